@@ -1,0 +1,51 @@
+/** The rules of the tree: what stands at the top level, and which side may import what. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { dirname, join, normalize, relative } from "node:path";
+import { test } from "node:test";
+import { execa } from "execa";
+
+const root = join(import.meta.dirname, "..");
+const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
+const files = stdout.split("\n");
+
+/** Relative imports of a file, as paths from the root. */
+async function importsOf(file: string): Promise<string[]> {
+  const text = await readFile(join(root, file), "utf8");
+  const specifiers = text.matchAll(/(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g);
+  return Array.from(specifiers, ([, specifier = ""]) => normalize(relative(root, join(root, dirname(file), specifier))));
+}
+
+const sources = (folder: string): string[] => files.filter((file) => file.startsWith(`${folder}/`) && file.endsWith(".ts"));
+
+test("the top level holds what the design names and nothing else", () => {
+  const allowed = new Set(["edge", "origin", "nix", "test", "package.json", "package-lock.json", "tsconfig.json", "wrangler.toml", "README.md", "LICENSE"]);
+  const top = new Set(files.map((file) => file.split("/")[0] ?? ""));
+  const extra = [...top].filter((name) => !name.startsWith(".") && !allowed.has(name));
+  assert.deepEqual(extra, []);
+});
+
+test("edge imports nothing of origin, nix or test", async () => {
+  assert.ok(sources("edge").length > 0);
+  for (const file of sources("edge")) {
+    const wrong = (await importsOf(file)).filter((path) => !path.startsWith("edge/"));
+    assert.deepEqual(wrong, [], `${file} imports from outside edge`);
+  }
+});
+
+test("origin imports of edge only edge/image and edge/farm/protocol.ts", async () => {
+  assert.ok(sources("origin").length > 0);
+  for (const file of sources("origin")) {
+    const wrong = (await importsOf(file)).filter((path) => !path.startsWith("origin/") && !path.startsWith("edge/image/") && path !== "edge/farm/protocol.ts");
+    assert.deepEqual(wrong, [], `${file} imports more than the contract`);
+  }
+});
+
+test("edge/image is pure: it imports only itself and libraries that run anywhere", async () => {
+  for (const file of sources("edge/image")) {
+    const text = await readFile(join(root, file), "utf8");
+    assert.doesNotMatch(text, /from ["'](node:|cloudflare:)/, `${file} imports a runtime's own module`);
+    const wrong = (await importsOf(file)).filter((path) => !path.startsWith("edge/image/"));
+    assert.deepEqual(wrong, [], `${file} imports from outside edge/image`);
+  }
+});
