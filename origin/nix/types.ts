@@ -1,0 +1,77 @@
+/** What the Nix side of an origin gives to the rest of it: package sets, what was built, closures. Plain data and one interface; no I/O here. */
+import type { Failure } from "../../edge/farm/protocol.ts";
+import type { System } from "../../edge/image/records.ts";
+
+/** One store path as Nix's database knows it. */
+export interface StorePathInfo {
+  readonly path: string;
+  /** `sha256:` and 64 lower-case hex digits, whatever base Nix printed. */
+  readonly narHash: string;
+  /** Bytes of its NAR. */
+  readonly narSize: number;
+  /** Store paths that it refers to, sorted, without itself. */
+  readonly references: readonly string[];
+}
+
+/** A closure: every store path that the roots need, the roots included, by path. */
+export type Closure = ReadonlyMap<string, StorePathInfo>;
+
+/** A requested package that is in the store, with what its record says about it. */
+export interface BuiltPackage {
+  /** The component as requested: `imagemagick`. */
+  readonly name: string;
+  /** The attribute that it found, as Nix spells it: `ImageMagick`. */
+  readonly attribute: string;
+  readonly pname: string;
+  /** Empty when the package has none. */
+  readonly version: string;
+  readonly description?: string;
+  /** File name below storePath's /bin; only when that file exists. */
+  readonly mainProgram?: string;
+  readonly storePath: string;
+}
+
+/** What became of one name of a build; a failure of one never spoils another. */
+export type BuildOutcome =
+  | { readonly kind: "built"; readonly package: BuiltPackage }
+  | { readonly kind: "failure"; readonly name: string; readonly failure: Failure };
+
+export interface BuildRequest {
+  /** 40 lower-case hex digits, from `resolve` or from whoever pulls. */
+  readonly revision: string;
+  readonly system: System;
+  /** Components of an image name, lower case; duplicates are answered once. */
+  readonly names: readonly string[];
+}
+
+export interface BuildOptions {
+  /** Aborting ends the work and every process of it; the build then throws the signal's reason. */
+  readonly signal: AbortSignal;
+  /** Takes Nix's output, line by line, bounded in length, rate and number (see run.ts). */
+  readonly log: (line: string) => void;
+}
+
+/** Where packages come from, in all its states. Every failure is thrown as a FailureError. */
+export interface PackageSet {
+  /** `starter`, `channel`, `path` or `git-<16 hex>`: part of every key in the bucket. */
+  readonly id: string;
+  /** The revision that a tag means now. */
+  resolve(tag: string, signal: AbortSignal): Promise<string>;
+  /** Builds all names at once; one outcome per distinct name, in the order asked. What was built is safe from Nix's garbage collector until long after (see roots.ts). */
+  build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome[]>;
+  /** Calls back when a tag comes to mean another revision; only sets that can be watched (path, starter) ever do. Returns how to stop. */
+  watch(onChange: (tag: string, revision: string) => void): () => void;
+  /** All top-level attribute names of the set as Nix spells them, sorted; none is evaluated. */
+  attributes(revision: string, system: System, signal?: AbortSignal): Promise<readonly string[]>;
+}
+
+/** Work that could not be done, for a reason that whoever asked should hear. */
+export class FailureError extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure, options?: ErrorOptions) {
+    super(failure.message, options);
+    this.name = "FailureError";
+    this.failure = failure;
+  }
+}
