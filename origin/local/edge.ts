@@ -1,0 +1,146 @@
+/**
+ * The edge on this machine: the real Worker in workerd, run by Miniflare in-process, with an R2 bucket, Durable Objects and their state on disk.
+ *
+ * Two sockets: Miniflare's entry, on a free port of 127.0.0.1, which also serves the bucket by the S3 protocol; and a direct socket, past Miniflare's proxy
+ * and three times as fast, for clients and origins.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
+import { bundleWorker, compatibilityDate, WORKER_ENTRY } from "./bundle.ts";
+import { freePort, requirePort } from "./ports.ts";
+import { secretFile } from "./secret-file.ts";
+import { tieWorkerd } from "./workerd.ts";
+
+const LOOPBACK = "127.0.0.1";
+const WORKER = "firn";
+const BUCKET = "firn";
+/** R2's own name for its only region. */
+const REGION = "auto";
+/** Where Miniflare serves the bucket by the S3 protocol, on its entry. */
+const S3_PATH = "/cdn-cgi/local/r2/s3";
+
+/** A line that the Worker wrote to its console, or that workerd wrote itself. */
+export interface EdgeLog {
+  readonly level: string;
+  readonly message: string;
+}
+
+export interface EdgeOptions {
+  /** Port for clients and origins; a free one when left out. */
+  readonly port?: number;
+  /** Address for clients and origins; 127.0.0.1 when left out. */
+  readonly host?: string;
+  /** Keeps the bucket, the Durable Objects and the bucket's credentials. */
+  readonly stateDir: string;
+  /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm and Build. */
+  readonly worker?: string;
+  /** More Workers in the same workerd, each on a free port, by name: module text. The bench's measure of what workerd can do at all. */
+  readonly beside?: Readonly<Record<string, string>>;
+  readonly log?: (line: EdgeLog) => void;
+}
+
+/** How an origin reaches the bucket. */
+export interface S3Access {
+  readonly endpoint: string;
+  readonly bucket: string;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface Edge {
+  /** Where clients and origins reach it, as seen from this machine. */
+  readonly url: string;
+  readonly s3: S3Access;
+  /** URLs of `beside`. */
+  readonly beside: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+/** Starts the edge; throws when a given port is in use. */
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  const host = options.host ?? LOOPBACK;
+  if (options.port !== undefined) await requirePort(host, options.port);
+  const [contents, date, credentials] = await Promise.all([bundleWorker(options.worker ?? WORKER_ENTRY), compatibilityDate(), bucketCredentials(options.stateDir)]);
+  const resources = join(options.stateDir, "edge");
+  await mkdir(resources, { recursive: true });
+
+  const port = options.port ?? (await freePort(host));
+  const entryPort = await freePort();
+  const s3: S3Access = { endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`, bucket: BUCKET, region: REGION, ...credentials };
+  const authority = `${urlHost(host)}:${port}`;
+  const vars: Record<string, string> = { EDGE_HOST: authority, ...s3Vars(s3), ...options.env };
+  const beside = await Promise.all(Object.entries(options.beside ?? {}).map(async ([name, text]) => ({ name, text, port: await freePort() })));
+
+  tieWorkerd();
+  const miniflare = new Miniflare({
+    host: LOOPBACK,
+    port: entryPort,
+    // Without these Miniflare asks Cloudflare for request.cf and reports its use.
+    cf: false,
+    telemetry: { enabled: false },
+    log: new Log(LogLevel.ERROR),
+    handleStructuredLogs: ({ level, message }: EdgeLog) => (options.log ?? toStderr)({ level, message }),
+    resourcePersistencePath: resources,
+    workers: [
+      {
+        config: {
+          name: WORKER,
+          compatibilityDate: date,
+          manifest: esModule(contents),
+          env: {
+            ...Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, { type: "text" as const, value }])),
+            BUCKET: { type: "r2", name: BUCKET, dev: { experimentalS3Credentials: credentials } },
+            FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
+            BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
+          },
+          exports: { Farm: { type: "durable-object", storage: "sqlite" }, Build: { type: "durable-object", storage: "sqlite" } },
+        },
+        dev: { unsafeDirectSockets: [{ host, port }] },
+      },
+      ...beside.map((worker) => ({
+        config: { name: worker.name, compatibilityDate: date, manifest: esModule(worker.text) },
+        dev: { unsafeDirectSockets: [{ host: LOOPBACK, port: worker.port }] },
+      })),
+    ],
+  } satisfies MiniflareOptions);
+  try {
+    await miniflare.ready;
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+  return {
+    url: `http://${authority}`,
+    s3,
+    beside: Object.fromEntries(beside.map((worker) => [worker.name, `http://${LOOPBACK}:${worker.port}`])),
+    stop: () => miniflare.dispose(),
+  };
+}
+
+const esModule = (contents: string) => ({ mainModule: "index.js", modulesRoot: "/", modules: { "index.js": { type: "esm" as const, contents } } });
+
+/** An address to listen on, as an address to reach this machine by. */
+const urlHost = (host: string): string => (host === "0.0.0.0" || host === "::" ? LOOPBACK : host.includes(":") ? `[${host}]` : host);
+
+const s3Vars = (s3: S3Access) => ({
+  S3_ENDPOINT: s3.endpoint,
+  S3_BUCKET: s3.bucket,
+  S3_REGION: s3.region,
+  S3_ACCESS_KEY_ID: s3.accessKeyId,
+  S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+});
+
+/** The local bucket's credentials: random, made once for this state. */
+async function bucketCredentials(stateDir: string): Promise<{ accessKeyId: string; secretAccessKey: string }> {
+  const make = (): string => JSON.stringify({ accessKeyId: randomBytes(16).toString("hex"), secretAccessKey: randomBytes(32).toString("hex") });
+  return JSON.parse(await secretFile(join(stateDir, "bucket-credentials.json"), make)) as { accessKeyId: string; secretAccessKey: string };
+}
+
+function toStderr({ level, message }: EdgeLog): void {
+  if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);
+}

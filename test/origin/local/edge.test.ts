@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { startEdge } from "../../../origin/local/edge.ts";
+import { canTie } from "../../../origin/local/workerd.ts";
+
+const worker = fileURLToPath(new URL("fixtures/worker.js", import.meta.url));
+let stateDir: string;
+before(async () => {
+  stateDir = await mkdtemp(join(tmpdir(), "firn-edge-"));
+});
+after(() => rm(stateDir, { recursive: true, force: true }));
+
+test("the edge has variables, a bucket with an S3 endpoint, and objects; all of it survives a restart", async () => {
+  const first = await startEdge({ stateDir, worker, env: { PACKAGE_SET: "starter" } });
+  try {
+    const env = (await (await fetch(`${first.url}/env`)).json()) as Record<string, string>;
+    assert.equal(env["PACKAGE_SET"], "starter");
+    assert.equal(env["EDGE_HOST"], new URL(first.url).host);
+    assert.equal(env["S3_ENDPOINT"], first.s3.endpoint);
+
+    const { accessKeyId, secretAccessKey } = first.s3;
+    const s3 = new S3Client({
+      endpoint: first.s3.endpoint,
+      region: first.s3.region,
+      forcePathStyle: true,
+      credentials: { accessKeyId, secretAccessKey },
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    });
+    await s3.send(new PutObjectCommand({ Bucket: first.s3.bucket, Key: "greeting", Body: "from S3" }));
+    s3.destroy();
+    assert.equal(await (await fetch(`${first.url}/greeting`)).text(), "from S3");
+    assert.equal(await (await fetch(`${first.url}/farm`)).json(), 1);
+    assert.equal(await (await fetch(`${first.url}/build`)).json(), 1);
+  } finally {
+    await first.stop();
+  }
+
+  const second = await startEdge({ stateDir, worker, env: {}, beside: { constant: 'export default { fetch: () => new Response("beside") }' } });
+  try {
+    assert.deepEqual([second.s3.accessKeyId, second.s3.secretAccessKey], [first.s3.accessKeyId, first.s3.secretAccessKey]);
+    assert.equal(await (await fetch(`${second.url}/greeting`)).text(), "from S3");
+    assert.equal(await (await fetch(`${second.url}/farm`)).json(), 2);
+    assert.equal(await (await fetch(second.beside["constant"] ?? "")).text(), "beside");
+  } finally {
+    await second.stop();
+  }
+  await assert.rejects(fetch(second.url), "the edge still listens after stop()");
+});
+
+test("the bucket's credentials are for their owner's eyes only", async () => {
+  assert.equal((await stat(join(stateDir, "bucket-credentials.json"))).mode & 0o777, 0o600);
+});
+
+test("a port in use is named, with the way out", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const { port } = server.address() as { port: number };
+    await assert.rejects(startEdge({ stateDir, worker, port, env: {} }), new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`));
+  } finally {
+    server.close();
+  }
+});
+
+test("workerd dies with a parent that is killed", { skip: canTie ? false : "needs setpriv and setsid of util-linux" }, async () => {
+  const script = `
+    import { startEdge } from ${JSON.stringify(new URL("../../../origin/local/edge.ts", import.meta.url).href)};
+    const edge = await startEdge({ stateDir: process.argv[1], worker: process.argv[2], env: {} });
+    process.stdout.write(process.pid + " " + edge.url);`;
+  const parent = spawn(process.execPath, ["--input-type=module", "--eval", script, stateDir, worker], { stdio: ["ignore", "pipe", "inherit"] });
+  const [chunk] = (await once(parent.stdout, "data")) as [Buffer];
+  const [pid, url] = chunk.toString().split(" ") as [string, string];
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
+  assert.equal((await fetch(`${url}/farm`)).status, 200);
+  parent.kill("SIGKILL");
+  await once(parent, "exit");
+  // The signal is sent when the parent dies; the socket is gone as soon as the kernel has reaped the child.
+  while (children.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20));
+  await assert.rejects(fetch(url));
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
