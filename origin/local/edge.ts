@@ -137,9 +137,10 @@ const s3Vars = (s3: S3Access) => ({
 
 /** The local bucket's credentials: random, made once for this state. */
 async function bucketCredentials(stateDir: string): Promise<{ accessKeyId: string; secretAccessKey: string }> {
-  const make = (): string => JSON.stringify({ accessKeyId: randomBytes(16).toString("hex"), secretAccessKey: randomBytes(32).toString("hex") });
-  return JSON.parse(await secretFile(join(stateDir, "bucket-credentials.json"), make)) as { accessKeyId: string; secretAccessKey: string };
+  return JSON.parse(await secretFile(join(stateDir, "bucket-credentials.json"), randomCredentials)) as { accessKeyId: string; secretAccessKey: string };
 }
+
+const randomCredentials = (): string => JSON.stringify({ accessKeyId: randomBytes(16).toString("hex"), secretAccessKey: randomBytes(32).toString("hex") });
 
 function toStderr({ level, message }: EdgeLog): void {
   if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);
