@@ -2,10 +2,11 @@
  * The channel between an origin and the edge: JSON text messages over one WebSocket that the origin opens to `wss://EDGE/farm/connect`.
  *
  *   origin → edge   hello, accepted, refused, log, done, failed, revision, bye
- *   edge → origin   welcome, job, cancel
+ *   edge → origin   welcome, job, settled, cancel
  *
  * The origin also sends the bare text PING; the runtime answers PONG without waking the Farm object (Durable Objects auto-response), so an idle farm hibernates.
- * A job is leased: silence for LEASE_SECONDS (no PING, no message), a lost connection or `refused` gives it to another origin.
+ * A job is leased: silence for LEASE_SECONDS (no PING, no message), a lost connection or `refused` gives it to another origin (schedule.ts).
+ * An origin keeps what became of a job until the edge says `settled` or `cancel`; after a lost connection it names the job in `hello.running` and says it again.
  */
 import * as v from "valibot";
 import { ComponentSchema, DescriptorSchema, LevelRecordSchema, MAX_LEVELS, PackageRecordSchema, PlanIdSchema, RevisionSchema, SystemSchema } from "../image/records.ts";
@@ -26,7 +27,18 @@ export const MAX_ITEMS = 80;
 export const TOKEN_SECONDS = 60;
 
 /** Why the edge closes a socket; 4000–4999 are free for applications (RFC 6455, section 7.4.2). */
-export const CLOSE = { protocol: 4400, unauthorized: 4401, mismatch: 4409, lost: 4408 } as const;
+export const CLOSE = {
+  /** A message that the schema refuses. */
+  protocol: 4400,
+  /** Its key was taken out of ORIGIN_KEYS. */
+  unauthorized: 4401,
+  /** Silent for LEASE_SECONDS. */
+  lost: 4408,
+  /** It serves another package set, or speaks another version of the protocol. */
+  mismatch: 4409,
+  /** A newer connection of the same name took its place. */
+  replaced: 4410,
+} as const;
 
 const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
 const jobId = text(100);
@@ -112,6 +124,9 @@ export type FromOrigin = v.InferOutput<typeof FromOriginSchema>;
 export const FromEdgeSchema = v.variant("type", [
   v.strictObject({ type: v.literal("welcome"), protocol: v.number(), origin: text(255), zstd: v.boolean() }),
   v.strictObject({ type: v.literal("job"), job: jobId, work: v.variant("kind", [ResolveJobSchema, PublishJobSchema]) }),
+  /** What became of the job has arrived and was dealt with (published, or refused and given away): the origin may forget it. */
+  v.strictObject({ type: v.literal("settled"), job: jobId }),
+  /** Nobody wants it any more from this origin: stop and forget it. */
   v.strictObject({ type: v.literal("cancel"), job: jobId }),
 ]);
 export type FromEdge = v.InferOutput<typeof FromEdgeSchema>;

@@ -1,0 +1,90 @@
+/**
+ * Who is at the door: an origin's Ed25519 token, checked against the public keys of ORIGIN_KEYS.
+ *
+ * The key is chosen by the token's subject from configuration alone. What the token's header says about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at
+ * (CVE-2025-24976: a registry that trusted the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the public key gets in.
+ */
+import { calculateJwkThumbprint, decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
+import * as v from "valibot";
+import type { Env } from "../env.ts";
+import { TOKEN_SECONDS } from "./protocol.ts";
+
+/** Difference between two clocks that is overlooked, seconds. */
+export const CLOCK_SKEW_SECONDS = 5;
+/** A token of ours has about 350 characters. */
+const MAX_TOKEN = 2_048;
+const MAX_JTI = 128;
+
+/** An origin whose token is good, up to its single use, which the Farm object remembers. Times in ms since 1970. */
+export interface Caller {
+  readonly name: string;
+  /** Thumbprint (RFC 7638) of the key it proved to have: when ORIGIN_KEYS has another one or none for this name, the origin is revoked. */
+  readonly key: string;
+  readonly jti: string;
+  /** From when on the token is worthless by itself. */
+  readonly expires: number;
+}
+
+const KeysSchema = v.record(
+  v.pipe(v.string(), v.minLength(1), v.maxLength(63)),
+  v.object({ kty: v.literal("OKP"), crv: v.literal("Ed25519"), x: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)) }),
+);
+type Keys = v.InferOutput<typeof KeysSchema>;
+
+/** Public keys by origin name; empty (nobody gets in) when ORIGIN_KEYS is missing, and an Error that names it when it is malformed. */
+export function originKeys(env: Pick<Env, "ORIGIN_KEYS">): ReadonlyMap<string, Keys[string]> {
+  if (env.ORIGIN_KEYS === undefined || env.ORIGIN_KEYS.trim() === "") return new Map();
+  let json: unknown;
+  try {
+    json = JSON.parse(env.ORIGIN_KEYS);
+  } catch {
+    json = undefined;
+  }
+  const keys = v.safeParse(KeysSchema, json);
+  if (!keys.success) throw new Error('ORIGIN_KEYS must be a JSON object, origin name → Ed25519 public key: {"mine":{"kty":"OKP","crv":"Ed25519","x":"…"}}');
+  return new Map(Object.entries(keys.output));
+}
+
+/** The thumbprint that an origin's key has in the configuration now, or undefined when it is revoked or was never there. */
+export async function keyInForce(name: string, env: Pick<Env, "ORIGIN_KEYS">): Promise<string | undefined> {
+  const key = originKeys(env).get(name);
+  return key === undefined ? undefined : calculateJwkThumbprint(key);
+}
+
+/** Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong, misconfiguration too, is `refused`. */
+export async function identify(authorization: string | null, env: Pick<Env, "ORIGIN_KEYS" | "EDGE_HOST">, now: number): Promise<Caller | { readonly refused: string }> {
+  try {
+    const token = /^Bearer +([\w.-]+)$/i.exec(authorization ?? "")?.[1];
+    if (token === undefined) return { refused: "no bearer token" };
+    if (token.length > MAX_TOKEN) return { refused: `token longer than ${MAX_TOKEN} characters` };
+    const audience = (env.EDGE_HOST ?? "").split(",").map((host) => host.trim()).filter((host) => host !== "");
+    if (audience.length === 0) return { refused: "EDGE_HOST is not set: no token can be for this edge" };
+    const name = decodeJwt(token).sub;
+    const key = typeof name === "string" ? originKeys(env).get(name) : undefined;
+    if (name === undefined || key === undefined) return { refused: `no key in ORIGIN_KEYS for the subject ${JSON.stringify(name ?? null).slice(0, 100)}` };
+    const { payload } = await jwtVerify(token, await importJWK(key, "EdDSA"), {
+      algorithms: ["EdDSA"],
+      audience,
+      subject: name,
+      requiredClaims: ["exp", "iat", "jti"],
+      clockTolerance: CLOCK_SKEW_SECONDS,
+      currentDate: new Date(now),
+    });
+    const wrong = wrongClaims(payload, now);
+    if (wrong !== undefined) return { refused: wrong };
+    const { jti, exp } = payload as Required<JWTPayload>;
+    return { name, key: await calculateJwkThumbprint(key), jti, expires: (exp + CLOCK_SKEW_SECONDS) * 1_000 };
+  } catch (error) {
+    return { refused: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What jose leaves to us. One audience only: a token made out to two edges could be used once at each. */
+function wrongClaims({ aud, exp, iat, jti }: JWTPayload, now: number): string | undefined {
+  if (typeof aud !== "string") return "the audience must be one host";
+  if (typeof exp !== "number" || typeof iat !== "number") return "exp and iat must be numbers";
+  if (exp - iat > TOKEN_SECONDS) return `lives longer than ${TOKEN_SECONDS} s`;
+  if (iat > now / 1_000 + CLOCK_SKEW_SECONDS) return "issued in the future";
+  if (typeof jti !== "string" || jti === "" || jti.length > MAX_JTI) return `jti must be 1 to ${MAX_JTI} characters`;
+  return undefined;
+}
