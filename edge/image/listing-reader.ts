@@ -14,8 +14,13 @@ export type ReadRange = (digest: Digest, range: { readonly offset: number; reado
 export const TAIL_BYTES = 64 * 1024;
 /** Bytes read for nothing rather than by another round trip. */
 const GAP_BYTES = 32 * 1024;
-/** Most bytes read of all listings for one image: parsed they take a few times as much of the Worker's 128 MB. */
-export const MAX_LISTING_BYTES = 16 * 2 ** 20;
+/** Most bytes read of all listings for one image: parsed they take about five times as much of the Worker's 128 MB. */
+export const MAX_LISTING_BYTES = 12 * 2 ** 20;
+
+interface Piece {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
 
 /** What is left of MAX_LISTING_BYTES; shared by the readers of one image. */
 export interface ReadBudget {
@@ -27,7 +32,7 @@ export class ListingReader {
   readonly #listing: Descriptor;
   readonly #read: ReadRange;
   readonly #budget: ReadBudget;
-  #tail: { readonly offset: number; readonly bytes: Uint8Array } | undefined;
+  #tail: Piece | undefined;
 
   /** `name` is the package's, for errors: RegistryError UNKNOWN (500) for a broken listing, NAME_INVALID (400) when the budget is spent. */
   constructor(name: string, listing: Descriptor, read: ReadRange, budget: ReadBudget) {
@@ -50,8 +55,6 @@ export class ListingReader {
   /** The directories at `refs`, in their order. */
   async directories(refs: readonly DirectoryRef[]): Promise<Directory[]> {
     const pieces = this.#tail ? [this.#tail] : [];
-    const covers = (piece: { readonly offset: number; readonly bytes: Uint8Array }, ref: DirectoryRef) =>
-      piece.offset <= ref.offset && ref.offset + ref.length <= piece.offset + piece.bytes.length;
     const missing = refs.filter((ref) => !pieces.some((piece) => covers(piece, ref)));
     pieces.push(...(await Promise.all(coalesce(missing).map(async ({ offset, length }) => ({ offset, bytes: await this.#range(offset, length) })))));
     return refs.map((ref) => {
@@ -80,6 +83,10 @@ export class ListingReader {
   #broken(reason: string): Error {
     return unknown(`the file listing of package "${this.#name}" is broken: ${reason}`, { package: this.#name, listing: this.#listing.digest });
   }
+}
+
+function covers(piece: Piece, ref: DirectoryRef): boolean {
+  return piece.offset <= ref.offset && ref.offset + ref.length <= piece.offset + piece.bytes.length;
 }
 
 /** Ranges that hold all `refs`, with those near each other in one. */

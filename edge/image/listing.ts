@@ -17,8 +17,6 @@
 import { MAX_BLOB_BYTES } from "./records.ts";
 
 export const LISTING_FORMAT = 1;
-/** Longest line, bytes: one directory of about 200,000 entries; more would not fit the Worker's memory next to everything else. */
-export const MAX_DIRECTORY_BYTES = 8 * 2 ** 20;
 /** Longest file name, bytes (Linux, NAME_MAX). */
 const MAX_NAME_BYTES = 255;
 
@@ -43,13 +41,12 @@ export type Directory = ReadonlyMap<string, DirectoryRef | null>;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Encodes a listing. Deterministic. Throws a TypeError on a name that no image can hold, a name that occurs twice, a directory that holds itself or is too large. */
+/** Encodes a listing. Deterministic. Throws a TypeError on a name that no image can hold, a name that occurs twice, a directory that holds itself. */
 export function encodeListing(root: ListingTree): Uint8Array<ArrayBuffer> {
   const lines: Uint8Array[] = [];
   const refs = new Map<ListingTree, DirectoryRef>();
   let offset = 0;
   const write = (line: Uint8Array): DirectoryRef => {
-    if (line.length > MAX_DIRECTORY_BYTES) throw new TypeError(`listing: a directory takes ${line.length} bytes, the most is ${MAX_DIRECTORY_BYTES}`);
     const ref = { offset, length: line.length };
     lines.push(line);
     offset += line.length + 1;
@@ -158,10 +155,12 @@ export function decodeDirectory(line: Uint8Array, ref: DirectoryRef): Directory 
 
 /** A line lies wholly before `end`: children before their parents, so no directory holds itself. */
 function checkedRef(offset: unknown, length: unknown, end: number): DirectoryRef {
-  const whole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-  if (!whole(offset) || !whole(length) || offset + length >= end || end > MAX_BLOB_BYTES) throw new TypeError("listing: a directory lies outside the listing");
-  if (length > MAX_DIRECTORY_BYTES) throw new TypeError(`listing: a directory takes ${length} bytes, the most is ${MAX_DIRECTORY_BYTES}`);
+  if (!isWhole(offset) || !isWhole(length) || offset + length >= end || end > MAX_BLOB_BYTES) throw new TypeError("listing: a directory lies outside the listing");
   return { offset, length };
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function parse(bytes: Uint8Array): unknown {
