@@ -1,0 +1,77 @@
+/** skopeo pulls, umoci unpacks, runc runs: the plain OCI way, with no storage driver between. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { removeTree, tempDir } from "../temp.ts";
+import { type Client, type ClientKind, NEEDS, type RunOptions } from "./client.ts";
+
+export const skopeo: ClientKind = { name: "skopeo", needs: NEEDS.skopeo, open };
+
+const POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}';
+
+interface RuntimeConfig {
+  process: { terminal: boolean; rlimits: unknown[]; args: string[] };
+  linux: { namespaces: { type: string }[] };
+  mounts: { type: string; source: string; destination: string; options: string[] }[];
+}
+
+async function open(): Promise<Client> {
+  const root = await tempDir("skopeo");
+  await writeFile(join(root, "policy.json"), POLICY);
+  await writeFile(join(root, "auth.json"), "{}");
+  const env = { REGISTRY_AUTH_FILE: join(root, "auth.json") };
+  const cli = (args: readonly string[]) => execa("skopeo", ["--policy", join(root, "policy.json"), ...args], { env, stdin: "ignore" });
+  const layout = `${root}/oci`;
+  const tags = new Map<string, string>();
+  const bundles = new Map<string, string>();
+  let runs = 0;
+
+  const tagOf = (image: string): string => {
+    const tag = tags.get(image);
+    if (tag === undefined) throw new Error(`${image} has not been pulled`);
+    return tag;
+  };
+  const bundleOf = async (image: string): Promise<string> => {
+    const known = bundles.get(image);
+    if (known !== undefined) return known;
+    const bundle = join(root, `bundle-${tagOf(image)}`);
+    await execa("umoci", ["unpack", "--image", `${layout}:${tagOf(image)}`, bundle], { stdin: "ignore" });
+    bundles.set(image, bundle);
+    return bundle;
+  };
+  return {
+    name: "skopeo",
+    async pull(image, platform) {
+      const [os, architecture] = platform?.split("/") ?? [];
+      const override = os === undefined || architecture === undefined ? [] : ["--override-os", os, "--override-arch", architecture];
+      const tag = tags.get(image) ?? `i${tags.size}`;
+      await cli([...override, "copy", "--quiet", "--src-tls-verify=false", `docker://${image}`, `oci:${layout}:${tag}`]);
+      tags.set(image, tag);
+      bundles.delete(image);
+    },
+    async architecture(image) {
+      const { stdout } = await cli(["inspect", "--config", `oci:${layout}:${tagOf(image)}`]);
+      return (JSON.parse(stdout) as { architecture: string }).architecture;
+    },
+    async run(image, args, options = {}) {
+      const bundle = await bundleOf(image);
+      const file = join(bundle, "config.json");
+      const original = await readFile(file, "utf8");
+      await writeFile(file, JSON.stringify(configure(JSON.parse(original) as RuntimeConfig, args, options)));
+      const result = await execa("runc", ["--root", join(root, "runc"), "run", "--bundle", bundle, `run-${++runs}`], { stdin: "ignore", reject: false });
+      await writeFile(file, original);
+      return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
+    },
+    close: () => removeTree(root),
+  };
+}
+
+/** The bundle's configuration for one run: no terminal, no limits above what the test's own process has. */
+function configure(config: RuntimeConfig, args: readonly string[], options: RunOptions): RuntimeConfig {
+  config.process.terminal = false;
+  config.process.rlimits = [];
+  if (args.length > 0) config.process.args = [...args];
+  if (options.hostNetwork === true) config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "network");
+  for (const [source, destination] of Object.entries(options.mounts ?? {})) config.mounts.push({ type: "bind", source, destination, options: ["rbind", "ro"] });
+  return config;
+}
