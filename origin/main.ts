@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+/** The `firn` command. Each command's options are flags and environment variables; secrets are variables only, for `ps` shows flags to everybody. */
+import { chmodSync, writeFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { pino } from "pino";
+import { generateOriginKey } from "./channel/key.ts";
+import { bytes, edges, fileText, originName, setting, systems, whole } from "./config.ts";
+import { start } from "./local/start.ts";
+import { serve } from "./serve.ts";
+import { version } from "./version.ts";
+
+const logger = pino({ base: null, level: process.env["LOG_LEVEL"] ?? "info" }, pino.destination({ dest: 2, sync: true }));
+
+const program = new Command("firn")
+  .description("A container registry whose images do not exist until somebody pulls them.")
+  .version(version)
+  .showHelpAfterError("(--help lists the options)");
+
+program
+  .command("start")
+  .description("a whole Firn on this machine: the edge and one origin (npm start)")
+  .allowExcessArguments()
+  .action(async (_options, command: Command) => start(process.env, command.args));
+
+program
+  .command("origin")
+  .description("connect to one or more edges and build for them")
+  .addOption(setting("--edges <urls>", "FIRN_EDGES", "edges to connect to, with commas").argParser(edges).makeOptionMandatory())
+  .addOption(setting("--name <name>", "ORIGIN_NAME", "name under which the edge knows its key").argParser(originName).makeOptionMandatory())
+  .addOption(setting("--key-file <file>", "ORIGIN_KEY_FILE", "its private key, made by `firn keygen`").makeOptionMandatory())
+  .addOption(setting("--package-set <set>", "PACKAGE_SET", "starter, channel:<name or commit>, git:<url> or path:<dir>").makeOptionMandatory())
+  .addOption(setting("--systems <systems>", "SYSTEMS", "what it builds for, with commas").argParser(systems).default(["x86_64-linux"]))
+  .addOption(setting("--slots <n>", "SLOTS", "jobs at once").argParser(whole("jobs", 1, 256)).default(2))
+  .addOption(setting("--state-dir <dir>", "STATE_DIR", "caches and clones; may be lost at any time").default(".firn/origin"))
+  .addOption(setting("--nix-timeout <seconds>", "NIX_TIMEOUT", "longest nix-build").argParser(whole("seconds", 1, 86_400)).default(600))
+  .addOption(setting("--cache-bytes <size>", "CACHE_BYTES", "packed members kept on disk").argParser(bytes).default(20 * 2 ** 30, "20G"))
+  .addOption(setting("--pack-memory <size>", "PACK_MEMORY", "memory that packing may use").argParser(bytes).default(256 * 2 ** 20, "256M"))
+  .addOption(setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory())
+  .addOption(setting("--s3-bucket <name>", "S3_BUCKET", "the bucket").makeOptionMandatory())
+  .addOption(setting("--s3-region <region>", "S3_REGION", "the bucket's region").default("auto"))
+  .addOption(setting("--allow-vulnerable-nix", "ALLOW_VULNERABLE_NIX", "serve edges that strangers can reach with a Nix whose sandbox is known to leak").default(false))
+  .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone.")
+  .action(async (options) => {
+    const { edges: urls, keyFile, s3Endpoint, s3Bucket, s3Region, ...rest } = options;
+    const bucket = { endpoint: s3Endpoint, bucket: s3Bucket, region: s3Region, accessKeyId: secret("S3_ACCESS_KEY_ID"), secretAccessKey: secret("S3_SECRET_ACCESS_KEY") };
+    await serve({ ...rest, edges: urls, key: fileText(keyFile), bucket }, logger, untilTold());
+  });
+
+program
+  .command("keygen")
+  .description("make an origin's key: the private half into a file, the public half as a line for ORIGIN_KEYS")
+  .requiredOption("--name <name>", "the origin's name", originName)
+  .requiredOption("--out <file>", "where the private key goes; must not exist")
+  .action(async ({ name, out }: { name: string; out: string }) => {
+    const key = await generateOriginKey();
+    writeFileSync(out, `${key.privateKey}\n`, { flag: "wx", mode: 0o600 });
+    chmodSync(out, 0o600);
+    process.stdout.write(`${JSON.stringify({ [name]: JSON.parse(key.publicKey) })}\n`);
+  });
+
+/** A variable that must be set and has no flag. */
+function secret(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === "") throw new Error(`${name} is not set: the origin uploads layers with it`);
+  return value;
+}
+
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function untilTold(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => (controller.signal.aborted ? process.exit(1) : controller.abort()));
+  return controller.signal;
+}
+
+try {
+  await program.exitOverride().parseAsync();
+} catch (error) {
+  // commander has already said what is wrong with the options.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  else {
+    process.stderr.write(`firn: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

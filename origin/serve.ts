@@ -1,0 +1,62 @@
+/** `firn origin`: connects to its edges and does their jobs until it is told to stop. */
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Result, Work } from "../edge/farm/protocol.ts";
+import type { System } from "../edge/image/records.ts";
+import { type Channel, connect, type RunContext } from "./channel/index.ts";
+import { type BucketAccess, openLayerStore } from "./layers/index.ts";
+import { refuseVulnerableNix } from "./nix-version.ts";
+import { openPackageSet } from "./nix/package-set.ts";
+import { planStore } from "./plans.ts";
+import { publish } from "./publish.ts";
+import { version } from "./version.ts";
+
+export interface OriginOptions {
+  readonly edges: readonly URL[];
+  readonly name: string;
+  /** Its Ed25519 private key, JWK as JSON. */
+  readonly key: string;
+  readonly packageSet: string;
+  readonly systems: readonly System[];
+  /** Jobs at once, over all edges. */
+  readonly slots: number;
+  readonly bucket: BucketAccess;
+  /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
+  readonly stateDir: string;
+  /** Longest nix-build, seconds. */
+  readonly nixTimeout: number;
+  /** Packed members kept on disk, bytes. */
+  readonly cacheBytes: number;
+  /** Memory that packing may use, bytes. */
+  readonly packMemory: number;
+  /** Serve edges that strangers can reach even with a Nix whose sandbox is known to leak. */
+  readonly allowVulnerableNix: boolean;
+}
+
+/** Runs until `stop` aborts; then finishes or hands back its jobs and returns. Throws when it cannot start. */
+export async function serve(options: OriginOptions, logger: Logger, stop: AbortSignal): Promise<void> {
+  const nix = await refuseVulnerableNix(options, logger);
+  const packageSet = await openPackageSet(options.packageSet, { stateDir: join(options.stateDir, "sets"), systems: options.systems, nixTimeout: options.nixTimeout, logger });
+  const layers = openLayerStore({ s3: options.bucket, cacheDir: join(options.stateDir, "members"), cacheBytes: options.cacheBytes, packMemory: options.packMemory, logger });
+  const plans = planStore((key) => layers.get(key));
+
+  const run = async (work: Work, context: RunContext): Promise<Result> => {
+    if (work.packageSet !== packageSet.id) throw new Error(`asked for the package set ${work.packageSet}; this origin serves ${packageSet.id}`);
+    if (work.kind === "resolve") return { kind: "resolved", revision: await packageSet.resolve(work.tag, context.signal) };
+    return publish(work, { packageSet, layers, plans, zstd: context.zstd, signal: context.signal, log: context.log });
+  };
+
+  const hello = { version, nix, systems: [...options.systems], slots: options.slots, packageSet: packageSet.id };
+  const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, logger: logger.child({ edge: edge.host }) }));
+  const announce = (tag: string, revision: string): void => {
+    logger.info({ tag, revision }, "the package set is at a revision");
+    for (const channel of channels) channel.announce(tag, revision);
+  };
+  const unwatch = packageSet.watch(announce);
+
+  await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
+  logger.info("stopping: finishing the jobs at hand, or handing them back");
+  unwatch();
+  await Promise.all(channels.map((channel) => channel.drain()));
+  await layers.close();
+}
