@@ -1,0 +1,6 @@
+# The attribute names of a package set, or of the nested set at `path` (a JSON list of attribute names as Nix spells them). Evaluates none of them.
+{ source, system, path ? "[]" }:
+let
+  inherit (import ./load.nix { inherit source system; }) set;
+in
+builtins.attrNames (builtins.foldl' (at: name: at.${name}) set (builtins.fromJSON path))
