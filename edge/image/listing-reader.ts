@@ -44,6 +44,7 @@ export class ListingReader {
 
   async root(): Promise<Directory> {
     const { size } = this.#listing;
+    if (size === 0) throw this.#broken("it is empty");
     const length = Math.min(TAIL_BYTES, size);
     const tail = { offset: size - length, bytes: await this.#range(size - length, length) };
     this.#tail = tail;

@@ -17,6 +17,8 @@
 import { MAX_BLOB_BYTES } from "./records.ts";
 
 export const LISTING_FORMAT = 1;
+/** The line of an empty directory: the shortest. */
+const EMPTY = "[]";
 /** Longest file name, bytes (Linux, NAME_MAX). */
 const MAX_NAME_BYTES = 255;
 
@@ -155,7 +157,7 @@ export function decodeDirectory(line: Uint8Array, ref: DirectoryRef): Directory 
 
 /** A line lies wholly before `end`: children before their parents, so no directory holds itself. */
 function checkedRef(offset: unknown, length: unknown, end: number): DirectoryRef {
-  if (!isWhole(offset) || !isWhole(length) || offset + length >= end || end > MAX_BLOB_BYTES) throw new TypeError("listing: a directory lies outside the listing");
+  if (!isWhole(offset) || !isWhole(length) || length < EMPTY.length || offset + length >= end || end > MAX_BLOB_BYTES) throw new TypeError("listing: a directory lies outside the listing");
   return { offset, length };
 }
 
