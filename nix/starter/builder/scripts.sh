@@ -1,0 +1,96 @@
+# Scripts: #! lines into the store, and wrappers for programs that must be told where their things are.
+
+# Interpreter name → REPLY, its path in the store.
+interpreterOf() {
+  case $1 in
+    sh | bash | dash)
+      [[ $1 == dash ]] && provide bin/dash && return
+      [[ -n $bash ]] || return 1
+      REPLY=$bash/bin/$([[ $1 == bash ]] && echo bash || echo sh)
+      ;;
+    *) provide "bin/$1" ;;
+  esac
+}
+
+patchScripts() {
+  ((${#scripts[@]})) || return 0
+  local file line rest
+  for file in "${scripts[@]}"; do
+    [[ -x $file ]] || continue # without the bit nobody starts it by its first line
+    IFS= read -r line <"$file" || true
+    [[ $line =~ ^'#!'[[:blank:]]*(/usr/bin/env[[:blank:]]+)?(-S[[:blank:]]+)?([^[:blank:]]*/)?([A-Za-z0-9_.+-]+)(.*)$ ]] || continue
+    rest=${BASH_REMATCH[5]}
+    interpreterOf "${BASH_REMATCH[4]}" || continue
+    sed -i "1s|.*|#!$REPLY${rest//|/\\|}|" "$file"
+  done
+}
+
+# wrap PROGRAM LINE…: PROGRAM (below $out) becomes a shell script that runs the LINEs, then the program itself.
+wrap() {
+  local program=$out/$1 hidden
+  hidden=${program%/*}/.${program##*/}-wrapped
+  [[ -f $program && -n $bash ]] || { echo "starter set: $unit: no $1 to wrap" >&2; return 1; }
+  mv "$program" "$hidden"
+  { printf '#!%s\n' "$bash/bin/bash"; printf '%s\n' "${@:2}"; printf 'exec -a "$0" "%s" "$@"\n' "$hidden"; } >"$program"
+  chmod 755 "$program"
+}
+
+# Directories $1… (patterns) below this unit and every unit that it keeps referenced, directly or not → REPLY, colon-separated.
+searchPath() {
+  local queue=("$out" "${deps[@]}") seen=" " base pattern directory found=()
+  while ((${#queue[@]})); do
+    base=${queue[0]} queue=("${queue[@]:1}")
+    [[ $seen == *" $base "* ]] && continue
+    seen+="$base "
+    for pattern in "$@"; do
+      for directory in $base/$pattern; do
+        if [[ -d $directory ]]; then found+=("$directory"); fi
+      done
+    done
+    if [[ -f $base/nix-support/starter-references ]]; then mapfile -t -O "${#queue[@]}" queue <"$base/nix-support/starter-references"; fi
+  done
+  local IFS=:
+  REPLY="${found[*]-}"
+}
+
+# Programs in bin whose #! line names $1 (a path's last part, a pattern) get variable $2 with search path $3.
+wrapScripts() {
+  local file line
+  [[ -n $3 && -n $bash ]] || return 0
+  for file in "$out"/bin/*; do
+    [[ -f $file && ! -L $file ]] || continue
+    IFS= read -r -N 300 line <"$file" || true
+    line=${line%%$'\n'*}
+    [[ $line == '#!'*/bin/$1* ]] || continue
+    wrap "${file#"$out/"}" "export $2=\"$3\${$2:+:\$$2}\""
+  done
+}
+
+wrapPerl() {
+  [[ $unit != perl ]] || return 0
+  searchPath share/perl5 lib/perl5/5.+([0-9])
+  wrapScripts perl PERL5LIB "$REPLY"
+}
+
+wrapPython() {
+  [[ $unit != python3 ]] || return 0
+  searchPath lib/python3/dist-packages
+  wrapScripts python3 PYTHONPATH "$REPLY"
+  # A module finds those it needs by a .pth file beside it: so it can be imported wherever its directory is linked to.
+  [[ -d $out/lib/python3/dist-packages ]] || return 0
+  local IFS=: directory others=()
+  for directory in $REPLY; do
+    [[ $directory == "$out"/* ]] || others+=("$directory")
+  done
+  if ((${#others[@]})); then printf '%s\n' "${others[@]}" >"$out/lib/python3/dist-packages/$unit-dependencies.pth"; fi
+}
+
+# Prints the store path of the dependency whose package name is $1.
+searchUnit() {
+  local dependency
+  for dependency in "${deps[@]}"; do
+    [[ ${dependency##*/} == +([a-z0-9])-"$1"-[0-9]* ]] && echo "$dependency" && return
+  done
+  echo "starter set: $unit: no dependency named $1" >&2
+  return 1
+}

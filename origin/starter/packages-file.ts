@@ -1,0 +1,86 @@
+/** Debian's package lists (the Packages files of a repository), as far as the starter set reads them. */
+import { compareVersions } from "./debian-version.ts";
+
+export interface DebPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly section: string;
+  readonly description: string;
+  /** Pre-Depends and Depends: every clause is a list of alternatives, names only. */
+  readonly depends: readonly (readonly string[])[];
+  /** Path below the repository's root: names no host. */
+  readonly file: string;
+  readonly sha256: string;
+  /** The suite as the repository was asked for, `bookworm-security`. */
+  readonly suite: string;
+}
+
+export interface PackageIndex {
+  readonly names: ReadonlySet<string>;
+  get(name: string): DebPackage | undefined;
+  /** Names of the packages that provide a virtual one, sorted. */
+  providers(name: string): readonly string[];
+}
+
+/** `a (>= 1) | b:any, c` → [["a", "b"], ["c"]]. */
+export function parseDepends(field: string): string[][] {
+  return field
+    .split(",")
+    .map((clause) => clause.split("|").map((alternative) => alternative.replace(/[([:].*$/s, "").trim()).filter(Boolean))
+    .filter((clause) => clause.length > 0);
+}
+
+interface Entry {
+  readonly text: string;
+  readonly version: string;
+  readonly suite: string;
+}
+
+const field = (text: string, name: string): string => {
+  const start = text.startsWith(`${name}: `) ? 0 : text.indexOf(`\n${name}: `) + 1;
+  if (start === 0 && !text.startsWith(`${name}: `)) return "";
+  const end = text.indexOf("\n", start);
+  return text.slice(start + name.length + 2, end < 0 ? undefined : end).trim();
+};
+
+/** Index of several lists; of two versions of a package the higher one counts. Entries are parsed when asked for: of 60,000, a few hundred are. */
+export function indexPackages(lists: readonly { readonly text: string; readonly suite: string }[]): PackageIndex {
+  const entries = new Map<string, Entry>();
+  for (const { text, suite } of lists) {
+    for (const paragraph of text.split("\n\n")) {
+      const name = field(paragraph, "Package");
+      if (name === "") continue;
+      const version = field(paragraph, "Version");
+      const other = entries.get(name);
+      if (other && compareVersions(other.version, version) >= 0) continue;
+      entries.set(name, { text: paragraph, version, suite });
+    }
+  }
+  const provided = new Map<string, string[]>();
+  for (const [name, { text }] of entries) {
+    for (const [virtual = ""] of parseDepends(field(text, "Provides"))) provided.set(virtual, [...(provided.get(virtual) ?? []), name]);
+  }
+  for (const names of provided.values()) names.sort();
+  return {
+    names: new Set(entries.keys()),
+    providers: (name) => provided.get(name) ?? [],
+    get(name) {
+      const entry = entries.get(name);
+      return entry && parsePackage(name, entry);
+    },
+  };
+}
+
+function parsePackage(name: string, { text, version, suite }: Entry): DebPackage {
+  const depends = [field(text, "Pre-Depends"), field(text, "Depends")].flatMap(parseDepends);
+  return {
+    name,
+    version,
+    suite,
+    depends,
+    section: field(text, "Section").replace(/^.*\//, ""),
+    description: field(text, "Description"),
+    file: field(text, "Filename"),
+    sha256: field(text, "SHA256"),
+  };
+}

@@ -1,0 +1,93 @@
+/** From the attributes that the set wants to the Debian packages that make them, dependencies included. */
+import { compareVersions } from "./debian-version.ts";
+import type { PackageIndex } from "./packages-file.ts";
+
+/** nix/starter/packages.json: the hand-written part of the set. */
+export interface Recipe {
+  /** Attribute path → Debian package: a name, or `^pattern$` of which the one with the highest version in its name is taken. */
+  readonly attributes: Readonly<Record<string, { readonly deb: string; readonly main?: string | null }>>;
+  readonly units: Readonly<Record<string, UnitRecipe>>;
+  /** Packages that need an installed system (daemons' glue, debconf): left out wherever they are depended on. */
+  readonly skip: readonly string[];
+  /** Which package to take where Debian leaves a choice. */
+  readonly prefer: Readonly<Record<string, string>>;
+  /** Packages whose dependencies are not followed. */
+  readonly nodeps: readonly string[];
+  /** Packages that the builder's own tools come from. */
+  readonly tools: readonly string[];
+}
+
+export interface UnitRecipe {
+  /** Patterns of the packages that make this unit together; by default one package is one unit. */
+  readonly merge?: readonly string[];
+  /** The package whose version is the unit's; by default the one of the unit's name, else the first. */
+  readonly lead?: string;
+  readonly pname?: string;
+  /** Dependencies beyond Debian's. */
+  readonly add?: readonly string[];
+  /** Dependencies of Debian's that nothing here needs. */
+  readonly drop?: readonly string[];
+}
+
+export interface Resolution {
+  /** Attribute path → package. */
+  readonly attributes: ReadonlyMap<string, string>;
+  /** Package → the packages it depends on directly. */
+  readonly dependencies: ReadonlyMap<string, readonly string[]>;
+  /** Attributes whose package the archive does not have. */
+  readonly missing: readonly string[];
+}
+
+/** The package that a name or pattern of the recipe means, if the archive has it. */
+export function findPackage(index: PackageIndex, wanted: string): string | undefined {
+  if (!wanted.startsWith("^")) return index.names.has(wanted) ? wanted : undefined;
+  const pattern = new RegExp(wanted);
+  return [...index.names].filter((name) => pattern.test(name)).sort(compareVersions).at(-1);
+}
+
+/** Follows dependencies from `roots`; the first alternative that exists is taken, as apt does on an empty system. */
+export function follow(index: PackageIndex, recipe: Recipe, roots: Iterable<string>): Map<string, string[]> {
+  const skip = new Set(recipe.skip);
+  const choose = (alternatives: readonly string[]): string | undefined => {
+    if (alternatives.some((name) => skip.has(name))) return undefined;
+    for (const name of alternatives) {
+      const preferred = recipe.prefer[name] ?? name;
+      if (index.names.has(preferred)) return preferred;
+      const provider = index.providers(name).find((candidate) => !skip.has(candidate));
+      if (provider !== undefined) return provider;
+    }
+    return undefined;
+  };
+  const dependencies = new Map<string, string[]>();
+  const queue = [...roots];
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    if (dependencies.has(name)) continue;
+    const { drop = [], add = [] } = recipe.units[unitOf(recipe, name)] ?? {};
+    const clauses = recipe.nodeps.includes(name) ? [] : [...(index.get(name)?.depends ?? []), ...add.map((extra) => [extra])];
+    const chosen = clauses.map(choose).filter((dependency) => dependency !== undefined && dependency !== name && !drop.includes(dependency));
+    const unique = [...new Set(chosen)] as string[];
+    dependencies.set(name, unique);
+    queue.push(...unique);
+  }
+  return dependencies;
+}
+
+const mergePatterns = new WeakMap<Recipe, [string, RegExp][]>();
+
+/** The unit that a package is part of. */
+export function unitOf(recipe: Recipe, name: string): string {
+  let patterns = mergePatterns.get(recipe);
+  if (!patterns) {
+    patterns = Object.entries(recipe.units).flatMap(([unit, { merge = [] }]) => (merge.length > 0 ? [[unit, new RegExp(`^(?:${merge.join("|")})$`)]] : []) as [string, RegExp][]);
+    mergePatterns.set(recipe, patterns);
+  }
+  return patterns.find(([, pattern]) => pattern.test(name))?.[0] ?? name;
+}
+
+export function resolve(index: PackageIndex, recipe: Recipe): Resolution {
+  const found = Object.entries(recipe.attributes).map(([attribute, { deb }]) => [attribute, findPackage(index, deb)] as const);
+  const attributes = new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
+  const missing = found.filter(([, name]) => name === undefined).map(([attribute]) => attribute);
+  // bash runs the wrappers, whatever else the recipe wants.
+  return { attributes, missing, dependencies: follow(index, recipe, ["bash", ...attributes.values()]) };
+}
