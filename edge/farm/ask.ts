@@ -1,6 +1,7 @@
 /** The edge's one question to the farm: do this work, and tell me what became of it. */
 import { workKey } from "../image/keys.ts";
 import type { Env } from "../env.ts";
+import { note } from "./log.ts";
 import type { Failure, Result, Work } from "./protocol.ts";
 
 /**
@@ -35,7 +36,7 @@ export async function askFarm(env: Pick<Env, "BUILD">, work: Work, waitMs: numbe
       return (await env.BUILD.getByName(key).ask(work, Math.max(0, deadline - Date.now()))) as Answer;
     } catch (error) {
       const rest = deadline - Date.now();
-      console.warn(JSON.stringify({ event: "farm.ask.broken", work: key, error: String(error), again: rest > 0 }));
+      note("warn", "farm.ask.broken", { work: key, error: String(error), again: rest > 0 });
       if (rest <= 0) return { state: "building" };
       await new Promise((resolve) => setTimeout(resolve, Math.min(rest, pause * (0.5 + Math.random() / 2))));
     }

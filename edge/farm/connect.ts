@@ -1,5 +1,6 @@
 /** The door of the farm: a WebSocket for an origin that proves who it is, and for nobody else. */
 import type { Env } from "../env.ts";
+import { note } from "./log.ts";
 import { type Caller, identify } from "./token.ts";
 
 /** Headers by which the Worker tells the Farm object whom it let in; the Farm cannot be reached past the Worker, and nothing of the client's own headers gets there. */
@@ -14,7 +15,7 @@ export async function connectOrigin(request: Request, env: Env, _ctx: ExecutionC
   }
   const caller = await identify(request.headers.get("authorization"), env, Date.now());
   if ("refused" in caller) {
-    console.warn(JSON.stringify({ event: "origin.refused", reason: caller.refused, address: request.headers.get("cf-connecting-ip") }));
+    note("warn", "origin.refused", { reason: caller.refused, address: request.headers.get("cf-connecting-ip") });
     return unauthorized();
   }
   return farmStub(env).fetch("https://farm/connect", { headers: { upgrade: "websocket", [CALLER_HEADER]: JSON.stringify(caller satisfies Caller) } });

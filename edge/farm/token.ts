@@ -4,7 +4,7 @@
  * The key is chosen by the token's subject from configuration alone. What the token's header says about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at
  * (CVE-2025-24976: a registry that trusted the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the public key gets in.
  */
-import { calculateJwkThumbprint, decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
+import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
 import * as v from "valibot";
 import type { Env } from "../env.ts";
 import { TOKEN_SECONDS } from "./protocol.ts";
@@ -18,7 +18,7 @@ const MAX_JTI = 128;
 /** An origin whose token is good, up to its single use, which the Farm object remembers. Times in ms since 1970. */
 export interface Caller {
   readonly name: string;
-  /** Thumbprint (RFC 7638) of the key it proved to have: when ORIGIN_KEYS has another one or none for this name, the origin is revoked. */
+  /** The public key (`x` of its JWK) that it proved to have: when ORIGIN_KEYS has another one or none for this name, the origin is revoked. */
   readonly key: string;
   readonly jti: string;
   /** From when on the token is worthless by itself. */
@@ -45,10 +45,13 @@ export function originKeys(env: Pick<Env, "ORIGIN_KEYS">): ReadonlyMap<string, K
   return new Map(Object.entries(keys.output));
 }
 
-/** The thumbprint that an origin's key has in the configuration now, or undefined when it is revoked or was never there. */
-export async function keyInForce(name: string, env: Pick<Env, "ORIGIN_KEYS">): Promise<string | undefined> {
-  const key = originKeys(env).get(name);
-  return key === undefined ? undefined : calculateJwkThumbprint(key);
+/** The key that an origin has in the configuration now, or undefined when it is revoked, was never there, or the configuration is malformed. */
+export function keyInForce(name: string, env: Pick<Env, "ORIGIN_KEYS">): string | undefined {
+  try {
+    return originKeys(env).get(name)?.x;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong, misconfiguration too, is `refused`. */
@@ -73,7 +76,7 @@ export async function identify(authorization: string | null, env: Pick<Env, "ORI
     const wrong = wrongClaims(payload, now);
     if (wrong !== undefined) return { refused: wrong };
     const { jti, exp } = payload as Required<JWTPayload>;
-    return { name, key: await calculateJwkThumbprint(key), jti, expires: (exp + CLOCK_SKEW_SECONDS) * 1_000 };
+    return { name, key: key.x, jti, expires: (exp + CLOCK_SKEW_SECONDS) * 1_000 };
   } catch (error) {
     return { refused: error instanceof Error ? error.message : String(error) };
   }
