@@ -1,0 +1,84 @@
+/**
+ * Manifests as answers with all their headers made, and an isolate's memory of them by the request's path, in front of everything: no URL is parsed, nothing is
+ * hashed, decoded or looked up twice for a request that was answered a moment ago.
+ *
+ * By digest an answer holds for ever; by tag until the tag's freshness ends, for each Accept header as it was sent (docker sends its types in random order, so an
+ * image may have several).
+ */
+import type { Digest } from "../image/digest.ts";
+import { API_VERSION } from "./base.ts";
+import { matches } from "./conditional.ts";
+import type { ManifestBlob } from "./manifest-blobs.ts";
+import { Memory } from "./memory.ts";
+
+export interface Answer {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly headers: Headers;
+  /** The digest, quoted. */
+  readonly etag: string;
+}
+
+interface Remembered {
+  /** By Accept header; of an answer by digest the only one is under "". */
+  readonly answers: Map<string, Answer>;
+  readonly byDigest: boolean;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
+/** Paths, headers and manifests; the bytes of a manifest are mostly shared with manifest-blobs.ts, but counted again. */
+const REMEMBERED_BYTES = 16 * 2 ** 20;
+/** What the headers of an answer take, roughly. */
+const HEADER_BYTES = 1_000;
+/** Accept headers remembered for one path: the orders in which docker sends its types; more begin anew. */
+const MAX_ACCEPTS = 16;
+/** Longest Accept header that is worth a key, characters. */
+const MAX_ACCEPT = 1_024;
+
+const remembered = new Memory<Remembered>(REMEMBERED_BYTES);
+
+/** An answer of a manifest with everything that a client gets to know about it. Content-Type is the media type and nothing else (distribution spec). */
+export function prepare({ bytes, mediaType }: ManifestBlob, digest: Digest, more: Readonly<Record<string, string>>): Answer {
+  const etag = `"${digest}"`;
+  const headers = new Headers({ ...API_VERSION, "Content-Type": mediaType, "Content-Length": String(bytes.length), "Docker-Content-Digest": digest, ETag: etag, ...more });
+  return { bytes, headers, etag };
+}
+
+/** The answer to this request: 304 when the client has it already, without a body for HEAD. */
+export function answer(request: Request, { bytes, headers, etag }: Answer): Response {
+  const known = request.headers.get("If-None-Match");
+  if (known !== null && matches(known, etag)) {
+    const kept = new Headers(headers);
+    kept.delete("Content-Length");
+    kept.delete("Content-Type");
+    return new Response(null, { status: 304, headers: kept });
+  }
+  return new Response(request.method === "HEAD" ? null : bytes, { headers });
+}
+
+/** To be called with what was just answered. `accept`: the header as sent, null for a path that ends in a digest. */
+export function rememberAnswer(path: string, accept: string | null, found: Answer, until: number): void {
+  const now = Date.now();
+  if (until <= now || (accept ?? "").length > MAX_ACCEPT) return;
+  const before = remembered.get(path);
+  const kept = before !== undefined && before.until === until && before.answers.size < MAX_ACCEPTS ? before.answers : [];
+  const answers = new Map([...kept, [accept ?? "", found]]);
+  remembered.set(path, { answers, byDigest: accept === null, until }, answers.size * (found.bytes.length + HEADER_BYTES));
+}
+
+/** The answer that an equal request got a moment ago, if it still holds. Only reads of names and references that were found valid are remembered, so nothing is left to check. */
+export function rememberedAnswer(request: Request): Response | null {
+  const { method } = request;
+  if (method !== "GET" && method !== "HEAD") return null;
+  const entry = remembered.get(pathOf(request.url));
+  if (entry === undefined || Date.now() >= entry.until) return null;
+  const found = entry.answers.get(entry.byDigest ? "" : (request.headers.get("Accept") ?? ""));
+  return found === undefined ? null : answer(request, found);
+}
+
+/** The path of an absolute URL, as it was sent, without the query: `?ns=` of mirrors and whatever else is ignored. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", "https://".length);
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}
