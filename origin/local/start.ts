@@ -3,97 +3,91 @@
  * for the purpose. State (bucket, keys, caches) is in FIRN_STATE; starting again keeps what was built.
  */
 import { join } from "node:path";
-import { generateOriginKey } from "../channel/key.ts";
-import { type Edge, type S3Access, startEdge } from "./edge.ts";
+import { type Edge, startEdge } from "./edge.ts";
 import { lockState } from "./lock.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
-import { nixConfig } from "./nix-config.ts";
+import { originEnv } from "./origin-env.ts";
+import { originKey } from "./origin-key.ts";
 import { readOriginLine } from "./origin-log.ts";
 import { type OriginProcess, startOriginProcess } from "./origin-process.ts";
 import { pullsWork } from "./ready.ts";
-import { secretFile } from "./secret-file.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import { readSettings } from "./settings.ts";
 
 const ORIGIN = "local";
-/** Nix builds for a foreign system only what needs no program of it to run; the starter set's packages need none, and nixpkgs' come from its cache. */
-const SYSTEMS = "x86_64-linux,aarch64-linux";
+const ALL_ADDRESSES = new Set(["0.0.0.0", "::"]);
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const note = (line: string): void => say(`firn: ${line}`);
 
 /** Runs until SIGINT or SIGTERM, then stops everything and returns. Throws an Error for a person when it cannot start. */
 export async function start(env: NodeJS.ProcessEnv, argv: readonly string[]): Promise<void> {
-  if (argv.length > 0) throw new Error(`npm start takes no arguments (${argv.join(" ")}): it is configured by PORT, HOST, FIRN_STATE, PACKAGE_SET (see README.md)`);
-  const settings = await readSettings(env);
-  const starter = settings.packageSet.kind === "starter";
-  const stop = stopSignal();
-  const unlock = await lockState(settings.stateDir);
+  if (argv.length > 0) throw new Error(`npm start takes no arguments (${argv.join(" ")}): it is configured by PORT, HOST, FIRN_STATE and PACKAGE_SET, see README.md`);
+  const { port, host, stateDir, packageSet, packageSetText, worker } = await readSettings(env);
+  const told = untilTold();
+  const unlock = await lockState(stateDir);
   let edge: Edge | undefined;
   let origin: OriginProcess | undefined;
   try {
-    await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
-    const key = await originKey(settings.stateDir);
-    const { port, host, stateDir } = settings;
+    await satisfy(packageSet.kind === "starter" ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
+    const key = await originKey(join(stateDir, "origin-key.json"));
     edge = await startEdge({
       ...(port === 0 ? {} : { port }),
       host,
       stateDir,
-      env: { ...settings.worker, PACKAGE_SET: settings.packageSetText, ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: JSON.parse(key.publicKey) }) },
+      env: { ...worker, PACKAGE_SET: packageSetText, ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: key.publicKey }) },
       log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
     });
-    note(`the edge is at ${edge.url}${host === "0.0.0.0" || host === "::" ? ", and at every other address of this machine (HOST=127.0.0.1 keeps it to itself)" : ""}`);
-    note(`the package set is ${settings.packageSet.label}; state is in ${stateDir}`);
+    note(`the edge is at ${edge.url}${ALL_ADDRESSES.has(host) ? ", and at this machine's other addresses (HOST=127.0.0.1 keeps it to itself)" : ""}`);
+    note(`the package set is ${packageSet.label}; state is kept in ${stateDir}`);
+
+    const local = { edgeUrl: edge.url, s3: edge.s3, name: ORIGIN, keyFile: key.file, packageSet: packageSetText, stateDir: join(stateDir, "origin") };
     const connected = Promise.withResolvers<void>();
     origin = startOriginProcess({
-      env: await originEnv(env, settings, edge, key.file),
+      env: await originEnv(env, local),
       restart: true,
       onLine: (line) => {
-        const { message, text } = readOriginLine(line);
+        const { connected: isConnected, text } = readOriginLine(line);
         note(`origin: ${text}`);
-        if (message === CONNECTED) connected.resolve();
+        if (isConnected) connected.resolve();
       },
       onExit: (how, delay) => note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`),
     });
-    await Promise.race([connected.promise, stop.promise]);
-    await Promise.race([pullsWork(edge.url, stop.signal, (reason) => note(`not yet: ${reason}`)), stop.promise]);
-    if (!stop.signal.aborted) say(`\nready: ${edge.url}\n${example(edge.url)}`);
-    await stop.promise;
+    await Promise.race([connected.promise, told.promise]);
+    await Promise.race([pullsWork(edge.url, told.signal, (reason) => note(`no pull works yet: ${reason}`)), told.promise]);
+    if (!told.signal.aborted) say(`\nready: ${edge.url}\n${example(edge.url)}`);
+    await told.promise;
     note("stopping");
   } finally {
+    // The origin first: while there is an edge, it can finish its jobs or hand them back.
     await origin?.stop();
     await edge?.stop();
     await unlock();
-    stop.release();
+    told.release();
   }
 }
 
-/** The first SIGINT or SIGTERM asks for an orderly end; a second one gets Node's default, an end at once. */
-function stopSignal(): { signal: AbortSignal; promise: Promise<void>; release: () => void } {
-  const controller = new AbortController();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const release = (): void => {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  };
-  const onSignal = (): void => {
-    release();
-    controller.abort();
-    resolve();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  return { signal: controller.signal, promise, release };
+/** What to copy and paste. Docker takes a registry on 127.0.0.1 as it is; elsewhere it wants it named as insecure, for there is no TLS here. */
+function example(url: string): string {
+  const { host } = new URL(url);
+  return `
+  docker pull ${host}/shell/git/curl
+  docker run --rm ${host}/shell/git/curl bash -c 'git --version && curl --version'
+
+  podman pull --tls-verify=false ${host}/python3
+  skopeo inspect --tls-verify=false docker://${host}/arm64/hello
+`;
 }
 
-/** The origin's options (origin/main.ts) for this edge; what the user set for it is left as it is. */
-async function originEnv(env: NodeJS.ProcessEnv, settings: Settings, edge: Edge, keyFile: string): Promise<Record<string, string>> {
-  return {
-    SYSTEMS,
-    ...definedOf(env),
-    FIRN_EDGES: edge.url,
-    ORIGIN_NAME: ORIGIN,
-    ORIGIN_KEY_FILE: keyFile,
-    PACKAGE_SET: settings.packageSetText,
-    STATE_DIR: join(settings.stateDir, "origin"),
-    NIX_CONFIG: await nixConfig(env, settings.packageSet.kind === "starter"),
-    ...s3Variables(edge.s3),
+/** The first SIGINT or SIGTERM asks for an orderly end; a second one gets Node's default, an end at once. */
+function untilTold(): { signal: AbortSignal; promise: Promise<void>; release: () => void } {
+  const controller = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const onSignal = (): void => {
+    release();
+    resolve();
+    controller.abort();
   };
+  const release = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  return { signal: controller.signal, promise, release };
 }

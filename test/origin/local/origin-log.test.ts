@@ -4,7 +4,7 @@ import { readOriginLine } from "../../../origin/local/origin-log.ts";
 
 test("pino's JSON becomes the message and what it is about", () => {
   const line = JSON.stringify({ level: 30, time: 1, pid: 2, hostname: "h", name: "local", msg: "built", package: "git", seconds: 3 });
-  assert.deepEqual(readOriginLine(line), { level: 30, message: "built", text: "built (package=git seconds=3)" });
+  assert.deepEqual(readOriginLine(line), { level: 30, text: "built (package=git seconds=3)", connected: false });
 });
 
 test("an error's message is shown", () => {
@@ -12,5 +12,5 @@ test("an error's message is shown", () => {
 });
 
 test("what is no JSON is Node's own trouble", () => {
-  assert.deepEqual(readOriginLine("Error: cannot find module"), { level: 50, message: "Error: cannot find module", text: "Error: cannot find module" });
+  assert.deepEqual(readOriginLine("Error: cannot find module"), { level: 50, text: "Error: cannot find module", connected: false });
 });

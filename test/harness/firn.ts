@@ -1,0 +1,112 @@
+/** A whole Firn for a test: the real Worker, real origins as processes of their own with separate state, on free ports of 127.0.0.1. */
+import { join } from "node:path";
+import { type Edge, startEdge } from "../../origin/local/edge.ts";
+import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
+import { originEnv } from "../../origin/local/origin-env.ts";
+import { originKey } from "../../origin/local/origin-key.ts";
+import { readOriginLine } from "../../origin/local/origin-log.ts";
+import { type OriginProcess, startOriginProcess } from "../../origin/local/origin-process.ts";
+import { unavailable } from "./available.ts";
+import { removeTree, tempDir } from "./temp.ts";
+
+export interface FirnOptions {
+  /** Origins that run from the start; 1 when left out. */
+  readonly origins?: number;
+  /** `starter` when left out. */
+  readonly packageSet?: string;
+  /** More variables for the Worker (edge/env.ts). */
+  readonly edgeEnv?: Readonly<Record<string, string>>;
+  /** More variables for every origin (origin/main.ts). */
+  readonly originEnv?: Readonly<Record<string, string>>;
+  /** More Workers in the same workerd, by name: module text. */
+  readonly beside?: Readonly<Record<string, string>>;
+}
+
+export interface TestOrigin {
+  readonly name: string;
+  /** Its log, as text for people. */
+  readonly lines: readonly string[];
+  /** Starts it (again, with the state that it had) and waits until the edge has welcomed it. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface Firn {
+  readonly edge: Edge;
+  readonly url: string;
+  /** Host and port, as image names have it. */
+  readonly host: string;
+  readonly origins: readonly TestOrigin[];
+  /** All that the edge and the origins wrote, to be shown when a test fails. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/** Why whole-system tests cannot run here, for `skip`: false when they can. */
+export const firnUnavailable = (): Promise<false | string> => unavailable([...ORIGIN_NEEDS, ...STARTER_NEEDS]);
+
+export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
+  const root = await tempDir("sys");
+  const log: string[] = [];
+  const packageSet = options.packageSet ?? "starter";
+  const names = Array.from({ length: options.origins ?? 1 }, (_, index) => `origin-${index + 1}`);
+  const keys = await Promise.all(names.map((name) => originKey(join(root, `${name}.key`))));
+  const edge = await startEdge({
+    stateDir: root,
+    env: { PACKAGE_SET: packageSet, ORIGIN_KEYS: JSON.stringify(Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey]))), ...options.edgeEnv },
+    ...(options.beside === undefined ? {} : { beside: options.beside }),
+    log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
+  });
+  const origins = await Promise.all(
+    keys.map(async ({ file }, index) => {
+      const name = names[index] ?? "";
+      const env = await originEnv(process.env, { edgeUrl: edge.url, s3: edge.s3, name, keyFile: file, packageSet, stateDir: join(root, name) });
+      return testOrigin(name, { ...env, ...options.originEnv }, log);
+    }),
+  );
+  const stop = async (): Promise<void> => {
+    await Promise.all(origins.map((origin) => origin.stop()));
+    await edge.stop();
+    await removeTree(root);
+  };
+  try {
+    await Promise.all(origins.map((origin) => origin.start()));
+  } catch (error) {
+    await stop();
+    throw new Error(`the origins did not connect:\n${log.join("\n")}`, { cause: error });
+  }
+  return { edge, url: edge.url, host: new URL(edge.url).host, origins, log: () => log.join("\n"), stop };
+}
+
+function testOrigin(name: string, env: Readonly<Record<string, string>>, log: string[]): TestOrigin {
+  const lines: string[] = [];
+  let running: OriginProcess | undefined;
+  return {
+    name,
+    lines,
+    async start() {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      running = startOriginProcess({
+        env,
+        restart: false,
+        onLine: (line) => {
+          const { text, connected } = readOriginLine(line);
+          lines.push(text);
+          log.push(`${name}: ${text}`);
+          if (connected) resolve();
+        },
+        onExit: (how) => reject(new Error(`${name} ended: ${how}`)),
+      });
+      await promise;
+    },
+    async stop() {
+      await running?.stop();
+      running = undefined;
+    },
+    async kill() {
+      await running?.kill();
+      running = undefined;
+    },
+  };
+}
