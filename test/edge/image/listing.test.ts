@@ -100,9 +100,10 @@ test("trailers that lie are refused", () => {
   assert.deepEqual(decodeTrailer(Buffer.from("[]\n[1,0,2]\n"), 11), { offset: 0, length: 2 });
 });
 
+const isError = (error: unknown): boolean => error instanceof RegistryError && error.status === 500 && /package "p"/.test(error.message);
+
 test("a broken listing is an error that names the package, never a crash", async () => {
   const good = encodeListing(tree("bin/git", "share/man/man1/git.1", "share/doc/git/README"));
-  const isError = (error: unknown) => error instanceof RegistryError && error.status === 500 && /package "p"/.test(error.message);
   for (let seed = 0; seed < 500; seed++) {
     const next = random(seed);
     const bytes = good.slice(0, next() < 0.3 ? Math.floor(next() * good.length) : good.length);
@@ -123,8 +124,9 @@ test("a small listing is one read, whatever is asked of it", async () => {
   assert.equal(blobs.reads, 1);
 });
 
+const wide = (name: string, count: number): ListingEntry => ({ name, entries: Array.from({ length: count }, (_, n) => ({ name: `file-${n}` })) });
+
 test("of a large listing only what is asked for is read, neighbours together, and never more than the budget", async () => {
-  const wide = (name: string, count: number): ListingEntry => ({ name, entries: Array.from({ length: count }, (_, n) => ({ name: `file-${n}` })) });
   const files = Array.from({ length: 20 }, (_, n) => ({ name: `d${n}`, entries: [wide("big", 10_000 + n), wide("small", 3)] }));
   const bytes = encodeListing(files);
   const blobs = new Blobs();

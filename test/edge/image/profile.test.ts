@@ -174,9 +174,10 @@ test("the layer is a tar that tar unpacks, with modes, owner 0 and time 1", asyn
   has("lrwxrwxrwx", `bin/é -> ${storePath("a-1.0")}/bin/é`);
 });
 
+const many = (prefix: string, count: number): ListingTree => Array.from({ length: count }, (_, n) => ({ name: `${prefix}-${n}` }));
+
 test("a package of 200,000 files costs a few reads, and nothing of what only it has", async () => {
   const blobs = new Blobs();
-  const many = (prefix: string, count: number) => Array.from({ length: count }, (_, n) => ({ name: `${prefix}-${n}` }));
   const big: Sample = {
     name: "big",
     files: [
@@ -190,9 +191,9 @@ test("a package of 200,000 files costs a few reads, and nothing of what only it 
 });
 
 test("packages that overlap in too many files are an error that says so", async () => {
-  const many = Array.from({ length: 60_000 }, (_, n) => ({ name: `${"x".repeat(60)}-${n}` }));
+  const entries = many("x".repeat(60), 60_000);
   await assert.rejects(
-    profileOf([{ name: "a", files: [{ name: "share", entries: many }] }, { name: "b", files: [{ name: "share", entries: many }] }]).then(packProfile),
+    profileOf([{ name: "a", files: [{ name: "share", entries }] }, { name: "b", files: [{ name: "share", entries }] }]).then(packProfile),
     (error) => error instanceof RegistryError && error.code === "NAME_INVALID" && /too many files/.test(error.message),
   );
 });
