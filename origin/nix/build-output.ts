@@ -40,7 +40,7 @@ export class BuildOutput {
     if (this.#pending !== null) {
       const reason = NEW_REASON.exec(line)?.[1];
       if (reason !== undefined && !DEPENDENCY.test(reason)) this.#note(this.#pending, reason.replace(/^builder /, ""));
-      if (reason !== undefined || /^error:/.test(line)) this.#pending = null;
+      if (reason !== undefined || line.startsWith("error:")) this.#pending = null;
     }
     if (!line.startsWith("error:")) return;
     this.#pending = NEW.exec(line)?.[1] ?? null;

@@ -15,6 +15,8 @@ import { nearest } from "./nearest.ts";
 import { Recent } from "./recent.ts";
 import { Revisions } from "./revisions.ts";
 import { Roots } from "./roots.ts";
+import { channelBackend } from "./set-channel.ts";
+import { gitBackend } from "./set-git.ts";
 import { pathBackend } from "./set-path.ts";
 import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
 import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "./types.ts";
@@ -30,6 +32,10 @@ export interface PackageSetOptions {
   readonly nixConfig?: string;
   /** What an evaluation may fetch, see settings.ts. */
   readonly allowedUris?: readonly string[];
+  /** Base URL of the channels, see set-channel.ts. */
+  readonly channels?: string;
+  /** URL of the archive of a commit of nixpkgs, with `{revision}` in it. */
+  readonly archive?: string;
 }
 
 /** Names whose evaluation is remembered. */
@@ -46,10 +52,14 @@ export async function openPackageSet(spec: string | PackageSetSpec, options: Pac
   return new StoreSet(parsed.id, settings, await openBackend(parsed, settings, options));
 }
 
-async function openBackend(spec: PackageSetSpec, settings: NixSettings, { systems, logger }: PackageSetOptions): Promise<Backend> {
+async function openBackend(spec: PackageSetSpec, settings: NixSettings, { systems, logger, channels, archive }: PackageSetOptions): Promise<Backend> {
   const revisions = new Revisions(settings, spec.id);
   const onError = (error: unknown): void => logger.error({ err: error }, "the package set's directory cannot be watched");
   switch (spec.kind) {
+    case "channel":
+      return channelBackend({ channel: spec.channel, settings, revisions, channels, archive });
+    case "git":
+      return gitBackend({ id: spec.id, url: spec.url, settings, revisions });
     case "path":
       return pathBackend({ directory: spec.dir, settings, revisions, importFromDerivation: true, onError });
     case "starter": {

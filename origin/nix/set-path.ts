@@ -4,6 +4,7 @@
  */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
+import pLimit from "p-limit";
 import { type Backend, REVISION } from "./backend.ts";
 import { parseDump } from "./dump.ts";
 import { failed } from "./failures.ts";
@@ -34,14 +35,16 @@ export function pathBackend({ directory, settings, revisions, importFromDerivati
   const ignored = inside !== "" && !inside.startsWith("..") && !isAbsolute(inside) ? [state] : [];
   let last: { readonly hash: string; readonly revision: string } | undefined;
 
-  const current = async (signal: AbortSignal): Promise<string> => {
+  // Two snapshots of one directory at once would be one too many.
+  const alone = pLimit(1);
+  const current = (signal: AbortSignal): Promise<string> => alone(async () => {
     const { hash } = await fingerprint(top, ignored);
     if (last?.hash === hash && revisions.get(last.revision) !== undefined) return last.revision;
     const { path, revision } = await snapshot(top, ignored, settings, signal);
     await revisions.set(revision, path, signal);
     last = { hash, revision };
     return revision;
-  };
+  });
 
   return {
     async resolve(tag, signal) {

@@ -22,7 +22,7 @@ export interface WatchOptions {
 /** Calls `onChange` after every change, one call at a time, until the function returned is called. */
 export function watchDirectory(directory: string, onChange: () => Promise<void>, { ignored, onError, poll = POLL }: WatchOptions): () => void {
   const watchers = new Map<string, FSWatcher>();
-  let stopped = false;
+  const stop = new AbortController();
   let last: string | undefined;
   let settle: NodeJS.Timeout | undefined;
   let looking = false;
@@ -30,7 +30,7 @@ export function watchDirectory(directory: string, onChange: () => Promise<void>,
 
   const soon = (): void => {
     clearTimeout(settle);
-    if (!stopped) settle = setTimeout(() => void look(), SETTLE).unref();
+    if (!stop.signal.aborted) settle = setTimeout(() => void look(), SETTLE).unref();
   };
 
   const follow = (directories: readonly string[]): void => {
@@ -66,12 +66,12 @@ export function watchDirectory(directory: string, onChange: () => Promise<void>,
       do {
         again = false;
         const { hash, directories } = await fingerprint(directory, ignored);
-        if (stopped) return;
+        if (stop.signal.aborted) return;
         follow(directories);
         const changed = last !== undefined && hash !== last;
         last = hash;
         if (changed) await onChange();
-      } while (again && !stopped);
+      } while (again && !stop.signal.aborted);
     } catch (error) {
       onError(error);
     } finally {
@@ -82,7 +82,7 @@ export function watchDirectory(directory: string, onChange: () => Promise<void>,
   const slow = setInterval(() => void look(), poll).unref();
   void look();
   return () => {
-    stopped = true;
+    stop.abort();
     clearInterval(slow);
     clearTimeout(settle);
     for (const watcher of watchers.values()) watcher.close();

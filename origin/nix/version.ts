@@ -25,7 +25,7 @@ export function isVulnerable(version: string): boolean {
   if (Number(major) !== 2) return Number(major) < 2;
   if (Number(minor) > LAST_FIXED + 1) return false;
   // 2.35pre… may have been made before the fix came to its branch.
-  if (Number(minor) > LAST_FIXED) return /^pre/.test(rest ?? "");
+  if (Number(minor) > LAST_FIXED) return rest?.startsWith("pre") === true;
   const fixed = FIXED[Number(minor)];
-  return fixed === undefined || Number(patch) < fixed || /^pre/.test(rest ?? "");
+  return fixed === undefined || Number(patch) < fixed || rest?.startsWith("pre") === true;
 }

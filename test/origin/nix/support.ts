@@ -1,0 +1,77 @@
+/** What the tests of the Nix side share: a machine with Nix or a reason to skip, temporary directories, tiny package sets that nobody built before. */
+import { spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/package-set.ts";
+import type { BuildOutcome, PackageSet } from "../../../origin/nix/types.ts";
+
+// Debian's single-user Nix has no configuration; a machine that has one keeps its own.
+if (process.env["NIX_CONFIG"] === undefined && !existsSync("/etc/nix/nix.conf")) {
+  process.env["NIX_CONFIG"] = ["build-users-group =", "sandbox = false", "substituters ="].join("\n");
+}
+
+const found = (program: string): boolean => spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
+
+/** Options for `test`: skipped where a program is missing, but never in CI. */
+export function needs(...programs: string[]): { skip: string | false } {
+  const missing = programs.filter((program) => !found(program));
+  return { skip: missing.length > 0 && process.env["CI"] !== "true" ? `needs ${missing.join(", ")}` : false };
+}
+
+export function temporary(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), "firn-nix-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export const signal = new AbortController().signal;
+export const quiet = { info: () => {}, warn: () => {}, error: () => {} };
+export const system = "x86_64-linux";
+
+/**
+ * A default.nix with these attributes. `mk name script` makes a derivation; the salt in it keeps store paths of one test apart from every other run's.
+ */
+export function packageSet(attributes: string, salt: string = randomUUID()): string {
+  return `{ system ? builtins.currentSystem, ... }:
+let
+  mk = name: script: mkWith name { } script;
+  mkWith = name: extra: script: derivation ({ inherit name system; salt = "${salt}"; PATH = "/usr/bin:/bin"; builder = "/bin/sh"; args = [ "-ec" script ]; } // extra);
+  program = name: mk name "mkdir -p $out/bin; echo '#!/bin/sh' > $out/bin/\${name}; chmod +x $out/bin/\${name}";
+in rec { ${attributes} }
+`;
+}
+
+/** A directory with a default.nix. */
+export function directoryWith(t: TestContext, text: string): string {
+  const directory = temporary(t);
+  writeFileSync(join(directory, "default.nix"), text);
+  return directory;
+}
+
+export function open(t: TestContext, spec: string, options: Partial<PackageSetOptions> = {}): Promise<PackageSet> {
+  return openPackageSet(spec, { stateDir: temporary(t), systems: [system], nixTimeout: 60, logger: quiet, ...options });
+}
+
+/** Opens a set of these attributes and builds names of it. */
+export async function buildOf(t: TestContext, attributes: string, names: readonly string[], options: Partial<PackageSetOptions> = {}): Promise<BuildOutcome[]> {
+  const set = await open(t, `path:${directoryWith(t, packageSet(attributes))}`, options);
+  return set.build({ revision: await set.resolve("latest", signal), system, names }, { signal, log: () => {} });
+}
+
+/** name → store path, or the failure's reason and message. */
+export function summary(outcomes: readonly BuildOutcome[]): Record<string, string> {
+  return Object.fromEntries(
+    outcomes.map((outcome) => (outcome.kind === "built" ? [outcome.package.name, outcome.package.attribute] : [outcome.name, `${outcome.failure.reason}: ${outcome.failure.message}`])),
+  );
+}
+
+/** A program in a directory of its own. */
+export function script(t: TestContext, text: string): string {
+  const path = join(temporary(t), "program");
+  writeFileSync(path, `#!/bin/sh\n${text}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
