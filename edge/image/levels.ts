@@ -27,7 +27,7 @@ export const LAYER_BUDGET = MAX_LAYERS - 1;
 export function chooseLevels<R extends Levelled>(records: readonly R[], budget: number = LAYER_BUDGET, usable: (record: R, level: number) => boolean = () => true): number[] | null {
   const ids = new Map<string, number>();
   const users: number[] = [];
-  let union = 0;
+  const union = { size: 0 };
   const idsOf = (record: R, level: number): number[] =>
     (record.levels[level] ?? []).map((part) => {
       const key = record.parts[part]?.key ?? "";
@@ -40,10 +40,10 @@ export function chooseLevels<R extends Levelled>(records: readonly R[], budget: 
     return -1;
   };
   const take = (layers: readonly number[]) => {
-    for (const id of layers) if ((users[id] = (users[id] ?? 0) + 1) === 1) union++;
+    for (const id of layers) if ((users[id] = (users[id] ?? 0) + 1) === 1) union.size++;
   };
   const leave = (layers: readonly number[]) => {
-    for (const id of layers) if ((users[id] = (users[id] ?? 0) - 1) === 0) union--;
+    for (const id of layers) if ((users[id] = (users[id] ?? 0) - 1) === 0) union.size--;
   };
 
   const levels: number[] = [];
@@ -57,7 +57,7 @@ export function chooseLevels<R extends Levelled>(records: readonly R[], budget: 
     take(own);
   }
   const coarser = records.map((record, index) => next(record, levels[index] ?? 0));
-  while (union > budget) {
+  while (union.size > budget) {
     let worst = -1;
     for (let n = 0; n < records.length; n++) {
       if ((coarser[n] ?? -1) >= 0 && (worst < 0 || (layers[n]?.length ?? 0) >= (layers[worst]?.length ?? 0))) worst = n;
