@@ -1,0 +1,166 @@
+/**
+ * An origin's end of the channel to one edge: connects outward, says hello, does the jobs that it is given, and comes back when the connection is lost.
+ * Jobs outlive connections: what runs goes on, and what became of it is said on the next one.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import { type FromEdge, type FromOrigin, PING_SECONDS, PROTOCOL_VERSION } from "../../edge/farm/protocol.ts";
+import type { System } from "../../edge/image/records.ts";
+import { pause, STABLE } from "./backoff.ts";
+import { Jobs, type Run } from "./jobs.ts";
+import { readOriginKey } from "./key.ts";
+import { openSession, type Session } from "./session.ts";
+import { Slots } from "./slots.ts";
+
+export { generateOriginKey, type OriginKey, type PublicJwk } from "./key.ts";
+export type { Run, RunContext } from "./jobs.ts";
+export { Slots } from "./slots.ts";
+
+export interface ConnectOptions {
+  /** Its host and port are the audience of the tokens: one of the edge's EDGE_HOST. */
+  readonly edge: URL;
+  readonly name: string;
+  /** Ed25519 private key, as JWK (JSON) or PEM. */
+  readonly key: string;
+  /** What it says of itself. `slots`: jobs that the edge may give it at once. */
+  readonly hello: { readonly version: string; readonly nix: string; readonly systems: readonly System[]; readonly slots: number; readonly packageSet: string };
+  readonly run: Run;
+  readonly logger: Logger;
+  /** Shared by the channels of an origin that serves several edges, so that all of them together fill its slots; a limit of its own when left out. */
+  readonly slots?: Slots;
+  /** Between pings, ms. A ping that is not answered before the next ends the connection. */
+  readonly pingMs?: number;
+  /** How long `drain` lets jobs finish, ms; those left are handed back to the edge. */
+  readonly drainMs?: number;
+  readonly onState?: (state: ChannelState) => void;
+}
+
+/** `waiting`: not connected, about to try again. */
+export type ChannelState = "connecting" | "connected" | "waiting" | "draining" | "closed";
+
+export interface Channel {
+  readonly state: ChannelState;
+  /** A tag means another revision now: told at once, and again on every later connection. */
+  announce(tag: string, revision: string): void;
+  /** Takes no more jobs, finishes those it has or hands them back, and closes. */
+  drain(): Promise<void>;
+}
+
+/** A service manager kills 90 s after SIGTERM (systemd's default), Docker after 10: finishing must leave time to hand back. */
+const DRAIN = 60_000;
+/** How long the edge has for confirming the last results, ms. */
+const CONFIRM = 5_000;
+/** Most tags in a hello (protocol.ts). */
+const MAX_TAGS = 100;
+
+/** Connects, and stays connected until `drain`. Throws at once when the key cannot be one. */
+export function connect(options: ConnectOptions): Channel {
+  return new Connection(options);
+}
+
+class Connection implements Channel {
+  readonly #options: ConnectOptions;
+  readonly #jobs: Jobs;
+  readonly #tags = new Map<string, string>();
+  /** Tags announced since the last hello was written. */
+  readonly #untold = new Set<string>();
+  readonly #stop = new AbortController();
+  readonly #over: Promise<void>;
+  #state: ChannelState = "connecting";
+  #session: Session | undefined;
+  #zstd = false;
+  #drained: Promise<void> | undefined;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+    const { run, logger, hello, slots = new Slots(hello.slots) } = options;
+    this.#jobs = new Jobs({ run, slots, logger, send: (message) => this.#send(message) });
+    this.#over = this.#stayConnected(readOriginKey(options.key));
+  }
+
+  get state(): ChannelState {
+    return this.#state;
+  }
+
+  announce(tag: string, revision: string): void {
+    this.#tags.delete(tag);
+    this.#tags.set(tag, revision);
+    for (const oldest of this.#tags.keys()) {
+      if (this.#tags.size <= MAX_TAGS) break;
+      this.#tags.delete(oldest);
+    }
+    if (this.#state === "connected") this.#send({ type: "revision", tag, revision });
+    else this.#untold.add(tag);
+  }
+
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
+    this.#become("draining");
+    this.#send({ type: "bye" });
+    await this.#jobs.drain("this origin is stopping", this.#options.drainMs ?? DRAIN, CONFIRM);
+    this.#stop.abort();
+    this.#session?.close();
+    await this.#over;
+    this.#become("closed");
+  }
+
+  async #stayConnected(key: ReturnType<typeof readOriginKey>): Promise<void> {
+    const { edge, name, logger, pingMs = PING_SECONDS * 1_000 } = this.#options;
+    for (let failures = 0; !this.#stop.signal.aborted; ) {
+      this.#become("connecting");
+      const session = await openSession({ edge, name, key, pingMs, hello: () => this.#hello(), onMessage: (message) => this.#take(message) });
+      this.#session = session;
+      if (this.#stop.signal.aborted) session.close();
+      const end = await session.ended;
+      this.#session = undefined;
+      if (this.#stop.signal.aborted) return;
+      failures = end.lasted >= STABLE ? 1 : failures + 1;
+      const wait = pause(failures, end.refused, Math.random());
+      const facts = { edge: edge.host, origin: name, why: end.why, again: `in ${Math.ceil(wait / 1_000)} s` };
+      if (end.refused) logger.error(facts, "the edge refuses this origin");
+      else logger.warn(facts, end.lasted > 0 ? "lost the connection to the edge" : "cannot connect to the edge");
+      this.#become("waiting");
+      await sleep(wait, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+
+  #hello(): Extract<FromOrigin, { type: "hello" }> {
+    const { version, nix, systems, slots, packageSet } = this.#options.hello;
+    this.#untold.clear();
+    const revisions = [...this.#tags].map(([tag, revision]) => ({ tag, revision }));
+    return { type: "hello", protocol: PROTOCOL_VERSION, version, nix, systems: [...systems], slots, packageSet, revisions, running: this.#jobs.ids() };
+  }
+
+  #take(message: FromEdge): void {
+    switch (message.type) {
+      case "welcome":
+        this.#zstd = message.zstd;
+        this.#options.logger.info({ edge: this.#options.edge.host, origin: message.origin }, "connected to the edge");
+        if (this.#drained === undefined) this.#become("connected");
+        else this.#send({ type: "bye" });
+        for (const [tag, revision] of this.#tags) if (this.#untold.has(tag)) this.#send({ type: "revision", tag, revision });
+        this.#untold.clear();
+        return this.#jobs.repeat();
+      case "job":
+        return this.#jobs.start(message.job, message.work, this.#zstd);
+      case "settled":
+        return this.#jobs.settled(message.job);
+      case "cancel":
+        return this.#jobs.cancel(message.job);
+    }
+  }
+
+  #send(message: FromOrigin): void {
+    this.#session?.send(message);
+  }
+
+  #become(state: ChannelState): void {
+    if (this.#state === state || this.#state === "closed" || (this.#drained !== undefined && state !== "closed" && this.#state === "draining")) return;
+    this.#state = state;
+    this.#options.onState?.(state);
+  }
+}

@@ -1,0 +1,116 @@
+/** One connection to an edge, from the token to the close. */
+import type { KeyObject } from "node:crypto";
+import * as v from "valibot";
+import WebSocket from "ws";
+import { CLOSE, CONNECT_PATH, type FromEdge, FromEdgeSchema, type FromOrigin, MAX_MESSAGE, PING, PONG } from "../../edge/farm/protocol.ts";
+import { signToken } from "./token.ts";
+
+/** How a connection ended. `refused`: only a person can mend it. `lasted`: ms from the welcome on, 0 without one. */
+export interface End {
+  readonly why: string;
+  readonly refused: boolean;
+  readonly lasted: number;
+}
+
+export interface SessionOptions {
+  readonly edge: URL;
+  readonly name: string;
+  readonly key: KeyObject;
+  readonly pingMs: number;
+  readonly hello: () => Extract<FromOrigin, { type: "hello" }>;
+  readonly onMessage: (message: FromEdge) => void;
+}
+
+export interface Session {
+  /** Drops the message when the edge has not said welcome yet, or the connection is not open any more. */
+  send(message: FromOrigin): void;
+  close(): void;
+  readonly ended: Promise<End>;
+}
+
+/** Longest time from the first packet to the upgrade, and from hello to welcome, ms: what a slow start of the edge's objects takes, with a margin. */
+const HANDSHAKE = 15_000;
+/** Statuses and close codes that trying again soon will not mend. */
+const REFUSED_STATUS = new Set([401, 403, 404, 426]);
+const REFUSED_CODES = new Set<number>([CLOSE.unauthorized, CLOSE.mismatch, CLOSE.replaced, CLOSE.protocol]);
+
+/** Opens a connection. Redirects are not followed: the token is for this edge alone. */
+export async function openSession({ edge, name, key, pingMs, hello, onMessage }: SessionOptions): Promise<Session> {
+  const token = await signToken(key, name, edge.host);
+  const url = new URL(CONNECT_PATH, edge);
+  url.protocol = { "http:": "ws:", "https:": "wss:" }[url.protocol] ?? url.protocol;
+  const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` }, handshakeTimeout: HANDSHAKE, maxPayload: MAX_MESSAGE, perMessageDeflate: false });
+  let welcomedAt: number | undefined;
+  let refusal: string | undefined;
+  let trouble: string | undefined;
+  let answered = true;
+
+  const give = (why: string): void => {
+    trouble ??= why;
+    socket.terminate();
+  };
+  const pings = setInterval(() => {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    if (!answered) return give(`no answer to a ping within ${pingMs} ms`);
+    answered = false;
+    socket.send(PING);
+  }, pingMs);
+  let welcome: NodeJS.Timeout | undefined;
+
+  const ended = new Promise<End>((resolve) => {
+    socket.on("open", () => {
+      socket.send(JSON.stringify(hello()));
+      welcome = setTimeout(() => give(`no welcome within ${HANDSHAKE} ms`), HANDSHAKE);
+    });
+    socket.on("message", (data, isBinary) => {
+      answered = true;
+      const text = isBinary ? "" : (data as Buffer).toString("utf8");
+      if (text === PONG) return;
+      const message = parse(text);
+      if (message === undefined) return give(`the edge sent a message that is not of this protocol: ${text.slice(0, 200)}`);
+      if (message.type === "welcome") {
+        clearTimeout(welcome);
+        welcomedAt = Date.now();
+      }
+      onMessage(message);
+    });
+    socket.on("unexpected-response", (request, response) => {
+      const why = `the edge answered ${response.statusCode}${response.statusCode === 401 ? ": it does not know this origin's name and key, or this machine's clock is wrong, or the edge's EDGE_HOST is not " + edge.host : ""}`;
+      if (REFUSED_STATUS.has(response.statusCode ?? 0)) refusal = why;
+      trouble ??= why;
+      response.resume();
+      request.destroy();
+      socket.terminate();
+    });
+    socket.on("error", (error) => {
+      trouble ??= error.message;
+    });
+    socket.on("close", (code, reason) => {
+      clearInterval(pings);
+      clearTimeout(welcome);
+      const why = trouble ?? `closed with ${code}${reason.length > 0 ? `: ${reason.toString("utf8")}` : ""}`;
+      resolve({ why, refused: refusal !== undefined || REFUSED_CODES.has(code), lasted: welcomedAt === undefined ? 0 : Date.now() - welcomedAt });
+    });
+  });
+
+  return {
+    send: (message) => {
+      if (welcomedAt !== undefined && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+    },
+    close: () => {
+      // `ws` gives the edge 30 s to close in turn, then ends the connection itself.
+      if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
+      else socket.close(1000);
+    },
+    ended,
+  };
+}
+
+function parse(text: string): FromEdge | undefined {
+  try {
+    const message = v.safeParse(FromEdgeSchema, JSON.parse(text));
+    return message.success ? message.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
