@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { Logger } from "pino";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/image/package-set.ts";
 import type { System } from "../../edge/image/records.ts";
+import { prepareStarter } from "../starter/index.ts";
 import type { Backend } from "./backend.ts";
 import { realise } from "./build.ts";
 import { builtPackage, isStorePath } from "./built-package.ts";
@@ -18,6 +19,7 @@ import { Roots } from "./roots.ts";
 import { channelBackend } from "./set-channel.ts";
 import { gitBackend } from "./set-git.ts";
 import { pathBackend } from "./set-path.ts";
+import { starterBackend } from "./set-starter.ts";
 import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
 import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "./types.ts";
 
@@ -54,18 +56,17 @@ export async function openPackageSet(spec: string | PackageSetSpec, options: Pac
 
 async function openBackend(spec: PackageSetSpec, settings: NixSettings, { systems, logger, channels, archive }: PackageSetOptions): Promise<Backend> {
   const revisions = new Revisions(settings, spec.id);
-  const onError = (error: unknown): void => logger.error({ err: error }, "the package set's directory cannot be watched");
+  const onError = (error: unknown): void => logger.error({ err: error }, "looking for changes of the package set failed");
   switch (spec.kind) {
     case "channel":
       return channelBackend({ channel: spec.channel, settings, revisions, channels, archive });
     case "git":
       return gitBackend({ id: spec.id, url: spec.url, settings, revisions });
     case "path":
-      return pathBackend({ directory: spec.dir, settings, revisions, importFromDerivation: true, onError });
+      return pathBackend({ directory: spec.dir, settings, revisions, onError });
     case "starter": {
-      const { prepareStarter } = await import("../starter/index.ts");
-      const { dir } = await prepareStarter({ stateDir: join(settings.stateDir, "starter"), systems: [...systems], log: (line: string) => logger.info(line) });
-      return pathBackend({ directory: dir, settings, revisions, importFromDerivation: false, onError });
+      const prepare = () => prepareStarter({ stateDir: settings.stateDir, systems, log: (line) => logger.info(line) });
+      return starterBackend({ settings, revisions, prepare, onError });
     }
   }
 }

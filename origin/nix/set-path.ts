@@ -1,32 +1,29 @@
 /**
- * A package set in a directory of this machine (kinds `path` and `starter`). Its revision is the hash of its content: the first 160 bits of the NAR hash of a
+ * A package set in a directory of this machine (kind `path`). Its revision is the hash of its content: the first 160 bits of the NAR hash of a
  * snapshot in the store, so the same files are the same revision on every machine, and editing them later does not change what a revision means.
  */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import pLimit from "p-limit";
 import { type Backend, REVISION } from "./backend.ts";
-import { parseDump } from "./dump.ts";
 import { failed } from "./failures.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { errorLine, machineTrouble } from "./reason.ts";
 import type { Revisions } from "./revisions.ts";
-import { run } from "./run.ts";
-import { emptyHome, NIX_DIR, nixEnvironment, type NixSettings } from "./settings.ts";
+import type { NixSettings } from "./settings.ts";
+import { snapshot } from "./snapshot.ts";
 import { watchDirectory } from "./watch.ts";
 
 export interface PathSetOptions {
   readonly directory: string;
   readonly settings: NixSettings;
   readonly revisions: Revisions;
-  readonly importFromDerivation: boolean;
   readonly onError: (error: unknown) => void;
   /** Time between two looks at all files, ms. */
   readonly poll?: number | undefined;
 }
 
 /** Throws when the directory is not there. */
-export function pathBackend({ directory, settings, revisions, importFromDerivation, onError, poll }: PathSetOptions): Backend {
+export function pathBackend({ directory, settings, revisions, onError, poll }: PathSetOptions): Backend {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`the package set's directory ${resolve(directory)} does not exist`);
   const top = realpathSync(directory);
   // The state may lie inside of what is served (`npm start` with path:.); it changes all the time and is no source.
@@ -56,7 +53,7 @@ export function pathBackend({ directory, settings, revisions, importFromDerivati
     async source(revision, signal) {
       const path = revisions.get(revision) ?? ((await current(signal)) === revision ? revisions.get(revision) : undefined);
       if (path === undefined) throw lost(revision);
-      return { path, importFromDerivation };
+      return { path, importFromDerivation: true };
     },
     watch(onChange) {
       const stop = new AbortController();
@@ -82,18 +79,3 @@ export function pathBackend({ directory, settings, revisions, importFromDerivati
 
 const lost = (revision: string) =>
   failed("unknown", `this origin has no snapshot of the revision ${revision}: a directory's old revisions exist only as long as an origin keeps what it once served`);
-
-async function snapshot(directory: string, ignored: readonly string[], settings: NixSettings, signal: AbortSignal): Promise<{ path: string; revision: string }> {
-  const env = nixEnvironment({ ...settings, home: emptyHome(settings.stateDir) });
-  const timeout = settings.nixTimeout * 1_000;
-  const check = (result: Awaited<ReturnType<typeof run>>): string => {
-    if (result.exitCode === 0) return result.stdout;
-    const line = result.timedOut ? `it took longer than ${settings.nixTimeout} s` : (errorLine(result.stderr) ?? "Nix gave no reason");
-    throw failed("error", `the package set's directory cannot be copied into the store: ${machineTrouble(line) ?? line}`, { log: result.stderr });
-  };
-  const args = ["--argstr", "directory", directory, "--argstr", "ignored", JSON.stringify(ignored), resolve(NIX_DIR, "snapshot.nix")];
-  const path = JSON.parse(check(await run("nix-instantiate", ["--eval", "--json", "--read-write-mode", ...args], { env, signal, timeout }))) as string;
-  const [info] = parseDump(check(await run("nix-store", ["--dump-db", "--", path], { env, signal, timeout })));
-  if (info === undefined) throw new Error(`Nix's database has no entry for ${path}, which was just added`);
-  return { path, revision: info.narHash.slice("sha256:".length, "sha256:".length + 40) };
-}

@@ -21,8 +21,8 @@ const NIX_VARIABLES = [
   "NIX_CONFIG", "NIX_REMOTE", "NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_LOG_DIR", "NIX_DATA_DIR", "NIX_CONF_DIR", "NIX_USER_CONF_FILES", "NIX_DAEMON_SOCKET_PATH",
   "NIX_SSL_CERT_FILE", "NIX_IGNORE_SYMLINK_STORE", "NIX_LOCALSTATE_DIR",
 ];
-/** For downloads, by Nix itself and by derivations that ask for them (impureEnvVars). */
-const NETWORK_VARIABLES = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "CURL_CA_BUNDLE"];
+/** For downloads, by Nix itself and by derivations that ask for them (impureEnvVars; the starter set fetches with the machine's apt). */
+const NETWORK_VARIABLES = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "APT_CONFIG"];
 
 /** The environment of a call that only reads or evaluates. */
 export function nixEnvironment(settings: Pick<NixSettings, "nixConfig"> & { readonly home?: string } = {}): Record<string, string> {
