@@ -20,12 +20,12 @@ export const ORIGIN_NEEDS: readonly Need[] = [
   { command: "nix-store", debian: "nix-bin", purpose: "reads closures" },
   { command: "git", debian: "git", purpose: "resolves the revisions of git package sets" },
 ];
-/** What the starter set needs besides: it unpacks Debian's own packages. */
+/** What the starter set needs besides (origin/starter/needs.ts): Debian's own tools; patchelf and the rest it fetches from the archive itself. */
 export const STARTER_NEEDS: readonly Need[] = [
-  { command: "patchelf", debian: "patchelf", purpose: "makes binaries run from the store" },
-  { command: "dpkg-deb", debian: "dpkg", purpose: "unpacks .deb files" },
   { command: "apt-get", debian: "apt", purpose: "fetches and verifies .deb files" },
-  { command: "xz", debian: "xz-utils", purpose: "decompresses .deb files" },
+  { command: "dpkg-deb", debian: "dpkg", purpose: "unpacks .deb files" },
+  { command: "flock", debian: "util-linux", purpose: "lets one apt run at a time" },
+  { command: "tar", debian: "tar", purpose: "unpacks" },
 ];
 
 /** System directories that a user's PATH may lack: dpkg-deb and others work without, but daemons of tests live there. */

@@ -1,0 +1,77 @@
+/** docker, containerd, podman and skopeo pull images that did not exist, run them, and the images do real work. */
+import assert from "node:assert/strict";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { CLIENTS, type Client } from "../harness/clients/index.ts";
+import { unavailable } from "../harness/available.ts";
+import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
+import { makeRepository } from "../harness/git-repository.ts";
+import { OPENSSL, startWebServer, type WebServer } from "../harness/https-server.ts";
+import { pullManifest } from "../harness/registry-client.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+import { type Surroundings, WORK } from "./work.ts";
+
+const skip = (await firnUnavailable()) || (await unavailable([OPENSSL]));
+const IMAGES = [...new Set(WORK.map((work) => work.image)), "xorg.xeyes"];
+const FOREIGN = "arm64/hello";
+
+describe("real clients", { skip }, () => {
+  let root: string;
+  let firn: Firn;
+  let web: WebServer;
+  let surroundings: Surroundings;
+
+  before(async () => {
+    root = await tempDir("work");
+    const given = join(root, "given");
+    await mkdir(given);
+    const commit = await makeRepository(given, "snow", { "flake.txt": "six arms\n" });
+    await writeFile(join(given, "hello.txt"), "hello over TLS\n");
+    web = await startWebServer(given, join(root, "tls"));
+    await copyFile(web.authority, join(given, "ca.crt"));
+    surroundings = { given, commit, http: web.http, https: web.https };
+    firn = await startFirn();
+  });
+  after(async () => {
+    await firn?.stop();
+    await web?.close();
+    await removeTree(root);
+  });
+
+  for (const kind of CLIENTS) {
+    describe(kind.name, async () => {
+      const missing = await unavailable(kind.needs, { root: true });
+      let client: Client;
+      before(async () => {
+        if (missing === false) client = await kind.open();
+      });
+      after(() => client?.close());
+
+      for (const image of IMAGES) {
+        test(`pulls ${image}`, { skip: missing }, async () => {
+          await client.pull(`${firn.host}/${image}`, "linux/amd64");
+          assert.equal(await client.architecture(`${firn.host}/${image}`), "amd64");
+        });
+      }
+      test(`pulls ${FOREIGN}`, { skip: missing }, async () => {
+        await client.pull(`${firn.host}/${FOREIGN}`, "linux/arm64");
+        assert.equal(await client.architecture(`${firn.host}/${FOREIGN}`), "arm64");
+      });
+      test("pulls by digest", { skip: missing }, async () => {
+        const { digest } = await pullManifest(firn.url, "shell/git/curl");
+        await client.pull(`${firn.host}/shell/git/curl@${digest}`);
+      });
+      test("says why there is no such image", { skip: missing }, async () => {
+        await assert.rejects(client.pull(`${firn.host}/shell/no-such-package`), /manifest unknown|not found|no-such-package/i);
+      });
+      for (const work of WORK) {
+        test(work.title, { skip: missing }, async () => {
+          const image = `${firn.host}/${work.image}`;
+          await client.pull(image, "linux/amd64");
+          work.check(await client.run(image, work.command(surroundings), work.options(surroundings)), surroundings);
+        });
+      }
+    });
+  }
+});
