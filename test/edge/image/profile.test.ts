@@ -190,6 +190,14 @@ test("a package of 200,000 files costs a few reads, and nothing of what only it 
   assert.ok(blobs.reads <= 5 && blobs.bytes < 200_000, `${blobs.reads} reads of ${blobs.bytes} bytes`);
 });
 
+test("a package with 200,000 files in bin composes: bin is always read, for env and sh", async () => {
+  const blobs = new Blobs();
+  const profile = shown(await profileOf([{ name: "big", files: [{ name: "bin", entries: [...many("tool", 200_000), { name: "env" }] }] }], blobs));
+  assert.equal(profile.bin, `${storePath("big-1.0")}/bin`);
+  assert.equal(profile["usr/bin/env"], `${storePath("big-1.0")}/bin/env`);
+  assert.equal(blobs.reads, 2);
+});
+
 test("packages that overlap in too many files are an error that says so", async () => {
   const entries = many("x".repeat(60), 60_000);
   await assert.rejects(
