@@ -1,0 +1,76 @@
+/** What every Bucket owes the edge, over the R2 binding and over the S3 protocol, both in workerd. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { after, before, describe, test } from "node:test";
+import { type Edge, startEdge } from "../../../origin/local/edge.ts";
+import { removeTree, tempDir } from "../../harness/temp.ts";
+import type { Operation } from "./operation.ts";
+
+let stateDir: string;
+let edge: Edge;
+before(async () => {
+  stateDir = await tempDir("bucket");
+  edge = await startEdge({ stateDir, env: {}, worker: fileURLToPath(new URL("worker.ts", import.meta.url)) });
+});
+after(async () => {
+  await edge?.stop();
+  await removeTree(stateDir);
+});
+
+for (const kind of ["r2", "s3"]) {
+  const other = kind === "r2" ? "s3" : "r2";
+  const run = async (operation: Operation, by = kind): Promise<unknown> => {
+    const response = await fetch(`${edge.url}/${by}`, { method: "POST", body: JSON.stringify(operation) });
+    const { value, error } = (await response.json()) as { value?: unknown; error?: string };
+    assert.equal(error, undefined);
+    return value;
+  };
+  const put = (key: string, text: string, ifAbsent: boolean) => run({ op: "put", key: `${kind}/${key}`, text, contentType: "text/x-test", ifAbsent });
+  const get = (key: string, range?: Extract<Operation, { op: "get" }>["range"]) => run({ op: "get", key: `${kind}/${key}`, ...(range ? { range } : {}) });
+
+  describe(`bucket over ${kind}`, () => {
+    test("an absent object is null", async () => {
+      assert.equal(await run({ op: "head", key: `${kind}/absent` }), null);
+      assert.equal(await get("absent"), null);
+      assert.equal(await get("absent", { offset: 0, length: 1 }), null);
+    });
+
+    test("what was put is there, with its size and content type, for the other form too", async () => {
+      await put("there", "0123456789", false);
+      assert.deepEqual(await run({ op: "head", key: `${kind}/there` }), { size: 10, contentType: "text/x-test" });
+      assert.deepEqual(await get("there"), { size: 10, contentType: "text/x-test", text: "0123456789" });
+      assert.deepEqual(await run({ op: "get", key: `${kind}/there` }, other), { size: 10, contentType: "text/x-test", text: "0123456789" });
+    });
+
+    for (const [what, range, text] of [
+      ["a range from the start", { offset: 0, length: 2 }, "01"],
+      ["a range in the middle", { offset: 3, length: 4 }, "3456"],
+      ["a suffix", { suffix: 3 }, "789"],
+    ] as const) {
+      test(`${what} is read with the size of the whole`, async () => {
+        await put("ranges", "0123456789", false);
+        assert.deepEqual(await get("ranges", range), { size: 10, contentType: "text/x-test", text });
+      });
+    }
+
+    test("if absent, the first one stays; else the last", async () => {
+      await put("once", "first", true);
+      await put("once", "second", true);
+      assert.equal(((await get("once")) as { text: string }).text, "first");
+      await put("once", "third", false);
+      assert.equal(((await get("once")) as { text: string }).text, "third");
+    });
+
+    test("of ten writers at once one wins, and nobody fails", async () => {
+      await Promise.all(Array.from({ length: 10 }, (_, n) => put("race", `writer ${n}`, true)));
+      assert.match(((await get("race")) as { text: string }).text, /^writer \d$/);
+    });
+
+    test("keys of every kind that Firn makes", async () => {
+      for (const key of ["packages/git-0123/rev/x86_64-linux/none/7zz~12.json", "tags/channel/v1.0_x-Y.json", "packages/p/r/s/none/xorg.xev.json", "packages/p/r/s/none/a__b.json"]) {
+        await put(key, key, true);
+        assert.equal(((await get(key)) as { text: string }).text, key);
+      }
+    });
+  });
+}

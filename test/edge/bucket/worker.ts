@@ -1,0 +1,38 @@
+/** A Worker that does to its bucket what a test tells it: `POST /r2` or `/s3` with one operation as JSON. So both forms of Bucket run in workerd, over the same data. */
+import type { Bucket } from "../../../edge/bucket/bucket.ts";
+import { openBucket } from "../../../edge/bucket/open.ts";
+import type { Env } from "../../../edge/env.ts";
+import type { Operation } from "./operation.ts";
+
+export { Build } from "../../../edge/farm/build.ts";
+export { Farm } from "../../../edge/farm/farm.ts";
+
+async function run(bucket: Bucket, operation: Operation): Promise<unknown> {
+  switch (operation.op) {
+    case "head":
+      return bucket.head(operation.key);
+    case "get": {
+      const found = await bucket.get(operation.key, operation.range);
+      return found && { size: found.size, contentType: found.contentType, text: await new Response(found.body).text() };
+    }
+    case "put":
+      await bucket.put(operation.key, operation.text, operation);
+      return "put";
+  }
+}
+
+/** Without its binding the bucket is the S3 endpoint: one for each isolate, as in the product. */
+let withoutBinding: Env | undefined;
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const { BUCKET: _, ...rest } = env;
+    withoutBinding ??= rest;
+    const bucket = openBucket(new URL(request.url).pathname === "/r2" ? env : withoutBinding);
+    try {
+      return Response.json({ value: await run(bucket, (await request.json()) as Operation) });
+    } catch (error) {
+      return Response.json({ error: String(error) }, { status: 500 });
+    }
+  },
+};
