@@ -3,7 +3,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { pino } from "pino";
-import { generateOriginKey } from "./channel/key.ts";
+import { generateOriginKey } from "./channel/index.ts";
 import { bytes, edges, fileText, originName, setting, systems, whole } from "./config.ts";
 import { start } from "./local/start.ts";
 import { serve } from "./serve.ts";
@@ -51,11 +51,11 @@ program
   .description("make an origin's key: the private half into a file, the public half as a line for ORIGIN_KEYS")
   .requiredOption("--name <name>", "the origin's name", originName)
   .requiredOption("--out <file>", "where the private key goes; must not exist")
-  .action(async ({ name, out }: { name: string; out: string }) => {
-    const key = await generateOriginKey();
+  .action(({ name, out }: { name: string; out: string }) => {
+    const key = generateOriginKey();
     writeFileSync(out, `${key.privateKey}\n`, { flag: "wx", mode: 0o600 });
     chmodSync(out, 0o600);
-    process.stdout.write(`${JSON.stringify({ [name]: JSON.parse(key.publicKey) })}\n`);
+    process.stdout.write(`${JSON.stringify({ [name]: key.publicJwk })}\n`);
   });
 
 /** A variable that must be set and has no flag. */

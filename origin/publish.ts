@@ -56,7 +56,7 @@ export async function publish(job: PublishJob, context: PublishContext): Promise
   }
   const [made, listings] = await Promise.all([
     context.layers.make([...wanted.values()], { signal: context.signal, zstd: context.zstd }),
-    Promise.all(built.map(async (pkg) => [pkg.name, await context.layers.listing(pkg.storePath)] as const)),
+    Promise.all(built.map(async ({ name, storePath }) => [name, await context.layers.listing(storePath, { narHash: infoOf(storePath, closure).narHash, signal: context.signal })] as const)),
   ]);
   const layerOf = new Map(made.map((layer) => [layer.key, layer]));
   const listingOf = new Map(listings);
@@ -125,13 +125,18 @@ function reachable(root: string, all: ReadonlyMap<string, StorePathInfo>): Map<s
   const found = new Map<string, StorePathInfo>();
   const open = [root];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    const info = all.get(path);
-    if (info === undefined) throw new Error(`Nix's database has no entry for ${path}`);
     if (found.has(path)) continue;
+    const info = infoOf(path, all);
     found.set(path, info);
     open.push(...info.references);
   }
   return found;
+}
+
+function infoOf(path: string, closure: ReadonlyMap<string, StorePathInfo>): StorePathInfo {
+  const info = closure.get(path);
+  if (info === undefined) throw new Error(`Nix's database has no entry for ${path}`);
+  return info;
 }
 
 const sum = (closure: ReadonlyMap<string, StorePathInfo>): number => [...closure.values()].reduce((total, info) => total + info.narSize, 0);

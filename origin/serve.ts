@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Result, Work } from "../edge/farm/protocol.ts";
 import type { System } from "../edge/image/records.ts";
-import { type Channel, connect, type RunContext } from "./channel/index.ts";
+import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
 import { refuseVulnerableNix } from "./nix-version.ts";
 import { openPackageSet } from "./nix/package-set.ts";
@@ -47,12 +47,15 @@ export async function serve(options: OriginOptions, logger: Logger, stop: AbortS
   };
 
   const hello = { version, nix, systems: [...options.systems], slots: options.slots, packageSet: packageSet.id };
-  const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, logger: logger.child({ edge: edge.host }) }));
+  const slots = new Slots(options.slots);
+  const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, slots, logger }));
   const announce = (tag: string, revision: string): void => {
     logger.info({ tag, revision }, "the package set is at a revision");
     for (const channel of channels) channel.announce(tag, revision);
   };
   const unwatch = packageSet.watch(announce);
+  // Known before anybody asks: the first pull then waits for no resolving. A set that cannot be resolved now (no network yet) is resolved when somebody pulls.
+  packageSet.resolve("latest", stop).then((revision) => announce("latest", revision), (error: Error) => logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"));
 
   await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
   logger.info("stopping: finishing the jobs at hand, or handing them back");
