@@ -1,0 +1,86 @@
+/**
+ * The file tree of one store path, in the order of its tar. Entries come sorted by the bytes of their whole path, a directory counting with its trailing slash
+ * (git sorts trees the same way), so every directory stands before what is in it and the list is in plain byte order.
+ *
+ * Names are binary strings (latin1): a file name is bytes to Linux, and binary strings compare as bytes.
+ */
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import { join } from "node:path";
+import type { TarType } from "../../edge/image/tar.ts";
+
+export interface TreeEntry {
+  /** Below the root, without leading slash: `nix/store/…`. */
+  readonly path: string;
+  readonly type: TarType;
+  /** As Nix canonicalises it: 0555 for directories and executables, 0444 for other files. */
+  readonly mode: number;
+  readonly linkname?: string;
+  /** Of a file with contents; the taker reads it, the walk closes it. */
+  readonly fd?: number;
+  readonly stats?: Stats;
+}
+
+const DIRECTORY_MODE = 0o555;
+const SYMLINK_MODE = 0o777;
+const OWNER_EXECUTES = 0o100;
+
+/** Bytes that a file system call takes for a binary string. */
+export const fileName = (binary: string): Buffer => Buffer.from(binary, "latin1");
+
+/** A store path that is not as it was a moment ago, or that holds what no layer can. */
+export class TreeError extends Error {
+  override name = "TreeError";
+}
+
+/** Walks `storePath` (`/nix/store/…`), which lies below the directory `root`. Files are opened one at a time. */
+export function* walkTree(root: string, storePath: string): Generator<TreeEntry, void, void> {
+  const top = Buffer.from(storePath.slice(1)).toString("latin1");
+  const base = Buffer.from(root).toString("latin1");
+  /** Inode → path of its first entry; only of files that have more than one name. */
+  const seen = new Map<string, string>();
+  const stats = lstatSync(join(root, storePath));
+  yield* visit(base, top, stats.isDirectory() ? "directory" : stats.isSymbolicLink() ? "symlink" : stats.isFile() ? "file" : "other", seen);
+}
+
+type Kind = "directory" | "symlink" | "file" | "other";
+
+function* visit(base: string, path: string, kind: Kind, seen: Map<string, string>): Generator<TreeEntry, void, void> {
+  const name = fileName(`${base}/${path}`);
+  if (kind === "directory") {
+    yield { path, type: "directory", mode: DIRECTORY_MODE };
+    const children = readdirSync(name, { withFileTypes: true, encoding: "buffer" }).map((entry) => {
+      const kind: Kind = entry.isDirectory() ? "directory" : entry.isSymbolicLink() ? "symlink" : entry.isFile() ? "file" : "other";
+      const child = entry.name.toString("latin1");
+      return { kind, child, order: kind === "directory" ? `${child}/` : child };
+    });
+    children.sort((a, b) => (a.order < b.order ? -1 : 1));
+    for (const { child, kind } of children) yield* visit(base, `${path}/${child}`, kind, seen);
+  } else if (kind === "symlink") {
+    yield { path, type: "symlink", mode: SYMLINK_MODE, linkname: readlinkSync(name, { encoding: "buffer" }).toString("latin1") };
+  } else if (kind === "file") {
+    yield* visitFile(name, path, seen);
+  } else {
+    throw new TreeError(`/${path} is neither a file, a directory nor a symlink: no layer can hold it`);
+  }
+}
+
+function* visitFile(name: Buffer, path: string, seen: Map<string, string>): Generator<TreeEntry, void, void> {
+  const fd = openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new TreeError(`/${path} changed while it was packed: it is no file any more`);
+    const mode = (stats.mode & OWNER_EXECUTES) === 0 ? 0o444 : 0o555;
+    if (stats.nlink > 1) {
+      const inode = `${stats.dev}:${stats.ino}`;
+      const first = seen.get(inode);
+      if (first !== undefined) {
+        yield { path, type: "hardlink", mode, linkname: first };
+        return;
+      }
+      seen.set(inode, path);
+    }
+    yield { path, type: "file", mode, fd, stats };
+  } finally {
+    closeSync(fd);
+  }
+}
