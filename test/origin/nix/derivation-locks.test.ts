@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { DerivationLocks } from "../../../origin/nix/derivation-locks.ts";
 
 const never = new AbortController().signal;
+const oneDerivation = async (): Promise<string[]> => ["a"];
 
 test("jobs that share a derivation run one after the other, all others at once", async () => {
   const locks = new DerivationLocks();
@@ -45,18 +46,16 @@ test("what is needed is asked again after a wait: the other job may have built i
 
 test("a failed job gives its derivations back", async () => {
   const locks = new DerivationLocks();
-  const needed = async (): Promise<string[]> => ["a"];
-  await assert.rejects(locks.with(needed, never, () => Promise.reject(new Error("no"))), /no/);
-  assert.equal(await locks.with(needed, never, async () => "done"), "done");
+  await assert.rejects(locks.with(oneDerivation, never, () => Promise.reject(new Error("no"))), /no/);
+  assert.equal(await locks.with(oneDerivation, never, async () => "done"), "done");
 });
 
 test("an aborted job stops waiting", async () => {
   const locks = new DerivationLocks();
-  const needed = async (): Promise<string[]> => ["a"];
   const abort = new AbortController();
   const held = Promise.withResolvers<void>();
-  const holder = locks.with(needed, never, () => held.promise);
-  const waiter = locks.with(needed, abort.signal, async () => {});
+  const holder = locks.with(oneDerivation, never, () => held.promise);
+  const waiter = locks.with(oneDerivation, abort.signal, async () => {});
   await new Promise(setImmediate);
   abort.abort(new Error("gone"));
   await assert.rejects(waiter, /gone/);
