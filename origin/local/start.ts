@@ -14,6 +14,9 @@ import { pullsWork } from "./ready.ts";
 import { readSettings } from "./settings.ts";
 
 const ORIGIN = "local";
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Signals within this time are one wish, milliseconds. */
+const SAME_WISH = 1_000;
 const ALL_ADDRESSES = new Set(["0.0.0.0", "::"]);
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -37,6 +40,7 @@ export async function start(env: NodeJS.ProcessEnv, argv: readonly string[]): Pr
       env: { ...worker, PACKAGE_SET: packageSetText, ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: key.publicKey }) },
       log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
     });
+    told.alone();
     note(`the edge is at ${edge.url}${ALL_ADDRESSES.has(host) ? ", and at this machine's other addresses (HOST=127.0.0.1 keeps it to itself)" : ""}`);
     note(`the package set is ${packageSet.label}; state is kept in ${stateDir}`);
 
@@ -78,16 +82,28 @@ function example(url: string): string {
 `;
 }
 
-/** The first SIGINT or SIGTERM asks for an orderly end; a second one gets Node's default, an end at once. */
-function untilTold(): { signal: AbortSignal; promise: Promise<void>; release: () => void } {
+interface Told {
+  readonly signal: AbortSignal;
+  readonly promise: Promise<void>;
+  /** Takes signals away from whoever else listens: Miniflare would exit at once. */
+  alone(): void;
+  release(): void;
+}
+
+/**
+ * The first SIGINT or SIGTERM asks for an orderly end. One that comes with it is the same wish: npm hands on the Ctrl-C that the terminal has sent us already.
+ * A later one gets Node's default, an end at once.
+ */
+function untilTold(): Told {
   const controller = new AbortController();
   const { promise, resolve } = Promise.withResolvers<void>();
   const onSignal = (): void => {
-    release();
+    if (!controller.signal.aborted) setTimeout(release, SAME_WISH).unref();
     resolve();
     controller.abort();
   };
-  const release = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  return { signal: controller.signal, promise, release };
+  const release = (): void => SIGNALS.forEach((signal) => process.off(signal, onSignal));
+  const alone = (): void => SIGNALS.forEach((signal) => process.removeAllListeners(signal).on(signal, onSignal));
+  alone();
+  return { signal: controller.signal, promise, alone, release };
 }
