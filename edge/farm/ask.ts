@@ -1,23 +1,11 @@
 /** The edge's one question to the farm: do this work, and tell me what became of it. */
 import { workKey } from "../image/keys.ts";
 import type { Env } from "../env.ts";
+import type { Answer } from "./answer.ts";
 import { note } from "./log.ts";
-import type { Failure, Result, Work } from "./protocol.ts";
+import type { Work } from "./protocol.ts";
 
-/**
- * What became of the work.
- * - `done`: the tag is resolved, or every item of a publish has its outcome (a package's own failure is an outcome, the others are published all the same).
- *   Everything named is in the bucket, and the records are written.
- * - `failed`: the tag cannot be resolved. A publish is never `failed` as a whole: its items carry their failures.
- * - `building`: not ready within the time the caller waits; the work goes on.
- * - `no-origin`: no connected origin builds for this system. - `queue-full`: the farm takes no more work for now.
- */
-export type Answer =
-  | { readonly state: "done"; readonly result: Result }
-  | { readonly state: "failed"; readonly failure: Failure }
-  | { readonly state: "building" }
-  | { readonly state: "no-origin" }
-  | { readonly state: "queue-full" };
+export type { Answer } from "./answer.ts";
 
 /** First pause before a broken call is made again, ms; it doubles each time, with jitter, up to the longest. A deploy resets every object at once. */
 const FIRST_PAUSE = 50;

@@ -7,7 +7,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import { workKey } from "../image/keys.ts";
-import type { Answer } from "./ask.ts";
+import type { Answer } from "./answer.ts";
 import { farmStub } from "./connect.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
 import { answerOf, type Fate, piecesOf, type Settlement } from "./pieces.ts";

@@ -4,7 +4,7 @@
  * Two Build objects that want {git, curl} and {curl, jq} share the piece `curl`: it is in one job only, and both hear what became of it.
  */
 import { canonicalJson } from "../image/keys.ts";
-import type { Answer } from "./ask.ts";
+import type { Answer } from "./answer.ts";
 import type { Failure, Item, Outcome, Work } from "./protocol.ts";
 
 export interface Piece {

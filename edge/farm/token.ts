@@ -6,8 +6,13 @@
  */
 import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
 import * as v from "valibot";
-import type { Env } from "../env.ts";
 import { TOKEN_SECONDS } from "./protocol.ts";
+
+/** The variables that decide (edge/env.ts). */
+export interface DoorConfig {
+  readonly EDGE_HOST?: string;
+  readonly ORIGIN_KEYS?: string;
+}
 
 /** Difference between two clocks that is overlooked, seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
@@ -32,7 +37,7 @@ const KeysSchema = v.record(
 type Keys = v.InferOutput<typeof KeysSchema>;
 
 /** Public keys by origin name; empty (nobody gets in) when ORIGIN_KEYS is missing, and an Error that names it when it is malformed. */
-export function originKeys(env: Pick<Env, "ORIGIN_KEYS">): ReadonlyMap<string, Keys[string]> {
+export function originKeys(env: Pick<DoorConfig, "ORIGIN_KEYS">): ReadonlyMap<string, Keys[string]> {
   if (env.ORIGIN_KEYS === undefined || env.ORIGIN_KEYS.trim() === "") return new Map();
   let json: unknown;
   try {
@@ -46,7 +51,7 @@ export function originKeys(env: Pick<Env, "ORIGIN_KEYS">): ReadonlyMap<string, K
 }
 
 /** The key that an origin has in the configuration now, or undefined when it is revoked, was never there, or the configuration is malformed. */
-export function keyInForce(name: string, env: Pick<Env, "ORIGIN_KEYS">): string | undefined {
+export function keyInForce(name: string, env: Pick<DoorConfig, "ORIGIN_KEYS">): string | undefined {
   try {
     return originKeys(env).get(name)?.x;
   } catch {
@@ -55,7 +60,7 @@ export function keyInForce(name: string, env: Pick<Env, "ORIGIN_KEYS">): string 
 }
 
 /** Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong, misconfiguration too, is `refused`. */
-export async function identify(authorization: string | null, env: Pick<Env, "ORIGIN_KEYS" | "EDGE_HOST">, now: number): Promise<Caller | { readonly refused: string }> {
+export async function identify(authorization: string | null, env: DoorConfig, now: number): Promise<Caller | { readonly refused: string }> {
   try {
     const token = /^Bearer +([\w.-]+)$/i.exec(authorization ?? "")?.[1];
     if (token === undefined) return { refused: "no bearer token" };

@@ -1,0 +1,103 @@
+/** The farm in a real workerd: Durable Objects, SQLite and bucket on disk, hibernation and restarts on demand. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import type { Answer } from "../../../edge/farm/answer.ts";
+import { TIMES, type Times } from "../../../edge/farm/limits.ts";
+import type { Work } from "../../../edge/farm/protocol.ts";
+import { workKey } from "../../../edge/image/keys.ts";
+import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
+import { freePort } from "../../../origin/local/ports.ts";
+import { tieWorkerd } from "../../../origin/local/workerd.ts";
+
+const WORKER = "farm";
+const LOOPBACK = "127.0.0.1";
+const ENTRY = join(import.meta.dirname, "fixtures", "worker.js");
+
+export interface FarmOptions {
+  readonly times?: Partial<Times>;
+  /** Variables, at the start and after every restart. */
+  readonly vars: Readonly<Record<string, string>>;
+}
+
+export type FarmEdge = Awaited<ReturnType<typeof startFarm>>;
+
+export async function startFarm({ times = {}, vars }: FarmOptions) {
+  const stateDir = await mkdtemp(join(tmpdir(), "firn-farm-"));
+  const [contents, date, port, entryPort] = await Promise.all([bundleWorker(ENTRY), compatibilityDate(), freePort(), freePort()]);
+  const host = `${LOOPBACK}:${port}`;
+  const lines: string[] = [];
+  tieWorkerd();
+
+  const start = async (current: Readonly<Record<string, string>>): Promise<Miniflare> => {
+    const env = { EDGE_HOST: host, PACKAGE_SET: "starter", TIMES: JSON.stringify({ ...TIMES, ...times }), ...current };
+    const miniflare = new Miniflare({
+      host: LOOPBACK,
+      port: entryPort,
+      cf: false,
+      telemetry: { enabled: false },
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: ({ message }: { message: string }) => lines.push(message),
+      resourcePersistencePath: stateDir,
+      workers: [
+        {
+          config: {
+            name: WORKER,
+            compatibilityDate: date,
+            manifest: { mainModule: "index.js", modulesRoot: "/", modules: { "index.js": { type: "esm", contents } } },
+            env: {
+              ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, { type: "text" as const, value }])),
+              BUCKET: { type: "r2", name: "firn" },
+              FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
+              BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
+            },
+            exports: { Farm: { type: "durable-object", storage: "sqlite" }, Build: { type: "durable-object", storage: "sqlite" } },
+          },
+          dev: { unsafeDirectSockets: [{ host: LOOPBACK, port }] },
+        },
+      ],
+    });
+    await miniflare.ready;
+    return miniflare;
+  };
+  let miniflare = await start(vars);
+
+  return {
+    host,
+    url: new URL(`http://${host}`),
+    /** What the Worker wrote to its console. */
+    lines,
+    events: (event: string): Record<string, unknown>[] => lines.filter((line) => line.startsWith(`{"event":"${event}"`)).map((line) => JSON.parse(line) as Record<string, unknown>),
+    async ask(work: Work, waitMs = 20_000): Promise<Answer> {
+      const response = await fetch(`http://${host}/ask`, { method: "POST", body: JSON.stringify({ work, waitMs }) });
+      if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);
+      return (await response.json()) as Answer;
+    },
+    async put(key: string, body: string | Uint8Array): Promise<void> {
+      await (await openBucket(miniflare)).put(key, body);
+    },
+    async get(key: string): Promise<unknown> {
+      return (await (await openBucket(miniflare)).get(key))?.json();
+    },
+    /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
+    evictFarm: (webSockets: "hibernate" | "close"): Promise<void> => miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),
+    evictBuild: async (work: Work): Promise<void> => miniflare.unsafeEvictDurableObject(WORKER, "Build", { name: await workKey(work) }),
+    /** As a deploy does: everything in memory is lost, every socket dropped. */
+    async restart(current: Readonly<Record<string, string>> = vars): Promise<void> {
+      await miniflare.dispose();
+      miniflare = await start(current);
+    },
+    async stop(): Promise<void> {
+      await miniflare.dispose();
+      await rm(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What the tests use of a bucket; Miniflare's own type needs the Worker's globals. */
+interface TestBucket {
+  put(key: string, body: string | Uint8Array): Promise<unknown>;
+  get(key: string): Promise<{ json(): Promise<unknown> } | null>;
+}
+const openBucket = (miniflare: Miniflare): Promise<TestBucket> => miniflare.getR2Bucket("BUCKET") as unknown as Promise<TestBucket>;

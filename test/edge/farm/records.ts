@@ -1,0 +1,59 @@
+/** Package records as an origin makes them, of blobs that are a few bytes long. */
+import type { PublishJob, ResolveJob } from "../../../edge/farm/protocol.ts";
+import { digestOf, sha256Hex } from "../../../edge/image/digest.ts";
+import { blobPath } from "../../../edge/image/keys.ts";
+import { type Descriptor, type Layer, type LevelRecord, type PackageRecord, RECORD_FORMAT } from "../../../edge/image/records.ts";
+import type { FarmEdge } from "./farm-edge.ts";
+
+export const REVISION = "0123456789abcdef0123456789abcdef01234567";
+
+export const resolveJob = (tag = "latest"): ResolveJob => ({ kind: "resolve", packageSet: "starter", tag });
+
+/** `curl` asks for the record of curl, `curl~1` for the layers of its level 1. */
+export function publishJob(items: readonly string[], scope: Partial<Pick<PublishJob, "system" | "revision">> = {}): PublishJob {
+  const itemOf = (text: string): { name: string; level?: number } => {
+    const [name = "", level] = text.split("~");
+    return level === undefined ? { name } : { name, level: Number(level) };
+  };
+  return { kind: "publish", packageSet: "starter", revision: REVISION, system: "x86_64-linux", plan: "none", ...scope, items: items.map(itemOf) };
+}
+
+/** Writes blobs; anything with `put` will do. */
+export type Blobs = Pick<FarmEdge, "put">;
+
+async function blob(blobs: Blobs, text: string): Promise<Descriptor> {
+  const digest = await digestOf(text);
+  await blobs.put(blobPath(digest), text);
+  return { digest, size: text.length };
+}
+
+async function layer(blobs: Blobs, text: string): Promise<Layer> {
+  return { key: await sha256Hex(`key ${text}`), ...(await blob(blobs, `gzip ${text}`)), diffId: await digestOf(text) };
+}
+
+/** A package of two parts: level 0 has both, level 1 the first. Its blobs are in the bucket afterwards. */
+export async function packageRecord(blobs: Blobs, job: PublishJob, name: string): Promise<PackageRecord> {
+  const layers = await Promise.all([layer(blobs, "libc"), layer(blobs, name)]);
+  return {
+    format: RECORD_FORMAT,
+    packageSet: job.packageSet,
+    revision: job.revision,
+    system: job.system,
+    plan: job.plan,
+    name,
+    attribute: name,
+    pname: name,
+    version: "1.0",
+    storePath: `/nix/store/${"a".repeat(32)}-${name}-1.0`,
+    closureSize: 1_000,
+    listing: await blob(blobs, `listing of ${name}`),
+    parts: layers.map(({ key }, rank) => ({ key, rank: 2 - rank })),
+    levels: [[0, 1], [0]],
+    level: 0,
+    layers,
+  };
+}
+
+export async function levelRecord(blobs: Blobs, level: number): Promise<LevelRecord> {
+  return { format: RECORD_FORMAT, level, layers: [await layer(blobs, "libc")] };
+}
