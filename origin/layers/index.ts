@@ -12,6 +12,7 @@ import { MemberCache } from "./cache.ts";
 import { Listings } from "./listings.ts";
 import { LayerMaker, type LayerPart, type MakeOptions } from "./make.ts";
 import { MEMBER_MEMORY } from "./member.ts";
+import { Packer } from "./pack.ts";
 import { Workers } from "./workers.ts";
 
 export { type BucketAccess, BucketError } from "./bucket.ts";
@@ -71,7 +72,8 @@ export function openLayerStore(options: LayerStoreOptions): LayerStore {
   const affordable = Math.max(1, Math.floor((options.packMemory ?? DEFAULT_PACK_MEMORY) / THREAD_MEMORY));
   const workers = new Workers(Math.min(options.concurrency ?? availableParallelism(), affordable));
   const cache = new MemberCache(join(options.cacheDir, "members"), options.cacheBytes);
-  const maker = new LayerMaker({ bucket, cache, workers, root, spoolDir: join(options.cacheDir, "spool"), uploads: pLimit(UPLOADS_AT_ONCE), logger });
+  const packer = new Packer({ cache, workers, root, spoolDir: join(options.cacheDir, "spool") });
+  const maker = new LayerMaker({ bucket, packer, uploads: pLimit(UPLOADS_AT_ONCE), logger });
   const closing = new AbortController();
 
   const blob = async (bytes: Uint8Array<ArrayBuffer>, contentType: string, signal: AbortSignal = closing.signal): Promise<Descriptor> => {

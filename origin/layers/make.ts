@@ -1,8 +1,4 @@
-/**
- * Makes layers. For each part, by its key: what the bucket has a record of is done. For the rest, the members that the cache lacks are made, the largest first, on all
- * threads; a layer whose members are there is assembled at once, before other members, and uploaded while they are compressed. Blobs go first, the record last.
- */
-import { closeSync } from "node:fs";
+/** Makes layers: for each part, by its key, what the bucket has a record of is done; the rest is packed and uploaded. Blobs go first, the record last. */
 import type { Logger } from "pino";
 import type { LimitFunction } from "p-limit";
 import { blobPath } from "../../edge/image/keys.ts";
@@ -10,13 +6,11 @@ import type { Layer } from "../../edge/image/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { AssembledLayer, SpooledBlob } from "./assemble.ts";
 import type { OriginBucket } from "./bucket.ts";
-import type { MemberCache } from "./cache.ts";
 import type { CodecName } from "./codecs.ts";
 import { type KnownLayer, readLayer, recordLayer, recordZstd } from "./layer-records.ts";
-import type { MemberWanted } from "./member.ts";
+import { closeBlobs, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared.ts";
 import { TreeError } from "./tree.ts";
-import type { Workers } from "./workers.ts";
 
 /** What a layer is made of. */
 export interface LayerPart {
@@ -32,11 +26,7 @@ export interface MakeOptions {
 
 export interface LayerMakerParts {
   readonly bucket: OriginBucket;
-  readonly cache: MemberCache;
-  readonly workers: Workers;
-  /** Directory that /nix/store lies in. */
-  readonly root: string;
-  readonly spoolDir: string;
+  readonly packer: Packer;
   /** Layers that are assembled or uploaded at once. */
   readonly uploads: LimitFunction;
   readonly logger: Logger;
@@ -50,7 +40,6 @@ const MEDIA_TYPES: Record<CodecName, string> = {
 export class LayerMaker {
   readonly #with: LayerMakerParts;
   readonly #layers = new SharedWork<Layer>();
-  readonly #members = new SharedWork<void>();
 
   constructor(parts: LayerMakerParts) {
     this.#with = parts;
@@ -62,57 +51,37 @@ export class LayerMaker {
     const either = AbortSignal.any([signal, stop.signal]);
     // The largest are begun first, so that none is left alone at the end.
     const bySize = [...parts.keys()].sort((a, b) => size(parts[b] as LayerPart) - size(parts[a] as LayerPart));
-    const made = new Array<Promise<Layer>>(parts.length);
+    const made = new Map<number, Promise<Layer>>();
     for (const index of bySize) {
       const part = parts[index] as LayerPart;
-      made[index] = this.#layers.run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, zstd, signal));
+      made.set(index, this.#layers.run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, zstd, signal)));
     }
     try {
-      return await Promise.all(made);
+      return await Promise.all(parts.map((_, index) => made.get(index) as Promise<Layer>));
     } catch (error) {
       stop.abort(error);
-      await Promise.allSettled(made);
+      await Promise.allSettled(made.values());
       throw error;
     }
   }
 
   async #one(part: LayerPart, zstd: boolean, signal: AbortSignal): Promise<Layer> {
-    const { bucket } = this.#with;
+    const { bucket, packer, uploads, logger } = this.#with;
     const known = await readLayer(bucket, part.key, zstd, signal);
     const codecs = (["gzip", "zstd"] as const).filter((name) => known[name] === undefined && (name === "gzip" || zstd));
     if (codecs.length === 0) return merged(known);
-    const members = [...part.paths].sort((a, b) => (a.path < b.path ? -1 : 1)).map((info) => ({ info, member: this.#member(info, codecs) }));
     const started = performance.now();
-    await Promise.all(members.map(({ info, member }) => this.#prepare(info, member, codecs, signal)));
-    return this.#with.uploads(async () => {
-      signal.throwIfAborted();
-      const wanted = { codecs, members: members.map(({ member }) => member), spoolDir: this.#with.spoolDir };
-      const layer = await this.#with.workers.run<"layer">({ kind: "layer", layer: wanted }, { signal, urgent: true, release: closeBlobs });
+    await packer.prepare(part.paths, codecs, signal);
+    return uploads(async () => {
+      const layer = await packer.assemble(part.paths, codecs, signal);
       try {
-        if (layer.madeBytes > 0) await this.#with.cache.added(layer.madeBytes);
         const packed = performance.now();
         const done = await this.#publish(part, known, layer, signal);
-        this.#with.logger.debug({ key: part.key, paths: part.paths.length, size: done.size, packMs: Math.round(packed - started), uploadMs: Math.round(performance.now() - packed) }, "layer made");
+        logger.debug({ key: part.key, paths: part.paths.length, size: done.size, packMs: Math.round(packed - started), uploadMs: Math.round(performance.now() - packed) }, "layer made");
         return done;
       } finally {
         closeBlobs(layer);
       }
-    });
-  }
-
-  #member({ path, narHash }: StorePathInfo, codecs: readonly CodecName[]): MemberWanted {
-    const { cache, root } = this.#with;
-    return { root, storePath: path, files: Object.fromEntries(codecs.map((name) => [name, cache.file(path, narHash, name)])) };
-  }
-
-  /** Makes what the cache lacks of a member. Whether what it has is right, is found out when the layer is assembled. */
-  async #prepare(info: StorePathInfo, member: MemberWanted, codecs: readonly CodecName[], signal: AbortSignal): Promise<void> {
-    await this.#members.run(`${info.path} ${info.narHash} ${codecs.join()}`, signal, async (signal) => {
-      const there = await Promise.all(codecs.map((name) => this.#with.cache.use(member.files[name] as string)));
-      const missing = codecs.filter((_, index) => there[index] !== true);
-      if (missing.length === 0) return;
-      const files = Object.fromEntries(missing.map((name) => [name, member.files[name] as string]));
-      await this.#with.cache.added(await this.#with.workers.run<"member">({ kind: "member", member: { ...member, files } }, { signal, weight: info.narSize }));
     });
   }
 
@@ -136,10 +105,6 @@ const descriptor = ({ digest, size }: SpooledBlob) => ({ digest, size });
 function merged({ gzip, zstd }: KnownLayer): Layer {
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
   return { ...gzip, ...(zstd === undefined ? {} : { zstd }) };
-}
-
-function closeBlobs({ blobs }: AssembledLayer): void {
-  for (const { fd } of Object.values(blobs)) closeSync(fd);
 }
 
 /** The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a fault of ours that must not spread. */

@@ -12,5 +12,6 @@ async function answer({ id, task, cancel }: Request): Promise<void> {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     reply = { id, ok: false, name: error.name, message: error.message, code: (error as NodeJS.ErrnoException).code, stack: error.stack };
   }
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
   parentPort?.postMessage(reply);
 }

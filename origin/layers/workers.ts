@@ -100,6 +100,7 @@ export class Workers {
       if (job === undefined) return;
       thread.job = job;
       thread.worker.ref();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
       thread.worker.postMessage(job.request);
     }
   }
