@@ -9,6 +9,7 @@ import { blobPath, layerKey, levelPath, packagePath, planPath, type Scope, tagPa
 import { encodeListing, type ListingTree } from "../../../edge/image/listing.ts";
 import type { Descriptor, Layer, LevelRecord, PackageRecord } from "../../../edge/image/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/image/tar.ts";
+import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, startEdge } from "../../../origin/local/edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 
@@ -39,6 +40,9 @@ export const errorsOf = (answer: Answer): { code: string; message: string; detai
 export const REVISION = "0123456789".repeat(4);
 export const SCOPE: Scope = { packageSet: "starter", revision: REVISION, system: "x86_64-linux", plan: "none" };
 
+/** The one origin that test edges let in. */
+export const ORIGIN = { name: "test", ...generateOriginKey() };
+
 export interface TestEdge {
   readonly edge: Edge;
   readonly url: string;
@@ -53,7 +57,7 @@ export async function startTestEdge(env: Readonly<Record<string, string>> = {}, 
   const log: Record<string, unknown>[] = [];
   const edge = await startEdge({
     stateDir,
-    env: { PACKAGE_SET: "starter", BUILD_WAIT: "1", ...env },
+    env: { PACKAGE_SET: "starter", BUILD_WAIT: "20", ORIGIN_KEYS: JSON.stringify({ [ORIGIN.name]: ORIGIN.publicJwk }), ...env },
     ...(beside ? { beside } : {}),
     log: ({ level, message }) => void log.push(message.startsWith("{") ? (JSON.parse(message) as Record<string, unknown>) : { level, message }),
   });
@@ -106,11 +110,11 @@ export interface TestPackage {
   readonly listing?: ListingTree;
 }
 
-/** A package record with its blobs; layers of levels other than its own are not made. */
-export async function putPackage(bucket: Bucket, { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing }: TestPackage): Promise<PackageRecord> {
+/** The blobs of a package, as an origin uploads them, and its record, which the edge will write. Layers of levels other than its own are not made. */
+export async function makePackage(bucket: Bucket, { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing }: TestPackage): Promise<PackageRecord> {
   const names = [...new Set(levels.flat())];
   const parts = await Promise.all(names.map(async (part, index) => ({ key: await layerKey([{ path: storePath(part), narHash: digestOf(part) }]), rank: names.length - index })));
-  const record: PackageRecord = {
+  return {
     format: 1,
     ...scope,
     name,
@@ -126,13 +130,22 @@ export async function putPackage(bucket: Bucket, { name, levels = [["libc", name
     level,
     layers: await Promise.all((levels[level] ?? []).map((member) => putLayer(bucket, member))),
   };
-  await bucket.put(packagePath(scope, name), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
+}
+
+/** A package that was built before. */
+export async function putPackage(bucket: Bucket, wanted: TestPackage): Promise<PackageRecord> {
+  const record = await makePackage(bucket, wanted);
+  await bucket.put(packagePath(wanted.scope ?? SCOPE, wanted.name), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
   return record;
 }
 
+export async function makeLevel(bucket: Bucket, level: number, members: readonly string[]): Promise<LevelRecord> {
+  return { format: 1, level, layers: await Promise.all(members.map((member) => putLayer(bucket, member))) };
+}
+
+/** A level that was made before. */
 export async function putLevel(bucket: Bucket, name: string, level: number, members: readonly string[], scope: Scope = SCOPE): Promise<void> {
-  const record: LevelRecord = { format: 1, level, layers: await Promise.all(members.map((member) => putLayer(bucket, member))) };
-  await bucket.put(levelPath(scope, name, level), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
+  await bucket.put(levelPath(scope, name, level), JSON.stringify(await makeLevel(bucket, level, members)), { contentType: "application/json", ifAbsent: true });
 }
 
 /** What every image has. */
