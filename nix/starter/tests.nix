@@ -1,6 +1,6 @@
 # `tests.*`: packages that misbehave on purpose, as nixpkgs has its own below that name: for Firn's tests and for trying out
 # what a client sees. None of them is software; nothing else of the set refers to them.
-{ runCommand, config }:
+{ bash, runCommand, config }:
 let
   refuse = name: reason: throw "Package ‘${name}’ in the starter set ${reason}, refusing to evaluate.";
 in
@@ -17,7 +17,7 @@ in
   slow-build = runCommand "slow-build-1.0" { } ''
     for second in {1..20}; do echo "second $second of 20"; sleep 1; done
     mkdir -p $out/bin
-    printf '#!/bin/sh\necho slow\n' >$out/bin/slow-build
+    printf '#!${bash}/bin/sh\necho slow\n' >$out/bin/slow-build
     chmod +x $out/bin/slow-build
   '';
   # A failure that talks a lot: 20,000 lines.

@@ -6,6 +6,7 @@
 #      keep      those of them that stay referenced even if nothing found below mentions them (data, modules, programs)
 #      bash      the store path of bash, or empty where bash itself depends on this unit
 #      links     more names for programs in bin: name=target …
+#      native    the same unit of the host, where the unit asks for it and is of another architecture; else empty
 #      unit, triplet, interpreter, tools, parts (this directory); fix: a script with the unit's own corrections, or empty; outputs
 #
 # Same input, same bytes, on every machine: every walk is sorted, tools come from the archive, nothing looks at the host.

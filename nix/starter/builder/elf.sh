@@ -4,13 +4,14 @@
 # REPLY: directory of the library named $1; from $out, else from the dependency that comes first.
 declare -A libraryDirectory=()
 indexLibraries() {
-  local base name directory
+  local base name directory libraries
   for base in "$out" "${deps[@]}"; do
-    [[ -d $base/lib ]] || continue
+    libraries=("$base"/lib*/)
+    ((${#libraries[@]})) || continue
     # Shallow before deep, then by name: lib/libx.so.1 goes before lib/variant/libx.so.1.
     while IFS=$'\t' read -r _ name directory; do
       [[ -n ${libraryDirectory[$name]-} ]] || libraryDirectory[$name]=$directory
-    done < <(find "$base/lib" \( -name '*.so' -o -name '*.so.*' \) -printf '%d\t%f\t%h\n' | sort -n)
+    done < <(find "${libraries[@]}" \( -name '*.so' -o -name '*.so.*' \) -printf '%d\t%f\t%h\n' | sort -n)
   done
 }
 

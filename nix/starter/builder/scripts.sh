@@ -85,12 +85,30 @@ wrapPython() {
   if ((${#others[@]})); then printf '%s\n' "${others[@]}" >"$out/lib/python3/dist-packages/$unit-dependencies.pth"; fi
 }
 
-# Prints the store path of the dependency whose package name is $1.
-searchUnit() {
-  local dependency
-  for dependency in "${deps[@]}"; do
-    [[ ${dependency##*/} == +([a-z0-9])-"$1"-[0-9]* ]] && echo "$dependency" && return
+# Package name (a pattern) → REPLY, the store path of that dependency.
+findUnit() {
+  for REPLY in "${deps[@]}"; do
+    # shellcheck disable=SC2053
+    if [[ ${REPLY##*/} == +([a-z0-9])-$1?(-[0-9]*) ]]; then return; fi
   done
   echo "starter set: $unit: no dependency named $1" >&2
   return 1
 }
+
+# replaceString FILE OLD NEW: overwrites a compiled-in string, NUL-terminated, with one that is not longer.
+replaceString() {
+  local old=$2 new=$3 padding=
+  if ((${#new} > ${#old})); then
+    echo "starter set: $unit: no room for $new in place of $old" >&2
+    return 1
+  fi
+  if ! grep -qaF "$old" "$1"; then
+    echo "starter set: $unit: ${1#"$out/"} does not hold $old" >&2
+    return 1
+  fi
+  while ((${#padding} < 4 * (${#old} - ${#new}))); do padding+='\x00'; done
+  sed -i "s|$(quotePattern "$old")\x00|${new//&/\\&}$padding\x00|g" "$1"
+}
+
+# Prints $1 with what sed would take for a pattern escaped.
+quotePattern() { printf '%s\n' "$1" | sed 's/[][\.*^$|]/\\&/g'; }

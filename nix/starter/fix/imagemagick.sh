@@ -1,0 +1,14 @@
+afterBuild() {
+  local core common modules program
+  findUnit 'libmagickcore*'
+  core=$REPLY
+  findUnit imagemagick_6-common
+  common=$REPLY
+  modules=("$core"/lib/ImageMagick-*/modules-*)
+  local configuration=("$core"/lib/ImageMagick-*/config-* "$common"/etc/ImageMagick-* "$common"/share/ImageMagick-*) IFS=:
+  for program in "$out"/bin/*.q16; do
+    wrap "bin/${program##*/}" \
+      "export MAGICK_CODER_MODULE_PATH=\"${modules[0]}/coders\" MAGICK_CODER_FILTER_PATH=\"${modules[0]}/filters\"" \
+      "export MAGICK_CONFIGURE_PATH=\"\${MAGICK_CONFIGURE_PATH:+\$MAGICK_CONFIGURE_PATH:}${configuration[*]}\""
+  done
+}

@@ -1,0 +1,1 @@
+afterBuild() { wrap bin/lynx "export LYNX_CFG=\"\${LYNX_CFG-$out/etc/lynx/lynx.cfg}\""; }

@@ -1,0 +1,1 @@
+afterBuild() { wrap bin/nvim "export VIMRUNTIME=\"$out/share/nvim/runtime\""; }

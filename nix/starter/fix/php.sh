@@ -1,0 +1,13 @@
+# On installing, every extension would be enabled by a file of its own; their directory is compiled in.
+afterBuild() {
+  local ini=$out/etc/php/conf.d/starter.ini extensions=("$out"/lib/php/20*/) file program
+  mkdir -p "${ini%/*}"
+  echo "extension_dir=${extensions[0]%/}" >"$ini"
+  # pdo and the like go before those that build on them; Debian says so by a priority.
+  for file in "$out"/share/php*/*/*.ini; do
+    printf '%s %s\n' "$(sed -n 's/^; *priority=//p' "$file")" "$file"
+  done | sort -n | while read -r _ file; do grep -hE '^(zend_)?extension=' "$file"; done >>"$ini"
+  for program in "$out"/bin/php+([0-9]).+([0-9]); do
+    wrap "bin/${program##*/}" "export PHP_INI_SCAN_DIR=\"\${PHP_INI_SCAN_DIR-}:${ini%/*}\""
+  done
+}

@@ -1,0 +1,25 @@
+# Python finds its own modules by its place. Modules of other packages lie in the image's profile: beside the link that
+# python was started by, or at the root. (A root that leads to /usr is a whole Debian, whose modules are not meant.)
+afterBuild() {
+  local library=("$out"/lib/python3.+([0-9])) site
+  site=$library/sitecustomize.py
+  rm -f "$site" "$out/bin/py3clean" "$out/bin/py3compile"
+  cat >"$site" <<'PYTHON'
+import os
+import site
+import sys
+
+
+def profiles():
+    yield os.path.dirname(os.path.dirname(os.path.abspath(sys.executable or "")))
+    yield "/"
+
+
+version = "python%d.%d" % sys.version_info[:2]
+for profile in profiles():
+    for directory in ("lib/python3/dist-packages", "lib/%s/site-packages" % version):
+        path = os.path.join(profile, directory)
+        if os.path.isdir(path) and not os.path.realpath(path).startswith("/usr/"):
+            site.addsitedir(path)
+PYTHON
+}
