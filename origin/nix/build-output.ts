@@ -17,7 +17,8 @@ export interface FailedDerivation {
   readonly trouble: boolean;
 }
 
-const DRV = "'(/nix/store/[^']+\\.drv)'";
+/** A derivation, with the outputs wanted of it in some messages. */
+const DRV = "'(/nix/store/[^'!^]+\\.drv)(?:[!^][^']*)?'";
 const OLD = new RegExp(`^error: builder for ${DRV} (failed .*?)[;,.]?$`);
 const OLD_TIMEOUT = new RegExp(`^error: building of ${DRV}.* timed out after (.*)$`);
 const HASH_MISMATCH = new RegExp(`^error: hash mismatch in fixed-output derivation ${DRV}`);

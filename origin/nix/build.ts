@@ -1,6 +1,7 @@
 /**
  * Builds what an evaluation found: all derivations of a job in one nix-build. What is built already costs one look at Nix's database, or none when it is rooted here.
  */
+import { existsSync } from "node:fs";
 import type { Failure } from "../../edge/farm/protocol.ts";
 import { BuildOutput, derivationName, type FailedDerivation } from "./build-output.ts";
 import type { DerivationLocks } from "./derivation-locks.ts";
@@ -18,6 +19,8 @@ export interface Building {
   readonly locks: DerivationLocks;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** Writes the derivations to the store, where the evaluation has not. */
+  readonly instantiate: () => Promise<void>;
   /** Time left for the job, ms; waiting for another job's build does not count. */
   readonly timeLeft: () => number;
 }
@@ -26,43 +29,42 @@ export interface Building {
 export async function realise(job: Building, packages: readonly Found[]): Promise<Map<string, Failure>> {
   const paths = [...new Set(packages.map(({ storePath }) => storePath))];
   if (paths.length === 0 || job.roots.holds(paths) || (await root(job, paths))) return new Map();
+  if (!packages.every(({ drvPath }) => existsSync(drvPath))) await job.instantiate();
   return job.locks.with(() => missing(job, packages), job.signal, () => build(job, packages, paths));
 }
 
 /** Roots them when all are valid, without building or fetching. */
 async function root(job: Building, paths: readonly string[]): Promise<boolean> {
-  const { link, keep } = job.roots.begin();
-  const { exitCode } = await store(job, ["--realise", "--option", "substitute", "false", "--add-root", link, "--", ...paths]);
-  keep();
+  const { exitCode } = await job.roots.with((link) => store(job, ["--realise", "--option", "substitute", "false", "--add-root", link, "--", ...paths]));
   return exitCode === 0;
 }
 
 /** Everything that Nix would build or fetch. */
 async function missing(job: Building, packages: readonly Found[]): Promise<string[]> {
-  const { stderr } = await store(job, ["--realise", "--dry-run", "--", ...derivations(packages)], { env: downloads(job) });
-  return stderr.flatMap((line) => /^ {2}(\/nix\/store\/\S+)$/.exec(line)?.[1] ?? []);
+  const paths: string[] = [];
+  const onLine = (line: string): void => void paths.push(...(/^ {2}(\/nix\/store\/\S+)$/.exec(line)?.slice(1) ?? []));
+  await store(job, ["--realise", "--dry-run", "--", ...derivations(packages)], { env: downloads(job), onLine });
+  return paths;
 }
 
 async function build(job: Building, packages: readonly Found[], paths: readonly string[]): Promise<Map<string, Failure>> {
   const output = new BuildOutput();
   const gate = logGate(job.log);
   const tail = new Tail(FAILURE_LINES);
-  const { link, keep } = job.roots.begin();
-  const result = await run("nix-build", ["--keep-going", "--out-link", link, "--", ...derivations(packages)], {
-    env: downloads(job),
-    signal: job.signal,
-    timeout: Math.max(job.timeLeft(), 1),
-    onLine: (line) => {
-      output.add(line);
-      tail.add(line);
-      gate.write(line);
-    },
-  });
+  const onLine = (line: string): void => {
+    output.add(line);
+    tail.add(line);
+    gate.write(line);
+  };
+  const result = await job.roots.with((link) =>
+    run("nix-build", ["--keep-going", "--out-link", link, "--", ...derivations(packages)], { env: downloads(job), signal: job.signal, timeout: Math.max(job.timeLeft(), 1), onLine }),
+  );
   gate.end();
-  keep();
   if (result.exitCode === 0) return new Map();
 
-  const lost = new Set((await store(job, ["--check-validity", "--print-invalid", "--", ...paths])).stdout.split("\n"));
+  const check = await store(job, ["--check-validity", "--print-invalid", "--", ...paths]);
+  if (check.exitCode !== 0) throw failed("error", `Nix's database cannot be read: ${errorLine(check.stderr) ?? "Nix gave no reason"}`, { log: check.stderr });
+  const lost = new Set(check.stdout.split("\n"));
   const there = paths.filter((path) => !lost.has(path));
   if (there.length > 0) await root(job, there);
   const failures = new Map<string, Failure>();

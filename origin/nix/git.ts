@@ -44,7 +44,7 @@ export interface GitOptions {
 /** Runs git; throws a FailureError of reason error on a timeout, leaves any other end to the caller. */
 export async function git(args: readonly string[], options: GitOptions): Promise<RunResult> {
   const result = await run("git", args, options);
-  if (result.timedOut) throw failed("error", `git ${args.find((arg) => /^[a-z]+(-[a-z]+)*$/.test(arg)) ?? ""} took longer than ${options.timeout / 1_000} s`);
+  if (result.timedOut) throw failed("error", `git took longer than ${options.timeout / 1_000} s`);
   return result;
 }
 

@@ -110,7 +110,10 @@ class StoreSet implements PackageSet {
       else outcomes.set(name, { kind: "failure", name, failure: failure("refused", `${name} has no store path before it is built (a floating content-addressed derivation)`) });
     }
     const limit = job.timeLeft();
-    const failures = await realise({ settings: this.#settings, roots: this.#roots, locks: this.#locks, signal, log, timeLeft: () => limit }, packages);
+    const instantiate = async (): Promise<void> => {
+      await describe({ ...job, write: true }, packages.map(({ name }) => name));
+    };
+    const failures = await realise({ settings: this.#settings, roots: this.#roots, locks: this.#locks, signal, log, instantiate, timeLeft: () => limit }, packages);
     for (const found of packages) {
       const reason = failures.get(found.name);
       outcomes.set(found.name, reason === undefined ? { kind: "built", package: builtPackage(found) } : { kind: "failure", name: found.name, failure: reason });
@@ -121,7 +124,7 @@ class StoreSet implements PackageSet {
   async #evaluation(revision: string, system: System, signal: AbortSignal): Promise<Evaluation> {
     const source = await this.#backend.source(revision, signal);
     const start = Date.now();
-    return { settings: this.#settings, source, system, signal, timeLeft: () => this.#settings.nixTimeout * 1_000 - (Date.now() - start) };
+    return { settings: this.#settings, source, system, signal, write: source.importFromDerivation, timeLeft: () => this.#settings.nixTimeout * 1_000 - (Date.now() - start) };
   }
 
   /** A revision never changes: what was found, and is still in the store, need not be evaluated again. */

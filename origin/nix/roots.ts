@@ -30,11 +30,15 @@ export class Roots {
     return paths.every((path) => this.#paths.has(path) && exists(path));
   }
 
-  /** Makes a directory for a job's links, to be given to Nix as `<link>`; call `keep` when Nix has made them. */
-  begin(): { readonly link: string; keep(): void } {
+  /** Makes a directory for a job's links and calls `work`, which lets Nix make them: `link`, `link-2`, … */
+  async with<T>(work: (link: string) => Promise<T>): Promise<T> {
     const job = join(this.#dir, randomUUID());
     mkdirSync(job);
-    return { link: join(job, "r"), keep: () => this.#know(job, Date.now()) };
+    try {
+      return await work(join(job, "r"));
+    } finally {
+      this.#know(job, Date.now());
+    }
   }
 
   /** Reads what a job directory holds; an empty one is removed. */

@@ -1,5 +1,5 @@
 /**
- * A package set in a git repository (kind `git`). A tag is a ref: a branch, else a git tag; `latest` is HEAD; 40 hex digits are that commit. Submodules are not followed.
+ * A package set in a git repository (kind `git`). A tag is a ref: a branch, else a git tag; `latest` is HEAD; 40 hex digits are that commit. Submodules are not followed, files kept by LFS stay pointers.
  *
  * A commit is served only when a branch or tag of the repository leads to it: hosts such as GitHub hand out every commit of every fork under the
  * repository's own URL, so anybody could have anything built in its name. A tip is fetched alone (`--depth 1`); for an older commit the whole history is.
@@ -27,6 +27,10 @@ const LIST_TIMEOUT = 60_000;
 /** Refs that only the repository's owners move; refs/pull/… is anybody's. */
 const OWN_REF = /^(HEAD$|refs\/heads\/|refs\/tags\/)/;
 const EVERY_REF = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+/** Fetches what is named and nothing beside it; housekeeping ends with the fetch instead of going on behind it. */
+const fetchInto = (directory: string): string[] => [
+  "--git-dir", directory, "-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+];
 
 export async function gitBackend({ id, url, settings, revisions }: GitSetOptions): Promise<Backend> {
   const top = join(settings.stateDir, "git", id);
@@ -56,12 +60,12 @@ export async function gitBackend({ id, url, settings, revisions }: GitSetOptions
     const refs = await list(["HEAD", "refs/heads/*", "refs/tags/*"], signal);
     if ([...refs].some(([ref, tip]) => tip === revision && OWN_REF.test(ref))) {
       const directory = await clone("tips", signal);
-      const tip = await git(["--git-dir", directory, "fetch", "--quiet", "--depth", "1", "--no-tags", "--no-write-fetch-head", "--", url, revision], remote(signal));
+      const tip = await git([...fetchInto(directory), "--depth", "1", "--", url, `+${revision}:refs/heads/tip`], remote(signal));
       if (tip.exitCode === 0) return directory;
       // A server may refuse to hand out single commits: the history has it too.
     }
     const directory = await clone("history", signal);
-    await gitOutput("the repository cannot be fetched", ["--git-dir", directory, "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--", url, ...EVERY_REF], remote(signal));
+    await gitOutput("the repository cannot be fetched", [...fetchInto(directory), "--prune", "--", url, ...EVERY_REF], remote(signal));
     const leading = await git(["--git-dir", directory, "for-each-ref", "--count=1", "--format=%(refname)", "--contains", revision], local(signal));
     if (leading.exitCode !== 0 || leading.stdout.trim() === "") throw failed("unknown", `no branch or tag of the repository leads to the commit ${revision}`);
     return directory;

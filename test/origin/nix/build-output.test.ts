@@ -38,8 +38,8 @@ const CASES: readonly { readonly form: string; readonly text: string; readonly g
     gives: [{ how: "needs a machine of aarch64-linux, this one is x86_64-linux", timedOut: false, trouble: true }],
   },
   { form: "a builder that the kernel killed", text: `error: builder for '${A}' failed due to signal 9 (Killed)`, gives: [{ how: "failed due to signal 9 (Killed)", timedOut: false, trouble: true }] },
-  { form: "Nix's own limit", text: `error: building of '${A}!out' timed out after 5 seconds`, gives: [] },
-  { form: "Nix's own limit on a derivation", text: `error: building of '${A}' timed out after 5 seconds`, gives: [{ how: "timed out after 5 seconds", timedOut: true, trouble: false }] },
+  { form: "Nix's own limit in 2.8", text: `error: building of '${A}!out' from .drv file timed out after 5 seconds`, gives: [{ how: "timed out after 5 seconds", timedOut: true, trouble: false }] },
+  { form: "Nix's own limit", text: `error: building of '${A}' timed out after 5 seconds`, gives: [{ how: "timed out after 5 seconds", timedOut: true, trouble: false }] },
   { form: "a wrong hash", text: `error: hash mismatch in fixed-output derivation '${A}':\n         specified: sha256-A\n            got:    sha256-B`, gives: [{ how: "has another hash than it should", timedOut: false, trouble: false }] },
   { form: "a missing output", text: `error: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'`, gives: [{ how: "failed to produce output path for output 'out' at '/nix/store/x'", timedOut: false, trouble: false }] },
 ];

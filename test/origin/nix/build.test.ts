@@ -109,6 +109,12 @@ test("a build above the limit is ended with its processes, and spoils nothing th
   assert.throws(() => process.kill(pid, 0), "the builder is still there");
 });
 
+test("the limit of Nix's own configuration is a timeout too", nix, async (t) => {
+  const nixConfig = `${process.env["NIX_CONFIG"] ?? ""}\ntimeout = 1`;
+  const outcomes = await buildOf(t, `slow = mk "slow-1" "sleep 1000";`, ["slow"], { nixConfig });
+  assert.equal(summary(outcomes)["slow"], "timeout: the build of slow-1 timed out after 1 seconds");
+});
+
 test("an aborted build ends its processes and throws the reason", nix, async (t) => {
   const set = await open(t, `path:${directoryWith(t, packageSet(`slow = mk "slow" "echo started $$; sleep 1000";`))}`);
   const abort = new AbortController();
