@@ -2,21 +2,24 @@
 import pLimit from "p-limit";
 import * as v from "valibot";
 import { readJson } from "../bucket/read.ts";
-import { compose, type ComposedImage } from "../image/compose.ts";
+import { MANIFEST_PREFERENCE } from "../image/accept.ts";
+import { compose, type ComposedImage, type ComposeInput } from "../image/compose.ts";
 import type { Digest } from "../image/digest.ts";
 import { RegistryError } from "../image/errors.ts";
 import { blobPath, imageKey, imagePath, type Scope } from "../image/keys.ts";
 import type { ReadRange } from "../image/listing-reader.ts";
+import { OCI_INDEX } from "../image/media-types.ts";
 import type { ImageRequest } from "../image/names.ts";
-import { type ImageRecord, ImageRecordSchema, type PackageRecord } from "../image/records.ts";
+import { type ImageRecord, ImageRecordSchema } from "../image/records.ts";
 import type { BlobUrl } from "./failures.ts";
 import { chooseMadeLevels } from "./levels.ts";
 import { rememberManifest } from "./manifest-blobs.ts";
 import { Memory } from "./memory.ts";
+import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
 import { planInForce } from "./plan.ts";
 import { BUCKET_REQUESTS, missingBlobs, rememberBlob } from "./presence.ts";
-import { type Deadline, deadlineOf, type Registry } from "./registry.ts";
+import { deadlineOf, type Registry } from "./registry.ts";
 import { resolveTag } from "./tags.ts";
 
 export interface FoundImage {
@@ -42,14 +45,14 @@ export async function findImage(registry: Registry, request: ImageRequest, tag: 
   const record = remembered.get(key) ?? (await readRecord(registry, key));
   if (record !== null) return { record, until, ...stale };
 
-  const { image, canonical } = await make(registry, scope, request, deadline, blobUrl);
+  const records = await packageRecords(registry, scope, request.names, deadline, blobUrl);
+  const { packages, canonical } = await chooseMadeLevels(registry, scope, records, deadline);
   if (!canonical) {
-    await store(registry, image);
-    return { record: image.record, until: 0, warning: "some layers of this image are not made yet, so it comes in coarser ones; pull again later for those that other images share" };
+    const made = await composed(registry, { scope, request, packages });
+    return { record: made, until: 0, warning: "some layers of this image are not made yet, so it comes in coarser ones; pull again later for those that other images share" };
   }
-  await store(registry, image, imagePath(key));
-  remember(key, image.record);
-  return { record: image.record, until, ...stale };
+  const made = remembered.get(key) ?? (await once(key, () => composed(registry, { scope, request, packages }, key)));
+  return { record: made, until, ...stale };
 }
 
 async function readRecord({ bucket }: Registry, key: string): Promise<ImageRecord | null> {
@@ -63,32 +66,46 @@ async function readRecord({ bucket }: Registry, key: string): Promise<ImageRecor
 const remember = (key: string, record: ImageRecord): void => remembered.set(key, record, RECORD_BYTES);
 const RECORD_BYTES = 800;
 
-async function make(registry: Registry, scope: Scope, request: ImageRequest, deadline: Deadline, blobUrl: BlobUrl): Promise<{ image: ComposedImage; canonical: boolean }> {
-  const records: PackageRecord[] = await packageRecords(registry, scope, request.names, deadline, blobUrl);
-  const { packages, canonical } = await chooseMadeLevels(registry, scope, records, deadline);
-  const image = await compose({ scope, request, packages }, rangeReader(registry));
-  const missing = await missingBlobs(registry.bucket, image.layers);
-  if (missing.length > 0) {
-    throw new RegistryError({
-      code: "UNKNOWN",
-      status: 500,
-      message: `${missing.length} layers of this image are gone from the registry's storage; its operator has to restore them`,
-      detail: { missing: missing.map(({ digest }) => digest) },
-      cause: new Error("layers that records name are not in the bucket"),
-    });
-  }
-  return { image, canonical };
+/** Composes and stores an image, under `key` when it is the one that the name stands for from now on. */
+async function composed(registry: Registry, input: ComposeInput, key?: string): Promise<ImageRecord> {
+  const image = await compose(input, rangeReader(registry));
+  await checkLayers(registry, image);
+  await store(registry, image, key);
+  return image.record;
 }
 
-/** Blobs first, the record last: whoever finds the record finds everything it names. Any of this may run twice, at once. */
-async function store({ bucket }: Registry, image: ComposedImage, recordPath?: string): Promise<void> {
-  for (const blob of image.blobs) {
-    await bucket.put(blobPath(blob.digest), blob.bytes, { contentType: blob.mediaType, ifAbsent: true });
-    rememberBlob(blob.digest, { size: blob.size, contentType: blob.mediaType });
-  }
-  for (const { digest, bytes, mediaType } of Object.values(image.manifests)) rememberManifest(digest, { bytes, mediaType });
-  if (recordPath !== undefined) await bucket.put(recordPath, JSON.stringify(image.record), { contentType: "application/json", ifAbsent: true });
+async function checkLayers({ bucket }: Registry, { layers }: ComposedImage): Promise<void> {
+  const missing = await missingBlobs(bucket, layers);
+  if (missing.length === 0) return;
+  throw new RegistryError({
+    code: "UNKNOWN",
+    status: 500,
+    message: `${missing.length} layers of this image are gone from the registry's storage; its operator has to restore them`,
+    detail: { missing: missing.map(({ digest }) => digest) },
+    cause: new Error("layers that records name are not in the bucket"),
+  });
 }
+
+/** What is named before what names it, the record last: whoever finds the record finds everything. Any of this may run twice, at once. */
+async function store({ bucket }: Registry, { blobs, manifests, record }: ComposedImage, key?: string): Promise<void> {
+  for (const turn of [0, 1, 2]) {
+    await Promise.all(
+      blobs
+        .filter(({ mediaType }) => storedIn(mediaType) === turn)
+        .map(async ({ digest, bytes, size, mediaType }) => {
+          await bucket.put(blobPath(digest), bytes, { contentType: mediaType, ifAbsent: true });
+          rememberBlob(digest, { size, contentType: mediaType });
+        }),
+    );
+  }
+  for (const { digest, bytes, mediaType } of Object.values(manifests)) rememberManifest(digest, { bytes, mediaType });
+  if (key === undefined) return;
+  await bucket.put(imagePath(key), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
+  remember(key, record);
+}
+
+/** Profile layer and config, then manifests, then the index of manifests. */
+const storedIn = (mediaType: string): number => (mediaType === OCI_INDEX ? 2 : MANIFEST_PREFERENCE.includes(mediaType) ? 1 : 0);
 
 /** Reads parts of listings, as many at once as a Worker may have connections. */
 function rangeReader({ bucket }: Registry): ReadRange {

@@ -31,6 +31,7 @@ after(() => firn?.stop());
 
 const get = (path: string, headers: RequestHeaders = {}): Promise<Answer> => send("GET", firn.url + path, headers);
 const head = (path: string, headers: RequestHeaders = {}): Promise<Answer> => send("HEAD", firn.url + path, headers);
+const layersOf = ({ body }: Answer): string[] => (JSON.parse(String(body)) as { layers: { digest: string }[] }).layers.map((each) => each.digest);
 /** Everything but what differs between two connections. */
 const comparable = ({ status, headers }: Answer): unknown => ({ status, headers: { ...headers, date: "", connection: "" } });
 
@@ -175,8 +176,7 @@ describe("manifests", () => {
 
   test("both kinds of manifest name the same blobs, and are found by their digests", async () => {
     const [oci, docker] = await Promise.all([get("/v2/git/manifests/latest", { accept: OCI }), get("/v2/git/manifests/latest", { accept: DOCKER })]);
-    const digests = ({ body }: Answer): string[] => (JSON.parse(String(body)) as { layers: { digest: string }[] }).layers.map((each) => each.digest);
-    assert.deepEqual(digests(oci), digests(docker));
+    assert.deepEqual(layersOf(oci), layersOf(docker));
     const again = await get(`/v2/git/manifests/${docker.headers["docker-content-digest"]}`, { accept: OCI });
     assert.equal(again.headers["content-type"], DOCKER);
   });

@@ -19,6 +19,9 @@ afterEach(async () => {
 const start = async (options: OriginOptions = {}): Promise<TestOrigin> => (origin = await startOrigin(firn, options));
 const get = (path: string, headers = {}): Promise<Answer> => send("GET", firn.url + path, headers);
 const published = (): string[] => (origin?.works ?? []).flatMap((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : [])).sort();
+const failure = (reason: Failure["reason"], message: string, more: Partial<Failure> = {}): Failure => ({ reason, message, ...more });
+const failuresOf = (error: { readonly detail?: unknown } | undefined): { package: string; log: string[]; logUrl: string }[] =>
+  (error?.detail as { failures: { package: string; log: string[]; logUrl: string }[] } | undefined)?.failures ?? [];
 const messageOf = (answer: Answer): string => errorsOf(answer)[0]?.message ?? "";
 
 describe("built", () => {
@@ -59,8 +62,7 @@ describe("built", () => {
   });
 
   test("a build longer than BUILD_WAIT: 503 that says so, the build goes on, and a retry joins it", async () => {
-    let open = (): void => undefined;
-    const opened = new Promise<void>((resolve) => (open = resolve));
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
     await start({ gate: () => opened });
     const early = await get("/v2/slow/manifests/latest");
     assert.equal(early.status, 503);
@@ -86,8 +88,6 @@ describe("built", () => {
 });
 
 describe("failed", () => {
-  const failure = (reason: Failure["reason"], message: string, more: Partial<Failure> = {}): Failure => ({ reason, message, ...more });
-
   test("unknown packages: all of them, each with its nearest, before any other failure", async () => {
     await start({ stock: { gti: failure("unknown", "no such attribute", { nearest: ["git", "gtk"] }), lib: failure("unknown", "a set, not a package"), broken: failure("failed", "exit 1") } });
     const answer = await get("/v2/gti/lib/broken/good/manifests/latest");
@@ -96,7 +96,7 @@ describe("failed", () => {
     assert.equal(error?.code, "MANIFEST_UNKNOWN");
     assert.match(error?.message ?? "", /gti \(no such attribute; nearest: git, gtk\); lib \(a set, not a package\)/);
     assert.doesNotMatch(error?.message ?? "", /broken|good/);
-    assert.deepEqual((error?.detail as { failures: { package: string }[] }).failures.map((each) => each.package).sort(), ["broken", "gti", "lib"]);
+    assert.deepEqual(failuresOf(error).map((each) => each.package).sort(), ["broken", "gti", "lib"]);
     const head = await send("HEAD", `${firn.url}/v2/gti/lib/broken/good/manifests/latest`);
     assert.equal(head.status, 404);
     assert.match(String(head.headers["warning"]), /gti/);
@@ -110,7 +110,7 @@ describe("failed", () => {
     const [error] = errorsOf(answer);
     assert.equal(error?.code, "UNKNOWN");
     assert.match(error?.message ?? "", /bad1 does not build: builder for bad1 failed/);
-    const [detail] = (error?.detail as { failures: { log: string[]; logUrl: string }[] }).failures;
+    const [detail] = failuresOf(error);
     assert.deepEqual(detail?.log, ["b", "error: boom"]);
     const log = await send("GET", detail?.logUrl ?? "");
     assert.equal(String(log.body), "a\nb\nerror: boom\n");
