@@ -10,6 +10,7 @@ import { workKey } from "../image/keys.ts";
 import type { Answer } from "./answer.ts";
 import { farmStub } from "./connect.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
+import { note } from "./log.ts";
 import { answerOf, type Fate, piecesOf, type Settlement } from "./pieces.ts";
 import type { Work } from "./protocol.ts";
 
@@ -38,13 +39,12 @@ export class Build extends DurableObject<Env> {
 
   /** The farm tells what became of pieces of the work. */
   async settle(settlements: readonly Settlement[]): Promise<void> {
-    const work = this.#work();
-    if (work === undefined) return;
+    if (this.#work() === undefined) return this.#vanish();
     for (const { piece, fate } of settlements) this.#sql.exec("INSERT OR REPLACE INTO fates (piece, fate) VALUES (?, ?)", piece, JSON.stringify(fate));
     if (this.#answer() === undefined) return;
     const until = Date.now() + Math.min(...[...this.#fates().values()].map(memoryOf));
     this.#sql.exec("UPDATE build SET until = ?", until);
-    for (const wake of [...this.#waiters]) wake();
+    this.#waiters.forEach((wake) => wake());
     await this.ctx.storage.setAlarm(until);
   }
 
@@ -54,7 +54,7 @@ export class Build extends DurableObject<Env> {
     if (this.#answer() !== undefined) return this.#until() > Date.now() ? this.ctx.storage.setAlarm(this.#until()) : this.#vanish();
     this.#requested = undefined;
     await this.ctx.storage.setAlarm(Date.now() + RECHECK);
-    await this.#request();
+    await this.#request().catch((error: unknown) => note("warn", "build.request", { error: String(error) }));
   }
 
   #begin(work: Work): void {
@@ -79,7 +79,7 @@ export class Build extends DurableObject<Env> {
     const reply = await farmStub(this.env).request(await workKey(work), work, [...this.#fates().keys()]);
     if (reply.state !== "taken") {
       await this.#vanish();
-      for (const wake of [...this.#waiters]) wake();
+      this.#waiters.forEach((wake) => wake());
       return { state: reply.state };
     }
     await this.settle(reply.settled as Settlement[]);

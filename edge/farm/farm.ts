@@ -7,17 +7,17 @@ import { openBucket } from "../bucket/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { writeTag } from "../registry/tags.ts";
-import { Untrue } from "./check.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
+import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
 import { note } from "./log.ts";
 import { attachmentOf, type Attachment, close, type Hello, Origins } from "./origins.ts";
-import { type Fate, failed, piecesOf, type Settlement } from "./pieces.ts";
+import { piecesOf, type Settlement } from "./pieces.ts";
 import { readMessage } from "./messages.ts";
-import { CLOSE, type Failure, type FromOrigin, PING, PONG, PROTOCOL_VERSION, type Result, type Work } from "./protocol.ts";
+import { CLOSE, type FromOrigin, PING, PONG, PROTOCOL_VERSION, type Work } from "./protocol.ts";
 import { Publication } from "./publication.ts";
-import { type Job, Queue } from "./queue.ts";
-import { type Decision, isServed, schedule } from "./schedule.ts";
+import { Queue } from "./queue.ts";
+import { isServed } from "./schedule.ts";
 import type { Caller } from "./token.ts";
 
 /** What the farm says to a Build that brings work: `taken`, with what is known already; the rest is told to `Build.settle` later. */
@@ -26,16 +26,14 @@ export type Reply = { readonly state: "taken"; readonly settled: readonly Settle
 export class Farm extends DurableObject<Env> {
   readonly #queue: Queue;
   readonly #origins: Origins;
-  readonly #publication: Publication;
-  /** Jobs whose result is being published in this moment. */
-  readonly #publishing = new Set<string>();
+  readonly #dispatch: Dispatch;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     this.#queue = new Queue(ctx.storage);
     this.#origins = new Origins(ctx, env);
-    this.#publication = new Publication(openBucket(env));
+    this.#dispatch = new Dispatch(ctx, env, { queue: this.#queue, origins: this.#origins, publication: new Publication(openBucket(env)), times: () => this.times });
     const now = Date.now();
     if (this.#origins.reconcile(now)) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
@@ -43,6 +41,11 @@ export class Farm extends DurableObject<Env> {
   /** The waiting times in force. */
   protected get times(): Times {
     return TIMES;
+  }
+
+  /** Jobs that may wait at once. */
+  protected get maxQueued(): number {
+    return MAX_QUEUED;
   }
 
   /** A connection of an origin that connect.ts has identified. */
@@ -67,16 +70,16 @@ export class Farm extends DurableObject<Env> {
       this.#origins.dropRevoked();
       const system = work.kind === "publish" ? work.system : undefined;
       if (!isServed(system, this.#origins.states(now), now, this.times)) return { state: "no-origin" };
-      if (this.#queue.queued >= MAX_QUEUED) return { state: "queue-full" };
+      if (this.#queue.queued >= this.maxQueued) return { state: "queue-full" };
       this.#queue.add(crypto.randomUUID(), work, fresh, now);
     }
     this.#queue.want(build, [...busy, ...fresh]);
-    await this.#schedule();
+    await this.#dispatch.schedule();
     return { state: "taken", settled };
   }
 
   override async alarm(): Promise<void> {
-    await this.#schedule();
+    await this.#dispatch.schedule();
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
@@ -95,12 +98,14 @@ export class Farm extends DurableObject<Env> {
     }
     note("error", "origin.protocol", { origin: name, problem: read.problem });
     if (read.kind === "nonsense") close(socket, CLOSE.protocol, read.problem);
-    else await this.#refuseResult(name, read.job, read.problem);
+    else await this.#dispatch.refuseResult(name, read.job, read.problem);
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
+    // A socket that may hibernate is not closed by the runtime in turn; without this the origin would wait for it.
+    close(socket, NORMAL_CLOSE, "");
     this.#origins.closed(socket, Date.now());
-    await this.#schedule();
+    await this.#dispatch.schedule();
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
@@ -116,16 +121,16 @@ export class Farm extends DurableObject<Env> {
       case "log":
         return note("debug", "origin.log", { origin: name, job: message.job, lines: message.lines });
       case "refused":
-        return this.#handBack(name, message.job, message.message);
+        return this.#dispatch.handBack(name, message.job, message.message);
       case "done":
-        return this.#done(name, message.job, message.result);
+        return this.#dispatch.done(name, message.job, message.result);
       case "failed":
-        return this.#failed(name, message.job, message.failure);
+        return this.#dispatch.failed(name, message.job, message.failure);
       case "revision":
         return this.#announced(name, [message]);
       case "bye":
         this.#origins.leave(name);
-        return this.#schedule();
+        return this.#dispatch.schedule();
     }
   }
 
@@ -154,7 +159,7 @@ export class Farm extends DurableObject<Env> {
     }
     for (const job of running) this.#origins.send(name, { type: "cancel", job });
     await this.#announced(name, hello.revisions);
-    await this.#schedule();
+    await this.#dispatch.schedule();
   }
 
   /**
@@ -168,119 +173,8 @@ export class Farm extends DurableObject<Env> {
       if (packageSet.kind === "path" || packageSet.kind === "starter") await writeTag(openBucket(this.env), packageSet.id, tag, revision);
     }
   }
-
-  async #done(name: string, id: string, result: Result): Promise<void> {
-    const job = this.#queue.job(id);
-    if (job === undefined) return void this.#origins.send(name, { type: "settled", job: id });
-    // The same result again, from an origin that reconnected meanwhile: the first one is being dealt with.
-    if (this.#publishing.has(id)) return;
-    this.#publishing.add(id);
-    let fates: Map<string, Fate>;
-    try {
-      fates = await this.#publication.publish(job.work, result);
-    } catch (error) {
-      note("error", error instanceof Untrue ? "origin.untrue" : "farm.publication", { origin: name, job: id, problem: String(error) });
-      return await this.#refuseResult(name, id, error instanceof Error ? error.message : String(error));
-    } finally {
-      this.#publishing.delete(id);
-    }
-    const troubled = [...fates].filter(([, fate]) => fate.kind === "failure" && fate.failure.reason === "error");
-    for (const [piece] of troubled) fates.delete(piece);
-    if (job.work.kind === "publish") this.#origins.has(name, job.work.revision);
-    this.#settle(job, fates);
-    const trouble = troubled[0]?.[1];
-    if (trouble?.kind === "failure") {
-      note("warn", "job.trouble", { origin: name, job: id, message: trouble.failure.message });
-      this.#queue.split(job, crypto.randomUUID(), `origin ${name}: ${trouble.failure.message}`, { [name]: Date.now() + this.times.avoid });
-    }
-    await this.#finished(job, name);
-  }
-
-  async #failed(name: string, id: string, failure: Failure): Promise<void> {
-    const job = this.#queue.job(id);
-    if (job === undefined) return void this.#origins.send(name, { type: "settled", job: id });
-    if (failure.reason === "error") this.#troubled(job, name, failure.message);
-    else {
-      const seen = await this.#publication.failure(failure);
-      this.#settle(job, new Map(piecesOf(job.work).map((piece) => [piece.key, failed(piece, seen)])));
-    }
-    await this.#finished(job, name);
-  }
-
-  /** A result that is not taken: the attempt was made, and another origin makes the next. */
-  async #refuseResult(name: string, id: string, problem: string): Promise<void> {
-    const job = this.#queue.job(id);
-    if (job !== undefined) this.#troubled(job, name, `the edge did not take its result: ${problem}`);
-    this.#origins.send(name, { type: "settled", job: id });
-    await this.#schedule();
-  }
-
-  async #handBack(name: string, id: string, message: string): Promise<void> {
-    const job = this.#queue.job(id);
-    if (job?.holder?.origin !== name) return;
-    note("info", "job.refused", { origin: name, job: id, message });
-    this.#queue.takeBack(job, `origin ${name} refused: ${message}`, { attempted: false, avoidUntil: Date.now() + this.times.avoid });
-    await this.#schedule();
-  }
-
-  /** The origin's own trouble with a job: another one should try, unless another one has it already. */
-  #troubled(job: Job, name: string, message: string): void {
-    note("warn", "job.trouble", { origin: name, job: job.id, message });
-    if (job.holder?.origin === name) this.#queue.takeBack(job, `origin ${name}: ${message}`, { attempted: true, avoidUntil: Date.now() + this.times.avoid });
-  }
-
-  /** The origin may forget the job; and if it was given to another one meanwhile and is settled, that one may stop. */
-  async #finished(job: Job, name: string): Promise<void> {
-    this.#origins.send(name, { type: "settled", job: job.id });
-    const holder = job.holder?.origin;
-    if (holder !== undefined && holder !== name && this.#queue.job(job.id) === undefined) this.#origins.send(holder, { type: "cancel", job: job.id });
-    await this.#schedule();
-  }
-
-  /** Settles pieces and tells those who want them. A notice that gets lost is made good by Build's own asking. */
-  #settle(job: Job, fates: ReadonlyMap<string, Fate>): void {
-    for (const [build, settlements] of this.#queue.settle(job, fates, Date.now())) {
-      const lost = (error: unknown): void => note("warn", "build.notice", { build, error: String(error) });
-      this.ctx.waitUntil(Promise.resolve(this.env.BUILD.getByName(build).settle(settlements)).catch(lost));
-    }
-  }
-
-  /** Carries out the schedule, and sets the alarm for the next look. */
-  async #schedule(): Promise<void> {
-    const now = Date.now();
-    this.#queue.forget(now);
-    for (const name of this.#origins.dropRevoked()) note("warn", "origin.revoked", { origin: name });
-    // What is being published stays with its origin until that is over.
-    const jobs = this.#queue.jobs().filter(({ id }) => !this.#publishing.has(id));
-    const { decisions, wakeAt } = schedule(jobs, this.#origins.states(now), now, this.times);
-    for (const decision of decisions) this.#carryOut(decision, now);
-    if (wakeAt === null) await this.ctx.storage.deleteAlarm();
-    else await this.ctx.storage.setAlarm(wakeAt);
-  }
-
-  #carryOut(decision: Decision, now: number): void {
-    if (decision.kind !== "assign") note("warn", `job.${decision.kind}`, decision);
-    if (decision.kind === "drop") return this.#origins.drop(decision.origin, CLOSE.lost, "silent for too long");
-    const job = this.#queue.job(decision.job);
-    if (job === undefined) return;
-    const settleAll = (fate: (piece: ReturnType<typeof piecesOf>[number]) => Fate): void => this.#settle(job, new Map(piecesOf(job.work).map((piece) => [piece.key, fate(piece)])));
-    switch (decision.kind) {
-      case "take-back":
-        this.#origins.send(decision.origin, { type: "cancel", job: job.id });
-        return this.#queue.takeBack(job, decision.reason, { attempted: true, avoidUntil: now + this.times.avoid });
-      case "give-up":
-        return settleAll((piece) => failed(piece, { reason: "error", message: decision.reason.slice(0, MAX_REASON) }));
-      case "no-origin":
-        return settleAll(() => ({ kind: "no-origin" }));
-      case "assign":
-        this.#queue.hold(job.id, decision.origin, now);
-        // Not sent: the connection is closing, and its end takes the job back.
-        this.#origins.send(decision.origin, { type: "job", job: job.id, work: job.work });
-    }
-  }
 }
 
 /** RFC 6455, section 7.4.1. */
+const NORMAL_CLOSE = 1000;
 const INTERNAL_ERROR = 1011;
-/** Longest message of a failure (protocol.ts, FailureSchema). */
-const MAX_REASON = 2_000;

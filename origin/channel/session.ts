@@ -1,7 +1,7 @@
 /** One connection to an edge, from the token to the close. */
 import type { KeyObject } from "node:crypto";
 import * as v from "valibot";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 import { CLOSE, CONNECT_PATH, type FromEdge, FromEdgeSchema, type FromOrigin, MAX_MESSAGE, PING, PONG } from "../../edge/farm/protocol.ts";
 import { signToken } from "./token.ts";
 

@@ -6,7 +6,6 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
 import type { Work } from "../../../edge/farm/protocol.ts";
-import { workKey } from "../../../edge/image/keys.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { tieWorkerd } from "../../../origin/local/workerd.ts";
@@ -82,7 +81,10 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     },
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
     evictFarm: (webSockets: "hibernate" | "close"): Promise<void> => miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),
-    evictBuild: async (work: Work): Promise<void> => miniflare.unsafeEvictDurableObject(WORKER, "Build", { name: await workKey(work) }),
+    /** Resets the Build object of this work under those who wait on it. */
+    async crashBuild(work: Work): Promise<void> {
+      await fetch(`http://${host}/crash`, { method: "POST", body: JSON.stringify({ work }) });
+    },
     /** As a deploy does: everything in memory is lost, every socket dropped. */
     async restart(current: Readonly<Record<string, string>> = vars): Promise<void> {
       await miniflare.dispose();

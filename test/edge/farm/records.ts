@@ -1,5 +1,5 @@
 /** Package records as an origin makes them, of blobs that are a few bytes long. */
-import type { PublishJob, ResolveJob } from "../../../edge/farm/protocol.ts";
+import type { Item, PublishJob, ResolveJob } from "../../../edge/farm/protocol.ts";
 import { digestOf, sha256Hex } from "../../../edge/image/digest.ts";
 import { blobPath } from "../../../edge/image/keys.ts";
 import { type Descriptor, type Layer, type LevelRecord, type PackageRecord, RECORD_FORMAT } from "../../../edge/image/records.ts";
@@ -11,11 +11,12 @@ export const resolveJob = (tag = "latest"): ResolveJob => ({ kind: "resolve", pa
 
 /** `curl` asks for the record of curl, `curl~1` for the layers of its level 1. */
 export function publishJob(items: readonly string[], scope: Partial<Pick<PublishJob, "system" | "revision">> = {}): PublishJob {
-  const itemOf = (text: string): { name: string; level?: number } => {
-    const [name = "", level] = text.split("~");
-    return level === undefined ? { name } : { name, level: Number(level) };
-  };
   return { kind: "publish", packageSet: "starter", revision: REVISION, system: "x86_64-linux", plan: "none", ...scope, items: items.map(itemOf) };
+}
+
+function itemOf(text: string): Item {
+  const [name = "", level] = text.split("~");
+  return level === undefined ? { name } : { name, level: Number(level) };
 }
 
 /** Writes blobs; anything with `put` will do. */

@@ -1,0 +1,269 @@
+/** What the farm does when origins, connections, objects or the whole edge go away, and when an origin is wrong or lies. */
+import assert from "node:assert/strict";
+import { afterEach, describe, test, type TestContext } from "node:test";
+import type { Times } from "../../../edge/farm/limits.ts";
+import type { Outcome, Work } from "../../../edge/farm/protocol.ts";
+import { packagePath, tagPath } from "../../../edge/image/keys.ts";
+import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
+import { gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
+import { packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
+
+const OTHER_REVISION = "f".repeat(40);
+
+let edge: FarmEdge;
+afterEach(() => edge.stop());
+
+/** An edge that knows the origins a, b and c. It is stopped after the origins of the test, so that their drains are heard. */
+async function start(times: Partial<Times> = {}, vars: FarmOptions["vars"] = {}): Promise<FarmEdge> {
+  edge = await startFarm({ times, vars: { ORIGIN_KEYS: originKeys("a", "b", "c"), ...vars } });
+  return edge;
+}
+
+/** A run that never ends by itself, as long as the origin lives. */
+const never: TestRun = (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+const troubled: TestRun = () => Promise.reject(new Error("the disk is full"));
+
+/** Starts origins and waits until all are connected. */
+async function origins(t: TestContext, runs: Readonly<Record<string, TestRun>>, slots = 2) {
+  const started = Object.entries(runs).map(([name, run]) => startOrigin(t, edge, name, { run, hello: { slots } }));
+  await Promise.all(started.map((origin) => origin.reached("connected")));
+  return started;
+}
+
+describe("objects that lose their memory", () => {
+  test("the farm hibernates while an origin works; the result still reaches those who wait", async (t) => {
+    await start();
+    const { opened, open } = gate();
+    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const answer = edge.ask(publishJob(["git"]));
+    await origin?.begun(1);
+    await edge.evictFarm("hibernate");
+    open();
+    assert.equal((await answer).state, "done");
+    assert.equal(origin?.state, "connected");
+    assert.equal(origin?.works.length, 1);
+  });
+
+  test("the farm is moved and its sockets dropped; the origin comes back with its job and says what became of it", async (t) => {
+    await start();
+    const { opened, open } = gate();
+    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const answer = edge.ask(publishJob(["git"]));
+    await origin?.begun(1);
+    await edge.evictFarm("close");
+    await origin?.reached("waiting");
+    open();
+    assert.equal((await answer).state, "done");
+    assert.equal(origin?.works.length, 1);
+  });
+
+  test("a Build object is reset under those who wait on it", async (t) => {
+    await start();
+    const { opened, open } = gate();
+    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const work = publishJob(["git"]);
+    const answers = [edge.ask(work), edge.ask(work)];
+    await origin?.begun(1);
+    await edge.crashBuild(work);
+    open();
+    for (const answer of await Promise.all(answers)) assert.equal(answer.state, "done");
+    assert.equal(origin?.works.length, 1);
+    assert.equal(edge.events("farm.ask.broken").length, 2);
+  });
+
+  test("the edge restarts during a job; the origin finishes it, and who asks again gets the answer", async (t) => {
+    await start();
+    const { opened, open } = gate();
+    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const lost = edge.ask(publishJob(["git"])).catch(() => undefined);
+    await origin?.begun(1);
+    await edge.restart();
+    assert.equal(await lost, undefined);
+    open();
+    assert.equal((await edge.ask(publishJob(["git"]))).state, "done");
+    assert.equal(origin?.works.length, 1);
+  });
+});
+
+describe("origins that go away", () => {
+  test("a lost origin's job goes to another one", async (t) => {
+    await start({ reconnect: 200 });
+    const [a] = await origins(t, { a: never });
+    const answer = edge.ask(publishJob(["git"]));
+    await a?.begun(1);
+    const [b] = await origins(t, { b: honest(edge) });
+    await edge.evictFarm("hibernate");
+    await a?.drain();
+    assert.equal((await answer).state, "done");
+    assert.equal(b?.works.length, 1);
+  });
+
+  test("silence for the lease gives the job to another one, and closes the socket", async (t) => {
+    await start({ lease: 1_500 });
+    const silent = startOrigin(t, edge, "a", { run: never, pingMs: 60_000 });
+    await silent.reached("connected");
+    const answer = edge.ask(publishJob(["git"]));
+    await silent.begun(1);
+    const other = startOrigin(t, edge, "b", { pingMs: 300 });
+    assert.equal((await answer).state, "done");
+    assert.equal(other.works.length, 1);
+    await silent.reached("waiting");
+    assert.deepEqual(edge.events("job.take-back").map(({ reason }) => reason), ["origin a fell silent"]);
+  });
+
+  test("an origin that stops hands its jobs back, and that is no attempt", async (t) => {
+    await start();
+    const stopping = await origins(t, { a: never });
+    const answer = edge.ask(resolveJob());
+    await stopping[0]?.begun(1);
+    const [b] = await origins(t, { b: honest(edge) });
+    await stopping[0]?.drain();
+    assert.equal(stopping[0]?.state, "closed");
+    assert.equal((await answer).state, "done");
+    assert.equal(b?.works.length, 1);
+    assert.equal(edge.events("job.take-back").length, 0);
+  });
+
+  test("the only origin goes away for good: those who wait are told that there is none", async (t) => {
+    await start({ reconnect: 300 });
+    const [a] = await origins(t, { a: never });
+    const answer = edge.ask(publishJob(["git"]));
+    await a?.begun(1);
+    await a?.drain();
+    assert.deepEqual(await answer, { state: "no-origin" });
+  });
+
+  test("work that comes while the only origin reconnects waits for it", async (t) => {
+    await start();
+    const [a] = await origins(t, { a: honest(edge) });
+    await edge.restart();
+    assert.equal((await edge.ask(resolveJob())).state, "done");
+    assert.equal(a?.works.length, 1);
+  });
+
+  test("a newer connection of the same name takes the place of the older", async (t) => {
+    await start();
+    const [old] = await origins(t, { a: honest(edge) });
+    const [young] = await origins(t, { a: honest(edge) });
+    await old?.reached("waiting");
+    assert.equal((await edge.ask(resolveJob())).state, "done");
+    assert.equal(young?.works.length, 1);
+  });
+});
+
+describe("jobs that are not done", () => {
+  test("refused for want of a slot: another origin does it", async (t) => {
+    await start();
+    const full = startOrigin(t, edge, "a", { hello: { slots: 9 }, slots: { total: 0, take: () => undefined } as never });
+    await full.reached("connected");
+    const answer = edge.ask(resolveJob());
+    const [b] = await origins(t, { b: honest(edge) });
+    assert.equal((await answer).state, "done");
+    assert.equal(b?.works.length, 1);
+    assert.ok(edge.events("job.refused").length > 0);
+  });
+
+  test("an origin's own trouble: another one tries; after three attempts the failure says so", async (t) => {
+    await start({ avoid: 100 });
+    const [a, b] = await origins(t, { a: troubled, b: troubled });
+    const answer = await edge.ask(resolveJob());
+    assert.equal(answer.state, "failed");
+    assert.deepEqual(answer.state === "failed" && answer.failure, { reason: "error", message: "no origin could do it in 3 attempts; the last: origin a: the disk is full" });
+    assert.equal(a?.works.length, 2);
+    assert.equal(b?.works.length, 1);
+  });
+
+  test("trouble with one package: only that one is tried again", async (t) => {
+    await start({ avoid: 100 });
+    let first = true;
+    const [a] = await origins(t, {
+      a: async (work, context) => {
+        const result = await honest(edge)(work, context);
+        if (!first || result.kind !== "published") return result;
+        first = false;
+        const outcomes = result.outcomes.map((outcome): Outcome => (outcome.name === "curl" ? { kind: "failure", name: "curl", failure: { reason: "error", message: "upload broke" } } : outcome));
+        return { kind: "published", outcomes };
+      },
+    });
+    const answer = await edge.ask(publishJob(["curl", "git"]));
+    const kinds = answer.state === "done" && answer.result.kind === "published" ? answer.result.outcomes.map(({ kind }) => kind) : [];
+    assert.deepEqual(kinds, ["package", "package"]);
+    assert.deepEqual(a?.works.map((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : [])), [["curl", "git"], ["curl"]]);
+  });
+
+  test("the queue is full", async (t) => {
+    await start({}, { MAX_QUEUED: "2" });
+    const [a] = await origins(t, { a: never }, 1);
+    const waiting = [edge.ask(resolveJob("one"), 5_000)];
+    await a?.begun(1);
+    for (const tag of ["two", "three"]) assert.deepEqual(await edge.ask(resolveJob(tag), 1), { state: "building" });
+    assert.deepEqual(await edge.ask(resolveJob("four")), { state: "queue-full" });
+    await a?.drain();
+    await Promise.all(waiting);
+  });
+});
+
+describe("origins that are wrong", () => {
+  /** Every way of lying, as a change of an honest record; none of them may reach the bucket. */
+  const lies: readonly [string, (record: Awaited<ReturnType<typeof packageRecord>>, work: Work) => object, RegExp][] = [
+    ["a blob that is not there", (r) => ({ ...r, listing: { digest: `sha256:${"0".repeat(64)}`, size: 1 } }), /is not in the bucket/],
+    ["a blob of another size", (r) => ({ ...r, listing: { ...r.listing, size: r.listing.size + 1 } }), /bytes in the bucket/],
+    ["another revision", (r) => ({ ...r, revision: OTHER_REVISION }), /is for revision/],
+    ["another package set", (r) => ({ ...r, packageSet: "channel" }), /is for packageSet/],
+    ["another package's record", (r) => ({ ...r, name: "curl" }), /is that of curl/],
+    ["layers in another order", (r) => ({ ...r, layers: r.layers.toReversed() }), /are not the parts/],
+    ["a level that is not there", (r) => ({ ...r, level: 7 }), /no level 7/],
+    ["a part that is not there", (r) => ({ ...r, levels: [[0, 1], [9]] }), /part that does not exist/],
+  ];
+  for (const [what, change, says] of lies) {
+    test(`${what}: refused, and another origin does it`, async (t) => {
+      await start();
+      const [a] = await origins(t, {
+        a: async (work) => {
+          if (work.kind !== "publish") throw new Error("not a publish");
+          return { kind: "published", outcomes: [{ kind: "package", name: "git", record: change(await packageRecord(edge, work, "git"), work) as never }] };
+        },
+      });
+      const answer = edge.ask(publishJob(["git"]));
+      await a?.begun(1);
+      const [b] = await origins(t, { b: honest(edge) });
+      assert.equal((await answer).state, "done");
+      assert.equal(b?.works.length, 1);
+      assert.match(String(edge.events("origin.untrue")[0]?.["problem"]), says);
+      const work = publishJob(["git"]);
+      assert.deepEqual(await edge.get(packagePath(work, "git")), await packageRecord(edge, work, "git"));
+    });
+  }
+
+  test("another package set: both ends say so, and it gets no work", async (t) => {
+    await start();
+    const stranger = startOrigin(t, edge, "a", { hello: { packageSet: "channel" } });
+    await stranger.reached("waiting");
+    assert.deepEqual(await edge.ask(resolveJob()), { state: "no-origin" });
+    assert.equal(edge.events("origin.mismatch")[0]?.["reason"], "the edge serves package set starter, this origin channel");
+  });
+
+  test("a revoked origin is put out and gets no work", async (t) => {
+    await start();
+    const [a, b] = await origins(t, { a: honest(edge), b: honest(edge) });
+    await edge.restart({ ORIGIN_KEYS: originKeys("b") });
+    assert.equal((await edge.ask(resolveJob())).state, "done");
+    assert.equal(a?.works.length, 0);
+    assert.equal(b?.works.length, 1);
+  });
+});
+
+describe("announcements", () => {
+  test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
+    await start();
+    const tag = async (): Promise<string | undefined> => ((await edge.get(tagPath("starter", "latest"))) as { revision: string } | undefined)?.revision;
+    const until = async (revision: string): Promise<void> => {
+      while ((await tag()) !== revision) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    const origin = startOrigin(t, edge, "a");
+    origin.announce("latest", REVISION);
+    await until(REVISION);
+    origin.announce("latest", OTHER_REVISION);
+    await until(OTHER_REVISION);
+  });
+});
