@@ -21,6 +21,8 @@ export interface FailedDerivation {
 const DRV = "'(/nix/store/[^'!^]+\\.drv)(?:[!^][^']*)?'";
 const OLD = new RegExp(`^error: builder for ${DRV} (failed .*?)[;,.]?$`);
 const OLD_TIMEOUT = new RegExp(`^error: building of ${DRV}.* timed out after (.*)$`);
+/** By a remote builder; newer ones say it in the words of both. */
+const REMOTE = new RegExp(`^error: build of ${DRV} on '[^']*' failed: (?:builder (?:for ${DRV} )?)?(.*?)[;,.]?$`);
 const HASH_MISMATCH = new RegExp(`^error: hash mismatch in fixed-output derivation ${DRV}`);
 const WRONG_SYSTEM = new RegExp(`^error: a '([^']+)' .*is required to build ${DRV}, but I am a '([^']+)'`);
 const OTHER = new RegExp(`^error: (?:output .* of |some outputs of )?(?:fixed-output )?derivation ${DRV} (.*)$`);
@@ -47,6 +49,8 @@ export class BuildOutput {
     this.#pending = NEW.exec(line)?.[1] ?? null;
     const [, drv, how] = OLD.exec(line) ?? HASH_MISMATCH.exec(line) ?? [];
     if (drv !== undefined) return this.#note(drv, how ?? "has another hash than it should");
+    const [, remote, , there] = REMOTE.exec(line) ?? [];
+    if (remote !== undefined) return this.#note(remote, there ?? "failed");
     const [, slow, limit] = OLD_TIMEOUT.exec(line) ?? [];
     if (slow !== undefined) return this.#note(slow, `timed out after ${limit}`);
     const [, needed, foreign, own] = WRONG_SYSTEM.exec(line) ?? [];
@@ -58,7 +62,7 @@ export class BuildOutput {
 
   #note(drvPath: string, how: string, trouble = false): void {
     if (this.#failed.has(drvPath)) return;
-    const foreign = /^required system or feature/i.test(how);
+    const foreign = /^(required system or feature|platform mismatch)/i.test(how);
     this.#failed.set(drvPath, { drvPath, how, timedOut: /timed out/.test(how), trouble: trouble || foreign || KILLED.test(how) || machineTrouble(how) !== null });
   }
 

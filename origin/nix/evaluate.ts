@@ -2,6 +2,7 @@
  * Asks a package set what names mean: one evaluation for all of them, and only where that one cannot say why, one more for each name that refuses.
  * Evaluations are restricted (Nix's restrict-eval: they read the set and Firn's own Nix files, nothing else of the machine) and have an empty environment.
  */
+import { availableParallelism } from "node:os";
 import pLimit from "p-limit";
 import * as v from "valibot";
 import type { System } from "../../edge/image/records.ts";
@@ -33,8 +34,8 @@ export type Found = Extract<Raw, { kind: "package" }>;
 /** What a name means (nix/packages.nix); `refused`: Nix will not evaluate it, in Nix's words. */
 export type Description = Exclude<Raw, { kind: "throws" }> | { readonly kind: "refused"; readonly name: string; readonly reason: string };
 
-/** Evaluations of one job that run at once: each of nixpkgs takes about 1 s of a core and 500 MB. */
-const PARALLEL = 2;
+/** Evaluations that run at once, over all jobs: each of nixpkgs takes about 1 s of a core and 500 MB. */
+const atOnce = pLimit(Math.max(2, availableParallelism()));
 
 export interface Evaluation {
   readonly settings: NixSettings;
@@ -52,9 +53,8 @@ export interface Evaluation {
 
 /** One description per name, in order. Throws a FailureError on a timeout and on trouble of the machine. */
 export async function describe(job: Evaluation, names: readonly string[]): Promise<Description[]> {
-  const limit = pLimit(PARALLEL);
   const found = await descend(job, names);
-  return Promise.all(found.map((description) => (description.kind === "throws" ? limit(() => alone(job, description.name)) : description)));
+  return Promise.all(found.map((description) => (description.kind === "throws" ? alone(job, description.name) : description)));
 }
 
 /** Attribute names of the set, or of the nested set at `path`, as Nix spells them. */
@@ -99,7 +99,7 @@ async function evaluate({ settings, source, system, signal, timeLeft, write }: E
     "allowed-uris": (settings.allowedUris ?? []).join(" "),
     "allow-import-from-derivation": String(source.importFromDerivation),
   };
-  const result = await run(
+  const result = await atOnce(() => run(
     "nix-instantiate",
     [
       "--eval", "--strict", "--json", ...(write ? ["--read-write-mode"] : []),
@@ -110,7 +110,7 @@ async function evaluate({ settings, source, system, signal, timeLeft, write }: E
       `<firn/${file}>`,
     ],
     { env: nixEnvironment({ ...settings, home: emptyHome(settings.stateDir) }), signal, timeout: Math.max(timeLeft(), 1) },
-  );
+  ));
   if (result.timedOut) throw failed("timeout", `evaluating took longer than ${settings.nixTimeout} s, the limit of this origin (NIX_TIMEOUT)`, { log: result.stderr });
   if (result.exitCode === null) throw failed("error", `Nix was ended by ${result.signalName ?? "a signal"} while evaluating`, { log: result.stderr });
   const trouble = result.exitCode === 0 ? null : machineTrouble(errorLine(result.stderr) ?? "");

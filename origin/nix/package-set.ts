@@ -1,7 +1,8 @@
 /** Opens a package set of any kind: what all kinds have in common, evaluating and building, around the backend that knows where sources come from. */
-import { mkdirSync } from "node:fs";
+import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger } from "pino";
+import type { Failure } from "../../edge/farm/protocol.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/image/package-set.ts";
 import type { System } from "../../edge/image/records.ts";
 import { prepareStarter } from "../starter/index.ts";
@@ -115,7 +116,7 @@ class StoreSet implements PackageSet {
     };
     const failures = await realise({ settings: this.#settings, roots: this.#roots, locks: this.#locks, signal, log, instantiate, timeLeft: () => limit }, packages);
     for (const found of packages) {
-      const reason = failures.get(found.name);
+      const reason = failures.get(found.name) ?? damage(found);
       outcomes.set(found.name, reason === undefined ? { kind: "built", package: builtPackage(found) } : { kind: "failure", name: found.name, failure: reason });
     }
     return [...new Set(names)].flatMap((name) => outcomes.get(name) ?? []);
@@ -158,4 +159,10 @@ class StoreSet implements PackageSet {
     list.catch(() => this.#lists.delete(key));
     return list;
   }
+}
+
+/** A store path that the database holds valid and somebody deleted by hand: no build brings it back. */
+function damage({ storePath }: Found): Failure | undefined {
+  if (lstatSync(storePath, { throwIfNoEntry: false }) !== undefined) return undefined;
+  return failure("error", `Nix's database is wrong about ${storePath}, which is not there: run nix-store --verify --check-contents --repair on this origin`);
 }

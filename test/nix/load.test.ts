@@ -38,3 +38,10 @@ test("a package set that is a list is refused with words", needs("nix-instantiat
   assert.notEqual(exitCode, 0);
   assert.match(stderr.join("\n"), /the package set is a list, not a set of packages/);
 });
+
+test("a directory without default.nix is refused with words, a flake with advice", needs("nix-instantiate"), async (t) => {
+  const directory = temporary(t);
+  assert.match((await load(directory)).stderr.join("\n"), /the package set has no default\.nix$/m);
+  writeFileSync(join(directory, "flake.nix"), "{ }");
+  assert.match((await load(directory)).stderr.join("\n"), /has no default\.nix \(its flake\.nix is not read/);
+});

@@ -33,6 +33,16 @@ const CASES: readonly { readonly form: string; readonly text: string; readonly g
     gives: [{ how: "required system or feature not available", timedOut: false, trouble: true }],
   },
   {
+    form: "2.33 without a builder for the system",
+    text: `error: Cannot build '${A}'.\n       Reason: platform mismatch\n       Required system: 'aarch64-linux'`,
+    gives: [{ how: "platform mismatch", timedOut: false, trouble: true }],
+  },
+  {
+    form: "a remote builder",
+    text: `error: build of '${A}' on 'ssh://agent-2' failed: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'\nerror: Cannot build '${A}'.\n       Reason: builder failed with exit code 1.`,
+    gives: [{ how: "failed to produce output path for output 'out' at '/nix/store/x'", timedOut: false, trouble: false }],
+  },
+  {
     form: "2.8 without a builder for the system",
     text: `error: a 'aarch64-linux' with features {} is required to build '${A}', but I am a 'x86_64-linux' with features {kvm}`,
     gives: [{ how: "needs a machine of aarch64-linux, this one is x86_64-linux", timedOut: false, trouble: true }],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { BuildOutcome } from "../../../origin/nix/types.ts";
@@ -187,4 +187,19 @@ test("a Nix that is killed is the machine's trouble", nix, async (t) => {
   });
   const outcomes = await buildOf(t, `a = program "a";`, ["a"]);
   assert.equal(summary(outcomes)["a"], "error: Nix was ended by SIGKILL while building");
+});
+
+test("a store path that somebody deleted by hand is the machine's trouble", nix, async (t) => {
+  const spec = `path:${directoryWith(t, packageSet(`a = program "a";`))}`;
+  const build = async (): Promise<BuildOutcome[]> => {
+    const set = await open(t, spec);
+    return set.build({ revision: await set.resolve("latest", signal), system, names: ["a"] }, { signal, log: () => {} });
+  };
+  const { storePath } = builtOf(await build(), "a");
+  spawnSync("chmod", ["-R", "u+w", storePath]);
+  rmSync(storePath, { recursive: true });
+  const failure = failureOf(await build(), "a");
+  spawnSync("nix-store", ["--delete", "--ignore-liveness", storePath]);
+  assert.equal(failure.reason, "error");
+  assert.match(failure.message, /nix-store --verify/);
 });
