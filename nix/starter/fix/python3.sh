@@ -1,7 +1,14 @@
 # Python finds its own modules by its place. Modules of other packages lie in the image's profile: beside the link that
 # python was started by, or at the root. (A root that leads to /usr is a whole Debian, whose modules are not meant.)
 afterBuild() {
-  local library=("$out"/lib/python3.+([0-9])) site
+  local library=("$out"/lib/python3.+([0-9])) site program
+  # It looks for its library above its own place, having followed links to programs but not to directories; /bin of an image may be a link to this package's.
+  # So the program stands beside bin, and an absolute link leads to it.
+  mkdir -p "$out/libexec"
+  for program in "$out"/bin/python3.+([0-9]); do
+    mv "$program" "$out/libexec/"
+    ln -s "$out/libexec/${program##*/}" "$program"
+  done
   site=$library/sitecustomize.py
   rm -f "$site" "$out/bin/py3clean" "$out/bin/py3compile"
   cat >"$site" <<'PYTHON'
