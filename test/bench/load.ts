@@ -39,7 +39,7 @@ function drive(host: string, port: number, request: Buffer, until: number): Prom
       buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
       const end = buffered.indexOf(HEAD_END);
       if (end < 0) return;
-      const head = buffered.latin1Slice(0, end);
+      const head = buffered.toString("latin1", 0, end);
       const length = /^content-length: (\d+)/im.exec(head)?.[1];
       if (!head.startsWith("HTTP/1.1 200") || length === undefined) return void socket.destroy(new Error(`not the answer that was expected: ${head}`));
       left = Number(length) - (buffered.length - end - HEAD_END.length);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { CLIENTS, type Client } from "../harness/clients/index.ts";
 import { unavailable } from "../harness/available.ts";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
@@ -39,10 +39,23 @@ describe("real clients", { skip }, () => {
     await removeTree(root);
   });
 
+  afterEach((context) => {
+    if ("passed" in context && !context.passed) process.stderr.write(`${firn.log()}\n`);
+  });
+
   for (const kind of CLIENTS) {
     describe(kind.name, async () => {
       const missing = await unavailable(kind.needs, { root: true });
       let client: Client;
+      /** Pulls once, whichever tests run. */
+      const pulls = new Map<string, Promise<void>>();
+      const pulled = async (name: string, platform: string): Promise<string> => {
+        const image = `${firn.host}/${name}`;
+        const pull = pulls.get(name) ?? client.pull(image, platform);
+        pulls.set(name, pull);
+        await pull;
+        return image;
+      };
       before(async () => {
         if (missing === false) client = await kind.open();
       });
@@ -50,13 +63,11 @@ describe("real clients", { skip }, () => {
 
       for (const image of IMAGES) {
         test(`pulls ${image}`, { skip: missing }, async () => {
-          await client.pull(`${firn.host}/${image}`, "linux/amd64");
-          assert.equal(await client.architecture(`${firn.host}/${image}`), "amd64");
+          assert.equal(await client.architecture(await pulled(image, "linux/amd64")), "amd64");
         });
       }
       test(`pulls ${FOREIGN}`, { skip: missing }, async () => {
-        await client.pull(`${firn.host}/${FOREIGN}`, "linux/arm64");
-        assert.equal(await client.architecture(`${firn.host}/${FOREIGN}`), "arm64");
+        assert.equal(await client.architecture(await pulled(FOREIGN, "linux/arm64")), "arm64");
       });
       test("pulls by digest", { skip: missing }, async () => {
         const { digest } = await pullManifest(firn.url, "shell/git/curl");
@@ -67,8 +78,7 @@ describe("real clients", { skip }, () => {
       });
       for (const work of WORK) {
         test(work.title, { skip: missing }, async () => {
-          const image = `${firn.host}/${work.image}`;
-          await client.pull(image, "linux/amd64");
+          const image = await pulled(work.image, "linux/amd64");
           work.check(await client.run(image, work.command(surroundings), work.options(surroundings)), surroundings);
         });
       }
