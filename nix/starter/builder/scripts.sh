@@ -68,7 +68,7 @@ wrapScripts() {
 
 wrapPerl() {
   [[ $unit != perl ]] || return 0
-  searchPath share/perl5 lib/perl5/5.+([0-9])
+  searchPath share/perl5 'lib/perl5/5.+([0-9])'
   wrapScripts perl PERL5LIB "$REPLY"
 }
 
@@ -112,3 +112,10 @@ replaceString() {
 
 # Prints $1 with what sed would take for a pattern escaped.
 quotePattern() { printf '%s\n' "$1" | sed 's/[][\.*^$|]/\\&/g'; }
+
+# inProfile FILE STRING…: a compiled-in /usr/… is looked for at the root instead, where an image has the profile of its packages.
+# The length stays, for code that knows it.
+inProfile() {
+  local string
+  for string in "${@:2}"; do replaceString "$1" "$string" "/././${string#/usr/}"; done
+}

@@ -7,5 +7,7 @@ afterBuild() {
     "export GITPERLLIB=\"$out/share/perl5\"" \
     'if [ -z "${GIT_SSL_CAINFO-}" ] && [ -n "${SSL_CERT_FILE-}" ]; then export GIT_SSL_CAINFO="$SSL_CERT_FILE"; fi' \
     "export PATH=\"\${PATH:+\$PATH:}$REPLY/bin\""
+  # For hooks, aliases and local clones git starts /bin/sh, by that path: an image of git alone must have one.
+  ln -s "$bash/bin/sh" "$out/bin/sh"
   ln -sf ../../bin/.git-wrapped "$out/lib/git-core/git"
 }

@@ -1,5 +1,9 @@
 # On installing, every extension would be enabled by a file of its own; their directory is compiled in.
+# Debian's PHP reads the system's time zones: in an image, /share/zoneinfo.
 afterBuild() {
+  inProfile "$out"/bin/php+([0-9]).+([0-9]) /usr/share/zoneinfo
+  findUnit tzdata
+  ln -s "$REPLY/share/zoneinfo" "$out/share/zoneinfo"
   local ini=$out/etc/php/conf.d/starter.ini extensions=("$out"/lib/php/20*/) file program
   mkdir -p "${ini%/*}"
   echo "extension_dir=${extensions[0]%/}" >"$ini"
