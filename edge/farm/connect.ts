@@ -11,7 +11,7 @@ export const CALLER_HEADER = "x-firn-caller";
  */
 export async function connectOrigin(request: Request, env: Env, _ctx: ExecutionContext): Promise<Response> {
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return new Response("This address is for Firn's origins; it speaks WebSocket only.\n", { status: 426, headers: { upgrade: "websocket", connection: "upgrade" } });
+    return new Response("This address is for Firn's origins; it speaks WebSocket only.\n", { status: 426 });
   }
   const caller = await identify(request.headers.get("authorization"), env, Date.now());
   if ("refused" in caller) {

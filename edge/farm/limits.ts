@@ -11,7 +11,7 @@ export interface Times {
   readonly lease: number;
   /** An origin that refused or failed a job is not offered that job again for this long, even when it is the only one. */
   readonly avoid: number;
-  /** Longest wait for a free origin. Longer than anybody's BUILD_WAIT: who asks after that starts over. */
+  /** Longest wait for a free origin, from when the work was asked for. Longer than anybody's BUILD_WAIT: who asks after that starts over. */
   readonly queue: number;
   /** Longest work on one job, whatever pings say: NIX_TIMEOUT with packing and uploading, with a wide margin. */
   readonly job: number;

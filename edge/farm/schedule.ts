@@ -9,6 +9,7 @@
  *    (An origin that refuses a job, or hands it back when it stops, has not attempted it; farm.ts takes that attempt off again.)
  * 5. Queued jobs go, oldest first, to an origin that builds for their system, has a free slot, is not leaving and not avoided. Of several: one that has the
  *    revision already (evaluating a package set anew costs more than a busy neighbour), then the least loaded by share of its slots, then the first by name.
+ *    One that still waits `queue` after it was asked for is given up.
  * 6. A queued job that no origin could ever take, because none for its system is connected or was within `reconnect`, is settled as `no-origin`.
  *
  * Worked example, times in seconds, lease 60, reconnect 10, avoid 5; origins a (2 slots) and b (1 slot):
