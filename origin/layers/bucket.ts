@@ -61,6 +61,7 @@ const MIN_PART_BYTES = 16 * 2 ** 20;
 const MAX_PARTS = 9_000;
 /** Statuses that pass: timeouts, conflicts of writes at once, too many requests; and all from 500 on. */
 const PASSING = new Set([408, 409, 425, 429]);
+const ignore = (): void => undefined;
 const HASH_HEADER = "x-amz-content-sha256";
 
 export class OriginBucket {
@@ -81,6 +82,8 @@ export class OriginBucket {
       responseChecksumValidation: "WHEN_REQUIRED",
       // Streams cannot be sent twice by the SDK: trying again is ours.
       maxAttempts: 1,
+      // It would tell the console of every attempt; we log those that are tried again, and throw the last.
+      logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
     });
   }

@@ -17,7 +17,12 @@ export const PIECE_BYTES = 512 * 2 ** 10;
 /** Deflate's window: what one piece can see of the one before. */
 const WINDOW_BYTES = 32 * 2 ** 10;
 
-/** Measured on the closure of `shell`, in bytes and CPU seconds: see test/bench/README.md. memLevel 6 ends blocks sooner, so that their Huffman codes fit better. */
+/**
+ * Measured on the closure of `shell` (108 MB of tar), in MB and CPU seconds of the compressor alone; pigz -6: 32.65 in 4.6, zstd -3: 28.63 in 0.8.
+ *   Node's zlib, level 6: memLevel 9 33.3, 8 33.16 in 2.97, 7 32.99 in 3.03, 6 32.92 in 3.17; level 7: 32.84 in 3.67; level 8: 32.73 in 7.1. zstd 3: 28.62 in 0.6.
+ * memLevel 6 ends blocks sooner, so that their Huffman codes fit better; Chromium's zlib keeps its large hash table all the same. It finds no matches
+ * of three bytes, so no level reaches pigz's size; no maintained native compressor for Node was found that would.
+ */
 const DEFLATE = { level: 6, memLevel: 6, finishFlush: constants.Z_SYNC_FLUSH } as const;
 const ZSTD_LEVEL = 3;
 

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { LimitFunction } from "p-limit";
 import { blobPath } from "../../edge/image/keys.ts";
-import type { Layer } from "../../edge/image/records.ts";
+import type { Descriptor, Layer } from "../../edge/image/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { AssembledLayer, SpooledBlob } from "./assemble.ts";
 import type { OriginBucket } from "./bucket.ts";
@@ -68,7 +68,9 @@ export class LayerMaker {
   async #one(part: LayerPart, zstd: boolean, signal: AbortSignal): Promise<Layer> {
     const { bucket, packer, uploads, logger } = this.#with;
     const known = await readLayer(bucket, part.key, zstd, signal);
-    const codecs = (["gzip", "zstd"] as const).filter((name) => known[name] === undefined && (name === "gzip" || zstd));
+    const wanted: readonly CodecName[] = zstd ? ["gzip", "zstd"] : ["gzip"];
+    const there = await Promise.all(wanted.map((name) => this.#isThere(known[name], signal)));
+    const codecs = wanted.filter((_, index) => there[index] !== true);
     if (codecs.length === 0) return merged(known);
     const started = performance.now();
     await packer.prepare(part.paths, codecs, signal);
@@ -85,10 +87,21 @@ export class LayerMaker {
     });
   }
 
+  /** Whether a recorded blob is in the bucket still; one that somebody deleted is made again. */
+  async #isThere(blob: Descriptor | undefined, signal: AbortSignal): Promise<boolean> {
+    return blob !== undefined && (await this.#with.bucket.size(blobPath(blob.digest), signal)) === blob.size;
+  }
+
   async #publish(part: LayerPart, known: KnownLayer, { diffId, blobs }: AssembledLayer, signal: AbortSignal): Promise<Layer> {
     const { bucket } = this.#with;
     if (known.gzip !== undefined && known.gzip.diffId !== diffId) throw differs(part.key, known.gzip, diffId);
-    await Promise.all(Object.entries(blobs).map(([name, blob]) => bucket.putBlob(blobPath(blob.digest), blob.digest, blob, MEDIA_TYPES[name as CodecName], signal)));
+    const uploads = Object.entries(blobs).map(async ([name, blob]) => {
+      const recorded = known[name as CodecName];
+      if (recorded !== undefined && recorded.digest !== blob.digest) throw lost(part.key, recorded, blob);
+      await bucket.putBlob(blobPath(blob.digest), blob.digest, blob, MEDIA_TYPES[name as CodecName], signal);
+    });
+    // All of them, before anything is thrown: their files are closed then.
+    for (const outcome of await Promise.allSettled(uploads)) if (outcome.status === "rejected") throw outcome.reason;
     const [gzip, zstd] = await Promise.all([
       blobs.gzip === undefined ? known.gzip : recordLayer(bucket, { key: part.key, diffId, ...descriptor(blobs.gzip) }, signal),
       blobs.zstd === undefined ? known.zstd : recordZstd(bucket, part.key, descriptor(blobs.zstd), signal),
@@ -105,6 +118,11 @@ const descriptor = ({ digest, size }: SpooledBlob) => ({ digest, size });
 function merged({ gzip, zstd }: KnownLayer): Layer {
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
   return { ...gzip, ...(zstd === undefined ? {} : { zstd }) };
+}
+
+/** A recorded digest is named by package records; other bytes must not take its place. */
+function lost(key: string, recorded: Descriptor, made: Descriptor): Error {
+  return new Error(`layer ${key} is recorded as ${recorded.digest}, that blob is gone from the bucket, and this origin's compressor makes ${made.digest}: restore the blob, or delete the records that name it`);
 }
 
 /** The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a fault of ours that must not spread. */

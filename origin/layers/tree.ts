@@ -22,6 +22,7 @@ export interface TreeEntry {
 
 const DIRECTORY_MODE = 0o555;
 const SYMLINK_MODE = 0o777;
+const WHITEOUT = ".wh.";
 const OWNER_EXECUTES = 0o100;
 
 /** Bytes that a file system call takes for a binary string. */
@@ -51,6 +52,7 @@ function* visit(base: string, path: string, kind: Kind, seen: Map<string, string
     const children = readdirSync(name, { withFileTypes: true, encoding: "buffer" }).map((entry) => {
       const kind: Kind = entry.isDirectory() ? "directory" : entry.isSymbolicLink() ? "symlink" : entry.isFile() ? "file" : "other";
       const child = entry.name.toString("latin1");
+      if (child.startsWith(WHITEOUT)) throw new TreeError(`/${path}/${child} cannot be in a layer: names that begin with ${WHITEOUT} delete files of the layers below (OCI image spec, layer.md, "Whiteouts")`);
       return { kind, child, order: kind === "directory" ? `${child}/` : child };
     });
     children.sort((a, b) => (a.order < b.order ? -1 : 1));

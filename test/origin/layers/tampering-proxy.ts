@@ -1,0 +1,53 @@
+/** A proxy in front of an S3 endpoint that fails requests as told, the way a bucket in trouble does: some of the body is taken, then the answer is an error, or none. */
+import { createServer, request, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export type Trouble = { readonly status: number } | "hang-up" | "pass";
+
+export interface TamperingProxy {
+  /** Origin of the proxy's URL. */
+  readonly origin: string;
+  /** What was asked: `PUT /path?query`, in order. */
+  readonly seen: readonly string[];
+  /** Decides about each request; the answer comes after some of its body arrived. */
+  trouble: (request: IncomingMessage) => Trouble;
+  stop(): Promise<void>;
+}
+
+export async function startProxy(target: string): Promise<TamperingProxy> {
+  const seen: string[] = [];
+  const server = createServer((incoming, answer) => {
+    seen.push(`${incoming.method} ${incoming.url}`);
+    const trouble = proxy.trouble(incoming);
+    if (trouble !== "pass") {
+      const fail = (): void => {
+        if (trouble === "hang-up") return void incoming.socket.destroy();
+        incoming.resume();
+        answer.writeHead(trouble.status, { "content-type": "application/xml" });
+        answer.end(`<?xml version="1.0"?><Error><Code>Trouble</Code><Message>made by the test</Message></Error>`);
+      };
+      if (incoming.method === "PUT") incoming.once("data", fail);
+      else fail();
+      return;
+    }
+    // The signature covers the Host header: it goes through as it came.
+    const outgoing = request(new URL(incoming.url ?? "/", target), { method: incoming.method ?? "GET", headers: incoming.headers, setHost: false }, (response) => {
+      answer.writeHead(response.statusCode ?? 502, response.headers);
+      response.pipe(answer);
+    });
+    outgoing.on("error", () => incoming.socket.destroy());
+    incoming.pipe(outgoing);
+  });
+  server.listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const proxy: TamperingProxy = {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    trouble: () => "pass",
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return proxy;
+}

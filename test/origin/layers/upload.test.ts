@@ -1,0 +1,175 @@
+/** The bucket's side: what is there already, what fails on the way, large blobs, records that are fixed. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { pino } from "pino";
+import { blobPath, layerPath } from "../../../edge/image/keys.ts";
+import { BucketError, type LayerStore, openLayerStore } from "../../../origin/layers/index.ts";
+import { type LocalBucket, startBucket } from "./local-bucket.ts";
+import { LocalStore, noise, partOf } from "./local-store.ts";
+import { startProxy, type TamperingProxy } from "./tampering-proxy.ts";
+
+let bucket: LocalBucket;
+let proxy: TamperingProxy;
+let store: LocalStore;
+let layers: LayerStore;
+const never = new AbortController().signal;
+const MIB = 2 ** 20;
+
+before(async () => {
+  bucket = await startBucket();
+  const endpoint = new URL(bucket.access.endpoint);
+  proxy = await startProxy(endpoint.origin);
+  store = new LocalStore();
+  layers = openLayerStore({
+    s3: { ...bucket.access, endpoint: proxy.origin + endpoint.pathname },
+    cacheDir: join(store.scratch, "cache"),
+    cacheBytes: 2 ** 30,
+    root: store.root,
+    retryMs: 5_000,
+    multipartBytes: 20 * MIB,
+    logger: pino({ level: "silent" }),
+  });
+});
+after(async () => {
+  await layers.close();
+  await proxy.stop();
+  await bucket.stop();
+  store.remove();
+});
+beforeEach(() => {
+  proxy.trouble = () => "pass";
+});
+
+test("a blob that fails in the middle, by status and by hang-up, is sent again; the layer is whole", async () => {
+  const part = await partOf(store.add("flaky", { data: noise(3 * MIB, "flaky") }));
+  let failed = 0;
+  proxy.trouble = ({ method, url = "" }) => (method === "PUT" && url.includes("blobs/") && failed < 2 ? (failed++ === 0 ? { status: 503 } : "hang-up") : "pass");
+  const [layer] = await layers.make([part], { signal: never, zstd: false });
+  assert.equal(failed, 2);
+  assert.ok(layer);
+  const bytes = await bucket.bytes(blobPath(layer.digest));
+  assert.equal(`sha256:${createHash("sha256").update(bytes).digest("hex")}`, layer.digest);
+});
+
+test("a bucket that stays broken fails the job in a bounded time, says where, and leaves nothing half-published; the next try works", async () => {
+  const good = await partOf(store.add("good", { data: "fine" }));
+  const bad = await partOf(store.add("bad", { data: noise(2 * MIB, "bad") }));
+  const before = await bucket.keys();
+  proxy.trouble = ({ method, url = "" }) => (method === "PUT" && url.includes("blobs/") ? { status: 503 } : "pass");
+  await assert.rejects(layers.make([bad], { signal: never, zstd: true }), (error: unknown) => {
+    assert.ok(error instanceof BucketError);
+    assert.equal(error.status, 503);
+    assert.match(error.message, /PUT blobs\/sha256\/[0-9a-f]{64} in bucket layers at http:.*status 503/);
+    return true;
+  });
+  assert.deepEqual(await bucket.keys(), before);
+  proxy.trouble = () => "pass";
+  const made = await layers.make([good, bad], { signal: never, zstd: true });
+  assert.deepEqual(made.map(({ key }) => key), [good.key, bad.key]);
+});
+
+test("a refusal that will not pass is an error at once", async () => {
+  proxy.trouble = ({ method }) => (method === "GET" ? { status: 403 } : "pass");
+  const asked = proxy.seen.length;
+  await assert.rejects(layers.make([await partOf(store.add("denied", { x: "y" }))], { signal: never, zstd: false }), (error: unknown) => error instanceof BucketError && error.status === 403);
+  assert.equal(proxy.seen.length, asked + 1);
+});
+
+test("a large blob goes in parts; a part that fails is sent again", async () => {
+  const part = await partOf(store.add("large", { data: noise(50 * MIB, "large") }));
+  let failed = false;
+  proxy.trouble = ({ method, url = "" }) => {
+    if (failed || method !== "PUT" || !url.includes("partNumber=2")) return "pass";
+    failed = true;
+    return { status: 500 };
+  };
+  const from = proxy.seen.length;
+  const [layer] = await layers.make([part], { signal: never, zstd: false });
+  assert.ok(layer && failed);
+  const bytes = await bucket.bytes(blobPath(layer.digest));
+  assert.equal(`sha256:${createHash("sha256").update(bytes).digest("hex")}`, layer.digest);
+  assert.equal(proxy.seen.slice(from).filter((line) => line.includes("partNumber=")).length, 5);
+});
+
+test("a large blob that cannot be finished is given up whole: its parts are aborted", async () => {
+  const part = await partOf(store.add("large-bad", { data: noise(45 * MIB, "large-bad") }));
+  proxy.trouble = ({ method, url = "" }) => (method === "PUT" && url.includes("partNumber=3") ? { status: 400 } : "pass");
+  const from = proxy.seen.length;
+  const keys = await bucket.keys();
+  await assert.rejects(layers.make([part], { signal: never, zstd: false }), BucketError);
+  assert.ok(proxy.seen.slice(from).some((line) => line.startsWith("DELETE") && line.includes("uploadId=")));
+  assert.deepEqual(await bucket.keys(), keys);
+});
+
+test("what the bucket has is neither packed nor sent again; what was deleted from it comes back", async () => {
+  const part = await partOf(store.add("twice", { data: noise(MIB, "twice") }));
+  const first = await layers.make([part], { signal: never, zstd: true });
+  const from = proxy.seen.length;
+  assert.deepEqual(await layers.make([part], { signal: never, zstd: true }), first);
+  assert.deepEqual(proxy.seen.slice(from).filter((line) => line.startsWith("PUT")), []);
+  const digest = first[0]?.digest as `sha256:${string}`;
+  await bucket.delete(blobPath(digest));
+  assert.deepEqual(await layers.make([part], { signal: never, zstd: true }), first);
+  assert.ok((await bucket.keys()).includes(blobPath(digest)));
+});
+
+test("an earlier record of a layer counts, whatever this origin's compressor makes", async () => {
+  const path = store.add("earlier", { data: "by another zlib" });
+  const part = await partOf(path);
+  const [own] = await layers.make([part], { signal: never, zstd: false });
+  assert.ok(own);
+  const theirs = new TextEncoder().encode("what another compressor made");
+  const digest = `sha256:${createHash("sha256").update(theirs).digest("hex")}` as const;
+  await bucket.put(blobPath(digest), new TextDecoder().decode(theirs));
+  const record = { ...own, digest, size: theirs.length };
+  await bucket.put(layerPath(part.key), JSON.stringify(record));
+  assert.deepEqual(await layers.make([part], { signal: never, zstd: false }), [record]);
+});
+
+test("two origins that finish the same layer at once agree on one record", async () => {
+  const part = await partOf(store.add("race", { data: noise(MIB, "race") }));
+  const other = openLayerStore({ s3: bucket.access, cacheDir: join(store.scratch, "other"), cacheBytes: 2 ** 30, root: store.root, logger: pino({ level: "silent" }) });
+  try {
+    const [a, b] = await Promise.all([layers.make([part], { signal: never, zstd: true }), other.make([part], { signal: never, zstd: true })]);
+    assert.deepEqual(a, b);
+  } finally {
+    await other.close();
+  }
+});
+
+test("a layer first made with gzip alone gets its zstd blob later, with the same diffId and gzip digest", async () => {
+  const part = await partOf(store.add("later", { data: noise(MIB, "later"), text: "text".repeat(1_000) }));
+  const [gzip] = await layers.make([part], { signal: never, zstd: false });
+  assert.equal(gzip?.zstd, undefined);
+  const [both] = await layers.make([part], { signal: never, zstd: true });
+  assert.deepEqual({ ...both, zstd: undefined }, { ...gzip, zstd: undefined });
+  assert.ok((await bucket.keys()).includes(blobPath(both?.zstd?.digest as `sha256:${string}`)));
+});
+
+test("a request that nobody waits for ends at once, and what it shared with others goes on", async () => {
+  const part = await partOf(store.add("aborted", { data: noise(4 * MIB, "aborted") }));
+  const leaving = new AbortController();
+  const reached = Promise.withResolvers<void>();
+  const hold = Promise.withResolvers<void>();
+  proxy.trouble = ({ method }) => {
+    if (method === "HEAD") reached.resolve();
+    return "pass";
+  };
+  const left = layers.make([part], { signal: leaving.signal, zstd: false });
+  const stays = layers.make([part], { signal: never, zstd: false });
+  await reached.promise;
+  leaving.abort(new Error("hung up"));
+  hold.resolve();
+  await assert.rejects(left, /hung up/);
+  assert.equal((await stays)[0]?.key, part.key);
+  await assert.rejects(layers.make([part], { signal: AbortSignal.abort(new Error("before")), zstd: false }), /before/);
+});
+
+test("logs and other small blobs are named by their digest", async () => {
+  const log = await layers.log("line\n");
+  assert.equal((await bucket.bytes(blobPath(log.digest))).toString(), "line\n");
+  assert.deepEqual(await layers.get("no/such/key"), null);
+  assert.equal(new TextDecoder().decode((await layers.get(blobPath(log.digest))) as Uint8Array), "line\n");
+});
