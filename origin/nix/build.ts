@@ -7,7 +7,7 @@ import { BuildOutput, derivationName, type FailedDerivation } from "./build-outp
 import type { DerivationLocks } from "./derivation-locks.ts";
 import type { Found } from "./evaluate.ts";
 import { failed, failure, FAILURE_LINES, timeout } from "./failures.ts";
-import { logGate, Tail } from "./lines.ts";
+import { Tail } from "./lines.ts";
 import { errorLine, machineTrouble } from "./reason.ts";
 import type { Roots } from "./roots.ts";
 import { run, type RunOptions, type RunResult } from "./run.ts";
@@ -18,6 +18,7 @@ export interface Building {
   readonly roots: Roots;
   readonly locks: DerivationLocks;
   readonly signal: AbortSignal;
+  /** Takes every line of Nix's output. */
   readonly log: (line: string) => void;
   /** Writes the derivations to the store, where the evaluation has not. */
   readonly instantiate: () => Promise<void>;
@@ -49,17 +50,15 @@ async function missing(job: Building, packages: readonly Found[]): Promise<strin
 
 async function build(job: Building, packages: readonly Found[], paths: readonly string[]): Promise<Map<string, Failure>> {
   const output = new BuildOutput();
-  const gate = logGate(job.log);
   const tail = new Tail(FAILURE_LINES);
   const onLine = (line: string): void => {
     output.add(line);
     tail.add(line);
-    gate.write(line);
+    job.log(line);
   };
   const result = await job.roots.with((link) =>
     run("nix-build", ["--keep-going", "--out-link", link, "--", ...derivations(packages)], { env: downloads(job), signal: job.signal, timeout: Math.max(job.timeLeft(), 1), onLine }),
   );
-  gate.end();
   if (result.exitCode === 0) return new Map();
 
   const check = await store(job, ["--check-validity", "--print-invalid", "--", ...paths]);

@@ -42,6 +42,8 @@ export interface Evaluation {
   readonly source: Source;
   readonly system: System;
   readonly signal?: AbortSignal | undefined;
+  /** Takes Nix's output: warnings, and the builds of an evaluation that builds. */
+  readonly log?: ((line: string) => void) | undefined;
   /** Time left for the job, ms. */
   readonly timeLeft: () => number;
   /**
@@ -93,7 +95,7 @@ async function alone(job: Evaluation, name: string): Promise<Description> {
 
 const reasonOf = (result: RunResult): string => errorLine(result.stderr) ?? result.stderr.at(-1) ?? "Nix gave no reason";
 
-async function evaluate({ settings, source, system, signal, timeLeft, write }: Evaluation, file: string, args: Readonly<Record<string, string>>): Promise<RunResult> {
+async function evaluate({ settings, source, system, signal, log, timeLeft, write }: Evaluation, file: string, args: Readonly<Record<string, string>>): Promise<RunResult> {
   const options: Record<string, string> = {
     "restrict-eval": "true",
     "allowed-uris": (settings.allowedUris ?? []).join(" "),
@@ -109,7 +111,7 @@ async function evaluate({ settings, source, system, signal, timeLeft, write }: E
       ...Object.entries({ source: source.path, system, ...args }).flatMap(([name, value]) => ["--argstr", name, value]),
       `<firn/${file}>`,
     ],
-    { env: nixEnvironment({ ...settings, home: emptyHome(settings.stateDir) }), signal, timeout: Math.max(timeLeft(), 1) },
+    { env: nixEnvironment({ ...settings, home: emptyHome(settings.stateDir) }), signal, timeout: Math.max(timeLeft(), 1), onLine: log },
   ));
   if (result.timedOut) throw failed("timeout", `evaluating took longer than ${settings.nixTimeout} s, the limit of this origin (NIX_TIMEOUT)`, { log: result.stderr });
   if (result.exitCode === null) throw failed("error", `Nix was ended by ${result.signalName ?? "a signal"} while evaluating`, { log: result.stderr });

@@ -13,6 +13,7 @@ import { DerivationLocks } from "./derivation-locks.ts";
 import { attributeNames, describe, type Description, type Evaluation, type Found } from "./evaluate.ts";
 import { explain } from "./explain.ts";
 import { failure } from "./failures.ts";
+import { logGate } from "./lines.ts";
 import { nearest } from "./nearest.ts";
 import { Recent } from "./recent.ts";
 import { Revisions } from "./revisions.ts";
@@ -101,31 +102,41 @@ class StoreSet implements PackageSet {
   }
 
   async build({ revision, system, names }: BuildRequest, { signal, log }: BuildOptions): Promise<BuildOutcome[]> {
-    const job = await this.#evaluation(revision, system, signal);
-    const outcomes = new Map<string, BuildOutcome>();
-    const packages: Found[] = [];
-    for (const description of await this.#describe(job, revision, [...new Set(names)])) {
-      const { name } = description;
-      if (description.kind !== "package") outcomes.set(name, { kind: "failure", name, failure: explain(description, await this.#nearest(job, revision, description)) });
-      else if (isStorePath(description.storePath)) packages.push(description);
-      else outcomes.set(name, { kind: "failure", name, failure: failure("refused", `${name} has no store path before it is built (a floating content-addressed derivation)`) });
+    const gate = logGate(log);
+    try {
+      return await this.#build(await this.#evaluation(revision, system, signal, gate.write), revision, [...new Set(names)], signal, gate.write);
+    } finally {
+      gate.end();
     }
-    const limit = job.timeLeft();
+  }
+
+  async #build(job: Evaluation, revision: string, names: readonly string[], signal: AbortSignal, log: (line: string) => void): Promise<BuildOutcome[]> {
+    const outcomes = new Map<string, BuildOutcome>();
+    const fail = (name: string, reason: Failure): void => void outcomes.set(name, { kind: "failure", name, failure: reason });
+    const packages: Found[] = [];
+    for (const description of await this.#describe(job, revision, names)) {
+      const { name } = description;
+      if (description.kind !== "package") fail(name, explain(description, await this.#nearest(job, revision, description)));
+      else if (isStorePath(description.storePath)) packages.push(description);
+      else fail(name, failure("refused", `${name} has no store path before it is built (a floating content-addressed derivation)`));
+    }
+    const left = job.timeLeft();
     const instantiate = async (): Promise<void> => {
       await describe({ ...job, write: true }, packages.map(({ name }) => name));
     };
-    const failures = await realise({ settings: this.#settings, roots: this.#roots, locks: this.#locks, signal, log, instantiate, timeLeft: () => limit }, packages);
+    const failures = await realise({ settings: this.#settings, roots: this.#roots, locks: this.#locks, signal, log, instantiate, timeLeft: () => left }, packages);
     for (const found of packages) {
       const reason = failures.get(found.name) ?? damage(found);
-      outcomes.set(found.name, reason === undefined ? { kind: "built", package: builtPackage(found) } : { kind: "failure", name: found.name, failure: reason });
+      if (reason === undefined) outcomes.set(found.name, { kind: "built", package: builtPackage(found) });
+      else fail(found.name, reason);
     }
-    return [...new Set(names)].flatMap((name) => outcomes.get(name) ?? []);
+    return names.flatMap((name) => outcomes.get(name) ?? []);
   }
 
-  async #evaluation(revision: string, system: System, signal: AbortSignal): Promise<Evaluation> {
+  async #evaluation(revision: string, system: System, signal: AbortSignal, log?: (line: string) => void): Promise<Evaluation> {
     const source = await this.#backend.source(revision, signal);
     const start = Date.now();
-    return { settings: this.#settings, source, system, signal, write: source.importFromDerivation, timeLeft: () => this.#settings.nixTimeout * 1_000 - (Date.now() - start) };
+    return { settings: this.#settings, source, system, signal, log, write: source.importFromDerivation, timeLeft: () => this.#settings.nixTimeout * 1_000 - (Date.now() - start) };
   }
 
   /** A revision never changes: what was found, and is still in the store, need not be evaluated again. */
@@ -154,7 +165,7 @@ class StoreSet implements PackageSet {
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
     // Shared by every job that asks, so none of them may end it.
-    const list = attributeNames({ ...job, signal: undefined }, path);
+    const list = attributeNames({ ...job, signal: undefined, log: undefined }, path);
     this.#lists.set(key, list);
     list.catch(() => this.#lists.delete(key));
     return list;

@@ -54,9 +54,11 @@ test("an evaluation reaches no host that is not allowed", nix, async (t) => {
 
 test("a private set may build while it evaluates, within what it may read", nix, async (t) => {
   const directory = directoryWith(t, packageSet(`generated = mk "generated" "echo 'from-nix' > $out"; uses = mk (builtins.head (builtins.match "([a-z-]+).*" (builtins.readFile generated))) "echo > $out";`));
+  const lines: string[] = [];
   const set = await open(t, `path:${directory}`);
-  const outcomes = await set.build({ revision: await set.resolve("latest", signal), system, names: ["uses"] }, { signal, log: () => {} });
+  const outcomes = await set.build({ revision: await set.resolve("latest", signal), system, names: ["uses"] }, { signal, log: (line) => lines.push(line) });
   assert.ok(outcomes[0]?.kind === "built" && outcomes[0].package.storePath.endsWith("-from-nix"), JSON.stringify(outcomes));
+  assert.ok(lines.some((line) => /^building '.*-generated\.drv'/.test(line)), "its builds are in the log");
 });
 
 test("an evaluation that does not end is ended, and said to be", nix, async (t) => {
