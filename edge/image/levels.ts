@@ -3,12 +3,12 @@
  * and the simulator (test/bench/layers) measures this very code.
  *
  * Every level of a record is canonical, so equal parts of two packages are one layer. Fine levels share the most, but an image has at most `budget` layers.
- * So everybody starts at the finest usable level, and as long as the union is too large, the package with the most layers takes the next coarser usable one:
+ * All packages of an image take the same level, the finest at which their union fits:
  *
- *   budget 5     git: [a b c d | a b r | s]     curl: [a b e | a t]      union of levels 0 0: a b c d e        5 layers, fits
- *   budget 4     git has the most: level 1      git 1, curl 0: a b r e                                         4 layers, fits
+ *   budget 4     git: [a b c d | a b r | s]     curl: [a b e | a t]      level 0: a b c d e   5 layers, too many
+ *                                                                        level 1: a b r t     4 layers, fits
  *
- * Only the largest package pays, so the many small ones keep sharing with every other image.
+ * In simulation this moves less than coarsening only the package with the most layers: a package met at many different levels is moved again at each of them.
  */
 import { MAX_LAYERS, type PackageRecord, type Part } from "./records.ts";
 
@@ -19,58 +19,34 @@ export type Levelled = Pick<PackageRecord, "name" | "parts" | "levels">;
 export const LAYER_BUDGET = MAX_LAYERS - 1;
 
 /**
- * The finest levels whose union of layers fits into `budget`: a level index per record, or null when not even the coarsest usable levels fit
- * (more packages with nothing in common than the budget has layers): the caller answers with an error.
- * `usable(record, level)`: whether that level's layers have been made; a level that is not usable is passed over, and the next coarser one serves.
- * Deterministic: of packages with equally many layers the one that stands later in `records` is coarsened.
+ * The finest levels whose union of layers fits into `budget`: a level index per record, or null when not even the coarsest usable levels fit: the caller answers with an error,
+ * or has more levels made.
+ * `usable(record, level)`: whether that level's layers have been made; where one is not usable, the record's next coarser usable level serves, or else its coarsest.
  */
 export function chooseLevels<R extends Levelled>(records: readonly R[], budget: number = LAYER_BUDGET, usable: (record: R, level: number) => boolean = () => true): number[] | null {
-  const ids = new Map<string, number>();
-  const users: number[] = [];
-  const union = { size: 0 };
-  const idsOf = (record: R, level: number): number[] =>
-    (record.levels[level] ?? []).map((part) => {
-      const key = record.parts[part]?.key ?? "";
-      let id = ids.get(key);
-      if (id === undefined) ids.set(key, (id = ids.size));
-      return id;
-    });
-  const next = (record: R, level: number): number => {
-    for (let n = level + 1; n < record.levels.length; n++) if (record.levels[n]?.length && usable(record, n)) return n;
-    return -1;
-  };
-  const take = (layers: readonly number[]) => {
-    for (const id of layers) if ((users[id] = (users[id] ?? 0) + 1) === 1) union.size++;
-  };
-  const leave = (layers: readonly number[]) => {
-    for (const id of layers) if ((users[id] = (users[id] ?? 0) - 1) === 0) union.size--;
-  };
+  const known = records.map((record) => record.levels.flatMap((parts, level) => (parts.length > 0 && usable(record, level) ? [level] : [])));
+  if (known.some((levels) => levels.length === 0)) return null;
+  const depth = Math.max(0, ...records.map((record) => record.levels.length));
+  let before: string | undefined;
+  for (let wanted = 0; wanted <= depth; wanted++) {
+    const levels = known.map((own) => own.find((level) => level >= wanted) ?? own.at(-1) ?? 0);
+    if (levels.join() === before) continue;
+    before = levels.join();
+    if (fits(records, levels, budget)) return levels;
+  }
+  return null;
+}
 
-  const levels: number[] = [];
-  const layers: number[][] = [];
-  for (const record of records) {
-    const level = next(record, -1);
-    if (level < 0) return null;
-    levels.push(level);
-    const own = idsOf(record, level);
-    layers.push(own);
-    take(own);
-  }
-  const coarser = records.map((record, index) => next(record, levels[index] ?? 0));
-  while (union.size > budget) {
-    let worst = -1;
-    for (let n = 0; n < records.length; n++) {
-      if ((coarser[n] ?? -1) >= 0 && (worst < 0 || (layers[n]?.length ?? 0) >= (layers[worst]?.length ?? 0))) worst = n;
+/** Whether the union of the layers has at most `budget`; looks no further than it must. */
+function fits(records: readonly Levelled[], levels: readonly number[], budget: number): boolean {
+  const keys = new Set<string>();
+  return records.every((record, index) => {
+    for (const part of record.levels[levels[index] ?? -1] ?? []) {
+      keys.add(record.parts[part]?.key ?? "");
+      if (keys.size > budget) return false;
     }
-    const record = records[worst];
-    const level = coarser[worst];
-    if (record === undefined || level === undefined) return null;
-    leave(layers[worst] ?? []);
-    take((layers[worst] = idsOf(record, level)));
-    levels[worst] = level;
-    coarser[worst] = next(record, level);
-  }
-  return levels;
+    return true;
+  });
 }
 
 /**

@@ -17,24 +17,38 @@ describe("chooseLevels", () => {
   const curl = record("curl", "abe", "at");
 
   it("takes the finest levels when they fit", () => assert.deepEqual(chooseLevels([git, curl], 5), [0, 0]));
-  it("coarsens the package with the most layers first", () => assert.deepEqual(chooseLevels([git, curl], 4), [1, 0]));
-  it("goes on until it fits", () => {
+  it("takes one level for all packages, the finest that fits", () => {
+    assert.deepEqual(chooseLevels([git, curl], 4), [1, 1]);
     assert.deepEqual(chooseLevels([git, curl], 3), [2, 1]);
   });
+  it("leaves a package without coarser levels at its coarsest", () => assert.deepEqual(chooseLevels([record("a", "a"), record("b", "bc", "d")], 2), [0, 1]));
   it("says null when nothing fits", () => assert.equal(chooseLevels([git, curl], 2), null));
-  it("coarsens the later one of equals", () => {
-    assert.deepEqual(chooseLevels([record("a", "ab", "c"), record("d", "de", "f")], 3), [0, 1]);
-  });
   it("passes over levels of too many parts, which records leave empty", () => {
     assert.deepEqual(chooseLevels([record("a", "", "ab", "c")], 2), [1]);
     assert.equal(chooseLevels([record("a", "", "")], 2), null);
   });
   it("passes over levels that nobody made", () => {
     assert.deepEqual(chooseLevels([git, curl], 5, (r, level) => r !== git || level !== 0), [1, 0]);
-    assert.deepEqual(chooseLevels([git, curl], 4, (r, level) => r !== git || level !== 1), [2, 0]);
+    assert.deepEqual(chooseLevels([git, curl], 4, (r, level) => r !== git || level !== 1), [2, 1]);
+    assert.deepEqual(chooseLevels([git, curl], 5, (r, level) => r !== curl || level !== 1), [0, 0]);
+    assert.deepEqual(chooseLevels([git, curl], 4, (r, level) => r !== curl || level !== 1), [1, 0]);
     assert.equal(chooseLevels([git, curl], 5, () => false), null);
   });
   it("has nothing to choose for no records", () => assert.deepEqual(chooseLevels([], 5), []));
+});
+
+/** As many parts as a record of the most levels may have, none shared with another package. */
+function widest(name: string): Levelled {
+  const parts = Array.from({ length: 1_900 }, (_, part) => ({ key: `${name}${part}`, rank: part }));
+  return { name, parts, levels: Array.from({ length: 31 }, (_, level) => (level === 30 ? [0] : Array.from({ length: 119 }, (_, part) => (level * 60 + part) % 1_900))) };
+}
+
+describe("chooseLevels, at the limits", () => {
+  it("answers for the largest image that can be asked for", () => {
+    const records = Array.from({ length: 70 }, (_, number) => widest(`p${number}`));
+    assert.deepEqual(chooseLevels(records), records.map(() => 30));
+    assert.equal(orderParts(records, records.map(() => 30)).length, 70);
+  });
 });
 
 describe("orderParts", () => {
