@@ -1,0 +1,171 @@
+/** Message by message: what the farm takes from an origin, what it does not, and what it says. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { CLOSE } from "../../../edge/farm/protocol.ts";
+import { type FarmEdge, startFarm } from "./farm-edge.ts";
+import { originKeys, startOrigin } from "./origins.ts";
+import { hello, rawOrigin } from "./raw-origin.ts";
+import { packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
+
+let edge: FarmEdge;
+before(async () => {
+  edge = await startFarm({ times: { reconnect: 1_000, accept: 700, avoid: 200 }, vars: { ORIGIN_KEYS: originKeys("a", "b"), ZSTD: "on" } });
+});
+after(() => edge.stop());
+
+let tags = 0;
+/** A tag that no other test asks for. */
+const freshTag = (): string => `t${++tags}`;
+const resolved = (job: string): object => ({ type: "done", job, result: { kind: "resolved", revision: REVISION } });
+const bye = { type: "bye" };
+
+describe("messages that close the socket", () => {
+  const table: readonly [string, (object | string)[], number][] = [
+    ["something before hello", [{ type: "bye" }], CLOSE.protocol],
+    ["hello twice", [hello, hello], CLOSE.protocol],
+    ["no JSON", [hello, "ping?"], CLOSE.protocol],
+    ["an unknown message", [hello, { type: "welcome" }], CLOSE.protocol],
+    ["a hello without slots", [{ ...hello, slots: 0 }], CLOSE.protocol],
+    ["another protocol", [{ ...hello, protocol: 2 }], CLOSE.mismatch],
+    ["another package set", [{ ...hello, packageSet: "channel" }], CLOSE.mismatch],
+  ];
+  for (const [what, messages, code] of table) {
+    test(what, async () => {
+      const origin = await rawOrigin(edge, "a");
+      for (const message of messages) {
+        origin.say(message);
+        if (message === hello) await Promise.race([origin.heard("welcome"), origin.closed]);
+      }
+      assert.equal(await origin.closed, code);
+    });
+  }
+});
+
+describe("the way of a job", () => {
+  test("welcome says who it is and whether zstd is wanted; the result is confirmed", async () => {
+    const origin = await rawOrigin(edge, "a");
+    origin.say(hello);
+    assert.deepEqual(await origin.heard("welcome"), { type: "welcome", protocol: 1, origin: "a", zstd: true });
+    const work = resolveJob(freshTag());
+    const answer = edge.ask(work);
+    const { job, work: given } = await origin.heard("job");
+    assert.deepEqual(given, work);
+    origin.say({ type: "accepted", job });
+    origin.say({ type: "log", job, lines: ["evaluating"] });
+    origin.say(resolved(job));
+    assert.deepEqual(await origin.heard("settled"), { type: "settled", job });
+    assert.equal((await answer).state, "done");
+    origin.say(resolved(job));
+    assert.deepEqual(await origin.heard("settled"), { type: "settled", job }, "what is settled already may be forgotten too");
+    origin.say(bye);
+    origin.vanish();
+  });
+
+  test("a connection cut without a word: the job goes to another origin, the first one is told to stop when it comes back", async (t) => {
+    const lost = await rawOrigin(edge, "a");
+    lost.say(hello);
+    const answer = edge.ask(resolveJob(freshTag()));
+    const { job } = await lost.heard("job");
+    lost.say({ type: "accepted", job });
+    const other = startOrigin(t, edge, "b");
+    await other.reached("connected");
+    lost.vanish();
+    assert.equal((await answer).state, "done");
+    assert.equal(other.works.length, 1);
+    const back = await rawOrigin(edge, "a");
+    back.say({ ...hello, running: [job] });
+    assert.deepEqual(await back.heard("cancel"), { type: "cancel", job });
+    back.say(bye);
+    back.vanish();
+  });
+
+  test("an origin that comes back in time keeps its job; one that came back without it is given it again", async () => {
+    const first = await rawOrigin(edge, "a");
+    first.say(hello);
+    const answer = edge.ask(resolveJob(freshTag()));
+    const { job } = await first.heard("job");
+    first.vanish();
+    const second = await rawOrigin(edge, "a");
+    second.say(hello);
+    assert.equal((await second.heard("job")).job, job);
+    second.say({ type: "accepted", job });
+    second.vanish();
+    const third = await rawOrigin(edge, "a");
+    third.say({ ...hello, running: [job] });
+    await third.heard("welcome");
+    third.say(resolved(job));
+    assert.equal((await answer).state, "done");
+    third.say(bye);
+    third.vanish();
+  });
+
+  test("a job that is not accepted in time goes to another origin; a late result is confirmed and changes nothing", async (t) => {
+    const deaf = await rawOrigin(edge, "a");
+    deaf.say(hello);
+    const answer = edge.ask(resolveJob(freshTag()));
+    const { job } = await deaf.heard("job");
+    const other = startOrigin(t, edge, "b");
+    assert.equal((await answer).state, "done");
+    assert.equal(other.works.length, 1);
+    assert.equal((await deaf.heard("cancel")).job, job);
+    deaf.say(resolved(job));
+    assert.equal((await deaf.heard("settled")).job, job);
+    deaf.say(bye);
+    deaf.vanish();
+  });
+
+  test("the result of an origin whose lease had expired is taken all the same, and the other one is told to stop", async () => {
+    const slow = await rawOrigin(edge, "a");
+    slow.say(hello);
+    await slow.heard("welcome");
+    const work = publishJob([`late${freshTag()}`]);
+    const answer = edge.ask(work);
+    const { job } = await slow.heard("job");
+    const other = await rawOrigin(edge, "b");
+    other.say(hello);
+    assert.equal((await other.heard("job")).job, job);
+    const name = work.items[0]?.name ?? "";
+    slow.say({ type: "done", job, result: { kind: "published", outcomes: [{ kind: "package", name, record: await packageRecord(edge, work, name) }] } });
+    assert.equal((await answer).state, "done");
+    assert.equal((await other.heard("cancel")).job, job);
+    for (const origin of [slow, other]) {
+      origin.say(bye);
+      origin.vanish();
+    }
+  });
+
+  test("a result that the schema refuses counts as an attempt, and the connection stays", async (t) => {
+    const wrong = await rawOrigin(edge, "a");
+    wrong.say(hello);
+    const answer = edge.ask(resolveJob(freshTag()));
+    const { job } = await wrong.heard("job");
+    wrong.say({ type: "accepted", job });
+    wrong.say({ type: "done", job, result: { kind: "resolved", revision: "main" } });
+    assert.equal((await wrong.heard("settled")).job, job);
+    const other = startOrigin(t, edge, "b");
+    assert.equal((await answer).state, "done");
+    assert.equal(other.works.length, 1);
+    wrong.say(bye);
+    wrong.vanish();
+  });
+
+  test("nobody says anything of a job that another one holds", async () => {
+    const holder = await rawOrigin(edge, "a");
+    holder.say(hello);
+    const answer = edge.ask(resolveJob(freshTag()));
+    const { job } = await holder.heard("job");
+    holder.say({ type: "accepted", job });
+    const meddler = await rawOrigin(edge, "b");
+    meddler.say(hello);
+    await meddler.heard("welcome");
+    meddler.say({ type: "refused", job, message: "mine" });
+    meddler.say({ type: "failed", job, failure: { reason: "error", message: "mine" } });
+    await meddler.heard("settled");
+    holder.say(resolved(job));
+    assert.deepEqual(await answer, { state: "done", result: { kind: "resolved", revision: REVISION } });
+    for (const origin of [holder, meddler]) {
+      origin.say(bye);
+      origin.vanish();
+    }
+  });
+});

@@ -1,0 +1,50 @@
+/** An origin that says exactly what a test wants, over a real socket: to be rude, slow, or gone without a word. */
+import { WebSocket } from "ws";
+import { CONNECT_PATH, type FromEdge, PROTOCOL_VERSION } from "../../../edge/farm/protocol.ts";
+import { readOriginKey } from "../../../origin/channel/key.ts";
+import { signToken } from "../../../origin/channel/token.ts";
+import type { FarmEdge } from "./farm-edge.ts";
+import { keys } from "./origins.ts";
+
+export const hello = { type: "hello", protocol: PROTOCOL_VERSION, version: "raw", nix: "2.8.0", systems: ["x86_64-linux"], slots: 2, packageSet: "starter", revisions: [], running: [] };
+
+export interface RawOrigin {
+  say(message: object | string): void;
+  /** The next message of this type, past or future; each is returned once. */
+  heard<T extends FromEdge["type"]>(type: T): Promise<Extract<FromEdge, { type: T }>>;
+  /** The code that the edge closed with. */
+  readonly closed: Promise<number>;
+  /** Cuts the connection without a word. */
+  vanish(): void;
+}
+
+/** Opens the socket; says nothing yet. */
+export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin> {
+  const token = await signToken(readOriginKey(keys[name]?.privateKey ?? ""), name, edge.host);
+  const socket = new WebSocket(`ws://${edge.host}${CONNECT_PATH}`, { headers: { authorization: `Bearer ${token}` } });
+  const messages: FromEdge[] = [];
+  const waiting = new Set<() => void>();
+  socket.on("message", (data: Buffer) => {
+    messages.push(JSON.parse(data.toString("utf8")) as FromEdge);
+    for (const look of waiting) look();
+  });
+  socket.on("error", () => undefined);
+  const closed = new Promise<number>((resolve) => socket.on("close", resolve));
+  await new Promise<void>((resolve) => socket.once("open", () => resolve()));
+  return {
+    say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
+    heard: (type) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const at = messages.findIndex((message) => message.type === type);
+          if (at < 0) return;
+          waiting.delete(look);
+          resolve(messages.splice(at, 1)[0] as never);
+        };
+        waiting.add(look);
+        look();
+      }),
+    closed,
+    vanish: () => socket.terminate(),
+  };
+}
