@@ -1,6 +1,6 @@
 /** A whole Firn for a test: the real Worker, real origins as processes of their own with separate state, on free ports of 127.0.0.1. */
 import { join } from "node:path";
-import { type Edge, startEdge } from "../../origin/local/edge.ts";
+import { type Edge, type EdgeOptions, startEdge } from "../../origin/local/edge.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { originEnv } from "../../origin/local/origin-env.ts";
 import { originKey } from "../../origin/local/origin-key.ts";
@@ -34,6 +34,8 @@ export interface TestOrigin {
 
 export interface Firn {
   readonly edge: Edge;
+  /** Ends the edge and starts it again on the same port, with the same state. */
+  restartEdge(): Promise<void>;
   readonly url: string;
   /** Host and port, as image names have it. */
   readonly host: string;
@@ -52,12 +54,14 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   const packageSet = options.packageSet ?? "starter";
   const names = Array.from({ length: options.origins ?? 1 }, (_, index) => `origin-${index + 1}`);
   const keys = await Promise.all(names.map((name) => originKey(join(root, `${name}.key`))));
-  const edge = await startEdge({
+  const edgeOptions = (port?: number): EdgeOptions => ({
     stateDir: root,
+    ...(port === undefined ? {} : { port }),
     env: { PACKAGE_SET: packageSet, ORIGIN_KEYS: JSON.stringify(Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey]))), ...options.edgeEnv },
     ...(options.beside === undefined ? {} : { beside: options.beside }),
     log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
   });
+  let edge = await startEdge(edgeOptions());
   const origins = await Promise.all(
     keys.map(async ({ file }, index) => {
       const name = names[index] ?? "";
@@ -76,7 +80,20 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     await stop();
     throw new Error(`the origins did not connect:\n${log.join("\n")}`, { cause: error });
   }
-  return { edge, url: edge.url, host: new URL(edge.url).host, origins, log: () => log.join("\n"), stop };
+  return {
+    get edge() {
+      return edge;
+    },
+    async restartEdge() {
+      await edge.stop();
+      edge = await startEdge(edgeOptions(Number(new URL(edge.url).port)));
+    },
+    url: edge.url,
+    host: new URL(edge.url).host,
+    origins,
+    log: () => log.join("\n"),
+    stop,
+  };
 }
 
 function testOrigin(name: string, env: Readonly<Record<string, string>>, log: string[]): TestOrigin {

@@ -1,0 +1,123 @@
+/** Blobs by redirect, as real clients follow it: to URLs of the bucket signed for 5 minutes, and to a public domain of the bucket. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import type { S3Access } from "../../origin/local/edge.ts";
+import { unavailable } from "../harness/available.ts";
+import { CLIENTS } from "../harness/clients/index.ts";
+import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
+import { pullImage, pullManifest } from "../harness/registry-client.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+import { tinySet } from "./tiny-set.ts";
+
+const skip = await firnUnavailable();
+const IMAGE = "snow/ice";
+
+describe("blobs by redirect", { skip }, () => {
+  let root: string;
+  let firn: Firn | undefined;
+  let domain: PublicDomain;
+  before(async () => {
+    domain = await publicDomain();
+  });
+  after(() => domain.close());
+  beforeEach(async () => {
+    root = await tempDir("modes");
+  });
+  afterEach(async () => {
+    await firn?.stop();
+    await removeTree(root);
+  });
+
+  const start = async (blobs: string): Promise<Firn> => {
+    const set = await tinySet(root, 'snow = program "snow"; ice = program "ice";');
+    firn = await startFirn({ packageSet: set.spec, originEnv: set.originEnv, edgeEnv: { BLOBS: blobs } });
+    domain.serve(firn.edge.s3);
+    return firn;
+  };
+  /** Where the Worker sends a client for the first layer. */
+  const target = async (started: Firn): Promise<URL> => {
+    const { manifest } = await pullManifest(started.url, IMAGE);
+    const response = await fetch(`${started.url}/v2/${IMAGE}/blobs/${manifest.layers[0]?.digest}`, { redirect: "manual" });
+    assert.equal(response.status, 307);
+    return new URL(response.headers.get("location") ?? "");
+  };
+  const everyClient = async (started: Firn): Promise<void> => {
+    for (const kind of CLIENTS) {
+      if ((await unavailable(kind.needs, { root: true })) !== false) continue;
+      const client = await kind.open();
+      try {
+        await client.pull(`${started.host}/${IMAGE}`, "linux/amd64");
+        assert.equal(await client.architecture(`${started.host}/${IMAGE}`), "amd64", kind.name);
+      } finally {
+        await client.close();
+      }
+    }
+  };
+
+  test("presigned: every client pulls; the URL is good for 5 minutes and carries no credentials of the client", async () => {
+    const started = await start("presign");
+    await pullImage(started.url, IMAGE);
+    const url = await target(started);
+    assert.equal(url.origin, new URL(started.edge.s3.endpoint).origin);
+    assert.equal(url.searchParams.get("X-Amz-Expires"), "300");
+    assert.equal((await fetch(url)).status, 200);
+    url.searchParams.set("X-Amz-Signature", "0".repeat(64));
+    assert.equal((await fetch(url)).status, 403, "the signature is what opens it");
+    await everyClient(started);
+  });
+
+  test("public: every client pulls from the domain of the bucket", async () => {
+    const started = await start(`public:${domain.url}`);
+    await pullImage(started.url, IMAGE);
+    assert.equal((await target(started)).origin, domain.url);
+    const before = domain.served();
+    await everyClient(started);
+    assert.ok(domain.served() > before);
+  });
+});
+
+interface PublicDomain {
+  readonly url: string;
+  served(): number;
+  serve(bucket: S3Access): void;
+  close(): void;
+}
+
+/** What R2 does for a bucket with a domain of its own: GET /key is the object, for everybody. */
+async function publicDomain(): Promise<PublicDomain> {
+  let client: S3Client | undefined;
+  let name = "";
+  let count = 0;
+  const server: Server = createServer((request, response) => {
+    client?.send(new GetObjectCommand({ Bucket: name, Key: (request.url ?? "").slice(1) })).then(
+      ({ Body, ContentLength }) => {
+        count++;
+        response.writeHead(200, { "content-length": ContentLength });
+        if (Body instanceof Readable) Body.pipe(response);
+        else response.end();
+      },
+      () => response.writeHead(404).end(),
+    );
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    served: () => count,
+    serve({ endpoint, region, bucket, accessKeyId, secretAccessKey }) {
+      client?.destroy();
+      client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey }, responseChecksumValidation: "WHEN_REQUIRED" });
+      name = bucket;
+    },
+    close() {
+      client?.destroy();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
