@@ -12,6 +12,12 @@ const origin = (name: string, more: Partial<OriginState> = {}): OriginState => (
 const job = (id: string, more: Partial<JobState> = {}): JobState => ({ id, queuedAt: 0, system: "x86_64-linux", revision: REVISION, attempts: 0, avoid: {}, trouble: "", ...more });
 const held = (id: string, by: string, more: Partial<JobState> = {}, accepted = true): JobState => job(id, { attempts: 1, holder: { origin: by, since: 0, accepted }, ...more });
 
+/** The origins and jobs of the worked example. */
+const a = (seen: number, more: Partial<OriginState> = {}): OriginState => origin("a", { slots: 2, seen, ...more });
+const b = (seen: number): OriginState => origin("b", { seen });
+const by = (name: string, since: number, attempts = 1): Partial<JobState> => ({ attempts, holder: { origin: name, since, accepted: true } });
+const at = (now: number, jobs: JobState[], origins: OriginState[]): string => short(schedule(jobs, origins, now, TIMES).decisions);
+
 /** `1→a`, `1←a` (taken back), `1✗` (given up), `1∅` (no origin), `†a` (dropped). */
 const short = (decisions: readonly Decision[]): string =>
   decisions
@@ -71,10 +77,6 @@ describe("schedule", () => {
   }
 
   test("the worked example of schedule.ts", () => {
-    const a = (seen: number, more: Partial<OriginState> = {}): OriginState => origin("a", { slots: 2, seen, ...more });
-    const b = (seen: number): OriginState => origin("b", { seen });
-    const at = (now: number, jobs: JobState[], origins: OriginState[]): string => short(schedule(jobs, origins, now, TIMES).decisions);
-    const by = (name: string, since: number, attempts = 1): Partial<JobState> => ({ attempts, holder: { origin: name, since, accepted: true } });
 
     assert.equal(at(0, [job("1"), job("2"), job("3")], [a(0), b(0)]), "1→a 2→b 3→a");
     const begun = [job("1", by("a", 0)), job("2", by("b", 0)), job("3", by("a", 0))];

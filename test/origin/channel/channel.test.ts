@@ -1,0 +1,261 @@
+/** The origin's end of the channel against an edge that misbehaves. With the real edge it is tried in test/edge/farm. */
+import assert from "node:assert/strict";
+import { describe, test, type TestContext } from "node:test";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import { pino } from "pino";
+import { CLOSE, type FromEdge, type Result, type Work } from "../../../edge/farm/protocol.ts";
+import { type Channel, type ChannelState, connect, type ConnectOptions, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
+import { type RudeEdge, rudeEdge } from "./rude-edge.ts";
+
+const key = generateOriginKey();
+const WELCOME: FromEdge = { type: "welcome", protocol: 1, origin: "mine", zstd: false };
+const RESOLVED: Result = { kind: "resolved", revision: "a".repeat(40) };
+const resolve = (job: string): FromEdge => ({ type: "job", job, work: { kind: "resolve", packageSet: "starter", tag: "latest" } });
+
+interface Options extends Partial<ConnectOptions> {
+  readonly logs?: Record<string, unknown>[];
+}
+
+/** A channel until the test is over, and the states it goes through. */
+function open(t: TestContext, edge: RudeEdge, { logs = [], ...options }: Options = {}): { channel: Channel; state: (state: ChannelState) => Promise<void> } {
+  const waiting = new Map<ChannelState, () => void>();
+  const logger = pino({ level: "info" }, { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) });
+  const channel = connect({
+    edge: edge.url,
+    name: "mine",
+    key: key.privateKey,
+    hello: { version: "1", nix: "2.8.0", systems: ["x86_64-linux"], slots: 1, packageSet: "starter" },
+    run: () => Promise.resolve(RESOLVED),
+    logger,
+    drainMs: 0,
+    ...options,
+    onState: (state) => waiting.get(state)?.(),
+  });
+  // A closed connection leaves nobody to confirm results, so nothing must be open when the test ends.
+  t.after(() => channel.drain());
+  return { channel, state: (state) => (channel.state === state ? Promise.resolve() : new Promise((done) => waiting.set(state, done))) };
+}
+
+/** A run that ends when the test says so. */
+function held(): { run: (work: Work, context: { signal: AbortSignal }) => Promise<Result>; end: (result: Result) => void; aborted: Promise<void> } {
+  const { promise, resolve: end } = Promise.withResolvers<Result>();
+  const { promise: aborted, resolve: abort } = Promise.withResolvers<void>();
+  const run = (_: Work, { signal }: { signal: AbortSignal }): Promise<Result> => {
+    signal.addEventListener("abort", () => abort());
+    return Promise.race([promise, aborted.then(() => Promise.reject(new Error("aborted")))]);
+  };
+  return { run, end, aborted };
+}
+
+describe("connecting", () => {
+  test("the token is for this edge, short, and new each time", async (t) => {
+    const edge = await rudeEdge(t);
+    open(t, edge);
+    const first = await edge.connected();
+    first.socket.terminate();
+    const second = await edge.connected();
+    const tokens = [first, second].map(({ request }) => /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "");
+    const [claims, others] = tokens.map((token) => decodeJwt(token));
+    assert.deepEqual(decodeProtectedHeader(tokens[0] ?? ""), { alg: "EdDSA" });
+    assert.equal(claims?.aud, edge.url.host);
+    assert.equal(claims?.sub, "mine");
+    assert.equal((claims?.exp ?? 0) - (claims?.iat ?? 0), 60);
+    assert.notEqual(claims?.jti, others?.jti);
+  });
+
+  for (const status of [401, 302]) {
+    test(`${status}: said clearly, not followed, tried again ${status === 401 ? "slowly" : ""}`, async (t) => {
+      const edge = await rudeEdge(t, { status });
+      const logs: Record<string, unknown>[] = [];
+      const { state } = open(t, edge, { logs });
+      await state("waiting");
+      assert.match(String(logs[0]?.["why"]), new RegExp(`the edge answered ${status}`));
+      assert.equal(logs[0]?.["msg"], status === 401 ? "the edge refuses this origin" : "cannot connect to the edge");
+    });
+  }
+
+  test("a mismatch is said clearly, in the edge's words", async (t) => {
+    const edge = await rudeEdge(t);
+    const logs: Record<string, unknown>[] = [];
+    const { state } = open(t, edge, { logs });
+    (await edge.connected()).socket.close(CLOSE.mismatch, "the edge serves package set channel, this origin starter");
+    await state("waiting");
+    assert.equal(logs[0]?.["why"], "closed with 4409: the edge serves package set channel, this origin starter");
+    assert.equal(logs[0]?.["msg"], "the edge refuses this origin");
+  });
+
+  test("an edge that answers no pings is left, and connected to again", async (t) => {
+    const edge = await rudeEdge(t, { pong: false });
+    const logs: Record<string, unknown>[] = [];
+    open(t, edge, { pingMs: 50, logs });
+    (await edge.connected()).say(WELCOME);
+    await edge.connected();
+    assert.ok(logs.some(({ why }) => why === "no answer to a ping within 50 ms"));
+  });
+
+  test("a message that is not of the protocol ends the connection", async (t) => {
+    const edge = await rudeEdge(t);
+    open(t, edge);
+    (await edge.connected()).say('{"type":"format-disk"}');
+    await edge.connected();
+  });
+
+  test("a wrong key is an error at once", () => {
+    assert.throws(() => connect({ key: "x", hello: { slots: 1 } } as never), /must be an Ed25519 private key/);
+  });
+});
+
+describe("jobs", () => {
+  test("accepted, logged, done; kept until the edge confirms", async (t) => {
+    const edge = await rudeEdge(t);
+    const { channel } = open(t, edge, {
+      run: (_, { log }) => {
+        log("building");
+        return Promise.resolve(RESOLVED);
+      },
+    });
+    const first = await edge.connected();
+    assert.deepEqual((await first.heard("hello")).running, []);
+    first.say(WELCOME);
+    first.say(resolve("1"));
+    assert.equal((await first.heard("accepted")).job, "1");
+    assert.deepEqual((await first.heard("log")).lines, ["building"]);
+    assert.deepEqual((await first.heard("done")).result, RESOLVED);
+    first.socket.terminate();
+    const second = await edge.connected();
+    assert.deepEqual((await second.heard("hello")).running, ["1"]);
+    second.say(WELCOME);
+    assert.equal((await second.heard("done")).job, "1");
+    second.say({ type: "settled", job: "1" });
+    second.socket.terminate();
+    const third = await edge.connected();
+    assert.deepEqual((await third.heard("hello")).running, []);
+    assert.equal(channel.state, "connecting");
+  });
+
+  test("a job goes on while there is no connection, and its result is said on the next one", async (t) => {
+    const edge = await rudeEdge(t);
+    const { run, end } = held();
+    const { state } = open(t, edge, { run });
+    const first = await edge.connected();
+    first.say(WELCOME);
+    first.say(resolve("1"));
+    await first.heard("accepted");
+    first.socket.terminate();
+    await state("waiting");
+    end(RESOLVED);
+    const second = await edge.connected();
+    assert.deepEqual((await second.heard("hello")).running, ["1"]);
+    second.say(WELCOME);
+    assert.deepEqual((await second.heard("done")).result, RESOLVED);
+    second.say({ type: "settled", job: "1" });
+  });
+
+  test("beyond its slots it refuses, over all its edges together", async (t) => {
+    const edges = [await rudeEdge(t), await rudeEdge(t)];
+    const slots = new Slots(1);
+    const { run } = held();
+    for (const edge of edges) open(t, edge, { slots, run });
+    const [first, second] = await Promise.all(edges.map((edge) => edge.connected()));
+    for (const connection of [first, second]) connection?.say(WELCOME);
+    first?.say(resolve("1"));
+    await first?.heard("accepted");
+    second?.say(resolve("2"));
+    assert.deepEqual(await second?.heard("refused"), { type: "refused", job: "2", message: "all 1 slots are taken" });
+  });
+
+  test("cancel aborts the run, frees the slot, and nothing more is said of the job", async (t) => {
+    const edge = await rudeEdge(t);
+    const { run, aborted } = held();
+    let first = true;
+    open(t, edge, { run: (work, context) => (first ? ((first = false), run(work, context)) : Promise.resolve(RESOLVED)) });
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    connection.say(resolve("1"));
+    await connection.heard("accepted");
+    connection.say({ type: "cancel", job: "1" });
+    await aborted;
+    connection.say(resolve("2"));
+    assert.equal((await connection.heard("done")).job, "2");
+    connection.say({ type: "settled", job: "2" });
+  });
+
+  const failures: readonly [string, () => Promise<Result>, object][] = [
+    ["a failure of the work", () => Promise.reject(Object.assign(new Error("x"), { failure: { reason: "unknown", message: "no such tag" } })), { reason: "unknown", message: "no such tag" }],
+    ["the origin's own trouble", () => Promise.reject(new Error("the disk is full")), { reason: "error", message: "the disk is full" }],
+    ["something thrown that is no error", () => Promise.reject("odd"), { reason: "error", message: "odd" }],
+    ["a failure that is none", () => Promise.reject(Object.assign(new Error("half"), { failure: { reason: "whim" } })), { reason: "error", message: "half" }],
+    ["a result that the edge would refuse", () => Promise.resolve({ kind: "resolved", revision: "main" }), { reason: "error", message: "this origin made a result that is not valid: revision: a revision is 40 lower-case hex digits" }],
+  ];
+  for (const [what, run, failure] of failures) {
+    test(`${what} is told as such`, async (t) => {
+      const edge = await rudeEdge(t);
+      open(t, edge, { run });
+      const connection = await edge.connected();
+      connection.say(WELCOME);
+      connection.say(resolve("1"));
+      assert.deepEqual((await connection.heard("failed")).failure, failure);
+      connection.say({ type: "settled", job: "1" });
+    });
+  }
+});
+
+describe("announcements", () => {
+  test("at once when connected, in hello when not", async (t) => {
+    const edge = await rudeEdge(t);
+    const { channel, state } = open(t, edge);
+    channel.announce("latest", "a".repeat(40));
+    const first = await edge.connected();
+    assert.deepEqual((await first.heard("hello")).revisions, [{ tag: "latest", revision: "a".repeat(40) }]);
+    channel.announce("latest", "b".repeat(40));
+    first.say(WELCOME);
+    assert.equal((await first.heard("revision")).revision, "b".repeat(40), "what changed between hello and welcome");
+    await state("connected");
+    channel.announce("latest", "c".repeat(40));
+    assert.equal((await first.heard("revision")).revision, "c".repeat(40));
+    first.socket.terminate();
+    assert.deepEqual((await (await edge.connected()).heard("hello")).revisions, [{ tag: "latest", revision: "c".repeat(40) }]);
+  });
+});
+
+describe("drain", () => {
+  test("finishes what runs, takes nothing new, waits for the confirmation, and closes", async (t) => {
+    const edge = await rudeEdge(t);
+    const { run, end } = held();
+    const { channel } = open(t, edge, { run, drainMs: 20_000 });
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    connection.say(resolve("1"));
+    await connection.heard("accepted");
+    const drained = channel.drain();
+    await connection.heard("bye");
+    connection.say(resolve("2"));
+    assert.deepEqual(await connection.heard("refused"), { type: "refused", job: "2", message: "this origin is stopping" });
+    end(RESOLVED);
+    assert.equal((await connection.heard("done")).job, "1");
+    connection.say({ type: "settled", job: "1" });
+    await drained;
+    assert.equal(channel.state, "closed");
+  });
+
+  test("hands back what does not finish in time", async (t) => {
+    const edge = await rudeEdge(t);
+    const { run, aborted } = held();
+    const { channel } = open(t, edge, { run, drainMs: 50 });
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    connection.say(resolve("1"));
+    await connection.heard("accepted");
+    const drained = channel.drain();
+    assert.deepEqual(await connection.heard("refused"), { type: "refused", job: "1", message: "this origin is stopping" });
+    await Promise.all([aborted, drained]);
+  });
+
+  test("without a connection it ends too", async (t) => {
+    const edge = await rudeEdge(t, { status: 503 });
+    const { channel, state } = open(t, edge);
+    await state("waiting");
+    await channel.drain();
+    assert.equal(channel.state, "closed");
+  });
+});

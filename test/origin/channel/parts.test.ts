@@ -1,0 +1,78 @@
+/** The small parts of the origin's channel: waiting times, slots, log batches, keys. */
+import assert from "node:assert/strict";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { describe, test } from "node:test";
+import { pause } from "../../../origin/channel/backoff.ts";
+import { generateOriginKey, publicJwkOf, readOriginKey } from "../../../origin/channel/key.ts";
+import { LogLines } from "../../../origin/channel/log-lines.ts";
+import { Slots } from "../../../origin/channel/slots.ts";
+
+describe("pause", () => {
+  const table: readonly [failures: number, refused: boolean, random: number, ms: number][] = [
+    [1, false, 1, 1_000],
+    [2, false, 1, 2_000],
+    [5, false, 1, 16_000],
+    [6, false, 1, 30_000],
+    [1_000, false, 1, 30_000],
+    [6, false, 0, 0],
+    [3, false, 0.5, 2_000],
+    [1, true, 0, 30_000],
+    [9, true, 1, 60_000],
+  ];
+  for (const [failures, refused, random, ms] of table) {
+    test(`${failures} failures${refused ? ", refused" : ""}, random ${random}: ${ms} ms`, () => assert.equal(pause(failures, refused, random), ms));
+  }
+});
+
+test("slots are shared, and given back once", () => {
+  const slots = new Slots(2);
+  const [first, second] = [slots.take(), slots.take()];
+  assert.equal(slots.take(), undefined);
+  first?.();
+  first?.();
+  assert.notEqual(slots.take(), undefined);
+  assert.equal(slots.take(), undefined);
+  second?.();
+});
+
+describe("log lines", () => {
+  test("are sent in one batch, cut to length, with a note about what was left out", () => {
+    const batches: string[][] = [];
+    const lines = new LogLines((batch) => batches.push(batch));
+    for (let at = 0; at < 1_000; at++) lines.add(`${at} ${"x".repeat(3_000)}`);
+    lines.flush();
+    assert.equal(batches.length, 1);
+    assert.equal(batches[0]?.length, 100);
+    assert.equal(batches[0]?.[0]?.length, 2_000);
+    assert.equal(batches[0]?.[99], "… 901 lines left out");
+  });
+
+  test("nothing to say, nothing sent; a batch comes by itself", async () => {
+    const { promise, resolve } = Promise.withResolvers<string[]>();
+    const lines = new LogLines(resolve);
+    lines.flush();
+    lines.add("one");
+    lines.add("two");
+    assert.deepEqual(await promise, ["one", "two"]);
+  });
+});
+
+describe("keys", () => {
+  test("a generated key is a JWK whose public half is what the edge is told", () => {
+    const { privateKey, publicJwk } = generateOriginKey();
+    assert.deepEqual(publicJwkOf(readOriginKey(privateKey)), publicJwk);
+    assert.deepEqual(Object.keys(publicJwk), ["kty", "crv", "x"]);
+  });
+
+  test("PEM is read too", () => {
+    const { privateKey, publicJwk } = generateOriginKey();
+    const pem = createPrivateKey({ key: JSON.parse(privateKey), format: "jwk" }).export({ format: "pem", type: "pkcs8" }).toString();
+    assert.deepEqual(publicJwkOf(readOriginKey(pem)), publicJwk);
+  });
+
+  test("anything else is refused without being shown", () => {
+    const { publicJwk } = generateOriginKey();
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 }).privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+    for (const text of ["", "secret", "{", JSON.stringify(publicJwk), rsa]) assert.throws(() => readOriginKey(text), /^Error: the origin's key must be an Ed25519 private key/);
+  });
+});
