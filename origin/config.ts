@@ -62,6 +62,9 @@ export function fileText(path: string): string {
   }
 }
 
+/** Words with spaces between them, as Nix's own list settings are written. */
+export const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
+
 const list = (text: string): string[] => text.split(",").map((part) => part.trim()).filter((part) => part !== "");
 
 /** An option that is also an environment variable. */

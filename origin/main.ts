@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { pino } from "pino";
 import { generateOriginKey } from "./channel/index.ts";
-import { bytes, edges, fileText, originName, setting, systems, whole } from "./config.ts";
+import { bytes, edges, fileText, originName, setting, systems, whole, words } from "./config.ts";
 import { start } from "./local/start.ts";
 import { serve } from "./serve.ts";
 import { version } from "./version.ts";
@@ -38,6 +38,9 @@ program
   .addOption(setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory())
   .addOption(setting("--s3-bucket <name>", "S3_BUCKET", "the bucket").makeOptionMandatory())
   .addOption(setting("--s3-region <region>", "S3_REGION", "the bucket's region").default("auto"))
+  .addOption(setting("--channels-url <url>", "CHANNELS_URL", "where channels are published, when not at nixos.org"))
+  .addOption(setting("--archive-url <url>", "ARCHIVE_URL", "archive of a commit of nixpkgs, with {revision} in it, when not GitHub's"))
+  .addOption(setting("--allowed-uris <uris>", "ALLOWED_URIS", "URI prefixes that an evaluation may fetch from, with spaces; none when left out").argParser(words))
   .addOption(setting("--allow-vulnerable-nix", "ALLOW_VULNERABLE_NIX", "serve edges that strangers can reach with a Nix whose sandbox is known to leak").default(false))
   .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone.")
   .action(async (options) => {

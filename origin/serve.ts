@@ -29,6 +29,11 @@ export interface OriginOptions {
   readonly cacheBytes: number;
   /** Memory that packing may use, bytes. */
   readonly packMemory: number;
+  /** Base URL of the channels, and URL of a commit's archive with {revision} in it; nixos.org's and GitHub's when left out. */
+  readonly channelsUrl?: string;
+  readonly archiveUrl?: string;
+  /** URI prefixes that an evaluation may fetch from. */
+  readonly allowedUris?: readonly string[];
   /** Serve edges that strangers can reach even with a Nix whose sandbox is known to leak. */
   readonly allowVulnerableNix: boolean;
 }
@@ -36,7 +41,15 @@ export interface OriginOptions {
 /** Runs until `stop` aborts; then finishes or hands back its jobs and returns. Throws when it cannot start. */
 export async function serve(options: OriginOptions, logger: Logger, stop: AbortSignal): Promise<void> {
   const nix = await refuseVulnerableNix(options, logger);
-  const packageSet = await openPackageSet(options.packageSet, { stateDir: join(options.stateDir, "sets"), systems: options.systems, nixTimeout: options.nixTimeout, logger });
+  const packageSet = await openPackageSet(options.packageSet, {
+    stateDir: join(options.stateDir, "sets"),
+    systems: options.systems,
+    nixTimeout: options.nixTimeout,
+    ...(options.channelsUrl === undefined ? {} : { channels: options.channelsUrl }),
+    ...(options.archiveUrl === undefined ? {} : { archive: options.archiveUrl }),
+    ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
+    logger,
+  });
   const layers = openLayerStore({ s3: options.bucket, cacheDir: join(options.stateDir, "members"), cacheBytes: options.cacheBytes, packMemory: options.packMemory, logger });
   const plans = planStore((key) => layers.get(key));
 
@@ -49,7 +62,10 @@ export async function serve(options: OriginOptions, logger: Logger, stop: AbortS
   const hello = { version, nix, systems: [...options.systems], slots: options.slots, packageSet: packageSet.id };
   const slots = new Slots(options.slots);
   const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, slots, logger }));
+  const announced = new Map<string, string>();
   const announce = (tag: string, revision: string): void => {
+    if (announced.get(tag) === revision) return;
+    announced.set(tag, revision);
     logger.info({ tag, revision }, "the package set is at a revision");
     for (const channel of channels) channel.announce(tag, revision);
   };

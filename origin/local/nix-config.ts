@@ -19,6 +19,7 @@ export interface NixSituation {
  *   build-users-group =   root alone builds as itself: there are no build users
  *   sandbox = false       the sandbox needs these users and namespaces. Only here, where it is one's own machine.
  *   substituters =        asking a binary cache for what is on none costs a time-out for every package
+ *   max-jobs = auto       Nix's own default builds on one core
  */
 export function nixSettings({ root, daemon, configured, starter }: NixSituation): string[] {
   const free = (name: string): boolean => !new RegExp(`^\\s*(extra-)?${name}\\s*=`, "m").test(configured);
@@ -28,6 +29,7 @@ export function nixSettings({ root, daemon, configured, starter }: NixSituation)
     if (free("sandbox")) settings.push("sandbox = false");
   }
   if (starter && free("substituters")) settings.push("substituters =");
+  if (free("max-jobs")) settings.push("max-jobs = auto");
   return settings;
 }
 
