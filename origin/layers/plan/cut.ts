@@ -50,7 +50,7 @@ export function cutGroups<P extends CutPath>(plan: LayerPlan, closure: Iterable<
   const classes = new Map<string, Class<P>>();
   const unknown: P[] = [];
   for (const path of [...closure].sort(byPath)) {
-    const known = plan === NO_PLAN ? { id: path.path, demand: 1, size: path.narSize } : classify(path.path);
+    const known = plan === NO_PLAN ? { id: path.path, load: 1, size: path.narSize } : classify(path.path);
     const found = known && classes.get(known.id);
     if (found) found.paths.push(path);
     else if (known) classes.set(known.id, { ...known, score: scoreOf(known), paths: [path] });

@@ -14,17 +14,17 @@ export const LayerPlanSchema = v.strictObject({
   version: v.literal(PLAN_VERSION),
   /** The ladder, finest level first: at level n a class scoring at least `thresholds[n]` has a layer of its own. After the last one comes a level of one layer for everything. */
   thresholds: v.pipe(v.array(amount), v.minLength(1), v.maxLength(MAX_LEVELS - 1)),
-  /** By class: [share of pulls that hold it, its bytes]. */
+  /** By class: [packages that hold it in a mean pull, its bytes]. */
   classes: v.array(v.tuple([amount, amount])),
   /** Store path's name without the hash (`git-2.39.5`) → number of its class. */
   names: v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
 export type LayerPlan = v.InferOutput<typeof LayerPlanSchema>;
 
-/** What is known of a class: how much of all pulls hold it, and its size in the package set that the plan was made from, NAR bytes. */
+/** What is known of a class: how many packages of a mean pull hold it, and its size in the package set that the plan was made from, NAR bytes. */
 export interface PlanClass {
   readonly id: string;
-  readonly demand: number;
+  readonly load: number;
   readonly size: number;
 }
 
@@ -65,7 +65,7 @@ export function classifier(plan: LayerPlan): Classifier {
 }
 
 function makeClassifier(plan: LayerPlan): Classifier {
-  const classes = plan.classes.map(([demand, size], number): PlanClass => ({ id: String(number), demand, size }));
+  const classes = plan.classes.map(([load, size], number): PlanClass => ({ id: String(number), load, size }));
   const versions = new Map<string, string[]>();
   for (const name of Object.keys(plan.names).sort()) {
     const others = versions.get(versionless(name));

@@ -2,16 +2,19 @@
 import type { PlanClass } from "./plan.ts";
 
 /**
- * Added to a class's demand. What few want is still moved again when an image takes its package at another level, so large unpopular things deserve a layer too:
+ * Added to a class's load. What few want is still moved again when an image takes its package at another level, so large unpopular things deserve a layer too:
  * in simulation this saves a quarter of the bytes stored and moves no more.
  */
 const LEVEL_CHANGE = 0.05;
 
-/** Bytes that would be moved again, per pull, if the class had no layer of its own. */
-export const scoreOf = ({ demand, size }: Pick<PlanClass, "demand" | "size">): number => (demand + LEVEL_CHANGE) * size;
+/** About the bytes that would be moved again, per pull, if the class had no layer of its own: it would be in the rest of each package that holds it. */
+export const scoreOf = ({ load, size }: Pick<PlanClass, "load" | "size">): number => (load + LEVEL_CHANGE) * size;
 
-/** Higher stands lower in the image, where more clients find it again. Demand alone or size alone cost prefix clients a tenth more. */
-export const rankOf = ({ demand, size }: Pick<PlanClass, "demand" | "size">): number => demand * Math.sqrt(size);
+/** Found by simulation: clients that reuse only equal prefixes of layers move 1.69× the ideal; with 0 2.1×, 0.25 1.72×, 0.5 1.71×, 0.7 1.79×. */
+const RANK_SIZE_POWER = 0.35;
+
+/** Higher stands lower in the image, where more clients find it again: what many packages of a pull hold, large before small. */
+export const rankOf = ({ load, size }: Pick<PlanClass, "load" | "size">): number => load * size ** RANK_SIZE_POWER;
 
 /** Classes below this are dust: a layer costs a client about as much as 300 kB, so they are always in the rest. */
 export const DUST_SCORE = 10_000;
