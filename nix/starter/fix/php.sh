@@ -1,7 +1,7 @@
 # On installing, every extension would be enabled by a file of its own; their directory is compiled in.
 # Debian's PHP reads the system's time zones: in an image, /share/zoneinfo.
 afterBuild() {
-  inProfile "$out"/bin/php+([0-9]).+([0-9]) /usr/share/zoneinfo
+  inProfile "$out"/bin/php+([0-9]).+([0-9]) /usr/share/zoneinfo /usr/share/zoneinfo/{zone.tab,%s,%s/%s}
   findUnit tzdata
   ln -s "$REPLY/share/zoneinfo" "$out/share/zoneinfo"
   local ini=$out/etc/php/conf.d/starter.ini extensions=("$out"/lib/php/20*/) file program
