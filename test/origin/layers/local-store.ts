@@ -26,16 +26,21 @@ export class LocalStore {
 
   /** Adds a store path; `files` by path within it, or one file's content when the store path is a file. */
   add(name: string, files: Readonly<Record<string, Content>> | string): StorePathInfo {
-    const hash = createHash("sha256").update(name).digest("hex").slice(0, 32);
-    const path = `/nix/store/${hash}-${name}`;
+    const path = `/nix/store/${createHash("sha256").update(name).digest("hex").slice(0, 32)}-${name}`;
     const at = join(this.root, path);
     if (typeof files === "string") writeFileSync(at, files);
     else {
       mkdirSync(at);
       for (const [file, content] of Object.entries(files)) this.#write(at, file, content);
     }
-    const bytes = JSON.stringify(files, (_, value: unknown) => (value instanceof Uint8Array ? createHash("sha256").update(value).digest("hex") : value));
-    return { path, narHash: `sha256:${createHash("sha256").update(bytes).digest("hex")}`, narSize: bytes.length, references: [] };
+    const hash = createHash("sha256");
+    let narSize = 0;
+    for (const [file, content] of typeof files === "string" ? [["", files] as const] : Object.entries(files)) {
+      const bytes = typeof content === "string" || content instanceof Uint8Array ? content : JSON.stringify(content);
+      hash.update(file).update("\0").update(bytes).update("\0");
+      narSize += bytes.length;
+    }
+    return { path, narHash: `sha256:${hash.digest("hex")}`, narSize, references: [] };
   }
 
   remove(): void {

@@ -1,0 +1,98 @@
+/** What a store path becomes in a tar, against GNU tar; and store paths that no layer can hold. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { tarEnd } from "../../../edge/image/tar.ts";
+import { tarChunks } from "../../../origin/layers/tar-chunks.ts";
+import { TreeError } from "../../../origin/layers/tree.ts";
+import { LocalStore, noise } from "./local-store.ts";
+
+const store = new LocalStore();
+after(() => store.remove());
+
+function tarOf(path: string, chunkBytes = 65_536): Buffer {
+  const chunks = Array.from(tarChunks(store.root, path, () => Buffer.alloc(chunkBytes)));
+  for (const chunk of chunks.slice(0, -1)) assert.equal(chunk.length, chunkBytes);
+  return Buffer.concat([...chunks, tarEnd]);
+}
+
+const tar = (input: Buffer, ...args: string[]): string => execFileSync("tar", args, { input, encoding: "utf8", env: { ...process.env, TZ: "UTC", LC_ALL: "C.UTF-8" } });
+
+test("a tree survives GNU tar: names of any length and script, links, empty files and directories, executables", () => {
+  const deep = Array.from({ length: 20 }, (_, level) => `directory-${level}`).join("/");
+  const files = {
+    "bin/run": { run: "#!/bin/sh\n" },
+    "bin/same": { same: "bin/run" },
+    "lib/same-again": { same: "bin/run" },
+    [`${deep}/${"f".repeat(255)}`]: "deep",
+    "share/naïve/日本語": "names",
+    "share/white space\nand newline": "odd",
+    "share/-option": "dash",
+    empty: "",
+    "empty-directory": { directory: true },
+    link: { link: `/nix/store/${"t".repeat(180)}` },
+    "dangling": { link: "nowhere" },
+    exact: noise(512 * 9),
+  } as const;
+  const { path } = store.add("tree", files);
+  const bytes = tarOf(path);
+  const to = join(store.scratch, "tree");
+  mkdirSync(to);
+  tar(bytes, "-xf", "-", "-C", to, "--no-same-owner");
+  execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(to, path)]);
+  assert.equal(lstatSync(join(to, path, "bin/run")).ino, lstatSync(join(to, path, "lib/same-again")).ino);
+  assert.equal(lstatSync(join(to, path, "bin/run")).mode & 0o7777, 0o555);
+  assert.equal(lstatSync(join(to, path, "empty")).mode & 0o7777, 0o444);
+  assert.equal(lstatSync(join(to, path, "empty-directory")).mode & 0o7777, 0o555);
+  assert.equal(lstatSync(join(to, path, "bin/run")).mtimeMs, 1_000);
+  execFileSync("chmod", ["-R", "u+w", to]);
+  for (const size of [1, 511, 512, 513, 4_096]) assert.deepEqual(tarOf(path, size), bytes, `in chunks of ${size} bytes`);
+});
+
+test("modes, owners and times of the store do not matter, only whether its owner may execute", () => {
+  const first = tarOf(store.add("modes", { a: "1", b: { run: "2" } }).path);
+  const path = join(store.root, readdirSync(join(store.root, "nix/store")).filter((name) => name.endsWith("-modes")).map((name) => `nix/store/${name}`)[0] as string);
+  chmodSync(join(path, "a"), 0o606);
+  chmodSync(join(path, "b"), 0o500);
+  utimesSync(join(path, "a"), 12, 12);
+  chmodSync(path, 0o700);
+  assert.deepEqual(tarOf(path.slice(store.root.length)), first);
+});
+
+test("hard links count within one store path only", () => {
+  const { path } = store.add("linked", { a: "same", b: { same: "a" } });
+  const other = store.add("linked-other", {}).path;
+  execFileSync("ln", [join(store.root, path, "a"), join(store.root, other, "c")]);
+  assert.match(tar(tarOf(path), "-tvf", "-"), /^h.*b link to nix\/store\/\S+-linked\/a$/m);
+  assert.match(tar(tarOf(other), "-tvf", "-"), /^-.* 4 .*\/c$/m);
+});
+
+test("a store path may be a file or a link", () => {
+  assert.match(tar(tarOf(store.add("script.sh", "echo").path), "-tvf", "-"), /^-r--r--r-- 0\/0 +4 1970-01-01 00:00 nix\/store\/\S+-script.sh\n$/);
+});
+
+for (const [what, change] of [
+  ["grows", (file: string) => appendFileSync(file, "more")],
+  ["shrinks", (file: string) => truncateSync(file, 70_000)],
+  ["is written to", (file: string) => writeFileSync(file, noise(200_000, "other"), { flag: "r+" })],
+] as const) {
+  test(`a file that ${what} while it is read is an error`, () => {
+    const { path } = store.add(`changing-${what.replaceAll(" ", "-")}`, { file: noise(200_000) });
+    const chunks = tarChunks(store.root, path, () => Buffer.alloc(10_240));
+    for (let count = 0; count < 3; count++) assert.equal(chunks.next().done, false);
+    change(join(store.root, path, "file"));
+    assert.throws(() => Array.from(chunks), (error: unknown) => error instanceof TreeError && /file changed while it was packed/.test(error.message));
+  });
+}
+
+test("what no layer can hold is refused by name", () => {
+  const whiteout = store.add("whiteout", { ".wh.passwd": "" });
+  assert.throws(() => tarOf(whiteout.path), /\.wh\.passwd cannot be in a layer/);
+  const pipe = store.add("pipe", {});
+  execFileSync("mkfifo", [join(store.root, pipe.path, "fifo")]);
+  assert.throws(() => tarOf(pipe.path), /fifo is neither a file/);
+  assert.throws(() => tarOf("/nix/store/00000000000000000000000000000000-gone"), { code: "ENOENT" });
+  rmSync(join(store.root, pipe.path, "fifo"));
+});
