@@ -1,0 +1,13 @@
+/**
+ * Before `npm test`: installs what the tests need and this machine lacks, by apt as root on Debian, all at once, and says so. What cannot be installed is no failure here:
+ * the tests that need it skip and say why, or fail where CI=true.
+ */
+import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/local/needs.ts";
+import { NEEDS } from "./clients/client.ts";
+import { OPENSSL } from "./https-server.ts";
+
+try {
+  await satisfy([...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...Object.values(NEEDS).flat()], (line) => process.stdout.write(`${line}\n`));
+} catch (error) {
+  process.stdout.write(`${(error as Error).message}\nTests that need them skip.\n`);
+}

@@ -1,0 +1,67 @@
+/** The starter set through two whole Firns that share nothing: the same image to the byte, and a file system that is whole. */
+import assert from "node:assert/strict";
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { execa } from "execa";
+import { unavailable } from "../harness/available.ts";
+import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
+import { type PulledImage, pullImage, unpackImage } from "../harness/registry-client.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+
+const skip = (await firnUnavailable()) || (await unavailable([], { root: true }));
+const IMAGE = "shell/jq";
+/** elf(5): where a program says for which machine it is. */
+const E_MACHINE = 18;
+const EM_X86_64 = 62;
+const EM_AARCH64 = 183;
+
+describe("the starter set through two Firns", { skip }, () => {
+  let root: string;
+  let firns: Firn[] = [];
+  let images: PulledImage[];
+  before(async () => {
+    root = await tempDir("two");
+    firns = await Promise.all([startFirn(), startFirn()]);
+    images = await Promise.all(firns.map((firn) => pullImage(firn.url, IMAGE)));
+  });
+  after(async () => {
+    await Promise.all(firns.map((firn) => firn.stop()));
+    await removeTree(root);
+  });
+
+  test("both have the same digest", () => {
+    assert.equal(images[1]?.digest, images[0]?.digest);
+  });
+
+  test("the unpacked image runs in itself alone, and is what an image must be", async () => {
+    const [image] = images;
+    assert.ok(image !== undefined);
+    const tree = join(root, "image");
+    await unpackImage(image, tree);
+    const { stdout } = await execa("chroot", [tree, "/bin/bash", "-c", 'echo \'{"six":"arms"}\' | jq -r .six; type -p nano'], { env: { PATH: "/bin:/usr/sbin" }, extendEnv: false });
+    assert.equal(stdout, "arms\n/bin/nano");
+    assert.equal((await stat(join(tree, "tmp"))).mode & 0o7777, 0o1777);
+    assert.match(await readFile(join(tree, "etc/passwd"), "utf8"), /^root:x:0:0:/);
+    assert.match(await readlink(join(tree, "usr/bin/env")), /^(\/nix\/store\/|(\.\.\/)*\/?bin\/)/);
+  });
+
+  test("arm64 and amd64 are two images of the same name", async () => {
+    const [firn] = firns;
+    assert.ok(firn !== undefined);
+    const foreign = await pullImage(firn.url, "arm64/hello");
+    const own = await pullImage(firn.url, "hello");
+    assert.deepEqual([foreign.config.architecture, own.config.architecture], ["arm64", "amd64"]);
+    assert.notEqual(foreign.digest, own.digest);
+    const tree = join(root, "foreign");
+    await unpackImage(foreign, tree);
+    const [store] = (await readdir(join(tree, "nix/store"))).filter((name) => /-hello-[0-9.]+$/.test(name));
+    const program = await readFile(join(tree, "nix/store", store ?? "", "bin/hello"));
+    assert.equal(program.readUInt16LE(E_MACHINE), EM_AARCH64);
+    // Nixery's arm64 images had the host's own programs beside.
+    for (const file of await readdir(join(tree, "bin"))) {
+      const elf = await readFile(join(tree, "nix/store", store ?? "", "bin", file));
+      assert.notEqual(elf.readUInt16LE(E_MACHINE), EM_X86_64, file);
+    }
+  });
+});
