@@ -1,7 +1,7 @@
 /** The member cache: each store path is packed once, what is damaged is made again, processes share it, it stays within its limit, and a full disk loses nothing. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -38,6 +38,7 @@ async function pack(packer: Packer, paths: readonly StorePathInfo[]): Promise<{ 
 }
 
 function members(cacheDir: string): string[] {
+  if (!existsSync(join(cacheDir, "members"))) return [];
   return readdirSync(join(cacheDir, "members"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
@@ -178,6 +179,7 @@ test("work that nobody wants any more ends, running or queued, and leaves nothin
   const paths = Array.from({ length: 6 }, (_, index) => store.add(`cancelled-${index}`, { data: prose(9_000_000, index) }));
   const leaving = new AbortController();
   const work = packer.prepare(paths, CODECS, leaving.signal);
+  while (!members(cacheDir).some((file) => file.endsWith(".part"))) await delay(1);
   leaving.abort(new Error("gone"));
   await assert.rejects(work, /gone/);
   // A frame that is being compressed is finished first.
