@@ -1,7 +1,7 @@
 /** Small objects read whole. */
-import type { Bucket } from "./bucket.ts";
+import type { Bucket, StoredObject } from "./bucket.ts";
 
-/** Largest object that is read into memory, bytes: records and manifests are below 1 MiB, a package record of 2,000 parts about 300 kB. */
+/** Largest record that is read into memory, bytes: records and manifests are below 1 MiB, a package record of 2,000 parts about 300 kB. */
 export const MAX_WHOLE_BYTES = 8 * 2 ** 20;
 
 export interface WholeObject {
@@ -9,11 +9,11 @@ export interface WholeObject {
   readonly contentType: string | undefined;
 }
 
-/** The object's bytes, or null when it is absent or larger than `max`: nothing that large was put there by Firn. */
-export async function readWhole(bucket: Bucket, key: string, max: number = MAX_WHOLE_BYTES): Promise<WholeObject | null> {
+/** The object's bytes, or null when it is absent or not `wanted`; a layer may have gigabytes, so that is decided before anything is read. */
+export async function readWhole(bucket: Bucket, key: string, wanted: (object: StoredObject) => boolean = ({ size }) => size <= MAX_WHOLE_BYTES): Promise<WholeObject | null> {
   const object = await bucket.get(key);
   if (object === null) return null;
-  if (object.size > max) {
+  if (!wanted(object)) {
     await object.body.cancel();
     return null;
   }

@@ -17,7 +17,7 @@ import { openRegistry, type Registry } from "./registry.ts";
 export async function blobs(request: IRequest, env: Env, ctx: ExecutionContext): Promise<Response> {
   parseImageName(decoded(request.params["name"]));
   const digest = parseDigest(decoded(request.params["digest"]));
-  const registry = await openRegistry(env, ctx);
+  const registry = await openRegistry(request, env, ctx);
   const header = (name: string): string | null => request.headers.get(name) as string | null;
 
   const found = await findBlob(registry.bucket, digest);
@@ -52,7 +52,7 @@ function headersOf(digest: Digest, etag: string, { contentType }: Presence): Hea
     "X-Content-Type-Options": "nosniff",
     "Docker-Content-Digest": digest,
     ETag: etag,
-    "Cache-Control": "public, max-age=31536000, immutable",
+    "Cache-Control": "public, max-age=31536000, immutable, no-transform",
     "Accept-Ranges": "bytes",
   });
 }

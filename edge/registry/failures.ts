@@ -1,9 +1,9 @@
 /** What an origin reported, and what the farm could not do, as errors for the client (DESIGN.md, "Errors"). Pure. */
-import type { Answer } from "../farm/ask.ts";
+import type { Answer } from "../farm/answer.ts";
 import type { Failure } from "../farm/protocol.ts";
 import { manifestUnknown, type RegistryError, timedOut, unavailable, unknown } from "../image/errors.ts";
 import type { System } from "../image/records.ts";
-import type { Deadline } from "./registry.ts";
+import type { Deadline } from "./deadline.ts";
 
 /** A package, or a tag, and why it is not there. */
 export interface Failed {

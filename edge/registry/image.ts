@@ -1,25 +1,24 @@
 /** The way of a pull, after the name is parsed (DESIGN.md): tag → revision → image record, or package records → compose → store. */
-import pLimit from "p-limit";
 import * as v from "valibot";
 import { readJson } from "../bucket/read.ts";
 import { MANIFEST_PREFERENCE } from "../image/accept.ts";
 import { compose, type ComposedImage, type ComposeInput } from "../image/compose.ts";
-import type { Digest } from "../image/digest.ts";
 import { RegistryError } from "../image/errors.ts";
 import { blobPath, imageKey, imagePath, type Scope } from "../image/keys.ts";
-import type { ReadRange } from "../image/listing-reader.ts";
 import { OCI_INDEX } from "../image/media-types.ts";
 import type { ImageRequest } from "../image/names.ts";
 import { type ImageRecord, ImageRecordSchema } from "../image/records.ts";
+import { deadlineIn } from "./deadline.ts";
 import type { BlobUrl } from "./failures.ts";
 import { chooseMadeLevels } from "./levels.ts";
+import { listingReader } from "./listings.ts";
 import { rememberManifest } from "./manifest-blobs.ts";
 import { Memory } from "./memory.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
 import { planInForce } from "./plan.ts";
-import { BUCKET_REQUESTS, missingBlobs, rememberBlob } from "./presence.ts";
-import { deadlineOf, type Registry } from "./registry.ts";
+import { missingBlobs, rememberBlob } from "./presence.ts";
+import type { Registry } from "./registry.ts";
 import { resolveTag } from "./tags.ts";
 
 export interface FoundImage {
@@ -36,7 +35,7 @@ const remembered = new Memory<ImageRecord>(REMEMBERED_BYTES);
 
 /** The image of a name and a tag. A hit touches no Durable Object and no origin; everything else waits for BUILD_WAIT at most. */
 export async function findImage(registry: Registry, request: ImageRequest, tag: string, blobUrl: BlobUrl): Promise<FoundImage> {
-  const deadline = deadlineOf(registry);
+  const deadline = deadlineIn(registry.config.buildWait);
   const { revision, until, staleSince } = await resolveTag(registry, tag, deadline);
   const stale = staleSince === undefined ? {} : { warning: `no origin answers; the tag ${tag} was last resolved at ${new Date(staleSince).toISOString()}` };
   const plan = await planInForce(registry);
@@ -68,9 +67,14 @@ const RECORD_BYTES = 800;
 
 /** Composes and stores an image, under `key` when it is the one that the name stands for from now on. */
 async function composed(registry: Registry, input: ComposeInput, key?: string): Promise<ImageRecord> {
-  const image = await compose(input, rangeReader(registry));
+  const image = await compose(input, listingReader(registry));
   await checkLayers(registry, image);
-  await store(registry, image, key);
+  await storeBlobs(registry, image);
+  if (key !== undefined) {
+    remember(key, image.record);
+    // Behind the answer: a record that is lost is composed again, to the same bytes.
+    registry.ctx.waitUntil(storeRecord(registry, key, image.record));
+  }
   return image.record;
 }
 
@@ -86,8 +90,8 @@ async function checkLayers({ bucket }: Registry, { layers }: ComposedImage): Pro
   });
 }
 
-/** What is named before what names it, the record last: whoever finds the record finds everything. Any of this may run twice, at once. */
-async function store({ bucket }: Registry, { blobs, manifests, record }: ComposedImage, key?: string): Promise<void> {
+/** What is named before what names it. Any of this may run twice, at once. */
+async function storeBlobs({ bucket }: Registry, { blobs, manifests }: ComposedImage): Promise<void> {
   for (const turn of [0, 1, 2]) {
     await Promise.all(
       blobs
@@ -99,21 +103,16 @@ async function store({ bucket }: Registry, { blobs, manifests, record }: Compose
     );
   }
   for (const { digest, bytes, mediaType } of Object.values(manifests)) rememberManifest(digest, { bytes, mediaType });
-  if (key === undefined) return;
-  await bucket.put(imagePath(key), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
-  remember(key, record);
+}
+
+/** Last, so that whoever finds the record finds everything it names. */
+async function storeRecord({ bucket }: Registry, key: string, record: ImageRecord): Promise<void> {
+  try {
+    await bucket.put(imagePath(key), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
+  } catch (error) {
+    console.error(JSON.stringify({ level: "error", event: "image.record.lost", key, error: String(error) }));
+  }
 }
 
 /** Profile layer and config, then manifests, then the index of manifests. */
 const storedIn = (mediaType: string): number => (mediaType === OCI_INDEX ? 2 : MANIFEST_PREFERENCE.includes(mediaType) ? 1 : 0);
-
-/** Reads parts of listings, as many at once as a Worker may have connections. */
-function rangeReader({ bucket }: Registry): ReadRange {
-  const limit = pLimit(BUCKET_REQUESTS);
-  return (digest: Digest, range) =>
-    limit(async () => {
-      const part = await bucket.get(blobPath(digest), range);
-      if (part === null) throw new Error(`the listing ${digest} is not in the bucket`);
-      return new Uint8Array(await new Response(part.body).arrayBuffer());
-    });
-}

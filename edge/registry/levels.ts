@@ -15,10 +15,11 @@ import { RegistryError } from "../image/errors.ts";
 import { levelPath, type Scope } from "../image/keys.ts";
 import { chooseLevels, LAYER_BUDGET } from "../image/levels.ts";
 import { type LevelRecord, LevelRecordSchema, type PackageRecord } from "../image/records.ts";
+import { type Deadline, left } from "./deadline.ts";
 import { listed, notDone } from "./failures.ts";
 import { publishJob } from "./packages.ts";
 import { BUCKET_REQUESTS } from "./presence.ts";
-import { type Deadline, left, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 export interface ChosenLevels {
   readonly packages: readonly ComposePackage[];

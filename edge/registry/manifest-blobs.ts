@@ -4,7 +4,6 @@ import { MANIFEST_PREFERENCE } from "../image/accept.ts";
 import { type Digest, digestOf } from "../image/digest.ts";
 import { blobPath } from "../image/keys.ts";
 import { Memory } from "./memory.ts";
-import { findBlob, forgetBlob } from "./presence.ts";
 import type { Registry } from "./registry.ts";
 
 export interface ManifestBlob {
@@ -30,14 +29,8 @@ export function rememberManifest(digest: Digest, manifest: ManifestBlob): void {
 export async function readManifest({ bucket }: Registry, digest: Digest): Promise<ManifestBlob | null> {
   const known = remembered.get(digest);
   if (known !== undefined) return known;
-  // A layer may have gigabytes: look before reading.
-  const found = await findBlob(bucket, digest);
-  if (found === null || found.size > MAX_MANIFEST_BYTES || !MANIFEST_PREFERENCE.includes(found.contentType ?? "")) return null;
-  const object = await readWhole(bucket, blobPath(digest), MAX_MANIFEST_BYTES);
-  if (object === null) {
-    forgetBlob(digest);
-    return null;
-  }
+  const object = await readWhole(bucket, blobPath(digest), (found) => found.size <= MAX_MANIFEST_BYTES && MANIFEST_PREFERENCE.includes(found.contentType ?? ""));
+  if (object === null) return null;
   const mediaType = object.contentType ?? "";
   if ((await digestOf(object.bytes)) !== digest || mediaTypeOf(object.bytes) !== mediaType) {
     console.error(JSON.stringify({ level: "error", event: "manifest.refused", digest, mediaType, reason: "the blob is not what its name and content type say" }));

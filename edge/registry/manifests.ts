@@ -13,15 +13,15 @@ import { decoded } from "./path.ts";
 import { openRegistry, type Registry } from "./registry.ts";
 import { warning } from "./warning.ts";
 
-/** By digest the bytes can never change. */
-const FOREVER = "public, max-age=31536000, immutable";
+/** By digest the bytes can never change. no-transform: a proxy that compresses takes Content-Length away and weakens the ETag. */
+const FOREVER = "public, max-age=31536000, immutable, no-transform";
 /** A tag's meaning may; as long as an edge itself goes on without looking. */
-const SHORT = "public, max-age=10";
+const SHORT = "public, max-age=10, no-transform";
 
 export async function manifests(request: IRequest, env: Env, ctx: ExecutionContext): Promise<Response> {
   const image = parseImageName(decoded(request.params["name"]));
   const reference = parseReference(decoded(request.params["reference"]));
-  const registry = await openRegistry(env, ctx);
+  const registry = await openRegistry(request, env, ctx);
   const path = pathOf(request.url);
   if (reference.kind === "digest") {
     const found = await byDigest(registry, reference.digest);

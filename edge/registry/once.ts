@@ -27,10 +27,10 @@ export async function once<T>(key: string, work: () => Promise<T>): Promise<T> {
 }
 
 async function join<T>(other: Promise<T>): Promise<{ readonly value: T } | null> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const tooLong = new Promise<null>((resolve) => (timer = setTimeout(resolve, JOIN_MS, null)));
+  const tooLong = Promise.withResolvers<null>();
+  const timer = setTimeout(() => tooLong.resolve(null), JOIN_MS);
   try {
-    return await Promise.race([other.then((value) => ({ value })), tooLong]);
+    return await Promise.race([other.then((value) => ({ value })), tooLong.promise]);
   } catch {
     // It is the other request's to report; here the work is simply not done yet.
     return null;

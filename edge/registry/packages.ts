@@ -6,10 +6,11 @@ import { askFarm } from "../farm/ask.ts";
 import type { PublishJob } from "../farm/protocol.ts";
 import { packagePath, type Scope } from "../image/keys.ts";
 import { type PackageRecord, PackageRecordSchema } from "../image/records.ts";
+import { type Deadline, left } from "./deadline.ts";
 import { type BlobUrl, type Failed, listed, notDone, packagesFailed } from "./failures.ts";
 import { Memory } from "./memory.ts";
 import { BUCKET_REQUESTS } from "./presence.ts";
-import { type Deadline, left, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 /** Records that are remembered, bytes: most take 5 to 50 kB as JSON, and two to three times as much as objects, of an isolate's 128 MB. */
 const REMEMBERED_BYTES = 24 * 2 ** 20;

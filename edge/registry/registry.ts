@@ -1,5 +1,6 @@
 /** What every request works with. */
 import type { Bucket } from "../bucket/bucket.ts";
+import { nearbyBucket } from "../bucket/nearby.ts";
 import { openBucket } from "../bucket/open.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
@@ -11,22 +12,10 @@ export interface Registry {
   readonly bucket: Bucket;
 }
 
-/** Throws a ConfigError. */
-export async function openRegistry(env: Env, ctx: ExecutionContext): Promise<Registry> {
-  return { env, ctx, config: await readConfig(env), bucket: openBucket(env) };
+/** Throws a ConfigError. `request.cf` says where it runs: without a data centre around it (a workerd of one's own) the cache is an emulation, slower than the bucket. */
+export async function openRegistry(request: { readonly cf?: unknown }, env: Env, ctx: Pick<ExecutionContext, "waitUntil">): Promise<Registry> {
+  const bucket = openBucket(env);
+  const { colo } = (request.cf ?? {}) as { readonly colo?: unknown };
+  const nearby = typeof colo === "string" ? nearbyBucket(bucket, caches.default, (work) => ctx.waitUntil(work)) : bucket;
+  return { env, ctx, config: await readConfig(env), bucket: nearby };
 }
-
-/** Until when a request is held while origins work for it. */
-export interface Deadline {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  /** How long that was from the beginning, seconds, for messages. */
-  readonly seconds: number;
-}
-
-export function deadlineOf({ config }: Registry): Deadline {
-  return { at: Date.now() + config.buildWait, seconds: Math.round(config.buildWait / 1_000) };
-}
-
-/** Milliseconds that are left. */
-export const left = (deadline: Deadline): number => Math.max(0, deadline.at - Date.now());

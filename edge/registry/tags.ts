@@ -10,9 +10,10 @@ import { manifestUnknown } from "../image/errors.ts";
 import { tagPath } from "../image/keys.ts";
 import type { PackageSetSpec } from "../image/package-set.ts";
 import { RevisionSchema } from "../image/records.ts";
+import { type Deadline, left } from "./deadline.ts";
 import { notDone, tagFailed } from "./failures.ts";
 import { Memory } from "./memory.ts";
-import { type Deadline, left, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 /** At tags/<set>/<tag>.json. `resolvedAt`: milliseconds since 1970. */
 export const TagRecordSchema = v.strictObject({ revision: RevisionSchema, resolvedAt: v.pipe(v.number(), v.integer(), v.minValue(0)) });

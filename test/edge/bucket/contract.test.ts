@@ -1,4 +1,4 @@
-/** What every Bucket owes the edge, over the R2 binding and over the S3 protocol, both in workerd. */
+/** What every Bucket owes the edge: over the R2 binding, over the S3 protocol, and with the data centre's cache in front, all in workerd. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
@@ -17,14 +17,16 @@ after(async () => {
   await removeTree(stateDir);
 });
 
-for (const kind of ["r2", "s3"]) {
-  const other = kind === "r2" ? "s3" : "r2";
-  const run = async (operation: Operation, by = kind): Promise<unknown> => {
-    const response = await fetch(`${edge.url}/${by}`, { method: "POST", body: JSON.stringify(operation) });
-    const { value, error } = (await response.json()) as { value?: unknown; error?: string };
-    assert.equal(error, undefined);
-    return value;
-  };
+async function runBy(kind: string, operation: Operation): Promise<unknown> {
+  const response = await fetch(`${edge.url}/${kind}`, { method: "POST", body: JSON.stringify(operation) });
+  const { value, error } = (await response.json()) as { value?: unknown; error?: string };
+  assert.equal(error, undefined);
+  return value;
+}
+
+for (const kind of ["r2", "s3", "nearby"]) {
+  const other = kind === "s3" ? "r2" : "s3";
+  const run = (operation: Operation, by = kind): Promise<unknown> => runBy(by, operation);
   const put = (key: string, text: string, ifAbsent: boolean) => run({ op: "put", key: `${kind}/${key}`, text, contentType: "text/x-test", ifAbsent });
   const get = (key: string, range?: Extract<Operation, { op: "get" }>["range"]) => run({ op: "get", key: `${kind}/${key}`, ...(range ? { range } : {}) });
 
@@ -74,3 +76,28 @@ for (const kind of ["r2", "s3"]) {
     });
   });
 }
+
+const putBehind = (key: string, text: string) => runBy("r2", { op: "put", key, text, contentType: "text/x-test", ifAbsent: false });
+const textNearby = async (key: string): Promise<unknown> => ((await runBy("nearby", { op: "get", key })) as { text: string } | null)?.text;
+
+describe("the data centre's cache", () => {
+  test("keeps what never changes, and nothing else", async () => {
+    // Written over behind its back: what is still the old text came from the cache.
+    for (const [key, kept] of [["images/a.json", true], ["packages/s/r/x/none/a.json", true], ["blobs/sha256/aa", true], ["tags/s/latest.json", false], ["plans/s.json", false]] as const) {
+      await putBehind(key, "old");
+      assert.equal(await textNearby(key), "old");
+      await putBehind(key, "new");
+      assert.equal(await textNearby(key), kept ? "old" : "new", key);
+    }
+  });
+
+  test("does not keep absence, nor large objects", async () => {
+    assert.equal(await textNearby("blobs/sha256/bb"), undefined);
+    await putBehind("blobs/sha256/bb", "there");
+    assert.equal(await textNearby("blobs/sha256/bb"), "there");
+    await putBehind("blobs/sha256/cc", "x".repeat(2_000_000));
+    assert.equal(String(await textNearby("blobs/sha256/cc")).length, 2_000_000);
+    await putBehind("blobs/sha256/cc", "y");
+    assert.equal(await textNearby("blobs/sha256/cc"), "y");
+  });
+});

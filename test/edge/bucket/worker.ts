@@ -1,5 +1,6 @@
-/** A Worker that does to its bucket what a test tells it: `POST /r2` or `/s3` with one operation as JSON. So both forms of Bucket run in workerd, over the same data. */
+/** A Worker that does to its bucket what a test tells it: `POST /r2`, `/s3` or `/nearby` with one operation as JSON. So every form of Bucket runs in workerd, over the same data. */
 import type { Bucket } from "../../../edge/bucket/bucket.ts";
+import { nearbyBucket } from "../../../edge/bucket/nearby.ts";
 import { openBucket } from "../../../edge/bucket/open.ts";
 import type { Env } from "../../../edge/env.ts";
 import type { Operation } from "./operation.ts";
@@ -28,9 +29,14 @@ export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const { BUCKET: _, ...rest } = env;
     withoutBinding ??= rest;
-    const bucket = openBucket(new URL(request.url).pathname === "/r2" ? env : withoutBinding);
+    const { pathname } = new URL(request.url);
+    const opened = openBucket(pathname === "/s3" ? withoutBinding : env);
+    const kept: Promise<unknown>[] = [];
+    const bucket = pathname === "/nearby" ? nearbyBucket(opened, caches.default, (work) => void kept.push(work)) : opened;
     try {
-      return Response.json({ value: await run(bucket, (await request.json()) as Operation) });
+      const value = await run(bucket, (await request.json()) as Operation);
+      await Promise.all(kept);
+      return Response.json({ value });
     } catch (error) {
       return Response.json({ error: String(error) }, { status: 500 });
     }
