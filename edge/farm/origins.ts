@@ -34,6 +34,8 @@ interface OriginRow extends Record<string, SqlStorageValue> {
   revisions: string;
 }
 
+const REPLACED = "a newer connection of this origin's name took its place; two origins need two names";
+
 export class Origins {
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
@@ -66,7 +68,7 @@ export class Origins {
   /** Takes the socket as the origin's one connection. The newest wins: an older one is most likely dead and does not know it yet. */
   enter(socket: WebSocket, hello: Hello): void {
     const attachment = attachmentOf(socket);
-    for (const other of this.#ctx.getWebSockets(attachment.name)) if (other !== socket && attachmentOf(other).connection !== attachment.connection) close(other, CLOSE.replaced, "a newer connection of this origin took its place");
+    for (const other of this.#ctx.getWebSockets(attachment.name)) if (attachmentOf(other).connection !== attachment.connection) close(other, CLOSE.replaced, REPLACED);
     socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
     const revisions = [...new Set([...hello.revisions.map(({ revision }) => revision), ...this.#known(attachment.name)])].slice(0, MAX_REVISIONS);
     this.#sql.exec(
@@ -79,7 +81,7 @@ export class Origins {
   heard(socket: WebSocket, now: number): boolean {
     const { connection, name, hello } = attachmentOf(socket);
     const row = this.#row(name);
-    if (hello && row?.connection !== connection) return close(socket, CLOSE.replaced, "a newer connection of this origin took its place");
+    if (hello && row?.connection !== connection) return close(socket, CLOSE.replaced, REPLACED);
     if (this.#revoked(socket)) return close(socket, CLOSE.unauthorized, "this origin's key was revoked");
     this.#heard.set(connection, now);
     return true;
@@ -109,9 +111,11 @@ export class Origins {
     this.#sql.exec("DELETE FROM origins WHERE name = ?", name);
   }
 
-  /** Drops the origins whose key was taken out of the configuration; returns their names. */
+  /** Drops the origins whose key was changed or taken out of the configuration; returns their names. */
   dropRevoked(): string[] {
-    const revoked = new Set(this.#ctx.getWebSockets().filter((socket) => this.#revoked(socket)).map((socket) => attachmentOf(socket).name));
+    const sockets = this.#ctx.getWebSockets().filter((socket) => this.#revoked(socket)).map((socket) => attachmentOf(socket).name);
+    const absent = this.#rows().filter(({ name }) => keyInForce(name, this.#env) === undefined).map(({ name }) => name);
+    const revoked = new Set([...sockets, ...absent]);
     for (const name of revoked) this.drop(name, CLOSE.unauthorized, "this origin's key was revoked");
     return [...revoked];
   }
@@ -164,10 +168,13 @@ export class Origins {
 
 export const attachmentOf = (socket: WebSocket): Attachment => socket.deserializeAttachment() as Attachment;
 
+/** A close frame has room for 123 bytes of reason (RFC 6455, section 5.5). */
+const MAX_CLOSE_REASON = 120;
+
 /** Closes a socket that may be closing already. Returns false, for whoever asks whether it is still good. */
 export function close(socket: WebSocket, code: number, reason: string): false {
   try {
-    socket.close(code, reason.slice(0, 100));
+    socket.close(code, reason.slice(0, MAX_CLOSE_REASON));
   } catch {
     // It was closed by the other end already.
   }

@@ -38,10 +38,19 @@ type Keys = v.InferOutput<typeof KeysSchema>;
 
 /** Public keys by origin name; empty (nobody gets in) when ORIGIN_KEYS is missing, and an Error that names it when it is malformed. */
 export function originKeys(env: Pick<DoorConfig, "ORIGIN_KEYS">): ReadonlyMap<string, Keys[string]> {
-  if (env.ORIGIN_KEYS === undefined || env.ORIGIN_KEYS.trim() === "") return new Map();
+  const text = env.ORIGIN_KEYS ?? "";
+  if (latest?.text !== text) latest = { text, keys: parseKeys(text) };
+  return latest.keys;
+}
+
+/** The configuration was read last from this text; every message of an origin asks. */
+let latest: { readonly text: string; readonly keys: ReadonlyMap<string, Keys[string]> } | undefined;
+
+function parseKeys(text: string): ReadonlyMap<string, Keys[string]> {
+  if (text.trim() === "") return new Map();
   let json: unknown;
   try {
-    json = JSON.parse(env.ORIGIN_KEYS);
+    json = JSON.parse(text);
   } catch {
     json = undefined;
   }

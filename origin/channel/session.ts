@@ -30,6 +30,8 @@ export interface Session {
 
 /** Longest time from the first packet to the upgrade, and from hello to welcome, ms: what a slow start of the edge's objects takes, with a margin. */
 const HANDSHAKE = 15_000;
+/** How long the edge has for closing in turn, ms: everything was said. */
+const CLOSING = 2_000;
 /** Statuses and close codes that trying again soon will not mend. */
 const REFUSED_STATUS = new Set([401, 403, 404, 426]);
 const REFUSED_CODES = new Set<number>([CLOSE.unauthorized, CLOSE.mismatch, CLOSE.replaced, CLOSE.protocol]);
@@ -98,9 +100,10 @@ export async function openSession({ edge, name, key, pingMs, hello, onMessage }:
       if (welcomedAt !== undefined && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
     },
     close: () => {
-      // `ws` gives the edge 30 s to close in turn, then ends the connection itself.
-      if (socket.readyState === WebSocket.CONNECTING) socket.terminate();
-      else socket.close(1000);
+      if (socket.readyState === WebSocket.CONNECTING) return socket.terminate();
+      socket.close(1000);
+      const timer = setTimeout(() => socket.terminate(), CLOSING);
+      socket.once("close", () => clearTimeout(timer));
     },
     ended,
   };

@@ -68,8 +68,8 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     /** What the Worker wrote to its console. */
     lines,
     events: (event: string): Record<string, unknown>[] => lines.filter((line) => line.startsWith(`{"event":"${event}"`)).map((line) => JSON.parse(line) as Record<string, unknown>),
-    async ask(work: Work, waitMs = 20_000): Promise<Answer> {
-      const response = await fetch(`http://${host}/ask`, { method: "POST", body: JSON.stringify({ work, waitMs }) });
+    async ask(work: Work, waitMs = 20_000, signal: AbortSignal | null = null): Promise<Answer> {
+      const response = await fetch(`http://${host}/ask`, { method: "POST", body: JSON.stringify({ work, waitMs }), signal });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);
       return (await response.json()) as Answer;
     },
@@ -84,6 +84,11 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     /** Resets the Build object of this work under those who wait on it. */
     async crashBuild(work: Work): Promise<void> {
       await fetch(`http://${host}/crash`, { method: "POST", body: JSON.stringify({ work }) });
+    },
+    /** How much the Build object of this work keeps, table by table. */
+    async tablesOfBuild(work: Work): Promise<{ name: string; rows: number }[]> {
+      const response = await fetch(`http://${host}/tables`, { method: "POST", body: JSON.stringify({ work }) });
+      return (await response.json()) as { name: string; rows: number }[];
     },
     /** As a deploy does: everything in memory is lost, every socket dropped. */
     async restart(current: Readonly<Record<string, string>> = vars): Promise<void> {

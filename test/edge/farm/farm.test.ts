@@ -50,6 +50,22 @@ describe("one origin", () => {
     assert.equal(origin.works.length, 1);
   });
 
+  test("a client that hangs up cancels nothing, and its retry joins", async (t) => {
+    const { opened, open } = gate();
+    const origin = startOrigin(t, edge, "a", { run: async (work, context) => (await opened, honest(edge)(work, context)) });
+    await origin.reached("connected");
+    const work = publishJob(["impatient"]);
+    const client = new AbortController();
+    const hungUp = assert.rejects(edge.ask(work, 20_000, client.signal));
+    await origin.begun(1);
+    client.abort();
+    await hungUp;
+    const retry = edge.ask(work);
+    open();
+    assert.equal((await retry).state, "done");
+    assert.equal(origin.works.length, 1);
+  });
+
   test("work that overlaps is done once: each package is in one job", async (t) => {
     const { opened, open } = gate();
     const origin = startOrigin(t, edge, "a", { run: async (work, context) => (await opened, honest(edge)(work, context)) });
@@ -71,6 +87,16 @@ describe("one origin", () => {
     await edge.ask(publishJob(["broken-a"]));
     await edge.ask(publishJob(["broken-a", "fine-a"]));
     assert.deepEqual(origin.works.map((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : [])), [["broken-a"], ["fine-a"]]);
+  });
+
+  test("a Build object vanishes when its answer's time is over", async (t) => {
+    const origin = startOrigin(t, edge, "a");
+    await origin.reached("connected");
+    const work = resolveJob("brief");
+    await edge.ask(work);
+    while ((await edge.tablesOfBuild(work)).some(({ rows }) => rows > 0)) await new Promise((resolve) => setTimeout(resolve, 200));
+    await edge.ask(work);
+    assert.equal(origin.works.length, 2);
   });
 
   test("no origin for the system, or none at all, is said at once", async (t) => {
