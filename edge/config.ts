@@ -52,13 +52,14 @@ const VariablesSchema = v.object({
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
 });
 
-/** The configuration in force. Kept as a value, not as a promise: one request must not wait for another's, which may be cancelled. */
-let known: { readonly env: Env; readonly config: Config } | undefined;
+/** One for each environment of the isolate: the Worker's, and those of Durable Objects. Values, not promises: one request must not wait for another's, which may be cancelled. */
+const known = new WeakMap<Env, Config>();
 
 /** Throws a ConfigError that lists everything that is wrong. */
 export async function readConfig(env: Env): Promise<Config> {
-  if (known?.env !== env) known = { env, config: await validate(env) };
-  return known.config;
+  let config = known.get(env);
+  if (!config) known.set(env, (config = await validate(env)));
+  return config;
 }
 
 /** The S3-compatible bucket, null when S3_ENDPOINT is not set. Throws a ConfigError. */

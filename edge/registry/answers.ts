@@ -27,7 +27,7 @@ interface Remembered {
 }
 
 /** Paths, headers and manifests; the bytes of a manifest are mostly shared with manifest-blobs.ts, but counted again. */
-const REMEMBERED_BYTES = 16 * 2 ** 20;
+const REMEMBERED_BYTES = 12 * 2 ** 20;
 /** What the headers of an answer take, roughly. */
 const HEADER_BYTES = 1_000;
 /** Accept headers remembered for one path: the orders in which docker sends its types; more begin anew. */

@@ -10,8 +10,8 @@ import { Memory } from "./memory.ts";
 export const PRESIGN_SECONDS = 300;
 /** A signed URL is handed out again for this long, milliseconds: signing costs 0.1 ms, and whoever gets it late has half of its life left. */
 const REUSE_MS = (PRESIGN_SECONDS * 1_000) / 2;
-/** About 3,000 URLs. */
-const REMEMBERED_BYTES = 4 * 2 ** 20;
+/** About 1,500 URLs. */
+const REMEMBERED_BYTES = 2 * 2 ** 20;
 /** What a public URL's redirect may be cached, seconds: the base may be moved. */
 const PUBLIC_SECONDS = 3_600;
 

@@ -29,16 +29,17 @@ export interface FoundImage {
   readonly warning?: string;
 }
 
-/** About 10,000 image records. */
-const REMEMBERED_BYTES = 8 * 2 ** 20;
+/** About 5,000 image records. */
+const REMEMBERED_BYTES = 4 * 2 ** 20;
 const remembered = new Memory<ImageRecord>(REMEMBERED_BYTES);
 
 /** The image of a name and a tag. A hit touches no Durable Object and no origin; everything else waits for BUILD_WAIT at most. */
 export async function findImage(registry: Registry, request: ImageRequest, tag: string, blobUrl: BlobUrl): Promise<FoundImage> {
   const deadline = deadlineIn(registry.config.buildWait);
-  const { revision, until, staleSince } = await resolveTag(registry, tag, deadline);
+  const { revision, until: tagUntil, staleSince } = await resolveTag(registry, tag, deadline);
   const stale = staleSince === undefined ? {} : { warning: `no origin answers; the tag ${tag} was last resolved at ${new Date(staleSince).toISOString()}` };
-  const plan = await planInForce(registry);
+  const { plan, until: planUntil } = await planInForce(registry);
+  const until = Math.min(tagUntil, planUntil);
   const scope: Scope = { packageSet: registry.config.packageSet.id, revision, system: request.system, plan };
   const key = await imageKey(scope, request.names, request.shell);
   const record = remembered.get(key) ?? (await readRecord(registry, key));

@@ -8,7 +8,7 @@ import { BUCKET_REQUESTS } from "./presence.ts";
 import type { Registry } from "./registry.ts";
 
 /** Bytes of listings that are remembered: the ends of several hundred, most of which are the whole listing. */
-const REMEMBERED_BYTES = 8 * 2 ** 20;
+const REMEMBERED_BYTES = 6 * 2 ** 20;
 const remembered = new Memory<Uint8Array>(REMEMBERED_BYTES);
 
 /** Reads as many at once as a Worker may have connections. A listing that a record names and the bucket lacks is an Error. */

@@ -11,8 +11,8 @@ export interface ManifestBlob {
   readonly mediaType: string;
 }
 
-/** Manifests that are remembered, bytes: about 1,500 of 10 to 20 kB. */
-const REMEMBERED_BYTES = 24 * 2 ** 20;
+/** Manifests that are remembered, bytes: about 800 of 10 to 20 kB. */
+const REMEMBERED_BYTES = 12 * 2 ** 20;
 /** Largest manifest that is served, bytes: ours are below 100 kB; clients take 4 MiB. */
 const MAX_MANIFEST_BYTES = 2 ** 20;
 

@@ -4,6 +4,8 @@
  * Two generations stand in for exact least-recently-used order: new and used entries are in the young one; when that holds half of the budget it becomes the old
  * one, and the old one is dropped. So a hit costs one look-up, where exact order would cost a deletion and an insertion.
  *
+ * An isolate has 128 MB for everything. All memories together take about 55 MB at most (each names its own budget); composing needs the rest.
+ *
  * Only values are remembered, never promises: a promise belongs to the request that made it, and whoever else waits for it hangs when that request is cancelled.
  */
 export class Memory<Value> {

@@ -13,7 +13,7 @@ import { BUCKET_REQUESTS } from "./presence.ts";
 import type { Registry } from "./registry.ts";
 
 /** Records that are remembered, bytes: most take 5 to 50 kB as JSON, and two to three times as much as objects, of an isolate's 128 MB. */
-const REMEMBERED_BYTES = 24 * 2 ** 20;
+const REMEMBERED_BYTES = 16 * 2 ** 20;
 const OBJECT_FACTOR = 3;
 const remembered = new Memory<PackageRecord>(REMEMBERED_BYTES);
 

@@ -12,13 +12,20 @@ const NO_PLAN = "none";
 const FRESH_MS = 60_000;
 
 /** By package set; a Worker serves one. */
-const known = new Map<string, { readonly plan: string; readonly until: number }>();
+const known = new Map<string, PlanInForce>();
 
-export async function planInForce({ bucket, config: { packageSet } }: Registry): Promise<string> {
+export interface PlanInForce {
+  readonly plan: string;
+  readonly until: number;
+}
+
+/** The plan's identity, and until when to take it as read, milliseconds since 1970. */
+export async function planInForce({ bucket, config: { packageSet } }: Registry): Promise<PlanInForce> {
   const remembered = known.get(packageSet.id);
-  if (remembered !== undefined && Date.now() < remembered.until) return remembered.plan;
+  if (remembered !== undefined && Date.now() < remembered.until) return remembered;
   const pointer = await readJson(bucket, planPath(packageSet.id));
   const plan = pointer === null ? NO_PLAN : v.parse(PointerSchema, pointer).plan;
-  known.set(packageSet.id, { plan, until: Date.now() + FRESH_MS });
-  return plan;
+  const inForce = { plan, until: Date.now() + FRESH_MS };
+  known.set(packageSet.id, inForce);
+  return inForce;
 }

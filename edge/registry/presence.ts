@@ -12,7 +12,7 @@ export interface Presence {
 }
 
 /** About 10,000 digests. */
-const REMEMBERED_BYTES = 4 * 2 ** 20;
+const REMEMBERED_BYTES = 3 * 2 ** 20;
 const ENTRY_BYTES = 64;
 /** Requests to the bucket at once: a Worker may have six connections waiting for an answer. */
 export const BUCKET_REQUESTS = 6;

@@ -23,7 +23,7 @@ export interface ResolvedTag {
   readonly revision: string;
   /** Until when this answer may be given again without looking, milliseconds since 1970. */
   readonly until: number;
-  /** Since when, in milliseconds since 1970, it was not resolved anew, when that is longer than it should be. */
+  /** When it was resolved, milliseconds since 1970, if nobody could resolve it anew since it went stale. */
   readonly staleSince?: number;
 }
 
@@ -33,6 +33,8 @@ const REVISION = /^[0-9a-f]{40}$/;
 const REREAD_MS = 10_000;
 /** A stale tag is asked for at most this often by one isolate, milliseconds; the Build object joins what several isolates ask. */
 const REFRESH_MS = 10_000;
+/** The same when TAG_FRESH is shorter than that. */
+const MIN_REFRESH_MS = 1_000;
 /** After the answer the runtime lets work go on for 30 s. */
 const REFRESH_WAIT_MS = 25_000;
 /** About 2,000 tags. */
@@ -42,7 +44,8 @@ interface Known extends TagRecord {
   readonly rereadAt: number;
 }
 const known = new Memory<Known>(REMEMBERED_BYTES);
-const refreshes = new Memory<number>(REMEMBERED_BYTES);
+/** By key: when the next refresh may begin, and whether the last one failed. */
+const refreshes = new Memory<{ readonly next: number; readonly failed: boolean }>(REMEMBERED_BYTES);
 
 /** Only the farm's side calls it: after a resolve, and when an origin announces that a mutable set has changed. */
 export async function writeTag(bucket: Bucket, packageSet: string, tag: string, revision: string): Promise<void> {
@@ -66,9 +69,9 @@ export async function resolveTag(registry: Registry, tag: string, deadline: Dead
   const { revision, resolvedAt, rereadAt } = record;
   const freshUntil = resolvedAt + tagFresh;
   if (now < freshUntil) return { revision, until: Math.min(freshUntil, rereadAt) };
+  const failed = refreshes.get(key)?.failed ?? false;
   refresh(registry, tag, key, now);
-  // One resolve is under way: only when it has had its time and failed is the answer older than it should be.
-  return now < freshUntil + REFRESH_WAIT_MS ? { revision, until: rereadAt } : { revision, until: rereadAt, staleSince: resolvedAt };
+  return { revision, until: rereadAt, ...(failed ? { staleSince: resolvedAt } : {}) };
 }
 
 /** What a person may write after the colon. */
@@ -109,15 +112,21 @@ async function firstTime(registry: Registry, tag: string, key: string, deadline:
 
 /** Resolves a stale tag behind the answer. The farm writes the new record; a failure leaves the old one in force (a branch that was deleted keeps its last revision). */
 function refresh({ env, ctx, config: { packageSet, tagFresh } }: Registry, tag: string, key: string, now: number): void {
-  if (now < (refreshes.get(key) ?? 0)) return;
-  refreshes.set(key, now + Math.min(REFRESH_MS, Math.max(tagFresh, 1_000)), 8);
+  const last = refreshes.get(key);
+  if (last !== undefined && now < last.next) return;
+  const next = now + Math.min(REFRESH_MS, Math.max(tagFresh, MIN_REFRESH_MS));
+  const note = (failed: boolean): void => refreshes.set(key, { next, failed }, 16);
+  note(last?.failed ?? false);
   const resolve = async (): Promise<void> => {
     try {
       const answer = await askFarm(env, { kind: "resolve", packageSet: packageSet.id, tag }, REFRESH_WAIT_MS);
-      if (answer.state === "done" && answer.result.kind === "resolved") remember(key, { revision: answer.result.revision, resolvedAt: Date.now() }, tagFresh);
+      const resolved = answer.state === "done" && answer.result.kind === "resolved";
+      if (resolved) remember(key, { revision: answer.result.revision, resolvedAt: Date.now() }, tagFresh);
       else console.warn(JSON.stringify({ level: "warn", event: "tag.stale", tag, ...answer }));
+      note(!resolved);
     } catch (error) {
       console.error(JSON.stringify({ level: "error", event: "tag.stale", tag, error: String(error) }));
+      note(true);
     }
   };
   ctx.waitUntil(resolve());

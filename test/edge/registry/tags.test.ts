@@ -56,9 +56,13 @@ describe("fresh for no time", () => {
 
   test("a tag that no origin could resolve for long is served with a warning", async () => {
     await putTag(firn.bucket, "latest", LATER, Date.UTC(2020, 0, 1));
-    const answer = await get(firn, "/v2/git/manifests/latest");
-    assert.equal(answer.status, 200);
-    assert.match(String(answer.headers["warning"]), /2020-01-01/);
+    // The first answer only sets out to ask; which of the next ones knows the outcome is a matter of time.
+    for (let warning = ""; !warning.includes("2020-01-01"); ) {
+      const answer = await get(firn, "/v2/git/manifests/latest");
+      assert.equal(answer.status, 200);
+      warning = String(answer.headers["warning"]);
+      if (warning !== "undefined") assert.match(warning, /no origin answers/);
+    }
   });
 });
 
