@@ -107,7 +107,7 @@ export function schedule(jobs: readonly JobState[], origins: readonly OriginStat
     if (origin !== undefined) {
       decisions.push({ kind: "assign", job: job.id, origin: origin.name });
       load.set(origin.name, (load.get(origin.name) ?? 0) + 1);
-      wakes.push(now + times.accept);
+      wakes.push(leaseOf({ origin: origin.name, since: now, accepted: false }, origin, times).until);
     } else if (!isServed(job.system, origins, now, times)) {
       decisions.push({ kind: "no-origin", job: job.id });
     } else if (now >= job.queuedAt + times.queue) {

@@ -3,13 +3,11 @@ import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Times } from "../../../edge/farm/limits.ts";
 import type { Outcome } from "../../../edge/farm/protocol.ts";
-import { packagePath, tagPath } from "../../../edge/image/keys.ts";
+import { packagePath } from "../../../edge/image/keys.ts";
 import type { PackageRecord } from "../../../edge/image/records.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
-import { packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
-
-const OTHER_REVISION = "f".repeat(40);
+import { packageRecord, publishJob, resolveJob } from "./records.ts";
 
 let edge: FarmEdge;
 afterEach(() => edge.stop());
@@ -237,20 +235,5 @@ describe("origins that are wrong", () => {
     assert.equal((await edge.ask(resolveJob())).state, "done");
     assert.equal(a?.works.length, 0);
     assert.equal(b?.works.length, 1);
-  });
-});
-
-describe("announcements", () => {
-  test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
-    await start();
-    const tag = async (): Promise<string | undefined> => ((await edge.get(tagPath("starter", "latest"))) as { revision: string } | undefined)?.revision;
-    const until = async (revision: string): Promise<void> => {
-      while ((await tag()) !== revision) await new Promise((resolve) => setTimeout(resolve, 20));
-    };
-    const origin = startOrigin(t, edge, "a");
-    origin.announce("latest", REVISION);
-    await until(REVISION);
-    origin.announce("latest", OTHER_REVISION);
-    await until(OTHER_REVISION);
   });
 });

@@ -36,6 +36,7 @@ interface Row {
 const table: Row[] = [
   { what: "nothing to do: no need to wake", jobs: [], origins: [origin("a")], does: "", wakeAt: null },
   { what: "the first by name, when all else is equal", jobs: [job("1")], origins: [origin("b"), origin("a")], does: "1→a", wakeAt: 5 },
+  { what: "given to one that was last heard of long ago: looks again when its lease ends", jobs: [job("1")], origins: [origin("a")], now: 58, does: "1→a", wakeAt: 60 },
   { what: "the oldest job first, then by id", jobs: [job("3"), job("2", { queuedAt: 1 }), job("1")], origins: [origin("a", { slots: 3 })], does: "1→a 3→a 2→a" },
   { what: "the least loaded by share of its slots", jobs: [held("0", "a"), held("1", "b"), job("2")], origins: [origin("a", { slots: 2 }), origin("b", { slots: 4 })], does: "2→b" },
   { what: "rather one that has the revision, though it is busier", jobs: [held("0", "b"), job("1")], origins: [origin("a"), origin("b", { slots: 2, revisions: [REVISION] })], does: "1→b" },

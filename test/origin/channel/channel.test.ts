@@ -1,51 +1,11 @@
 /** The origin's end of the channel against an edge that misbehaves. With the real edge it is tried in test/edge/farm. */
 import assert from "node:assert/strict";
-import { describe, test, type TestContext } from "node:test";
+import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { pino } from "pino";
-import { CLOSE, type FromEdge, type Result, type Work } from "../../../edge/farm/protocol.ts";
-import { type Channel, type ChannelState, connect, type ConnectOptions, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
-import { type RudeEdge, rudeEdge } from "./rude-edge.ts";
-
-const key = generateOriginKey();
-const WELCOME: FromEdge = { type: "welcome", protocol: 1, origin: "mine", zstd: false };
-const RESOLVED: Result = { kind: "resolved", revision: "a".repeat(40) };
-const resolve = (job: string): FromEdge => ({ type: "job", job, work: { kind: "resolve", packageSet: "starter", tag: "latest" } });
-
-interface Options extends Partial<ConnectOptions> {
-  readonly logs?: Record<string, unknown>[];
-}
-
-/** A channel until the test is over, and the states it goes through. */
-function open(t: TestContext, edge: RudeEdge, { logs = [], ...options }: Options = {}): { channel: Channel; state: (state: ChannelState) => Promise<void> } {
-  const waiting = new Map<ChannelState, () => void>();
-  const logger = pino({ level: "info" }, { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) });
-  const channel = connect({
-    edge: edge.url,
-    name: "mine",
-    key: key.privateKey,
-    hello: { version: "1", nix: "2.8.0", systems: ["x86_64-linux"], slots: 1, packageSet: "starter" },
-    run: () => Promise.resolve(RESOLVED),
-    logger,
-    drainMs: 0,
-    ...options,
-    onState: (state) => waiting.get(state)?.(),
-  });
-  // A closed connection leaves nobody to confirm results, so nothing must be open when the test ends.
-  t.after(() => channel.drain());
-  return { channel, state: (state) => (channel.state === state ? Promise.resolve() : new Promise((done) => waiting.set(state, done))) };
-}
-
-/** A run that ends when the test says so. */
-function held(): { run: (work: Work, context: { signal: AbortSignal }) => Promise<Result>; end: (result: Result) => void; aborted: Promise<void> } {
-  const { promise, resolve: end } = Promise.withResolvers<Result>();
-  const { promise: aborted, resolve: abort } = Promise.withResolvers<void>();
-  const run = (_: Work, { signal }: { signal: AbortSignal }): Promise<Result> => {
-    signal.addEventListener("abort", () => abort());
-    return Promise.race([promise, aborted.then(() => Promise.reject(new Error("aborted")))]);
-  };
-  return { run, end, aborted };
-}
+import { CLOSE, type Result } from "../../../edge/farm/protocol.ts";
+import { connect, Slots } from "../../../origin/channel/index.ts";
+import { held, open, RESOLVED, resolve, WELCOME } from "./open.ts";
+import { rudeEdge } from "./rude-edge.ts";
 
 describe("connecting", () => {
   test("the token is for this edge, short, and new each time", async (t) => {
@@ -215,47 +175,5 @@ describe("announcements", () => {
     assert.equal((await first.heard("revision")).revision, "c".repeat(40));
     first.socket.terminate();
     assert.deepEqual((await (await edge.connected()).heard("hello")).revisions, [{ tag: "latest", revision: "c".repeat(40) }]);
-  });
-});
-
-describe("drain", () => {
-  test("finishes what runs, takes nothing new, waits for the confirmation, and closes", async (t) => {
-    const edge = await rudeEdge(t);
-    const { run, end } = held();
-    const { channel } = open(t, edge, { run, drainMs: 20_000 });
-    const connection = await edge.connected();
-    connection.say(WELCOME);
-    connection.say(resolve("1"));
-    await connection.heard("accepted");
-    const drained = channel.drain();
-    await connection.heard("bye");
-    connection.say(resolve("2"));
-    assert.deepEqual(await connection.heard("refused"), { type: "refused", job: "2", message: "this origin is stopping" });
-    end(RESOLVED);
-    assert.equal((await connection.heard("done")).job, "1");
-    connection.say({ type: "settled", job: "1" });
-    await drained;
-    assert.equal(channel.state, "closed");
-  });
-
-  test("hands back what does not finish in time", async (t) => {
-    const edge = await rudeEdge(t);
-    const { run, aborted } = held();
-    const { channel } = open(t, edge, { run, drainMs: 50 });
-    const connection = await edge.connected();
-    connection.say(WELCOME);
-    connection.say(resolve("1"));
-    await connection.heard("accepted");
-    const drained = channel.drain();
-    assert.deepEqual(await connection.heard("refused"), { type: "refused", job: "1", message: "this origin is stopping" });
-    await Promise.all([aborted, drained]);
-  });
-
-  test("without a connection it ends too", async (t) => {
-    const edge = await rudeEdge(t, { status: 503 });
-    const { channel, state } = open(t, edge);
-    await state("waiting");
-    await channel.drain();
-    assert.equal(channel.state, "closed");
   });
 });

@@ -1,0 +1,39 @@
+/** What origins tell of tags without being asked. */
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { tagPath } from "../../../edge/image/keys.ts";
+import { type FarmEdge, startFarm } from "./farm-edge.ts";
+import { originKeys, startOrigin } from "./origins.ts";
+import { resolveJob, REVISION } from "./records.ts";
+
+const OTHER_REVISION = "f".repeat(40);
+
+let edge: FarmEdge;
+afterEach(() => edge.stop());
+
+const latest = async (packageSet: string): Promise<string | undefined> => ((await edge.get(tagPath(packageSet, "latest"))) as { revision: string } | undefined)?.revision;
+
+test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
+  edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a") } });
+  const becomes = async (revision: string): Promise<void> => {
+    while ((await latest("starter")) !== revision) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const origin = startOrigin(t, edge, "a");
+  origin.announce("latest", REVISION);
+  await becomes(REVISION);
+  origin.announce("latest", OTHER_REVISION);
+  await becomes(OTHER_REVISION);
+});
+
+test("what a channel's tag means is for a resolve to find out", async (t) => {
+  edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" } });
+  const origin = startOrigin(t, edge, "a", { hello: { packageSet: "channel" } });
+  origin.announce("latest", OTHER_REVISION);
+  await origin.reached("connected");
+  origin.announce("latest", OTHER_REVISION);
+  // What comes after the announcements on the same socket is dealt with after them.
+  assert.equal((await edge.ask({ ...resolveJob("other"), packageSet: "channel" })).state, "done");
+  assert.equal(await latest("channel"), undefined);
+  assert.equal((await edge.ask({ ...resolveJob(), packageSet: "channel" })).state, "done");
+  assert.equal(await latest("channel"), REVISION);
+});
