@@ -17,10 +17,10 @@ const NOT_PROGRAMS = new Set(["doc", "libdevel", "oldlibs", "metapackages", "ker
 const SHELL = ["bash", "coreutils", "moreutils", "nano"];
 const BASE = ["ca-certificates", "netbase"];
 
-type Fields = Map<string, string>;
+export type Fields = Map<string, string>;
 
 /** Paragraphs of a package list (deb822), continuation lines joined. */
-function* paragraphs(text: string): Generator<Fields> {
+export function* paragraphs(text: string): Generator<Fields> {
   for (const paragraph of text.split("\n\n")) {
     const fields: Fields = new Map();
     let last = "";
@@ -37,14 +37,25 @@ function* paragraphs(text: string): Generator<Fields> {
 
 const names = (text: string, separator: string): string[] => text.split(separator).map((item) => item.trim().split(/[ (:[]/, 1)[0] ?? "").filter(Boolean);
 
-/** The archive of `architecture` (default: this machine's), or null when apt has no lists. Security and update suites are left out: one version per package. */
+/** The texts of apt's package lists on this machine; none when apt has none. */
+export async function packageLists(): Promise<{ readonly text: string; readonly suite: string }[]> {
+  const targets = await run("apt-get", ["indextargets", "--format", "$(FILENAME) $(RELEASE)", "Created-By: Packages"]).catch(() => null);
+  const lines = (targets?.stdout ?? "").split("\n").filter((line) => line.includes(" ")).sort();
+  return Promise.all(lines.map(async (line) => {
+    const [file = "", suite = ""] = line.split(" ");
+    const { stdout } = await run("/usr/lib/apt/apt-helper", ["cat-file", file], { maxBuffer: MAX_LIST_BYTES });
+    return { text: stdout, suite };
+  }));
+}
+
+/** Installed-Size of a package, bytes. */
+export const installedSize = (fields: Fields): number => Number(fields.get("Installed-Size") ?? 0) * 1024;
+
+/** The archive for this machine's architecture, or null when apt has no lists. Of several versions the one of the suite that sorts first. */
 export async function debianWorld(): Promise<World | null> {
-  const targets = await run("apt-get", ["indextargets", "--format", "$(FILENAME)", "Created-By: Packages"]).catch(() => null);
-  const lists = (targets?.stdout ?? "").split("\n").filter((file) => file !== "").sort();
   const packages = new Map<string, Fields>();
-  for (const list of lists) {
-    const { stdout } = await run("/usr/lib/apt/apt-helper", ["cat-file", list], { maxBuffer: MAX_LIST_BYTES }).catch(() => ({ stdout: "" }));
-    for (const fields of paragraphs(stdout)) if (!packages.has(fields.get("Package")!)) packages.set(fields.get("Package")!, fields);
+  for (const { text } of await packageLists()) {
+    for (const fields of paragraphs(text)) if (!packages.has(fields.get("Package")!)) packages.set(fields.get("Package")!, fields);
   }
   if (packages.size === 0) return null;
 
@@ -67,7 +78,7 @@ export async function debianWorld(): Promise<World | null> {
   const nodes: GraphNode[] = [...packages].map(([name, fields]) => ({
     id: name,
     name: `${name}-${(fields.get("Version") ?? "0").replace(/^\d+:/, "")}`,
-    size: Number(fields.get("Installed-Size") ?? 0) * 1024,
+    size: installedSize(fields),
     references: references(fields),
     ...(fixed.has(name) || isProgram(fields) ? { roots: [name] } : {}),
   }));

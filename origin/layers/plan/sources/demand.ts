@@ -1,0 +1,42 @@
+/** What was pulled, read from the bucket (edge/image/demand.ts tells how the edge writes it). */
+import pLimit from "p-limit";
+import * as v from "valibot";
+import { addDemand, type DemandCount, demandPrefix, DemandSchema, demandShares } from "../../../../edge/image/demand.ts";
+import type { Demand } from "../build.ts";
+
+/** As much of a bucket as this reads. */
+export interface DemandBucket {
+  list(prefix: string): AsyncIterable<string>;
+  get(key: string): Promise<Uint8Array | null>;
+}
+
+/** Objects read at once. */
+const CONCURRENCY = 16;
+/** Fewer pulls than this say less about what people want than the shape of the package set does. */
+export const MIN_PULLS = 100;
+
+export interface CountedDemand {
+  readonly pulls: number;
+  /** Shares of pulls by component; undefined when too few were counted. */
+  readonly demand: Demand | undefined;
+}
+
+/** Adds up everything that was counted for a package set. An object that is no count is reported and passed over: one bad file must not stop the next plan. */
+export async function readDemand(bucket: DemandBucket, packageSet: string, log: (line: string) => void): Promise<CountedDemand> {
+  const limit = pLimit(CONCURRENCY);
+  const reading: Promise<DemandCount | null>[] = [];
+  for await (const key of bucket.list(demandPrefix(packageSet))) reading.push(limit(() => readCount(bucket, key, log)));
+  const total = addDemand((await Promise.all(reading)).filter((count) => count !== null));
+  return { pulls: total.pulls, demand: total.pulls >= MIN_PULLS ? demandShares(total) : undefined };
+}
+
+async function readCount(bucket: DemandBucket, key: string, log: (line: string) => void): Promise<DemandCount | null> {
+  const bytes = await bucket.get(key);
+  if (bytes === null) return null;
+  try {
+    return v.parse(DemandSchema, JSON.parse(new TextDecoder().decode(bytes)));
+  } catch (error) {
+    log(`${key} is no count of pulls: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
+}
