@@ -10,7 +10,7 @@ import { encodeListing, type ListingTree } from "../../../edge/image/listing.ts"
 import type { Descriptor, Layer, LevelRecord, PackageRecord } from "../../../edge/image/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/image/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
-import { type Edge, startEdge } from "../../../origin/local/edge.ts";
+import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 
 export interface Answer {
@@ -52,13 +52,13 @@ export interface TestEdge {
   stop(): Promise<void>;
 }
 
-export async function startTestEdge(env: Readonly<Record<string, string>> = {}, beside?: Readonly<Record<string, string>>): Promise<TestEdge> {
+export async function startTestEdge(env: Readonly<Record<string, string>> = {}, more: Pick<EdgeOptions, "worker"> = {}): Promise<TestEdge> {
   const stateDir = await tempDir("edge");
   const log: Record<string, unknown>[] = [];
   const edge = await startEdge({
     stateDir,
     env: { PACKAGE_SET: "starter", BUILD_WAIT: "20", ORIGIN_KEYS: JSON.stringify({ [ORIGIN.name]: ORIGIN.publicJwk }), ...env },
-    ...(beside ? { beside } : {}),
+    ...more,
     log: ({ level, message }) => void log.push(message.startsWith("{") ? (JSON.parse(message) as Record<string, unknown>) : { level, message }),
   });
   return {
