@@ -8,6 +8,9 @@ export interface Env {
   readonly FARM: DurableObjectNamespace<Farm>;
   readonly BUILD: DurableObjectNamespace<Build>;
 
+  /** Workers Analytics Engine: what is pulled is counted there (registry/demand.ts). Absent: in the bucket. */
+  readonly DEMAND?: AnalyticsEngineDataset;
+
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see image/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /** Host and port (as in a URL) by which origins reach this edge: the only audience of their tokens. Comma-separated when there are several. */
