@@ -13,11 +13,12 @@ const ENV = {
   GIT_COMMITTER_EMAIL: "firn@example.org",
 };
 
+const git = (cwd: string, ...args: string[]) => execa("git", args, { cwd, env: ENV, stdin: "ignore" });
+
 /** Makes `<parent>/<name>.git` with one commit of `files`; returns the commit. */
 export async function makeRepository(parent: string, name: string, files: Readonly<Record<string, string>>): Promise<string> {
   const work = join(parent, `${name}.work`);
   const bare = join(parent, `${name}.git`);
-  const git = (cwd: string, ...args: string[]) => execa("git", args, { cwd, env: ENV, stdin: "ignore" });
   await git(parent, "init", "--quiet", "--initial-branch=main", work);
   for (const [path, text] of Object.entries(files)) await writeFile(join(work, path), text);
   await git(work, "add", "--all");

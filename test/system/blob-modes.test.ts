@@ -1,7 +1,7 @@
 /** Blobs by redirect, as real clients follow it: to URLs of the bucket signed for 5 minutes, and to a public domain of the bucket. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
@@ -39,26 +39,6 @@ describe("blobs by redirect", { skip }, () => {
     domain.serve(firn.edge.s3);
     return firn;
   };
-  /** Where the Worker sends a client for the first layer. */
-  const target = async (started: Firn): Promise<URL> => {
-    const { manifest } = await pullManifest(started.url, IMAGE);
-    const response = await fetch(`${started.url}/v2/${IMAGE}/blobs/${manifest.layers[0]?.digest}`, { redirect: "manual" });
-    assert.equal(response.status, 307);
-    return new URL(response.headers.get("location") ?? "");
-  };
-  const everyClient = async (started: Firn): Promise<void> => {
-    for (const kind of CLIENTS) {
-      if ((await unavailable(kind.needs, { root: true })) !== false) continue;
-      const client = await kind.open();
-      try {
-        await client.pull(`${started.host}/${IMAGE}`, "linux/amd64");
-        assert.equal(await client.architecture(`${started.host}/${IMAGE}`), "amd64", kind.name);
-      } finally {
-        await client.close();
-      }
-    }
-  };
-
   test("presigned: every client pulls; the URL is good for 5 minutes and carries no credentials of the client", async () => {
     const started = await start("presign");
     await pullImage(started.url, IMAGE);
@@ -81,6 +61,27 @@ describe("blobs by redirect", { skip }, () => {
   });
 });
 
+/** Where the Worker sends a client for the first layer. */
+async function target(started: Firn): Promise<URL> {
+  const { manifest } = await pullManifest(started.url, IMAGE);
+  const response = await fetch(`${started.url}/v2/${IMAGE}/blobs/${manifest.layers[0]?.digest}`, { redirect: "manual" });
+  assert.equal(response.status, 307);
+  return new URL(response.headers.get("location") ?? "");
+}
+
+async function everyClient(started: Firn): Promise<void> {
+  for (const kind of CLIENTS) {
+    if ((await unavailable(kind.needs, { root: true })) !== false) continue;
+    const client = await kind.open();
+    try {
+      await client.pull(`${started.host}/${IMAGE}`, "linux/amd64");
+      assert.equal(await client.architecture(`${started.host}/${IMAGE}`), "amd64", kind.name);
+    } finally {
+      await client.close();
+    }
+  }
+}
+
 interface PublicDomain {
   readonly url: string;
   served(): number;
@@ -93,16 +94,14 @@ async function publicDomain(): Promise<PublicDomain> {
   let client: S3Client | undefined;
   let name = "";
   let count = 0;
+  const answer = async (path: string, response: ServerResponse): Promise<void> => {
+    const { Body, ContentLength } = (await client?.send(new GetObjectCommand({ Bucket: name, Key: path.slice(1) }))) ?? {};
+    count++;
+    response.writeHead(200, { "content-length": ContentLength });
+    if (Body instanceof Readable) Body.pipe(response);
+  };
   const server: Server = createServer((request, response) => {
-    client?.send(new GetObjectCommand({ Bucket: name, Key: (request.url ?? "").slice(1) })).then(
-      ({ Body, ContentLength }) => {
-        count++;
-        response.writeHead(200, { "content-length": ContentLength });
-        if (Body instanceof Readable) Body.pipe(response);
-        else response.end();
-      },
-      () => response.writeHead(404).end(),
-    );
+    answer(request.url ?? "", response).catch(() => response.writeHead(404).end());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

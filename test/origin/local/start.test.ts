@@ -15,6 +15,8 @@ import { type TinySet, tinySet } from "../../system/tiny-set.ts";
 const MAIN = fileURLToPath(new URL("../../../origin/main.ts", import.meta.url));
 const skip = await firnUnavailable();
 
+const isOrigin = async (pid: number): Promise<boolean> => (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("origin/main.ts\0origin");
+
 class Run {
   readonly lines: string[] = [];
   readonly child: ChildProcess;
@@ -119,7 +121,6 @@ describe("npm start", { skip }, () => {
   test("an origin that dies is started again, and that is said", async () => {
     const run = start();
     const url = await run.ready();
-    const isOrigin = async (pid: number): Promise<boolean> => (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("origin/main.ts\0origin");
     for (const pid of await run.children()) if (await isOrigin(pid)) process.kill(pid, "SIGKILL");
     await run.line(/the origin ended \(SIGKILL\); it is started again in 0.5 s/);
     await pullImage(url, "cacert");
