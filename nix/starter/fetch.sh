@@ -27,5 +27,5 @@ for uri in $uris; do
 done
 echo "starter set: $file could not be fetched from any mirror of this machine's apt configuration:" >&2
 cat failures >&2 || echo "  apt knows no repository: is there anything in /etc/apt/sources.list.d?" >&2
-echo "Is the mirror reachable, and does it still hold this version? (FIRN refreshes its package lists at start; so does 'apt-get update' for the machine.)" >&2
+echo "Is the mirror reachable, and does it still hold this version? (Firn refreshes its package lists at start; so does 'apt-get update' for the machine.)" >&2
 exit 1

@@ -8,11 +8,12 @@ function weight(char: string | undefined): number {
   return char.charCodeAt(0) + 256;
 }
 
+const isDigit = (char: string | undefined): boolean => char !== undefined && char >= "0" && char <= "9";
+
 /** dpkg's verrevcmp: runs of non-digits by weight and runs of digits by number, in turn. */
 function compareParts(a: string, b: string): number {
   let i = 0;
   let j = 0;
-  const isDigit = (char: string | undefined) => char !== undefined && char >= "0" && char <= "9";
   while (i < a.length || j < b.length) {
     while ((i < a.length && !isDigit(a[i])) || (j < b.length && !isDigit(b[j]))) {
       const difference = weight(isDigit(a[i]) ? undefined : a[i]) - weight(isDigit(b[j]) ? undefined : b[j]);

@@ -25,7 +25,7 @@ leaveOut=(
   bash-completion zsh/vendor-completions fish/vendor_completions.d initramfs-tools gir-1.0 vala apport omf help
 )
 excludes=(--exclude=./var --exclude=./run --exclude=./boot --exclude=./lib64 --exclude=./usr/lib64 --exclude=./etc/init.d --exclude=./etc/cron.\*
-  --exclude=./etc/systemd --exclude=./etc/default --exclude=./etc/logrotate.d --exclude=./etc/apparmor.d --exclude=./usr/include --exclude=\*.a --exclude=\*.la
+  --exclude=./etc/systemd --exclude=./etc/default --exclude=./etc/logrotate.d --exclude=./etc/apparmor.d --exclude=./usr/include --exclude=\*.a
   --exclude=\*/pkgconfig --exclude=./lib/systemd --exclude=./usr/lib/systemd --exclude=./usr/lib/sysusers.d --exclude=./usr/lib/tmpfiles.d --exclude=./lib/udev
   --exclude=./usr/lib/"$triplet"/gconv --exclude=./usr/lib/debug --exclude=\*.pyc --exclude=__pycache__)
 for directory in "${leaveOut[@]}"; do excludes+=("--exclude=./usr/share/$directory"); done

@@ -1,5 +1,5 @@
-# update-alternatives would link the programs, and a Java program on installing would make the trust store: Debian's certificate
-# bundle in a format that Java reads as well as its own (keytool takes PEM, but writing JKS puts the time in).
+# update-alternatives would link the programs. The trust store (lib/security/cacerts) is missing: Java makes it on installing, with the
+# time in it. In an image: -Djavax.net.ssl.trustStore=…, or keytool -importcert.
 afterBuild() {
   local home program
   for home in "$out"/lib/jvm/java-+([0-9])-openjdk-*; do
