@@ -4,9 +4,9 @@
  *   jobs      one row per job, queued or held          pieces    piece → the one job that it is in
  *   wants     which Build waits for which piece        fates     what became of pieces lately: the memory of failures
  */
-import type { Fate, Piece, Settlement } from "./pieces.ts";
-import { piecesOf, workOf } from "./pieces.ts";
+import type { System } from "../image/records.ts";
 import { memoryOf } from "./limits.ts";
+import { type Fate, type Piece, piecesOf, type Settlement, workOf } from "./pieces.ts";
 import type { Work } from "./protocol.ts";
 import type { JobState } from "./schedule.ts";
 
@@ -17,6 +17,8 @@ export interface Job extends JobState {
 interface JobRow extends Record<string, SqlStorageValue> {
   id: string;
   work: string;
+  system: System | null;
+  revision: string | null;
   queued: number;
   attempts: number;
   origin: string | null;
@@ -34,7 +36,7 @@ export class Queue {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, work TEXT NOT NULL, queued INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+      CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, work TEXT NOT NULL, system TEXT, revision TEXT, queued INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
         origin TEXT, since INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0, avoid TEXT NOT NULL DEFAULT '{}', trouble TEXT NOT NULL DEFAULT '');
       CREATE TABLE IF NOT EXISTS pieces (piece TEXT PRIMARY KEY, job TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS wants (piece TEXT NOT NULL, build TEXT NOT NULL, PRIMARY KEY (piece, build)) WITHOUT ROWID;
@@ -57,7 +59,8 @@ export class Queue {
   /** A new job for pieces that no job has. */
   add(id: string, work: Work, fresh: readonly Piece[], now: number): void {
     this.#storage.transactionSync(() => {
-      this.#sql.exec("INSERT INTO jobs (id, work, queued) VALUES (?, ?, ?)", id, JSON.stringify(workOf(work, fresh)), now);
+      const { system = null, revision = null } = work.kind === "publish" ? work : {};
+      this.#sql.exec("INSERT INTO jobs (id, work, system, revision, queued) VALUES (?, ?, ?, ?, ?)", id, JSON.stringify(workOf(work, fresh)), system, revision, now);
       for (const { key } of fresh) this.#sql.exec("INSERT INTO pieces (piece, job) VALUES (?, ?)", key, id);
     });
   }
@@ -71,12 +74,14 @@ export class Queue {
     return this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE origin IS NULL").one().n;
   }
 
-  jobs(): Job[] {
-    return this.#sql.exec<JobRow>("SELECT * FROM jobs").toArray().map(jobOf);
+  /** Every job, without its work: the queue may be long, and is looked through at every event. */
+  jobs(): JobState[] {
+    return this.#sql.exec<JobRow>("SELECT id, system, revision, queued, attempts, origin, since, accepted, avoid, trouble FROM jobs").toArray().map(stateOf);
   }
 
   job(id: string): Job | undefined {
-    return this.#sql.exec<JobRow>("SELECT * FROM jobs WHERE id = ?", id).toArray().map(jobOf)[0];
+    const row = this.#sql.exec<JobRow>("SELECT * FROM jobs WHERE id = ?", id).toArray()[0];
+    return row && { ...stateOf(row), work: JSON.parse(row.work) as Work };
   }
 
   /** The origin holds the job from now on; the attempt is counted. */
@@ -94,7 +99,7 @@ export class Queue {
   }
 
   /** Queues a held job again, in its old place. `attempted`: whether the attempt counts. `avoidUntil`: not offered to its holder before. */
-  takeBack(job: Job, reason: string, { attempted, avoidUntil }: { attempted: boolean; avoidUntil?: number }): void {
+  takeBack(job: JobState, reason: string, { attempted, avoidUntil }: { attempted: boolean; avoidUntil?: number }): void {
     const avoid = job.holder === undefined || avoidUntil === undefined ? job.avoid : { ...job.avoid, [job.holder.origin]: avoidUntil };
     this.#sql.exec("UPDATE jobs SET origin = NULL, attempts = ?, avoid = ?, trouble = ? WHERE id = ?", job.attempts - (attempted ? 0 : 1), JSON.stringify(avoid), reason, job.id);
   }
@@ -132,13 +137,12 @@ export class Queue {
   }
 }
 
-function jobOf(row: JobRow): Job {
-  const work = JSON.parse(row.work) as Work;
+function stateOf(row: JobRow): JobState {
   return {
     id: row.id,
-    work,
     queuedAt: row.queued,
-    ...(work.kind === "publish" ? { system: work.system, revision: work.revision } : {}),
+    ...(row.system === null ? {} : { system: row.system }),
+    ...(row.revision === null ? {} : { revision: row.revision }),
     attempts: row.attempts,
     ...(row.origin === null ? {} : { holder: { origin: row.origin, since: row.since, accepted: row.accepted === 1 } }),
     avoid: JSON.parse(row.avoid) as Record<string, number>,

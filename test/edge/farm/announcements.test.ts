@@ -12,12 +12,13 @@ let edge: FarmEdge;
 afterEach(() => edge.stop());
 
 const latest = async (packageSet: string): Promise<string | undefined> => ((await edge.get(tagPath(packageSet, "latest"))) as { revision: string } | undefined)?.revision;
+/** Waits until the starter set's tag means this revision. */
+async function becomes(revision: string): Promise<void> {
+  while ((await latest("starter")) !== revision) await new Promise((resolve) => setTimeout(resolve, 20));
+}
 
 test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
   edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a") } });
-  const becomes = async (revision: string): Promise<void> => {
-    while ((await latest("starter")) !== revision) await new Promise((resolve) => setTimeout(resolve, 20));
-  };
   const origin = startOrigin(t, edge, "a");
   origin.announce("latest", REVISION);
   await becomes(REVISION);
