@@ -15,6 +15,8 @@ export interface MemberWanted {
 
 /** Two frames at once: one is compressed while the next is read. */
 const BUFFERS = 2;
+/** Buffers that no member uses now: they are large, and a thread makes one member after another. */
+const idle: Buffer[] = [];
 
 /** Bytes of memory that making one member takes at most: buffers, what comes out of them, and zlib's state for each piece. */
 export const MEMBER_MEMORY = BUFFERS * 3 * FRAME_BYTES;
@@ -33,7 +35,7 @@ export async function makeMember(wanted: MemberWanted, cancel: CancelFlag): Prom
 }
 
 async function compressTar({ root, storePath }: MemberWanted, outputs: readonly Output[], cancel: CancelFlag): Promise<{ tarBytes: number; tarCrc: number }> {
-  const buffers = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(FRAME_BYTES));
+  const buffers = Array.from({ length: BUFFERS }, () => idle.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES));
   let tarBytes = 0;
   let tarCrc = 0;
   let taken = 0;
@@ -58,6 +60,8 @@ async function compressTar({ root, storePath }: MemberWanted, outputs: readonly 
     // The compressor still reads the buffers.
     await compressing?.catch(() => undefined);
     throw error;
+  } finally {
+    idle.push(...buffers);
   }
   return { tarBytes, tarCrc };
 }
