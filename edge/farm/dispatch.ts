@@ -50,6 +50,7 @@ export class Dispatch {
     this.#publishing.add(id);
     const published = await this.#publication.publish(job.work, result).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
     this.#publishing.delete(id);
+    if (this.#queue.job(id) === undefined) return this.#finished(job, name);
     if (published instanceof Error) {
       note("error", published instanceof Untrue ? "origin.untrue" : "farm.publication", { origin: name, job: id, problem: published.message });
       return this.refuseResult(name, id, published.message);
@@ -74,7 +75,8 @@ export class Dispatch {
     if (failure.reason === "error") this.#troubled(job, name, failure.message);
     else {
       const seen = await this.#publication.failure(failure);
-      this.#settle(job, new Map(piecesOf(job.work).map((piece) => [piece.key, failed(piece, seen)])));
+      // Another origin's result may have come while the bucket was asked.
+      if (this.#queue.job(id) !== undefined) this.#settle(job, new Map(piecesOf(job.work).map((piece) => [piece.key, failed(piece, seen)])));
     }
     await this.#finished(job, name);
   }
