@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Apt, openApt, writeAtomically } from "./apt.ts";
+import { type Apt, openApt, type PackageList, writeAtomically } from "./apt.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
 import { checkNeeds } from "./needs.ts";
 import { indexPackages } from "./packages-file.ts";
@@ -54,9 +54,10 @@ async function currentLocks(apt: Apt, state: string, architectures: readonly Arc
   const key = createHash("sha256").update(JSON.stringify([await apt.fingerprint(), recipe, await generatorHash(), await runningRelease()])).digest("hex").slice(0, 32);
   const path = (architecture: Architecture) => join(dir, `${key}-${architecture}.json`);
   const locks = new Map<Architecture, string>();
+  let lists: Promise<PackageList[]> | undefined;
   for (const architecture of architectures) {
     const cached = await readFile(path(architecture), "utf8").catch(() => undefined);
-    const text = cached ?? (await generate(apt, architecture, JSON.parse(recipe) as Recipe, log));
+    const text = cached ?? (await generate(apt, await (lists ??= apt.lists()), architecture, JSON.parse(recipe) as Recipe, log));
     if (text === undefined) continue;
     if (cached === undefined) await writeAtomically(path(architecture), text);
     locks.set(architecture, text);
@@ -65,8 +66,8 @@ async function currentLocks(apt: Apt, state: string, architectures: readonly Arc
   return locks;
 }
 
-async function generate(apt: Apt, architecture: Architecture, recipe: Recipe, log: (line: string) => void): Promise<string | undefined> {
-  const lists = chooseLists((await apt.lists()).filter((list) => list.architecture === architecture), await runningRelease());
+async function generate(apt: Apt, all: readonly PackageList[], architecture: Architecture, recipe: Recipe, log: (line: string) => void): Promise<string | undefined> {
+  const lists = chooseLists(all.filter((list) => list.architecture === architecture), await runningRelease());
   if (lists.length === 0) {
     log(`apt has no package lists for ${architecture}: the starter set is without it`);
     return undefined;

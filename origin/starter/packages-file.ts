@@ -61,12 +61,14 @@ export function indexPackages(lists: readonly { readonly text: string; readonly 
     for (const [virtual = ""] of parseDepends(field(text, "Provides"))) provided.set(virtual, [...(provided.get(virtual) ?? []), name]);
   }
   for (const names of provided.values()) names.sort();
+  const parsed = new Map<string, DebPackage>();
   return {
     names: new Set(entries.keys()),
     providers: (name) => provided.get(name) ?? [],
     get(name) {
       const entry = entries.get(name);
-      return entry && parsePackage(name, entry);
+      if (entry && !parsed.has(name)) parsed.set(name, parsePackage(name, entry));
+      return parsed.get(name);
     },
   };
 }

@@ -1,5 +1,7 @@
 afterBuild() {
-  local core common modules program
+  local fonts core common modules program
+  findUnit fontconfig-config
+  fonts=$REPLY/etc/fonts/store.conf
   findUnit 'libmagickcore*'
   core=$REPLY
   findUnit imagemagick_6-common
@@ -9,6 +11,7 @@ afterBuild() {
   for program in "$out"/bin/*.q16; do
     wrap "bin/${program##*/}" \
       "export MAGICK_CODER_MODULE_PATH=\"${modules[0]}/coders\" MAGICK_CODER_FILTER_PATH=\"${modules[0]}/filters\"" \
+      "export FONTCONFIG_FILE=\"\${FONTCONFIG_FILE-$fonts}\"" \
       "export MAGICK_CONFIGURE_PATH=\"\${MAGICK_CONFIGURE_PATH:+\$MAGICK_CONFIGURE_PATH:}${configuration[*]}\""
   done
 }

@@ -7,5 +7,6 @@ afterBuild() {
   replaceString "$out/bin/zsh" "/usr/lib/$triplet/zsh/$modules" "\$ORIGIN/../lib/zsh/$modules"
   local IFS=:
   wrap bin/zsh "export FPATH=\"\${FPATH:+\$FPATH:}${functions[*]}\""
-  rm -f "$out/bin/zsh5" "$out/bin/rzsh"
+  # Debian's start files read /etc/os-release, which an image has not.
+  rm -rf "$out/etc/zsh" "$out/bin/zsh5" "$out/bin/rzsh"
 }
