@@ -20,11 +20,14 @@ export async function blobs(request: IRequest, env: Env, ctx: ExecutionContext):
   const registry = await openRegistry(request, env, ctx);
   const header = (name: string): string | null => request.headers.get(name) as string | null;
 
+  const etag = `"${digest}"`;
+  const known = header("If-None-Match");
+  // The usual download: one question to the bucket is enough, and it is the answer.
+  if (request.method === "GET" && registry.config.blobs.kind === "stream" && known === null && header("Range") === null) return stream(registry, digest, etag, null);
+
   const found = await findBlob(registry.bucket, digest);
   if (found === null) throw unknownBlob(digest);
-  const etag = `"${digest}"`;
   const headers = headersOf(digest, etag, found);
-  const known = header("If-None-Match");
   if (known !== null && matches(known, etag)) return new Response(null, { status: 304, headers });
   if (request.method === "HEAD") {
     // A presigned URL answers HEAD with 403, so this is always the Worker's own matter.
@@ -38,7 +41,7 @@ export async function blobs(request: IRequest, env: Env, ctx: ExecutionContext):
   const condition = header("If-Range");
   const range = parseRange(condition === null || condition === etag ? header("Range") : null, found.size);
   if (range === "unsatisfiable") throw rangeInvalid(found.size);
-  return stream(registry, digest, headers, found.size, range === "whole" ? null : range);
+  return stream(registry, digest, etag, range === "whole" ? null : range);
 }
 
 const unknownBlob = (digest: Digest): Error => blobUnknown(`there is no blob ${digest} here: pull the image by its tag first, and it is made`, { digest });
@@ -57,15 +60,15 @@ function headersOf(digest: Digest, etag: string, { contentType }: Presence): Hea
   });
 }
 
-async function stream({ bucket }: Registry, digest: Digest, headers: Headers, size: number, part: Part | null): Promise<Response> {
+async function stream({ bucket }: Registry, digest: Digest, etag: string, part: Part | null): Promise<Response> {
   const object = part === null ? await bucket.get(blobPath(digest)) : await bucket.get(blobPath(digest), part);
   if (object === null) {
     forgetBlob(digest);
     throw unknownBlob(digest);
   }
   rememberBlob(digest, object);
-  const length = part?.length ?? object.size;
-  headers.set("Content-Length", String(length));
-  if (part !== null) headers.set("Content-Range", `bytes ${part.offset}-${part.offset + part.length - 1}/${size}`);
+  const headers = headersOf(digest, etag, object);
+  headers.set("Content-Length", String(part?.length ?? object.size));
+  if (part !== null) headers.set("Content-Range", `bytes ${part.offset}-${part.offset + part.length - 1}/${object.size}`);
   return new Response(object.body, { status: part === null ? 200 : 206, headers });
 }
