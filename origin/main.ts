@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 /** The `firn` command. Each command's options are flags and environment variables; secrets are variables only, for `ps` shows flags to everybody. */
 import { chmodSync, writeFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { pino } from "pino";
+import { SYSTEMS } from "../edge/image/records.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import { bytes, edges, fileText, originName, setting, systems, whole, words } from "./config.ts";
+import type { BucketAccess } from "./layers/index.ts";
 import { start } from "./local/start.ts";
+import { operatorBucket } from "./operator-bucket.ts";
+import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan-command.ts";
 import { serve } from "./serve.ts";
 import { version } from "./version.ts";
 
@@ -44,9 +48,7 @@ program
   .addOption(setting("--allow-vulnerable-nix", "ALLOW_VULNERABLE_NIX", "serve edges that strangers can reach with a Nix whose sandbox is known to leak").default(false))
   .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone.")
   .action(async (options) => {
-    const { edges: urls, keyFile, s3Endpoint, s3Bucket, s3Region, ...rest } = options;
-    const bucket = { endpoint: s3Endpoint, bucket: s3Bucket, region: s3Region, accessKeyId: secret("S3_ACCESS_KEY_ID"), secretAccessKey: secret("S3_SECRET_ACCESS_KEY") };
-    await serve({ ...rest, edges: urls, key: fileText(keyFile), bucket }, logger, untilTold());
+    await serve({ ...options, key: fileText(options.keyFile), bucket: bucketOf(options) }, logger, untilTold());
   });
 
 program
@@ -61,10 +63,34 @@ program
     process.stdout.write(`${JSON.stringify({ [name]: key.publicJwk })}\n`);
   });
 
+program
+  .command("plan")
+  .description("make a layer plan from the package set and from what was pulled, and put it in force")
+  .addOption(setting("--package-set <set>", "PACKAGE_SET", "starter, channel:<name or commit>, git:<url> or path:<dir>").makeOptionMandatory())
+  .addOption(new Option("--system <system>", "whose graph the plan is made from").choices(SYSTEMS).default(SYSTEMS[0]))
+  .addOption(setting("--state-dir <dir>", "STATE_DIR", "caches; may be lost at any time").default(".firn/origin"))
+  .addOption(new Option("--store-paths <url>", "a channel's list of store paths, {channel} in it").default(DEFAULT_STORE_PATHS))
+  .addOption(new Option("--cache <url>", "the channel's binary cache").default(DEFAULT_CACHE))
+  .option("--dry-run", "make it, and write nothing", false)
+  .addOption(setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory())
+  .addOption(setting("--s3-bucket <name>", "S3_BUCKET", "the bucket").makeOptionMandatory())
+  .addOption(setting("--s3-region <region>", "S3_REGION", "the bucket's region").default("auto"))
+  .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they must be allowed to list, and to write blobs/ and plans/.")
+  .action(async (options) => {
+    process.stdout.write(`${await plan({ ...options, bucket: operatorBucket(bucketOf(options)), log: tell })}\n`);
+  });
+
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** The bucket as the options and the environment name it. */
+function bucketOf(options: { readonly s3Endpoint: string; readonly s3Bucket: string; readonly s3Region: string }): BucketAccess {
+  return { endpoint: options.s3Endpoint, bucket: options.s3Bucket, region: options.s3Region, accessKeyId: secret("S3_ACCESS_KEY_ID"), secretAccessKey: secret("S3_SECRET_ACCESS_KEY") };
+}
+
 /** A variable that must be set and has no flag. */
 function secret(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === "") throw new Error(`${name} is not set: the origin uploads layers with it`);
+  if (value === undefined || value === "") throw new Error(`${name} is not set: the bucket is reached with it`);
   return value;
 }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Edge, startEdge } from "./edge.ts";
 import { lockState } from "./lock.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
+import { firstPlan } from "./first-plan.ts";
 import { originEnv } from "./origin-env.ts";
 import { originKey } from "./origin-key.ts";
 import { readOriginLine } from "./origin-log.ts";
@@ -44,6 +45,7 @@ export async function start(env: NodeJS.ProcessEnv, argv: readonly string[]): Pr
     note(`the edge is at ${edge.url}${ALL_ADDRESSES.has(host) ? ", and at this machine's other addresses (HOST=127.0.0.1 keeps it to itself)" : ""}`);
     note(`the package set is ${packageSet.label}; state is kept in ${stateDir}`);
 
+    if (packageSet.kind === "starter") await firstPlan(edge.s3, packageSetText, join(stateDir, "origin"), note);
     const local = { edgeUrl: edge.url, s3: edge.s3, name: ORIGIN, keyFile: key.file, packageSet: packageSetText, stateDir: join(stateDir, "origin") };
     const connected = Promise.withResolvers<void>();
     origin = startOriginProcess({

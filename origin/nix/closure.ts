@@ -30,3 +30,11 @@ async function query(operation: readonly string[], paths: readonly string[], sig
   }
   return text;
 }
+
+/** Those of the paths that are in the store, whole and registered. */
+export async function validPaths(paths: readonly string[], signal?: AbortSignal): Promise<Set<string>> {
+  const valid = new Set(paths);
+  const invalid = await query(["--check-validity", "--print-invalid"], [...valid].sort(), signal);
+  for (const path of invalid.split("\n")) valid.delete(path);
+  return valid;
+}

@@ -72,7 +72,7 @@ export async function openApt(dir: string, architectures: readonly Architecture[
 
   /** What would be fetched: the answer without Release files comes at once. */
   const sources = async (): Promise<string> => {
-    const { stdout } = await execa("apt-get", ["-c", config, "-o", `Dir::State::lists=${dir}/none`, "indextargets", "--no-release-info", "--format", "$(FILENAME)", "Created-By: Packages"], { env });
+    const { stdout } = await execa("apt-get", ["-c", config, "-o", `Dir::State::lists=${dir}/none`, "indextargets", "--no-release-info", "--format", "$(URI)", "Created-By: Packages"], { env });
     return createHash("sha256").update(stdout).digest("hex");
   };
 

@@ -1,12 +1,14 @@
 /** A whole Firn for a test: the real Worker, real origins as processes of their own with separate state, on free ports of 127.0.0.1. */
 import { join } from "node:path";
 import { type Edge, type EdgeOptions, startEdge } from "../../origin/local/edge.ts";
+import { firstPlan } from "../../origin/local/first-plan.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { originEnv } from "../../origin/local/origin-env.ts";
 import { originKey } from "../../origin/local/origin-key.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
 import { type OriginProcess, startOriginProcess } from "../../origin/local/origin-process.ts";
 import { unavailable } from "./available.ts";
+import { givePackageLists } from "./package-lists.ts";
 import { removeTree, tempDir } from "./temp.ts";
 
 export interface FirnOptions {
@@ -61,7 +63,9 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     ...(options.beside === undefined ? {} : { beside: options.beside }),
     log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
   });
+  if (packageSet === "starter") for (const name of names) await givePackageLists(join(root, name));
   let edge = await startEdge(edgeOptions());
+  if (packageSet === "starter") await firstPlan(edge.s3, packageSet, join(root, names[0] ?? "plan"), (line) => void log.push(line));
   const origins = await Promise.all(
     keys.map(async ({ file }, index) => {
       const name = names[index] ?? "";
