@@ -51,6 +51,6 @@ export function compareVersions(a: string, b: string): number {
 export function upstreamVersion(version: string): string {
   const { upstream } = split(version);
   const real = upstream.replace(/^.*\+really/, "");
-  const bare = real.replace(/[+~.-]?(dfsg|ds|debian|deb\d|repack|git|nmu|svn|bzr|hg|cvs)(?=[\d.+~-]|$).*$/, "");
+  const bare = real.replace(/[+~.-]?(dfsg|ds|debian|deb\d|b\d|repack|git|nmu|svn|bzr|hg|cvs)(?=[\d.+~-]|$).*$/, "");
   return (bare || real).replace(/[^A-Za-z0-9+._-]/g, "-").replace(/^(?=\D)/, "0");
 }

@@ -23,7 +23,7 @@ export interface UnitRecipe {
   /** The package whose version is the unit's; by default the one of the unit's name, else the first. */
   readonly lead?: string;
   readonly pname?: string;
-  /** Dependencies beyond Debian's. */
+  /** Dependencies beyond Debian's: names or patterns, as for an attribute. */
   readonly add?: readonly string[];
   /** Dependencies of Debian's that nothing here needs. */
   readonly drop?: readonly string[];
@@ -63,7 +63,7 @@ export function follow(index: PackageIndex, recipe: Recipe, roots: Iterable<stri
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (dependencies.has(name)) continue;
     const { drop = [], add = [] } = recipe.units[unitOf(recipe, name)] ?? {};
-    const clauses = recipe.nodeps.includes(name) ? [] : [...(index.get(name)?.depends ?? []), ...add.map((extra) => [extra])];
+    const clauses = recipe.nodeps.includes(name) ? [] : [...(index.get(name)?.depends ?? []), ...add.map((extra) => [findPackage(index, extra) ?? extra])];
     const chosen = clauses.map(choose).filter((dependency) => dependency !== undefined && dependency !== name && !drop.includes(dependency));
     const unique = [...new Set(chosen)] as string[];
     dependencies.set(name, unique);

@@ -53,7 +53,7 @@ patchScripts
 wrapPerl
 wrapPython
 afterBuild
-for names in $links; do ln -s "${names#*=}" "$out/bin/${names%%=*}"; done
+for names in $links; do [[ ! -e $out/bin/${names#*=} ]] || ln -sf "${names#*=}" "$out/bin/${names%%=*}"; done
 find "$out" -depth -type d -empty -delete
 mkdir -p "$out"
 

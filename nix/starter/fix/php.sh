@@ -12,6 +12,7 @@ afterBuild() {
     printf '%s %s\n' "$(sed -n 's/^; *priority=//p' "$file")" "$file"
   done | sort -n | while read -r _ file; do grep -hE '^(zend_)?extension=' "$file"; done >>"$ini"
   for program in "$out"/bin/php+([0-9]).+([0-9]); do
+    ln -s "${program##*/}" "$out/bin/php"
     wrap "bin/${program##*/}" "export PHP_INI_SCAN_DIR=\"\${PHP_INI_SCAN_DIR-}:${ini%/*}\""
   done
 }
