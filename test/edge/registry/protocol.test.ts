@@ -36,7 +36,7 @@ const layersOf = ({ body }: Answer): string[] => (JSON.parse(String(body)) as { 
 const comparable = ({ status, headers }: Answer): unknown => ({ status, headers: { ...headers, date: "", connection: "" } });
 
 describe("base", () => {
-  for (const path of ["/v2/", "/v2", "/v2/?ns=docker.io"]) {
+  for (const path of ["/v2/", "/v2", "/v2/?ns=registry.example"]) {
     test(`${path} says that this is a registry`, async () => {
       const answer = await get(path);
       assert.equal(answer.status, 200);
@@ -200,7 +200,7 @@ describe("manifests", () => {
     ["amd64 said", "/v2/shell/amd64/git/manifests/latest"],
     ["the packages of shell said", "/v2/nano/shell/git/cacert/manifests/latest"],
     ["the revision as tag", `/v2/shell/git/manifests/${REVISION}`],
-    ["a mirror's query", "/v2/shell/git/manifests/latest?ns=docker.io"],
+    ["a mirror's query", "/v2/shell/git/manifests/latest?ns=registry.example"],
     ["an unknown query", "/v2/shell/git/manifests/latest?x=1&y"],
   ];
   for (const [what, path] of equal) {
