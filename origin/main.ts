@@ -37,6 +37,7 @@ program
   .addOption(setting("--slots <n>", "SLOTS", "jobs at once").argParser(whole("jobs", 1, 256)).default(2))
   .addOption(setting("--state-dir <dir>", "STATE_DIR", "caches and clones; may be lost at any time").default(".firn/origin"))
   .addOption(setting("--nix-timeout <seconds>", "NIX_TIMEOUT", "longest nix-build").argParser(whole("seconds", 1, 86_400)).default(600))
+  .addOption(setting("--drain <seconds>", "DRAIN", "when told to stop, how long jobs may finish before they are handed back").argParser(whole("seconds", 0, 3_600)).default(60))
   .addOption(setting("--cache-bytes <size>", "CACHE_BYTES", "packed members kept on disk").argParser(bytes).default(20 * 2 ** 30, "20G"))
   .addOption(setting("--pack-memory <size>", "PACK_MEMORY", "memory that packing may use").argParser(bytes).default(256 * 2 ** 20, "256M"))
   .addOption(setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory())

@@ -25,6 +25,8 @@ export interface OriginOptions {
   readonly stateDir: string;
   /** Longest nix-build, seconds. */
   readonly nixTimeout: number;
+  /** How long jobs may finish when it is told to stop, seconds; those left are handed back. */
+  readonly drain: number;
   /** Packed members kept on disk, bytes. */
   readonly cacheBytes: number;
   /** Memory that packing may use, bytes. */
@@ -61,7 +63,7 @@ export async function serve(options: OriginOptions, logger: Logger, stop: AbortS
 
   const hello = { version, nix, systems: [...options.systems], slots: options.slots, packageSet: packageSet.id };
   const slots = new Slots(options.slots);
-  const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, slots, logger }));
+  const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, slots, drainMs: options.drain * 1_000, logger }));
   const announced = new Map<string, string>();
   const announce = (tag: string, revision: string): void => {
     if (announced.get(tag) === revision) return;

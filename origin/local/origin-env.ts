@@ -5,6 +5,8 @@ import { nixConfig } from "./nix-config.ts";
 
 /** Nix builds for a foreign system only what needs no program of it to run; the starter set's packages need none, and nixpkgs' come from its cache. */
 const SYSTEMS = "x86_64-linux,aarch64-linux";
+/** Seconds in which jobs may finish after Ctrl-C: a person waits, and what was packed is packed. */
+const DRAIN = "5";
 
 export interface LocalOrigin {
   readonly edgeUrl: string;
@@ -20,6 +22,7 @@ export async function originEnv(env: NodeJS.ProcessEnv, origin: LocalOrigin): Pr
   const { kind } = await parsePackageSet(origin.packageSet);
   return {
     SYSTEMS: env["SYSTEMS"] ?? SYSTEMS,
+    DRAIN: env["DRAIN"] ?? DRAIN,
     FIRN_EDGES: origin.edgeUrl,
     ORIGIN_NAME: origin.name,
     ORIGIN_KEY_FILE: origin.keyFile,
