@@ -31,5 +31,5 @@ router
   .all("*", notFound);
 
 export default {
-  fetch: (request, env, ctx) => rememberedAnswer(request) ?? (router.fetch(request, env, ctx) as Promise<Response>),
+  fetch: (request, env, ctx) => rememberedAnswer(request, env, ctx) ?? (router.fetch(request, env, ctx) as Promise<Response>),
 } satisfies ExportedHandler<Env>;

@@ -5,9 +5,11 @@
  * By digest an answer holds for ever; by tag until the tag's freshness ends, for each Accept header as it was sent (docker sends its types in random order, so an
  * image may have several).
  */
+import type { Env } from "../env.ts";
 import type { Digest } from "../image/digest.ts";
 import { API_VERSION } from "./base.ts";
 import { matches } from "./conditional.ts";
+import { countPull } from "./demand.ts";
 import type { ManifestBlob } from "./manifest-blobs.ts";
 import { Memory } from "./memory.ts";
 
@@ -21,7 +23,8 @@ export interface Answer {
 interface Remembered {
   /** By Accept header; of an answer by digest the only one is under "". */
   readonly answers: Map<string, Answer>;
-  readonly byDigest: boolean;
+  /** The image name of a path that ends in a tag, whose pulls are counted; null for one that ends in a digest. */
+  readonly counted: string | null;
   /** Milliseconds since 1970. */
   readonly until: number;
 }
@@ -60,26 +63,35 @@ function answerTo(method: string, sent: Pick<Headers, "get">, { bytes, headers, 
   return new Response(method === "HEAD" ? null : bytes, { headers });
 }
 
-/** To be called with what was just answered. `accept`: the header as sent, null for a path that ends in a digest. */
-export function rememberAnswer(path: string, accept: string | null, found: Answer, until: number): void {
-  const now = Date.now();
-  if (until <= now || (accept ?? "").length > MAX_ACCEPT) return;
+/** What an answer by tag depends on, beside the path. */
+export interface TagRequest {
+  readonly name: string;
+  /** The header as sent. */
+  readonly accept: string | null;
+}
+
+/** To be called with what was just answered; `request` is null for a path that ends in a digest. */
+export function rememberAnswer(path: string, request: TagRequest | null, found: Answer, until: number): void {
+  const accept = request?.accept ?? "";
+  if (until <= Date.now() || accept.length > MAX_ACCEPT) return;
   const before = remembered.get(path);
   const kept = before !== undefined && before.until === until && before.answers.size < MAX_ACCEPTS ? before.answers : [];
-  const answers = new Map([...kept, [accept ?? "", found]]);
-  remembered.set(path, { answers, byDigest: accept === null, until }, answers.size * (found.bytes.length + HEADER_BYTES));
+  const answers = new Map([...kept, [accept, found]]);
+  remembered.set(path, { answers, counted: request?.name ?? null, until }, answers.size * (found.bytes.length + HEADER_BYTES));
 }
 
 /** The answer that an equal request got a moment ago, if it still holds. Only reads of names and references that were found valid are remembered, so nothing is left to check. */
-export function rememberedAnswer(request: Request): Response | null {
+export function rememberedAnswer(request: Request, env: Env, ctx: ExecutionContext): Response | null {
   const { method } = request;
   if (method !== "GET" && method !== "HEAD") return null;
   const entry = remembered.get(pathOf(request.url));
   if (entry === undefined || Date.now() >= entry.until) return null;
   // Each look into the request crosses from JavaScript into the runtime and back, a microsecond or two: one for each thing.
   const sent = request.headers;
-  const found = entry.answers.get(entry.byDigest ? "" : (sent.get("Accept") ?? ""));
-  return found === undefined ? null : answerTo(method, sent, found);
+  const found = entry.answers.get(entry.counted === null ? "" : (sent.get("Accept") ?? ""));
+  if (found === undefined) return null;
+  if (entry.counted !== null) countPull(entry.counted, request, env, ctx);
+  return answerTo(method, sent, found);
 }
 
 /** The path of an absolute URL, as it was sent, without the query: `?ns=` of mirrors and whatever else is ignored. */

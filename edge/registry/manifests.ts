@@ -7,6 +7,7 @@ import { type ImageRequest, parseImageName } from "../image/names.ts";
 import { parseReference } from "../image/reference.ts";
 import type { Env } from "../env.ts";
 import { type Answer, answer, prepare, pathOf, rememberAnswer } from "./answers.ts";
+import { countPull } from "./demand.ts";
 import { findImage } from "./image.ts";
 import { readManifest } from "./manifest-blobs.ts";
 import { decoded } from "./path.ts";
@@ -23,15 +24,17 @@ export async function manifests(request: IRequest, env: Env, ctx: ExecutionConte
   const reference = parseReference(decoded(request.params["reference"]));
   const registry = await openRegistry(request, env, ctx);
   const path = pathOf(request.url);
+  const whole = request as unknown as Request;
   if (reference.kind === "digest") {
     const found = await byDigest(registry, reference.digest);
     rememberAnswer(path, null, found, Number.POSITIVE_INFINITY);
-    return answer(request as unknown as Request, found);
+    return answer(whole, found);
   }
   const accept = request.headers.get("Accept") as string | null;
   const { found, until } = await byTag(registry, image, reference.tag, accept, request.url);
-  rememberAnswer(path, accept ?? "", found, until);
-  return answer(request as unknown as Request, found);
+  rememberAnswer(path, { name: image.name, accept }, found, until);
+  countPull(image.name, whole, env, ctx);
+  return answer(whole, found);
 }
 
 async function byDigest(registry: Registry, digest: Digest): Promise<Answer> {
