@@ -43,38 +43,54 @@ export interface PlanOptions {
   readonly usual?: Demand;
 }
 
+interface Class {
+  readonly names: string[];
+  readonly load: number;
+  readonly size: number;
+}
+
+/** What is known of a name: the classes of the paths that bear it, the largest size and load of one. */
+interface Named {
+  readonly classes: Set<number>;
+  size: number;
+  load: number;
+}
+
 /** The layer plan of a package set. `nodes` in any order. */
 export function buildPlan(nodes: readonly GraphNode[], { demand, usual = new Map() }: PlanOptions = {}): LayerPlan {
   const dag = condense(nodes);
-  const { classOf, sizes, loads } = groupComponents(dag, shareOf(dag.roots.length, demand, usual));
-
-  // A name that several classes bear cannot tell them apart: it is a class of its own, wanted as much as the most wanted of them.
-  const tops = new Map<string, Set<number>>();
-  const named = new Map<string, number>();
-  classOf.forEach((top, component) => {
-    if (top === UNREACHED) return;
+  const { classOf, sizes, loads, componentLoads } = groupComponents(dag, shareOf(dag.roots.length, demand, usual));
+  const named = new Map<string, Named>();
+  classOf.forEach((number, component) => {
+    if (number === UNREACHED) return;
     for (const { name, size } of dag.members[component]!) {
-      const known = tops.get(name);
-      if (known) known.add(top);
-      else tops.set(name, new Set([top]));
-      named.set(name, Math.max(size, named.get(name) ?? 0));
+      const known: Named = named.get(name) ?? { classes: new Set(), size: 0, load: 0 };
+      named.set(name, known);
+      known.classes.add(number);
+      known.size = Math.max(known.size, size);
+      known.load = Math.max(known.load, componentLoads[component]!);
     }
   });
-  const classes = new Map<string, { names: string[]; load: number; size: number }>();
-  for (const name of [...tops.keys()].sort()) {
-    const [top, ...others] = [...tops.get(name)!];
-    const alone = others.length > 0;
-    const id = alone ? name : ` ${top}`;
+
+  const classes = new Map<number | string, Class>();
+  for (const [name, { classes: own, load, size }] of [...named].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const [number = UNREACHED] = own;
+    // A name that several classes bear cannot tell them apart: it is a class of its own.
+    const id = own.size === 1 ? number : name;
     const found = classes.get(id);
     if (found) found.names.push(name);
-    else if (alone) classes.set(id, { names: [name], load: round(Math.max(...[...tops.get(name)!].map((each) => loads[each]!))), size: round(named.get(name)!) });
-    else classes.set(id, { names: [name], load: round(loads[top!]!), size: round(sizes[top!]!) });
+    else classes.set(id, own.size === 1 ? { names: [name], load: round(loads[number]!), size: round(sizes[number]!) } : { names: [name], load: round(load), size: round(size) });
   }
   const kept = [...classes.values()]
-    .filter((known) => scoreOf(known) >= DUST_SCORE)
+    .filter((each) => scoreOf(each) >= DUST_SCORE)
     .sort((a, b) => scoreOf(b) - scoreOf(a) || (a.names[0]! < b.names[0]! ? -1 : 1));
-  const names = kept.flatMap(({ names: own }, number) => own.map((name) => [name, number] as const)).sort(([a], [b]) => (a < b ? -1 : 1));
-  return { version: PLAN_VERSION, thresholds: [...THRESHOLDS], classes: kept.map(({ load, size }) => [load, size]), names: Object.fromEntries(names) };
+  const names = kept.flatMap((each, number) => each.names.map((name) => [name, [number, round(named.get(name)!.load)]] as const));
+  return {
+    version: PLAN_VERSION,
+    thresholds: [...THRESHOLDS],
+    classes: kept.map(({ load, size }) => [load, size]),
+    names: Object.fromEntries(names.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, [number, load]]) => [name, [number, load]])),
+  };
 }
 
 function shareOf(packages: number, demand: Demand | undefined, usual: Demand): (attribute: string) => number {

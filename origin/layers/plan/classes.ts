@@ -6,9 +6,11 @@ import { mergeClasses } from "./merge.ts";
 export interface Grouped {
   /** By component the number of its class, or UNREACHED. */
   readonly classOf: Int32Array;
-  /** By class its bytes, and how many packages that hold it are in a mean pull (a mean over its members, by bytes). */
-  readonly sizes: readonly number[];
+  /** By component how many packages of a mean pull hold it. */
+  readonly componentLoads: Float64Array;
+  /** By class how many packages of a mean pull hold some of it, and the mean bytes of what they hold. */
   readonly loads: readonly number[];
+  readonly sizes: readonly number[];
 }
 
 /** Classes of the dominator tree, joined where that saves more layers than it costs bytes. `share`: how often an attribute is in a mean pull. */
@@ -31,28 +33,18 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
   // Several attributes of one package are as wanted as the most wanted: who asks for one rarely asks for the other.
   const packageLoads = Float64Array.from(dag.roots, ({ attributes }) => Math.max(...attributes.map(share)));
   const users = tops.map((): number[] => []);
-  const loads = new Float64Array(tops.length);
+  const componentLoads = new Float64Array(dag.count);
   const mark = new Int32Array(dag.count).fill(-1);
   dag.roots.forEach(({ component }, user) => {
     for (const found of reach(dag, component, mark, component)) {
+      componentLoads[found]! += packageLoads[user]!;
       const own = exact[found]!;
       // Only a class's top is counted: it is in a closure exactly when all of the class is.
       if (tops[own] !== found) continue;
       users[own]!.push(user);
-      loads[own]! += packageLoads[user]!;
     }
   });
 
-  const group = mergeClasses({ sizes, users: users.map((own) => Int32Array.from(own)), loads: packageLoads, edges: [...edges.values()] });
-  const groupSizes = Array.from(tops, () => 0);
-  const wanted = Array.from(tops, () => 0);
-  group.forEach((top, number) => {
-    groupSizes[top]! += sizes[number]!;
-    wanted[top]! += sizes[number]! * loads[number]!;
-  });
-  return {
-    classOf: exact.map((own) => (own === UNREACHED ? UNREACHED : group[own]!)),
-    sizes: groupSizes,
-    loads: wanted.map((sum, top) => (groupSizes[top]! > 0 ? sum / groupSizes[top]! : 0)),
-  };
+  const merged = mergeClasses({ sizes, users: users.map((own) => Int32Array.from(own)), loads: packageLoads, edges: [...edges.values()] });
+  return { ...merged, componentLoads, classOf: exact.map((own) => (own === UNREACHED ? UNREACHED : merged.groupOf[own]!)) };
 }

@@ -12,7 +12,7 @@
 import { layerKey } from "../../../edge/image/keys.ts";
 import { LAYER_BUDGET } from "../../../edge/image/levels.ts";
 import type { StorePathInfo } from "../../nix/types.ts";
-import { classifier, type LayerPlan, NO_PLAN, type PlanClass } from "./plan.ts";
+import { classifier, type LayerPlan, NO_PLAN } from "./plan.ts";
 import { rankOf, scoreOf } from "./score.ts";
 
 export type CutPath = Pick<StorePathInfo, "path" | "narSize">;
@@ -37,7 +37,7 @@ export interface Cut {
   readonly level: number;
 }
 
-interface Class<P> extends PlanClass {
+interface Class<P> {
   readonly score: number;
   readonly paths: P[];
 }
@@ -49,29 +49,39 @@ export function cutGroups<P extends CutPath>(plan: LayerPlan, closure: Iterable<
   const classify = classifier(plan);
   const classes = new Map<string, Class<P>>();
   const unknown: P[] = [];
+  const loads = new Map<P, number>();
   for (const path of [...closure].sort(byPath)) {
-    const known = plan === NO_PLAN ? { id: path.path, load: 1, size: path.narSize } : classify(path.path);
-    const found = known && classes.get(known.id);
+    const place = plan === NO_PLAN ? { in: { id: path.path, load: 1, size: path.narSize }, load: 1 } : classify(path.path);
+    if (!place) {
+      unknown.push(path);
+      continue;
+    }
+    loads.set(path, place.load);
+    const found = classes.get(place.in.id);
     if (found) found.paths.push(path);
-    else if (known) classes.set(known.id, { ...known, score: scoreOf(known), paths: [path] });
-    else unknown.push(path);
+    else classes.set(place.in.id, { score: scoreOf(place.in), paths: [path] });
   }
   const sorted = [...classes.values()].sort((a, b) => b.score - a.score || byPath(a.paths[0]!, b.paths[0]!));
 
   const parts: Group<P>[] = [];
   const owns: number[] = [];
-  const add = (rank: number, paths: readonly P[]): number => {
-    parts.push({ rank, paths });
+  const add = (paths: readonly P[]): number => {
+    parts.push({ rank: rank(paths), paths });
     return parts.length - 1;
   };
-  const own = (number: number): number => (owns[number] ??= add(rankOf(sorted[number]!), sorted[number]!.paths));
+  /** A part is as wanted as the least wanted of its paths that the plan knows. */
+  const rank = (paths: readonly P[]): number => {
+    const known = paths.map((path) => loads.get(path)).filter((load) => load !== undefined);
+    return known.length === 0 ? 0 : rankOf(Math.min(...known), paths.reduce((sum, { narSize }) => sum + narSize, 0));
+  };
+  const own = (number: number): number => (owns[number] ??= add(sorted[number]!.paths));
   /** Part of everything but the first `count` classes; made once, as several levels may have the same rest. */
   const rests = new Map<number, number>();
   const rest = (count: number): number => {
     let part = rests.get(count);
     if (part === undefined) {
       const others = sorted.slice(count);
-      part = others.length === 1 && unknown.length === 0 ? own(count) : add(restRank(others), [...others.flatMap(({ paths }) => paths), ...unknown].sort(byPath));
+      part = others.length === 1 && unknown.length === 0 ? own(count) : add([...others.flatMap(({ paths }) => paths), ...unknown].sort(byPath));
       rests.set(count, part);
     }
     return part;
@@ -85,11 +95,6 @@ export function cutGroups<P extends CutPath>(plan: LayerPlan, closure: Iterable<
     return level;
   });
   return { parts, levels, level: levels.findIndex((level) => level.length > 0) };
-}
-
-/** Rests stand above what they are made of: where the least wanted of their classes would. Unknown paths count as wanted by nobody. */
-function restRank(classes: readonly Class<unknown>[]): number {
-  return classes.length === 0 ? 0 : Math.min(...classes.map((known) => rankOf(known)));
 }
 
 /** The cut of `storePath`'s closure: what a package record lists, with the paths that go into each layer. `closure` holds storePath and everything it refers to. */

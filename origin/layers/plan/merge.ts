@@ -55,8 +55,15 @@ interface Join {
   readonly price: number;
 }
 
-/** For each class the number of its group: the lowest number of a class in it. */
-export function mergeClasses({ sizes, users, loads, edges }: Classes): Int32Array {
+export interface Merged {
+  /** For each class the number of its group: the lowest number of a class in it. */
+  readonly groupOf: Int32Array;
+  /** By group how many packages of a mean pull hold some of it, and the mean bytes of what they hold; 0 for numbers that are no group's. */
+  readonly loads: readonly number[];
+  readonly sizes: readonly number[];
+}
+
+export function mergeClasses({ sizes, users, loads, edges }: Classes): Merged {
   const groups = users.map((own, number): Group | undefined => {
     const load = own.reduce((sum, user) => sum + loads[user]!, 0);
     return { users: own, cuts: new Int32Array(own.length), cutLoads: [load], cutSizes: [sizes[number]!], ...expected([load], [sizes[number]!]) };
@@ -96,7 +103,17 @@ export function mergeClasses({ sizes, users, loads, edges }: Classes): Int32Arra
       offer(a, b, state, join(groups[a]!, groups[b]!, loads));
     }
   }
-  return top.map((_, number) => find(number));
+  const groupLoads = groups.map((group) => group?.cutLoads.reduce((sum, load) => sum + load, 0) ?? 0);
+  return {
+    groupOf: top.map((_, number) => find(number)),
+    loads: groupLoads,
+    sizes: groups.map((group, number) => (group ? meanSize(group, groupLoads[number]!) : 0)),
+  };
+}
+
+/** Mean bytes of a group's cuts, by load; a group that nobody wants has no mean, so its largest cut tells. */
+function meanSize({ cutLoads, cutSizes }: Group, load: number): number {
+  return load > 0 ? cutSizes.reduce((sum, size, cut) => sum + size * cutLoads[cut]!, 0) / load : cutSizes.reduce((largest, size) => Math.max(largest, size), 0);
 }
 
 /** What a client fetches, by the cuts of a group. */

@@ -14,18 +14,24 @@ export const LayerPlanSchema = v.strictObject({
   version: v.literal(PLAN_VERSION),
   /** The ladder, finest level first: at level n a class scoring at least `thresholds[n]` has a layer of its own. After the last one comes a level of one layer for everything. */
   thresholds: v.pipe(v.array(amount), v.minLength(1), v.maxLength(MAX_LEVELS - 1)),
-  /** By class: [packages that hold it in a mean pull, its bytes]. */
+  /** By class: [packages of a mean pull that hold some of it, mean bytes of what they hold]. */
   classes: v.array(v.tuple([amount, amount])),
-  /** Store path's name without the hash (`git-2.39.5`) → number of its class. */
-  names: v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(0))),
+  /** Store path's name without the hash (`git-2.39.5`) → [number of its class, packages of a mean pull that hold this path]. */
+  names: v.record(v.string(), v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), amount])),
 });
 export type LayerPlan = v.InferOutput<typeof LayerPlanSchema>;
 
-/** What is known of a class: how many packages of a mean pull hold it, and its size in the package set that the plan was made from, NAR bytes. */
+/** What is known of a class: how many packages of a mean pull hold some of it, and the mean NAR bytes of what they hold, in the package set that the plan was made from. */
 export interface PlanClass {
   readonly id: string;
   readonly load: number;
   readonly size: number;
+}
+
+/** A store path's place in the plan: its class, and how many packages of a mean pull hold the path itself. */
+export interface Place {
+  readonly in: PlanClass;
+  readonly load: number;
 }
 
 /** The plan of a set that nobody counted or measured: every store path is a class, wanted as much as any other, so size alone decides. */
@@ -47,13 +53,13 @@ export async function planId(plan: LayerPlan): Promise<string> {
 /** Text → plan, for one that comes from the bucket or a file; says what is wrong with it. */
 export function parsePlan(text: string): LayerPlan {
   const plan = v.parse(LayerPlanSchema, JSON.parse(text));
-  if (Object.values(plan.names).some((number) => number >= plan.classes.length)) throw new Error("the layer plan names a class that it does not have");
+  if (Object.values(plan.names).some(([number]) => number >= plan.classes.length)) throw new Error("the layer plan names a class that it does not have");
   if (plan.thresholds.some((threshold, level) => level > 0 && threshold <= plan.thresholds[level - 1]!)) throw new Error("the layer plan's thresholds do not rise");
   return plan;
 }
 
-/** Finds the class of a store path: by its name, else by the nearest version of the name. */
-export type Classifier = (path: string) => PlanClass | null;
+/** Finds the place of a store path: by its name, else by the nearest version of the name. */
+export type Classifier = (path: string) => Place | null;
 
 const classifiers = new WeakMap<LayerPlan, Classifier>();
 
@@ -72,12 +78,14 @@ function makeClassifier(plan: LayerPlan): Classifier {
     if (others) others.push(name);
     else versions.set(versionless(name), [name]);
   }
-  const found = new Map<string, PlanClass | null>();
-  const find = (name: string): PlanClass | null => {
+  const found = new Map<string, Place | null>();
+  const find = (name: string): Place | null => {
     const exact = Object.hasOwn(plan.names, name) ? name : undefined;
     // Of several versions the one that agrees with most of the name; of equal ones the first.
     const nearest = exact ?? versions.get(versionless(name))?.reduce((best, other) => (commonPrefix(other, name) > commonPrefix(best, name) ? other : best));
-    return nearest === undefined ? null : (classes[plan.names[nearest]!] ?? null);
+    if (nearest === undefined) return null;
+    const [number, load] = plan.names[nearest]!;
+    return { in: classes[number]!, load };
   };
   return (path) => {
     const name = storeName(path);

@@ -16,7 +16,7 @@ const plan: LayerPlan = {
   version: 1,
   thresholds: [10_000, 3_000_000],
   classes: [[0.9, 8_000_000], [0.5, 4_000_000], [0.3, 1_000_000], [0.2, 500_000]],
-  names: { "glibc-2.39": 0, "libidn2-2.3.7": 0, "openssl-3.0.13": 1, "openssl-1.1.1w": 3, "git-2.39.5": 2 },
+  names: { "glibc-2.39": [0, 0.9], "libidn2-2.3.7": [0, 0.8], "openssl-3.0.13": [1, 0.5], "openssl-1.1.1w": [3, 0.2], "git-2.39.5": [2, 0.3] },
 };
 const glibc = info("glibc-2.39", 6_000_000);
 const idn = info("libidn2-2.3.7", 2_000_000);
@@ -46,7 +46,12 @@ describe("cutClosure", () => {
   it("knows a class by the version nearest to the path's", () => {
     const [newer, older] = [info("openssl-3.0.14", 4_000_000), info("openssl-1.1.1x", 500_000)];
     assert.deepEqual(cutGroups(plan, [newer]).parts[0]!.rank, cutGroups(plan, [openssl]).parts[0]!.rank);
-    assert.deepEqual(cutGroups(plan, [older]).parts[0]!.rank, 0.2 * 500_000 ** 0.35);
+    assert.deepEqual(cutGroups(plan, [older]).parts[0]!.rank, 0.2 * 500_000 ** 0.4);
+  });
+
+  it("ranks a part as its least wanted path, by load and bytes", () => {
+    assert.equal(cutGroups(plan, [glibc, idn]).parts[0]!.rank, 0.8 * 8_000_000 ** 0.4);
+    assert.equal(cutGroups(plan, [glibc, odd]).parts[1]!.rank, 0);
   });
 
   it("puts another output of a known package into the rest", () => {
@@ -62,7 +67,7 @@ describe("cutClosure", () => {
 
   it("leaves a level of too many parts empty and takes the next", () => {
     const many = Array.from({ length: LAYER_BUDGET + 1 }, (_, number) => info(`many${number}-1`, 1_000));
-    const wide: LayerPlan = { version: 1, thresholds: [1, 1_000, 2_000_000], classes: many.map((_, number) => [0.001 * number, 1_000_000]), names: Object.fromEntries(many.map(({ path }, number) => [path.slice(44), number])) };
+    const wide: LayerPlan = { version: 1, thresholds: [1, 1_000, 2_000_000], classes: many.map((_, number) => [0.001 * number, 1_000_000]), names: Object.fromEntries(many.map(({ path }, number) => [path.slice(44), [number, 0.001 * number]])) };
     const cut = cutGroups(wide, many);
     assert.deepEqual(cut.levels[0], []);
     assert.equal(cut.levels.length, 4);

@@ -41,7 +41,7 @@ describe("the starter set's graph", () => {
     try {
       await writeFile(join(dir, "lock-amd64.json"), LOCK);
       const make = (bucket?: DemandBucket) => makePlan({ packageSet: "starter", source: { kind: "starter", dir, system: "x86_64-linux" }, bucket });
-      const loadOf = (plan: Awaited<ReturnType<typeof make>>, name: string) => plan.classes[plan.names[name]!]![0];
+      const loadOf = (plan: Awaited<ReturnType<typeof make>>, name: string) => plan.classes[plan.names[name]![0]]![0];
       const counted = await make(bucketOf({ "demand/starter/2026-01-01/a.json": '{"pulls":200,"packages":{"imagemagick":150}}' }));
       assert.equal(loadOf(await make(), "imagemagick-1.0"), 1);
       assert.equal(loadOf(counted, "imagemagick-1.0"), 0.75);
