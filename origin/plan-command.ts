@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import type { Digest } from "../edge/image/digest.ts";
-import { blobPath, canonicalJson, planPath } from "../edge/image/keys.ts";
+import { blobPath, canonicalJson, packagesPrefix, planPath } from "../edge/image/keys.ts";
 import { type PackageSetSpec, parsePackageSet } from "../edge/image/package-set.ts";
 import { PackageRecordSchema, type System, SYSTEMS } from "../edge/image/records.ts";
 import { type LayerPlan, makePlan, planId, type PlanSource } from "./layers/plan/index.ts";
@@ -81,7 +81,7 @@ async function sourceOf(spec: PackageSetSpec, { system, stateDir, bucket, storeP
 /** What was published and is still in this machine's store: attribute → store path. Of several revisions the last in the bucket's order counts. */
 async function builtPackages(bucket: OperatorBucket, set: string, system: System): Promise<Map<string, string>> {
   const packages = new Map<string, string>();
-  for await (const key of bucket.list(`packages/${set}/`)) {
+  for await (const key of bucket.list(packagesPrefix(set))) {
     if (!key.includes(`/${system}/`) || key.includes("~")) continue;
     const bytes = await bucket.get(key);
     const record = bytes === null ? undefined : v.safeParse(PackageRecordSchema, JSON.parse(new TextDecoder().decode(bytes)));

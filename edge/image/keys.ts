@@ -40,10 +40,12 @@ export const blobPath = (digest: Digest): string => `blobs/sha256/${digest.slice
 export const layerPath = (key: string): string => `layers/${key}.json`;
 export const imagePath = (key: string): string => `images/${key}.json`;
 export const tagPath = (packageSet: string, tag: string): string => `tags/${packageSet}/${tag}.json`;
+/** The records of all packages of a set. The format stands in the path, as it stands in every hash: records of another one are simply not there. */
+export const packagesPrefix = (packageSet: string): string => `packages/v${RECORD_FORMAT}/${packageSet}/`;
 export const packagePath = ({ packageSet, revision, system, plan }: Scope, name: string): string =>
-  `packages/${packageSet}/${revision}/${system}/${plan}/${name}.json`;
+  `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}.json`;
 /** `~` cannot stand in a name, so no package's record is ever in the way of another's level. */
 export const levelPath = ({ packageSet, revision, system, plan }: Scope, name: string, level: number): string =>
-  `packages/${packageSet}/${revision}/${system}/${plan}/${name}~${level}.json`;
+  `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}~${level}.json`;
 /** The layer plan in force for a package set: `{"plan": id}`; the plan itself is the blob of that digest. */
 export const planPath = (packageSet: string): string => `plans/${packageSet}.json`;

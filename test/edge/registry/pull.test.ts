@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import type { Failure } from "../../../edge/farm/protocol.ts";
 import { type OriginOptions, startOrigin, type TestOrigin } from "./origin.ts";
 import { type Answer, digestOf, errorsOf, putBlob, putPackage, putTag, REVISION, SCOPE, send, startTestEdge, type TestEdge } from "./support.ts";
+import { packagePath } from "../../../edge/image/keys.ts";
 
 let firn: TestEdge;
 let origin: TestOrigin | undefined;
@@ -136,7 +137,7 @@ describe("failed", () => {
     const layer = record.layers.at(-1);
     assert.ok(layer);
     const digest = `sha256:${"9".repeat(64)}` as const;
-    const key = `packages/starter/${REVISION}/x86_64-linux/none/holed.json`;
+    const key = packagePath(SCOPE, "holed");
     await firn.bucket.put(key, JSON.stringify({ ...record, layers: [...record.layers.slice(0, -1), { ...layer, digest }] }), { contentType: "application/json", ifAbsent: false });
     await start();
     const answer = await get("/v2/holed/manifests/latest");
@@ -147,7 +148,7 @@ describe("failed", () => {
 
   test("a record that is damaged is made again", async () => {
     await start();
-    await firn.bucket.put(`packages/starter/${REVISION}/x86_64-linux/none/damaged.json`, JSON.stringify({ ...SCOPE, format: 0 }), { contentType: "application/json", ifAbsent: false });
+    await firn.bucket.put(packagePath(SCOPE, "damaged"), JSON.stringify({ ...SCOPE, format: 0 }), { contentType: "application/json", ifAbsent: false });
     assert.equal((await get("/v2/damaged/manifests/latest")).status, 200);
     assert.ok(published().includes("damaged"));
   });
