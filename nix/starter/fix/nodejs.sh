@@ -2,6 +2,6 @@
 afterBuild() {
   local library module
   for library in "$out"/lib/libnode.so.+([0-9]); do
-    for module in $(grep -aoE '/usr/share/nodejs/[a-z/-]+[.]js\b' "$library" | sort -u); do inProfile "$library" "$module"; done
+    for module in $(grep -aoE '/usr/share/nodejs/[A-Za-z0-9./_-]+[.]js' "$library" | sort -u); do inProfile "$library" "$module"; done
   done
 }
