@@ -11,21 +11,24 @@ import { unavailable } from "./available.ts";
 import { givePackageLists } from "./package-lists.ts";
 import { removeTree, tempDir } from "./temp.ts";
 
+type Variables = Readonly<Record<string, string>>;
+
 export interface FirnOptions {
   /** Origins that run from the start; 1 when left out. */
   readonly origins?: number;
   /** `starter` when left out. */
   readonly packageSet?: string;
   /** More variables for the Worker (edge/env.ts). */
-  readonly edgeEnv?: Readonly<Record<string, string>>;
-  /** More variables for every origin (origin/main.ts). */
-  readonly originEnv?: Readonly<Record<string, string>>;
+  readonly edgeEnv?: Variables;
+  /** More variables for every origin (origin/main.ts); a function when they depend on the edge. */
+  readonly originEnv?: Variables | ((edge: Edge) => Variables | Promise<Variables>);
   /** More Workers in the same workerd, by name: module text. */
   readonly beside?: Readonly<Record<string, string>>;
 }
 
 export interface TestOrigin {
   readonly name: string;
+  readonly stateDir: string;
   /** Its log, as text for people. */
   readonly lines: readonly string[];
   /** Starts it (again, with the state that it had) and waits until the edge has welcomed it. */
@@ -36,8 +39,8 @@ export interface TestOrigin {
 
 export interface Firn {
   readonly edge: Edge;
-  /** Ends the edge and starts it again on the same port, with the same state. */
-  restartEdge(): Promise<void>;
+  /** Ends the edge and starts it again on the same port, with the same state; `env` changes some of its variables from now on. The bucket's endpoint moves: origins that are to publish must be started after it. */
+  restartEdge(env?: Variables): Promise<void>;
   readonly url: string;
   /** Host and port, as image names have it. */
   readonly host: string;
@@ -56,23 +59,27 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   const packageSet = options.packageSet ?? "starter";
   const names = Array.from({ length: options.origins ?? 1 }, (_, index) => `origin-${index + 1}`);
   const keys = await Promise.all(names.map((name) => originKey(join(root, `${name}.key`))));
+  let edgeEnv = options.edgeEnv ?? {};
   const edgeOptions = (port?: number): EdgeOptions => ({
     stateDir: root,
     ...(port === undefined ? {} : { port }),
-    env: { PACKAGE_SET: packageSet, ORIGIN_KEYS: JSON.stringify(Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey]))), ...options.edgeEnv },
+    env: { PACKAGE_SET: packageSet, ORIGIN_KEYS: JSON.stringify(Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey]))), ...edgeEnv },
     ...(options.beside === undefined ? {} : { beside: options.beside }),
     log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
   });
   if (packageSet === "starter") for (const name of names) await givePackageLists(join(root, name));
   let edge = await startEdge(edgeOptions());
   if (packageSet === "starter") await firstPlan(edge.s3, packageSet, join(root, names[0] ?? "plan"), (line) => void log.push(line));
-  const origins = await Promise.all(
-    keys.map(async ({ file }, index) => {
-      const name = names[index] ?? "";
-      const env = await originEnv(process.env, { edgeUrl: edge.url, s3: edge.s3, name, keyFile: file, packageSet, stateDir: join(root, name) });
-      return testOrigin(name, { ...env, ...options.originEnv }, log);
-    }),
-  );
+  const origins = keys.map(({ file }, index) => {
+    const name = names[index] ?? "";
+    const stateDir = join(root, name);
+    // Found out at each start: an edge that was restarted has its bucket elsewhere.
+    const env = async (): Promise<Variables> => {
+      const more = typeof options.originEnv === "function" ? await options.originEnv(edge) : options.originEnv;
+      return { ...(await originEnv(process.env, { edgeUrl: edge.url, s3: edge.s3, name, keyFile: file, packageSet, stateDir })), ...more };
+    };
+    return testOrigin(name, stateDir, env, log);
+  });
   const stop = async (): Promise<void> => {
     await Promise.all(origins.map((origin) => origin.stop()));
     await edge.stop();
@@ -88,7 +95,8 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     get edge() {
       return edge;
     },
-    async restartEdge() {
+    async restartEdge(env) {
+      edgeEnv = { ...edgeEnv, ...env };
       await edge.stop();
       edge = await startEdge(edgeOptions(Number(new URL(edge.url).port)));
     },
@@ -100,16 +108,17 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   };
 }
 
-function testOrigin(name: string, env: Readonly<Record<string, string>>, log: string[]): TestOrigin {
+function testOrigin(name: string, stateDir: string, env: () => Promise<Variables>, log: string[]): TestOrigin {
   const lines: string[] = [];
   let running: OriginProcess | undefined;
   return {
     name,
+    stateDir,
     lines,
     async start() {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       running = startOriginProcess({
-        env,
+        env: await env(),
         restart: false,
         onLine: (line) => {
           const { text, connected } = readOriginLine(line);
