@@ -12,6 +12,7 @@ import {
   S3Client,
   S3ServiceException,
   UploadPartCommand,
+  type UploadPartCommandOutput,
 } from "@aws-sdk/client-s3";
 import pLimit from "p-limit";
 import type { Digest } from "../../edge/image/digest.ts";
@@ -52,6 +53,8 @@ export interface BucketOptions {
   readonly onRetry: (error: BucketError, waitMs: number) => void;
 }
 
+/** Requests on their way at once; the SDK keeps 50 sockets, and complains of more requests than that. */
+const REQUESTS_AT_ONCE = 48;
 /** Parts of one blob on their way at once. */
 const PARTS_AT_ONCE = 4;
 /** Bytes of a file read at once while it is sent. */
@@ -68,6 +71,7 @@ export class OriginBucket {
   readonly #client: S3Client;
   readonly #access: BucketAccess;
   readonly #options: BucketOptions;
+  readonly #requests = pLimit(REQUESTS_AT_ONCE);
 
   constructor(access: BucketAccess, options: BucketOptions) {
     this.#access = access;
@@ -120,8 +124,8 @@ export class OriginBucket {
     const size = source instanceof Uint8Array ? source.length : source.size;
     if ((await this.size(key, signal)) === size) return;
     if (size > this.#options.multipartBytes && !(source instanceof Uint8Array)) return this.#putParts(key, source, contentType, signal);
-    await this.#try("PUT", key, signal, () => {
-      const command = new PutObjectCommand({ ...this.#at(key), Body: bodyOf(source, 0, size), ContentLength: size, ContentType: contentType });
+    const send: Send<unknown> = (Body, signal) => {
+      const command = new PutObjectCommand({ ...this.#at(key), Body, ContentLength: size, ContentType: contentType });
       // The endpoint hashes what arrives and refuses anything else (SigV4, "x-amz-content-sha256").
       command.middlewareStack.add(
         (next) => (args) => {
@@ -131,7 +135,8 @@ export class OriginBucket {
         { step: "build", name: "knownHash" },
       );
       return this.#client.send(command, { abortSignal: signal });
-    });
+    };
+    await this.#try("PUT", key, signal, () => withBody(source, 0, size, signal, send));
   }
 
   close(): void {
@@ -150,9 +155,8 @@ export class OriginBucket {
         const start = index * partBytes;
         const length = Math.min(partBytes, source.size - start);
         const PartNumber = index + 1;
-        const { ETag } = await this.#try(`PUT part ${PartNumber} of`, key, either, () =>
-          this.#client.send(new UploadPartCommand({ ...upload, PartNumber, Body: bodyOf(source, start, length), ContentLength: length }), { abortSignal: either }),
-        );
+        const send: Send<UploadPartCommandOutput> = (Body, signal) => this.#client.send(new UploadPartCommand({ ...upload, PartNumber, Body, ContentLength: length }), { abortSignal: signal });
+        const { ETag } = await this.#try(`PUT part ${PartNumber} of`, key, either, () => withBody(source, start, length, either, send));
         return { PartNumber, ETag };
       }),
     );
@@ -184,7 +188,7 @@ export class OriginBucket {
   #try<T>(operation: string, key: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const wrapped = async (): Promise<T> => {
       try {
-        return await attempt();
+        return await this.#requests(attempt);
       } catch (error) {
         signal.throwIfAborted();
         throw new BucketError(operation, this.#access, key, error);
@@ -196,10 +200,26 @@ export class OriginBucket {
 
 const readAt = promisify(read);
 
-function bodyOf(source: BlobSource, start: number, length: number): Uint8Array | Readable {
-  if (source instanceof Uint8Array) return source;
+type Send<T> = (body: Uint8Array | Readable, signal: AbortSignal) => Promise<T>;
+
+/** Sends so much of a source. When this returns or throws, nothing reads the source's file any more: its owner may close it. */
+async function withBody<T>(source: BlobSource, start: number, length: number, signal: AbortSignal, send: Send<T>): Promise<T> {
+  if (source instanceof Uint8Array) return send(source, signal);
   // Not fs.createReadStream: whoever destroys that closes the descriptor, which is not its own.
-  return Readable.from(fileSlice(source.fd, start, length), { objectMode: false });
+  const body = Readable.from(fileSlice(source.fd, start, length), { objectMode: false });
+  const closed = new Promise<void>((resolve) => body.once("close", resolve));
+  // The SDK would wait forever for the rest of a body that cannot be read.
+  const unreadable = new AbortController();
+  body.on("error", (error) => unreadable.abort(error));
+  try {
+    return await send(body, AbortSignal.any([signal, unreadable.signal]));
+  } catch (error) {
+    unreadable.signal.throwIfAborted();
+    throw error;
+  } finally {
+    body.destroy();
+    await closed;
+  }
 }
 
 async function* fileSlice(fd: number, start: number, length: number): AsyncGenerator<Buffer, void, void> {

@@ -12,6 +12,8 @@ interface Job {
 
 interface Thread {
   readonly worker: Worker;
+  /** Whether it has ever answered. */
+  proven: boolean;
   job: Job | undefined;
 }
 
@@ -52,6 +54,7 @@ export class Workers {
   run<K extends Task["kind"]>(task: Task & { kind: K }, { signal, urgent = false, weight = 0, release }: RunOptions<Results[K]>): Promise<Results[K]> {
     return new Promise<Results[K]>((resolve, reject) => {
       if (this.#closed) throw new Error("the layer store is closed");
+      if (this.#threads.length === 0) throw new Error("no packing thread could be started");
       signal.throwIfAborted();
       const flag: CancelFlag = cancelFlag();
       const onAbort = (): void => {
@@ -108,10 +111,11 @@ export class Workers {
   #start(): Thread {
     // A thread hands its spool files over: it must not close, when it ends, what by then are other files' descriptors.
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { name: "firn-pack", trackUnmanagedFds: false });
-    const thread: Thread = { worker, job: undefined };
+    const thread: Thread = { worker, proven: false, job: undefined };
     worker.on("message", (reply: Reply) => {
       const { job } = thread;
       thread.job = undefined;
+      thread.proven = true;
       // An idle thread keeps no process alive.
       worker.unref();
       if (reply.ok) job?.resolve(reply.value);
@@ -120,10 +124,14 @@ export class Workers {
     });
     worker.on("error", (error) => thread.job?.reject(error));
     worker.on("exit", (code) => {
-      thread.job?.reject(new Error(`a packing thread ended with code ${code}`));
+      const error = new Error(`a packing thread ended with code ${code}`);
+      thread.job?.reject(error);
       const index = this.#threads.indexOf(thread);
       if (this.#closed || index < 0) return;
-      this.#threads[index] = this.#start();
+      // One that never did anything would end again at once, and so on.
+      if (thread.proven) this.#threads[index] = this.#start();
+      else this.#threads.splice(index, 1);
+      if (this.#threads.length === 0) for (const job of this.#queue.splice(0)) job.reject(error);
       this.#dispatch();
     });
     worker.unref();
