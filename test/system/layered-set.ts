@@ -1,0 +1,73 @@
+/**
+ * A package set whose packages have so many store paths that images of several need other levels than images of one, and a layer plan that makes it so:
+ *
+ *   level   a, b, c: 20 light, 20 middle, 20 heavy paths each   d: 60 heavy paths   sh, cacert, iana-etc
+ *   0       61 layers                                            61                  1 each
+ *   1       41                                                   61                  1 each
+ *   2       21                                                   61                  1 each
+ *   3       1                                                    1                   1 each
+ *
+ * Each program prints all that its package needs, so that an image runs only when no layer is missing.
+ */
+import { operatorBucket } from "../../origin/operator-bucket.ts";
+import { blobPath, canonicalJson, planPath } from "../../edge/image/keys.ts";
+import type { S3Access } from "../../origin/local/edge.ts";
+import type { Need } from "../../origin/local/needs.ts";
+import { type LayerPlan, PLAN_VERSION, planId } from "../../origin/layers/plan/plan.ts";
+
+/** The shell of these images. */
+export const BUSYBOX: Need = { command: "busybox", debian: "busybox-static", purpose: "a shell for tests" };
+
+const WEIGHTS = ["light", "middle", "heavy"] as const;
+type Weight = (typeof WEIGHTS)[number];
+/** Sizes that the plan gives, and thresholds between them. */
+const SIZES: Record<Weight, number> = { light: 100, middle: 200, heavy: 300 };
+const THRESHOLDS = [1, 150, 250];
+
+export const COUNTS: Readonly<Record<string, Readonly<Record<Weight, number>>>> = {
+  a: { light: 20, middle: 20, heavy: 20 },
+  b: { light: 20, middle: 20, heavy: 20 },
+  c: { light: 20, middle: 20, heavy: 20 },
+  d: { light: 0, middle: 0, heavy: 60 },
+};
+
+const names = (name: string): string[] => WEIGHTS.flatMap((weight) => Array.from({ length: COUNTS[name]?.[weight] ?? 0 }, (_, number) => `${name}-${weight}-${number + 1}`));
+
+/** What the program of a package prints. */
+export const printed = (name: string): string => names(name).join("\n");
+
+/** Attributes for tinySet. */
+export const LAYERED = `
+  sh = mk "sh" ''
+    mkdir -p $out/bin
+    cp "$(command -v busybox)" $out/bin/busybox
+    for applet in sh cat; do ln -s busybox $out/bin/$applet; done
+  '';
+${Object.keys(COUNTS)
+  .map(
+    (name) => `  ${name} = mk "${name}" ''
+    mkdir -p $out/bin
+    echo '#!/bin/sh' > $out/bin/${name}
+    echo 'cat ${names(name)
+      .map((path) => `\${builtins.toFile "${path}" "${path}\\n"}`)
+      .join(" ")}' >> $out/bin/${name}
+    chmod +x $out/bin/${name}
+  '';`,
+  )
+  .join("\n")}
+`;
+
+/** The plan of the table above. */
+export const layeredPlan = (thresholds: readonly number[] = THRESHOLDS): LayerPlan => {
+  const classes = Object.keys(COUNTS).flatMap((name) => names(name).map((path) => ({ path, size: SIZES[path.split("-")[1] as Weight] })));
+  return { version: PLAN_VERSION, thresholds: [...thresholds], classes: classes.map(({ size }) => [1, size]), names: Object.fromEntries(classes.map(({ path }, number) => [path, [number, 1]])) };
+};
+
+/** Puts a plan in force, as `firn plan` does; an edge that has looked already sees it after a restart, or a minute. Returns its identity. */
+export async function putPlan(s3: S3Access, packageSet: string, plan: LayerPlan): Promise<string> {
+  const bucket = operatorBucket(s3);
+  const id = await planId(plan);
+  await bucket.put(blobPath(`sha256:${id}`), canonicalJson(plan), "application/json");
+  await bucket.put(planPath(packageSet), JSON.stringify({ plan: id }), "application/json");
+  return id;
+}

@@ -1,0 +1,137 @@
+/** Images at every level of the layer plan, pulled and run; levels that nobody made before; and plans that change under images that were pulled. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { execa } from "execa";
+import { imageKey, imagePath, levelPath, type Scope } from "../../edge/image/keys.ts";
+import { parseImageName } from "../../edge/image/names.ts";
+import { MAX_LAYERS } from "../../edge/image/records.ts";
+import { type OperatorBucket, operatorBucket } from "../../origin/operator-bucket.ts";
+import { unavailable } from "../harness/available.ts";
+import { type Client, containerd, skopeo } from "../harness/clients/index.ts";
+import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
+import { pullImage, pullManifest, unpackImage } from "../harness/registry-client.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+import { BUSYBOX, LAYERED, layeredPlan, printed, putPlan } from "./layered-set.ts";
+import { type TinySet, tinySet } from "./tiny-set.ts";
+
+const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX, ...skopeo.needs, ...containerd.needs], { root: true }));
+const MAIN = join(import.meta.dirname, "../../origin/main.ts");
+const PACKAGE_SET = "path";
+/** sh, cacert and iana-etc, and the profile. */
+const OTHERS = 4;
+
+/** Image, its packages besides sh, the level that it needs (layered-set.ts), and its layers. */
+const IMAGES = [
+  { name: "sh/a", packages: ["a"], level: 0, layers: 61 + OTHERS },
+  { name: "sh/a/b/c", packages: ["a", "b", "c"], level: 2, layers: 3 * 21 + OTHERS },
+  { name: "sh/a/b", packages: ["a", "b"], level: 1, layers: 2 * 41 + OTHERS },
+  { name: "sh/a/b/c/d", packages: ["a", "b", "c", "d"], level: 3, layers: 4 + OTHERS },
+] as const;
+const [ALONE, THREE, TWO] = IMAGES;
+
+describe("levels of the layer plan", { skip }, () => {
+  let root: string;
+  let set: TinySet;
+  let firn: Firn;
+  let bucket: OperatorBucket;
+  let plan: string;
+  const clients: Client[] = [];
+  beforeEach(async () => {
+    root = await tempDir("levels");
+    set = await tinySet(root, LAYERED);
+    firn = await startFirn({ packageSet: set.spec, originEnv: set.originEnv });
+    bucket = operatorBucket(firn.edge.s3);
+    plan = await putPlan(firn.edge.s3, PACKAGE_SET, layeredPlan());
+  });
+  afterEach(async (context) => {
+    if ("passed" in context && !context.passed) process.stderr.write(`${firn.log()}\n`);
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+    await firn.stop();
+    await removeTree(root);
+  });
+  const open = async (...kinds: readonly { open(): Promise<Client> }[]): Promise<Client[]> => {
+    for (const kind of kinds) clients.push(await kind.open());
+    return clients;
+  };
+  const scopeOf = (headers: Headers): Scope => ({ packageSet: PACKAGE_SET, revision: headers.get("firn-revision") ?? "", system: "x86_64-linux", plan });
+  /** Whether the image that the name stands for is stored. The edge does so behind its answer. */
+  const isStored = async (name: string, scope: Scope): Promise<boolean> => {
+    const { names, shell } = parseImageName(name);
+    return (await bucket.get(imagePath(await imageKey(scope, names, shell)))) !== null;
+  };
+  const runs = async (client: Client, image: string, packages: readonly string[]): Promise<void> => {
+    await client.pull(image);
+    for (const name of packages) {
+      const { exitCode, stdout, stderr } = await client.run(image, [name]);
+      assert.deepEqual({ exitCode, stdout }, { exitCode: 0, stdout: printed(name) }, `${client.name}, ${image}: ${stderr}`);
+    }
+  };
+
+  test("real clients run images of every level; levels that nobody used are made by the origin", async () => {
+    await open(skopeo, containerd);
+    for (const { name, packages, level, layers } of IMAGES) {
+      const { manifest, headers } = await pullManifest(firn.url, name);
+      assert.equal(manifest.layers.length, layers, name);
+      assert.ok(manifest.layers.length <= MAX_LAYERS);
+      assert.equal(headers.get("warning"), null, "the canonical image");
+      const scope = scopeOf(headers);
+      for (const each of packages) assert.equal((await bucket.get(levelPath(scope, each, level))) !== null, level > 0, `${each} at level ${level}`);
+      for (const client of clients) await runs(client, `${firn.host}/${name}`, packages);
+    }
+  });
+
+  test("while no origin can make a level, the next coarser one serves, and the name goes on to mean the canonical image", async () => {
+    const { headers } = await pullManifest(firn.url, THREE.name);
+    const scope = scopeOf(headers);
+    await firn.origins[0]?.stop();
+
+    const coarse = await pullImage(firn.url, TWO.name);
+    assert.equal(coarse.layers.length, 2 * 21 + OTHERS);
+    assert.match(coarse.headers.get("warning") ?? "", /coarser/);
+    const tree = join(root, "coarse");
+    await unpackImage(coarse, tree);
+    for (const name of TWO.packages) assert.equal((await execa("chroot", [tree, `/bin/${name}`])).stdout, printed(name));
+    assert.equal(await isStored(TWO.name, scope), false);
+
+    await firn.origins[0]?.start();
+    const canonical = await pullManifest(firn.url, TWO.name);
+    assert.equal(canonical.manifest.layers.length, TWO.layers);
+    assert.equal(canonical.headers.get("warning"), null);
+    assert.equal((await pullManifest(firn.url, TWO.name)).digest, canonical.digest);
+    assert.equal((await pullImage(firn.url, TWO.name, coarse.digest)).digest, coarse.digest, "what was pulled before still pulls");
+    await firn.restartEdge();
+    bucket = operatorBucket(firn.edge.s3);
+    assert.equal(await isStored(TWO.name, scope), true);
+  });
+
+  test("a new plan changes what names mean from then on, and nothing that was pulled before", async () => {
+    const [client] = await open(containerd);
+    assert.ok(client !== undefined);
+    const before = await pullImage(firn.url, ALONE.name);
+    assert.equal(before.layers.length, ALONE.layers);
+
+    const made = await execa(process.execPath, [MAIN, "plan"], { env: { ...s3Variables(firn), PACKAGE_SET: set.spec, STATE_DIR: join(root, "plan") }, stdin: "ignore" });
+    assert.match(made.stdout, /^[0-9a-f]{64}$/);
+    assert.notEqual(made.stdout, plan);
+    await firn.origins[0]?.stop();
+    await firn.restartEdge();
+    await firn.origins[0]?.start();
+
+    const after = await pullImage(firn.url, ALONE.name);
+    // All of it is dust: packages of a few bytes.
+    assert.equal(after.layers.length, 1 + OTHERS);
+    assert.deepEqual(after.config.config, before.config.config, "the same image in other layers");
+    await firn.origins[0]?.stop();
+    assert.deepEqual((await pullImage(firn.url, ALONE.name, before.digest)).layers, before.layers);
+    for (const image of [`${ALONE.name}@${before.digest}`, ALONE.name]) await runs(client, `${firn.host}/${image}`, ALONE.packages);
+  });
+});
+
+const s3Variables = ({ edge: { s3 } }: Firn): Record<string, string> => ({
+  S3_ENDPOINT: s3.endpoint,
+  S3_BUCKET: s3.bucket,
+  S3_REGION: s3.region,
+  S3_ACCESS_KEY_ID: s3.accessKeyId,
+  S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+});
