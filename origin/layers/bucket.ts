@@ -53,6 +53,9 @@ export interface BucketOptions {
   readonly onRetry: (error: BucketError, waitMs: number) => void;
 }
 
+/** A bucket that does not take a connection, milliseconds, or is silent on one: longer than any takes to put a finished upload together. */
+const CONNECT_MS = 10_000;
+const SILENCE_MS = 120_000;
 /** Requests on their way at once; the SDK keeps 50 sockets, and complains of more requests than that. */
 const REQUESTS_AT_ONCE = 48;
 /** Parts of one blob on their way at once. */
@@ -89,6 +92,7 @@ export class OriginBucket {
       // It would tell the console of every attempt; we log those that are tried again, and throw the last.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
+      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
     });
   }
 
