@@ -7,7 +7,7 @@ import { addDemand, type DemandCount, demandPath } from "../image/demand.ts";
 import { parseImageName } from "../image/names.ts";
 import { openRegistry } from "./registry.ts";
 
-/** Counts are told this often, milliseconds: one small object an isolate and interval. */
+/** Counts are told with an isolate's first pull and then this often, milliseconds: one small object an isolate and interval. */
 const TELL_MS = 60_000;
 /** Image names counted apart between two tellings; what comes on top of that is not counted, or a flood of names would fill the memory. */
 const MAX_NAMES = 5_000;
@@ -23,7 +23,6 @@ export function countPull(name: string, request: Request, env: Env, ctx: Pick<Ex
   if (times === undefined && pulls.size >= MAX_NAMES) return;
   pulls.set(name, (times ?? 0) + 1);
   const now = Date.now();
-  if (tellAt === 0) tellAt = now + TELL_MS;
   if (now < tellAt) return;
   tellAt = now + TELL_MS;
   const counted = sumOf(pulls);
