@@ -3,6 +3,7 @@
  *
  * With zstd there is also an index of two manifests for the same platform, as `buildah manifest push --add-compression zstd` writes it: gzip first, zstd second with an annotation.
  * Clients that know the annotation (containers/image: podman, buildah, skopeo, CRI-O) take the second; all others take the first that fits their platform, the gzip one.
+ * (containerd's ctr fetches the layers of both, and unpacks the first; its CRI plugin fetches one.)
  */
 import { CREATED } from "./config.ts";
 import type { Digest } from "./digest.ts";
