@@ -7,7 +7,8 @@
  *   closure of git at level 1:  [glibc libidn2] [openssl] [git gitlib ← git's rest]
  *   after the last threshold:   [everything]
  *
- * A path that the plan does not know is in the rest at every level. A class of which this closure holds only some members (a newer revision) is the part of those.
+ * A path that the plan does not know is in the rest at every level. A class of which this closure holds only some members
+ * (joined classes, see merge.ts, or a newer revision) is the part of those.
  */
 import { layerKey } from "../../../edge/image/keys.ts";
 import { LAYER_BUDGET } from "../../../edge/image/levels.ts";
