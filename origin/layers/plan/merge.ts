@@ -69,6 +69,7 @@ export interface Merged {
   readonly sizes: readonly number[];
 }
 
+/** Joins classes into groups. Deterministic: joins of one price are made in the order of the classes' numbers. */
 export function mergeClasses({ sizes, users, loads, edges }: Classes): Merged {
   const groups = users.map((own, number): Group | undefined => {
     const load = own.reduce((sum, user) => sum + loads[user]!, 0);
