@@ -1,0 +1,179 @@
+/** A bucket in trouble behind a whole Firn, and a member cache that rots: pulls succeed or say why, nothing is half-published, and the same pull works afterwards, to the same digest. */
+import assert from "node:assert/strict";
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { blobPath } from "../../edge/image/keys.ts";
+import { type OperatorBucket, operatorBucket } from "../../origin/operator-bucket.ts";
+import { unavailable } from "../harness/available.ts";
+import { type Firn, type FirnOptions, firnUnavailable, startFirn } from "../harness/firn.ts";
+import { pullImage, pullManifest, RegistryAnswer } from "../harness/registry-client.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
+import { BUSYBOX, LAYERED, layeredPlan, putPlan } from "./layered-set.ts";
+import { type TinySet, tinySet } from "./tiny-set.ts";
+
+const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX]));
+const PACKAGE_SET = "path";
+const IMAGE = "sh/a";
+/** How often a condition in another process is looked at, milliseconds. */
+const POLL = 50;
+
+describe("a bucket in trouble", { skip }, () => {
+  let root: string;
+  let set: TinySet;
+  let firns: Firn[];
+  let proxies: TamperingProxy[];
+  beforeEach(async () => {
+    root = await tempDir("trouble");
+    set = await tinySet(root, LAYERED);
+    [firns, proxies] = [[], []];
+  });
+  afterEach(async (context) => {
+    if ("passed" in context && !context.passed) for (const firn of firns) process.stderr.write(`${firn.log()}\n`);
+    await Promise.all(firns.map((firn) => firn.stop()));
+    await Promise.all(proxies.map((proxy) => proxy.stop()));
+    await removeTree(root);
+  });
+  const start = async (options: FirnOptions = {}): Promise<Firn> => {
+    const firn = await startFirn({ packageSet: set.spec, originEnv: set.originEnv, ...options });
+    firns.push(firn);
+    return firn;
+  };
+  /** A Firn whose origin reaches the bucket through a proxy. */
+  const startBehind = async (edgeEnv: Readonly<Record<string, string>> = {}): Promise<{ firn: Firn; proxy: TamperingProxy; bucket: OperatorBucket }> => {
+    const originEnv = async ({ s3 }: Firn["edge"]): Promise<Record<string, string>> => {
+      const endpoint = new URL(s3.endpoint);
+      const proxy = await startProxy(endpoint.origin);
+      proxies.push(proxy);
+      return { ...set.originEnv, S3_ENDPOINT: proxy.origin + endpoint.pathname };
+    };
+    const firn = await start({ edgeEnv, originEnv });
+    const [proxy] = proxies;
+    assert.ok(proxy !== undefined);
+    return { firn, proxy, bucket: operatorBucket(firn.edge.s3) };
+  };
+  const isBlobUpload = ({ method, url = "" }: { method?: string | undefined; url?: string | undefined }): boolean => method === "PUT" && url.includes("/blobs/");
+
+  test("uploads that fail at first, by an error or a hang-up in the middle: the pull waits, and gets the image that it gets anywhere", async () => {
+    const { firn, proxy, bucket } = await startBehind();
+    await putPlan(firn.edge.s3, PACKAGE_SET, layeredPlan());
+    const seen = new Map<string, number>();
+    let failed = 0;
+    proxy.trouble = ({ method, url = "" }) => {
+      const time = (seen.get(`${method} ${url}`) ?? 0) + 1;
+      seen.set(`${method} ${url}`, time);
+      // Every third thing that is written, and whatever it is: blobs and records.
+      if (method !== "PUT" || time > 1 || seen.size % 3 !== 0) return "pass";
+      return failed++ % 2 === 0 ? { status: 503 } : "hang-up";
+    };
+    const image = await pullImage(firn.url, IMAGE);
+    assert.ok(failed > 2, "there was trouble");
+    await assertWhole(bucket);
+
+    const untroubled = await start();
+    await putPlan(untroubled.edge.s3, PACKAGE_SET, layeredPlan());
+    assert.equal((await pullManifest(untroubled.url, IMAGE)).digest, image.digest);
+  });
+
+  test("a bucket that goes on failing: a clear 503 while the origin tries, no record of anything that is not there; when the bucket is back the same pull works", async () => {
+    const { firn, proxy, bucket } = await startBehind({ BUILD_WAIT: "5" });
+    proxy.trouble = (request) => (isBlobUpload(request) ? { status: 503 } : "pass");
+    const error = await refusal(firn);
+    assert.match(error.message, /not finished after 5 seconds; it goes on/);
+    while (!proxy.seen.some((request) => request.startsWith("PUT") && request.includes("/blobs/"))) await sleep(POLL);
+    await assertWhole(bucket);
+    assert.deepEqual(await keys(bucket, "packages/"), []);
+
+    proxy.trouble = () => "pass";
+    // A pull may still find the origin between two attempts; it is told to come again, and joins.
+    for (;;) {
+      const image = await pullImage(firn.url, IMAGE).catch((again: unknown) => {
+        assert.ok(again instanceof RegistryAnswer && /it goes on/.test(again.message), String(again));
+      });
+      if (image !== undefined) break;
+    }
+    await assertWhole(bucket);
+  });
+
+  test("a bucket that takes nothing: the client is told what failed, nothing is half-published, and after the time that it is told the same pull works", async () => {
+    const { firn, proxy, bucket } = await startBehind();
+    proxy.trouble = (request) => (isBlobUpload(request) ? { status: 403 } : "pass");
+    const error = await refusal(firn);
+    assert.match(error.message, /no origin could build .* in bucket .*: status 403/);
+    await assertWhole(bucket);
+    assert.deepEqual(await keys(bucket, "packages/"), []);
+
+    proxy.trouble = () => "pass";
+    await sleep(1_000 * Number(error.headers.get("retry-after")));
+    await pullImage(firn.url, IMAGE);
+    await assertWhole(bucket);
+  });
+
+  test("members that rotted in an origin's cache are made again: a new plan cuts the same layers from them as from a sound store", async () => {
+    const [rotten, sound] = await Promise.all([start(), start()]);
+    await putPlan(sound.edge.s3, PACKAGE_SET, layeredPlan());
+    const wanted = await pullImage(sound.url, IMAGE);
+
+    const whole = await pullImage(rotten.url, IMAGE);
+    assert.notEqual(whole.digest, wanted.digest, "without a plan it is cut otherwise");
+    const [origin] = rotten.origins;
+    await origin?.stop();
+    const members = join(origin?.stateDir ?? "", "members/members");
+    const files = (await readdir(members, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    assert.ok(files.length > 60);
+    for (const [number, file] of files.entries()) await damage(file, number % 2 === 0 ? "flip" : "truncate");
+    await putPlan(rotten.edge.s3, PACKAGE_SET, layeredPlan());
+    await rotten.restartEdge();
+    await origin?.start();
+    assert.equal((await pullImage(rotten.url, IMAGE)).digest, wanted.digest);
+  });
+});
+
+/** The answer to a pull that must fail with 503 and a time to come again. */
+async function refusal(firn: Firn): Promise<RegistryAnswer> {
+  const error = await pullManifest(firn.url, IMAGE).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof RegistryAnswer, String(error ?? "it was pulled"));
+  assert.deepEqual([error.status, error.code], [503, "UNAVAILABLE"], error.message);
+  assert.ok(Number(error.headers.get("retry-after")) > 0, "Retry-After is in seconds");
+  return error;
+}
+
+async function keys(bucket: OperatorBucket, prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const key of bucket.list(prefix)) found.push(key);
+  return found;
+}
+
+/** Everything that a record in the bucket names is there. */
+async function assertWhole(bucket: OperatorBucket): Promise<void> {
+  const blobs = new Set(await keys(bucket, "blobs/"));
+  for (const prefix of ["layers/", "packages/", "images/"]) {
+    for (const key of await keys(bucket, prefix)) {
+      const text = new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array());
+      const record = JSON.parse(text, (name, value: unknown) => (name === "diffId" ? undefined : value)) as unknown;
+      for (const [digest] of JSON.stringify(record).matchAll(/sha256:[0-9a-f]{64}/g)) assert.ok(blobs.has(blobPath(digest as `sha256:${string}`)), `${key} names ${digest}, which is not there`);
+    }
+  }
+}
+
+/** One byte in the middle becomes another, or the last quarter is gone. */
+async function damage(path: string, how: "flip" | "truncate"): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    const { size } = await file.stat();
+    if (how === "truncate") return await file.truncate(Math.floor((size * 3) / 4));
+    const byte = Buffer.alloc(1);
+    // The trailer, 64 bytes, tells what the payload must be.
+    const at = Math.floor((size - 64) / 2);
+    await file.read(byte, 0, 1, at);
+    byte[0] = (byte[0] ?? 0) ^ 0xff;
+    await file.write(byte, 0, 1, at);
+  } finally {
+    await file.close();
+  }
+}
