@@ -18,8 +18,8 @@ export interface Lock {
   readonly architecture: Architecture;
   /** Attribute path → unit. */
   readonly attributes: Readonly<Record<string, string>>;
-  /** Debian package → its .debs. */
-  readonly debs: Readonly<Record<string, { readonly file: string; readonly sha256: string; readonly suite: string }>>;
+  /** Debian package → its .debs; `installed` for the layer plan, bytes. */
+  readonly debs: Readonly<Record<string, { readonly file: string; readonly sha256: string; readonly suite: string; readonly installed: number }>>;
   /** The .debs that the builder's tools are taken from. */
   readonly tools: readonly string[];
   readonly units: Readonly<Record<string, LockedUnit>>;
@@ -71,8 +71,8 @@ export function makeLock(architecture: Architecture, index: PackageIndex, recipe
   });
   const tools = [...follow(index, recipe, recipe.tools).keys()].sort();
   const debs = [...new Set([...resolution.dependencies.keys(), ...tools])].map((name) => {
-    const { file, sha256, suite } = get(name);
-    return [name, { file, sha256, suite }] as const;
+    const { file, sha256, suite, installed } = get(name);
+    return [name, { file, sha256, suite, installed }] as const;
   });
   const attributes = [...resolution.attributes].map(([attribute, name]) => [attribute, unitOf(recipe, name)] as const);
   return {

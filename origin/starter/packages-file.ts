@@ -11,6 +11,8 @@ export interface DebPackage {
   /** Path below the repository's root: names no host. */
   readonly file: string;
   readonly sha256: string;
+  /** Debian's Installed-Size, bytes: about what it takes when it is unpacked. */
+  readonly installed: number;
   /** The suite as the repository was asked for, `bookworm-security`. */
   readonly suite: string;
 }
@@ -84,5 +86,7 @@ function parsePackage(name: string, { text, version, suite }: Entry): DebPackage
     description: field(text, "Description"),
     file: field(text, "Filename"),
     sha256: field(text, "SHA256"),
+    // In KiB there (Debian policy, 5.6.20).
+    installed: (Number(field(text, "Installed-Size")) || 0) * 1024,
   };
 }

@@ -7,7 +7,7 @@ import type { Recipe } from "../../origin/starter/resolve.ts";
 import { withoutCircles } from "../../origin/starter/units.ts";
 
 const paragraph = (name: string, version: string, more = ""): string =>
-  `Package: ${name}\nVersion: ${version}\nSection: ${name.startsWith("lib") ? "libs" : "utils"}\n${more}Description: the ${name}\nFilename: pool/${name}_${version}.deb\nSHA256: ${name}-${version}\n`;
+  `Package: ${name}\nVersion: ${version}\nSection: ${name.startsWith("lib") ? "libs" : "utils"}\n${more}Description: the ${name}\nInstalled-Size: 2000\nFilename: pool/${name}_${version}.deb\nSHA256: ${name}-${version}\n`;
 
 const lists = [
   {
@@ -40,7 +40,7 @@ test("a lock holds the newest packages, resolved, without circles", () => {
   const { lock, missing } = makeLock("amd64", indexPackages(lists), recipe);
   assert.deepEqual(missing, ["gone"]);
   assert.deepEqual(lock.attributes, { tool: "tool" });
-  assert.deepEqual(lock.debs["libc6"], { file: "pool/libc6_2.36-1+deb12u1.deb", sha256: "libc6-2.36-1+deb12u1", suite: "stable-security" });
+  assert.deepEqual(lock.debs["libc6"], { file: "pool/libc6_2.36-1+deb12u1.deb", sha256: "libc6-2.36-1+deb12u1", suite: "stable-security", installed: 2_048_000 });
   assert.deepEqual(lock.units["tool"]?.debs, ["tool-15"]);
   assert.deepEqual(lock.units["tool"]?.deps, ["libtwo-2-1", "provider-a"], "the first provider; nothing for a clause that names a skipped package");
   assert.deepEqual(lock.units["tool"]?.keep, ["provider-a"], "shared libraries are referenced by the files that load them");

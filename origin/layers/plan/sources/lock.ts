@@ -7,13 +7,10 @@ import { componentOf } from "../component.ts";
 import type { GraphNode } from "../graph.ts";
 
 const ARCHITECTURES: Readonly<Record<System, string>> = { "x86_64-linux": "amd64", "aarch64-linux": "arm64" };
-/** Size of a .deb whose lock does not tell, bytes: about the mean. */
-const USUAL_SIZE = 1_000_000;
-
 /** As much of the lock (origin/starter/lock.ts) as this reads; `installed` is Debian's Installed-Size in bytes. */
 const LockSchema = v.object({
   attributes: v.record(v.string(), v.string()),
-  debs: v.record(v.string(), v.object({ installed: v.optional(v.number()) })),
+  debs: v.record(v.string(), v.object({ installed: v.number() })),
   units: v.record(v.string(), v.object({ pname: v.string(), version: v.string(), debs: v.array(v.string()), deps: v.array(v.string()) })),
 });
 
@@ -29,7 +26,7 @@ export function lockGraph(text: string): GraphNode[] {
   return Object.entries(lock.units).map(([id, { pname, version, debs, deps }]) => ({
     id,
     name: `${pname}-${version}`,
-    size: debs.reduce((sum, deb) => sum + (lock.debs[deb]?.installed ?? USUAL_SIZE), 0),
+    size: debs.reduce((sum, deb) => sum + (lock.debs[deb]?.installed ?? 0), 0),
     references: deps,
     roots: roots.get(id) ?? [],
   }));

@@ -12,7 +12,7 @@ const LOCK = JSON.stringify({
   format: 1,
   architecture: "amd64",
   attributes: { ImageMagick: "imagemagick", _7zz: "7zip", "xorg.xeyes": "x11-apps" },
-  debs: { im: { installed: 5_000_000 }, "im-data": { installed: 7_000_000 }, z: { installed: 3_000_000 }, c: { installed: 12_000_000 }, x: {} },
+  debs: { im: { installed: 5_000_000 }, "im-data": { installed: 7_000_000 }, z: { installed: 3_000_000 }, c: { installed: 12_000_000 }, x: { installed: 1_000_000 } },
   tools: [],
   units: { imagemagick: unit("imagemagick", ["im", "im-data"], ["libc"]), "7zip": unit("7zip", ["z"], ["libc"]), libc: unit("glibc", ["c"], []), "x11-apps": unit("x11-apps", ["x"], ["libc"]) },
 });
