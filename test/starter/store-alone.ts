@@ -12,10 +12,10 @@ export async function build(dir: string, attributes: readonly string[], system =
   return stdout.split("\n");
 }
 
-/** A mount namespace of its own: everything is gone when the program ends. $1: the root; the rest: the program. */
+/** A mount namespace of its own: everything is gone when the program ends. The store is read-only: python, as root, would write what it compiled into it. $1: the root; the rest: the program. */
 const ENTER = `
 root=$1; shift
-while read -r path; do mount --bind "$path" "$root$path"; done <"$root/.closure"
+while read -r path; do mount -o bind,ro "$path" "$root$path"; done <"$root/.closure"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 exec chroot "$root" "$@"`;
