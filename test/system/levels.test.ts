@@ -60,14 +60,6 @@ describe("levels of the layer plan", { skip }, () => {
     const { names, shell } = parseImageName(name);
     return (await bucket.get(imagePath(await imageKey(scope, names, shell)))) !== null;
   };
-  const runs = async (client: Client, image: string, packages: readonly string[]): Promise<void> => {
-    await client.pull(image);
-    for (const name of packages) {
-      const { exitCode, stdout, stderr } = await client.run(image, [name]);
-      assert.deepEqual({ exitCode, stdout }, { exitCode: 0, stdout: printed(name) }, `${client.name}, ${image}: ${stderr}`);
-    }
-  };
-
   test("real clients run images of every level; levels that nobody used are made by the origin", async () => {
     await open(skopeo, containerd);
     for (const { name, packages, level, layers } of IMAGES) {
@@ -127,6 +119,15 @@ describe("levels of the layer plan", { skip }, () => {
     for (const image of [`${ALONE.name}@${before.digest}`, ALONE.name]) await runs(client, `${firn.host}/${image}`, ALONE.packages);
   });
 });
+
+/** Pulls, and runs every package's program. */
+async function runs(client: Client, image: string, packages: readonly string[]): Promise<void> {
+  await client.pull(image);
+  for (const name of packages) {
+    const { exitCode, stdout, stderr } = await client.run(image, [name]);
+    assert.deepEqual({ exitCode, stdout }, { exitCode: 0, stdout: printed(name) }, `${client.name}, ${image}: ${stderr}`);
+  }
+}
 
 const s3Variables = ({ edge: { s3 } }: Firn): Record<string, string> => ({
   S3_ENDPOINT: s3.endpoint,

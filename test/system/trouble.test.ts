@@ -54,7 +54,6 @@ describe("a bucket in trouble", { skip }, () => {
     assert.ok(proxy !== undefined);
     return { firn, proxy, bucket: operatorBucket(firn.edge.s3) };
   };
-  const isBlobUpload = ({ method, url = "" }: { method?: string | undefined; url?: string | undefined }): boolean => method === "PUT" && url.includes("/blobs/");
 
   test("uploads that fail at first, by an error or a hang-up in the middle: the pull waits, and gets the image that it gets anywhere", async () => {
     const { firn, proxy, bucket } = await startBehind();
@@ -130,6 +129,8 @@ describe("a bucket in trouble", { skip }, () => {
     assert.equal((await pullImage(rotten.url, IMAGE)).digest, wanted.digest);
   });
 });
+
+const isBlobUpload = ({ method, url = "" }: { method?: string | undefined; url?: string | undefined }): boolean => method === "PUT" && url.includes("/blobs/");
 
 /** The answer to a pull that must fail with 503 and a time to come again. */
 async function refusal(firn: Firn): Promise<RegistryAnswer> {

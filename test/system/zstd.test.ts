@@ -54,6 +54,9 @@ async function pullIndex(url: string, name: string): Promise<{ digest: string; i
 }
 const manifestAt = async (url: string, name: string, digest: string): Promise<Manifest> => (await pullManifest(url, name, digest)).manifest;
 
+/** Layers that the first manifest alone has. */
+const only = (one: Manifest, two: Manifest): string[] => one.layers.map(({ digest }) => digest).filter((digest) => !two.layers.some((layer) => layer.digest === digest));
+
 describe("zstd", { skip }, () => {
   let root: string;
   let set: TinySet;
@@ -153,7 +156,6 @@ describe("zstd", { skip }, () => {
           const { url } = firn();
           const { gzip, zstd } = await pullIndex(url, MIXED);
           const [first, second] = [await manifestAt(url, MIXED, gzip), await manifestAt(url, MIXED, zstd)];
-          const only = (one: Manifest, two: Manifest): string[] => one.layers.map(({ digest }) => digest).filter((digest) => !two.layers.some((layer) => layer.digest === digest));
           const fetched = await runs(url, MIXED);
           const took = { gzip: only(first, second).some((digest) => fetched.has(digest)), zstd: only(second, first).some((digest) => fetched.has(digest)) };
           context.diagnostic(`${kind.name} ${took.zstd ? (took.gzip ? "takes both" : "takes zstd") : "takes gzip"}`);
