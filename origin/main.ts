@@ -4,6 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { pino } from "pino";
 import { SYSTEMS } from "../edge/image/records.ts";
+import { CLOUDFLARE_API, DEFAULT_DATASET } from "./analytics.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import { bytes, edges, fileText, originName, setting, systems, whole, words } from "./config.ts";
 import type { BucketAccess } from "./layers/index.ts";
@@ -72,13 +73,17 @@ program
   .addOption(setting("--state-dir <dir>", "STATE_DIR", "caches; may be lost at any time").default(".firn/origin"))
   .addOption(new Option("--store-paths <url>", "a channel's list of store paths, {channel} in it").default(DEFAULT_STORE_PATHS))
   .addOption(new Option("--cache <url>", "the channel's binary cache").default(DEFAULT_CACHE))
+  .addOption(setting("--analytics-account <id>", "CLOUDFLARE_ACCOUNT_ID", "account whose Analytics Engine counts the pulls; without it the bucket does"))
+  .addOption(new Option("--analytics-dataset <name>", "its dataset").default(DEFAULT_DATASET))
   .option("--dry-run", "make it, and write nothing", false)
   .addOption(setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory())
   .addOption(setting("--s3-bucket <name>", "S3_BUCKET", "the bucket").makeOptionMandatory())
   .addOption(setting("--s3-region <region>", "S3_REGION", "the bucket's region").default("auto"))
-  .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they must be allowed to list, and to write blobs/ and plans/.")
+  .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN (Account Analytics: Read) with --analytics-account.")
   .action(async (options) => {
-    process.stdout.write(`${await plan({ ...options, bucket: operatorBucket(bucketOf(options)), log: tell })}\n`);
+    const { analyticsAccount: account, analyticsDataset: dataset } = options;
+    const analytics = account === undefined ? undefined : { api: CLOUDFLARE_API, account, dataset, token: secret("CLOUDFLARE_API_TOKEN") };
+    process.stdout.write(`${await plan({ ...options, analytics, bucket: operatorBucket(bucketOf(options)), log: tell })}\n`);
   });
 
 const tell = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -91,7 +96,7 @@ function bucketOf(options: { readonly s3Endpoint: string; readonly s3Bucket: str
 /** A variable that must be set and has no flag. */
 function secret(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === "") throw new Error(`${name} is not set: the bucket is reached with it`);
+  if (value === undefined || value === "") throw new Error(`${name} is not set`);
   return value;
 }
 

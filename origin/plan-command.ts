@@ -5,7 +5,8 @@ import type { Digest } from "../edge/image/digest.ts";
 import { blobPath, canonicalJson, packagesPrefix, planPath } from "../edge/image/keys.ts";
 import { type PackageSetSpec, parsePackageSet } from "../edge/image/package-set.ts";
 import { PackageRecordSchema, type System, SYSTEMS } from "../edge/image/records.ts";
-import { type LayerPlan, makePlan, planId, type PlanSource } from "./layers/plan/index.ts";
+import { type AnalyticsAccess, analyticsDemand } from "./analytics.ts";
+import { type LayerPlan, makePlan, planId, type PlanSource, readDemand } from "./layers/plan/index.ts";
 import { queryClosure, validPaths } from "./nix/closure.ts";
 import type { OperatorBucket } from "./operator-bucket.ts";
 import { prepareStarter } from "./starter/index.ts";
@@ -19,6 +20,8 @@ export interface PlanOptions {
   /** For channels: URL of store-paths.xz, and of the binary cache. */
   readonly storePaths: string;
   readonly cache: string;
+  /** Where pulls are counted, when that is not the bucket. */
+  readonly analytics?: AnalyticsAccess | undefined;
   /** Leave things as they are when a plan is in force already. */
   readonly onlyFirst?: boolean;
   /** Make it, say what it is, and write nothing. */
@@ -41,7 +44,8 @@ export async function plan(options: PlanOptions): Promise<string> {
     log(`layer plan ${inForce} is in force`);
     return inForce;
   }
-  const made = await makePlan({ packageSet: spec.id, source: await sourceOf(spec, options), bucket, log });
+  const pulled = options.analytics ? await analyticsDemand(options.analytics, spec.id) : await readDemand(bucket, spec.id, log);
+  const made = await makePlan({ source: await sourceOf(spec, options), pulled, log });
   const id = await planId(made);
   if (options.dryRun) log(`layer plan ${id}, not written`);
   else if (id === inForce) log(`layer plan ${id} is in force already`);

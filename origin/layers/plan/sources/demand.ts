@@ -1,8 +1,7 @@
 /** What was pulled, read from the bucket (edge/image/demand.ts tells how the edge writes it). */
 import pLimit from "p-limit";
 import * as v from "valibot";
-import { addDemand, type DemandCount, demandPrefix, DemandSchema, demandShares } from "../../../../edge/image/demand.ts";
-import type { Demand } from "../build.ts";
+import { addDemand, type DemandCount, demandPrefix, DemandSchema } from "../../../../edge/image/demand.ts";
 
 /** As much of a bucket as this reads. */
 export interface DemandBucket {
@@ -12,22 +11,12 @@ export interface DemandBucket {
 
 /** Objects read at once. */
 const CONCURRENCY = 16;
-/** Fewer pulls than this say less about what people want than the shape of the package set does. */
-export const MIN_PULLS = 100;
-
-export interface CountedDemand {
-  readonly pulls: number;
-  /** Shares of pulls by component; undefined when too few were counted. */
-  readonly demand: Demand | undefined;
-}
-
 /** Adds up everything that was counted for a package set. An object that is no count is reported and passed over: one bad file must not stop the next plan. */
-export async function readDemand(bucket: DemandBucket, packageSet: string, log: (line: string) => void): Promise<CountedDemand> {
+export async function readDemand(bucket: DemandBucket, packageSet: string, log: (line: string) => void): Promise<DemandCount> {
   const limit = pLimit(CONCURRENCY);
   const reading: Promise<DemandCount | null>[] = [];
   for await (const key of bucket.list(demandPrefix(packageSet))) reading.push(limit(() => readCount(bucket, key, log)));
-  const total = addDemand((await Promise.all(reading)).filter((count) => count !== null));
-  return { pulls: total.pulls, demand: total.pulls >= MIN_PULLS ? demandShares(total) : undefined };
+  return addDemand((await Promise.all(reading)).filter((count) => count !== null));
 }
 
 async function readCount(bucket: DemandBucket, key: string, log: (line: string) => void): Promise<DemandCount | null> {

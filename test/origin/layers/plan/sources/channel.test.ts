@@ -75,7 +75,7 @@ describe("a channel's graph", { skip: xz ? false : "the program xz is not instal
 
   it("becomes a plan, and says how far it is", async () => {
     const lines: string[] = [];
-    const plan = await makePlan({ packageSet: "channel", source: { kind: "channel", ...source() }, log: (line) => lines.push(line) });
+    const plan = await makePlan({ source: { kind: "channel", ...source() }, log: (line) => lines.push(line) });
     assert.deepEqual(Object.keys(plan.names), ["git-2.39.5", "glibc-2.39", "zlib-1.3"]);
     assert.match(lines.join("\n"), /4 store paths in the channel\n4 store paths read, 1 are not in the cache\nlayer plan: \d classes of 3 names/);
   });

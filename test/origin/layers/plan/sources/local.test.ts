@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { DemandCount } from "../../../../../edge/image/demand.ts";
 import { type DemandBucket, makePlan, readDemand } from "../../../../../origin/layers/plan/index.ts";
 import { lockGraph } from "../../../../../origin/layers/plan/sources/lock.ts";
 import { storeGraph } from "../../../../../origin/layers/plan/sources/store.ts";
@@ -36,16 +37,16 @@ describe("the starter set's graph", () => {
     assert.deepEqual(nodes["libc"], { name: "glibc-1.0", size: 12_000_000, references: [], roots: [] });
   });
 
-  it("makes a plan, with demand from the bucket once enough was counted", async () => {
+  it("makes a plan, with demand once enough was counted", async () => {
     const dir = await mkdtemp(join(tmpdir(), "firn-plan-"));
     try {
       await writeFile(join(dir, "lock-amd64.json"), LOCK);
-      const make = (bucket?: DemandBucket) => makePlan({ packageSet: "starter", source: { kind: "starter", dir, system: "x86_64-linux" }, bucket });
+      const make = (pulled?: DemandCount) => makePlan({ source: { kind: "starter", dir, system: "x86_64-linux" }, pulled });
       const loadOf = (plan: Awaited<ReturnType<typeof make>>, name: string) => plan.classes[plan.names[name]![0]]![0];
-      const counted = await make(bucketOf({ "demand/starter/2026-01-01/a.json": '{"pulls":200,"packages":{"imagemagick":150}}' }));
+      const counted = await make({ pulls: 200, packages: { imagemagick: 150 } });
       assert.equal(loadOf(await make(), "imagemagick-1.0"), 1);
       assert.equal(loadOf(counted, "imagemagick-1.0"), 0.75);
-      assert.deepEqual(await make(bucketOf({ "demand/starter/2026-01-01/a.json": '{"pulls":3,"packages":{"imagemagick":3}}' })), await make());
+      assert.deepEqual(await make({ pulls: 3, packages: { imagemagick: 3 } }), await make());
     } finally {
       await rm(dir, { recursive: true });
     }
@@ -76,9 +77,7 @@ describe("demand", () => {
       "demand/starter/2026-01-02/c.json": "{",
       "demand/channel/2026-01-02/d.json": '{"pulls":1000,"packages":{"git":1000}}',
     });
-    const { pulls, demand } = await readDemand(bucket, "starter", (line) => lines.push(line));
-    assert.equal(pulls, 200);
-    assert.deepEqual(demand, new Map([["curl", 0.25], ["git", 0.6]]));
+    assert.deepEqual(await readDemand(bucket, "starter", (line) => lines.push(line)), { pulls: 200, packages: { curl: 50, git: 120 } });
     assert.match(lines.join(), /c\.json is no count of pulls/);
   });
 });
