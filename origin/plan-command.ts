@@ -9,6 +9,7 @@ import { type AnalyticsAccess, analyticsDemand } from "./analytics.ts";
 import { type LayerPlan, makePlan, planId, type PlanSource, readDemand } from "./layers/plan/index.ts";
 import { queryClosure, validPaths } from "./nix/closure.ts";
 import type { OperatorBucket } from "./operator-bucket.ts";
+import { planStore } from "./plans.ts";
 import { prepareStarter } from "./starter/index.ts";
 
 export interface PlanOptions {
@@ -22,7 +23,7 @@ export interface PlanOptions {
   readonly cache: string;
   /** Where pulls are counted, when that is not the bucket. */
   readonly analytics?: AnalyticsAccess | undefined;
-  /** Leave things as they are when a plan is in force already. */
+  /** Leave things as they are when a plan is in force already that this version of Firn can use. */
   readonly onlyFirst?: boolean;
   /** Make it, say what it is, and write nothing. */
   readonly dryRun?: boolean;
@@ -41,8 +42,9 @@ export async function plan(options: PlanOptions): Promise<string> {
   const spec = await parsePackageSet(options.packageSet);
   const inForce = await currentPlan(bucket, spec.id);
   if (options.onlyFirst && inForce !== null) {
-    log(`layer plan ${inForce} is in force`);
-    return inForce;
+    const trouble = await troubleWith(bucket, inForce);
+    log(trouble ?? `layer plan ${inForce} is in force`);
+    if (trouble === undefined) return inForce;
   }
   const pulled = options.analytics ? await analyticsDemand(options.analytics, spec.id) : await readDemand(bucket, spec.id, log);
   const made = await makePlan({ source: await sourceOf(spec, options), pulled, log });
@@ -57,6 +59,13 @@ async function currentPlan(bucket: OperatorBucket, set: string): Promise<string 
   const bytes = await bucket.get(planPath(set));
   return bytes === null ? null : v.parse(PointerSchema, JSON.parse(new TextDecoder().decode(bytes))).plan;
 }
+
+/** Why origins cannot use a plan; undefined when they can. */
+const troubleWith = (bucket: OperatorBucket, id: string): Promise<string | undefined> =>
+  planStore((key) => bucket.get(key)).load(id).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
 
 /** The plan first, the pointer last: no job may name a plan that is not there. Records and images of the old plan stay; the next pulls make new ones. */
 async function putInForce(bucket: OperatorBucket, set: string, made: LayerPlan, id: string, log: (line: string) => void): Promise<void> {

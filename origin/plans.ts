@@ -36,5 +36,9 @@ async function read(id: string, get: (key: string) => Promise<Uint8Array<ArrayBu
   if (bytes === null) throw new Error(`the bucket has no layer plan ${id}: write it with \`firn plan\`, or correct what plans/<set>.json names`);
   const found = await sha256Hex(bytes);
   if (found !== id) throw new Error(`the layer plan ${id} in the bucket is damaged: its bytes hash to ${found}`);
-  return parsePlan(new TextDecoder().decode(bytes));
+  try {
+    return parsePlan(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new Error(`the layer plan ${id} is none that this version of Firn can use, make a new one with \`firn plan\`: ${(error as Error).message}`, { cause: error });
+  }
 }

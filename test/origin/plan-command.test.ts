@@ -71,6 +71,16 @@ describe("firn plan", { skip }, () => {
     assert.equal(lines.length, 1);
   });
 
+  test("a plan that another version of Firn wrote is replaced, though only a first one was wanted", async () => {
+    const id = await run();
+    const strange = '{"version":0}';
+    await bucket.put(blobPath(`sha256:${await sha256Hex(strange)}`), strange, "application/json");
+    await bucket.put(planPath("path"), JSON.stringify({ plan: await sha256Hex(strange) }), "application/json");
+    assert.equal(await run({ onlyFirst: true }), id);
+    assert.match(lines[0] ?? "", /none that this version of Firn can use, make a new one with `firn plan`/);
+    assert.deepEqual(JSON.parse((await get(planPath("path"))) ?? ""), { plan: id });
+  });
+
   test("what was pulled counts, and a broken count is passed over by name", async () => {
     const id = await run();
     await bucket.put(demandPath("path", "2026-01-01", "a"), JSON.stringify({ pulls: 1_000, packages: { snow: 900, cacert: 1_000, "iana-etc": 1_000 } }), "application/json");
