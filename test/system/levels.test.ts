@@ -8,14 +8,14 @@ import { parseImageName } from "../../edge/image/names.ts";
 import { MAX_LAYERS } from "../../edge/image/records.ts";
 import { type OperatorBucket, operatorBucket } from "../../origin/operator-bucket.ts";
 import { unavailable } from "../harness/available.ts";
-import { type Client, containerd, skopeo } from "../harness/clients/index.ts";
+import { type Client, type ClientKind, containerd, docker, skopeo } from "../harness/clients/index.ts";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, unpackImage } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { BUSYBOX, LAYERED, layeredPlan, printed, putPlan } from "./layered-set.ts";
 import { type TinySet, tinySet } from "./tiny-set.ts";
 
-const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX, ...skopeo.needs, ...containerd.needs], { root: true }));
+const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX, ...skopeo.needs, ...containerd.needs, ...docker.needs], { root: true }));
 const MAIN = join(import.meta.dirname, "../../origin/main.ts");
 const PACKAGE_SET = "path";
 /** sh, cacert and iana-etc, and the profile. */
@@ -27,6 +27,7 @@ const IMAGES = [
   { name: "sh/a/b/c", packages: ["a", "b", "c"], level: 2, layers: 3 * 21 + OTHERS },
   { name: "sh/a/b", packages: ["a", "b"], level: 1, layers: 2 * 41 + OTHERS },
   { name: "sh/a/b/c/d", packages: ["a", "b", "c", "d"], level: 3, layers: 4 + OTHERS },
+  { name: "sh/a/d", packages: ["a", "d"], level: 0, layers: MAX_LAYERS },
 ] as const;
 const [ALONE, THREE, TWO] = IMAGES;
 
@@ -50,9 +51,10 @@ describe("levels of the layer plan", { skip }, () => {
     await firn.stop();
     await removeTree(root);
   });
-  const open = async (...kinds: readonly { open(): Promise<Client> }[]): Promise<Client[]> => {
-    for (const kind of kinds) clients.push(await kind.open());
-    return clients;
+  const open = async ({ open }: ClientKind): Promise<Client> => {
+    const client = await open();
+    clients.push(client);
+    return client;
   };
   const scopeOf = (headers: Headers): Scope => ({ packageSet: PACKAGE_SET, revision: headers.get("firn-revision") ?? "", system: "x86_64-linux", plan });
   /** Whether the image that the name stands for is stored. The edge does so behind its answer. */
@@ -60,8 +62,8 @@ describe("levels of the layer plan", { skip }, () => {
     const { names, shell } = parseImageName(name);
     return (await bucket.get(imagePath(await imageKey(scope, names, shell)))) !== null;
   };
-  test("real clients run images of every level; levels that nobody used are made by the origin", async () => {
-    await open(skopeo, containerd);
+  test("real clients run images of every level, and one of as many layers as docker can mount; levels that nobody used are made by the origin", async () => {
+    const [plain, shared, limited] = [await open(skopeo), await open(containerd), await open(docker)];
     for (const { name, packages, level, layers } of IMAGES) {
       const { manifest, headers } = await pullManifest(firn.url, name);
       assert.equal(manifest.layers.length, layers, name);
@@ -69,7 +71,7 @@ describe("levels of the layer plan", { skip }, () => {
       assert.equal(headers.get("warning"), null, "the canonical image");
       const scope = scopeOf(headers);
       for (const each of packages) assert.equal((await bucket.get(levelPath(scope, each, level))) !== null, level > 0, `${each} at level ${level}`);
-      for (const client of clients) await runs(client, `${firn.host}/${name}`, packages);
+      for (const client of layers === MAX_LAYERS ? [limited] : [plain, shared]) await runs(client, `${firn.host}/${name}`, packages);
     }
   });
 
@@ -98,8 +100,7 @@ describe("levels of the layer plan", { skip }, () => {
   });
 
   test("a new plan changes what names mean from then on, and nothing that was pulled before", async () => {
-    const [client] = await open(containerd);
-    assert.ok(client !== undefined);
+    const client = await open(containerd);
     const before = await pullImage(firn.url, ALONE.name);
     assert.equal(before.layers.length, ALONE.layers);
 
