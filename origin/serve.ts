@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Result, Work } from "../edge/farm/protocol.ts";
+import { layerPath } from "../edge/image/keys.ts";
 import type { System } from "../edge/image/records.ts";
 import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
@@ -53,6 +54,8 @@ export async function serve(options: OriginOptions, logger: Logger, stop: AbortS
     logger,
   });
   const layers = openLayerStore({ s3: options.bucket, cacheDir: join(options.stateDir, "members"), cacheBytes: options.cacheBytes, packMemory: options.packMemory, logger });
+  // Found out now, not with the first pull: a wrong endpoint or credentials. It also makes the first connection.
+  layers.get(layerPath("0".repeat(64))).catch((error: Error) => logger.error({ reason: error.message }, "the bucket cannot be read: nothing can be published"));
   const plans = planStore((key) => layers.get(key));
 
   const run = async (work: Work, context: RunContext): Promise<Result> => {

@@ -62,6 +62,8 @@ const REQUESTS_AT_ONCE = 48;
 const PARTS_AT_ONCE = 4;
 /** Bytes of a file read at once while it is sent. */
 const STREAM_BYTES = 256 * 2 ** 10;
+/** Up to here a blob is sent without asking whether it is there: the question takes as long as the answer would save, bytes. */
+const SMALL_BYTES = 256 * 2 ** 10;
 /** Smallest part, bytes (S3 asks for 5 MiB), and most parts of a blob (S3 takes 10,000). */
 const MIN_PART_BYTES = 16 * 2 ** 20;
 const MAX_PARTS = 9_000;
@@ -123,10 +125,10 @@ export class OriginBucket {
     });
   }
 
-  /** Writes a blob whose digest is known, unless it is there already. */
+  /** Writes a blob whose digest is known, unless it is large and there already. */
   async putBlob(key: string, digest: Digest, source: BlobSource, contentType: string, signal: AbortSignal): Promise<void> {
     const size = source instanceof Uint8Array ? source.length : source.size;
-    if ((await this.size(key, signal)) === size) return;
+    if (size > SMALL_BYTES && (await this.size(key, signal)) === size) return;
     if (size > this.#options.multipartBytes && !(source instanceof Uint8Array)) return this.#putParts(key, source, contentType, signal);
     const send: Send<unknown> = (Body, signal) => {
       const command = new PutObjectCommand({ ...this.#at(key), Body, ContentLength: size, ContentType: contentType });
