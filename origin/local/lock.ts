@@ -38,8 +38,8 @@ async function identity(pid: number): Promise<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return "";
   }
-  // proc(5): the command in parentheses may hold anything; the start time is the 20th field after it.
+  // proc(5): the command in parentheses may hold anything; after it come the state and, 19 fields on, the start time. A zombie is over, whoever has yet to collect it.
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  return `${pid} ${started}`;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" ? "" : `${pid} ${fields[19] ?? ""}`;
 }

@@ -2,12 +2,18 @@
  * Before `npm test`: installs what the tests need and this machine lacks, by apt as root on Debian, all at once, and says so. What cannot be installed is no failure here:
  * the tests that need it skip and say why, or fail where CI=true.
  */
-import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/local/needs.ts";
+import { type Need, ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { NEEDS } from "./clients/client.ts";
 import { OPENSSL } from "./https-server.ts";
 
+/** What single tests unpack and compare with. */
+const TOOLS: readonly Need[] = [
+  { command: "zstd", debian: "zstd", purpose: "unpacks layers" },
+  { command: "xz", debian: "xz-utils", purpose: "unpacks channels" },
+];
+
 try {
-  await satisfy([...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...Object.values(NEEDS).flat()], (line) => process.stdout.write(`${line}\n`));
+  await satisfy([...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...TOOLS, ...Object.values(NEEDS).flat()], (line) => process.stdout.write(`${line}\n`));
 } catch (error) {
   process.stdout.write(`${(error as Error).message}\nTests that need them skip.\n`);
 }
