@@ -48,7 +48,7 @@ let
     builder = "/bin/sh";
     args = [ toolsScript ];
     debs = map (name: debs.${name}) lock.tools;
-    programs = [ "bash" "cat" "chmod" "cp" "dpkg-deb" "find" "grep" "ln" "mkdir" "mv" "patchelf" "rm" "rmdir" "sed" "sort" "tail" "tar" "touch" "tr" ];
+    programs = [ "bash" "cat" "chmod" "cp" "dd" "dpkg-deb" "find" "grep" "ln" "mkdir" "mv" "patchelf" "rm" "rmdir" "sed" "sort" "tail" "tar" "touch" "tr" ];
   });
 
   mkUnit = name: unit:

@@ -7,7 +7,7 @@ export interface Recipe {
   /** Attribute path → Debian package: a name, or `^pattern$` of which the one with the highest version in its name is taken. */
   readonly attributes: Readonly<Record<string, { readonly deb: string; readonly main?: string | null }>>;
   readonly units: Readonly<Record<string, UnitRecipe>>;
-  /** Packages that need an installed system (daemons' glue, debconf): left out wherever they are depended on. */
+  /** Packages that need an installed system (daemons' glue, debconf), or are large and not needed: left out wherever they are depended on. Names or patterns. */
   readonly skip: readonly string[];
   /** Which package to take where Debian leaves a choice. */
   readonly prefer: Readonly<Record<string, string>>;
@@ -25,7 +25,7 @@ export interface UnitRecipe {
   readonly pname?: string;
   /** Dependencies beyond Debian's: names or patterns, as for an attribute. */
   readonly add?: readonly string[];
-  /** Dependencies of Debian's that nothing here needs. */
+  /** Dependencies of Debian's that nothing here needs: names or patterns. */
   readonly drop?: readonly string[];
 }
 
@@ -45,15 +45,22 @@ export function findPackage(index: PackageIndex, wanted: string): string | undef
   return [...index.names].filter((name) => pattern.test(name)).sort(compareVersions).at(-1);
 }
 
+/** Whether a package is one of those that a list of names and `^patterns$` means. */
+function oneOf(list: readonly string[]): (name: string) => boolean {
+  const names = new Set(list);
+  const patterns = list.filter((wanted) => wanted.startsWith("^")).map((wanted) => new RegExp(wanted));
+  return (name) => names.has(name) || patterns.some((pattern) => pattern.test(name));
+}
+
 /** Follows dependencies from `roots`; the first alternative that exists is taken, as apt does on an empty system. */
 export function follow(index: PackageIndex, recipe: Recipe, roots: Iterable<string>): Map<string, string[]> {
-  const skip = new Set(recipe.skip);
+  const skip = oneOf(recipe.skip);
   const choose = (alternatives: readonly string[]): string | undefined => {
-    if (alternatives.some((name) => skip.has(name))) return undefined;
+    if (alternatives.some(skip)) return undefined;
     for (const name of alternatives) {
       const preferred = recipe.prefer[name] ?? name;
       if (index.names.has(preferred)) return preferred;
-      const provider = index.providers(name).find((candidate) => !skip.has(candidate));
+      const provider = index.providers(name).find((candidate) => !skip(candidate));
       if (provider !== undefined) return provider;
     }
     return undefined;
@@ -63,8 +70,9 @@ export function follow(index: PackageIndex, recipe: Recipe, roots: Iterable<stri
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (dependencies.has(name)) continue;
     const { drop = [], add = [] } = recipe.units[unitOf(recipe, name)] ?? {};
+    const dropped = oneOf(drop);
     const clauses = recipe.nodeps.includes(name) ? [] : [...(index.get(name)?.depends ?? []), ...add.map((extra) => [findPackage(index, extra) ?? extra])];
-    const chosen = clauses.map(choose).filter((dependency) => dependency !== undefined && dependency !== name && !drop.includes(dependency));
+    const chosen = clauses.map(choose).filter((dependency) => dependency !== undefined && dependency !== name && !dropped(dependency));
     const unique = [...new Set(chosen)] as string[];
     dependencies.set(name, unique);
     queue.push(...unique);

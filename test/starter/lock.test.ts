@@ -51,6 +51,11 @@ test("a lock holds the newest packages, resolved, without circles", () => {
   assert.deepEqual(lock.tools, ["bash", "libc6"]);
 });
 
+test("what is skipped or dropped may be a pattern", () => {
+  const without: Recipe = { ...recipe, skip: ["debconf", "^provider-.$"], units: { tool: { merge: ["tool-\\d+"], drop: ["^libtwo-\\d"] } } };
+  assert.deepEqual(makeLock("amd64", indexPackages(lists), without).lock.units["tool"]?.deps, []);
+});
+
 test("the order of lists and packages does not show in a lock", () => {
   const shuffled = [...lists].reverse().map(({ suite, text }) => ({ suite, text: text.split("\n\n").map((part) => part.trimEnd()).reverse().join("\n\n") }));
   assert.equal(lockText(makeLock("amd64", indexPackages(shuffled), recipe).lock), lockText(makeLock("amd64", indexPackages(lists), recipe).lock));

@@ -15,7 +15,7 @@ const NEEDS = [OPENSSL, { command: "nix-build", debian: "nix-bin", purpose: "bui
 const skip = process.arch === "x64" ? await unavailable(NEEDS, { root: true }) : "builds amd64 programs and runs them";
 const SYSTEMS = ["x86_64-linux", "aarch64-linux"];
 const BASE = ["bashInteractive", "coreutils", "cacert", "iana-etc"];
-const MORE = ["moreutils", "nano", "git", "curl", "python3", "python3Packages.requests", "ImageMagick", "_7zz", "xorg.xauth", "zsh", "figlet"];
+const MORE = ["moreutils", "nano", "git", "curl", "python3", "python3Packages.requests", "nodejs", "ImageMagick", "_7zz", "xorg.xauth", "zsh", "figlet"];
 /** elf(5): e_machine. */
 const EM_AARCH64 = 183;
 
@@ -102,6 +102,8 @@ describe("the starter set", { skip }, () => {
   });
 
   const programs: [attributes: string[], script: string, expected: RegExp][] = [
+    [["python3"], "python3 -m venv --without-pip /tmp/v; /tmp/v/bin/python -c 'import sys, ssl; print(sys.prefix)'", /^\/tmp\/v$/],
+    [["nodejs"], "node -p 'require(\"path\").join(typeof fetch, \"snow\")'; echo 'import fs from \"node:fs\"; console.log(typeof fs)' >/tmp/x.mjs; node /tmp/x.mjs", /^function\/snow\nobject$/],
     [["moreutils"], "echo snow | ts %% | sponge", /^% snow$/],
     [["nano"], "nano --version", /GNU nano/],
     [["ImageMagick"], "convert -size 2x2 xc:white /tmp/x.png; identify -format '%m %w' /tmp/x.png", /^PNG 2$/],

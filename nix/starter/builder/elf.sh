@@ -41,7 +41,26 @@ patchElf() {
   done
   local IFS=:
   if [[ -n $needed ]]; then arguments+=(--set-rpath "${path[*]-}"); fi
-  if ((${#arguments[@]})); then patchelf "${arguments[@]}" "$file"; fi
+  if ((${#arguments[@]})); then patchInPlace "$file" "${arguments[@]}"; fi
+}
+
+# elf(5): e_type is the half-word at 16, little-endian on both architectures.
+readonly ET_EXEC=2 ET_DYN=3
+# REPLY: e_type of $1. (A shell's variable would lose the NUL bytes.)
+elfType() { REPLY=$(dd if="$1" bs=1 skip=16 count=1 status=none | tr '\000-\007' '0-7'); }
+setElfType() { printf '%b' "\\x0$2" | dd of="$1" bs=1 seek=16 conv=notrunc status=none; }
+
+# A program of fixed address (python3 is one) would grow at its front: patchelf 0.18 gets that wrong, so that .dynamic lies in a
+# segment that is not writable (NixOS/patchelf#583). Taken for a library, it grows at its end, and no address in it changes.
+patchInPlace() {
+  elfType "$1"
+  if ((REPLY != ET_EXEC)); then
+    patchelf "${@:2}" "$1"
+    return
+  fi
+  setElfType "$1" "$ET_DYN"
+  patchelf "${@:2}" "$1"
+  setElfType "$1" "$ET_EXEC"
 }
 
 elfs=() scripts=()

@@ -12,6 +12,7 @@ afterBuild() {
   for program in "$out"/bin/*-im*.q16; do
     local name=${program##*/}
     [[ -e $out/bin/${name%-im*} ]] || ln -s "$name" "$out/bin/${name%-im*}"
+    [[ ! -L $program ]] || continue # ImageMagick 7: links to magick, which goes by the name that it is started by
     wrap "bin/${program##*/}" \
       "export MAGICK_CODER_MODULE_PATH=\"${modules[0]}/coders\" MAGICK_CODER_FILTER_PATH=\"${modules[0]}/filters\"" \
       "export FONTCONFIG_FILE=\"\${FONTCONFIG_FILE-$fonts}\"" \

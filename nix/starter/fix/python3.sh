@@ -11,10 +11,14 @@ afterBuild() {
   done
   site=$library/sitecustomize.py
   rm -f "$site" "$out/bin/py3clean" "$out/bin/py3compile"
-  cat >"$site" <<'PYTHON'
+  { echo "HERE = \"$out\""; cat; } >"$site" <<'PYTHON'
 import os
 import site
 import sys
+
+# A virtual environment notes where its Python is: / of an image is not searched for modules, so it must not be /bin.
+if sys.prefix == sys.base_prefix:
+    sys._base_executable = HERE + "/bin/python3"
 
 
 def profiles():
