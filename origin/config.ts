@@ -58,7 +58,7 @@ export function fileText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new InvalidArgumentError(`Cannot read ${path}: ${(error as Error).message}.`);
+    throw new Error(`cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 

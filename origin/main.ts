@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The `firn` command. Each command's options are flags and environment variables; secrets are variables only, for `ps` shows flags to everybody. */
+/**
+ * The `firn` command. Each command's options are flags and environment variables; secrets are variables only, for `ps` shows flags to everybody.
+ * What only one command needs is loaded by it: an origin runs for months and has no use for an edge's emulator.
+ */
 import { chmodSync, writeFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { pino } from "pino";
@@ -8,10 +11,8 @@ import { CLOUDFLARE_API, DEFAULT_DATASET } from "./analytics.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import { bytes, edges, fileText, originName, setting, systems, whole, words } from "./config.ts";
 import type { BucketAccess } from "./layers/index.ts";
-import { start } from "./local/start.ts";
 import { operatorBucket } from "./operator-bucket.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan-command.ts";
-import { serve } from "./serve.ts";
 import { version } from "./version.ts";
 
 const logger = pino({ base: null, level: process.env["LOG_LEVEL"] ?? "info" }, pino.destination({ dest: 2, sync: true }));
@@ -19,13 +20,14 @@ const logger = pino({ base: null, level: process.env["LOG_LEVEL"] ?? "info" }, p
 const program = new Command("firn")
   .description("A container registry whose images do not exist until somebody pulls them.")
   .version(version)
-  .showHelpAfterError("(--help lists the options)");
+  .showHelpAfterError("(--help lists the options)")
+  .configureOutput({ outputError: (text, write) => write(withVariable(text)) });
 
 program
   .command("start")
   .description("a whole Firn on this machine: the edge and one origin (npm start)")
   .allowExcessArguments()
-  .action(async (_options, command: Command) => start(process.env, command.args));
+  .action(async (_options, command: Command) => (await import("./local/start.ts")).start(process.env, command.args));
 
 program
   .command("origin")
@@ -50,6 +52,7 @@ program
   .addOption(setting("--allow-vulnerable-nix", "ALLOW_VULNERABLE_NIX", "serve edges that strangers can reach with a Nix whose sandbox is known to leak").default(false))
   .addHelpText("after", "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone.")
   .action(async (options) => {
+    const { serve } = await import("./serve.ts");
     await serve({ ...options, key: fileText(options.keyFile), bucket: bucketOf(options) }, logger, untilTold());
   });
 
@@ -60,7 +63,12 @@ program
   .requiredOption("--out <file>", "where the private key goes; must not exist")
   .action(({ name, out }: { name: string; out: string }) => {
     const key = generateOriginKey();
-    writeFileSync(out, `${key.privateKey}\n`, { flag: "wx", mode: 0o600 });
+    try {
+      writeFileSync(out, `${key.privateKey}\n`, { flag: "wx", mode: 0o600 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      throw new Error(`${out} exists already: name another file, or delete it if no origin uses that key`, { cause: error });
+    }
     chmodSync(out, 0o600);
     process.stdout.write(`${JSON.stringify({ [name]: key.publicJwk })}\n`);
   });
@@ -85,6 +93,12 @@ program
     const analytics = account === undefined ? undefined : { api: CLOUDFLARE_API, account, dataset, token: secret("CLOUDFLARE_API_TOKEN") };
     process.stdout.write(`${await plan({ ...options, analytics, bucket: operatorBucket(bucketOf(options)), log: tell })}\n`);
   });
+
+/** commander names a missing option by its flag alone; most operators set variables. */
+function withVariable(text: string): string {
+  const option = program.commands.flatMap((command) => command.options).find(({ flags, envVar }) => envVar !== undefined && text.includes(`required option '${flags}'`));
+  return option === undefined ? text : text.replace("not specified", `not specified, and ${option.envVar} is not set`);
+}
 
 const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 

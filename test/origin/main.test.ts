@@ -1,0 +1,61 @@
+/** The `firn` command as an operator meets it: what is missing or wrong is said by the names that can be set. */
+import assert from "node:assert/strict";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { execa } from "execa";
+import { readOriginKey } from "../../origin/channel/key.ts";
+import { fileText } from "../../origin/config.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+
+const MAIN = join(import.meta.dirname, "../../origin/main.ts");
+
+describe("the firn command", () => {
+  let dir: string;
+  before(async () => {
+    dir = await tempDir("main");
+  });
+  after(() => removeTree(dir));
+  /** With nothing set but what Node and Nix need. */
+  const firn = (args: string[], env: Record<string, string> = {}) => execa(process.execPath, [MAIN, ...args], { env: { PATH: process.env["PATH"], HOME: dir, ...env }, extendEnv: false, reject: false });
+
+  test("keygen writes a private key for its owner alone, prints the public half, and never overwrites", async () => {
+    const out = join(dir, "rack-1.key");
+    const made = await firn(["keygen", "--name", "rack-1", "--out", out]);
+    assert.equal(made.exitCode, 0, made.stderr);
+    assert.equal((await stat(out)).mode & 0o777, 0o600);
+    readOriginKey(fileText(out));
+    const keys = JSON.parse(made.stdout) as Record<string, { kty: string; crv: string; x: string; d?: string }>;
+    assert.deepEqual(Object.keys(keys), ["rack-1"]);
+    assert.equal(keys["rack-1"]?.crv, "Ed25519");
+    assert.equal(keys["rack-1"]?.d, undefined);
+    const text = fileText(out);
+    const again = await firn(["keygen", "--name", "rack-1", "--out", out]);
+    assert.equal(again.exitCode, 1);
+    assert.match(again.stderr, /exists already/);
+    assert.equal(fileText(out), text);
+  });
+
+  const SET = { FIRN_EDGES: "https://firn.example", ORIGIN_NAME: "a", PACKAGE_SET: "starter", S3_ENDPOINT: "http://127.0.0.1:1", S3_BUCKET: "b" };
+  for (const [what, env, says] of [
+    ["no edges", {}, /--edges.*FIRN_EDGES is not set/],
+    ["an edge that is no URL", { ...SET, FIRN_EDGES: "ftp://x" }, /FIRN_EDGES.*https:\/\/HOST/],
+    ["no slots", { ...SET, SLOTS: "0" }, /SLOTS.*from 1 to 256/],
+    ["a system that Firn does not know", { ...SET, SYSTEMS: "x86_64-darwin" }, /SYSTEMS.*x86_64-linux, aarch64-linux/],
+    ["a key file that is not there", { ...SET, ORIGIN_KEY_FILE: "/nonexistent" }, /cannot read \/nonexistent/],
+  ] as const) {
+    test(`origin with ${what}`, async () => {
+      const { exitCode, stderr } = await firn(["origin"], env);
+      assert.notEqual(exitCode, 0);
+      assert.match(stderr, says);
+    });
+  }
+
+  test("secrets are variables only, and are asked for by name", async () => {
+    const { exitCode, stderr } = await firn(["origin", "--key-file", join(dir, "rack-1.key")], SET);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /S3_ACCESS_KEY_ID is not set/);
+    const help = await firn(["origin", "--help"]);
+    assert.doesNotMatch(help.stdout, /--s3-secret/);
+  });
+});
