@@ -18,9 +18,12 @@ import { assertSameTree, imageFiles, mergedFiles } from "./tree.ts";
 
 const skip = (await firnUnavailable()) || (await unavailable([], { root: true }));
 const PACKAGE_SET = "starter";
-/** Small ones, that overlap in bin, share, share/man and lib; some with programs of the same name, some that need perl's or python's trees. */
-const PACKAGES = ["bc", "busybox", "bzip2", "coreutils", "curl", "dash", "diffutils", "figlet", "file", "gawk", "gnugrep", "gnused", "gzip", "hello", "jq", "less", "moreutils", "nano", "parallel", "sqlite", "tree", "unzip", "xz", "zip"];
+/** Small ones, that overlap in bin, share, share/man and lib. */
+const PACKAGES = ["bc", "busybox", "bzip2", "coreutils", "curl", "dash", "diffutils", "figlet", "file", "gawk", "gnugrep", "gnused", "gzip", "hello", "jq", "less", "nano", "sqlite", "tree", "unzip", "xz", "zip"];
+/** As many random images, of 1, 2, … packages. */
 const MOST = 5;
+/** moreutils, which comes with shell, and parallel, both with perl's tree below, have a file in common; bash is shell's own bash by another name. */
+const CONFLICTING = "shell/bash/parallel";
 /** FIRN_SEED=N tries other images. */
 const SEED = Number(process.env["FIRN_SEED"] ?? 3);
 
@@ -43,9 +46,8 @@ describe(`images are unions (seed ${SEED})`, { skip }, () => {
   const read = async (key: string): Promise<unknown> => JSON.parse(new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array()));
 
   const random = seeded(SEED);
-  for (let number = 1; number <= MOST; number++) {
-    const some = shuffled(PACKAGES, random).slice(0, number);
-    const name = [...(random() < 0.5 ? ["shell"] : []), ...some].join("/");
+  const chosen = Array.from({ length: MOST }, (_, index) => [...(random() < 0.5 ? ["shell"] : []), ...shuffled(PACKAGES, random).slice(0, index + 1)].join("/"));
+  for (const [number, name] of [CONFLICTING, ...chosen].entries()) {
     test(name, async () => {
       const image = await pullImage(firn.url, name);
       assert.ok(image.layers.length <= MAX_LAYERS);
