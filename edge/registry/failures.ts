@@ -28,8 +28,7 @@ export function packagesFailed(failures: readonly Failed[], blobUrl: BlobUrl): R
   const detail = { failures: failures.map((failed) => describe(failed, blobUrl)) };
   const strangers = failures.filter(({ failure }) => failure.reason === "unknown");
   if (strangers.length > 0) {
-    const list = strangers.map(({ name, failure }) => `${name} (${failure.message}${nearest(failure)})`).join("; ");
-    return manifestUnknown(`${strangers.length === 1 ? "there is no package" : "there are no packages"} ${list}`, detail);
+    return manifestUnknown(strangers.map(({ name, failure }) => `${named(name, failure.message)}${nearest(failure)}`).join("; "), detail);
   }
   const [first] = failures;
   if (first === undefined) return unknown("the farm answered without an outcome for every package", detail);
@@ -72,7 +71,10 @@ export function listed(names: readonly string[]): string {
   return names.length <= MAX_NAMED ? names.join(", ") : `${names.slice(0, MAX_NAMED).join(", ")} and ${names.length - MAX_NAMED} more`;
 }
 
-const nearest = ({ nearest: names = [] }: Failure): string => (names.length > 0 ? `; nearest: ${names.join(", ")}` : "");
+/** What Nix's side says of a package mostly names it already. */
+const named = (name: string, message: string): string => (message.includes(name) ? message : `${name}: ${message}`);
+
+const nearest = ({ nearest: names = [] }: Failure): string => (names.length > 0 ? ` (nearest: ${names.join(", ")})` : "");
 
 function describe({ name, failure: { logBlob, ...failure } }: Failed, blobUrl: BlobUrl): unknown {
   return { package: name, ...failure, ...(logBlob ? { logUrl: blobUrl(logBlob.digest) } : {}) };

@@ -95,7 +95,7 @@ describe("failed", () => {
     assert.equal(answer.status, 404);
     const [error] = errorsOf(answer);
     assert.equal(error?.code, "MANIFEST_UNKNOWN");
-    assert.match(error?.message ?? "", /gti \(no such attribute; nearest: git, gtk\); lib \(a set, not a package\)/);
+    assert.match(error?.message ?? "", /gti: no such attribute \(nearest: git, gtk\); lib: a set, not a package/);
     assert.doesNotMatch(error?.message ?? "", /broken|good/);
     assert.deepEqual(failuresOf(error).map((each) => each.package).sort(), ["broken", "gti", "lib"]);
     const head = await send("HEAD", `${firn.url}/v2/gti/lib/broken/good/manifests/latest`);
