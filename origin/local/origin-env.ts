@@ -1,4 +1,5 @@
 /** An origin's options (origin/main.ts) as environment variables, for an origin beside a local edge. */
+import { availableParallelism } from "node:os";
 import { parsePackageSet } from "../../edge/image/package-set.ts";
 import type { S3Access } from "./edge.ts";
 import { nixConfig } from "./nix-config.ts";
@@ -23,6 +24,8 @@ export async function originEnv(env: NodeJS.ProcessEnv, origin: LocalOrigin): Pr
   return {
     SYSTEMS: env["SYSTEMS"] ?? SYSTEMS,
     DRAIN: env["DRAIN"] ?? DRAIN,
+    // One large store path is compressed by libuv's threads, four unless it is told (README.md).
+    UV_THREADPOOL_SIZE: env["UV_THREADPOOL_SIZE"] ?? String(Math.max(4, availableParallelism())),
     FIRN_EDGES: origin.edgeUrl,
     ORIGIN_NAME: origin.name,
     ORIGIN_KEY_FILE: origin.keyFile,
