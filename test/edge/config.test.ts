@@ -80,6 +80,6 @@ describe("a Worker that is configured wrongly", () => {
     const answer = await send("GET", `${firn.url}/v2/git/manifests/latest`);
     assert.equal(answer.status, 500);
     assert.match(errorsOf(answer)[0]?.message ?? "", /BUILD_WAIT must be whole seconds/);
-    assert.equal(firn.log.filter(({ event }) => event === "request.failed").length, 1);
+    assert.equal((await firn.logged("request.failed")).length, 1);
   });
 });

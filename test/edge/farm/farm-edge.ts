@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
@@ -10,6 +11,8 @@ import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts
 import { freePort } from "../../../origin/local/ports.ts";
 import { tieWorkerd } from "../../../origin/local/workerd.ts";
 
+/** How often the console is looked at, milliseconds. */
+const POLL = 10;
 const WORKER = "farm";
 const LOOPBACK = "127.0.0.1";
 const ENTRY = join(import.meta.dirname, "fixtures", "worker.js");
@@ -68,6 +71,11 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     /** What the Worker wrote to its console. */
     lines,
     events: (event: string): Record<string, unknown>[] => lines.filter((line) => line.startsWith(`{"event":"${event}"`)).map((line) => JSON.parse(line) as Record<string, unknown>),
+    /** The first `count` events of a kind, once the Worker's console has brought them: they come beside its answers, sometimes after. */
+    async logged(event: string, count = 1): Promise<Record<string, unknown>[]> {
+      while (this.events(event).length < count) await sleep(POLL);
+      return this.events(event).slice(0, count);
+    },
     async ask(work: Work, waitMs = 20_000, signal: AbortSignal | null = null): Promise<Answer> {
       const response = await fetch(`http://${host}/ask`, { method: "POST", body: JSON.stringify({ work, waitMs }), signal });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);

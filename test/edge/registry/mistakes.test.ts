@@ -20,9 +20,10 @@ test("an exception is 500 with an id that the log has, and shows nothing of itse
   const { id } = (error?.detail ?? {}) as { id?: string };
   assert.ok(id !== undefined && error?.message.includes(id));
   assert.doesNotMatch(String(answer.body), /JSON|position|worker\.js|index\.js/i);
+  const [failure] = await firn.logged("request.failed");
+  assert.ok(JSON.stringify(failure).includes(id));
+  assert.match(JSON.stringify(failure), /JSON/);
   assert.equal(failures().length, 1);
-  assert.ok(JSON.stringify(failures()[0]).includes(id));
-  assert.match(JSON.stringify(failures()[0]), /JSON/);
 });
 
 test("what is the client's own fault is not logged", async () => {

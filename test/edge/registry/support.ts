@@ -1,6 +1,7 @@
 /** A real Worker in workerd with a bucket of its own, what an origin would have put there (real layers, listings and records), and a bare HTTP client. */
 import { createHash } from "node:crypto";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Bucket } from "../../../edge/bucket/bucket.ts";
 import { s3Bucket } from "../../../edge/bucket/s3.ts";
@@ -12,6 +13,9 @@ import { tarEnd, tarHeader, tarPadding } from "../../../edge/image/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
+
+/** How often the console is looked at, milliseconds. */
+const POLL = 10;
 
 export interface Answer {
   readonly status: number;
@@ -49,6 +53,8 @@ export interface TestEdge {
   readonly bucket: Bucket;
   /** Structured lines that the Worker logged. */
   readonly log: Record<string, unknown>[];
+  /** The first `count` lines of an event, once the Worker's console has brought them: they come beside its answers, sometimes after. */
+  logged(event: string, count?: number): Promise<Record<string, unknown>[]>;
   stop(): Promise<void>;
 }
 
@@ -66,6 +72,13 @@ export async function startTestEdge(env: Readonly<Record<string, string>> = {}, 
     url: edge.url,
     bucket: s3Bucket(edge.s3),
     log,
+    async logged(event, count = 1) {
+      for (;;) {
+        const found = log.filter((line) => line["event"] === event);
+        if (found.length >= count) return found.slice(0, count);
+        await sleep(POLL);
+      }
+    },
     stop: async () => {
       await edge.stop();
       await removeTree(stateDir);
