@@ -1,6 +1,7 @@
 /** The bucket as its operator uses it: lists, and writes pointers. Origins never do either; their credentials need not allow it. */
-import { GetObjectCommand, NoSuchKey, paginateListObjectsV2, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetObjectCommand, NoSuchKey, paginateListObjectsV2, PutObjectCommand } from "@aws-sdk/client-s3";
 import type { BucketAccess } from "./layers/index.ts";
+import { s3Client } from "./layers/s3-client.ts";
 
 export interface OperatorBucket {
   /** Keys with a prefix, in order. */
@@ -12,14 +13,7 @@ export interface OperatorBucket {
 
 /** Errors are the SDK's, after its own few attempts: a person waits, and starts again. */
 export function operatorBucket(access: BucketAccess): OperatorBucket {
-  const client = new S3Client({
-    endpoint: access.endpoint,
-    region: access.region,
-    credentials: { accessKeyId: access.accessKeyId, secretAccessKey: access.secretAccessKey },
-    forcePathStyle: true,
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-  });
+  const client = s3Client(access);
   const Bucket = access.bucket;
   return {
     async *list(prefix) {

@@ -9,7 +9,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
   S3ServiceException,
   UploadPartCommand,
   type UploadPartCommandOutput,
@@ -17,6 +17,7 @@ import {
 import pLimit from "p-limit";
 import type { Digest } from "../../edge/image/digest.ts";
 import { retry } from "./retry.ts";
+import { s3Client } from "./s3-client.ts";
 
 export interface BucketAccess {
   /** URL of the S3 endpoint, without the bucket. */
@@ -81,20 +82,12 @@ export class OriginBucket {
   constructor(access: BucketAccess, options: BucketOptions) {
     this.#access = access;
     this.#options = options;
-    this.#client = new S3Client({
-      endpoint: access.endpoint,
-      region: access.region,
-      credentials: { accessKeyId: access.accessKeyId, secretAccessKey: access.secretAccessKey },
-      forcePathStyle: true,
-      // R2 and others do not know the SDK's newer checksums; bodies are named by SHA-256 here anyway.
-      requestChecksumCalculation: "WHEN_REQUIRED",
-      responseChecksumValidation: "WHEN_REQUIRED",
+    this.#client = s3Client(access, {
       // Streams cannot be sent twice by the SDK: trying again is ours.
       maxAttempts: 1,
       // It would tell the console of every attempt; we log those that are tried again, and throw the last.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
-      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
     });
   }
 

@@ -1,0 +1,16 @@
+/** The S3 client for any bucket that speaks the protocol: R2, MinIO, the emulator of `npm start`. */
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import type { BucketAccess } from "./bucket.ts";
+
+export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Client {
+  return new S3Client({
+    endpoint: access.endpoint,
+    region: access.region,
+    credentials: { accessKeyId: access.accessKeyId, secretAccessKey: access.secretAccessKey },
+    forcePathStyle: true,
+    // R2 and others do not know the SDK's newer checksums; blobs are named by their SHA-256 anyway.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    ...more,
+  });
+}
