@@ -88,6 +88,7 @@ export class OriginBucket {
       // It would tell the console of every attempt; we log those that are tried again, and throw the last.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
+      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
     });
   }
 
