@@ -76,7 +76,11 @@ test("workerd dies with a parent that is killed", { skip: canTie ? false : "need
     import { startEdge } from ${JSON.stringify(new URL("../../../origin/local/edge.ts", import.meta.url).href)};
     const edge = await startEdge({ stateDir: process.argv[1], worker: process.argv[2], env: {} });
     process.stdout.write(process.pid + " " + edge.url);`;
-  const parent = spawn(process.execPath, ["--input-type=module", "--eval", script, stateDir, worker], { stdio: ["ignore", "pipe", "inherit"] });
+  const parent = spawn(process.execPath, ["--input-type=module", "--eval", script, stateDir, worker], {
+    stdio: ["ignore", "pipe", "inherit"],
+    // Miniflare's temporary files stay when it is killed: they go with the test's own directory.
+    env: { ...process.env, TMPDIR: stateDir },
+  });
   const [chunk] = (await once(parent.stdout, "data")) as [Buffer];
   const [pid, url] = chunk.toString().split(" ") as [string, string];
   const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
