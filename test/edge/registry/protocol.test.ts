@@ -1,6 +1,7 @@
 /** The distribution protocol of a running edge, as tables: request → status, headers, body. No origin is connected: everything here comes from the edge alone. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { CONNECT_PATH } from "../../../edge/farm/protocol.ts";
 import { type Answer, digestOf, errorsOf, putBase, putBlob, putPackage, putShell, putTag, type RequestHeaders, REVISION, send, startTestEdge, type TestEdge } from "./support.ts";
 
 const OCI = "application/vnd.oci.image.manifest.v1+json";
@@ -112,7 +113,7 @@ describe("refusals", () => {
   }
 
   test("a socket without a token: 401", async () => {
-    const { status } = await get("/farm/connect", { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" });
+    const { status } = await get(CONNECT_PATH, { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" });
     assert.equal(status, 401);
   });
 });
