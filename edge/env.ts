@@ -1,25 +1,43 @@
-/** The Worker's bindings and variables as the runtime hands them over; `config.ts` validates the variables once per isolate. */
+/**
+ * The Worker's bindings and variables as the runtime hands them over; `config.ts` validates the
+ * variables once per isolate.
+ */
 import type { Build } from "./farm/build.ts";
 import type { Farm } from "./farm/farm.ts";
 
 export interface Env {
-  /** R2 binding for reads and for the records that the edge writes. Absent when S3_ENDPOINT names another bucket. */
+  /**
+   * R2 binding for reads and for the records that the edge writes. Absent when S3_ENDPOINT names
+   * another bucket.
+   */
   readonly BUCKET?: R2Bucket;
   readonly FARM: DurableObjectNamespace<Farm>;
   readonly BUILD: DurableObjectNamespace<Build>;
 
-  /** Workers Analytics Engine: what is pulled is counted there (registry/demand.ts). Absent: in the bucket. */
+  /**
+   * Workers Analytics Engine: what is pulled is counted there (pull/demand.ts). Absent: in the
+   * bucket.
+   */
   readonly DEMAND?: AnalyticsEngineDataset;
 
-  /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see image/package-set.ts. */
+  /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
-  /** Host and port (as in a URL) by which origins reach this edge: the only audience of their tokens. Comma-separated when there are several. */
+  /**
+   * Host and port (as in a URL) by which origins reach this edge: the only audience of their
+   * tokens. Comma-separated when there are several.
+   */
   readonly EDGE_HOST?: string;
-  /** JSON object: origin name → its Ed25519 public key as JWK, `{"kty":"OKP","crv":"Ed25519","x":"…"}`. Taking one out revokes it. */
+  /**
+   * JSON object: origin name → its Ed25519 public key as JWK,
+   * `{"kty":"OKP","crv":"Ed25519","x":"…"}`. Taking one out revokes it.
+   */
   readonly ORIGIN_KEYS?: string;
   /** How blobs are answered: `stream`, `presign`, or `public:<base URL>`. */
   readonly BLOBS?: string;
-  /** An S3-compatible bucket: for presigned URLs, and for everything when there is no BUCKET binding. */
+  /**
+   * An S3-compatible bucket: for presigned URLs, and for everything when there is no BUCKET
+   * binding.
+   */
   readonly S3_ENDPOINT?: string;
   readonly S3_BUCKET?: string;
   readonly S3_REGION?: string;
@@ -27,7 +45,10 @@ export interface Env {
   readonly S3_SECRET_ACCESS_KEY?: string;
   /** Longest time a request is held while its build runs, seconds. */
   readonly BUILD_WAIT?: string;
-  /** A resolved tag is served without asking again for this long, seconds; after that it is served stale while an origin resolves it anew. */
+  /**
+   * A resolved tag is served without asking again for this long, seconds; after that it is served
+   * stale while an origin resolves it anew.
+   */
   readonly TAG_FRESH?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;

@@ -2,7 +2,7 @@
 import { type IRequest, Router } from "itty-router";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
-import { CONNECT_PATH } from "./farm/protocol.ts";
+import { CONNECT_PATH } from "./contract/messages.ts";
 import { rememberedAnswer } from "./registry/answers.ts";
 import { base, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
@@ -18,7 +18,8 @@ const router = Router<IRequest, [Env, ExecutionContext]>({
   catch: (error: unknown, request: Request) => errorResponse(error, request),
 });
 
-// A name may itself hold `manifests` or `blobs`: `:name+` is greedy, so the last one in the path is the route's.
+// A name may itself hold `manifests` or `blobs`: `:name+` is greedy, so the last one in the path is
+// the route's.
 router
   .all(CONNECT_PATH, (request, env, ctx) => connectOrigin(request as unknown as Request, env, ctx))
   .all("*", refuseEarly)
@@ -31,5 +32,6 @@ router
   .all("*", notFound);
 
 export default {
-  fetch: (request, env, ctx) => rememberedAnswer(request, env, ctx) ?? (router.fetch(request, env, ctx) as Promise<Response>),
+  fetch: (request, env, ctx) =>
+    rememberedAnswer(request, env, ctx) ?? (router.fetch(request, env, ctx) as Promise<Response>),
 } satisfies ExportedHandler<Env>;

@@ -1,14 +1,14 @@
 /** `firn origin`: connects to its edges and does their jobs until it is told to stop. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Result, Work } from "../edge/farm/protocol.ts";
-import { layerPath } from "../edge/image/keys.ts";
-import type { System } from "../edge/image/records.ts";
+import type { Result, Work } from "../edge/contract/messages.ts";
+import { layerPath } from "../edge/contract/keys.ts";
+import type { System } from "../edge/contract/records.ts";
 import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
-import { refuseVulnerableNix } from "./nix-version.ts";
-import { openPackageSet } from "./nix/package-set.ts";
-import { planStore } from "./plans.ts";
+import { refuseVulnerableNix } from "./nix/require-version.ts";
+import { openPackageSet } from "./nix/sets/package-set.ts";
+import { planStore } from "./plan/plans.ts";
 import { publish } from "./publish.ts";
 import { version } from "./version.ts";
 
@@ -32,7 +32,10 @@ export interface OriginOptions {
   readonly cacheBytes: number;
   /** Memory that packing may use, bytes. */
   readonly packMemory: number;
-  /** Base URL of the channels, and URL of a commit's archive with {revision} in it; nixos.org's and GitHub's when left out. */
+  /**
+   * Base URL of the channels, and URL of a commit's archive with {revision} in it; nixos.org's and
+   * GitHub's when left out.
+   */
   readonly channelsUrl?: string;
   readonly archiveUrl?: string;
   /** URI prefixes that an evaluation may fetch from. */
@@ -41,8 +44,15 @@ export interface OriginOptions {
   readonly allowVulnerableNix: boolean;
 }
 
-/** Runs until `stop` aborts; then finishes or hands back its jobs and returns. Throws when it cannot start. */
-export async function serve(options: OriginOptions, logger: Logger, stop: AbortSignal): Promise<void> {
+/**
+ * Runs until `stop` aborts; then finishes or hands back its jobs and returns. Throws when it cannot
+ * start.
+ */
+export async function serve(
+  options: OriginOptions,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<void> {
   const nix = await refuseVulnerableNix(options, logger);
   const packageSet = await openPackageSet(options.packageSet, {
     stateDir: join(options.stateDir, "sets"),
@@ -53,20 +63,62 @@ export async function serve(options: OriginOptions, logger: Logger, stop: AbortS
     ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
     logger,
   });
-  const layers = openLayerStore({ s3: options.bucket, cacheDir: join(options.stateDir, "members"), cacheBytes: options.cacheBytes, packMemory: options.packMemory, logger });
-  // Found out now, not with the first pull: a wrong endpoint or credentials. It also makes the first connection.
-  layers.get(layerPath("0".repeat(64))).catch((error: Error) => logger.error({ reason: error.message }, "the bucket cannot be read: nothing can be published"));
+  const layers = openLayerStore({
+    s3: options.bucket,
+    cacheDir: join(options.stateDir, "members"),
+    cacheBytes: options.cacheBytes,
+    packMemory: options.packMemory,
+    logger,
+  });
+  // Found out now, not with the first pull: a wrong endpoint or credentials. It also makes the
+  // first connection.
+  layers
+    .get(layerPath("0".repeat(64)))
+    .catch((error: Error) =>
+      logger.error(
+        { reason: error.message },
+        "the bucket cannot be read: nothing can be published",
+      ),
+    );
   const plans = planStore((key) => layers.get(key));
 
   const run = async (work: Work, context: RunContext): Promise<Result> => {
-    if (work.packageSet !== packageSet.id) throw new Error(`asked for the package set ${work.packageSet}; this origin serves ${packageSet.id}`);
-    if (work.kind === "resolve") return { kind: "resolved", revision: await packageSet.resolve(work.tag, context.signal) };
-    return publish(work, { packageSet, layers, plans, zstd: context.zstd, signal: context.signal, log: context.log });
+    if (work.packageSet !== packageSet.id)
+      throw new Error(
+        `asked for the package set ${work.packageSet}; this origin serves ${packageSet.id}`,
+      );
+    if (work.kind === "resolve")
+      return { kind: "resolved", revision: await packageSet.resolve(work.tag, context.signal) };
+    return publish(work, {
+      packageSet,
+      layers,
+      plans,
+      zstd: context.zstd,
+      signal: context.signal,
+      log: context.log,
+    });
   };
 
-  const hello = { version, nix, systems: [...options.systems], slots: options.slots, packageSet: packageSet.id };
+  const hello = {
+    version,
+    nix,
+    systems: [...options.systems],
+    slots: options.slots,
+    packageSet: packageSet.id,
+  };
   const slots = new Slots(options.slots);
-  const channels: Channel[] = options.edges.map((edge) => connect({ edge, name: options.name, key: options.key, hello, run, slots, drainMs: options.drain * 1_000, logger }));
+  const channels: Channel[] = options.edges.map((edge) =>
+    connect({
+      edge,
+      name: options.name,
+      key: options.key,
+      hello,
+      run,
+      slots,
+      drainMs: options.drain * 1_000,
+      logger,
+    }),
+  );
   const announced = new Map<string, string>();
   const announce = (tag: string, revision: string): void => {
     if (announced.get(tag) === revision) return;
@@ -75,10 +127,17 @@ export async function serve(options: OriginOptions, logger: Logger, stop: AbortS
     for (const channel of channels) channel.announce(tag, revision);
   };
   const unwatch = packageSet.watch(announce);
-  // Known before anybody asks: the first pull then waits for no resolving. A set that cannot be resolved now (no network yet) is resolved when somebody pulls.
-  packageSet.resolve("latest", stop).then((revision) => announce("latest", revision), (error: Error) => logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"));
+  // Known before anybody asks: the first pull then waits for no resolving. A set that cannot be
+  // resolved now (no network yet) is resolved when somebody pulls.
+  packageSet.resolve("latest", stop).then(
+    (revision) => announce("latest", revision),
+    (error: Error) =>
+      logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"),
+  );
 
-  await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
+  await new Promise<void>((resolve) =>
+    stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }),
+  );
   logger.info("stopping: finishing the jobs at hand, or handing them back");
   unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));

@@ -6,20 +6,36 @@ import { test } from "node:test";
 import { execa } from "execa";
 
 const root = join(import.meta.dirname, "..");
-const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
+const { stdout } = await execa("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: root,
+});
 const files = stdout.split("\n");
 
 /** Relative imports of a file, as paths from the root. */
 async function importsOf(file: string): Promise<string[]> {
   const text = await readFile(join(root, file), "utf8");
   const specifiers = text.matchAll(/(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g);
-  return Array.from(specifiers, ([, specifier = ""]) => normalize(relative(root, join(root, dirname(file), specifier))));
+  return Array.from(specifiers, ([, specifier = ""]) =>
+    normalize(relative(root, join(root, dirname(file), specifier))),
+  );
 }
 
-const sources = (folder: string): string[] => files.filter((file) => file.startsWith(`${folder}/`) && file.endsWith(".ts"));
+const sources = (folder: string): string[] =>
+  files.filter((file) => file.startsWith(`${folder}/`) && file.endsWith(".ts"));
 
 test("the top level holds what the design names and nothing else", () => {
-  const allowed = new Set(["edge", "origin", "nix", "test", "package.json", "package-lock.json", "tsconfig.json", "wrangler.toml", "README.md", "LICENSE"]);
+  const allowed = new Set([
+    "edge",
+    "origin",
+    "nix",
+    "test",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "wrangler.toml",
+    "README.md",
+    "LICENSE",
+  ]);
   const top = new Set(files.map((file) => file.split("/")[0] ?? ""));
   const extra = [...top].filter((name) => !name.startsWith(".") && !allowed.has(name));
   assert.deepEqual(extra, []);
@@ -33,19 +49,55 @@ test("edge imports nothing of origin, nix or test", async () => {
   }
 });
 
-test("origin imports of edge only edge/image and edge/farm/protocol.ts", async () => {
+test("origin imports of edge only edge/contract and edge/compose", async () => {
   assert.ok(sources("origin").length > 0);
+  const allowed = /^(origin\/|edge\/contract\/|edge\/compose\/|package\.json$)/;
   for (const file of sources("origin")) {
-    const wrong = (await importsOf(file)).filter((path) => !path.startsWith("origin/") && !path.startsWith("edge/image/") && path !== "edge/farm/protocol.ts" && path !== "package.json");
+    const wrong = (await importsOf(file)).filter((path) => !allowed.test(path));
     assert.deepEqual(wrong, [], `${file} imports more than the contract`);
   }
 });
 
-test("edge/image is pure: it imports only itself and libraries that run anywhere", async () => {
-  for (const file of sources("edge/image")) {
-    const text = await readFile(join(root, file), "utf8");
-    assert.doesNotMatch(text, /from ["'](node:|cloudflare:)/, `${file} imports a runtime's own module`);
-    const wrong = (await importsOf(file)).filter((path) => !path.startsWith("edge/image/"));
-    assert.deepEqual(wrong, [], `${file} imports from outside edge/image`);
-  }
-});
+/**
+ * Each room of edge/ and the rooms that it may import from, beside itself. Files of edge/ itself
+ * are not listed: config.ts and env.ts serve all, worker.ts sees all.
+ */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  contract: [],
+  store: ["contract"],
+  compose: ["contract"],
+  pull: ["contract", "store", "compose", "farm"],
+  farm: ["contract", "store"],
+  registry: ["contract", "store", "compose", "pull"],
+};
+
+for (const [room, others] of Object.entries(ROOMS)) {
+  test(`edge/${room} imports only ${[room, ...others].join(", ")}`, async () => {
+    const files = sources(`edge/${room}`);
+    assert.ok(files.length > 0, `edge/${room} is empty`);
+    for (const file of files) {
+      const rooms = (await importsOf(file))
+        .map((path) => path.split("/"))
+        .filter((parts) => parts.length > 2);
+      const wrong = rooms
+        .map(([, imported = ""]) => imported)
+        .filter((imported) => imported !== room && !others.includes(imported));
+      assert.deepEqual(wrong, [], `${file} imports from a room that it must not know`);
+    }
+  });
+}
+
+for (const room of ["contract", "compose"]) {
+  test(`edge/${room} runs anywhere: no module of a runtime's own, nothing of the Worker around it`, async () => {
+    for (const file of sources(`edge/${room}`)) {
+      const text = await readFile(join(root, file), "utf8");
+      assert.doesNotMatch(
+        text,
+        /from ["'](node:|cloudflare:)/,
+        `${file} imports a runtime's own module`,
+      );
+      const wrong = (await importsOf(file)).filter((path) => path.split("/").length < 3);
+      assert.deepEqual(wrong, [], `${file} imports the Worker's own files`);
+    }
+  });
+}

@@ -1,18 +1,21 @@
 /**
- * The Build object: one per missing work item, by name `workKey(work)`. Everybody who wants the work waits on it, so 32 pulls of one unknown image are one
- * build. A retry joins; who hangs up cancels nothing; and as everything but the waiting itself is in SQLite, a restart loses nothing (ask.ts asks again).
+ * The Build object: one per missing work item, by name `workKey(work)`. Everybody who wants the
+ * work waits on it, so 32 pulls of one unknown image are one build. A retry joins; who hangs up
+ * cancels nothing; and as everything but the waiting itself is in SQLite, a restart loses nothing
+ * (ask.ts asks again).
  *
- * It hands the work to the farm, hears piece by piece what became of it, and vanishes a while after the last answer.
+ * It hands the work to the farm, hears piece by piece what became of it, and vanishes a while after
+ * the last answer.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
-import { workKey } from "../image/keys.ts";
+import { workKey } from "../contract/keys.ts";
 import type { Answer } from "./answer.ts";
 import { farmStub } from "./connect.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
 import { note } from "./log.ts";
 import { answerOf, type Fate, piecesOf, type Settlement } from "./pieces.ts";
-import type { Work } from "./protocol.ts";
+import type { Work } from "../contract/messages.ts";
 
 export class Build extends DurableObject<Env> {
   readonly #sql: SqlStorage;
@@ -40,7 +43,12 @@ export class Build extends DurableObject<Env> {
   /** The farm tells what became of pieces of the work. */
   async settle(settlements: readonly Settlement[]): Promise<void> {
     if (this.#work() === undefined) return this.#vanish();
-    for (const { piece, fate } of settlements) this.#sql.exec("INSERT OR REPLACE INTO fates (piece, fate) VALUES (?, ?)", piece, JSON.stringify(fate));
+    for (const { piece, fate } of settlements)
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO fates (piece, fate) VALUES (?, ?)",
+        piece,
+        JSON.stringify(fate),
+      );
     if (this.#answer() === undefined) return;
     const until = Date.now() + Math.min(...[...this.#fates().values()].map(memoryOf));
     this.#sql.exec("UPDATE build SET until = ?", until);
@@ -48,22 +56,34 @@ export class Build extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(until);
   }
 
-  /** While the work goes on: asks the farm again, in case a notice got lost. After the answer's time: vanishes. */
+  /**
+   * While the work goes on: asks the farm again, in case a notice got lost. After the answer's
+   * time: vanishes.
+   */
   override async alarm(): Promise<void> {
     if (this.#work() === undefined) return this.#vanish();
-    if (this.#answer() !== undefined) return this.#until() > Date.now() ? this.ctx.storage.setAlarm(this.#until()) : this.#vanish();
+    if (this.#answer() !== undefined)
+      return this.#until() > Date.now() ? this.ctx.storage.setAlarm(this.#until()) : this.#vanish();
     this.#requested = undefined;
     await this.ctx.storage.setAlarm(Date.now() + RECHECK);
-    await this.#request().catch((error: unknown) => note("warn", "build.request", { error: String(error) }));
+    await this.#request().catch((error: unknown) =>
+      note("warn", "build.request", { error: String(error) }),
+    );
   }
 
   #begin(work: Work): void {
     this.#sql.exec("DELETE FROM fates");
-    this.#sql.exec("INSERT OR REPLACE INTO build (id, work, until) VALUES (1, ?, 0)", JSON.stringify(work));
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO build (id, work, until) VALUES (1, ?, 0)",
+      JSON.stringify(work),
+    );
     this.#requested = undefined;
   }
 
-  /** Sees to it that the farm has the work, once per instance. Returns the answer when the farm does not take it. */
+  /**
+   * Sees to it that the farm has the work, once per instance. Returns the answer when the farm does
+   * not take it.
+   */
   #request(): Promise<Answer | undefined> {
     this.#requested ??= this.#hand().catch((error: unknown) => {
       this.#requested = undefined;
@@ -76,7 +96,9 @@ export class Build extends DurableObject<Env> {
     const work = this.#work();
     if (work === undefined || this.#answer() !== undefined) return undefined;
     await this.ctx.storage.setAlarm(Date.now() + RECHECK);
-    const reply = await farmStub(this.env).request(await workKey(work), work, [...this.#fates().keys()]);
+    const reply = await farmStub(this.env).request(await workKey(work), work, [
+      ...this.#fates().keys(),
+    ]);
     if (reply.state !== "taken") {
       await this.#vanish();
       this.#waiters.forEach((wake) => wake());
@@ -109,7 +131,9 @@ export class Build extends DurableObject<Env> {
   }
 
   #createTables(): void {
-    this.#sql.exec("CREATE TABLE IF NOT EXISTS build (id INTEGER PRIMARY KEY, work TEXT NOT NULL, until INTEGER NOT NULL); CREATE TABLE IF NOT EXISTS fates (piece TEXT PRIMARY KEY, fate TEXT NOT NULL)");
+    this.#sql.exec(
+      "CREATE TABLE IF NOT EXISTS build (id INTEGER PRIMARY KEY, work TEXT NOT NULL, until INTEGER NOT NULL); CREATE TABLE IF NOT EXISTS fates (piece TEXT PRIMARY KEY, fate TEXT NOT NULL)",
+    );
   }
 
   #work(): Work | undefined {
@@ -123,12 +147,22 @@ export class Build extends DurableObject<Env> {
   }
 
   #fates(): Map<string, Fate> {
-    return new Map(this.#sql.exec<{ piece: string; fate: string }>("SELECT piece, fate FROM fates").toArray().map(({ piece, fate }) => [piece, JSON.parse(fate) as Fate]));
+    return new Map(
+      this.#sql
+        .exec<{ piece: string; fate: string }>("SELECT piece, fate FROM fates")
+        .toArray()
+        .map(({ piece, fate }) => [piece, JSON.parse(fate) as Fate]),
+    );
   }
 
   #answer(): Answer | undefined {
     const work = this.#work();
-    if (work === undefined || this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM fates").one().n < piecesOf(work).length) return undefined;
+    if (
+      work === undefined ||
+      this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM fates").one().n <
+        piecesOf(work).length
+    )
+      return undefined;
     return answerOf(work, this.#fates());
   }
 }

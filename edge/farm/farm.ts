@@ -1,27 +1,41 @@
 /**
- * The Farm object: holds a region's connected origins and hands them jobs. It only carries out what schedule.ts decides, and wakes for messages, for
- * requests of Build objects and for its alarm; between these it hibernates with all its connections, whatever is being built.
+ * The Farm object: holds a region's connected origins and hands them jobs. It only carries out what
+ * schedule.ts decides, and wakes for messages, for requests of Build objects and for its alarm;
+ * between these it hibernates with all its connections, whatever is being built.
  */
 import { DurableObject } from "cloudflare:workers";
-import { openBucket } from "../bucket/open.ts";
+import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
-import { writeTag } from "../registry/tags.ts";
+import { writeTag } from "../pull/tags.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
 import { note } from "./log.ts";
 import { attachmentOf, type Attachment, close, type Hello, Origins } from "./origins.ts";
 import { piecesOf, type Settlement } from "./pieces.ts";
-import { readMessage } from "./messages.ts";
-import { CLOSE, type FromOrigin, PING, PONG, PROTOCOL_VERSION, type Work } from "./protocol.ts";
+import { readMessage } from "./read-message.ts";
+import {
+  CLOSE,
+  type FromOrigin,
+  PING,
+  PONG,
+  PROTOCOL_VERSION,
+  type Work,
+} from "../contract/messages.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
 import { isServed } from "./schedule.ts";
 import type { Caller } from "./token.ts";
 
-/** What the farm says to a Build that brings work: `taken`, with what is known already; the rest is told to `Build.settle` later. */
-export type Reply = { readonly state: "taken"; readonly settled: readonly Settlement[] } | { readonly state: "no-origin" } | { readonly state: "queue-full" };
+/**
+ * What the farm says to a Build that brings work: `taken`, with what is known already; the rest is
+ * told to `Build.settle` later.
+ */
+export type Reply =
+  | { readonly state: "taken"; readonly settled: readonly Settlement[] }
+  | { readonly state: "no-origin" }
+  | { readonly state: "queue-full" };
 
 export class Farm extends DurableObject<Env> {
   readonly #queue: Queue;
@@ -33,7 +47,12 @@ export class Farm extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     this.#queue = new Queue(ctx.storage);
     this.#origins = new Origins(ctx, env);
-    this.#dispatch = new Dispatch(ctx, env, { queue: this.#queue, origins: this.#origins, publication: new Publication(openBucket(env)), times: () => this.times });
+    this.#dispatch = new Dispatch(ctx, env, {
+      queue: this.#queue,
+      origins: this.#origins,
+      publication: new Publication(openBucket(env)),
+      times: () => this.times,
+    });
     const now = Date.now();
     if (this.#origins.reconcile(now)) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
@@ -58,18 +77,28 @@ export class Farm extends DurableObject<Env> {
     }
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server, [caller.name]);
-    server.serializeAttachment({ connection: crypto.randomUUID(), name: caller.name, key: caller.key, connectedAt: now, hello: false } satisfies Attachment);
+    server.serializeAttachment({
+      connection: crypto.randomUUID(),
+      name: caller.name,
+      key: caller.key,
+      connectedAt: now,
+      hello: false,
+    } satisfies Attachment);
     return new Response(null, { status: 101, webSocket: client });
   }
 
   /** Takes the pieces of `work` that the build does not have yet; idempotent. */
   async request(build: string, work: Work, have: readonly string[]): Promise<Reply> {
     const now = Date.now();
-    const { settled, busy, fresh } = this.#queue.sort(piecesOf(work).filter(({ key }) => !have.includes(key)), now);
+    const { settled, busy, fresh } = this.#queue.sort(
+      piecesOf(work).filter(({ key }) => !have.includes(key)),
+      now,
+    );
     if (fresh.length > 0) {
       this.#origins.dropRevoked();
       const system = work.kind === "publish" ? work.system : undefined;
-      if (!isServed(system, this.#origins.states(now), now, this.times)) return { state: "no-origin" };
+      if (!isServed(system, this.#origins.states(now), now, this.times))
+        return { state: "no-origin" };
       if (this.#queue.queued >= this.maxQueued) return { state: "queue-full" };
       this.#queue.add(crypto.randomUUID(), work, fresh, now);
     }
@@ -87,12 +116,18 @@ export class Farm extends DurableObject<Env> {
     const { name, hello } = attachmentOf(socket);
     const read = readMessage(data);
     if (read.kind === "message") {
-      if (hello === (read.message.type === "hello")) return void close(socket, CLOSE.protocol, "hello comes first, and once");
+      if (hello === (read.message.type === "hello"))
+        return void close(socket, CLOSE.protocol, "hello comes first, and once");
       try {
         return await this.#take(socket, name, read.message);
       } catch (error) {
-        // The bucket or the configuration: the origin comes back and says again what was not dealt with.
-        note("error", "origin.message", { origin: name, type: read.message.type, error: String(error) });
+        // The bucket or the configuration: the origin comes back and says again what was not dealt
+        // with.
+        note("error", "origin.message", {
+          origin: name,
+          type: read.message.type,
+          error: String(error),
+        });
         return void close(socket, INTERNAL_ERROR, "the edge has trouble; try again");
       }
     }
@@ -102,7 +137,8 @@ export class Farm extends DurableObject<Env> {
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
-    // A socket that may hibernate is not closed by the runtime in turn; without this the origin would wait for it.
+    // A socket that may hibernate is not closed by the runtime in turn; without this the origin
+    // would wait for it.
     close(socket, NORMAL_CLOSE, "");
     this.#origins.closed(socket, Date.now());
     await this.#dispatch.schedule();
@@ -119,7 +155,11 @@ export class Farm extends DurableObject<Env> {
       case "accepted":
         return this.#queue.accept(message.job, name);
       case "log":
-        return note("debug", "origin.log", { origin: name, job: message.job, lines: message.lines });
+        return note("debug", "origin.log", {
+          origin: name,
+          job: message.job,
+          lines: message.lines,
+        });
       case "refused":
         return this.#dispatch.handBack(name, message.job, message.message);
       case "done":
@@ -137,20 +177,34 @@ export class Farm extends DurableObject<Env> {
   async #welcome(socket: WebSocket, name: string, hello: Hello): Promise<void> {
     const { packageSet } = await readConfig(this.env);
     const mismatch =
-      hello.protocol !== PROTOCOL_VERSION ? `the edge speaks protocol ${PROTOCOL_VERSION}, this origin ${hello.protocol}`
-      : hello.packageSet !== packageSet.id ? `the edge serves package set ${packageSet.id}, this origin ${hello.packageSet}`
-      : undefined;
+      hello.protocol !== PROTOCOL_VERSION
+        ? `the edge speaks protocol ${PROTOCOL_VERSION}, this origin ${hello.protocol}`
+        : hello.packageSet !== packageSet.id
+          ? `the edge serves package set ${packageSet.id}, this origin ${hello.packageSet}`
+          : undefined;
     if (mismatch !== undefined) {
       note("error", "origin.mismatch", { origin: name, reason: mismatch });
       return void close(socket, CLOSE.mismatch, mismatch);
     }
     this.#origins.enter(socket, hello);
-    this.#origins.send(name, { type: "welcome", protocol: PROTOCOL_VERSION, origin: name, zstd: this.env.ZSTD === "on" });
-    note("info", "origin.connected", { origin: name, systems: hello.systems, slots: hello.slots, version: hello.version, nix: hello.nix });
+    this.#origins.send(name, {
+      type: "welcome",
+      protocol: PROTOCOL_VERSION,
+      origin: name,
+      zstd: this.env.ZSTD === "on",
+    });
+    note("info", "origin.connected", {
+      origin: name,
+      systems: hello.systems,
+      slots: hello.slots,
+      version: hello.version,
+      nix: hello.nix,
+    });
     const running = new Set(hello.running);
     for (const job of this.#queue.jobs()) {
       if (!running.has(job.id)) {
-        if (job.holder?.origin === name) this.#queue.takeBack(job, `origin ${name} came back without it`, { attempted: true });
+        if (job.holder?.origin === name)
+          this.#queue.takeBack(job, `origin ${name} came back without it`, { attempted: true });
       } else if (job.holder === undefined || job.holder.origin === name) {
         this.#queue.accept(job.id, name);
         this.#queue.reclaim(job.id, name, Date.now());
@@ -163,14 +217,19 @@ export class Farm extends DurableObject<Env> {
   }
 
   /**
-   * An origin tells what a tag means. Only of a package set that the origin itself holds (a directory, the starter set) it knows better than whoever resolved
-   * the tag last; what a channel or a git ref means is for a resolve to find out.
+   * An origin tells what a tag means. Only of a package set that the origin itself holds (a
+   * directory, the starter set) it knows better than whoever resolved the tag last; what a channel
+   * or a git ref means is for a resolve to find out.
    */
-  async #announced(name: string, revisions: readonly { tag: string; revision: string }[]): Promise<void> {
+  async #announced(
+    name: string,
+    revisions: readonly { tag: string; revision: string }[],
+  ): Promise<void> {
     const { packageSet } = await readConfig(this.env);
     for (const { tag, revision } of revisions) {
       this.#origins.has(name, revision);
-      if (packageSet.kind === "path" || packageSet.kind === "starter") await writeTag(openBucket(this.env), packageSet.id, tag, revision);
+      if (packageSet.kind === "path" || packageSet.kind === "starter")
+        await writeTag(openBucket(this.env), packageSet.id, tag, revision);
     }
   }
 }

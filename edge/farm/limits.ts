@@ -1,29 +1,56 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
 import type { Fate } from "./pieces.ts";
-import { type Failure, LEASE_SECONDS } from "./protocol.ts";
+import { type Failure, LEASE_SECONDS } from "../contract/messages.ts";
 
 export interface Times {
-  /** A job that was sent and not accepted within this time is taken back: the origin answers at once, so the connection is as good as dead. */
+  /**
+   * A job that was sent and not accepted within this time is taken back: the origin answers at
+   * once, so the connection is as good as dead.
+   */
   readonly accept: number;
-  /** An origin whose connection dropped counts as there for this long: it keeps its jobs, and its system is not yet without an origin. A deploy drops every socket; origins are back in 1 to 3 s. */
+  /**
+   * An origin whose connection dropped counts as there for this long: it keeps its jobs, and its
+   * system is not yet without an origin. A deploy drops every socket; origins are back in 1 to 3 s.
+   */
   readonly reconnect: number;
   /** Silence after which an origin has lost its jobs. */
   readonly lease: number;
-  /** An origin that refused or failed a job is not offered that job again for this long, even when it is the only one. */
+  /**
+   * An origin that refused or failed a job is not offered that job again for this long, even when
+   * it is the only one.
+   */
   readonly avoid: number;
-  /** Longest wait for a free origin, from when the work was asked for. Longer than anybody's BUILD_WAIT: who asks after that starts over. */
+  /**
+   * Longest wait for a free origin, from when the work was asked for. Longer than anybody's
+   * BUILD_WAIT: who asks after that starts over.
+   */
   readonly queue: number;
-  /** Longest work on one job, whatever pings say: NIX_TIMEOUT with packing and uploading, with a wide margin. */
+  /**
+   * Longest work on one job, whatever pings say: NIX_TIMEOUT with packing and uploading, with a
+   * wide margin.
+   */
   readonly job: number;
 }
 
-export const TIMES: Times = { accept: 10_000, reconnect: 10_000, lease: LEASE_SECONDS * 1_000, avoid: 5_000, queue: 60 * 60_000, job: 3 * 60 * 60_000 };
+export const TIMES: Times = {
+  accept: 10_000,
+  reconnect: 10_000,
+  lease: LEASE_SECONDS * 1_000,
+  avoid: 5_000,
+  queue: 60 * 60_000,
+  job: 3 * 60 * 60_000,
+};
 
-/** A job is begun at most this often: one lost origin is bad luck, three are the job's own fault. */
+/**
+ * A job is begun at most this often: one lost origin is bad luck, three are the job's own fault.
+ */
 export const MAX_ATTEMPTS = 3;
 /** Jobs that wait for an origin; more would wait longer than anybody holds a request. */
 export const MAX_QUEUED = 1_000;
-/** Longest record as JSON, characters: 80 of them stay below the 32 MiB that an RPC message may have, and each below the 2 MB of a row in SQLite. */
+/**
+ * Longest record as JSON, characters: 80 of them stay below the 32 MiB that an RPC message may
+ * have, and each below the 2 MB of a row in SQLite.
+ */
 export const MAX_RECORD = 384 * 1024;
 /** Revisions remembered per origin, the latest: it holds their evaluation and store paths. */
 export const MAX_REVISIONS = 20;
@@ -31,14 +58,28 @@ export const MAX_REVISIONS = 20;
 export const MAX_KNOWN_BLOBS = 20_000;
 /** Requests to the bucket at once: a Worker may have 6 connections open. */
 export const BUCKET_CONCURRENCY = 6;
-/** A Build object that waits asks the farm again this often: a notice that got lost costs at most this. */
+/**
+ * A Build object that waits asks the farm again this often: a notice that got lost costs at most
+ * this.
+ */
 export const RECHECK = 30_000;
 
-/** How long a failure is remembered: long enough that a client's retries do not build it in a loop, short enough for a person who repaired it. */
-const FAILURE_MEMORY: Record<Failure["reason"], number> = { failed: 60_000, refused: 60_000, timeout: 60_000, unknown: 30_000, error: 5_000 };
+/**
+ * How long a failure is remembered: long enough that a client's retries do not build it in a loop,
+ * short enough for a person who repaired it.
+ */
+const FAILURE_MEMORY: Record<Failure["reason"], number> = {
+  failed: 60_000,
+  refused: 60_000,
+  timeout: 60_000,
+  unknown: 30_000,
+  error: 5_000,
+};
 /** A tag that was just resolved: who asks in the same moment shares the answer. */
 const RESOLVED_MEMORY = 5_000;
-/** A record that was just written lies in the bucket; this is for waiters whose connection broke. */
+/**
+ * A record that was just written lies in the bucket; this is for waiters whose connection broke.
+ */
 const PUBLISHED_MEMORY = 60_000;
 
 /** How long what became of a piece is remembered. */

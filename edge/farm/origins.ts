@@ -1,13 +1,14 @@
 /**
- * The farm's connected origins: their sockets, and beside them in SQLite what they said of themselves, so that both survive hibernation and an origin
- * whose connection dropped is remembered until it is back.
+ * The farm's connected origins: their sockets, and beside them in SQLite what they said of
+ * themselves, so that both survive hibernation and an origin whose connection dropped is remembered
+ * until it is back.
  */
 import type { Caller } from "./token.ts";
 import { keyInForce } from "./token.ts";
 import type { Env } from "../env.ts";
-import type { System } from "../image/records.ts";
+import type { System } from "../contract/records.ts";
 import { MAX_REVISIONS } from "./limits.ts";
-import { CLOSE, type FromEdge, type FromOrigin } from "./protocol.ts";
+import { CLOSE, type FromEdge, type FromOrigin } from "../contract/messages.ts";
 import type { OriginState } from "./schedule.ts";
 
 export type Hello = Extract<FromOrigin, { type: "hello" }>;
@@ -34,13 +35,17 @@ interface OriginRow extends Record<string, SqlStorageValue> {
   revisions: string;
 }
 
-const REPLACED = "a newer connection of this origin's name took its place; two origins need two names";
+const REPLACED =
+  "a newer connection of this origin's name took its place; two origins need two names";
 
 export class Origins {
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
   readonly #sql: SqlStorage;
-  /** Connection → when its last message came. Lost in hibernation, which lasts less than a PING's interval while the origin lives. */
+  /**
+   * Connection → when its last message came. Lost in hibernation, which lasts less than a PING's
+   * interval while the origin lives.
+   */
   readonly #heard = new Map<string, number>();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -57,32 +62,64 @@ export class Origins {
   /** Uses up a token; false when it was used before. */
   redeem({ name, jti, expires }: Caller, now: number): boolean {
     this.#sql.exec("DELETE FROM tokens WHERE expires <= ?", now);
-    return this.#sql.exec("INSERT OR IGNORE INTO tokens (jti, expires) VALUES (?, ?)", `${name} ${jti}`, expires).rowsWritten > 0;
-  }
-
-  /** After a restart of the object: origins whose sockets did not survive it have gone now. Says whether there are any. */
-  reconcile(now: number): boolean {
-    return this.#rows().filter((row) => row.gone === null && this.#socket(row) === undefined).map((row) => this.#sql.exec("UPDATE origins SET gone = ? WHERE name = ?", now, row.name)).length > 0;
-  }
-
-  /** Takes the socket as the origin's one connection. The newest wins: an older one is most likely dead and does not know it yet. */
-  enter(socket: WebSocket, hello: Hello): void {
-    const attachment = attachmentOf(socket);
-    for (const other of this.#ctx.getWebSockets(attachment.name)) if (attachmentOf(other).connection !== attachment.connection) close(other, CLOSE.replaced, REPLACED);
-    socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
-    const revisions = [...new Set([...hello.revisions.map(({ revision }) => revision), ...this.#known(attachment.name)])].slice(0, MAX_REVISIONS);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO origins (name, connection, systems, slots, revisions) VALUES (?, ?, ?, ?, ?)",
-      attachment.name, attachment.connection, JSON.stringify(hello.systems), hello.slots, JSON.stringify(revisions),
+    return (
+      this.#sql.exec(
+        "INSERT OR IGNORE INTO tokens (jti, expires) VALUES (?, ?)",
+        `${name} ${jti}`,
+        expires,
+      ).rowsWritten > 0
     );
   }
 
-  /** Notes that a message came; false when the socket has been replaced or its key revoked, and was closed for it. */
+  /**
+   * After a restart of the object: origins whose sockets did not survive it have gone now. Says
+   * whether there are any.
+   */
+  reconcile(now: number): boolean {
+    return (
+      this.#rows()
+        .filter((row) => row.gone === null && this.#socket(row) === undefined)
+        .map((row) => this.#sql.exec("UPDATE origins SET gone = ? WHERE name = ?", now, row.name))
+        .length > 0
+    );
+  }
+
+  /**
+   * Takes the socket as the origin's one connection. The newest wins: an older one is most likely
+   * dead and does not know it yet.
+   */
+  enter(socket: WebSocket, hello: Hello): void {
+    const attachment = attachmentOf(socket);
+    for (const other of this.#ctx.getWebSockets(attachment.name))
+      if (attachmentOf(other).connection !== attachment.connection)
+        close(other, CLOSE.replaced, REPLACED);
+    socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
+    const revisions = [
+      ...new Set([
+        ...hello.revisions.map(({ revision }) => revision),
+        ...this.#known(attachment.name),
+      ]),
+    ].slice(0, MAX_REVISIONS);
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO origins (name, connection, systems, slots, revisions) VALUES (?, ?, ?, ?, ?)",
+      attachment.name,
+      attachment.connection,
+      JSON.stringify(hello.systems),
+      hello.slots,
+      JSON.stringify(revisions),
+    );
+  }
+
+  /**
+   * Notes that a message came; false when the socket has been replaced or its key revoked, and was
+   * closed for it.
+   */
   heard(socket: WebSocket, now: number): boolean {
     const { connection, name, hello } = attachmentOf(socket);
     const row = this.#row(name);
     if (hello && row?.connection !== connection) return close(socket, CLOSE.replaced, REPLACED);
-    if (this.#revoked(socket)) return close(socket, CLOSE.unauthorized, "this origin's key was revoked");
+    if (this.#revoked(socket))
+      return close(socket, CLOSE.unauthorized, "this origin's key was revoked");
     this.#heard.set(connection, now);
     return true;
   }
@@ -90,7 +127,11 @@ export class Origins {
   /** Remembers that the origin has this revision. */
   has(name: string, revision: string): void {
     const revisions = [...new Set([revision, ...this.#known(name)])].slice(0, MAX_REVISIONS);
-    this.#sql.exec("UPDATE origins SET revisions = ? WHERE name = ?", JSON.stringify(revisions), name);
+    this.#sql.exec(
+      "UPDATE origins SET revisions = ? WHERE name = ?",
+      JSON.stringify(revisions),
+      name,
+    );
   }
 
   leave(name: string): void {
@@ -102,7 +143,11 @@ export class Origins {
     const { connection } = attachmentOf(socket);
     this.#heard.delete(connection);
     this.#sql.exec("DELETE FROM origins WHERE connection = ? AND leaving = 1", connection);
-    this.#sql.exec("UPDATE origins SET gone = ? WHERE connection = ? AND gone IS NULL", now, connection);
+    this.#sql.exec(
+      "UPDATE origins SET gone = ? WHERE connection = ? AND gone IS NULL",
+      now,
+      connection,
+    );
   }
 
   /** Closes its socket and forgets it. */
@@ -111,12 +156,20 @@ export class Origins {
     this.#sql.exec("DELETE FROM origins WHERE name = ?", name);
   }
 
-  /** Drops the origins whose key was changed or taken out of the configuration; returns their names. */
+  /**
+   * Drops the origins whose key was changed or taken out of the configuration; returns their names.
+   */
   dropRevoked(): string[] {
-    const sockets = this.#ctx.getWebSockets().filter((socket) => this.#revoked(socket)).map((socket) => attachmentOf(socket).name);
-    const absent = this.#rows().filter(({ name }) => keyInForce(name, this.#env) === undefined).map(({ name }) => name);
+    const sockets = this.#ctx
+      .getWebSockets()
+      .filter((socket) => this.#revoked(socket))
+      .map((socket) => attachmentOf(socket).name);
+    const absent = this.#rows()
+      .filter(({ name }) => keyInForce(name, this.#env) === undefined)
+      .map(({ name }) => name);
     const revoked = new Set([...sockets, ...absent]);
-    for (const name of revoked) this.drop(name, CLOSE.unauthorized, "this origin's key was revoked");
+    for (const name of revoked)
+      this.drop(name, CLOSE.unauthorized, "this origin's key was revoked");
     return [...revoked];
   }
 
@@ -149,7 +202,11 @@ export class Origins {
 
   #seen(socket: WebSocket): number {
     const { connection, connectedAt } = attachmentOf(socket);
-    return Math.max(connectedAt, this.#heard.get(connection) ?? 0, this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
+    return Math.max(
+      connectedAt,
+      this.#heard.get(connection) ?? 0,
+      this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
+    );
   }
 
   #revoked(socket: WebSocket): boolean {
@@ -158,20 +215,31 @@ export class Origins {
   }
 
   #socket(row: OriginRow): WebSocket | undefined {
-    return this.#ctx.getWebSockets(row.name).find((socket) => socket.readyState === WebSocket.OPEN && attachmentOf(socket).connection === row.connection);
+    return this.#ctx
+      .getWebSockets(row.name)
+      .find(
+        (socket) =>
+          socket.readyState === WebSocket.OPEN &&
+          attachmentOf(socket).connection === row.connection,
+      );
   }
 
   #rows = (): OriginRow[] => this.#sql.exec<OriginRow>("SELECT * FROM origins").toArray();
-  #row = (name: string): OriginRow | undefined => this.#sql.exec<OriginRow>("SELECT * FROM origins WHERE name = ?", name).toArray()[0];
+  #row = (name: string): OriginRow | undefined =>
+    this.#sql.exec<OriginRow>("SELECT * FROM origins WHERE name = ?", name).toArray()[0];
   #known = (name: string): string[] => JSON.parse(this.#row(name)?.revisions ?? "[]") as string[];
 }
 
-export const attachmentOf = (socket: WebSocket): Attachment => socket.deserializeAttachment() as Attachment;
+export const attachmentOf = (socket: WebSocket): Attachment =>
+  socket.deserializeAttachment() as Attachment;
 
 /** A close frame has room for 123 bytes of reason (RFC 6455, section 5.5). */
 const MAX_CLOSE_REASON = 120;
 
-/** Closes a socket that may be closing already. Returns false, for whoever asks whether it is still good. */
+/**
+ * Closes a socket that may be closing already. Returns false, for whoever asks whether it is still
+ * good.
+ */
 export function close(socket: WebSocket, code: number, reason: string): false {
   try {
     socket.close(code, reason.slice(0, MAX_CLOSE_REASON));

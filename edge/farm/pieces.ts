@@ -1,11 +1,13 @@
 /**
- * Work in pieces. A piece is what can become of work independently: the resolving of one tag, or one item of a publish in its scope.
+ * Work in pieces. A piece is what can become of work independently: the resolving of one tag, or
+ * one item of a publish in its scope.
  *
- * Two Build objects that want {git, curl} and {curl, jq} share the piece `curl`: it is in one job only, and both hear what became of it.
+ * Two Build objects that want {git, curl} and {curl, jq} share the piece `curl`: it is in one job
+ * only, and both hear what became of it.
  */
-import { canonicalJson } from "../image/keys.ts";
+import { canonicalJson } from "../contract/keys.ts";
 import type { Answer } from "./answer.ts";
-import type { Failure, Item, Outcome, Work } from "./protocol.ts";
+import type { Failure, Item, Outcome, Work } from "../contract/messages.ts";
 
 export interface Piece {
   /** Canonical JSON of the work that asks for this piece alone. */
@@ -15,7 +17,11 @@ export interface Piece {
 }
 
 /** What became of a piece. */
-export type Fate = { readonly kind: "resolved"; readonly revision: string } | { readonly kind: "unresolved"; readonly failure: Failure } | Outcome | { readonly kind: "no-origin" };
+export type Fate =
+  | { readonly kind: "resolved"; readonly revision: string }
+  | { readonly kind: "unresolved"; readonly failure: Failure }
+  | Outcome
+  | { readonly kind: "no-origin" };
 
 /** A piece and what became of it. */
 export interface Settlement {
@@ -36,7 +42,9 @@ export function piecesOf(work: Work): Piece[] {
 
 /** The same work for some of its pieces only. */
 export function workOf(work: Work, pieces: readonly Piece[]): Work {
-  return work.kind === "resolve" ? work : { ...work, items: pieces.flatMap(({ item }) => item ?? []) };
+  return work.kind === "resolve"
+    ? work
+    : { ...work, items: pieces.flatMap(({ item }) => item ?? []) };
 }
 
 /** The fate of a piece that failed. */
@@ -58,5 +66,7 @@ export function answerOf(work: Work, fates: ReadonlyMap<string, Fate>): Answer |
     else if (fate.kind === "unresolved") return { state: "failed", failure: fate.failure };
     else outcomes.push(fate);
   }
-  return noOrigin ? { state: "no-origin" } : { state: "done", result: { kind: "published", outcomes } };
+  return noOrigin
+    ? { state: "no-origin" }
+    : { state: "done", result: { kind: "published", outcomes } };
 }

@@ -1,12 +1,14 @@
 /**
  * Who is at the door: an origin's Ed25519 token, checked against the public keys of ORIGIN_KEYS.
  *
- * The key is chosen by the token's subject from configuration alone. What the token's header says about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at
- * (CVE-2025-24976: a registry that trusted the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the public key gets in.
+ * The key is chosen by the token's subject from configuration alone. What the token's header says
+ * about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at (CVE-2025-24976: a registry that
+ * trusted the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the
+ * public key gets in.
  */
 import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
 import * as v from "valibot";
-import { TOKEN_SECONDS } from "./protocol.ts";
+import { TOKEN_SECONDS } from "../contract/messages.ts";
 
 /** The variables that decide (edge/env.ts). */
 export interface DoorConfig {
@@ -20,10 +22,16 @@ export const CLOCK_SKEW_SECONDS = 5;
 const MAX_TOKEN = 2_048;
 const MAX_JTI = 128;
 
-/** An origin whose token is good, up to its single use, which the Farm object remembers. Times in ms since 1970. */
+/**
+ * An origin whose token is good, up to its single use, which the Farm object remembers. Times in ms
+ * since 1970.
+ */
 export interface Caller {
   readonly name: string;
-  /** The public key (`x` of its JWK) that it proved to have: when ORIGIN_KEYS has another one or none for this name, the origin is revoked. */
+  /**
+   * The public key (`x` of its JWK) that it proved to have: when ORIGIN_KEYS has another one or
+   * none for this name, the origin is revoked.
+   */
   readonly key: string;
   readonly jti: string;
   /** From when on the token is worthless by itself. */
@@ -32,12 +40,21 @@ export interface Caller {
 
 const KeysSchema = v.record(
   v.pipe(v.string(), v.minLength(1), v.maxLength(63)),
-  v.object({ kty: v.literal("OKP"), crv: v.literal("Ed25519"), x: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)) }),
+  v.object({
+    kty: v.literal("OKP"),
+    crv: v.literal("Ed25519"),
+    x: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
+  }),
 );
 type Keys = v.InferOutput<typeof KeysSchema>;
 
-/** Public keys by origin name; empty (nobody gets in) when ORIGIN_KEYS is missing, and an Error that names it when it is malformed. */
-export function originKeys(env: Pick<DoorConfig, "ORIGIN_KEYS">): ReadonlyMap<string, Keys[string]> {
+/**
+ * Public keys by origin name; empty (nobody gets in) when ORIGIN_KEYS is missing, and an Error that
+ * names it when it is malformed.
+ */
+export function originKeys(
+  env: Pick<DoorConfig, "ORIGIN_KEYS">,
+): ReadonlyMap<string, Keys[string]> {
   const text = env.ORIGIN_KEYS ?? "";
   if (latest?.text !== text) latest = { text, keys: parseKeys(text) };
   return latest.keys;
@@ -55,11 +72,17 @@ function parseKeys(text: string): ReadonlyMap<string, Keys[string]> {
     json = undefined;
   }
   const keys = v.safeParse(KeysSchema, json);
-  if (!keys.success) throw new Error('ORIGIN_KEYS must be a JSON object, origin name → Ed25519 public key: {"mine":{"kty":"OKP","crv":"Ed25519","x":"…"}}');
+  if (!keys.success)
+    throw new Error(
+      'ORIGIN_KEYS must be a JSON object, origin name → Ed25519 public key: {"mine":{"kty":"OKP","crv":"Ed25519","x":"…"}}',
+    );
   return new Map(Object.entries(keys.output));
 }
 
-/** The key that an origin has in the configuration now, or undefined when it is revoked, was never there, or the configuration is malformed. */
+/**
+ * The key that an origin has in the configuration now, or undefined when it is revoked, was never
+ * there, or the configuration is malformed.
+ */
 export function keyInForce(name: string, env: Pick<DoorConfig, "ORIGIN_KEYS">): string | undefined {
   try {
     return originKeys(env).get(name)?.x;
@@ -68,17 +91,31 @@ export function keyInForce(name: string, env: Pick<DoorConfig, "ORIGIN_KEYS">): 
   }
 }
 
-/** Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong, misconfiguration too, is `refused`. */
-export async function identify(authorization: string | null, env: DoorConfig, now: number): Promise<Caller | { readonly refused: string }> {
+/**
+ * Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong,
+ * misconfiguration too, is `refused`.
+ */
+export async function identify(
+  authorization: string | null,
+  env: DoorConfig,
+  now: number,
+): Promise<Caller | { readonly refused: string }> {
   try {
     const token = /^Bearer +([\w.-]+)$/i.exec(authorization ?? "")?.[1];
     if (token === undefined) return { refused: "no bearer token" };
     if (token.length > MAX_TOKEN) return { refused: `token longer than ${MAX_TOKEN} characters` };
-    const audience = (env.EDGE_HOST ?? "").split(",").map((host) => host.trim()).filter((host) => host !== "");
-    if (audience.length === 0) return { refused: "EDGE_HOST is not set: no token can be for this edge" };
+    const audience = (env.EDGE_HOST ?? "")
+      .split(",")
+      .map((host) => host.trim())
+      .filter((host) => host !== "");
+    if (audience.length === 0)
+      return { refused: "EDGE_HOST is not set: no token can be for this edge" };
     const name = decodeJwt(token).sub;
     const key = typeof name === "string" ? originKeys(env).get(name) : undefined;
-    if (name === undefined || key === undefined) return { refused: `no key in ORIGIN_KEYS for the subject ${JSON.stringify(name ?? null).slice(0, 100)}` };
+    if (name === undefined || key === undefined)
+      return {
+        refused: `no key in ORIGIN_KEYS for the subject ${JSON.stringify(name ?? null).slice(0, 100)}`,
+      };
     const { payload } = await jwtVerify(token, await importJWK(key, "EdDSA"), {
       algorithms: ["EdDSA"],
       audience,
@@ -96,12 +133,16 @@ export async function identify(authorization: string | null, env: DoorConfig, no
   }
 }
 
-/** What jose leaves to us. One audience only: a token made out to two edges could be used once at each. */
+/**
+ * What jose leaves to us. One audience only: a token made out to two edges could be used once at
+ * each.
+ */
 function wrongClaims({ aud, exp, iat, jti }: JWTPayload, now: number): string | undefined {
   if (typeof aud !== "string") return "the audience must be one host";
   if (typeof exp !== "number" || typeof iat !== "number") return "exp and iat must be numbers";
   if (exp - iat > TOKEN_SECONDS) return `lives longer than ${TOKEN_SECONDS} s`;
   if (iat > now / 1_000 + CLOCK_SKEW_SECONDS) return "issued in the future";
-  if (typeof jti !== "string" || jti === "" || jti.length > MAX_JTI) return `jti must be 1 to ${MAX_JTI} characters`;
+  if (typeof jti !== "string" || jti === "" || jti.length > MAX_JTI)
+    return `jti must be 1 to ${MAX_JTI} characters`;
   return undefined;
 }

@@ -1,16 +1,24 @@
-/** The one place where errors become answers: the distribution spec's JSON ("Error Codes"), as application/json, which HEAD gets without its body. */
+/**
+ * The one place where errors become answers: the distribution spec's JSON ("Error Codes"), as
+ * application/json, which HEAD gets without its body.
+ */
 import { ConfigError } from "../config.ts";
-import { RegistryError } from "../image/errors.ts";
+import { RegistryError } from "../contract/errors.ts";
 import { warning } from "./warning.ts";
 
-/** Anything thrown while a request was answered, as an answer. What is the edge's own trouble is logged here, once. */
+/**
+ * Anything thrown while a request was answered, as an answer. What is the edge's own trouble is
+ * logged here, once.
+ */
 export function errorResponse(error: unknown, request: Request): Response {
   const shown = error instanceof RegistryError ? error : internal(error);
   const cause = error instanceof RegistryError ? error.cause : error;
   if (cause !== undefined) log(shown, cause, request);
 
   const { code, message, detail } = shown;
-  const body = JSON.stringify({ errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] });
+  const body = JSON.stringify({
+    errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }],
+  });
   const headers = new Headers({
     ...shown.headers,
     "Content-Type": "application/json",
@@ -27,14 +35,29 @@ export function errorResponse(error: unknown, request: Request): Response {
 
 /** What nobody foresaw: the client gets an id and no more, the log gets the rest under that id. */
 function internal(error: unknown): RegistryError {
-  if (error instanceof ConfigError) return new RegistryError({ code: "UNKNOWN", status: 500, message: error.message });
+  if (error instanceof ConfigError)
+    return new RegistryError({ code: "UNKNOWN", status: 500, message: error.message });
   const id = crypto.randomUUID();
-  return new RegistryError({ code: "UNKNOWN", status: 500, message: `this registry made a mistake; its log tells more under ${id}`, detail: { id } });
+  return new RegistryError({
+    code: "UNKNOWN",
+    status: 500,
+    message: `this registry made a mistake; its log tells more under ${id}`,
+    detail: { id },
+  });
 }
 
 function log(shown: RegistryError, cause: unknown, request: Request): void {
   console.error(
-    JSON.stringify({ level: "error", event: "request.failed", method: request.method, url: request.url.slice(0, LOGGED_URL), status: shown.status, code: shown.code, message: shown.message, cause: describe(cause) }),
+    JSON.stringify({
+      level: "error",
+      event: "request.failed",
+      method: request.method,
+      url: request.url.slice(0, LOGGED_URL),
+      status: shown.status,
+      code: shown.code,
+      message: shown.message,
+      cause: describe(cause),
+    }),
   );
 }
 
@@ -46,5 +69,10 @@ const MAX_CAUSES = 5;
 /** An error with its stack, and the errors behind it. */
 function describe(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return String(error);
-  return { error: error.stack ?? String(error), ...(error.cause === undefined || depth === MAX_CAUSES ? {} : { cause: describe(error.cause, depth + 1) }) };
+  return {
+    error: error.stack ?? String(error),
+    ...(error.cause === undefined || depth === MAX_CAUSES
+      ? {}
+      : { cause: describe(error.cause, depth + 1) }),
+  };
 }

@@ -1,4 +1,7 @@
-/** Path parameters. Names and references have no character that needs encoding, but some clients write `sha256%3A…`. */
+/**
+ * Path parameters. Names and references have no character that needs encoding, but some clients
+ * write `sha256%3A…`.
+ */
 
 /** The parameter decoded; as it is when its encoding is broken, for the grammar to refuse it. */
 export function decoded(parameter: string | undefined): string {

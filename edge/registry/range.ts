@@ -1,4 +1,7 @@
-/** The Range header over a blob of known size (RFC 9110, section 14). Lazy pullers read layers in parts, and docker resumes a broken download. */
+/**
+ * The Range header over a blob of known size (RFC 9110, section 14). Lazy pullers read layers in
+ * parts, and docker resumes a broken download.
+ */
 
 export interface Part {
   readonly offset: number;
@@ -11,8 +14,9 @@ const MAX_RANGE_HEADER = 200;
 const SINGLE = /^bytes=\s*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))\s*$/i;
 
 /**
- * The part that is asked for; `whole` when the header asks for nothing that must be honoured (no header, another unit, several ranges, malformed: the whole
- * blob is always a right answer); `unsatisfiable` when no byte of it exists, which is a 416.
+ * The part that is asked for; `whole` when the header asks for nothing that must be honoured (no
+ * header, another unit, several ranges, malformed: the whole blob is always a right answer);
+ * `unsatisfiable` when no byte of it exists, which is a 416.
  */
 export function parseRange(header: string | null, size: number): Part | "whole" | "unsatisfiable" {
   if (header === null || header.length > MAX_RANGE_HEADER) return "whole";

@@ -1,11 +1,17 @@
 /**
- * An origin's end of the channel to one edge: connects outward, says hello, does the jobs that it is given, and comes back when the connection is lost.
- * Jobs outlive connections: what runs goes on, and what became of it is said on the next one.
+ * An origin's end of the channel to one edge: connects outward, says hello, does the jobs that it
+ * is given, and comes back when the connection is lost. Jobs outlive connections: what runs goes
+ * on, and what became of it is said on the next one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { type FromEdge, type FromOrigin, PING_SECONDS, PROTOCOL_VERSION } from "../../edge/farm/protocol.ts";
-import type { System } from "../../edge/image/records.ts";
+import {
+  type FromEdge,
+  type FromOrigin,
+  PING_SECONDS,
+  PROTOCOL_VERSION,
+} from "../../edge/contract/messages.ts";
+import type { System } from "../../edge/contract/records.ts";
 import { pause, STABLE } from "./backoff.ts";
 import { Jobs, type Run } from "./jobs.ts";
 import { readOriginKey } from "./key.ts";
@@ -23,10 +29,19 @@ export interface ConnectOptions {
   /** Ed25519 private key, as JWK (JSON) or PEM. */
   readonly key: string;
   /** What it says of itself. `slots`: jobs that the edge may give it at once. */
-  readonly hello: { readonly version: string; readonly nix: string; readonly systems: readonly System[]; readonly slots: number; readonly packageSet: string };
+  readonly hello: {
+    readonly version: string;
+    readonly nix: string;
+    readonly systems: readonly System[];
+    readonly slots: number;
+    readonly packageSet: string;
+  };
   readonly run: Run;
   readonly logger: Logger;
-  /** Shared by the channels of an origin that serves several edges, so that all of them together fill its slots; a limit of its own when left out. */
+  /**
+   * Shared by the channels of an origin that serves several edges, so that all of them together
+   * fill its slots; a limit of its own when left out.
+   */
   readonly slots?: Slots;
   /** Between pings, ms. A ping that is not answered before the next ends the connection. */
   readonly pingMs?: number;
@@ -46,7 +61,10 @@ export interface Channel {
   drain(): Promise<void>;
 }
 
-/** A service manager kills 90 s after SIGTERM (systemd's default), Docker after 10: finishing must leave time to hand back. */
+/**
+ * A service manager kills 90 s after SIGTERM (systemd's default), Docker after 10: finishing must
+ * leave time to hand back.
+ */
 const DRAIN = 60_000;
 /** How long the edge has for confirming the last results, ms. */
 const CONFIRM = 5_000;
@@ -110,9 +128,16 @@ class Connection implements Channel {
 
   async #stayConnected(key: ReturnType<typeof readOriginKey>): Promise<void> {
     const { edge, name, logger, pingMs = PING_SECONDS * 1_000 } = this.#options;
-    for (let failures = 0; !this.#stop.signal.aborted; ) {
+    for (let failures = 0; !this.#stop.signal.aborted;) {
       this.#become("connecting");
-      const session = await openSession({ edge, name, key, pingMs, hello: () => this.#hello(), onMessage: (message) => this.#take(message) });
+      const session = await openSession({
+        edge,
+        name,
+        key,
+        pingMs,
+        hello: () => this.#hello(),
+        onMessage: (message) => this.#take(message),
+      });
       this.#session = session;
       if (this.#stop.signal.aborted) session.close();
       const end = await session.ended;
@@ -120,9 +145,18 @@ class Connection implements Channel {
       if (this.#stop.signal.aborted) return;
       failures = end.lasted >= STABLE ? 1 : failures + 1;
       const wait = pause(failures, end.refused, Math.random());
-      const facts = { edge: edge.host, origin: name, why: end.why, again: `in ${Math.ceil(wait / 1_000)} s` };
+      const facts = {
+        edge: edge.host,
+        origin: name,
+        why: end.why,
+        again: `in ${Math.ceil(wait / 1_000)} s`,
+      };
       if (end.refused) logger.error(facts, "the edge refuses this origin");
-      else logger.warn(facts, end.lasted > 0 ? "lost the connection to the edge" : "cannot connect to the edge");
+      else
+        logger.warn(
+          facts,
+          end.lasted > 0 ? "lost the connection to the edge" : "cannot connect to the edge",
+        );
       this.#become("waiting");
       await sleep(wait, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     }
@@ -132,17 +166,31 @@ class Connection implements Channel {
     const { version, nix, systems, slots, packageSet } = this.#options.hello;
     this.#untold.clear();
     const revisions = [...this.#tags].map(([tag, revision]) => ({ tag, revision }));
-    return { type: "hello", protocol: PROTOCOL_VERSION, version, nix, systems: [...systems], slots, packageSet, revisions, running: this.#jobs.ids() };
+    return {
+      type: "hello",
+      protocol: PROTOCOL_VERSION,
+      version,
+      nix,
+      systems: [...systems],
+      slots,
+      packageSet,
+      revisions,
+      running: this.#jobs.ids(),
+    };
   }
 
   #take(message: FromEdge): void {
     switch (message.type) {
       case "welcome":
         this.#zstd = message.zstd;
-        this.#options.logger.info({ edge: this.#options.edge.host, origin: message.origin }, "connected to the edge");
+        this.#options.logger.info(
+          { edge: this.#options.edge.host, origin: message.origin },
+          "connected to the edge",
+        );
         if (this.#drained === undefined) this.#become("connected");
         else this.#send({ type: "bye" });
-        for (const [tag, revision] of this.#tags) if (this.#untold.has(tag)) this.#send({ type: "revision", tag, revision });
+        for (const [tag, revision] of this.#tags)
+          if (this.#untold.has(tag)) this.#send({ type: "revision", tag, revision });
         this.#untold.clear();
         return this.#jobs.repeat();
       case "job":
@@ -159,7 +207,12 @@ class Connection implements Channel {
   }
 
   #become(state: ChannelState): void {
-    if (this.#state === state || this.#state === "closed" || (this.#drained !== undefined && state !== "closed" && this.#state === "draining")) return;
+    if (
+      this.#state === state ||
+      this.#state === "closed" ||
+      (this.#drained !== undefined && state !== "closed" && this.#state === "draining")
+    )
+      return;
     this.#state = state;
     this.#options.onState?.(state);
   }

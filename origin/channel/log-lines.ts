@@ -1,6 +1,11 @@
-/** Nix's output on its way to the edge: in batches, bounded; a build that talks too much is cut short here, and whole in its log. */
+/**
+ * Nix's output on its way to the edge: in batches, bounded; a build that talks too much is cut
+ * short here, and whole in its log.
+ */
 
-/** Lines are sent this often, ms: often enough to watch, seldom enough to let the Farm object sleep. */
+/**
+ * Lines are sent this often, ms: often enough to watch, seldom enough to let the Farm object sleep.
+ */
 const INTERVAL = 500;
 /** Most lines in one message, and in one interval (protocol.ts). */
 const MAX_LINES = 100;
@@ -29,7 +34,8 @@ export class LogLines {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#lines.length === 0) return;
-    const lines = this.#dropped === 0 ? this.#lines : [...this.#lines, `… ${this.#dropped} lines left out`];
+    const lines =
+      this.#dropped === 0 ? this.#lines : [...this.#lines, `… ${this.#dropped} lines left out`];
     this.#lines = [];
     this.#dropped = 0;
     this.#send(lines);

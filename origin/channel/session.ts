@@ -2,10 +2,22 @@
 import type { KeyObject } from "node:crypto";
 import * as v from "valibot";
 import { WebSocket } from "ws";
-import { CLOSE, CONNECT_PATH, type FromEdge, FromEdgeSchema, type FromOrigin, MAX_MESSAGE, PING, PONG } from "../../edge/farm/protocol.ts";
+import {
+  CLOSE,
+  CONNECT_PATH,
+  type FromEdge,
+  FromEdgeSchema,
+  type FromOrigin,
+  MAX_MESSAGE,
+  PING,
+  PONG,
+} from "../../edge/contract/messages.ts";
 import { signToken } from "./token.ts";
 
-/** How a connection ended. `refused`: only a person can mend it. `lasted`: ms from the welcome on, 0 without one. */
+/**
+ * How a connection ended. `refused`: only a person can mend it. `lasted`: ms from the welcome on, 0
+ * without one.
+ */
 export interface End {
   readonly why: string;
   readonly refused: boolean;
@@ -22,26 +34,49 @@ export interface SessionOptions {
 }
 
 export interface Session {
-  /** Drops the message when the edge has not said welcome yet, or the connection is not open any more. */
+  /**
+   * Drops the message when the edge has not said welcome yet, or the connection is not open any
+   * more.
+   */
   send(message: FromOrigin): void;
   close(): void;
   readonly ended: Promise<End>;
 }
 
-/** Longest time from the first packet to the upgrade, and from hello to welcome, ms: what a slow start of the edge's objects takes, with a margin. */
+/**
+ * Longest time from the first packet to the upgrade, and from hello to welcome, ms: what a slow
+ * start of the edge's objects takes, with a margin.
+ */
 const HANDSHAKE = 15_000;
 /** How long the edge has for closing in turn, ms: everything was said. */
 const CLOSING = 2_000;
 /** Statuses and close codes that trying again soon will not mend. */
 const REFUSED_STATUS = new Set([401, 403, 404, 426]);
-const REFUSED_CODES = new Set<number>([CLOSE.unauthorized, CLOSE.mismatch, CLOSE.replaced, CLOSE.protocol]);
+const REFUSED_CODES = new Set<number>([
+  CLOSE.unauthorized,
+  CLOSE.mismatch,
+  CLOSE.replaced,
+  CLOSE.protocol,
+]);
 
 /** Opens a connection. Redirects are not followed: the token is for this edge alone. */
-export async function openSession({ edge, name, key, pingMs, hello, onMessage }: SessionOptions): Promise<Session> {
+export async function openSession({
+  edge,
+  name,
+  key,
+  pingMs,
+  hello,
+  onMessage,
+}: SessionOptions): Promise<Session> {
   const token = await signToken(key, name, edge.host);
   const url = new URL(CONNECT_PATH, edge);
   url.protocol = { "http:": "ws:", "https:": "wss:" }[url.protocol] ?? url.protocol;
-  const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` }, handshakeTimeout: HANDSHAKE, maxPayload: MAX_MESSAGE, perMessageDeflate: false });
+  const socket = new WebSocket(url, {
+    headers: { authorization: `Bearer ${token}` },
+    handshakeTimeout: HANDSHAKE,
+    maxPayload: MAX_MESSAGE,
+    perMessageDeflate: false,
+  });
   let welcomedAt: number | undefined;
   let refusal: string | undefined;
   let trouble: string | undefined;
@@ -69,7 +104,8 @@ export async function openSession({ edge, name, key, pingMs, hello, onMessage }:
       const text = isBinary ? "" : (data as Buffer).toString("utf8");
       if (text === PONG) return;
       const message = parse(text);
-      if (message === undefined) return give(`the edge sent a message that is not of this protocol: ${text.slice(0, 200)}`);
+      if (message === undefined)
+        return give(`the edge sent a message that is not of this protocol: ${text.slice(0, 200)}`);
       if (message.type === "welcome") {
         clearTimeout(welcome);
         welcomedAt = Date.now();
@@ -90,14 +126,20 @@ export async function openSession({ edge, name, key, pingMs, hello, onMessage }:
     socket.on("close", (code, reason) => {
       clearInterval(pings);
       clearTimeout(welcome);
-      const why = trouble ?? `closed with ${code}${reason.length > 0 ? `: ${reason.toString("utf8")}` : ""}`;
-      resolve({ why, refused: refusal !== undefined || REFUSED_CODES.has(code), lasted: welcomedAt === undefined ? 0 : Date.now() - welcomedAt });
+      const why =
+        trouble ?? `closed with ${code}${reason.length > 0 ? `: ${reason.toString("utf8")}` : ""}`;
+      resolve({
+        why,
+        refused: refusal !== undefined || REFUSED_CODES.has(code),
+        lasted: welcomedAt === undefined ? 0 : Date.now() - welcomedAt,
+      });
     });
   });
 
   return {
     send: (message) => {
-      if (welcomedAt !== undefined && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+      if (welcomedAt !== undefined && socket.readyState === WebSocket.OPEN)
+        socket.send(JSON.stringify(message));
     },
     close: () => {
       if (socket.readyState === WebSocket.CONNECTING) return socket.terminate();

@@ -3,16 +3,27 @@
  *
  *   leading member (nix/, nix/store/)   member of the first path   …   member of the last   end-of-archive
  *
- * The parent directories stand once, in front: Docker refuses a layer that holds a path twice. The tar is not inflated again: it is read from the store as the
- * member once was, hashed, and its CRC-32 compared with the member's, so that a member which is not this tar is found. The payload is checked by its own hash.
- * What is wrong is made again. The layer lands in a spool file without a name: it cannot be left behind, and no other process can take a member away below it.
+ * The parent directories stand once, in front: Docker refuses a layer that holds a path twice. The
+ * tar is not inflated again: it is read from the store as the member once was, hashed, and its
+ * CRC-32 compared with the member's, so that a member which is not this tar is found. The payload
+ * is checked by its own hash. What is wrong is made again. The layer lands in a spool file without
+ * a name: it cannot be left behind, and no other process can take a member away below it.
  */
 import { createHash, type Hash, randomUUID } from "node:crypto";
-import { closeSync, ftruncateSync, mkdirSync, openSync, readSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { Digest } from "../../edge/image/digest.ts";
-import { tarEnd, tarHeader } from "../../edge/image/tar.ts";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { tarEnd, tarHeader } from "../../edge/contract/tar.ts";
 import { type CancelFlag, requireWanted } from "./cancel.ts";
 import { CODECS, type CodecName, compressWhole } from "./codecs.ts";
 import { makeMember, type MemberWanted } from "./member.ts";
@@ -41,14 +52,22 @@ export interface AssembledLayer {
   readonly madeBytes: number;
 }
 
-const DIRECTORIES = Buffer.concat(["nix", "nix/store"].map((path) => tarHeader({ path, type: "directory", mode: 0o555 })));
+const DIRECTORIES = Buffer.concat(
+  ["nix", "nix/store"].map((path) => tarHeader({ path, type: "directory", mode: 0o555 })),
+);
 const BUFFER_BYTES = 2 ** 20;
-/** A member that is wrong is made once more; wrong again means that the store path changes, or the disk lies. */
+/**
+ * A member that is wrong is made once more; wrong again means that the store path changes, or the
+ * disk lies.
+ */
 const ATTEMPTS = 3;
 
 const digestOf = (hash: Hash): Digest => `sha256:${hash.digest("hex")}`;
 
-export async function assembleLayer(wanted: LayerWanted, cancel: CancelFlag): Promise<AssembledLayer> {
+export async function assembleLayer(
+  wanted: LayerWanted,
+  cancel: CancelFlag,
+): Promise<AssembledLayer> {
   const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   const spools: Spool[] = [];
   let diff = createHash("sha256");
@@ -69,7 +88,8 @@ export async function assembleLayer(wanted: LayerWanted, cancel: CancelFlag): Pr
           madeBytes += made;
           const wrong = appendMember(member, opened, spools, diff, buffer, cancel);
           if (wrong === undefined) break;
-          if (attempt === ATTEMPTS) throw new TreeError(`${member.storePath}: ${wrong}, after ${ATTEMPTS} attempts`);
+          if (attempt === ATTEMPTS)
+            throw new TreeError(`${member.storePath}: ${wrong}, after ${ATTEMPTS} attempts`);
         } finally {
           for (const { fd } of opened) closeSync(fd);
         }
@@ -79,17 +99,30 @@ export async function assembleLayer(wanted: LayerWanted, cancel: CancelFlag): Pr
         for (const name of wanted.codecs) rmSync(member.files[name] as string, { force: true });
       }
     }
-    for (const spool of spools) spool.append(await compressWhole(CODECS[spool.name], Buffer.from(tarEnd)));
+    for (const spool of spools)
+      spool.append(await compressWhole(CODECS[spool.name], Buffer.from(tarEnd)));
     diff.update(tarEnd);
-    return { diffId: digestOf(diff), madeBytes, blobs: Object.fromEntries(spools.map((spool) => [spool.name, spool.finish()])) };
+    return {
+      diffId: digestOf(diff),
+      madeBytes,
+      blobs: Object.fromEntries(spools.map((spool) => [spool.name, spool.finish()])),
+    };
   } catch (error) {
     for (const spool of spools) closeSync(spool.fd);
     throw error;
   }
 }
 
-/** Opens the member's files into `opened`, in the order of `codecs`; makes those that are missing. Returns the bytes made. */
-async function openAll(member: MemberWanted, codecs: readonly CodecName[], opened: OpenMember[], cancel: CancelFlag): Promise<number> {
+/**
+ * Opens the member's files into `opened`, in the order of `codecs`; makes those that are missing.
+ * Returns the bytes made.
+ */
+async function openAll(
+  member: MemberWanted,
+  codecs: readonly CodecName[],
+  opened: OpenMember[],
+  cancel: CancelFlag,
+): Promise<number> {
   const found = codecs.map((name) => openMember(member.files[name] as string));
   const missing = codecs.filter((_, index) => found[index] === undefined);
   opened.push(...found.filter((file) => file !== undefined));
@@ -99,12 +132,24 @@ async function openAll(member: MemberWanted, codecs: readonly CodecName[], opene
   const now = codecs.map((name, index) => found[index] ?? openMember(member.files[name] as string));
   opened.length = 0;
   for (const file of now) if (file !== undefined) opened.push(file);
-  if (opened.length < codecs.length) throw new Error(`the member of ${member.storePath} was made, and is gone or torn already: is something else clearing the cache, or the disk failing?`);
+  if (opened.length < codecs.length)
+    throw new Error(
+      `the member of ${member.storePath} was made, and is gone or torn already: is something else clearing the cache, or the disk failing?`,
+    );
   return made;
 }
 
-/** Appends a member to every spool and its tar to the hash; says what is wrong with it, if anything. */
-function appendMember(member: MemberWanted, opened: readonly OpenMember[], spools: readonly Spool[], diff: Hash, buffer: Buffer, cancel: CancelFlag): string | undefined {
+/**
+ * Appends a member to every spool and its tar to the hash; says what is wrong with it, if anything.
+ */
+function appendMember(
+  member: MemberWanted,
+  opened: readonly OpenMember[],
+  spools: readonly Spool[],
+  diff: Hash,
+  buffer: Buffer,
+  cancel: CancelFlag,
+): string | undefined {
   let tarBytes = 0;
   let tarCrc = 0;
   for (const chunk of tarChunks(member.root, member.storePath, () => buffer)) {
@@ -114,8 +159,10 @@ function appendMember(member: MemberWanted, opened: readonly OpenMember[], spool
     tarBytes += chunk.length;
   }
   for (const [index, file] of opened.entries()) {
-    if (file.tarBytes !== tarBytes || file.tarCrc !== tarCrc) return "what is cached is not what is in the store";
-    if (spools[index]?.appendChecked(file, buffer, cancel) !== true) return "what is cached is damaged";
+    if (file.tarBytes !== tarBytes || file.tarCrc !== tarCrc)
+      return "what is cached is not what is in the store";
+    if (spools[index]?.appendChecked(file, buffer, cancel) !== true)
+      return "what is cached is damaged";
   }
   return undefined;
 }
@@ -142,16 +189,23 @@ class Spool {
 
   append(bytes: Uint8Array): void {
     this.#hash.update(bytes);
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at, bytes.length - at, this.#size + at);
+    for (let at = 0; at < bytes.length;)
+      at += writeSync(this.fd, bytes, at, bytes.length - at, this.#size + at);
     this.#size += bytes.length;
   }
 
   /** Appends a member's payload; false when it is not what its trailer says. */
   appendChecked(file: OpenMember, buffer: Buffer, cancel: CancelFlag): boolean {
     const own = createHash("sha256");
-    for (let at = 0; at < file.payloadBytes; ) {
+    for (let at = 0; at < file.payloadBytes;) {
       requireWanted(cancel);
-      const length = readSync(file.fd, buffer, 0, Math.min(buffer.length, file.payloadBytes - at), at);
+      const length = readSync(
+        file.fd,
+        buffer,
+        0,
+        Math.min(buffer.length, file.payloadBytes - at),
+        at,
+      );
       if (length === 0) return false;
       const bytes = buffer.subarray(0, length);
       own.update(bytes);

@@ -1,11 +1,12 @@
 /**
- * The member cache: a directory of members, at most so many bytes of them, the least recently used going first. Any number of processes may share it: files appear whole,
- * are never changed, and whoever finds one gone makes it again.
+ * The member cache: a directory of members, at most so many bytes of them, the least recently used
+ * going first. Any number of processes may share it: files appear whole, are never changed, and
+ * whoever finds one gone makes it again.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, stat, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { canonicalJson } from "../../edge/image/keys.ts";
+import { canonicalJson } from "../../edge/contract/keys.ts";
 import { CODECS, type CodecName } from "./codecs.ts";
 import { UNFINISHED } from "./member-file.ts";
 
@@ -13,13 +14,19 @@ import { UNFINISHED } from "./member-file.ts";
 const MEMBER_FORMAT = 1;
 /** A sweep makes room for a while: down to this part of the limit. */
 const SWEEP_TO = 0.9;
-/** An unfinished file that nobody wrote to for so long was left by a process that died, milliseconds. */
+/**
+ * An unfinished file that nobody wrote to for so long was left by a process that died,
+ * milliseconds.
+ */
 const ABANDONED_MS = 3_600_000;
 
 export class MemberCache {
   readonly #directory: string;
   readonly #limit: number;
-  /** Bytes in the directory as far as this process knows: as of the last sweep, and what it added since. */
+  /**
+   * Bytes in the directory as far as this process knows: as of the last sweep, and what it added
+   * since.
+   */
   #bytes: number;
   #sweeping: Promise<void> | undefined;
 
@@ -32,11 +39,23 @@ export class MemberCache {
 
   /** File of a member: named by all that decides its bytes. */
   file(path: string, narHash: string, codec: CodecName): string {
-    const key = createHash("sha256").update(canonicalJson({ format: MEMBER_FORMAT, path, narHash, codec, version: CODECS[codec].version })).digest("hex");
+    const key = createHash("sha256")
+      .update(
+        canonicalJson({
+          format: MEMBER_FORMAT,
+          path,
+          narHash,
+          codec,
+          version: CODECS[codec].version,
+        }),
+      )
+      .digest("hex");
     return join(this.#directory, key.slice(0, 2), `${key}.${codec}`);
   }
 
-  /** Whether there is such a file; marks it as used now. Whether it is whole, its reader finds out. */
+  /**
+   * Whether there is such a file; marks it as used now. Whether it is whole, its reader finds out.
+   */
   async use(file: string): Promise<boolean> {
     const now = new Date();
     return utimes(file, now, now).then(
@@ -48,7 +67,10 @@ export class MemberCache {
     );
   }
 
-  /** So many bytes were added: makes room when they are too many. Returns when done, so that a full cache slows its filler down. */
+  /**
+   * So many bytes were added: makes room when they are too many. Returns when done, so that a full
+   * cache slows its filler down.
+   */
   added(bytes: number): Promise<void> {
     this.#bytes += bytes;
     if (this.#bytes <= this.#limit) return Promise.resolve();
@@ -67,7 +89,8 @@ export class MemberCache {
       // Another process may sweep as well.
       const stats = await stat(path).catch(() => undefined);
       if (stats === undefined) continue;
-      if (!entry.name.endsWith(UNFINISHED)) files.push({ path, size: stats.size, used: stats.mtimeMs });
+      if (!entry.name.endsWith(UNFINISHED))
+        files.push({ path, size: stats.size, used: stats.mtimeMs });
       else if (Date.now() - stats.mtimeMs > ABANDONED_MS) await remove(path);
     }
     let bytes = files.reduce((sum, { size }) => sum + size, 0);

@@ -1,4 +1,7 @@
-/** A flag in shared memory: a worker thread in the middle of a long loop sees it without reading its messages. */
+/**
+ * A flag in shared memory: a worker thread in the middle of a long loop sees it without reading its
+ * messages.
+ */
 export type CancelFlag = Int32Array<SharedArrayBuffer>;
 
 export const cancelFlag = (): CancelFlag => new Int32Array(new SharedArrayBuffer(4));

@@ -1,17 +1,22 @@
 /**
- * Walks a package and encodes its file listing (edge/image/listing.ts), which the edge links packages by.
+ * Walks a package and encodes its file listing (edge/contract/listing.ts), which the edge links
+ * packages by.
  *
- * A symlink that resolves to a directory, in this or another store path, counts as that directory, since two packages that both have it must be merged below it
- * (Nix's buildEnv does the same). A link back to a directory above it is a file: it can be linked to, never walked. `nix-support` at the top is for
- * builds, and no image wants it.
+ * A symlink that resolves to a directory, in this or another store path, counts as that directory,
+ * since two packages that both have it must be merged below it (Nix's buildEnv does the same). A
+ * link back to a directory above it is a file: it can be linked to, never walked. `nix-support` at
+ * the top is for builds, and no image wants it.
  */
 import { readdirSync } from "node:fs";
-import { encodeListing, type ListingEntry, type ListingTree } from "../../edge/image/listing.ts";
+import { encodeListing, type ListingEntry, type ListingTree } from "../../edge/contract/listing.ts";
 import { type CancelFlag, requireWanted } from "./cancel.ts";
 import { LinkResolver } from "./resolve-link.ts";
 import { fileName, TreeError } from "./tree.ts";
 
-/** Most entries of one package: ten times what the largest packages hold; a listing of so many is about 60 MB. */
+/**
+ * Most entries of one package: ten times what the largest packages hold; a listing of so many is
+ * about 60 MB.
+ */
 export const MAX_LISTING_ENTRIES = 2_000_000;
 /** Left out at the top. */
 const NIX_SUPPORT = "nix-support";
@@ -20,8 +25,15 @@ const STORE = "/nix/store/";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The listing's bytes of `storePath`, which lies below the directory `root`. A store path that is no directory has an empty one. */
-export function listTree(root: string, storePath: string, cancel: CancelFlag): Uint8Array<ArrayBuffer> {
+/**
+ * The listing's bytes of `storePath`, which lies below the directory `root`. A store path that is
+ * no directory has an empty one.
+ */
+export function listTree(
+  root: string,
+  storePath: string,
+  cancel: CancelFlag,
+): Uint8Array<ArrayBuffer> {
   return encodeListing(new Walk(root, cancel).package(storePath));
 }
 
@@ -57,15 +69,30 @@ class Walk {
     this.#above.add(real);
     const tree: ListingEntry[] = [];
     // In byte order: which of two links around a loop is walked first decides the listing.
-    const entries = readdirSync(fileName(this.#base + real), { withFileTypes: true, encoding: "buffer" }).sort((a, b) => Buffer.compare(a.name, b.name));
+    const entries = readdirSync(fileName(this.#base + real), {
+      withFileTypes: true,
+      encoding: "buffer",
+    }).sort((a, b) => Buffer.compare(a.name, b.name));
     for (const entry of entries) {
-      if (++this.#entries > MAX_LISTING_ENTRIES) throw new TreeError(`${real}: a package may hold at most ${MAX_LISTING_ENTRIES} files and directories`);
+      if (++this.#entries > MAX_LISTING_ENTRIES)
+        throw new TreeError(
+          `${real}: a package may hold at most ${MAX_LISTING_ENTRIES} files and directories`,
+        );
       const name = decode(entry.name);
-      // A listing is JSON and cannot say it; a link to the directory that it is in still brings it along.
+      // A listing is JSON and cannot say it; a link to the directory that it is in still brings it
+      // along.
       if (name === undefined) continue;
       const path = `${real}/${entry.name.toString("latin1")}`;
-      const below = entry.isDirectory() ? path : entry.isSymbolicLink() ? this.#inStore(path) : undefined;
-      tree.push(below === undefined || this.#above.has(below) ? { name } : { name, entries: this.#directory(below) });
+      const below = entry.isDirectory()
+        ? path
+        : entry.isSymbolicLink()
+          ? this.#inStore(path)
+          : undefined;
+      tree.push(
+        below === undefined || this.#above.has(below)
+          ? { name }
+          : { name, entries: this.#directory(below) },
+      );
     }
     this.#above.delete(real);
     this.#done.set(real, tree);

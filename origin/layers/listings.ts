@@ -1,11 +1,14 @@
-/** File listings as blobs. What a store path was listed as is remembered on disk, so that publishing it again does not walk it again. */
+/**
+ * File listings as blobs. What a store path was listed as is remembered on disk, so that publishing
+ * it again does not walk it again.
+ */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { LISTING_FORMAT } from "../../edge/image/listing.ts";
-import { blobPath, canonicalJson } from "../../edge/image/keys.ts";
-import { type Descriptor, DescriptorSchema } from "../../edge/image/records.ts";
+import { LISTING_FORMAT } from "../../edge/contract/listing.ts";
+import { blobPath, canonicalJson } from "../../edge/contract/keys.ts";
+import { type Descriptor, DescriptorSchema } from "../../edge/contract/records.ts";
 import type { OriginBucket } from "./bucket.ts";
 import type { Workers } from "./workers.ts";
 
@@ -18,7 +21,11 @@ export interface ListingsParts {
   readonly root: string;
   readonly workers: Workers;
   readonly bucket: OriginBucket;
-  readonly blob: (bytes: Uint8Array<ArrayBuffer>, contentType: string, signal: AbortSignal) => Promise<Descriptor>;
+  readonly blob: (
+    bytes: Uint8Array<ArrayBuffer>,
+    contentType: string,
+    signal: AbortSignal,
+  ) => Promise<Descriptor>;
 }
 
 export class Listings {
@@ -28,18 +35,31 @@ export class Listings {
     this.#with = parts;
   }
 
-  async publish(storePath: string, narHash: string | undefined, signal: AbortSignal): Promise<Descriptor> {
+  async publish(
+    storePath: string,
+    narHash: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Descriptor> {
     const note = narHash === undefined ? undefined : this.#note(storePath, narHash);
     const known = note === undefined ? undefined : await readNote(note);
-    if (known !== undefined && (await this.#with.bucket.size(blobPath(known.digest), signal)) === known.size) return known;
-    const bytes = await this.#with.workers.run<"listing">({ kind: "listing", root: this.#with.root, storePath }, { signal, urgent: true });
+    if (
+      known !== undefined &&
+      (await this.#with.bucket.size(blobPath(known.digest), signal)) === known.size
+    )
+      return known;
+    const bytes = await this.#with.workers.run<"listing">(
+      { kind: "listing", root: this.#with.root, storePath },
+      { signal, urgent: true },
+    );
     const descriptor = await this.#with.blob(bytes, CONTENT_TYPE, signal);
     if (note !== undefined) await this.#write(note, descriptor);
     return descriptor;
   }
 
   #note(storePath: string, narHash: string): string {
-    const key = createHash("sha256").update(canonicalJson({ format: [WALK_FORMAT, LISTING_FORMAT], storePath, narHash })).digest("hex");
+    const key = createHash("sha256")
+      .update(canonicalJson({ format: [WALK_FORMAT, LISTING_FORMAT], storePath, narHash }))
+      .digest("hex");
     return join(this.#with.directory, `${key}.json`);
   }
 
@@ -57,7 +77,8 @@ async function readNote(note: string): Promise<Descriptor | undefined> {
     const read = v.safeParse(DescriptorSchema, JSON.parse(await readFile(note, "utf8")));
     return read.success ? read.output : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT")
+      return undefined;
     throw error;
   }
 }

@@ -1,8 +1,11 @@
-/** Makes layers: for each part, by its key, what the bucket has a record of is done; the rest is packed and uploaded. Blobs go first, the record last. */
+/**
+ * Makes layers: for each part, by its key, what the bucket has a record of is done; the rest is
+ * packed and uploaded. Blobs go first, the record last.
+ */
 import type { Logger } from "pino";
 import type { LimitFunction } from "p-limit";
-import { blobPath } from "../../edge/image/keys.ts";
-import type { Descriptor, Layer } from "../../edge/image/records.ts";
+import { blobPath } from "../../edge/contract/keys.ts";
+import type { Descriptor, Layer } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { AssembledLayer, SpooledBlob } from "./assemble.ts";
 import type { OriginBucket } from "./bucket.ts";
@@ -50,11 +53,16 @@ export class LayerMaker {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     // The largest are begun first, so that none is left alone at the end.
-    const bySize = [...parts.keys()].sort((a, b) => size(parts[b] as LayerPart) - size(parts[a] as LayerPart));
+    const bySize = [...parts.keys()].sort(
+      (a, b) => size(parts[b] as LayerPart) - size(parts[a] as LayerPart),
+    );
     const made = new Map<number, Promise<Layer>>();
     for (const index of bySize) {
       const part = parts[index] as LayerPart;
-      made.set(index, this.#layers.run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, zstd, signal)));
+      made.set(
+        index,
+        this.#layers.run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, zstd, signal)),
+      );
     }
     try {
       return await Promise.all(parts.map((_, index) => made.get(index) as Promise<Layer>));
@@ -79,7 +87,16 @@ export class LayerMaker {
       try {
         const packed = performance.now();
         const done = await this.#publish(part, known, layer, signal);
-        logger.debug({ key: part.key, paths: part.paths.length, size: done.size, packMs: Math.round(packed - started), uploadMs: Math.round(performance.now() - packed) }, "layer made");
+        logger.debug(
+          {
+            key: part.key,
+            paths: part.paths.length,
+            size: done.size,
+            packMs: Math.round(packed - started),
+            uploadMs: Math.round(performance.now() - packed),
+          },
+          "layer made",
+        );
         return done;
       } finally {
         closeBlobs(layer);
@@ -89,22 +106,43 @@ export class LayerMaker {
 
   /** Whether a recorded blob is in the bucket still; one that somebody deleted is made again. */
   async #isThere(blob: Descriptor | undefined, signal: AbortSignal): Promise<boolean> {
-    return blob !== undefined && (await this.#with.bucket.size(blobPath(blob.digest), signal)) === blob.size;
+    return (
+      blob !== undefined &&
+      (await this.#with.bucket.size(blobPath(blob.digest), signal)) === blob.size
+    );
   }
 
-  async #publish(part: LayerPart, known: KnownLayer, { diffId, blobs }: AssembledLayer, signal: AbortSignal): Promise<Layer> {
+  async #publish(
+    part: LayerPart,
+    known: KnownLayer,
+    { diffId, blobs }: AssembledLayer,
+    signal: AbortSignal,
+  ): Promise<Layer> {
     const { bucket } = this.#with;
-    if (known.gzip !== undefined && known.gzip.diffId !== diffId) throw differs(part.key, known.gzip, diffId);
+    if (known.gzip !== undefined && known.gzip.diffId !== diffId)
+      throw differs(part.key, known.gzip, diffId);
     const uploads = Object.entries(blobs).map(async ([name, blob]) => {
       const recorded = known[name as CodecName];
-      if (recorded !== undefined && recorded.digest !== blob.digest) throw lost(part.key, recorded, blob);
-      await bucket.putBlob(blobPath(blob.digest), blob.digest, blob, MEDIA_TYPES[name as CodecName], signal);
+      if (recorded !== undefined && recorded.digest !== blob.digest)
+        throw lost(part.key, recorded, blob);
+      await bucket.putBlob(
+        blobPath(blob.digest),
+        blob.digest,
+        blob,
+        MEDIA_TYPES[name as CodecName],
+        signal,
+      );
     });
     // All of them, before anything is thrown: their files are closed then.
-    for (const outcome of await Promise.allSettled(uploads)) if (outcome.status === "rejected") throw outcome.reason;
+    for (const outcome of await Promise.allSettled(uploads))
+      if (outcome.status === "rejected") throw outcome.reason;
     const [gzip, zstd] = await Promise.all([
-      blobs.gzip === undefined ? known.gzip : recordLayer(bucket, { key: part.key, diffId, ...descriptor(blobs.gzip) }, signal),
-      blobs.zstd === undefined ? known.zstd : recordZstd(bucket, part.key, descriptor(blobs.zstd), signal),
+      blobs.gzip === undefined
+        ? known.gzip
+        : recordLayer(bucket, { key: part.key, diffId, ...descriptor(blobs.gzip) }, signal),
+      blobs.zstd === undefined
+        ? known.zstd
+        : recordZstd(bucket, part.key, descriptor(blobs.zstd), signal),
     ]);
     if (gzip !== undefined && gzip.diffId !== diffId) throw differs(part.key, gzip, diffId);
     return merged({ gzip, zstd });
@@ -122,10 +160,17 @@ function merged({ gzip, zstd }: KnownLayer): Layer {
 
 /** A recorded digest is named by package records; other bytes must not take its place. */
 function lost(key: string, recorded: Descriptor, made: Descriptor): Error {
-  return new Error(`layer ${key} is recorded as ${recorded.digest}, that blob is gone from the bucket, and this origin's compressor makes ${made.digest}: restore the blob, or delete the records that name it`);
+  return new Error(
+    `layer ${key} is recorded as ${recorded.digest}, that blob is gone from the bucket, and this origin's compressor makes ${made.digest}: restore the blob, or delete the records that name it`,
+  );
 }
 
-/** The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a fault of ours that must not spread. */
+/**
+ * The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a
+ * fault of ours that must not spread.
+ */
 function differs(key: string, recorded: Layer, diffId: string): TreeError {
-  return new TreeError(`layer ${key} is ${recorded.diffId} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`);
+  return new TreeError(
+    `layer ${key} is ${recorded.diffId} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`,
+  );
 }

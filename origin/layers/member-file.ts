@@ -1,13 +1,23 @@
 /**
- * A member on disk: the compressed tar of one store path, then a trailer of TRAILER_BYTES that tells what it must be.
+ * A member on disk: the compressed tar of one store path, then a trailer of TRAILER_BYTES that
+ * tells what it must be.
  *
  *   payload   magic (8)   payload bytes (8)   tar bytes (8)   CRC-32 of the tar (4)   SHA-256 of the payload (32)   CRC-32 of this trailer (4)
  *
- * It is written under another name and renamed when whole. It is not fsynced: whoever reads it checks it against its trailer, so a member that a power cut tore
- * is found, and made again.
+ * It is written under another name and renamed when whole. It is not fsynced: whoever reads it
+ * checks it against its trailer, so a member that a power cut tore is found, and made again.
  */
 import { randomUUID } from "node:crypto";
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 
@@ -28,18 +38,33 @@ export interface OpenMember extends MemberFacts {
   readonly fd: number;
 }
 
-/** Opens a member; undefined when there is none, or it is not whole. The payload is not checked yet. The taker closes `fd`. */
+/**
+ * Opens a member; undefined when there is none, or it is not whole. The payload is not checked yet.
+ * The taker closes `fd`.
+ */
 export function openMember(path: string): OpenMember | undefined {
   const fd = openIfThere(path);
   if (fd === undefined) return undefined;
   const trailer = Buffer.alloc(TRAILER_BYTES);
   const payloadBytes = fstatSync(fd).size - TRAILER_BYTES;
-  const whole = payloadBytes >= 0 && readSync(fd, trailer, 0, TRAILER_BYTES, payloadBytes) === TRAILER_BYTES;
-  if (!whole || !trailer.subarray(0, 8).equals(MAGIC) || trailer.readUInt32LE(60) !== crc32(trailer.subarray(0, 60)) || trailer.readBigUInt64LE(8) !== BigInt(payloadBytes)) {
+  const whole =
+    payloadBytes >= 0 && readSync(fd, trailer, 0, TRAILER_BYTES, payloadBytes) === TRAILER_BYTES;
+  if (
+    !whole ||
+    !trailer.subarray(0, 8).equals(MAGIC) ||
+    trailer.readUInt32LE(60) !== crc32(trailer.subarray(0, 60)) ||
+    trailer.readBigUInt64LE(8) !== BigInt(payloadBytes)
+  ) {
     closeSync(fd);
     return undefined;
   }
-  return { fd, payloadBytes, tarBytes: Number(trailer.readBigUInt64LE(16)), tarCrc: trailer.readUInt32LE(24), hash: trailer.subarray(28, 60) };
+  return {
+    fd,
+    payloadBytes,
+    tarBytes: Number(trailer.readBigUInt64LE(16)),
+    tarCrc: trailer.readUInt32LE(24),
+    hash: trailer.subarray(28, 60),
+  };
 }
 
 function openIfThere(path: string): number | undefined {
@@ -89,5 +114,5 @@ export class MemberWriter {
 
 /** Writes all of `bytes` at the file's position: write(2) may take less than it was given. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at);
 }

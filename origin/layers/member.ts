@@ -9,7 +9,10 @@ import { tarChunks } from "./tar-chunks.ts";
 export interface MemberWanted {
   readonly root: string;
   readonly storePath: string;
-  /** File of the member, by compressor; only these are made. One reading of the store path serves all. */
+  /**
+   * File of the member, by compressor; only these are made. One reading of the store path serves
+   * all.
+   */
   readonly files: Partial<Record<CodecName, string>>;
 }
 
@@ -18,14 +21,21 @@ const BUFFERS = 2;
 /** Buffers that no member uses now: they are large, and a thread makes one member after another. */
 const idle: Buffer[] = [];
 
-/** Bytes of memory that making one member takes at most: buffers, what comes out of them, and zlib's state for each piece. */
+/**
+ * Bytes of memory that making one member takes at most: buffers, what comes out of them, and zlib's
+ * state for each piece.
+ */
 export const MEMBER_MEMORY = BUFFERS * 3 * FRAME_BYTES;
 
-/** Makes the members; returns the bytes written. Throws TreeError when the store path changes meanwhile, and leaves nothing behind when it throws. */
+/**
+ * Makes the members; returns the bytes written. Throws TreeError when the store path changes
+ * meanwhile, and leaves nothing behind when it throws.
+ */
 export async function makeMember(wanted: MemberWanted, cancel: CancelFlag): Promise<number> {
   const outputs: Output[] = [];
   try {
-    for (const name of Object.keys(wanted.files) as CodecName[]) outputs.push(new Output(CODECS[name], wanted.files[name] as string));
+    for (const name of Object.keys(wanted.files) as CodecName[])
+      outputs.push(new Output(CODECS[name], wanted.files[name] as string));
     const { tarBytes, tarCrc } = await compressTar(wanted, outputs, cancel);
     return outputs.reduce((sum, output) => sum + output.finish(tarBytes, tarCrc), 0);
   } catch (error) {
@@ -34,8 +44,15 @@ export async function makeMember(wanted: MemberWanted, cancel: CancelFlag): Prom
   }
 }
 
-async function compressTar({ root, storePath }: MemberWanted, outputs: readonly Output[], cancel: CancelFlag): Promise<{ tarBytes: number; tarCrc: number }> {
-  const buffers = Array.from({ length: BUFFERS }, () => idle.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES));
+async function compressTar(
+  { root, storePath }: MemberWanted,
+  outputs: readonly Output[],
+  cancel: CancelFlag,
+): Promise<{ tarBytes: number; tarCrc: number }> {
+  const buffers = Array.from(
+    { length: BUFFERS },
+    () => idle.pop() ?? Buffer.allocUnsafeSlow(FRAME_BYTES),
+  );
   let tarBytes = 0;
   let tarCrc = 0;
   let taken = 0;

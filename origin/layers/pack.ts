@@ -1,6 +1,7 @@
 /**
- * Packs store paths into a layer on this machine's disk. Members that the cache lacks are made first, the largest at once, on all threads; a layer whose members are
- * there is assembled before other members are made, so that it can be uploaded while they are compressed.
+ * Packs store paths into a layer on this machine's disk. Members that the cache lacks are made
+ * first, the largest at once, on all threads; a layer whose members are there is assembled before
+ * other members are made, so that it can be uploaded while they are compressed.
  */
 import { closeSync } from "node:fs";
 import type { StorePathInfo } from "../nix/types.ts";
@@ -28,23 +29,51 @@ export class Packer {
     this.#with = parts;
   }
 
-  /** Makes what the cache lacks of the members. Whether what it has is right, is found out when the layer is assembled. */
-  async prepare(paths: readonly StorePathInfo[], codecs: readonly CodecName[], signal: AbortSignal): Promise<void> {
-    await Promise.all(paths.map((info) => this.#members.run(`${info.path} ${info.narHash} ${codecs.join()}`, signal, (signal) => this.#prepareOne(info, codecs, signal))));
+  /**
+   * Makes what the cache lacks of the members. Whether what it has is right, is found out when the
+   * layer is assembled.
+   */
+  async prepare(
+    paths: readonly StorePathInfo[],
+    codecs: readonly CodecName[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    await Promise.all(
+      paths.map((info) =>
+        this.#members.run(`${info.path} ${info.narHash} ${codecs.join()}`, signal, (signal) =>
+          this.#prepareOne(info, codecs, signal),
+        ),
+      ),
+    );
   }
 
   /** The layer of these paths. The taker closes its blobs, with `closeBlobs`. */
-  async assemble(paths: readonly StorePathInfo[], codecs: readonly CodecName[], signal: AbortSignal): Promise<AssembledLayer> {
+  async assemble(
+    paths: readonly StorePathInfo[],
+    codecs: readonly CodecName[],
+    signal: AbortSignal,
+  ): Promise<AssembledLayer> {
     const { cache, workers, spoolDir } = this.#with;
-    const members = [...paths].sort((a, b) => (a.path < b.path ? -1 : 1)).map((info) => this.#wanted(info, codecs));
-    const layer = await workers.run<"layer">({ kind: "layer", layer: { codecs, members, spoolDir } }, { signal, urgent: true, release: closeBlobs });
+    const members = [...paths]
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+      .map((info) => this.#wanted(info, codecs));
+    const layer = await workers.run<"layer">(
+      { kind: "layer", layer: { codecs, members, spoolDir } },
+      { signal, urgent: true, release: closeBlobs },
+    );
     if (layer.madeBytes > 0) await cache.added(layer.madeBytes);
     return layer;
   }
 
-  async #prepareOne(info: StorePathInfo, codecs: readonly CodecName[], signal: AbortSignal): Promise<void> {
+  async #prepareOne(
+    info: StorePathInfo,
+    codecs: readonly CodecName[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { cache, workers } = this.#with;
-    const there = await Promise.all(codecs.map((name) => cache.use(cache.file(info.path, info.narHash, name))));
+    const there = await Promise.all(
+      codecs.map((name) => cache.use(cache.file(info.path, info.narHash, name))),
+    );
     const missing = codecs.filter((_, index) => there[index] !== true);
     if (missing.length === 0) return;
     const task = { kind: "member", member: this.#wanted(info, missing) } as const;
@@ -53,7 +82,11 @@ export class Packer {
 
   #wanted({ path, narHash }: StorePathInfo, codecs: readonly CodecName[]): MemberWanted {
     const { cache, root } = this.#with;
-    return { root, storePath: path, files: Object.fromEntries(codecs.map((name) => [name, cache.file(path, narHash, name)])) };
+    return {
+      root,
+      storePath: path,
+      files: Object.fromEntries(codecs.map((name) => [name, cache.file(path, narHash, name)])),
+    };
   }
 }
 

@@ -1,4 +1,7 @@
-/** Follows symlinks as the kernel would with `root` for its root directory, so that a store that lies elsewhere is read the same. Paths are binary strings. */
+/**
+ * Follows symlinks as the kernel would with `root` for its root directory, so that a store that
+ * lies elsewhere is read the same. Paths are binary strings.
+ */
 import { lstatSync, readlinkSync } from "node:fs";
 import { fileName } from "./tree.ts";
 
@@ -15,11 +18,14 @@ export class LinkResolver {
     this.#root = root;
   }
 
-  /** The directory that `path` (absolute within the root) leads to, free of symlinks; undefined when it leads to anything else, or nowhere. */
+  /**
+   * The directory that `path` (absolute within the root) leads to, free of symlinks; undefined when
+   * it leads to anything else, or nowhere.
+   */
   directory(path: string): string | undefined {
     const open = path.split("/").reverse();
     let at = "";
-    for (let links = 0; open.length > 0; ) {
+    for (let links = 0; open.length > 0;) {
       const name = open.pop() as string;
       if (name === "" || name === ".") continue;
       if (name === "..") {
@@ -50,8 +56,10 @@ function lstatOf(file: Buffer): ReturnType<typeof lstatSync> {
   try {
     return lstatSync(file, { throwIfNoEntry: false });
   } catch (error) {
-    // A link may lead through a file, or where this user cannot look: to an image that is a link to nowhere.
-    if (["ENOTDIR", "EACCES", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    // A link may lead through a file, or where this user cannot look: to an image that is a link to
+    // nowhere.
+    if (["ENOTDIR", "EACCES", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      return undefined;
     throw error;
   }
 }

@@ -1,7 +1,10 @@
 /** Tries again what the bucket may do better a moment later. */
 import { setTimeout as delay } from "node:timers/promises";
 
-/** First wait, milliseconds; each next is twice as long, up to MAX_WAIT_MS, and each by chance up to half shorter, so that many origins do not come back at once. */
+/**
+ * First wait, milliseconds; each next is twice as long, up to MAX_WAIT_MS, and each by chance up to
+ * half shorter, so that many origins do not come back at once.
+ */
 const FIRST_WAIT_MS = 200;
 const MAX_WAIT_MS = 10_000;
 
@@ -13,7 +16,10 @@ export interface RetryOptions {
   readonly onRetry: (error: unknown, waitMs: number) => void;
 }
 
-export async function retry<T>(attempt: () => Promise<T>, { signal, forMs, isPassing, onRetry }: RetryOptions): Promise<T> {
+export async function retry<T>(
+  attempt: () => Promise<T>,
+  { signal, forMs, isPassing, onRetry }: RetryOptions,
+): Promise<T> {
   const end = Date.now() + forMs;
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, MAX_WAIT_MS)) {
     signal.throwIfAborted();

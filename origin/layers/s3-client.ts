@@ -1,4 +1,6 @@
-/** The S3 client for any bucket that speaks the protocol: R2, MinIO, the emulator of `npm start`. */
+/**
+ * The S3 client for any bucket that speaks the protocol: R2, MinIO, the emulator of `npm start`.
+ */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 import type { BucketAccess } from "./bucket.ts";
 

@@ -1,13 +1,27 @@
-/** Work that several callers want at once is done once. It ends early only when the last of them has gone. */
+/**
+ * Work that several callers want at once is done once. It ends early only when the last of them has
+ * gone.
+ */
 export class SharedWork<T> {
-  readonly #running = new Map<string, { readonly result: Promise<T>; readonly stop: AbortController; waiting: number }>();
+  readonly #running = new Map<
+    string,
+    { readonly result: Promise<T>; readonly stop: AbortController; waiting: number }
+  >();
 
-  async run(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async run(
+    key: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     signal.throwIfAborted();
     let job = this.#running.get(key);
     if (job === undefined) {
       const stop = new AbortController();
-      const started = { result: work(stop.signal).finally(() => this.#forget(key, stop)), stop, waiting: 0 };
+      const started = {
+        result: work(stop.signal).finally(() => this.#forget(key, stop)),
+        stop,
+        waiting: 0,
+      };
       // Every caller may have left when it fails.
       started.result.catch(() => undefined);
       this.#running.set(key, started);

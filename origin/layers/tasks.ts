@@ -1,4 +1,7 @@
-/** What the worker threads of an origin do: plain data in, plain data out. Files are passed as descriptors, which all threads of a process share. */
+/**
+ * What the worker threads of an origin do: plain data in, plain data out. Files are passed as
+ * descriptors, which all threads of a process share.
+ */
 import { type AssembledLayer, assembleLayer, type LayerWanted } from "./assemble.ts";
 import type { CancelFlag } from "./cancel.ts";
 import { makeMember, type MemberWanted } from "./member.ts";
@@ -25,7 +28,14 @@ export interface Request {
 /** Errors lose their class and code on the way between threads; what matters is carried as data. */
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: Results[keyof Results] }
-  | { readonly id: number; readonly ok: false; readonly name: string; readonly message: string; readonly code: string | undefined; readonly stack: string | undefined };
+  | {
+      readonly id: number;
+      readonly ok: false;
+      readonly name: string;
+      readonly message: string;
+      readonly code: string | undefined;
+      readonly stack: string | undefined;
+    };
 
 export function runTask(task: Task, cancel: CancelFlag): Promise<Results[keyof Results]> {
   switch (task.kind) {

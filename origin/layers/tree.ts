@@ -1,12 +1,23 @@
 /**
- * The file tree of one store path, in the order of its tar. Entries come sorted by the bytes of their whole path, a directory counting with its trailing slash
- * (git sorts trees the same way), so every directory stands before what is in it and the list is in plain byte order.
+ * The file tree of one store path, in the order of its tar. Entries come sorted by the bytes of
+ * their whole path, a directory counting with its trailing slash (git sorts trees the same way), so
+ * every directory stands before what is in it and the list is in plain byte order.
  *
- * Names are binary strings (latin1): a file name is bytes to Linux, and binary strings compare as bytes.
+ * Names are binary strings (latin1): a file name is bytes to Linux, and binary strings compare as
+ * bytes.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
-import type { TarType } from "../../edge/image/tar.ts";
+import type { TarType } from "../../edge/contract/tar.ts";
 
 export interface TreeEntry {
   /** Below the root, without leading slash: `nix/store/…`. */
@@ -33,44 +44,84 @@ export class TreeError extends Error {
   override name = "TreeError";
 }
 
-/** Walks `storePath` (`/nix/store/…`), which lies below the directory `root`. Files are opened one at a time. */
+/**
+ * Walks `storePath` (`/nix/store/…`), which lies below the directory `root`. Files are opened one
+ * at a time.
+ */
 export function* walkTree(root: string, storePath: string): Generator<TreeEntry, void, void> {
   const top = Buffer.from(storePath.slice(1)).toString("latin1");
   const base = Buffer.from(root).toString("latin1");
   /** Inode → path of its first entry; only of files that have more than one name. */
   const seen = new Map<string, string>();
   const stats = lstatSync(join(root, storePath));
-  yield* visit(base, top, stats.isDirectory() ? "directory" : stats.isSymbolicLink() ? "symlink" : stats.isFile() ? "file" : "other", seen);
+  yield* visit(
+    base,
+    top,
+    stats.isDirectory()
+      ? "directory"
+      : stats.isSymbolicLink()
+        ? "symlink"
+        : stats.isFile()
+          ? "file"
+          : "other",
+    seen,
+  );
 }
 
 type Kind = "directory" | "symlink" | "file" | "other";
 
-function* visit(base: string, path: string, kind: Kind, seen: Map<string, string>): Generator<TreeEntry, void, void> {
+function* visit(
+  base: string,
+  path: string,
+  kind: Kind,
+  seen: Map<string, string>,
+): Generator<TreeEntry, void, void> {
   const name = fileName(`${base}/${path}`);
   if (kind === "directory") {
     yield { path, type: "directory", mode: DIRECTORY_MODE };
     const children = readdirSync(name, { withFileTypes: true, encoding: "buffer" }).map((entry) => {
-      const kind: Kind = entry.isDirectory() ? "directory" : entry.isSymbolicLink() ? "symlink" : entry.isFile() ? "file" : "other";
+      const kind: Kind = entry.isDirectory()
+        ? "directory"
+        : entry.isSymbolicLink()
+          ? "symlink"
+          : entry.isFile()
+            ? "file"
+            : "other";
       const child = entry.name.toString("latin1");
-      if (child.startsWith(WHITEOUT)) throw new TreeError(`/${path}/${child} cannot be in a layer: names that begin with ${WHITEOUT} delete files of the layers below (OCI image spec, layer.md, "Whiteouts")`);
+      if (child.startsWith(WHITEOUT))
+        throw new TreeError(
+          `/${path}/${child} cannot be in a layer: names that begin with ${WHITEOUT} delete files of the layers below (OCI image spec, layer.md, "Whiteouts")`,
+        );
       return { kind, child, order: kind === "directory" ? `${child}/` : child };
     });
     children.sort((a, b) => (a.order < b.order ? -1 : 1));
     for (const { child, kind } of children) yield* visit(base, `${path}/${child}`, kind, seen);
   } else if (kind === "symlink") {
-    yield { path, type: "symlink", mode: SYMLINK_MODE, linkname: readlinkSync(name, { encoding: "buffer" }).toString("latin1") };
+    yield {
+      path,
+      type: "symlink",
+      mode: SYMLINK_MODE,
+      linkname: readlinkSync(name, { encoding: "buffer" }).toString("latin1"),
+    };
   } else if (kind === "file") {
     yield* visitFile(name, path, seen);
   } else {
-    throw new TreeError(`/${path} is neither a file, a directory nor a symlink: no layer can hold it`);
+    throw new TreeError(
+      `/${path} is neither a file, a directory nor a symlink: no layer can hold it`,
+    );
   }
 }
 
-function* visitFile(name: Buffer, path: string, seen: Map<string, string>): Generator<TreeEntry, void, void> {
+function* visitFile(
+  name: Buffer,
+  path: string,
+  seen: Map<string, string>,
+): Generator<TreeEntry, void, void> {
   const fd = openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new TreeError(`/${path} changed while it was packed: it is no file any more`);
+    if (!stats.isFile())
+      throw new TreeError(`/${path} changed while it was packed: it is no file any more`);
     const mode = (stats.mode & OWNER_EXECUTES) === 0 ? 0o444 : 0o555;
     if (stats.nlink > 1) {
       const inode = `${stats.dev}:${stats.ino}`;

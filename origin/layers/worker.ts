@@ -10,7 +10,14 @@ async function answer({ id, task, cancel }: Request): Promise<void> {
     reply = { id, ok: true, value: await runTask(task, cancel) };
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    reply = { id, ok: false, name: error.name, message: error.message, code: (error as NodeJS.ErrnoException).code, stack: error.stack };
+    reply = {
+      id,
+      ok: false,
+      name: error.name,
+      message: error.message,
+      code: (error as NodeJS.ErrnoException).code,
+      stack: error.stack,
+    };
   }
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
   parentPort?.postMessage(reply);

@@ -1,4 +1,7 @@
-/** The origin's worker threads: a queue of tasks, urgent ones first, then the heaviest, each run by the next thread that is free. A thread that dies fails its own task and is replaced. */
+/**
+ * The origin's worker threads: a queue of tasks, urgent ones first, then the heaviest, each run by
+ * the next thread that is free. A thread that dies fails its own task and is replaced.
+ */
 import { Worker } from "node:worker_threads";
 import { cancel, cancelFlag, type CancelFlag } from "./cancel.ts";
 import type { Reply, Request, Results, Task } from "./tasks.ts";
@@ -28,7 +31,10 @@ export interface RunOptions<V> {
   readonly release?: (value: V) => void;
 }
 
-/** Work that a worker thread could not do. `code` is the system's (ENOSPC), where the system refused. */
+/**
+ * Work that a worker thread could not do. `code` is the system's (ENOSPC), where the system
+ * refused.
+ */
 export class TaskError extends Error {
   override name = "TaskError";
   readonly code: string | undefined;
@@ -51,7 +57,10 @@ export class Workers {
     this.#threads = Array.from({ length: threads }, () => this.#start());
   }
 
-  run<K extends Task["kind"]>(task: Task & { kind: K }, { signal, urgent = false, weight = 0, release }: RunOptions<Results[K]>): Promise<Results[K]> {
+  run<K extends Task["kind"]>(
+    task: Task & { kind: K },
+    { signal, urgent = false, weight = 0, release }: RunOptions<Results[K]>,
+  ): Promise<Results[K]> {
     return new Promise<Results[K]>((resolve, reject) => {
       if (this.#closed) throw new Error("the layer store is closed");
       if (this.#threads.length === 0) throw new Error("no packing thread could be started");
@@ -109,8 +118,12 @@ export class Workers {
   }
 
   #start(): Thread {
-    // A thread hands its spool files over: it must not close, when it ends, what by then are other files' descriptors.
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { name: "firn-pack", trackUnmanagedFds: false });
+    // A thread hands its spool files over: it must not close, when it ends, what by then are other
+    // files' descriptors.
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      name: "firn-pack",
+      trackUnmanagedFds: false,
+    });
     const thread: Thread = { worker, proven: false, job: undefined };
     worker.on("message", (reply: Reply) => {
       const { job } = thread;

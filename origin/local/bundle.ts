@@ -1,4 +1,7 @@
-/** The Worker as one module, as `wrangler deploy` would upload it. esbuild alone does it in a tenth of the time that a dry run of wrangler takes. */
+/**
+ * The Worker as one module, as `wrangler deploy` would upload it. esbuild alone does it in a tenth
+ * of the time that a dry run of wrangler takes.
+ */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
@@ -6,7 +9,11 @@ import { buildSync } from "esbuild";
 export const WORKER_ENTRY = fileURLToPath(new URL("../../edge/worker.ts", import.meta.url));
 const WRANGLER_TOML = new URL("../../wrangler.toml", import.meta.url);
 
-/** Bundles a Worker entry to the text of one ES module. The conditions are those that wrangler sets, so that libraries choose the same files. Synchronous, since esbuild's other form leaves a process running. */
+/**
+ * Bundles a Worker entry to the text of one ES module. The conditions are those that wrangler sets,
+ * so that libraries choose the same files. Synchronous, since esbuild's other form leaves a process
+ * running.
+ */
 export function bundleWorker(entry: string): string {
   const { outputFiles } = buildSync({
     entryPoints: [entry],
@@ -26,9 +33,14 @@ export function bundleWorker(entry: string): string {
   return output.text;
 }
 
-/** The compatibility date that the deployed Worker runs with, from wrangler.toml: here and there the runtime behaves the same. */
+/**
+ * The compatibility date that the deployed Worker runs with, from wrangler.toml: here and there the
+ * runtime behaves the same.
+ */
 export async function compatibilityDate(): Promise<string> {
-  const found = /^compatibility_date\s*=\s*"(\d{4}-\d{2}-\d{2})"/m.exec(await readFile(WRANGLER_TOML, "utf8"))?.[1];
+  const found = /^compatibility_date\s*=\s*"(\d{4}-\d{2}-\d{2})"/m.exec(
+    await readFile(WRANGLER_TOML, "utf8"),
+  )?.[1];
   if (found === undefined) throw new Error("wrangler.toml names no compatibility_date");
   return found;
 }

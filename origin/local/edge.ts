@@ -1,8 +1,10 @@
 /**
- * The edge on this machine: the real Worker in workerd, run by Miniflare in-process, with an R2 bucket, Durable Objects and their state on disk.
+ * The edge on this machine: the real Worker in workerd, run by Miniflare in-process, with an R2
+ * bucket, Durable Objects and their state on disk.
  *
- * Two sockets: Miniflare's entry, on a free port of 127.0.0.1, which also serves the bucket by the S3 protocol; and a direct socket, past Miniflare's proxy
- * and three times as fast, for clients and origins.
+ * Two sockets: Miniflare's entry, on a free port of 127.0.0.1, which also serves the bucket by the
+ * S3 protocol; and a direct socket, past Miniflare's proxy and three times as fast, for clients and
+ * origins.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
@@ -36,9 +38,15 @@ export interface EdgeOptions {
   readonly stateDir: string;
   /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
   readonly env: Readonly<Record<string, string>>;
-  /** Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm and Build. */
+  /**
+   * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm
+   * and Build.
+   */
   readonly worker?: string;
-  /** More Workers in the same workerd, each on a free port, by name: module text. The bench's measure of what workerd can do at all. */
+  /**
+   * More Workers in the same workerd, each on a free port, by name: module text. The bench's
+   * measure of what workerd can do at all.
+   */
   readonly beside?: Readonly<Record<string, string>>;
   readonly log?: (line: EdgeLog) => void;
 }
@@ -65,16 +73,31 @@ export interface Edge {
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const host = options.host ?? LOOPBACK;
   if (options.port !== undefined) await requirePort(host, options.port);
-  const [contents, date, credentials] = await Promise.all([bundleWorker(options.worker ?? WORKER_ENTRY), compatibilityDate(), bucketCredentials(options.stateDir)]);
+  const [contents, date, credentials] = await Promise.all([
+    bundleWorker(options.worker ?? WORKER_ENTRY),
+    compatibilityDate(),
+    bucketCredentials(options.stateDir),
+  ]);
   const resources = join(options.stateDir, "edge");
   await mkdir(resources, { recursive: true });
 
   const port = options.port ?? (await freePort(host));
   const entryPort = await freePort();
-  const s3: S3Access = { endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`, bucket: BUCKET, region: REGION, ...credentials };
+  const s3: S3Access = {
+    endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`,
+    bucket: BUCKET,
+    region: REGION,
+    ...credentials,
+  };
   const authority = `${urlHost(host)}:${port}`;
   const vars: Record<string, string> = { EDGE_HOST: authority, ...s3Vars(s3), ...options.env };
-  const beside = await Promise.all(Object.entries(options.beside ?? {}).map(async ([name, text]) => ({ name, text, port: await freePort() })));
+  const beside = await Promise.all(
+    Object.entries(options.beside ?? {}).map(async ([name, text]) => ({
+      name,
+      text,
+      port: await freePort(),
+    })),
+  );
 
   tieWorkerd();
   const miniflare = new Miniflare({
@@ -84,7 +107,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     cf: false,
     telemetry: { enabled: false },
     log: new Log(LogLevel.ERROR),
-    handleStructuredLogs: ({ level, message }: EdgeLog) => (options.log ?? toStderr)({ level, message }),
+    handleStructuredLogs: ({ level, message }: EdgeLog) =>
+      (options.log ?? toStderr)({ level, message }),
     resourcePersistencePath: resources,
     workers: [
       {
@@ -93,12 +117,17 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
           compatibilityDate: date,
           manifest: esModule(contents),
           env: {
-            ...Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, { type: "text" as const, value }])),
+            ...Object.fromEntries(
+              Object.entries(vars).map(([name, value]) => [name, { type: "text" as const, value }]),
+            ),
             BUCKET: { type: "r2", name: BUCKET, dev: { experimentalS3Credentials: credentials } },
             FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
             BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
           },
-          exports: { Farm: { type: "durable-object", storage: "sqlite" }, Build: { type: "durable-object", storage: "sqlite" } },
+          exports: {
+            Farm: { type: "durable-object", storage: "sqlite" },
+            Build: { type: "durable-object", storage: "sqlite" },
+          },
         },
         dev: { unsafeDirectSockets: [{ host, port }] },
       },
@@ -117,15 +146,22 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   return {
     url: `http://${authority}`,
     s3,
-    beside: Object.fromEntries(beside.map((worker) => [worker.name, `http://${LOOPBACK}:${worker.port}`])),
+    beside: Object.fromEntries(
+      beside.map((worker) => [worker.name, `http://${LOOPBACK}:${worker.port}`]),
+    ),
     stop: () => miniflare.dispose(),
   };
 }
 
-const esModule = (contents: string) => ({ mainModule: "index.js", modulesRoot: "/", modules: { "index.js": { type: "esm" as const, contents } } });
+const esModule = (contents: string) => ({
+  mainModule: "index.js",
+  modulesRoot: "/",
+  modules: { "index.js": { type: "esm" as const, contents } },
+});
 
 /** An address to listen on, as an address to reach this machine by. */
-const urlHost = (host: string): string => (host === "0.0.0.0" || host === "::" ? LOOPBACK : host.includes(":") ? `[${host}]` : host);
+const urlHost = (host: string): string =>
+  host === "0.0.0.0" || host === "::" ? LOOPBACK : host.includes(":") ? `[${host}]` : host;
 
 const s3Vars = (s3: S3Access) => ({
   S3_ENDPOINT: s3.endpoint,
@@ -136,11 +172,19 @@ const s3Vars = (s3: S3Access) => ({
 });
 
 /** The local bucket's credentials: random, made once for this state. */
-async function bucketCredentials(stateDir: string): Promise<{ accessKeyId: string; secretAccessKey: string }> {
-  return JSON.parse(await secretFile(join(stateDir, "bucket-credentials.json"), randomCredentials)) as { accessKeyId: string; secretAccessKey: string };
+async function bucketCredentials(
+  stateDir: string,
+): Promise<{ accessKeyId: string; secretAccessKey: string }> {
+  return JSON.parse(
+    await secretFile(join(stateDir, "bucket-credentials.json"), randomCredentials),
+  ) as { accessKeyId: string; secretAccessKey: string };
 }
 
-const randomCredentials = (): string => JSON.stringify({ accessKeyId: randomBytes(16).toString("hex"), secretAccessKey: randomBytes(32).toString("hex") });
+const randomCredentials = (): string =>
+  JSON.stringify({
+    accessKeyId: randomBytes(16).toString("hex"),
+    secretAccessKey: randomBytes(32).toString("hex"),
+  });
 
 function toStderr({ level, message }: EdgeLog): void {
   if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);

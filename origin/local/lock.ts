@@ -4,7 +4,10 @@ import { join } from "node:path";
 
 const LOCK = "lock";
 
-/** Takes the state for this process; the returned function gives it back. Throws, naming the holder, when a living process has it. */
+/**
+ * Takes the state for this process; the returned function gives it back. Throws, naming the holder,
+ * when a living process has it.
+ */
 export async function lockState(stateDir: string): Promise<() => Promise<void>> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const path = join(stateDir, LOCK);
@@ -24,21 +27,27 @@ export async function lockState(stateDir: string): Promise<() => Promise<void>> 
     const holder = await readFile(path, "utf8").catch(() => "");
     const pid = Number(holder.split(" ")[0]);
     if (pid > 0 && (await identity(pid)) === holder) {
-      throw new Error(`the state in ${stateDir} is in use by process ${pid}: stop that one first, or choose another directory with FIRN_STATE=…`);
+      throw new Error(
+        `the state in ${stateDir} is in use by process ${pid}: stop that one first, or choose another directory with FIRN_STATE=…`,
+      );
     }
     // Its holder is gone without giving it back (kill -9, a power cut).
     await rm(path, { force: true });
   }
 }
 
-/** A process by its number and, where /proc tells, its start time: numbers are given again after a reboot. Empty for no process. */
+/**
+ * A process by its number and, where /proc tells, its start time: numbers are given again after a
+ * reboot. Empty for no process.
+ */
 async function identity(pid: number): Promise<string> {
   try {
     process.kill(pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return "";
   }
-  // proc(5): the command in parentheses may hold anything; after it come the state and, 19 fields on, the start time. A zombie is over, whoever has yet to collect it.
+  // proc(5): the command in parentheses may hold anything; after it come the state and, 19 fields
+  // on, the start time. A zombie is over, whoever has yet to collect it.
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" ? "" : `${pid} ${fields[19] ?? ""}`;

@@ -1,4 +1,7 @@
-/** Programs that Firn needs and npm does not bring: found on PATH, or installed by apt as root on Debian, or asked for in words. */
+/**
+ * Programs that Firn needs and npm does not bring: found on PATH, or installed by apt as root on
+ * Debian, or asked for in words.
+ */
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,7 +23,10 @@ export const ORIGIN_NEEDS: readonly Need[] = [
   { command: "nix-store", debian: "nix-bin", purpose: "reads closures" },
   { command: "git", debian: "git", purpose: "resolves the revisions of git package sets" },
 ];
-/** What the starter set needs besides (origin/starter/needs.ts): Debian's own tools; patchelf and the rest it fetches from the archive itself. */
+/**
+ * What the starter set needs besides (origin/starter/needs.ts): Debian's own tools; patchelf and
+ * the rest it fetches from the archive itself.
+ */
 export const STARTER_NEEDS: readonly Need[] = [
   { command: "apt-get", debian: "apt", purpose: "fetches and verifies .deb files" },
   { command: "dpkg-deb", debian: "dpkg", purpose: "unpacks .deb files" },
@@ -28,7 +34,10 @@ export const STARTER_NEEDS: readonly Need[] = [
   { command: "tar", debian: "tar", purpose: "unpacks" },
 ];
 
-/** System directories that a user's PATH may lack: dpkg-deb and others work without, but daemons of tests live there. */
+/**
+ * System directories that a user's PATH may lack: dpkg-deb and others work without, but daemons of
+ * tests live there.
+ */
 const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /** apt's lists as the downloads leave them; without any, no package can be found. */
 const APT_LISTS = "/var/lib/apt/lists";
@@ -40,7 +49,13 @@ export async function which(command: string): Promise<string | undefined> {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
   for (const directory of directories.filter((entry) => entry !== "")) {
     const path = join(directory, command);
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path;
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
   }
   return undefined;
 }
@@ -53,10 +68,17 @@ export async function missing(needs: readonly Need[]): Promise<Need[]> {
 
 /** True where this process may install packages: root, with apt. */
 export async function canInstall(): Promise<boolean> {
-  return process.getuid?.() === 0 && (await which("apt-get")) !== undefined && (await which("dpkg")) !== undefined;
+  return (
+    process.getuid?.() === 0 &&
+    (await which("apt-get")) !== undefined &&
+    (await which("dpkg")) !== undefined
+  );
 }
 
-/** Sees to it that every program is there; `say` tells what is being installed. Throws an Error for a person when something is missing and cannot be installed. */
+/**
+ * Sees to it that every program is there; `say` tells what is being installed. Throws an Error for
+ * a person when something is missing and cannot be installed.
+ */
 export async function satisfy(needs: readonly Need[], say: (line: string) => void): Promise<void> {
   const lacking = await missing(needs);
   if (lacking.length === 0) return;
@@ -65,37 +87,60 @@ export async function satisfy(needs: readonly Need[], say: (line: string) => voi
   say(`installing ${packages.join(", ")} by apt`);
   await aptInstall(packages);
   const still = await missing(needs);
-  if (still.length > 0) throw new Error(`apt installed ${packages.join(", ")}, and yet ${still.map((need) => need.command).join(", ")} cannot be found on PATH`);
+  if (still.length > 0)
+    throw new Error(
+      `apt installed ${packages.join(", ")}, and yet ${still.map((need) => need.command).join(", ")} cannot be found on PATH`,
+    );
 }
 
-/** Installs Debian packages without asking. One at a time on this machine: apt has no lock that waits while it reads or updates its lists. */
+/**
+ * Installs Debian packages without asking. One at a time on this machine: apt has no lock that
+ * waits while it reads or updates its lists.
+ */
 export async function aptInstall(packages: readonly string[]): Promise<void> {
   if (!(await hasLists())) await apt(["update"]);
   const install = ["install", "--yes", "--no-install-recommends", "--", ...packages];
   try {
     await apt(install);
   } catch {
-    // Old lists name files that the archive no longer has: get new ones, then let a second failure speak for itself.
+    // Old lists name files that the archive no longer has: get new ones, then let a second failure
+    // speak for itself.
     await apt(["update"]);
     await apt(install);
   }
 }
 
 async function apt(args: readonly string[]): Promise<void> {
-  const options = ["--quiet", "-o", `DPkg::Lock::Timeout=${APT_LOCK_SECONDS}`, "-o", "Dpkg::Use-Pty=0"];
-  const result = await execa("flock", [join(tmpdir(), "firn-apt.lock"), "apt-get", ...options, ...args], {
-    env: { DEBIAN_FRONTEND: "noninteractive" },
-    stdin: "ignore",
-    all: true,
-    reject: false,
-  });
-  if (result.failed) throw new Error(`apt-get ${args.join(" ")} failed:\n${(result.all ?? result.message ?? "").split("\n").slice(-20).join("\n")}`);
+  const options = [
+    "--quiet",
+    "-o",
+    `DPkg::Lock::Timeout=${APT_LOCK_SECONDS}`,
+    "-o",
+    "Dpkg::Use-Pty=0",
+  ];
+  const result = await execa(
+    "flock",
+    [join(tmpdir(), "firn-apt.lock"), "apt-get", ...options, ...args],
+    {
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+      stdin: "ignore",
+      all: true,
+      reject: false,
+    },
+  );
+  if (result.failed)
+    throw new Error(
+      `apt-get ${args.join(" ")} failed:\n${(result.all ?? result.message ?? "").split("\n").slice(-20).join("\n")}`,
+    );
 }
 
-const hasLists = async (): Promise<boolean> => (await readdir(APT_LISTS).catch(() => [])).some((name) => name.includes("_Packages"));
+const hasLists = async (): Promise<boolean> =>
+  (await readdir(APT_LISTS).catch(() => [])).some((name) => name.includes("_Packages"));
 
 function howToInstall(lacking: readonly Need[], packages: readonly string[]): string {
   const programs = lacking.map((need) => `  ${need.command} (${need.purpose})`).join("\n");
-  const nix = lacking.some((need) => need.debian === "nix-bin") ? "\nNix itself is at nixos.org/download." : "";
+  const nix = lacking.some((need) => need.debian === "nix-bin")
+    ? "\nNix itself is at nixos.org/download."
+    : "";
   return `these programs are missing:\n${programs}\nOn Debian or Ubuntu: apt-get install ${packages.join(" ")} (as root, npm start does it by itself). Elsewhere: install them with your system's own means.${nix}`;
 }

@@ -1,4 +1,7 @@
-/** How Nix must be configured to work where it is used without its daemon, by root: a container, a fresh Debian machine. */
+/**
+ * How Nix must be configured to work where it is used without its daemon, by root: a container, a
+ * fresh Debian machine.
+ */
 import { access, readFile } from "node:fs/promises";
 
 const SYSTEM_CONFIG = "/etc/nix/nix.conf";
@@ -10,7 +13,10 @@ export interface NixSituation {
   readonly daemon: boolean;
   /** What somebody configured: NIX_CONFIG and nix.conf together. */
   readonly configured: string;
-  /** The packages come from nixpkgs, whose binary cache saves hours; the starter set's are on no cache at all. */
+  /**
+   * The packages come from nixpkgs, whose binary cache saves hours; the starter set's are on no
+   * cache at all.
+   */
   readonly starter: boolean;
 }
 
@@ -22,7 +28,8 @@ export interface NixSituation {
  *   max-jobs = auto       Nix's own default builds on one core
  */
 export function nixSettings({ root, daemon, configured, starter }: NixSituation): string[] {
-  const free = (name: string): boolean => !new RegExp(`^\\s*(extra-)?${name}\\s*=`, "m").test(configured);
+  const free = (name: string): boolean =>
+    !new RegExp(`^\\s*(extra-)?${name}\\s*=`, "m").test(configured);
   const settings: string[] = [];
   if (root && !daemon && free("build-users-group")) {
     settings.push("build-users-group =");
@@ -37,7 +44,15 @@ export function nixSettings({ root, daemon, configured, starter }: NixSituation)
 export async function nixConfig(env: NodeJS.ProcessEnv, starter: boolean): Promise<string> {
   const given = env["NIX_CONFIG"] ?? "";
   const system = await readFile(SYSTEM_CONFIG, "utf8").catch(() => "");
-  const daemon = await access(DAEMON_SOCKET).then(() => true, () => false);
-  const settings = nixSettings({ root: process.getuid?.() === 0, daemon, configured: `${given}\n${system}`, starter });
+  const daemon = await access(DAEMON_SOCKET).then(
+    () => true,
+    () => false,
+  );
+  const settings = nixSettings({
+    root: process.getuid?.() === 0,
+    daemon,
+    configured: `${given}\n${system}`,
+    starter,
+  });
   return [...(given === "" ? [] : [given]), ...settings].join("\n");
 }

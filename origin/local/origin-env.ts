@@ -1,10 +1,15 @@
-/** An origin's options (origin/main.ts) as environment variables, for an origin beside a local edge. */
+/**
+ * An origin's options (origin/main.ts) as environment variables, for an origin beside a local edge.
+ */
 import { availableParallelism } from "node:os";
-import { parsePackageSet } from "../../edge/image/package-set.ts";
+import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import type { S3Access } from "./edge.ts";
 import { nixConfig } from "./nix-config.ts";
 
-/** Nix builds for a foreign system only what needs no program of it to run; the starter set's packages need none, and nixpkgs' come from its cache. */
+/**
+ * Nix builds for a foreign system only what needs no program of it to run; the starter set's
+ * packages need none, and nixpkgs' come from its cache.
+ */
 const SYSTEMS = "x86_64-linux,aarch64-linux";
 /** Seconds in which jobs may finish after Ctrl-C: a person waits, and what was packed is packed. */
 const DRAIN = "5";
@@ -19,7 +24,10 @@ export interface LocalOrigin {
 }
 
 /** `env`: what the user set (SLOTS, NIX_TIMEOUT, …), which the origin checks itself. */
-export async function originEnv(env: NodeJS.ProcessEnv, origin: LocalOrigin): Promise<Record<string, string>> {
+export async function originEnv(
+  env: NodeJS.ProcessEnv,
+  origin: LocalOrigin,
+): Promise<Record<string, string>> {
   const { kind } = await parsePackageSet(origin.packageSet);
   return {
     SYSTEMS: env["SYSTEMS"] ?? SYSTEMS,

@@ -1,4 +1,7 @@
-/** The key that a local origin proves itself with: made once for this state, its public half handed to the edge beside it. */
+/**
+ * The key that a local origin proves itself with: made once for this state, its public half handed
+ * to the edge beside it.
+ */
 import { generateOriginKey, type PublicJwk, publicJwkOf, readOriginKey } from "../channel/key.ts";
 import { secretFile } from "./secret-file.ts";
 

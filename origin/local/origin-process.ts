@@ -1,4 +1,7 @@
-/** An origin as a process of its own, kept running: what `npm start` has beside its edge, and tests have several of. */
+/**
+ * An origin as a process of its own, kept running: what `npm start` has beside its edge, and tests
+ * have several of.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -6,9 +9,15 @@ import { fileURLToPath } from "node:url";
 import { canTie } from "./workerd.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-/** A stopped origin finishes its jobs or hands them back; after this long it is killed, milliseconds. */
+/**
+ * A stopped origin finishes its jobs or hands them back; after this long it is killed,
+ * milliseconds.
+ */
 const STOP_GRACE = 20_000;
-/** Waits before a dead origin is started again, milliseconds: doubled each time, back to the first once it has lived for HEALTHY. */
+/**
+ * Waits before a dead origin is started again, milliseconds: doubled each time, back to the first
+ * once it has lived for HEALTHY.
+ */
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
 const HEALTHY = 60_000;
@@ -16,9 +25,15 @@ const HEALTHY = 60_000;
 export interface OriginProcessOptions {
   /** The origin's options as environment variables, over those of this process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Every line that the origin writes: JSON (pino), or plain text from Node when it cannot even start. */
+  /**
+   * Every line that the origin writes: JSON (pino), or plain text from Node when it cannot even
+   * start.
+   */
   readonly onLine: (line: string) => void;
-  /** It died without being told to, and will be started again after `delay` milliseconds; null: it will not be. */
+  /**
+   * It died without being told to, and will be started again after `delay` milliseconds; null: it
+   * will not be.
+   */
   readonly onExit?: (how: string, delay: number | null) => void;
   /** Start it again when it dies. */
   readonly restart: boolean;
@@ -32,7 +47,10 @@ export interface OriginProcess {
   kill(): Promise<void>;
 }
 
-/** Starts `firn origin`. It dies with this process: by SIGTERM from the kernel where Linux has that, so that it still hands back its jobs. */
+/**
+ * Starts `firn origin`. It dies with this process: by SIGTERM from the kernel where Linux has that,
+ * so that it still hands back its jobs.
+ */
 export function startOriginProcess(options: OriginProcessOptions): OriginProcess {
   let child: ChildProcess;
   let ended = Promise.resolve();
@@ -42,9 +60,16 @@ export function startOriginProcess(options: OriginProcessOptions): OriginProcess
 
   const start = (): void => {
     const command = [process.execPath, MAIN, "origin"];
-    const [program = "", ...args] = canTie ? ["setpriv", "--pdeathsig", "TERM", "--", ...command] : command;
-    // A process group of its own: Ctrl-C in the terminal reaches the parent alone, which then stops everything in order.
-    child = spawn(program, args, { env: { ...process.env, ...options.env }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const [program = "", ...args] = canTie
+      ? ["setpriv", "--pdeathsig", "TERM", "--", ...command]
+      : command;
+    // A process group of its own: Ctrl-C in the terminal reaches the parent alone, which then stops
+    // everything in order.
+    child = spawn(program, args, {
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
     const started = performance.now();
     const lines = [child.stdout, child.stderr].map((stream) => readLines(stream, options.onLine));
     ended = new Promise<void>((resolve) => {

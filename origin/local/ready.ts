@@ -1,14 +1,24 @@
 /** When pulls work: the whole way of a pull has been gone once, by what every image holds. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** In every image (edge/image/names.ts): whatever is pulled first needs it, so nothing is built in vain. */
+/**
+ * In every image (edge/contract/names.ts): whatever is pulled first needs it, so nothing is built
+ * in vain.
+ */
 const PROBE = "/v2/cacert/manifests/latest";
 /** Waits between probes, milliseconds. */
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 10_000;
 
-/** Resolves when the probe is answered; `onTrouble` gets every new reason why it is not. Rejects when `signal` aborts. */
-export async function pullsWork(url: string, signal: AbortSignal, onTrouble: (reason: string) => void): Promise<void> {
+/**
+ * Resolves when the probe is answered; `onTrouble` gets every new reason why it is not. Rejects
+ * when `signal` aborts.
+ */
+export async function pullsWork(
+  url: string,
+  signal: AbortSignal,
+  onTrouble: (reason: string) => void,
+): Promise<void> {
   let told = "";
   for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
     const reason = await probe(url, signal);

@@ -5,7 +5,10 @@ import { dirname } from "node:path";
 const OWNER_ONLY = 0o600;
 
 /** The file's text; made by `make` the first time. Written whole or not at all. */
-export async function secretFile(path: string, make: () => string | Promise<string>): Promise<string> {
+export async function secretFile(
+  path: string,
+  make: () => string | Promise<string>,
+): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {

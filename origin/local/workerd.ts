@@ -6,9 +6,15 @@ import { fileURLToPath } from "node:url";
 const WRAPPER = fileURLToPath(new URL("workerd.sh", import.meta.url));
 
 /** True where util-linux can tie a child's life to its parent's. */
-export const canTie: boolean = process.platform === "linux" && spawnSync("setpriv", ["--version"]).status === 0 && spawnSync("setsid", ["--version"]).status === 0;
+export const canTie: boolean =
+  process.platform === "linux" &&
+  spawnSync("setpriv", ["--version"]).status === 0 &&
+  spawnSync("setsid", ["--version"]).status === 0;
 
-/** Makes Miniflare, which takes the program from the environment only, start workerd so that it cannot outlive this process. Elsewhere than on Linux workerd is started as usual. */
+/**
+ * Makes Miniflare, which takes the program from the environment only, start workerd so that it
+ * cannot outlive this process. Elsewhere than on Linux workerd is started as usual.
+ */
 export function tieWorkerd(): void {
   if (!canTie || process.env["MINIFLARE_WORKERD_PATH"] !== undefined) return;
   const require = createRequire(createRequire(import.meta.url).resolve("miniflare"));

@@ -1,15 +1,24 @@
-/** Turns a program's output into lines that may be shown, sent and kept: bounded in length, in rate and in number, without control characters. */
+/**
+ * Turns a program's output into lines that may be shown, sent and kept: bounded in length, in rate
+ * and in number, without control characters.
+ */
 import { StringDecoder } from "node:string_decoder";
 import { stripVTControlCharacters } from "node:util";
 
 /** Longest line, characters: what a log message of the channel takes (protocol.ts). */
 export const MAX_LINE = 2_000;
-/** Most lines passed on in one second: a person reads none of them faster, and every line is a message to the edge. */
+/**
+ * Most lines passed on in one second: a person reads none of them faster, and every line is a
+ * message to the edge.
+ */
 export const MAX_LINES_PER_SECOND = 200;
 /** Most lines passed on altogether; a full build of a large package stays below. */
 export const MAX_LINES = 20_000;
 
-/** Cuts bytes into lines; what is longer than MAX_LINE is cut short, and a progress bar (`\r`) shows its last state. */
+/**
+ * Cuts bytes into lines; what is longer than MAX_LINE is cut short, and a progress bar (`\r`) shows
+ * its last state.
+ */
 export class LineSplitter {
   readonly #decoder = new StringDecoder("utf8");
   readonly #take: (line: string) => void;
@@ -57,8 +66,13 @@ export function clean(text: string): string {
     .replace(/\p{Cc}/gu, "");
 }
 
-/** A gate for log lines: lets through what the limits above allow and says how many it held back. */
-export function logGate(log: (line: string) => void, now: () => number = Date.now): { write(line: string): void; end(): void } {
+/**
+ * A gate for log lines: lets through what the limits above allow and says how many it held back.
+ */
+export function logGate(
+  log: (line: string) => void,
+  now: () => number = Date.now,
+): { write(line: string): void; end(): void } {
   let second = 0;
   let inSecond = 0;
   let passed = 0;

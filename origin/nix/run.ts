@@ -1,13 +1,20 @@
 /**
- * Runs one program of the Nix side: arguments as an array, never a shell; the environment given and nothing else; stdout and stderr read at the same time
- * (a program that fills one pipe while we read the other would wait for ever); its whole process group ended on a timeout or an abort.
+ * Runs one program of the Nix side: arguments as an array, never a shell; the environment given and
+ * nothing else; stdout and stderr read at the same time (a program that fills one pipe while we
+ * read the other would wait for ever); its whole process group ended on a timeout or an abort.
  */
 import { execa } from "execa";
 import { LineSplitter, Tail } from "./lines.ts";
 
-/** Time between SIGTERM and SIGKILL, ms: Nix ends its builders on SIGTERM, each a process group of its own, and needs a moment. */
+/**
+ * Time between SIGTERM and SIGKILL, ms: Nix ends its builders on SIGTERM, each a process group of
+ * its own, and needs a moment.
+ */
 const KILL_GRACE = 5_000;
-/** Time after SIGKILL until we stop reading, ms: a process that left the group may hold the pipe open for ever. */
+/**
+ * Time after SIGKILL until we stop reading, ms: a process that left the group may hold the pipe
+ * open for ever.
+ */
 const PIPE_GRACE = 1_000;
 /** Largest stdout taken, bytes: the closure of 100,000 store paths as text. */
 const MAX_STDOUT = 128 * 2 ** 20;
@@ -42,11 +49,24 @@ process.once("exit", () => {
   for (const pid of running) signalGroup(pid, "SIGTERM");
 });
 
-/** Runs it to its end, whatever its exit code. Throws when it cannot be started, says too much, or the signal aborts (its reason). */
-export async function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
+/**
+ * Runs it to its end, whatever its exit code. Throws when it cannot be started, says too much, or
+ * the signal aborts (its reason).
+ */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<RunResult> {
   options.signal?.throwIfAborted();
   const child = execa(command, args, {
-    env: options.env, extendEnv: false, stdin: "ignore", detached: true, buffer: false, reject: false, ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: options.env,
+    extendEnv: false,
+    stdin: "ignore",
+    detached: true,
+    buffer: false,
+    reject: false,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const { pid } = child;
   const tail = new Tail(STDERR_LINES);
@@ -60,19 +80,24 @@ export async function run(command: string, args: readonly string[], options: Run
     if (ended !== undefined || exited || pid === undefined) return;
     ended = why;
     signalGroup(pid, "SIGTERM");
-    timers.push(setTimeout(() => {
-      signalGroup(pid, "SIGKILL");
-      timers.push(setTimeout(() => {
-        child.stdout.destroy();
-        child.stderr.destroy();
-      }, PIPE_GRACE));
-    }, KILL_GRACE));
+    timers.push(
+      setTimeout(() => {
+        signalGroup(pid, "SIGKILL");
+        timers.push(
+          setTimeout(() => {
+            child.stdout.destroy();
+            child.stderr.destroy();
+          }, PIPE_GRACE),
+        );
+      }, KILL_GRACE),
+    );
   };
 
   if (pid !== undefined) running.add(pid);
   const onAbort = (): void => stop("abort");
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  if (options.timeout !== undefined) timers.push(setTimeout(() => stop("timeout"), options.timeout));
+  if (options.timeout !== undefined)
+    timers.push(setTimeout(() => stop("timeout"), options.timeout));
 
   const errors = new LineSplitter((line) => {
     tail.add(line);
@@ -92,7 +117,10 @@ export async function run(command: string, args: readonly string[], options: Run
     exited = true;
     errors.end();
     outputs.end();
-    if (pid === undefined) throw new Error(`cannot run ${command}: ${result.originalMessage ?? "it did not start"}`, { cause: result.cause });
+    if (pid === undefined)
+      throw new Error(`cannot run ${command}: ${result.originalMessage ?? "it did not start"}`, {
+        cause: result.cause,
+      });
     if (ended === "abort") options.signal?.throwIfAborted();
     if (ended === "output") throw new Error(`${command} wrote more than ${MAX_STDOUT} bytes`);
     return {
@@ -117,7 +145,8 @@ function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
-    // ESRCH: all of it has ended. EPERM: what is left belongs to another user (a set-uid helper), and ends by itself.
+    // ESRCH: all of it has ended. EPERM: what is left belongs to another user (a set-uid helper),
+    // and ends by itself.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "ESRCH" && code !== "EPERM") throw error;
   }

@@ -1,6 +1,9 @@
-/** What the Nix side of an origin gives to the rest of it: package sets, what was built, closures. Plain data and one interface; no I/O here. */
-import type { Failure } from "../../edge/farm/protocol.ts";
-import type { System } from "../../edge/image/records.ts";
+/**
+ * What the Nix side of an origin gives to the rest of it: package sets, what was built, closures.
+ * Plain data and one interface; no I/O here.
+ */
+import type { Failure } from "../../edge/contract/messages.ts";
+import type { System } from "../../edge/contract/records.ts";
 
 /** One store path as Nix's database knows it. */
 export interface StorePathInfo {
@@ -57,9 +60,15 @@ export interface PackageSet {
   readonly id: string;
   /** The revision that a tag means now. */
   resolve(tag: string, signal: AbortSignal): Promise<string>;
-  /** Builds all names at once; one outcome per distinct name, in the order asked. What was built is safe from Nix's garbage collector until long after (see roots.ts). */
+  /**
+   * Builds all names at once; one outcome per distinct name, in the order asked. What was built is
+   * safe from Nix's garbage collector until long after (see roots.ts).
+   */
   build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome[]>;
-  /** Calls back when a tag comes to mean another revision; only sets that can be watched (path, starter) ever do. Returns how to stop. */
+  /**
+   * Calls back when a tag comes to mean another revision; only sets that can be watched (path,
+   * starter) ever do. Returns how to stop.
+   */
   watch(onChange: (tag: string, revision: string) => void): () => void;
   /** All top-level attribute names of the set as Nix spells them, sorted; none is evaluated. */
   attributes(revision: string, system: System, signal?: AbortSignal): Promise<readonly string[]>;

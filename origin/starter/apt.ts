@@ -1,6 +1,7 @@
 /**
- * A private state of apt: its own package lists, for the architectures we want, made from the machine's own configuration (sources,
- * keys, proxies, credentials). Nothing of the system is read or changed, no root is needed, and no foreign architecture is added to it.
+ * A private state of apt: its own package lists, for the architectures we want, made from the
+ * machine's own configuration (sources, keys, proxies, credentials). Nothing of the system is read
+ * or changed, no root is needed, and no foreign architecture is added to it.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
@@ -27,7 +28,10 @@ export interface PackageList {
 }
 
 export interface Apt {
-  /** Fetches the lists when they are older than REFRESH_HOURS or the machine's sources have changed. Never throws: says what went wrong, and what is there stays. */
+  /**
+   * Fetches the lists when they are older than REFRESH_HOURS or the machine's sources have changed.
+   * Never throws: says what went wrong, and what is there stays.
+   */
   refresh(): Promise<void>;
   /** Changes whenever a list does; cheap. */
   fingerprint(): Promise<string>;
@@ -60,9 +64,15 @@ Acquire::IndexTargets::deb-src::Sources::DefaultEnabled "false";
 const withoutCredentials = (text: string): string => text.replace(/:\/\/[^/@\s]*@/g, "://");
 const env = { LC_ALL: "C" };
 
-export async function openApt(dir: string, architectures: readonly Architecture[], log: (line: string) => void): Promise<Apt> {
-  // apt reads this file as one of its own: a quote or a line break in the path would end the string.
-  if (/["\n\\]/.test(dir)) throw new Error(`the state directory's path cannot be used with apt: ${JSON.stringify(dir)}`);
+export async function openApt(
+  dir: string,
+  architectures: readonly Architecture[],
+  log: (line: string) => void,
+): Promise<Apt> {
+  // apt reads this file as one of its own: a quote or a line break in the path would end the
+  // string.
+  if (/["\n\\]/.test(dir))
+    throw new Error(`the state directory's path cannot be used with apt: ${JSON.stringify(dir)}`);
   await mkdir(join(dir, "lists/partial"), { recursive: true });
   await mkdir(join(dir, "cache/archives/partial"), { recursive: true });
   await writeFile(join(dir, "status"), "");
@@ -72,44 +82,100 @@ export async function openApt(dir: string, architectures: readonly Architecture[
 
   /** What would be fetched: the answer without Release files comes at once. */
   const sources = async (): Promise<string> => {
-    const { stdout } = await execa("apt-get", ["-c", config, "-o", `Dir::State::lists=${dir}/none`, "indextargets", "--no-release-info", "--format", "$(URI)", "Created-By: Packages"], { env });
+    const { stdout } = await execa(
+      "apt-get",
+      [
+        "-c",
+        config,
+        "-o",
+        `Dir::State::lists=${dir}/none`,
+        "indextargets",
+        "--no-release-info",
+        "--format",
+        "$(URI)",
+        "Created-By: Packages",
+      ],
+      { env },
+    );
     return createHash("sha256").update(stdout).digest("hex");
   };
 
   return {
     async refresh() {
       const current = await sources();
-      const [previous, age] = await Promise.all([readFile(stamp, "utf8").catch(() => ""), stat(stamp).then(({ mtimeMs }) => Date.now() - mtimeMs, () => Infinity)]);
+      const [previous, age] = await Promise.all([
+        readFile(stamp, "utf8").catch(() => ""),
+        stat(stamp).then(
+          ({ mtimeMs }) => Date.now() - mtimeMs,
+          () => Infinity,
+        ),
+      ]);
       if (previous === current && age >= 0 && age < REFRESH_HOURS * 3_600_000) return;
       log(`fetching the archive's package lists for ${architectures.join(" and ")}`);
       // Two origins may start at once on one state: apt's own lock would make the second one fail.
-      const result = await execa("flock", [join(dir, "lock"), "apt-get", "-c", config, "-qq", "update"], { env, reject: false, all: true });
+      const result = await execa(
+        "flock",
+        [join(dir, "lock"), "apt-get", "-c", config, "-qq", "update"],
+        { env, reject: false, all: true },
+      );
       if (!result.failed) return writeAtomically(stamp, current);
-      const lines = withoutCredentials(result.all ?? "").split("\n").filter((line) => /^[EW]:/.test(line)).slice(0, 5);
-      log(["the package lists could not be refreshed; going on with those that are there", ...lines].join("\n  "));
+      const lines = withoutCredentials(result.all ?? "")
+        .split("\n")
+        .filter((line) => /^[EW]:/.test(line))
+        .slice(0, 5);
+      log(
+        [
+          "the package lists could not be refreshed; going on with those that are there",
+          ...lines,
+        ].join("\n  "),
+      );
     },
     async fingerprint() {
-      const names = (await readdir(join(dir, "lists"))).filter((name) => name.includes("_Packages")).sort();
+      const names = (await readdir(join(dir, "lists")))
+        .filter((name) => name.includes("_Packages"))
+        .sort();
       const stats = await Promise.all(names.map((name) => stat(join(dir, "lists", name))));
-      return createHash("sha256").update(JSON.stringify(names.map((name, i) => [name, stats[i]?.size, stats[i]?.mtimeMs]))).digest("hex");
+      return createHash("sha256")
+        .update(JSON.stringify(names.map((name, i) => [name, stats[i]?.size, stats[i]?.mtimeMs])))
+        .digest("hex");
     },
     async lists() {
       const format = "$(FILENAME)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(ARCHITECTURE)|$(ORIGIN)";
-      const { stdout } = await execa("apt-get", ["-c", config, "indextargets", "--format", format, "Created-By: Packages"], { env });
-      return stdout.split("\n").filter(Boolean).map((line) => {
-        const [file = "", suite = "", codename = "", component = "", architecture = "", origin = ""] = line.split("|");
-        return { file, suite, codename, component, architecture, origin };
-      });
+      const { stdout } = await execa(
+        "apt-get",
+        ["-c", config, "indextargets", "--format", format, "Created-By: Packages"],
+        { env },
+      );
+      return stdout
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => {
+          const [
+            file = "",
+            suite = "",
+            codename = "",
+            component = "",
+            architecture = "",
+            origin = "",
+          ] = line.split("|");
+          return { file, suite, codename, component, architecture, origin };
+        });
     },
     async read({ file }) {
       // The lists may be compressed in any way that apt knows.
-      const { stdout } = await execa(APT_HELPER, ["-c", config, "cat-file", file], { env, maxBuffer: MAX_LIST_BYTES, stripFinalNewline: false });
+      const { stdout } = await execa(APT_HELPER, ["-c", config, "cat-file", file], {
+        env,
+        maxBuffer: MAX_LIST_BYTES,
+        stripFinalNewline: false,
+      });
       return stdout;
     },
   };
 }
 
-/** The file has the old content or the new one, never half of it, whoever writes at the same time. */
+/**
+ * The file has the old content or the new one, never half of it, whoever writes at the same time.
+ */
 export async function writeAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   await writeFile(temporary, text);

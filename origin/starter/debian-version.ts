@@ -1,6 +1,12 @@
-/** Debian's version numbers (deb-version(7)): their order, and the upstream part that a store path is named by. */
+/**
+ * Debian's version numbers (deb-version(7)): their order, and the upstream part that a store path
+ * is named by.
+ */
 
-/** Sort weight of a character in the non-digit part: `~` before the end, letters before everything else. */
+/**
+ * Sort weight of a character in the non-digit part: `~` before the end, letters before everything
+ * else.
+ */
 function weight(char: string | undefined): number {
   if (char === undefined) return 0;
   if (char === "~") return -1;
@@ -8,7 +14,8 @@ function weight(char: string | undefined): number {
   return char.charCodeAt(0) + 256;
 }
 
-const isDigit = (char: string | undefined): boolean => char !== undefined && char >= "0" && char <= "9";
+const isDigit = (char: string | undefined): boolean =>
+  char !== undefined && char >= "0" && char <= "9";
 
 /** dpkg's verrevcmp: runs of non-digits by weight and runs of digits by number, in turn. */
 function compareParts(a: string, b: string): number {
@@ -16,7 +23,8 @@ function compareParts(a: string, b: string): number {
   let j = 0;
   while (i < a.length || j < b.length) {
     while ((i < a.length && !isDigit(a[i])) || (j < b.length && !isDigit(b[j]))) {
-      const difference = weight(isDigit(a[i]) ? undefined : a[i]) - weight(isDigit(b[j]) ? undefined : b[j]);
+      const difference =
+        weight(isDigit(a[i]) ? undefined : a[i]) - weight(isDigit(b[j]) ? undefined : b[j]);
       if (difference !== 0) return difference;
       i++;
       j++;
@@ -34,23 +42,33 @@ function compareParts(a: string, b: string): number {
 function split(version: string): { epoch: number; upstream: string; revision: string } {
   const [, epoch = "0", rest = version] = /^(\d+):(.*)$/s.exec(version) ?? [];
   const dash = rest.lastIndexOf("-");
-  return dash < 0 ? { epoch: Number(epoch), upstream: rest, revision: "" } : { epoch: Number(epoch), upstream: rest.slice(0, dash), revision: rest.slice(dash + 1) };
+  return dash < 0
+    ? { epoch: Number(epoch), upstream: rest, revision: "" }
+    : { epoch: Number(epoch), upstream: rest.slice(0, dash), revision: rest.slice(dash + 1) };
 }
 
 /** Negative, zero or positive, as `dpkg --compare-versions` orders. */
 export function compareVersions(a: string, b: string): number {
   const x = split(a);
   const y = split(b);
-  return x.epoch - y.epoch || compareParts(x.upstream, y.upstream) || compareParts(x.revision, y.revision);
+  return (
+    x.epoch - y.epoch ||
+    compareParts(x.upstream, y.upstream) ||
+    compareParts(x.revision, y.revision)
+  );
 }
 
 /**
- * The version that upstream would print: `1:2.39.5-0+deb12u3` → `2.39.5`. Store paths carry it, so that names can be matched across revisions.
- * `22.01+really26.01+dfsg` is 26.01: Debian's way of going back behind a higher number.
+ * The version that upstream would print: `1:2.39.5-0+deb12u3` → `2.39.5`. Store paths carry it, so
+ * that names can be matched across revisions. `22.01+really26.01+dfsg` is 26.01: Debian's way of
+ * going back behind a higher number.
  */
 export function upstreamVersion(version: string): string {
   const { upstream } = split(version);
   const real = upstream.replace(/^.*\+really/, "");
-  const bare = real.replace(/[+~.-]?(dfsg|ds|debian|deb\d|b\d|repack|git|nmu|svn|bzr|hg|cvs)(?=[\d.+~-]|$).*$/, "");
+  const bare = real.replace(
+    /[+~.-]?(dfsg|ds|debian|deb\d|b\d|repack|git|nmu|svn|bzr|hg|cvs)(?=[\d.+~-]|$).*$/,
+    "",
+  );
   return (bare || real).replace(/[^A-Za-z0-9+._-]/g, "-").replace(/^(?=\D)/, "0");
 }

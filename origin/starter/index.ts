@@ -1,4 +1,7 @@
-/** The embedded package set: a directory that Nix imports like nixpkgs, made from Debian's archive (nix/starter) and what it holds today. */
+/**
+ * The embedded package set: a directory that Nix imports like nixpkgs, made from Debian's archive
+ * (nix/starter) and what it holds today.
+ */
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -18,18 +21,30 @@ export interface StarterOptions {
 }
 
 const NIX_SOURCE = resolve(import.meta.dirname, "../../nix/starter");
-const ARCHITECTURES: Readonly<Record<string, Architecture>> = { "x86_64-linux": "amd64", "aarch64-linux": "arm64" };
+const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  "x86_64-linux": "amd64",
+  "aarch64-linux": "arm64",
+};
 /** The tools that build the set come from the host's own lock, so that one is always there. */
 const HOST: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
-/** A set of an older state may still be needed by a build that runs, or an origin that was not restarted. */
+/**
+ * A set of an older state may still be needed by a build that runs, or an origin that was not
+ * restarted.
+ */
 const KEEP_SETS_MS = 30 * 24 * 3_600_000;
 
 /**
- * Refreshes the package lists if they are old, and returns the directory for what they say. It never changes once returned; the same
- * lists give the same content, file by file, on every machine. Safe to call at any time, from several processes on one state.
- * @throws when the machine lacks something (naming it), or has no package lists for any of the systems.
+ * Refreshes the package lists if they are old, and returns the directory for what they say. It
+ * never changes once returned; the same lists give the same content, file by file, on every
+ * machine. Safe to call at any time, from several processes on one state.
+ * @throws when the machine lacks something (naming it), or has no package lists for any of the
+ * systems.
  */
-export async function prepareStarter({ stateDir, systems, log }: StarterOptions): Promise<{ dir: string }> {
+export async function prepareStarter({
+  stateDir,
+  systems,
+  log,
+}: StarterOptions): Promise<{ dir: string }> {
   await checkNeeds();
   const state = resolve(stateDir, "starter");
   const wanted = systems.flatMap((system) => ARCHITECTURES[system] ?? []);
@@ -46,28 +61,66 @@ export async function prepareStarter({ stateDir, systems, log }: StarterOptions)
   return { dir: await assemble(state, locks) };
 }
 
-/** One lock per architecture that the archive has lists for; made again only when a list, the recipe or the generator has changed. */
-async function currentLocks(apt: Apt, state: string, architectures: readonly Architecture[], log: (line: string) => void): Promise<Map<Architecture, string>> {
+/**
+ * One lock per architecture that the archive has lists for; made again only when a list, the recipe
+ * or the generator has changed.
+ */
+async function currentLocks(
+  apt: Apt,
+  state: string,
+  architectures: readonly Architecture[],
+  log: (line: string) => void,
+): Promise<Map<Architecture, string>> {
   const dir = join(state, "locks");
   await mkdir(dir, { recursive: true });
   const recipe = await readFile(join(NIX_SOURCE, "packages.json"), "utf8");
-  const key = createHash("sha256").update(JSON.stringify([await apt.fingerprint(), recipe, await generatorHash(), await runningRelease()])).digest("hex").slice(0, 32);
+  const key = createHash("sha256")
+    .update(
+      JSON.stringify([
+        await apt.fingerprint(),
+        recipe,
+        await generatorHash(),
+        await runningRelease(),
+      ]),
+    )
+    .digest("hex")
+    .slice(0, 32);
   const path = (architecture: Architecture) => join(dir, `${key}-${architecture}.json`);
   const locks = new Map<Architecture, string>();
   let lists: Promise<PackageList[]> | undefined;
   for (const architecture of architectures) {
     const cached = await readFile(path(architecture), "utf8").catch(() => undefined);
-    const text = cached ?? (await generate(apt, await (lists ??= apt.lists()), architecture, JSON.parse(recipe) as Recipe, log));
+    const text =
+      cached ??
+      (await generate(
+        apt,
+        await (lists ??= apt.lists()),
+        architecture,
+        JSON.parse(recipe) as Recipe,
+        log,
+      ));
     if (text === undefined) continue;
     if (cached === undefined) await writeAtomically(path(architecture), text);
     locks.set(architecture, text);
   }
-  await removeOld(dir, new Set([...locks.keys()].map((architecture) => `${key}-${architecture}.json`)));
+  await removeOld(
+    dir,
+    new Set([...locks.keys()].map((architecture) => `${key}-${architecture}.json`)),
+  );
   return locks;
 }
 
-async function generate(apt: Apt, all: readonly PackageList[], architecture: Architecture, recipe: Recipe, log: (line: string) => void): Promise<string | undefined> {
-  const lists = chooseLists(all.filter((list) => list.architecture === architecture), await runningRelease());
+async function generate(
+  apt: Apt,
+  all: readonly PackageList[],
+  architecture: Architecture,
+  recipe: Recipe,
+  log: (line: string) => void,
+): Promise<string | undefined> {
+  const lists = chooseLists(
+    all.filter((list) => list.architecture === architecture),
+    await runningRelease(),
+  );
   if (lists.length === 0) {
     log(`apt has no package lists for ${architecture}: the starter set is without it`);
     return undefined;
@@ -75,15 +128,22 @@ async function generate(apt: Apt, all: readonly PackageList[], architecture: Arc
   const texts: { text: string; suite: string }[] = [];
   for (const list of lists) texts.push({ text: await apt.read(list), suite: list.suite });
   const { lock, missing } = makeLock(architecture, indexPackages(texts), recipe);
-  if (missing.length > 0) log(`the archive has no package for these attributes (${architecture}): ${missing.join(", ")}`);
-  log(`starter set for ${architecture}: ${Object.keys(lock.attributes).length} attributes, ${Object.keys(lock.units).length} store paths`);
+  if (missing.length > 0)
+    log(`the archive has no package for these attributes (${architecture}): ${missing.join(", ")}`);
+  log(
+    `starter set for ${architecture}: ${Object.keys(lock.attributes).length} attributes, ${Object.keys(lock.units).length} store paths`,
+  );
   return lockText(lock);
 }
 
 async function generatorHash(): Promise<string> {
   const files = (await readdir(import.meta.dirname)).filter((name) => name.endsWith(".ts")).sort();
   const hash = createHash("sha256");
-  for (const file of files) hash.update(file).update("\0").update(await readFile(join(import.meta.dirname, file)));
+  for (const file of files)
+    hash
+      .update(file)
+      .update("\0")
+      .update(await readFile(join(import.meta.dirname, file)));
   return hash.digest("hex");
 }
 
@@ -94,7 +154,8 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
   const temporary = join(sets, `.new-${randomUUID()}`);
   try {
     await cp(NIX_SOURCE, temporary, { recursive: true });
-    for (const [architecture, text] of locks) await writeAtomically(join(temporary, `lock-${architecture}.json`), text);
+    for (const [architecture, text] of locks)
+      await writeAtomically(join(temporary, `lock-${architecture}.json`), text);
     const name = await contentHash(temporary);
     const dir = join(sets, name);
     // The name is the content: whoever came first made the same one.
@@ -110,7 +171,9 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
 }
 
 async function contentHash(dir: string): Promise<string> {
-  const entries = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const entries = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
+    entry.isFile(),
+  );
   const paths = entries.map((entry) => join(entry.parentPath, entry.name)).sort();
   const hash = createHash("sha256");
   for (const path of paths) {
@@ -123,7 +186,11 @@ async function contentHash(dir: string): Promise<string> {
 async function removeOld(dir: string, keep: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(dir)) {
     if (keep.has(name)) continue;
-    const modified = await stat(join(dir, name)).then(({ mtimeMs }) => mtimeMs, () => Date.now());
-    if (Date.now() - modified > KEEP_SETS_MS) await rm(join(dir, name), { recursive: true, force: true });
+    const modified = await stat(join(dir, name)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Date.now(),
+    );
+    if (Date.now() - modified > KEEP_SETS_MS)
+      await rm(join(dir, name), { recursive: true, force: true });
   }
 }

@@ -1,4 +1,7 @@
-/** Debian's package lists (the Packages files of a repository), as far as the starter set reads them. */
+/**
+ * Debian's package lists (the Packages files of a repository), as far as the starter set reads
+ * them.
+ */
 import { compareVersions } from "./debian-version.ts";
 
 export interface DebPackage {
@@ -28,7 +31,12 @@ export interface PackageIndex {
 export function parseDepends(field: string): string[][] {
   return field
     .split(",")
-    .map((clause) => clause.split("|").map((alternative) => alternative.replace(/[([:].*$/s, "").trim()).filter(Boolean))
+    .map((clause) =>
+      clause
+        .split("|")
+        .map((alternative) => alternative.replace(/[([:].*$/s, "").trim())
+        .filter(Boolean),
+    )
     .filter((clause) => clause.length > 0);
 }
 
@@ -45,8 +53,13 @@ const field = (text: string, name: string): string => {
   return text.slice(start + name.length + 2, end < 0 ? undefined : end).trim();
 };
 
-/** Index of several lists; of two versions of a package the higher one counts. Entries are parsed when asked for: of 60,000, a few hundred are. */
-export function indexPackages(lists: readonly { readonly text: string; readonly suite: string }[]): PackageIndex {
+/**
+ * Index of several lists; of two versions of a package the higher one counts. Entries are parsed
+ * when asked for: of 60,000, a few hundred are.
+ */
+export function indexPackages(
+  lists: readonly { readonly text: string; readonly suite: string }[],
+): PackageIndex {
   const entries = new Map<string, Entry>();
   for (const { text, suite } of lists) {
     for (const paragraph of text.split("\n\n")) {
@@ -60,7 +73,8 @@ export function indexPackages(lists: readonly { readonly text: string; readonly 
   }
   const provided = new Map<string, string[]>();
   for (const [name, { text }] of entries) {
-    for (const [virtual = ""] of parseDepends(field(text, "Provides"))) provided.set(virtual, [...(provided.get(virtual) ?? []), name]);
+    for (const [virtual = ""] of parseDepends(field(text, "Provides")))
+      provided.set(virtual, [...(provided.get(virtual) ?? []), name]);
   }
   for (const names of provided.values()) names.sort();
   const parsed = new Map<string, DebPackage>();

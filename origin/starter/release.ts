@@ -1,4 +1,7 @@
-/** Which of the machine's package lists the starter set is made from: the distribution's own, of the release that runs here. */
+/**
+ * Which of the machine's package lists the starter set is made from: the distribution's own, of the
+ * release that runs here.
+ */
 import { readFile } from "node:fs/promises";
 import type { PackageList } from "./apt.ts";
 
@@ -15,13 +18,29 @@ export async function runningRelease(file = "/etc/os-release"): Promise<string |
 }
 
 /**
- * Other repositories on the machine (a vendor's, backports, another release pinned low) would make its lock differ from every other
- * machine's. Where no list is of the running release (a derivative, sid), all of the distribution's count.
+ * Other repositories on the machine (a vendor's, backports, another release pinned low) would make
+ * its lock differ from every other machine's. Where no list is of the running release (a
+ * derivative, sid), all of the distribution's count.
  */
-export function chooseLists(lists: readonly PackageList[], release: string | undefined): PackageList[] {
-  const own = lists.filter(({ origin, component, suite, codename }) => DISTRIBUTIONS.has(origin) && COMPONENTS.has(component) && !ASIDE.test(suite) && !ASIDE.test(codename));
-  const running = own.filter(({ codename }) => release !== undefined && (codename === release || codename.startsWith(`${release}-`)));
+export function chooseLists(
+  lists: readonly PackageList[],
+  release: string | undefined,
+): PackageList[] {
+  const own = lists.filter(
+    ({ origin, component, suite, codename }) =>
+      DISTRIBUTIONS.has(origin) &&
+      COMPONENTS.has(component) &&
+      !ASIDE.test(suite) &&
+      !ASIDE.test(codename),
+  );
+  const running = own.filter(
+    ({ codename }) =>
+      release !== undefined && (codename === release || codename.startsWith(`${release}-`)),
+  );
   const chosen = running.length > 0 ? running : own;
-  // In an order that says nothing of the mirror; the higher version counts in any order, equal ones come first come first served.
-  return [...chosen].sort((a, b) => `${a.suite} ${a.component}`.localeCompare(`${b.suite} ${b.component}`, "en"));
+  // In an order that says nothing of the mirror; the higher version counts in any order, equal ones
+  // come first come first served.
+  return [...chosen].sort((a, b) =>
+    `${a.suite} ${a.component}`.localeCompare(`${b.suite} ${b.component}`, "en"),
+  );
 }

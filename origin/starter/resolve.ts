@@ -1,13 +1,24 @@
-/** From the attributes that the set wants to the Debian packages that make them, dependencies included. */
+/**
+ * From the attributes that the set wants to the Debian packages that make them, dependencies
+ * included.
+ */
 import { compareVersions } from "./debian-version.ts";
 import type { PackageIndex } from "./packages-file.ts";
 
 /** nix/starter/packages.json: the hand-written part of the set. */
 export interface Recipe {
-  /** Attribute path → Debian package: a name, or `^pattern$` of which the one with the highest version in its name is taken. */
-  readonly attributes: Readonly<Record<string, { readonly deb: string; readonly main?: string | null }>>;
+  /**
+   * Attribute path → Debian package: a name, or `^pattern$` of which the one with the highest
+   * version in its name is taken.
+   */
+  readonly attributes: Readonly<
+    Record<string, { readonly deb: string; readonly main?: string | null }>
+  >;
   readonly units: Readonly<Record<string, UnitRecipe>>;
-  /** Packages that need an installed system (daemons' glue, debconf), or are large and not needed: left out wherever they are depended on. Names or patterns. */
+  /**
+   * Packages that need an installed system (daemons' glue, debconf), or are large and not needed:
+   * left out wherever they are depended on. Names or patterns.
+   */
   readonly skip: readonly string[];
   /** Which package to take where Debian leaves a choice. */
   readonly prefer: Readonly<Record<string, string>>;
@@ -20,7 +31,9 @@ export interface Recipe {
 export interface UnitRecipe {
   /** Patterns of the packages that make this unit together; by default one package is one unit. */
   readonly merge?: readonly string[];
-  /** The package whose version is the unit's; by default the one of the unit's name, else the first. */
+  /**
+   * The package whose version is the unit's; by default the one of the unit's name, else the first.
+   */
   readonly lead?: string;
   readonly pname?: string;
   /** Dependencies beyond Debian's: names or patterns, as for an attribute. */
@@ -42,18 +55,30 @@ export interface Resolution {
 export function findPackage(index: PackageIndex, wanted: string): string | undefined {
   if (!wanted.startsWith("^")) return index.names.has(wanted) ? wanted : undefined;
   const pattern = new RegExp(wanted);
-  return [...index.names].filter((name) => pattern.test(name)).sort(compareVersions).at(-1);
+  return [...index.names]
+    .filter((name) => pattern.test(name))
+    .sort(compareVersions)
+    .at(-1);
 }
 
 /** Whether a package is one of those that a list of names and `^patterns$` means. */
 function oneOf(list: readonly string[]): (name: string) => boolean {
   const names = new Set(list);
-  const patterns = list.filter((wanted) => wanted.startsWith("^")).map((wanted) => new RegExp(wanted));
+  const patterns = list
+    .filter((wanted) => wanted.startsWith("^"))
+    .map((wanted) => new RegExp(wanted));
   return (name) => names.has(name) || patterns.some((pattern) => pattern.test(name));
 }
 
-/** Follows dependencies from `roots`; the first alternative that exists is taken, as apt does on an empty system. */
-export function follow(index: PackageIndex, recipe: Recipe, roots: Iterable<string>): Map<string, string[]> {
+/**
+ * Follows dependencies from `roots`; the first alternative that exists is taken, as apt does on an
+ * empty system.
+ */
+export function follow(
+  index: PackageIndex,
+  recipe: Recipe,
+  roots: Iterable<string>,
+): Map<string, string[]> {
   const skip = oneOf(recipe.skip);
   const choose = (alternatives: readonly string[]): string | undefined => {
     if (alternatives.some(skip)) return undefined;
@@ -71,8 +96,17 @@ export function follow(index: PackageIndex, recipe: Recipe, roots: Iterable<stri
     if (dependencies.has(name)) continue;
     const { drop = [], add = [] } = recipe.units[unitOf(recipe, name)] ?? {};
     const dropped = oneOf(drop);
-    const clauses = recipe.nodeps.includes(name) ? [] : [...(index.get(name)?.depends ?? []), ...add.map((extra) => [findPackage(index, extra) ?? extra])];
-    const chosen = clauses.map(choose).filter((dependency) => dependency !== undefined && dependency !== name && !dropped(dependency));
+    const clauses = recipe.nodeps.includes(name)
+      ? []
+      : [
+          ...(index.get(name)?.depends ?? []),
+          ...add.map((extra) => [findPackage(index, extra) ?? extra]),
+        ];
+    const chosen = clauses
+      .map(choose)
+      .filter(
+        (dependency) => dependency !== undefined && dependency !== name && !dropped(dependency),
+      );
     const unique = [...new Set(chosen)] as string[];
     dependencies.set(name, unique);
     queue.push(...unique);
@@ -86,16 +120,30 @@ const mergePatterns = new WeakMap<Recipe, [string, RegExp][]>();
 export function unitOf(recipe: Recipe, name: string): string {
   let patterns = mergePatterns.get(recipe);
   if (!patterns) {
-    patterns = Object.entries(recipe.units).flatMap(([unit, { merge = [] }]) => (merge.length > 0 ? [[unit, new RegExp(`^(?:${merge.join("|")})$`)]] : []) as [string, RegExp][]);
+    patterns = Object.entries(recipe.units).flatMap(
+      ([unit, { merge = [] }]) =>
+        (merge.length > 0 ? [[unit, new RegExp(`^(?:${merge.join("|")})$`)]] : []) as [
+          string,
+          RegExp,
+        ][],
+    );
     mergePatterns.set(recipe, patterns);
   }
   return patterns.find(([, pattern]) => pattern.test(name))?.[0] ?? name;
 }
 
 export function resolve(index: PackageIndex, recipe: Recipe): Resolution {
-  const found = Object.entries(recipe.attributes).map(([attribute, { deb }]) => [attribute, findPackage(index, deb)] as const);
-  const attributes = new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined));
+  const found = Object.entries(recipe.attributes).map(
+    ([attribute, { deb }]) => [attribute, findPackage(index, deb)] as const,
+  );
+  const attributes = new Map(
+    found.filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
   const missing = found.filter(([, name]) => name === undefined).map(([attribute]) => attribute);
   // bash runs the wrappers, whatever else the recipe wants.
-  return { attributes, missing, dependencies: follow(index, recipe, ["bash", ...attributes.values()]) };
+  return {
+    attributes,
+    missing,
+    dependencies: follow(index, recipe, ["bash", ...attributes.values()]),
+  };
 }

@@ -1,8 +1,10 @@
 /**
- * Units: the store paths of the starter set. Mostly one per Debian package; some packages (python3's nine) make one together.
+ * Units: the store paths of the starter set. Mostly one per Debian package; some packages
+ * (python3's nine) make one together.
  *
- * Debian's dependencies may form circles, store paths cannot: an edge that would close one is left out. Which one that is must not
- * depend on chance, so the walk goes in sorted order, after the base (libc first: everything's library waits for nothing).
+ * Debian's dependencies may form circles, store paths cannot: an edge that would close one is left
+ * out. Which one that is must not depend on chance, so the walk goes in sorted order, after the
+ * base (libc first: everything's library waits for nothing).
  */
 import { type Recipe, type Resolution, unitOf } from "./resolve.ts";
 
@@ -32,11 +34,18 @@ export function makeUnits(recipe: Recipe, { dependencies }: Resolution): Map<str
     edges.set(unit, targets);
   }
   const acyclic = withoutCircles(edges);
-  return new Map(sorted(packages.keys()).map((unit) => [unit, { packages: packages.get(unit) ?? [], dependencies: sorted(acyclic.get(unit) ?? []) }]));
+  return new Map(
+    sorted(packages.keys()).map((unit) => [
+      unit,
+      { packages: packages.get(unit) ?? [], dependencies: sorted(acyclic.get(unit) ?? []) },
+    ]),
+  );
 }
 
 /** Depth first; an edge to a unit that is still being walked closes a circle and is left out. */
-export function withoutCircles(edges: ReadonlyMap<string, ReadonlySet<string>>): Map<string, Set<string>> {
+export function withoutCircles(
+  edges: ReadonlyMap<string, ReadonlySet<string>>,
+): Map<string, Set<string>> {
   const result = new Map<string, Set<string>>();
   const walking = new Set<string>();
   const walk = (unit: string): void => {
@@ -50,7 +59,8 @@ export function withoutCircles(edges: ReadonlyMap<string, ReadonlySet<string>>):
     walking.delete(unit);
     result.set(unit, kept);
   };
-  for (const unit of [...BASE.filter((name) => edges.has(name)), ...sorted(edges.keys())]) if (!result.has(unit)) walk(unit);
+  for (const unit of [...BASE.filter((name) => edges.has(name)), ...sorted(edges.keys())])
+    if (!result.has(unit)) walk(unit);
   return result;
 }
 

@@ -1,6 +1,7 @@
 /**
- * A load generator in a thread of its own: keep-alive connections over bare sockets, one request at a time on each. It parses no more of an answer than its status and
- * Content-Length, which makes it several times as fast as what it measures (Node's own HTTP clients are not).
+ * A load generator in a thread of its own: keep-alive connections over bare sockets, one request at
+ * a time on each. It parses no more of an answer than its status and Content-Length, which makes it
+ * several times as fast as what it measures (Node's own HTTP clients are not).
  */
 import { connect } from "node:net";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -23,7 +24,10 @@ export function load(options: LoadOptions): Promise<number> {
 
 const HEAD_END = Buffer.from("\r\n\r\n");
 
-/** One connection: sends the request again whenever the answer is complete. Resolves to the number of answers when `until` (performance.now) has passed. */
+/**
+ * One connection: sends the request again whenever the answer is complete. Resolves to the number
+ * of answers when `until` (performance.now) has passed.
+ */
 function drive(host: string, port: number, request: Buffer, until: number): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const socket = connect({ host, port, noDelay: true });
@@ -41,7 +45,8 @@ function drive(host: string, port: number, request: Buffer, until: number): Prom
       if (end < 0) return;
       const head = buffered.toString("latin1", 0, end);
       const length = /^content-length: (\d+)/im.exec(head)?.[1];
-      if (!head.startsWith("HTTP/1.1 200") || length === undefined) return void socket.destroy(new Error(`not the answer that was expected: ${head}`));
+      if (!head.startsWith("HTTP/1.1 200") || length === undefined)
+        return void socket.destroy(new Error(`not the answer that was expected: ${head}`));
       left = Number(length) - (buffered.length - end - HEAD_END.length);
       buffered = Buffer.alloc(0);
     } else {
@@ -60,12 +65,19 @@ function drive(host: string, port: number, request: Buffer, until: number): Prom
 
 async function run({ url, connections, seconds, headers }: LoadOptions): Promise<number> {
   const { hostname, port, host, pathname } = new URL(url);
-  const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const lines = Object.entries({ host, ...headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
   const request = Buffer.from(`GET ${pathname} HTTP/1.1\r\n${lines.join("")}\r\n`);
   const start = performance.now();
-  const counts = await Promise.all(Array.from({ length: connections }, () => drive(hostname, Number(port), request, start + seconds * 1000)));
+  const counts = await Promise.all(
+    Array.from({ length: connections }, () =>
+      drive(hostname, Number(port), request, start + seconds * 1000),
+    ),
+  );
   return counts.reduce((sum, count) => sum + count, 0) / ((performance.now() - start) / 1000);
 }
 
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port is no window
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port is no
+// window
 if (!isMainThread) parentPort?.postMessage(await run(workerData as LoadOptions));

@@ -4,7 +4,8 @@
  *   pack.shell     every store path tarred, compressed, hashed, put into layers; nothing cached     : pigz -6, and zstd -3 -T0 for zstd
  *   repack.shell   the same layers again from the member cache                                      : sha256sum
  *
- * Each is a ratio of wall times, the best of ROUNDS; below 1 is faster than the tool. `bytes` is a ratio of sizes.
+ * Each is a ratio of wall times, the best of ROUNDS; below 1 is faster than the tool. `bytes` is a
+ * ratio of sizes.
  */
 import { spawn } from "node:child_process";
 import { openSync, closeSync } from "node:fs";
@@ -30,17 +31,30 @@ export interface PackBenchOptions {
 
 /** Best of so many: other work on the machine only ever adds time. */
 const ROUNDS = 5;
-/** Paths from this NAR size on get a layer of their own here, the rest goes into one: about as the layer plan does. */
+/**
+ * Paths from this NAR size on get a layer of their own here, the rest goes into one: about as the
+ * layer plan does.
+ */
 const OWN_LAYER_BYTES = 2 * 2 ** 20;
 
 const never = new AbortController().signal;
 
 /** `closure`: all store paths that `shell` needs. */
-export async function* packBench(closure: readonly StorePathInfo[], { root = "/" }: PackBenchOptions = {}): AsyncGenerator<Measurement, void, void> {
+export async function* packBench(
+  closure: readonly StorePathInfo[],
+  { root = "/" }: PackBenchOptions = {},
+): AsyncGenerator<Measurement, void, void> {
   const directory = await mkdtemp(join(tmpdir(), "firn-bench-pack-"));
   try {
     const tar = join(directory, "closure.tar");
-    await run("tar", ["-C", root, "--sort=name", "-cf", tar, ...closure.map(({ path }) => path.slice(1)).sort()]);
+    await run("tar", [
+      "-C",
+      root,
+      "--sort=name",
+      "-cf",
+      tar,
+      ...closure.map(({ path }) => path.slice(1)).sort(),
+    ]);
     const layers = layersOf(closure);
     const workers = new Workers(availableParallelism());
     try {
@@ -56,20 +70,43 @@ export async function* packBench(closure: readonly StorePathInfo[], { root = "/"
         note("zstd", await tool("zstd", ["-3", "-T0", "-q", "-c", tar], join(directory, "out")));
         for (const codecs of [["gzip"], ["zstd"]] as const) {
           const cacheDir = join(directory, `cache-${round}-${codecs.join()}`);
-          const packer = new Packer({ cache: new MemberCache(cacheDir, Number.MAX_SAFE_INTEGER), workers, root, spoolDir: join(directory, "spool") });
+          const packer = new Packer({
+            cache: new MemberCache(cacheDir, Number.MAX_SAFE_INTEGER),
+            workers,
+            root,
+            spoolDir: join(directory, "spool"),
+          });
           note(`pack.${codecs[0]}`, await pack(packer, layers, codecs));
           note(`repack.${codecs[0]}`, await pack(packer, layers, codecs));
           await rm(cacheDir, { recursive: true });
         }
       }
-      const ratio = (name: string, by: string, figure: "ms" | "bytes"): number => round((fastest[name]?.[figure] ?? NaN) / (fastest[by]?.[figure] ?? NaN));
+      const ratio = (name: string, by: string, figure: "ms" | "bytes"): number =>
+        round((fastest[name]?.[figure] ?? NaN) / (fastest[by]?.[figure] ?? NaN));
       yield { name: "pack.shell.tar", value: (await stat(tar)).size, unit: "bytes" };
       yield { name: "pack.shell", value: ratio("pack.gzip", "pigz", "ms"), unit: "× pigz -6" };
-      yield { name: "pack.shell.bytes", value: ratio("pack.gzip", "pigz", "bytes"), unit: "× pigz -6" };
-      yield { name: "pack.shell.zstd", value: ratio("pack.zstd", "zstd", "ms"), unit: "× zstd -3 -T0" };
-      yield { name: "pack.shell.zstd.bytes", value: ratio("pack.zstd", "zstd", "bytes"), unit: "× zstd -3 -T0" };
-      yield { name: "repack.shell", value: ratio("repack.gzip", "sha256sum", "ms"), unit: "× sha256sum" };
-      for (const [name, { ms }] of Object.entries(fastest)) yield { name: `pack.shell.time.${name}`, value: round(ms), unit: "ms" };
+      yield {
+        name: "pack.shell.bytes",
+        value: ratio("pack.gzip", "pigz", "bytes"),
+        unit: "× pigz -6",
+      };
+      yield {
+        name: "pack.shell.zstd",
+        value: ratio("pack.zstd", "zstd", "ms"),
+        unit: "× zstd -3 -T0",
+      };
+      yield {
+        name: "pack.shell.zstd.bytes",
+        value: ratio("pack.zstd", "zstd", "bytes"),
+        unit: "× zstd -3 -T0",
+      };
+      yield {
+        name: "repack.shell",
+        value: ratio("repack.gzip", "sha256sum", "ms"),
+        unit: "× sha256sum",
+      };
+      for (const [name, { ms }] of Object.entries(fastest))
+        yield { name: `pack.shell.time.${name}`, value: round(ms), unit: "ms" };
     } finally {
       await workers.close();
     }
@@ -80,10 +117,17 @@ export async function* packBench(closure: readonly StorePathInfo[], { root = "/"
 
 function layersOf(closure: readonly StorePathInfo[]): StorePathInfo[][] {
   const rest = closure.filter(({ narSize }) => narSize < OWN_LAYER_BYTES);
-  return [...closure.filter(({ narSize }) => narSize >= OWN_LAYER_BYTES).map((info) => [info]), ...(rest.length > 0 ? [rest] : [])];
+  return [
+    ...closure.filter(({ narSize }) => narSize >= OWN_LAYER_BYTES).map((info) => [info]),
+    ...(rest.length > 0 ? [rest] : []),
+  ];
 }
 
-async function pack(packer: Packer, layers: readonly StorePathInfo[][], codecs: readonly CodecName[]): Promise<{ ms: number; bytes: number }> {
+async function pack(
+  packer: Packer,
+  layers: readonly StorePathInfo[][],
+  codecs: readonly CodecName[],
+): Promise<{ ms: number; bytes: number }> {
   const started = performance.now();
   const sizes = await Promise.all(
     layers.map(async (paths) => {
@@ -96,7 +140,11 @@ async function pack(packer: Packer, layers: readonly StorePathInfo[][], codecs: 
   return { ms: performance.now() - started, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
-async function tool(command: string, args: readonly string[], output: string): Promise<{ ms: number; bytes: number }> {
+async function tool(
+  command: string,
+  args: readonly string[],
+  output: string,
+): Promise<{ ms: number; bytes: number }> {
   const started = performance.now();
   await run(command, args, output);
   return { ms: performance.now() - started, bytes: (await stat(output)).size };
@@ -108,7 +156,9 @@ async function run(command: string, args: readonly string[], output = "/dev/null
     const child = spawn(command, args, { stdio: ["ignore", fd, "inherit"] });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     child.once("error", reject);
-    child.once("exit", (code, signal) => (code === 0 ? resolve() : reject(new Error(`${command} ended with ${signal ?? code}`))));
+    child.once("exit", (code, signal) =>
+      code === 0 ? resolve() : reject(new Error(`${command} ended with ${signal ?? code}`)),
+    );
     await promise;
   } finally {
     closeSync(fd);

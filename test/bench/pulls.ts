@@ -1,4 +1,6 @@
-/** cold.*, compose, hot.*, limit.constant: what a client of a whole Firn on this machine waits for. */
+/**
+ * cold.*, compose, hot.*, limit.constant: what a client of a whole Firn on this machine waits for.
+ */
 import { type Firn, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest } from "../harness/registry-client.ts";
 import { load } from "./load.ts";
@@ -14,10 +16,18 @@ const CONNECTIONS = 16;
 const ROUNDS = 5;
 const ROUND_SECONDS = 2;
 /** About as long as a manifest. */
-const CONSTANT = 'const body = "x".repeat(5000); export default { fetch: () => new Response(body) };';
+const CONSTANT =
+  'const body = "x".repeat(5000); export default { fetch: () => new Response(body) };';
 const ACCEPT = "application/vnd.oci.image.manifest.v1+json";
 
-export const PULL_BENCHES = ["cold.shell", "cold.next", "compose", "hot.tag", "hot.digest", "limit.constant"] as const;
+export const PULL_BENCHES = [
+  "cold.shell",
+  "cold.next",
+  "compose",
+  "hot.tag",
+  "hot.digest",
+  "limit.constant",
+] as const;
 
 export async function pullsBench(names: readonly string[], report: Report): Promise<void> {
   if (!PULL_BENCHES.some((name) => wanted(names, name))) return;
@@ -30,16 +40,22 @@ export async function pullsBench(names: readonly string[], report: Report): Prom
     const next = await seconds(() => pullImage(firn.url, NEXT));
     if (wanted(names, "cold.shell")) report({ name: "cold.shell", value: shell, unit: "s" });
     if (wanted(names, "cold.next")) report({ name: "cold.next", value: next, unit: "s" });
-    if (wanted(names, "compose")) report({ name: "compose", value: (await compose(firn)) * 1000, unit: "ms" });
-    if (["hot.tag", "hot.digest", "limit.constant"].some((name) => wanted(names, name))) await hot(firn, names, report);
+    if (wanted(names, "compose"))
+      report({ name: "compose", value: (await compose(firn)) * 1000, unit: "ms" });
+    if (["hot.tag", "hot.digest", "limit.constant"].some((name) => wanted(names, name)))
+      await hot(firn, names, report);
   });
 }
 
-/** Seconds for the manifest of a combination that nobody asked for yet, of packages that Firn knows: the median. */
+/**
+ * Seconds for the manifest of a combination that nobody asked for yet, of packages that Firn knows:
+ * the median.
+ */
 async function compose(firn: Firn): Promise<number> {
   await Promise.all(KNOWN.map((name) => pullManifest(firn.url, name)));
   const times: number[] = [];
-  for (const combination of combinations(KNOWN, COMPOSITIONS)) times.push(await seconds(() => pullManifest(firn.url, `${SHELL}/${combination.join("/")}`)));
+  for (const combination of combinations(KNOWN, COMPOSITIONS))
+    times.push(await seconds(() => pullManifest(firn.url, `${SHELL}/${combination.join("/")}`)));
   return median(times);
 }
 
@@ -53,7 +69,10 @@ function combinations(names: readonly string[], count: number): string[][] {
   return found;
 }
 
-/** Requests per second for a known manifest, by tag and by digest, and for a constant answer by the same workerd. */
+/**
+ * Requests per second for a known manifest, by tag and by digest, and for a constant answer by the
+ * same workerd.
+ */
 async function hot(firn: Firn, names: readonly string[], report: Report): Promise<void> {
   const { digest } = await pullManifest(firn.url, SHELL);
   const urls = {
@@ -64,15 +83,24 @@ async function hot(firn: Firn, names: readonly string[], report: Report): Promis
   const rates = new Map<string, number[]>();
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, url] of Object.entries(urls)) {
-      const rate = await load({ url, connections: CONNECTIONS, seconds: ROUND_SECONDS, headers: { accept: ACCEPT } });
+      const rate = await load({
+        url,
+        connections: CONNECTIONS,
+        seconds: ROUND_SECONDS,
+        headers: { accept: ACCEPT },
+      });
       // The first round warms everything up.
       if (round > 0) rates.set(name, [...(rates.get(name) ?? []), rate]);
     }
   }
-  for (const [name, values] of rates) if (wanted(names, name)) report({ name, value: median(values), unit: "req/s" });
+  for (const [name, values] of rates)
+    if (wanted(names, name)) report({ name, value: median(values), unit: "req/s" });
 }
 
-async function withFirn(options: Parameters<typeof startFirn>[0], use: (firn: Firn) => Promise<void>): Promise<void> {
+async function withFirn(
+  options: Parameters<typeof startFirn>[0],
+  use: (firn: Firn) => Promise<void>,
+): Promise<void> {
   const firn = await startFirn(options);
   try {
     await use(firn);

@@ -6,9 +6,14 @@ export interface Figure {
 }
 export type Report = (figure: Figure) => void;
 
-/** `names`: what the user asked for; all when empty. A name asks for itself and for everything below it: `cold` for cold.shell and cold.next. */
+/**
+ * `names`: what the user asked for; all when empty. A name asks for itself and for everything below
+ * it: `cold` for cold.shell and cold.next.
+ */
 export function wanted(names: readonly string[], name: string): boolean {
-  return names.length === 0 || names.some((asked) => name === asked || name.startsWith(`${asked}.`));
+  return (
+    names.length === 0 || names.some((asked) => name === asked || name.startsWith(`${asked}.`))
+  );
 }
 
 export function median(values: readonly number[]): number {

@@ -1,4 +1,7 @@
-/** docker, containerd, podman and skopeo pull images that did not exist, run them, and the images do real work. */
+/**
+ * docker, containerd, podman and skopeo pull images that did not exist, run them, and the images do
+ * real work.
+ */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -74,12 +77,18 @@ describe("real clients", { skip }, () => {
         await client.pull(`${firn.host}/shell/git/curl@${digest}`);
       });
       test("says why there is no such image", { skip: missing }, async () => {
-        await assert.rejects(client.pull(`${firn.host}/shell/no-such-package`), /manifest unknown|not found|no-such-package/i);
+        await assert.rejects(
+          client.pull(`${firn.host}/shell/no-such-package`),
+          /manifest unknown|not found|no-such-package/i,
+        );
       });
       for (const work of WORK) {
         test(work.title, { skip: missing }, async () => {
           const image = await pulled(work.image, "linux/amd64");
-          work.check(await client.run(image, work.command(surroundings), work.options(surroundings)), surroundings);
+          work.check(
+            await client.run(image, work.command(surroundings), work.options(surroundings)),
+            surroundings,
+          );
         });
       }
     });

@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import type { RunOptions, RunResult } from "../harness/clients/client.ts";
 
-/** What the containers meet: a directory mounted at /given with a repository and a certificate, and servers on the machine's own 127.0.0.1. */
+/**
+ * What the containers meet: a directory mounted at /given with a repository and a certificate, and
+ * servers on the machine's own 127.0.0.1.
+ */
 export interface Surroundings {
   readonly given: string;
   readonly commit: string;
@@ -19,7 +22,10 @@ export interface Work {
 }
 
 const mounted = ({ given }: Surroundings): RunOptions => ({ mounts: { [given]: "/given" } });
-const networked = ({ given }: Surroundings): RunOptions => ({ mounts: { [given]: "/given" }, hostNetwork: true });
+const networked = ({ given }: Surroundings): RunOptions => ({
+  mounts: { [given]: "/given" },
+  hostNetwork: true,
+});
 const bash = (script: string) => ["bash", "-euc", script] as const;
 
 const succeeds =
@@ -30,8 +36,12 @@ const succeeds =
     else assert.match(result.stdout, expected);
   };
 
-/** The image's own bundle, found as SSL_CERT_FILE says, and the test's authority beside it: in the writable /tmp that every image has. */
-const TRUST = 'cat "$SSL_CERT_FILE" /given/ca.crt >/tmp/bundle.crt; export SSL_CERT_FILE=/tmp/bundle.crt';
+/**
+ * The image's own bundle, found as SSL_CERT_FILE says, and the test's authority beside it: in the
+ * writable /tmp that every image has.
+ */
+const TRUST =
+  'cat "$SSL_CERT_FILE" /given/ca.crt >/tmp/bundle.crt; export SSL_CERT_FILE=/tmp/bundle.crt';
 
 const GIT_CURL = "shell/git/curl";
 /** curl's exit code for a certificate that it does not trust. */
@@ -41,28 +51,36 @@ export const WORK: readonly Work[] = [
   {
     title: "git clones a local repository",
     image: GIT_CURL,
-    command: ({ commit }) => bash(`cd "$(mktemp -d)"; git clone --quiet file:///given/snow.git; cat snow/flake.txt; test "$(git -C snow rev-parse HEAD)" = ${commit}; git -C snow fsck`),
+    command: ({ commit }) =>
+      bash(
+        `cd "$(mktemp -d)"; git clone --quiet file:///given/snow.git; cat snow/flake.txt; test "$(git -C snow rev-parse HEAD)" = ${commit}; git -C snow fsck`,
+      ),
     options: mounted,
     check: succeeds("six arms"),
   },
   {
     title: "git clones over http",
     image: GIT_CURL,
-    command: ({ http }) => bash(`cd "$(mktemp -d)"; git clone --quiet ${http}/snow.git; cat snow/flake.txt`),
+    command: ({ http }) =>
+      bash(`cd "$(mktemp -d)"; git clone --quiet ${http}/snow.git; cat snow/flake.txt`),
     options: networked,
     check: succeeds("six arms"),
   },
   {
     title: "git clones over https, by the image's certificates and one more",
     image: GIT_CURL,
-    command: ({ https }) => bash(`${TRUST}; cd "$(mktemp -d)"; git clone --quiet ${https}/snow.git; cat snow/flake.txt`),
+    command: ({ https }) =>
+      bash(`${TRUST}; cd "$(mktemp -d)"; git clone --quiet ${https}/snow.git; cat snow/flake.txt`),
     options: networked,
     check: succeeds("six arms"),
   },
   {
     title: "curl over TLS, by the image's certificates and one more",
     image: GIT_CURL,
-    command: ({ https }) => bash(`bundle=$(<"$SSL_CERT_FILE"); ends=\${bundle//[^D]}; test \${#ends} -gt 100; ${TRUST}; curl --silent --show-error --fail ${https}/hello.txt`),
+    command: ({ https }) =>
+      bash(
+        `bundle=$(<"$SSL_CERT_FILE"); ends=\${bundle//[^D]}; test \${#ends} -gt 100; ${TRUST}; curl --silent --show-error --fail ${https}/hello.txt`,
+      ),
     options: networked,
     check: succeeds("hello over TLS"),
   },
@@ -79,14 +97,21 @@ export const WORK: readonly Work[] = [
   {
     title: "the shell image has what every image needs",
     image: GIT_CURL,
-    command: () => bash('id -un; id -un nobody; /usr/bin/env true; sh -c "echo from sh"; stat -c %a /tmp /var/tmp; [[ $(</etc/services) == *443/tcp* ]]; [[ $(</etc/protocols) == *ICMP* ]]'),
+    command: () =>
+      bash(
+        'id -un; id -un nobody; /usr/bin/env true; sh -c "echo from sh"; stat -c %a /tmp /var/tmp; [[ $(</etc/services) == *443/tcp* ]]; [[ $(</etc/protocols) == *ICMP* ]]',
+      ),
     options: () => ({}),
     check: succeeds("root\nnobody\nfrom sh\n1777\n1777"),
   },
   {
     title: "python keeps a database",
     image: "python3",
-    command: () => ["python3", "-c", "import sqlite3; db = sqlite3.connect('/tmp/x.db'); db.execute('create table t (n)'); db.executemany('insert into t values (?)', [(n,) for n in range(10)]); db.commit(); print(sqlite3.connect('/tmp/x.db').execute('select sum(n) from t').fetchone()[0])"],
+    command: () => [
+      "python3",
+      "-c",
+      "import sqlite3; db = sqlite3.connect('/tmp/x.db'); db.execute('create table t (n)'); db.executemany('insert into t values (?)', [(n,) for n in range(10)]); db.commit(); print(sqlite3.connect('/tmp/x.db').execute('select sum(n) from t').fetchone()[0])",
+    ],
     options: () => ({}),
     check: succeeds("45"),
   },
@@ -137,7 +162,16 @@ print(get(context))
   {
     title: "a nested attribute's program runs",
     image: "xorg.xauth",
-    command: () => ["xauth", "-i", "-f", "/tmp/authority", "add", ":1", ".", "00112233445566778899aabbccddeeff"],
+    command: () => [
+      "xauth",
+      "-i",
+      "-f",
+      "/tmp/authority",
+      "add",
+      ":1",
+      ".",
+      "00112233445566778899aabbccddeeff",
+    ],
     options: () => ({}),
     check: (result) => assert.equal(result.exitCode, 0, JSON.stringify(result)),
   },

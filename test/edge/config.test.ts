@@ -1,4 +1,7 @@
-/** The Worker's variables: what they mean, and that a wrong one is named with what it may be, and never shown. */
+/**
+ * The Worker's variables: what they mean, and that a wrong one is named with what it may be, and
+ * never shown.
+ */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
@@ -7,10 +10,20 @@ import { removeTree, tempDir } from "../harness/temp.ts";
 import { errorsOf, send, startTestEdge, type TestEdge } from "./registry/support.ts";
 
 const BUCKET = {};
-const S3 = { S3_ENDPOINT: "https://s3.example", S3_BUCKET: "b", S3_ACCESS_KEY_ID: "id", S3_SECRET_ACCESS_KEY: "hush" };
+const S3 = {
+  S3_ENDPOINT: "https://s3.example",
+  S3_BUCKET: "b",
+  S3_ACCESS_KEY_ID: "id",
+  S3_SECRET_ACCESS_KEY: "hush",
+};
 
 interface Read {
-  readonly config?: { readonly packageSet: { readonly kind: string; readonly id: string }; readonly blobs: unknown; readonly buildWait: number; readonly tagFresh: number };
+  readonly config?: {
+    readonly packageSet: { readonly kind: string; readonly id: string };
+    readonly blobs: unknown;
+    readonly buildWait: number;
+    readonly tagFresh: number;
+  };
   readonly error?: string;
 }
 
@@ -18,45 +31,123 @@ let stateDir: string;
 let edge: Edge;
 before(async () => {
   stateDir = await tempDir("config");
-  edge = await startEdge({ stateDir, env: {}, worker: fileURLToPath(new URL("config/worker.ts", import.meta.url)) });
+  edge = await startEdge({
+    stateDir,
+    env: {},
+    worker: fileURLToPath(new URL("config/worker.ts", import.meta.url)),
+  });
 });
 after(async () => {
   await edge?.stop();
   await removeTree(stateDir);
 });
-const read = async (variables: Record<string, unknown>): Promise<Read> => (await (await fetch(edge.url, { method: "POST", body: JSON.stringify(variables) })).json()) as Read;
+const read = async (variables: Record<string, unknown>): Promise<Read> =>
+  (await (
+    await fetch(edge.url, { method: "POST", body: JSON.stringify(variables) })
+  ).json()) as Read;
 
 test("what is not set, or set to nothing", async () => {
-  for (const variables of [{ BUCKET }, { BUCKET, PACKAGE_SET: "", BLOBS: "", BUILD_WAIT: "", TAG_FRESH: "", S3_ENDPOINT: "", EDGE_HOST: "", ORIGIN_KEYS: "" }]) {
+  for (const variables of [
+    { BUCKET },
+    {
+      BUCKET,
+      PACKAGE_SET: "",
+      BLOBS: "",
+      BUILD_WAIT: "",
+      TAG_FRESH: "",
+      S3_ENDPOINT: "",
+      EDGE_HOST: "",
+      ORIGIN_KEYS: "",
+    },
+  ]) {
     const { config } = await read(variables);
     assert.equal(config?.packageSet.id, "starter");
-    assert.deepEqual([config.blobs, config.buildWait, config.tagFresh], [{ kind: "stream" }, 600_000, 60_000]);
+    assert.deepEqual(
+      [config.blobs, config.buildWait, config.tagFresh],
+      [{ kind: "stream" }, 600_000, 60_000],
+    );
   }
 });
 
 test("what is set", async () => {
-  const { config } = await read({ ...S3, PACKAGE_SET: "channel:nixos-unstable", BLOBS: "presign", BUILD_WAIT: "0", TAG_FRESH: "86400", EDGE_HOST: "a.example, b.example:8443", ZSTD: "on" });
+  const { config } = await read({
+    ...S3,
+    PACKAGE_SET: "channel:nixos-unstable",
+    BLOBS: "presign",
+    BUILD_WAIT: "0",
+    TAG_FRESH: "86400",
+    EDGE_HOST: "a.example, b.example:8443",
+    ZSTD: "on",
+  });
   assert.equal(config?.packageSet.kind, "channel");
-  assert.deepEqual(config.blobs, { kind: "presign", s3: { endpoint: "https://s3.example", bucket: "b", region: "auto", accessKeyId: "id", secretAccessKey: "hush" } });
+  assert.deepEqual(config.blobs, {
+    kind: "presign",
+    s3: {
+      endpoint: "https://s3.example",
+      bucket: "b",
+      region: "auto",
+      accessKeyId: "id",
+      secretAccessKey: "hush",
+    },
+  });
   assert.deepEqual([config.buildWait, config.tagFresh], [0, 86_400_000]);
-  assert.deepEqual((await read({ BUCKET, BLOBS: "public:https://cdn.example/x//" })).config?.blobs, { kind: "public", base: "https://cdn.example/x" });
+  assert.deepEqual(
+    (await read({ BUCKET, BLOBS: "public:https://cdn.example/x//" })).config?.blobs,
+    { kind: "public", base: "https://cdn.example/x" },
+  );
 });
 
 const wrong: [string, Record<string, unknown>, RegExp][] = [
   ["no bucket", {}, /bind an R2 bucket as BUCKET, or set S3_ENDPOINT/],
-  ["half an S3 bucket", { S3_ENDPOINT: "https://s3.example", S3_BUCKET: "b" }, /S3_ACCESS_KEY_ID is not set.*S3_SECRET_ACCESS_KEY is not set/],
-  ["an endpoint that is no URL", { ...S3, S3_ENDPOINT: "s3.example" }, /S3_ENDPOINT must be an http/],
+  [
+    "half an S3 bucket",
+    { S3_ENDPOINT: "https://s3.example", S3_BUCKET: "b" },
+    /S3_ACCESS_KEY_ID is not set.*S3_SECRET_ACCESS_KEY is not set/,
+  ],
+  [
+    "an endpoint that is no URL",
+    { ...S3, S3_ENDPOINT: "s3.example" },
+    /S3_ENDPOINT must be an http/,
+  ],
   ["presign without S3", { BUCKET, BLOBS: "presign" }, /BLOBS=presign needs S3_ENDPOINT/],
-  ["another way of blobs", { BUCKET, BLOBS: "redirect" }, /BLOBS must be stream, presign or public:<base URL>/],
+  [
+    "another way of blobs",
+    { BUCKET, BLOBS: "redirect" },
+    /BLOBS must be stream, presign or public:<base URL>/,
+  ],
   ["a public base that is none", { BUCKET, BLOBS: "public:cdn.example" }, /BLOBS must be/],
-  ["a wait in words", { BUCKET, BUILD_WAIT: "10m" }, /BUILD_WAIT must be whole seconds from 0 to 3600/],
-  ["too long a wait", { BUCKET, BUILD_WAIT: "3601" }, /BUILD_WAIT must be whole seconds from 0 to 3600/],
-  ["negative freshness", { BUCKET, TAG_FRESH: "-1" }, /TAG_FRESH must be whole seconds from 0 to 86400/],
-  ["a host with a scheme", { BUCKET, EDGE_HOST: "https://a.example" }, /EDGE_HOST must be host or host:port/],
+  [
+    "a wait in words",
+    { BUCKET, BUILD_WAIT: "10m" },
+    /BUILD_WAIT must be whole seconds from 0 to 3600/,
+  ],
+  [
+    "too long a wait",
+    { BUCKET, BUILD_WAIT: "3601" },
+    /BUILD_WAIT must be whole seconds from 0 to 3600/,
+  ],
+  [
+    "negative freshness",
+    { BUCKET, TAG_FRESH: "-1" },
+    /TAG_FRESH must be whole seconds from 0 to 86400/,
+  ],
+  [
+    "a host with a scheme",
+    { BUCKET, EDGE_HOST: "https://a.example" },
+    /EDGE_HOST must be host or host:port/,
+  ],
   ["keys that are no JSON", { BUCKET, ORIGIN_KEYS: "mine=x" }, /ORIGIN_KEYS must be a JSON object/],
-  ["a private key", { BUCKET, ORIGIN_KEYS: '{"mine":{"kty":"RSA"}}' }, /ORIGIN_KEYS must be a JSON object/],
+  [
+    "a private key",
+    { BUCKET, ORIGIN_KEYS: '{"mine":{"kty":"RSA"}}' },
+    /ORIGIN_KEYS must be a JSON object/,
+  ],
   ["another ZSTD", { BUCKET, ZSTD: "yes" }, /ZSTD must be on or off/],
-  ["another package set", { BUCKET, PACKAGE_SET: "nixpkgs" }, /package set "nixpkgs" is unknown: use starter, channel:/],
+  [
+    "another package set",
+    { BUCKET, PACKAGE_SET: "nixpkgs" },
+    /package set "nixpkgs" is unknown: use starter, channel:/,
+  ],
   ["two things", { BUCKET, BUILD_WAIT: "x", ZSTD: "y" }, /BUILD_WAIT must.*ZSTD must/],
 ];
 for (const [what, variables, message] of wrong) {

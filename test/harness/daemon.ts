@@ -1,10 +1,16 @@
-/** A server program that a test runs: started in its own process group, awaited until it answers, ended by its pid. */
+/**
+ * A server program that a test runs: started in its own process group, awaited until it answers,
+ * ended by its pid.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { canTie } from "../../origin/local/workerd.ts";
 
-/** Longest time a daemon has to become ready, milliseconds: a loaded CI machine is slow, a broken daemon ends by itself. */
+/**
+ * Longest time a daemon has to become ready, milliseconds: a loaded CI machine is slow, a broken
+ * daemon ends by itself.
+ */
 const READY_LIMIT = 60_000;
 /** Longest time it has to end in order before it is killed, milliseconds. */
 const STOP_LIMIT = 20_000;
@@ -18,12 +24,26 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** Starts `command` and resolves when `ready` says so. Throws with its output when it ends or stays silent. */
-export async function startDaemon(command: readonly string[], env: Readonly<Record<string, string>>, ready: () => Promise<boolean>): Promise<Daemon> {
-  const [program = "", ...args] = canTie ? ["setpriv", "--pdeathsig", "TERM", "--", ...command] : command;
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+/**
+ * Starts `command` and resolves when `ready` says so. Throws with its output when it ends or stays
+ * silent.
+ */
+export async function startDaemon(
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+  ready: () => Promise<boolean>,
+): Promise<Daemon> {
+  const [program = "", ...args] = canTie
+    ? ["setpriv", "--pdeathsig", "TERM", "--", ...command]
+    : command;
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-MAX_OUTPUT)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-MAX_OUTPUT)));
   const exit = once(child, "exit");
   let ended = false;
   const settled = exit.then(

@@ -1,7 +1,10 @@
-/** A whole Firn for a test: the real Worker, real origins as processes of their own with separate state, on free ports of 127.0.0.1. */
+/**
+ * A whole Firn for a test: the real Worker, real origins as processes of their own with separate
+ * state, on free ports of 127.0.0.1.
+ */
 import { join } from "node:path";
 import { type Edge, type EdgeOptions, startEdge } from "../../origin/local/edge.ts";
-import { firstPlan } from "../../origin/local/first-plan.ts";
+import { firstPlan } from "../../origin/plan/first-plan.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { originEnv } from "../../origin/local/origin-env.ts";
 import { originKey } from "../../origin/local/origin-key.ts";
@@ -39,7 +42,11 @@ export interface TestOrigin {
 
 export interface Firn {
   readonly edge: Edge;
-  /** Ends the edge and starts it again on the same port, with the same state; `env` changes some of its variables from now on. The bucket's endpoint moves: origins that are to publish must be started after it. */
+  /**
+   * Ends the edge and starts it again on the same port, with the same state; `env` changes some of
+   * its variables from now on. The bucket's endpoint moves: origins that are to publish must be
+   * started after it.
+   */
   restartEdge(env?: Variables): Promise<void>;
   readonly url: string;
   /** Host and port, as image names have it. */
@@ -51,7 +58,8 @@ export interface Firn {
 }
 
 /** Why whole-system tests cannot run here, for `skip`: false when they can. */
-export const firnUnavailable = (): Promise<false | string> => unavailable([...ORIGIN_NEEDS, ...STARTER_NEEDS]);
+export const firnUnavailable = (): Promise<false | string> =>
+  unavailable([...ORIGIN_NEEDS, ...STARTER_NEEDS]);
 
 export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   const root = await tempDir("sys");
@@ -63,20 +71,43 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   const edgeOptions = (port?: number): EdgeOptions => ({
     stateDir: root,
     ...(port === undefined ? {} : { port }),
-    env: { PACKAGE_SET: packageSet, ORIGIN_KEYS: JSON.stringify(Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey]))), ...edgeEnv },
+    env: {
+      PACKAGE_SET: packageSet,
+      ORIGIN_KEYS: JSON.stringify(
+        Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey])),
+      ),
+      ...edgeEnv,
+    },
     ...(options.beside === undefined ? {} : { beside: options.beside }),
     log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
   });
   if (packageSet === "starter") for (const name of names) await givePackageLists(join(root, name));
   let edge = await startEdge(edgeOptions());
-  if (packageSet === "starter") await firstPlan(edge.s3, packageSet, join(root, names[0] ?? "plan"), (line) => void log.push(line));
+  if (packageSet === "starter")
+    await firstPlan(
+      edge.s3,
+      packageSet,
+      join(root, names[0] ?? "plan"),
+      (line) => void log.push(line),
+    );
   const origins = keys.map(({ file }, index) => {
     const name = names[index] ?? "";
     const stateDir = join(root, name);
     // Found out at each start: an edge that was restarted has its bucket elsewhere.
     const env = async (): Promise<Variables> => {
-      const more = typeof options.originEnv === "function" ? await options.originEnv(edge) : options.originEnv;
-      return { ...(await originEnv(process.env, { edgeUrl: edge.url, s3: edge.s3, name, keyFile: file, packageSet, stateDir })), ...more };
+      const more =
+        typeof options.originEnv === "function" ? await options.originEnv(edge) : options.originEnv;
+      return {
+        ...(await originEnv(process.env, {
+          edgeUrl: edge.url,
+          s3: edge.s3,
+          name,
+          keyFile: file,
+          packageSet,
+          stateDir,
+        })),
+        ...more,
+      };
     };
     return testOrigin(name, stateDir, env, log);
   });
@@ -108,7 +139,12 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   };
 }
 
-function testOrigin(name: string, stateDir: string, env: () => Promise<Variables>, log: string[]): TestOrigin {
+function testOrigin(
+  name: string,
+  stateDir: string,
+  env: () => Promise<Variables>,
+  log: string[],
+): TestOrigin {
   const lines: string[] = [];
   let running: OriginProcess | undefined;
   return {

@@ -1,4 +1,6 @@
-/** A small git repository for tests, as a bare one that plain file transfer can serve ("dumb" HTTP). */
+/**
+ * A small git repository for tests, as a bare one that plain file transfer can serve ("dumb" HTTP).
+ */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -13,10 +15,15 @@ const ENV = {
   GIT_COMMITTER_EMAIL: "firn@example.org",
 };
 
-const git = (cwd: string, ...args: string[]) => execa("git", args, { cwd, env: ENV, stdin: "ignore" });
+const git = (cwd: string, ...args: string[]) =>
+  execa("git", args, { cwd, env: ENV, stdin: "ignore" });
 
 /** Makes `<parent>/<name>.git` with one commit of `files`; returns the commit. */
-export async function makeRepository(parent: string, name: string, files: Readonly<Record<string, string>>): Promise<string> {
+export async function makeRepository(
+  parent: string,
+  name: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
   const work = join(parent, `${name}.work`);
   const bare = join(parent, `${name}.git`);
   await git(parent, "init", "--quiet", "--initial-branch=main", work);

@@ -1,4 +1,7 @@
-/** A web server on 127.0.0.1 that serves a directory by HTTP and by TLS, with a certificate of its own authority that nobody trusts yet. */
+/**
+ * A web server on 127.0.0.1 that serves a directory by HTTP and by TLS, with a certificate of its
+ * own authority that nobody trusts yet.
+ */
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -9,7 +12,11 @@ import { join, normalize } from "node:path";
 import { execa } from "execa";
 import type { Need } from "../../origin/local/needs.ts";
 
-export const OPENSSL: Need = { command: "openssl", debian: "openssl", purpose: "makes certificates for tests" };
+export const OPENSSL: Need = {
+  command: "openssl",
+  debian: "openssl",
+  purpose: "makes certificates for tests",
+};
 
 export interface WebServer {
   readonly http: string;
@@ -22,8 +29,12 @@ export interface WebServer {
 /** Serves `directory`; keys and certificates are made in `work`. */
 export async function startWebServer(directory: string, work: string): Promise<WebServer> {
   const { authority, key, cert } = await makeCertificates(work);
-  const handle = (request: IncomingMessage, response: ServerResponse): void => void serveFile(directory, request, response);
-  const servers = [createServer(handle), createTlsServer({ key: await readFile(key), cert: await readFile(cert) }, handle)] as const;
+  const handle = (request: IncomingMessage, response: ServerResponse): void =>
+    void serveFile(directory, request, response);
+  const servers = [
+    createServer(handle),
+    createTlsServer({ key: await readFile(key), cert: await readFile(cert) }, handle),
+  ] as const;
   const [http = 0, https = 0] = await Promise.all(servers.map(listen));
   return {
     http: `http://127.0.0.1:${http}`,
@@ -44,7 +55,11 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function serveFile(directory: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serveFile(
+  directory: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
   const file = join(directory, normalize(pathname));
   const found = await stat(file).catch(() => null);
@@ -54,14 +69,59 @@ async function serveFile(directory: string, request: IncomingMessage, response: 
 }
 
 /** An authority, and a certificate for 127.0.0.1 signed by it. */
-async function makeCertificates(work: string): Promise<{ authority: string; key: string; cert: string }> {
+async function makeCertificates(
+  work: string,
+): Promise<{ authority: string; key: string; cert: string }> {
   await mkdir(work, { recursive: true });
   const path = (name: string): string => join(work, name);
   const openssl = (...args: string[]) => execa("openssl", args, { cwd: work, stdin: "ignore" });
   const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await openssl("req", "-x509", ...newKey, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=Firn test authority", "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE");
-  await openssl("req", "-new", ...newKey, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1");
-  await writeFile(path("server.ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n");
-  await openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.crt", "-days", "2", "-extfile", "server.ext");
+  await openssl(
+    "req",
+    "-x509",
+    ...newKey,
+    "-keyout",
+    "ca.key",
+    "-out",
+    "ca.crt",
+    "-subj",
+    "/CN=Firn test authority",
+    "-days",
+    "2",
+    "-addext",
+    "basicConstraints=critical,CA:TRUE",
+  );
+  await openssl(
+    "req",
+    "-new",
+    ...newKey,
+    "-keyout",
+    "server.key",
+    "-out",
+    "server.csr",
+    "-subj",
+    "/CN=127.0.0.1",
+  );
+  await writeFile(
+    path("server.ext"),
+    "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n",
+  );
+  await openssl(
+    "x509",
+    "-req",
+    "-in",
+    "server.csr",
+    "-CA",
+    "ca.crt",
+    "-CAkey",
+    "ca.key",
+    "-CAcreateserial",
+    "-out",
+    "server.crt",
+    "-days",
+    "2",
+    "-extfile",
+    "server.ext",
+  );
   return { authority: path("ca.crt"), key: path("server.key"), cert: path("server.crt") };
 }

@@ -1,6 +1,7 @@
 /**
- * Before `npm test`: installs what the tests need and this machine lacks, by apt as root on Debian, all at once, and says so. What cannot be installed is no failure here:
- * the tests that need it skip and say why, or fail where CI=true.
+ * Before `npm test`: installs what the tests need and this machine lacks, by apt as root on Debian,
+ * all at once, and says so. What cannot be installed is no failure here: the tests that need it
+ * skip and say why, or fail where CI=true.
  */
 import { type Need, ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { NEEDS } from "./clients/client.ts";
@@ -13,7 +14,10 @@ const TOOLS: readonly Need[] = [
 ];
 
 try {
-  await satisfy([...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...TOOLS, ...Object.values(NEEDS).flat()], (line) => process.stdout.write(`${line}\n`));
+  await satisfy(
+    [...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...TOOLS, ...Object.values(NEEDS).flat()],
+    (line) => process.stdout.write(`${line}\n`),
+  );
 } catch (error) {
   process.stdout.write(`${(error as Error).message}\nTests that need them skip.\n`);
 }

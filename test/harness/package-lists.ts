@@ -1,10 +1,11 @@
 /**
- * The starter set's package lists, fetched once for all tests: each origin of a test has a state of its own, and 40 MB of lists for each would take longer than the test.
- * They lie where npm's tools keep what may be lost, and are as old as the product lets them be.
+ * The starter set's package lists, fetched once for all tests: each origin of a test has a state of
+ * its own, and 40 MB of lists for each would take longer than the test. They lie where npm's tools
+ * keep what may be lost, and are as old as the product lets them be.
  */
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { SYSTEMS } from "../../edge/image/records.ts";
+import { SYSTEMS } from "../../edge/contract/records.ts";
 import { prepareStarter } from "../../origin/starter/index.ts";
 
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/firn");
@@ -15,5 +16,9 @@ export async function givePackageLists(stateDir: string): Promise<void> {
   await prepareStarter({ stateDir: CACHE, systems: SYSTEMS, log: () => undefined });
   const state = join(stateDir, "sets", "starter");
   await mkdir(state, { recursive: true });
-  for (const part of ["apt", "locks"]) await cp(join(CACHE, "starter", part), join(state, part), { recursive: true, preserveTimestamps: true });
+  for (const part of ["apt", "locks"])
+    await cp(join(CACHE, "starter", part), join(state, part), {
+      recursive: true,
+      preserveTimestamps: true,
+    });
 }

@@ -1,4 +1,6 @@
-/** A registry client for tests: pulls by plain HTTP, believes nothing, checks every digest and size. */
+/**
+ * A registry client for tests: pulls by plain HTTP, believes nothing, checks every digest and size.
+ */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
@@ -8,7 +10,8 @@ import pLimit from "p-limit";
 
 /** What docker asks for at once. */
 const PARALLEL_BLOBS = 3;
-const ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+const ACCEPT =
+  "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -24,7 +27,11 @@ export interface Manifest {
 }
 export interface ImageConfig {
   readonly architecture: string;
-  readonly config: { readonly Env: string[]; readonly Cmd?: string[]; readonly Labels?: Readonly<Record<string, string>> };
+  readonly config: {
+    readonly Env: string[];
+    readonly Cmd?: string[];
+    readonly Labels?: Readonly<Record<string, string>>;
+  };
   readonly rootfs: { readonly diff_ids: readonly string[] };
 }
 export interface PulledImage {
@@ -51,18 +58,32 @@ export class RegistryAnswer extends Error {
   }
 }
 
-export const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+export const digestOf = (bytes: Uint8Array): string =>
+  `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 /** The manifest of `name` at a tag or digest. Throws a RegistryAnswer when there is none. */
-export async function pullManifest(url: string, name: string, reference = "latest", accept = ACCEPT): Promise<{ digest: string; manifest: Manifest; headers: Headers }> {
+export async function pullManifest(
+  url: string,
+  name: string,
+  reference = "latest",
+  accept = ACCEPT,
+): Promise<{ digest: string; manifest: Manifest; headers: Headers }> {
   const response = await fetch(`${url}/v2/${name}/manifests/${reference}`, { headers: { accept } });
   if (!response.ok) throw await toAnswer(response);
   const bytes = Buffer.from(await response.arrayBuffer());
   const digest = digestOf(bytes);
-  assert.equal(response.headers.get("docker-content-digest"), digest, "Docker-Content-Digest is the digest of the body");
+  assert.equal(
+    response.headers.get("docker-content-digest"),
+    digest,
+    "Docker-Content-Digest is the digest of the body",
+  );
   if (reference.startsWith("sha256:")) assert.equal(digest, reference);
   const manifest = JSON.parse(bytes.toString()) as Manifest;
-  assert.equal(response.headers.get("content-type"), manifest.mediaType, "Content-Type is the manifest's own media type");
+  assert.equal(
+    response.headers.get("content-type"),
+    manifest.mediaType,
+    "Content-Type is the manifest's own media type",
+  );
   return { digest, manifest, headers: response.headers };
 }
 
@@ -77,10 +98,16 @@ export async function pullBlob(url: string, name: string, descriptor: Descriptor
 }
 
 /** The whole image, as a client gets it. */
-export async function pullImage(url: string, name: string, reference = "latest"): Promise<PulledImage> {
+export async function pullImage(
+  url: string,
+  name: string,
+  reference = "latest",
+): Promise<PulledImage> {
   const { digest, manifest, headers } = await pullManifest(url, name, reference);
   const limit = pLimit(PARALLEL_BLOBS);
-  const [config, ...layers] = await Promise.all([manifest.config, ...manifest.layers].map((blob) => limit(() => pullBlob(url, name, blob))));
+  const [config, ...layers] = await Promise.all(
+    [manifest.config, ...manifest.layers].map((blob) => limit(() => pullBlob(url, name, blob))),
+  );
   return { digest, manifest, config: JSON.parse(String(config)) as ImageConfig, layers, headers };
 }
 
@@ -90,7 +117,11 @@ export async function unpackImage(image: PulledImage, directory: string): Promis
   for (const [index, layer] of image.layers.entries()) {
     const tar = gunzipSync(layer);
     assert.equal(digestOf(tar), image.config.rootfs.diff_ids[index], `diff ID of layer ${index}`);
-    await execa("tar", ["--extract", "--file", "-", "--directory", directory, "--preserve-permissions"], { input: tar });
+    await execa(
+      "tar",
+      ["--extract", "--file", "-", "--directory", directory, "--preserve-permissions"],
+      { input: tar },
+    );
   }
 }
 
@@ -98,7 +129,15 @@ async function toAnswer(response: Response): Promise<RegistryAnswer> {
   const text = await response.text();
   const type = response.headers.get("content-type");
   assert.equal(type, "application/json", `an error is JSON, not ${type}: ${text.slice(0, 200)}`);
-  const [error] = (JSON.parse(text) as { errors: { code: string; message: string; detail?: unknown }[] }).errors;
+  const [error] = (
+    JSON.parse(text) as { errors: { code: string; message: string; detail?: unknown }[] }
+  ).errors;
   assert.ok(error !== undefined, "an error answer has at least one error");
-  return new RegistryAnswer(response.status, error.code, error.message, error.detail, response.headers);
+  return new RegistryAnswer(
+    response.status,
+    error.code,
+    error.message,
+    error.detail,
+    response.headers,
+  );
 }

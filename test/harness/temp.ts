@@ -14,9 +14,13 @@ export async function removeTree(directory: string): Promise<void> {
     .split("\n")
     .map((line) => unescapeMount(line.split(" ")[4] ?? ""))
     .filter((path) => path === directory || path.startsWith(`${directory}/`));
-  for (const path of below.reverse()) await execa("umount", ["--lazy", "--", path], { reject: false });
+  for (const path of below.reverse())
+    await execa("umount", ["--lazy", "--", path], { reject: false });
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** proc(5): space, tab, newline and backslash in a path are octal there. */
-const unescapeMount = (path: string): string => path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+const unescapeMount = (path: string): string =>
+  path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );

@@ -31,16 +31,36 @@ const FINDS: readonly (readonly [string, unknown])[] = [
   ["f.x", { missing: "x", path: ["f"], type: "lambda" }],
 ];
 
-test("each component finds what the name rules say, and forces nothing else", needs("nix-instantiate"), async () => {
-  const names = FINDS.map(([name]) => `"${name}"`).join(" ");
-  const shown = `(found: if found ? missing then { inherit (found) missing path type; } else found.path)`;
-  const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: ${shown} (find set name)) [ ${names} ]`;
-  const { stdout, stderr } = await run("nix-instantiate", ["--eval", "--strict", "--json", "--expr", expression], { env: nixEnvironment() });
-  assert.deepEqual(JSON.parse(stdout || "null"), FINDS.map(([, found]) => found), stderr.join("\n"));
-});
+test(
+  "each component finds what the name rules say, and forces nothing else",
+  needs("nix-instantiate"),
+  async () => {
+    const names = FINDS.map(([name]) => `"${name}"`).join(" ");
+    const shown = `(found: if found ? missing then { inherit (found) missing path type; } else found.path)`;
+    const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: ${shown} (find set name)) [ ${names} ]`;
+    const { stdout, stderr } = await run(
+      "nix-instantiate",
+      ["--eval", "--strict", "--json", "--expr", expression],
+      { env: nixEnvironment() },
+    );
+    assert.deepEqual(
+      JSON.parse(stdout || "null"),
+      FINDS.map(([, found]) => found),
+      stderr.join("\n"),
+    );
+  },
+);
 
-test("outputs of a package are told from its other attributes", needs("nix-instantiate"), async () => {
-  const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: (find set name).output) [ "git" "git.man" "git.passthru" ]`;
-  const { stdout, stderr } = await run("nix-instantiate", ["--eval", "--strict", "--json", "--expr", expression], { env: nixEnvironment() });
-  assert.deepEqual(JSON.parse(stdout || "null"), [false, true, false], stderr.join("\n"));
-});
+test(
+  "outputs of a package are told from its other attributes",
+  needs("nix-instantiate"),
+  async () => {
+    const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: (find set name).output) [ "git" "git.man" "git.passthru" ]`;
+    const { stdout, stderr } = await run(
+      "nix-instantiate",
+      ["--eval", "--strict", "--json", "--expr", expression],
+      { env: nixEnvironment() },
+    );
+    assert.deepEqual(JSON.parse(stdout || "null"), [false, true, false], stderr.join("\n"));
+  },
+);

@@ -6,20 +6,51 @@ import { run } from "../../origin/nix/run.ts";
 import { NIX_DIR, nixEnvironment } from "../../origin/nix/settings.ts";
 import { needs, temporary } from "../origin/nix/support.ts";
 
-const FORMS: readonly { readonly form: string; readonly text: string; readonly gives: unknown }[] = [
-  { form: "nixpkgs' own", text: "{ localSystem ? { inherit system; }, system ? localSystem, config ? 1, overlays ? 2, ... }@args: { x = args; }", gives: { set: { x: { system: "s", config: {}, overlays: [] } }, honoursSystem: true } },
-  { form: "system alone", text: "{ system }: { x = system; }", gives: { set: { x: "s" }, honoursSystem: true } },
-  { form: "only localSystem", text: "{ localSystem ? 1 }: { x = localSystem; }", gives: { set: { x: "s" }, honoursSystem: true } },
-  { form: "anything", text: "args: { x = args.system; }", gives: { set: { x: "s" }, honoursSystem: true } },
-  { form: "an ellipsis alone", text: "{ ... }@args: { x = args.system; }", gives: { set: { x: "s" }, honoursSystem: true } },
-  { form: "no argument at all", text: "{ }: { x = 1; }", gives: { set: { x: 1 }, honoursSystem: false } },
-  { form: "something else with a default", text: "{ pkgs ? 3 }: { x = pkgs; }", gives: { set: { x: 3 }, honoursSystem: false } },
-  { form: "a set", text: "{ x = 1; }", gives: { set: { x: 1 }, honoursSystem: false } },
-];
+const FORMS: readonly { readonly form: string; readonly text: string; readonly gives: unknown }[] =
+  [
+    {
+      form: "nixpkgs' own",
+      text: "{ localSystem ? { inherit system; }, system ? localSystem, config ? 1, overlays ? 2, ... }@args: { x = args; }",
+      gives: { set: { x: { system: "s", config: {}, overlays: [] } }, honoursSystem: true },
+    },
+    {
+      form: "system alone",
+      text: "{ system }: { x = system; }",
+      gives: { set: { x: "s" }, honoursSystem: true },
+    },
+    {
+      form: "only localSystem",
+      text: "{ localSystem ? 1 }: { x = localSystem; }",
+      gives: { set: { x: "s" }, honoursSystem: true },
+    },
+    {
+      form: "anything",
+      text: "args: { x = args.system; }",
+      gives: { set: { x: "s" }, honoursSystem: true },
+    },
+    {
+      form: "an ellipsis alone",
+      text: "{ ... }@args: { x = args.system; }",
+      gives: { set: { x: "s" }, honoursSystem: true },
+    },
+    {
+      form: "no argument at all",
+      text: "{ }: { x = 1; }",
+      gives: { set: { x: 1 }, honoursSystem: false },
+    },
+    {
+      form: "something else with a default",
+      text: "{ pkgs ? 3 }: { x = pkgs; }",
+      gives: { set: { x: 3 }, honoursSystem: false },
+    },
+    { form: "a set", text: "{ x = 1; }", gives: { set: { x: 1 }, honoursSystem: false } },
+  ];
 
 async function load(source: string) {
   const expression = `import ${NIX_DIR}/load.nix { source = "${source}"; system = "s"; }`;
-  return run("nix-instantiate", ["--eval", "--strict", "--json", "--expr", expression], { env: nixEnvironment() });
+  return run("nix-instantiate", ["--eval", "--strict", "--json", "--expr", expression], {
+    env: nixEnvironment(),
+  });
 }
 
 for (const { form, text, gives } of FORMS) {
@@ -39,9 +70,19 @@ test("a package set that is a list is refused with words", needs("nix-instantiat
   assert.match(stderr.join("\n"), /the package set is a list, not a set of packages/);
 });
 
-test("a directory without default.nix is refused with words, a flake with advice", needs("nix-instantiate"), async (t) => {
-  const directory = temporary(t);
-  assert.match((await load(directory)).stderr.join("\n"), /the package set has no default\.nix$/m);
-  writeFileSync(join(directory, "flake.nix"), "{ }");
-  assert.match((await load(directory)).stderr.join("\n"), /has no default\.nix \(its flake\.nix is not read/);
-});
+test(
+  "a directory without default.nix is refused with words, a flake with advice",
+  needs("nix-instantiate"),
+  async (t) => {
+    const directory = temporary(t);
+    assert.match(
+      (await load(directory)).stderr.join("\n"),
+      /the package set has no default\.nix$/m,
+    );
+    writeFileSync(join(directory, "flake.nix"), "{ }");
+    assert.match(
+      (await load(directory)).stderr.join("\n"),
+      /has no default\.nix \(its flake\.nix is not read/,
+    );
+  },
+);

@@ -1,11 +1,14 @@
-/** The `firn` command as an operator meets it: what is missing or wrong is said by the names that can be set. */
+/**
+ * The `firn` command as an operator meets it: what is missing or wrong is said by the names that
+ * can be set.
+ */
 import assert from "node:assert/strict";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import { readOriginKey } from "../../origin/channel/key.ts";
-import { fileText } from "../../origin/config.ts";
+import { fileText } from "../../origin/options.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 
 const MAIN = join(import.meta.dirname, "../../origin/main.ts");
@@ -17,7 +20,12 @@ describe("the firn command", () => {
   });
   after(() => removeTree(dir));
   /** With nothing set but what Node and Nix need. */
-  const firn = (args: string[], env: Record<string, string> = {}) => execa(process.execPath, [MAIN, ...args], { env: { PATH: process.env["PATH"], HOME: dir, ...env }, extendEnv: false, reject: false });
+  const firn = (args: string[], env: Record<string, string> = {}) =>
+    execa(process.execPath, [MAIN, ...args], {
+      env: { PATH: process.env["PATH"], HOME: dir, ...env },
+      extendEnv: false,
+      reject: false,
+    });
 
   test("keygen writes a private key for its owner alone, prints the public half, and never overwrites", async () => {
     const out = join(dir, "rack-1.key");
@@ -25,7 +33,10 @@ describe("the firn command", () => {
     assert.equal(made.exitCode, 0, made.stderr);
     assert.equal((await stat(out)).mode & 0o777, 0o600);
     readOriginKey(fileText(out));
-    const keys = JSON.parse(made.stdout) as Record<string, { kty: string; crv: string; x: string; d?: string }>;
+    const keys = JSON.parse(made.stdout) as Record<
+      string,
+      { kty: string; crv: string; x: string; d?: string }
+    >;
     assert.deepEqual(Object.keys(keys), ["rack-1"]);
     assert.equal(keys["rack-1"]?.crv, "Ed25519");
     assert.equal(keys["rack-1"]?.d, undefined);
@@ -36,13 +47,27 @@ describe("the firn command", () => {
     assert.equal(fileText(out), text);
   });
 
-  const SET = { FIRN_EDGES: "https://firn.example", ORIGIN_NAME: "a", PACKAGE_SET: "starter", S3_ENDPOINT: "http://127.0.0.1:1", S3_BUCKET: "b" };
+  const SET = {
+    FIRN_EDGES: "https://firn.example",
+    ORIGIN_NAME: "a",
+    PACKAGE_SET: "starter",
+    S3_ENDPOINT: "http://127.0.0.1:1",
+    S3_BUCKET: "b",
+  };
   for (const [what, env, says] of [
     ["no edges", {}, /--edges.*FIRN_EDGES is not set/],
     ["an edge that is no URL", { ...SET, FIRN_EDGES: "ftp://x" }, /FIRN_EDGES.*https:\/\/HOST/],
     ["no slots", { ...SET, SLOTS: "0" }, /SLOTS.*from 1 to 256/],
-    ["a system that Firn does not know", { ...SET, SYSTEMS: "x86_64-darwin" }, /SYSTEMS.*x86_64-linux, aarch64-linux/],
-    ["a key file that is not there", { ...SET, ORIGIN_KEY_FILE: "/nonexistent" }, /cannot read \/nonexistent/],
+    [
+      "a system that Firn does not know",
+      { ...SET, SYSTEMS: "x86_64-darwin" },
+      /SYSTEMS.*x86_64-linux, aarch64-linux/,
+    ],
+    [
+      "a key file that is not there",
+      { ...SET, ORIGIN_KEY_FILE: "/nonexistent" },
+      /cannot read \/nonexistent/,
+    ],
   ] as const) {
     test(`origin with ${what}`, async () => {
       const { exitCode, stderr } = await firn(["origin"], env);

@@ -1,4 +1,7 @@
-/** Blobs by redirect, as real clients follow it: to URLs of the bucket signed for 5 minutes, and to a public domain of the bucket. */
+/**
+ * Blobs by redirect, as real clients follow it: to URLs of the bucket signed for 5 minutes, and to
+ * a public domain of the bucket.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
@@ -35,7 +38,11 @@ describe("blobs by redirect", { skip }, () => {
 
   const start = async (blobs: string): Promise<Firn> => {
     const set = await tinySet(root, 'snow = program "snow"; ice = program "ice";');
-    firn = await startFirn({ packageSet: set.spec, originEnv: set.originEnv, edgeEnv: { BLOBS: blobs } });
+    firn = await startFirn({
+      packageSet: set.spec,
+      originEnv: set.originEnv,
+      edgeEnv: { BLOBS: blobs },
+    });
     domain.serve(firn.edge.s3);
     return firn;
   };
@@ -64,7 +71,9 @@ describe("blobs by redirect", { skip }, () => {
 /** Where the Worker sends a client for the first layer. */
 async function target(started: Firn): Promise<URL> {
   const { manifest } = await pullManifest(started.url, IMAGE);
-  const response = await fetch(`${started.url}/v2/${IMAGE}/blobs/${manifest.layers[0]?.digest}`, { redirect: "manual" });
+  const response = await fetch(`${started.url}/v2/${IMAGE}/blobs/${manifest.layers[0]?.digest}`, {
+    redirect: "manual",
+  });
   assert.equal(response.status, 307);
   return new URL(response.headers.get("location") ?? "");
 }
@@ -95,7 +104,8 @@ async function publicDomain(): Promise<PublicDomain> {
   let name = "";
   let count = 0;
   const answer = async (path: string, response: ServerResponse): Promise<void> => {
-    const { Body, ContentLength } = (await client?.send(new GetObjectCommand({ Bucket: name, Key: path.slice(1) }))) ?? {};
+    const { Body, ContentLength } =
+      (await client?.send(new GetObjectCommand({ Bucket: name, Key: path.slice(1) }))) ?? {};
     count++;
     response.writeHead(200, { "content-length": ContentLength });
     if (Body instanceof Readable) Body.pipe(response);
@@ -110,7 +120,13 @@ async function publicDomain(): Promise<PublicDomain> {
     served: () => count,
     serve({ endpoint, region, bucket, accessKeyId, secretAccessKey }) {
       client?.destroy();
-      client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey }, responseChecksumValidation: "WHEN_REQUIRED" });
+      client = new S3Client({
+        endpoint,
+        region,
+        forcePathStyle: true,
+        credentials: { accessKeyId, secretAccessKey },
+        responseChecksumValidation: "WHEN_REQUIRED",
+      });
       name = bucket;
     },
     close() {

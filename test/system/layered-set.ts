@@ -1,5 +1,6 @@
 /**
- * A package set whose packages have so many store paths that images of several need other levels than images of one, and a layer plan that makes it so:
+ * A package set whose packages have so many store paths that images of several need other levels
+ * than images of one, and a layer plan that makes it so:
  *
  *   level   a, b, c: 20 light, 20 middle, 20 heavy paths each   d: 54 heavy paths   sh, cacert, iana-etc
  *   0       61 layers                                            55                  1 each
@@ -7,17 +8,22 @@
  *   2       21                                                   55                  1 each
  *   3       1                                                    1                   1 each
  *
- * So an image of sh, a and d has exactly as many layers as an image may have (edge/image/records.ts, MAX_LAYERS).
- * Each program prints all that its package needs, so that an image runs only when no layer is missing.
+ * So an image of sh, a and d has exactly as many layers as an image may have
+ * (edge/contract/records.ts, MAX_LAYERS). Each program prints all that its package needs, so that
+ * an image runs only when no layer is missing.
  */
-import { operatorBucket } from "../../origin/operator-bucket.ts";
-import { blobPath, canonicalJson, planPath } from "../../edge/image/keys.ts";
+import { operatorBucket } from "../../origin/plan/operator-bucket.ts";
+import { blobPath, canonicalJson, planPath } from "../../edge/contract/keys.ts";
 import type { S3Access } from "../../origin/local/edge.ts";
 import type { Need } from "../../origin/local/needs.ts";
-import { type LayerPlan, PLAN_VERSION, planId } from "../../origin/layers/plan/plan.ts";
+import { type LayerPlan, PLAN_VERSION, planId } from "../../origin/plan/plan.ts";
 
 /** The shell of these images. */
-export const BUSYBOX: Need = { command: "busybox", debian: "busybox-static", purpose: "a shell for tests" };
+export const BUSYBOX: Need = {
+  command: "busybox",
+  debian: "busybox-static",
+  purpose: "a shell for tests",
+};
 
 const WEIGHTS = ["light", "middle", "heavy"] as const;
 type Weight = (typeof WEIGHTS)[number];
@@ -32,7 +38,13 @@ export const COUNTS: Readonly<Record<string, Readonly<Record<Weight, number>>>> 
   d: { light: 0, middle: 0, heavy: 54 },
 };
 
-const names = (name: string): string[] => WEIGHTS.flatMap((weight) => Array.from({ length: COUNTS[name]?.[weight] ?? 0 }, (_, number) => `${name}-${weight}-${number + 1}`));
+const names = (name: string): string[] =>
+  WEIGHTS.flatMap((weight) =>
+    Array.from(
+      { length: COUNTS[name]?.[weight] ?? 0 },
+      (_, number) => `${name}-${weight}-${number + 1}`,
+    ),
+  );
 
 /** What the program of a package prints. */
 export const printed = (name: string): string => names(name).join("\n");
@@ -60,11 +72,21 @@ ${Object.keys(COUNTS)
 
 /** The plan of the table above. */
 export const layeredPlan = (thresholds: readonly number[] = THRESHOLDS): LayerPlan => {
-  const classes = Object.keys(COUNTS).flatMap((name) => names(name).map((path) => ({ path, size: SIZES[path.split("-")[1] as Weight] })));
-  return { version: PLAN_VERSION, thresholds: [...thresholds], classes: classes.map(({ size }) => [1, size]), names: Object.fromEntries(classes.map(({ path }, number) => [path, [number, 1]])) };
+  const classes = Object.keys(COUNTS).flatMap((name) =>
+    names(name).map((path) => ({ path, size: SIZES[path.split("-")[1] as Weight] })),
+  );
+  return {
+    version: PLAN_VERSION,
+    thresholds: [...thresholds],
+    classes: classes.map(({ size }) => [1, size]),
+    names: Object.fromEntries(classes.map(({ path }, number) => [path, [number, 1]])),
+  };
 };
 
-/** Puts a plan in force, as `firn plan` does; an edge that has looked already sees it after a restart, or a minute. Returns its identity. */
+/**
+ * Puts a plan in force, as `firn plan` does; an edge that has looked already sees it after a
+ * restart, or a minute. Returns its identity.
+ */
 export async function putPlan(s3: S3Access, packageSet: string, plan: LayerPlan): Promise<string> {
   const bucket = operatorBucket(s3);
   const id = await planId(plan);

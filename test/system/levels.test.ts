@@ -1,22 +1,35 @@
-/** Images at every level of the layer plan, pulled and run; levels that nobody made before; and plans that change under images that were pulled. */
+/**
+ * Images at every level of the layer plan, pulled and run; levels that nobody made before; and
+ * plans that change under images that were pulled.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { imageKey, imagePath, levelPath, type Scope } from "../../edge/image/keys.ts";
-import { parseImageName } from "../../edge/image/names.ts";
-import { MAX_LAYERS } from "../../edge/image/records.ts";
-import { type OperatorBucket, operatorBucket } from "../../origin/operator-bucket.ts";
+import { imageKey, imagePath, levelPath, type Scope } from "../../edge/contract/keys.ts";
+import { parseImageName } from "../../edge/contract/names.ts";
+import { MAX_LAYERS } from "../../edge/contract/records.ts";
+import { type OperatorBucket, operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { unavailable } from "../harness/available.ts";
-import { type Client, type ClientKind, containerd, docker, skopeo } from "../harness/clients/index.ts";
+import {
+  type Client,
+  type ClientKind,
+  containerd,
+  docker,
+  skopeo,
+} from "../harness/clients/index.ts";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, unpackImage } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { BUSYBOX, LAYERED, layeredPlan, printed, putPlan } from "./layered-set.ts";
 import { type TinySet, tinySet } from "./tiny-set.ts";
 
-const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX, ...skopeo.needs, ...containerd.needs, ...docker.needs], { root: true }));
+const skip =
+  (await firnUnavailable()) ||
+  (await unavailable([BUSYBOX, ...skopeo.needs, ...containerd.needs, ...docker.needs], {
+    root: true,
+  }));
 const MAIN = join(import.meta.dirname, "../../origin/main.ts");
 const PACKAGE_SET = "path";
 /** How often a condition in another process is looked at, milliseconds. */
@@ -59,22 +72,37 @@ describe("levels of the layer plan", { skip }, () => {
     clients.push(client);
     return client;
   };
-  const scopeOf = (headers: Headers): Scope => ({ packageSet: PACKAGE_SET, revision: headers.get("firn-revision") ?? "", system: "x86_64-linux", plan });
+  const scopeOf = (headers: Headers): Scope => ({
+    packageSet: PACKAGE_SET,
+    revision: headers.get("firn-revision") ?? "",
+    system: "x86_64-linux",
+    plan,
+  });
   /** Whether the image that the name stands for is stored. The edge does so behind its answer. */
   const isStored = async (name: string, scope: Scope): Promise<boolean> => {
     const { names, shell } = parseImageName(name);
     return (await bucket.get(imagePath(await imageKey(scope, names, shell)))) !== null;
   };
   test("real clients run images of every level, and one of as many layers as docker can mount; levels that nobody used are made by the origin", async () => {
-    const [plain, shared, limited] = [await open(skopeo), await open(containerd), await open(docker)];
+    const [plain, shared, limited] = [
+      await open(skopeo),
+      await open(containerd),
+      await open(docker),
+    ];
     for (const { name, packages, level, layers } of IMAGES) {
       const { manifest, headers } = await pullManifest(firn.url, name);
       assert.equal(manifest.layers.length, layers, name);
       assert.ok(manifest.layers.length <= MAX_LAYERS);
       assert.equal(headers.get("warning"), null, "the canonical image");
       const scope = scopeOf(headers);
-      for (const each of packages) assert.equal((await bucket.get(levelPath(scope, each, level))) !== null, level > 0, `${each} at level ${level}`);
-      for (const client of layers === MAX_LAYERS ? [limited] : [plain, shared]) await runs(client, `${firn.host}/${name}`, packages);
+      for (const each of packages)
+        assert.equal(
+          (await bucket.get(levelPath(scope, each, level))) !== null,
+          level > 0,
+          `${each} at level ${level}`,
+        );
+      for (const client of layers === MAX_LAYERS ? [limited] : [plain, shared])
+        await runs(client, `${firn.host}/${name}`, packages);
     }
   });
 
@@ -88,7 +116,8 @@ describe("levels of the layer plan", { skip }, () => {
     assert.match(coarse.headers.get("warning") ?? "", /coarser/);
     const tree = join(root, "coarse");
     await unpackImage(coarse, tree);
-    for (const name of TWO.packages) assert.equal((await execa("chroot", [tree, `/bin/${name}`])).stdout, printed(name));
+    for (const name of TWO.packages)
+      assert.equal((await execa("chroot", [tree, `/bin/${name}`])).stdout, printed(name));
     assert.equal(await isStored(TWO.name, scope), false);
 
     await firn.origins[0]?.start();
@@ -96,7 +125,11 @@ describe("levels of the layer plan", { skip }, () => {
     assert.equal(canonical.manifest.layers.length, TWO.layers);
     assert.equal(canonical.headers.get("warning"), null);
     assert.equal((await pullManifest(firn.url, TWO.name)).digest, canonical.digest);
-    assert.equal((await pullImage(firn.url, TWO.name, coarse.digest)).digest, coarse.digest, "what was pulled before still pulls");
+    assert.equal(
+      (await pullImage(firn.url, TWO.name, coarse.digest)).digest,
+      coarse.digest,
+      "what was pulled before still pulls",
+    );
     while (!(await isStored(TWO.name, scope))) await sleep(POLL);
   });
 
@@ -105,7 +138,10 @@ describe("levels of the layer plan", { skip }, () => {
     const before = await pullImage(firn.url, ALONE.name);
     assert.equal(before.layers.length, ALONE.layers);
 
-    const made = await execa(process.execPath, [MAIN, "plan"], { env: { ...s3Variables(firn), PACKAGE_SET: set.spec, STATE_DIR: join(root, "plan") }, stdin: "ignore" });
+    const made = await execa(process.execPath, [MAIN, "plan"], {
+      env: { ...s3Variables(firn), PACKAGE_SET: set.spec, STATE_DIR: join(root, "plan") },
+      stdin: "ignore",
+    });
     assert.match(made.stdout, /^[0-9a-f]{64}$/);
     assert.notEqual(made.stdout, plan);
     await firn.origins[0]?.stop();
@@ -118,7 +154,8 @@ describe("levels of the layer plan", { skip }, () => {
     assert.deepEqual(after.config.config, before.config.config, "the same image in other layers");
     await firn.origins[0]?.stop();
     assert.deepEqual((await pullImage(firn.url, ALONE.name, before.digest)).layers, before.layers);
-    for (const image of [`${ALONE.name}@${before.digest}`, ALONE.name]) await runs(client, `${firn.host}/${image}`, ALONE.packages);
+    for (const image of [`${ALONE.name}@${before.digest}`, ALONE.name])
+      await runs(client, `${firn.host}/${image}`, ALONE.packages);
   });
 });
 
@@ -127,7 +164,11 @@ async function runs(client: Client, image: string, packages: readonly string[]):
   await client.pull(image);
   for (const name of packages) {
     const { exitCode, stdout, stderr } = await client.run(image, [name]);
-    assert.deepEqual({ exitCode, stdout }, { exitCode: 0, stdout: printed(name) }, `${client.name}, ${image}: ${stderr}`);
+    assert.deepEqual(
+      { exitCode, stdout },
+      { exitCode: 0, stdout: printed(name) },
+      `${client.name}, ${image}: ${stderr}`,
+    );
   }
 }
 

@@ -1,4 +1,7 @@
-/** The starter set through two whole Firns that share nothing: the same image to the byte, and a file system that is whole. */
+/**
+ * The starter set through two whole Firns that share nothing: the same image to the byte, and a
+ * file system that is whole.
+ */
 import assert from "node:assert/strict";
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -39,7 +42,11 @@ describe("the starter set through two Firns", { skip }, () => {
     assert.ok(image !== undefined);
     const tree = join(root, "image");
     await unpackImage(image, tree);
-    const { stdout } = await execa("chroot", [tree, "/bin/bash", "-c", 'echo \'{"six":"arms"}\' | jq -r .six; type -p nano'], { env: { PATH: "/bin:/usr/sbin" }, extendEnv: false });
+    const { stdout } = await execa(
+      "chroot",
+      [tree, "/bin/bash", "-c", 'echo \'{"six":"arms"}\' | jq -r .six; type -p nano'],
+      { env: { PATH: "/bin:/usr/sbin" }, extendEnv: false },
+    );
     assert.equal(stdout, "arms\n/bin/nano");
     assert.equal((await stat(join(tree, "tmp"))).mode & 0o7777, 0o1777);
     assert.match(await readFile(join(tree, "etc/passwd"), "utf8"), /^root:x:0:0:/);
@@ -55,7 +62,9 @@ describe("the starter set through two Firns", { skip }, () => {
     assert.notEqual(foreign.digest, own.digest);
     const tree = join(root, "foreign");
     await unpackImage(foreign, tree);
-    const store = (await readdir(join(tree, "nix/store"))).find((name) => /-hello-[0-9.]+$/.test(name));
+    const store = (await readdir(join(tree, "nix/store"))).find((name) =>
+      /-hello-[0-9.]+$/.test(name),
+    );
     const program = await readFile(join(tree, "nix/store", store ?? "", "bin/hello"));
     assert.equal(program.readUInt16LE(E_MACHINE), EM_AARCH64);
     // Nixery's arm64 images had the host's own programs beside.

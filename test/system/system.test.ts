@@ -1,10 +1,18 @@
-/** The whole of Firn as processes: edge, origins, Nix, bucket. What is known needs no origin, what many want is built once, what one origin loses another finishes. */
+/**
+ * The whole of Firn as processes: edge, origins, Nix, bucket. What is known needs no origin, what
+ * many want is built once, what one origin loses another finishes.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Firn, type FirnOptions, firnUnavailable, startFirn } from "../harness/firn.ts";
-import { pullImage, pullManifest, RegistryAnswer, unpackImage } from "../harness/registry-client.ts";
+import {
+  pullImage,
+  pullManifest,
+  RegistryAnswer,
+  unpackImage,
+} from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { type TinySet, tinySet } from "./tiny-set.ts";
 
@@ -31,7 +39,8 @@ describe("a whole Firn", { skip }, () => {
     firns = [];
   });
   afterEach(async (context) => {
-    if ("passed" in context && !context.passed) for (const firn of firns) process.stderr.write(`${firn.log()}\n`);
+    if ("passed" in context && !context.passed)
+      for (const firn of firns) process.stderr.write(`${firn.log()}\n`);
     await Promise.all(firns.map((firn) => firn.stop()));
     await removeTree(root);
   });
@@ -43,7 +52,9 @@ describe("a whole Firn", { skip }, () => {
 
   test("32 clients at once on one unknown image: one nix-build, 32 equal answers", async () => {
     const firn = await start();
-    const images = await Promise.all(Array.from({ length: 32 }, () => pullImage(firn.url, "snow/ice")));
+    const images = await Promise.all(
+      Array.from({ length: 32 }, () => pullImage(firn.url, "snow/ice")),
+    );
     assert.equal(new Set(images.map((image) => image.digest)).size, 1);
     assert.equal((await set.builds()).length, 1);
   });
@@ -72,7 +83,10 @@ describe("a whole Firn", { skip }, () => {
     await pullManifest(firn.url, "snow");
     const before = firn.origins.map((origin) => origin.lines.length);
     const pull = pullImage(firn.url, "slow");
-    const begun = (): number => firn.origins.findIndex((origin, index) => origin.lines.slice(before[index]).some((line) => line.includes("job begun")));
+    const begun = (): number =>
+      firn.origins.findIndex((origin, index) =>
+        origin.lines.slice(before[index]).some((line) => line.includes("job begun")),
+      );
     while (begun() < 0) await sleep(POLL);
     const first = begun();
     // Nix is building when the origin goes.
@@ -80,7 +94,10 @@ describe("a whole Firn", { skip }, () => {
     await firn.origins[first]?.kill();
     const image = await pull;
     const other = firn.origins[1 - first];
-    assert.ok(other?.lines.slice(before[1 - first]).some((line) => line.includes("job done")), "the other origin did the job");
+    assert.ok(
+      other?.lines.slice(before[1 - first]).some((line) => line.includes("job done")),
+      "the other origin did the job",
+    );
     assert.ok(image.layers.length > 1);
   });
 
@@ -107,7 +124,11 @@ describe("a whole Firn", { skip }, () => {
       });
     }
     await pullImage(firn.url, "snow");
-    assert.equal((await set.builds()).filter((build) => build.includes("broken")).length, 1, "a failure is remembered for a while");
+    assert.equal(
+      (await set.builds()).filter((build) => build.includes("broken")).length,
+      1,
+      "a failure is remembered for a while",
+    );
   });
 
   test("an edge that starts again has everything, with no origin", async () => {

@@ -1,4 +1,7 @@
-/** A package set of a few tiny packages that nobody has built before, and a count of the nix-builds that were run for it. */
+/**
+ * A package set of a few tiny packages that nobody has built before, and a count of the nix-builds
+ * that were run for it.
+ */
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { which } from "../../origin/local/needs.ts";
@@ -19,7 +22,10 @@ export interface TinySet {
   builds(): Promise<string[]>;
 }
 
-/** Makes the set below `directory`. `attributes`: Nix text as test/origin/nix/support.ts has it, `program "x"` or `mk "x" "script"`. */
+/**
+ * Makes the set below `directory`. `attributes`: Nix text as test/origin/nix/support.ts has it,
+ * `program "x"` or `mk "x" "script"`.
+ */
 export async function tinySet(directory: string, attributes: string): Promise<TinySet> {
   const set = join(directory, "set");
   const bin = join(directory, "bin");
@@ -37,6 +43,9 @@ export async function tinySet(directory: string, attributes: string): Promise<Ti
   return {
     spec: `path:${set}`,
     originEnv: { PATH: `${bin}${delimiter}${process.env["PATH"] ?? ""}`, SYSTEMS: "x86_64-linux" },
-    builds: async () => (await readFile(log, "utf8")).split("\n").filter((line) => line !== "" && line !== "--version"),
+    builds: async () =>
+      (await readFile(log, "utf8"))
+        .split("\n")
+        .filter((line) => line !== "" && line !== "--version"),
   };
 }

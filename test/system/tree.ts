@@ -1,23 +1,43 @@
-/** What the union test compares: trees on disk entry by entry, and a reference merge of packages that reads the store itself and knows nothing of listings. */
+/**
+ * What the union test compares: trees on disk entry by entry, and a reference merge of packages
+ * that reads the store itself and knows nothing of listings.
+ */
 import assert from "node:assert/strict";
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 
 const PERMISSIONS = 0o7777;
 const STORE = "/nix/store/";
-/** Top-level names that no profile has (edge/image/files.ts, LEFT_OUT). */
+/** Top-level names that no profile has (edge/compose/base-files.ts, LEFT_OUT). */
 const NO_PROFILE = new Set(["nix-support", "nix", "dev", "proc", "sys"]);
 
-/** Asserts that `copy` is what `original` is: the same names, types, modes, contents and link targets, however deep. */
+/**
+ * Asserts that `copy` is what `original` is: the same names, types, modes, contents and link
+ * targets, however deep.
+ */
 export async function assertSameTree(copy: string, original: string): Promise<void> {
   const [found, wanted] = await Promise.all([lstat(copy), lstat(original)]);
-  const kind = (stats: typeof found): string => (stats.isSymbolicLink() ? "link" : stats.isDirectory() ? "directory" : stats.isFile() ? "file" : "other");
+  const kind = (stats: typeof found): string =>
+    stats.isSymbolicLink()
+      ? "link"
+      : stats.isDirectory()
+        ? "directory"
+        : stats.isFile()
+          ? "file"
+          : "other";
   assert.deepEqual([original, kind(found)], [original, kind(wanted)]);
-  if (wanted.isSymbolicLink()) return assert.equal(await readlink(copy), await readlink(original), original);
-  assert.deepEqual([original, found.mode & PERMISSIONS, found.uid, found.gid, found.mtimeMs], [original, wanted.mode & PERMISSIONS, 0, 0, 1_000]);
+  if (wanted.isSymbolicLink())
+    return assert.equal(await readlink(copy), await readlink(original), original);
+  assert.deepEqual(
+    [original, found.mode & PERMISSIONS, found.uid, found.gid, found.mtimeMs],
+    [original, wanted.mode & PERMISSIONS, 0, 0, 1_000],
+  );
   if (wanted.isFile()) {
     assert.equal(found.size, wanted.size, original);
-    assert.ok((await readFile(copy)).equals(await readFile(original)), `${original} has other contents`);
+    assert.ok(
+      (await readFile(copy)).equals(await readFile(original)),
+      `${original} has other contents`,
+    );
   }
   if (!wanted.isDirectory()) return;
   const names = (await readdir(original)).sort();
@@ -25,16 +45,25 @@ export async function assertSameTree(copy: string, original: string): Promise<vo
   for (const name of names) await assertSameTree(join(copy, name), join(original, name));
 }
 
-/** Path → the file in the store that is met there, at the end of all links; or where the last link that leads nowhere is. */
+/**
+ * Path → the file in the store that is met there, at the end of all links; or where the last link
+ * that leads nowhere is.
+ */
 export type Files = Map<string, string>;
 
-/** A directory of one package as it is met on the way down, and the directories above it, free of links: a link back to one of them is a file. */
+/**
+ * A directory of one package as it is met on the way down, and the directories above it, free of
+ * links: a link back to one of them is a file.
+ */
 interface Provider {
   readonly path: string;
   readonly above: readonly string[];
 }
 
-/** What a profile of these packages has: for every path below `/` the first package's file, directories merged. `packages`: store paths in the order in which they count. */
+/**
+ * What a profile of these packages has: for every path below `/` the first package's file,
+ * directories merged. `packages`: store paths in the order in which they count.
+ */
 export async function mergedFiles(packages: readonly string[]): Promise<Files> {
   const files: Files = new Map();
   const tops: Provider[] = [];
@@ -51,7 +80,10 @@ async function merge(providers: readonly Provider[], at: string, files: Files): 
       if (at === "" && NO_PROFILE.has(name)) continue;
       const child = `${path}/${name}`;
       const directory = await directoryOf(child);
-      const below = directory !== undefined && !inside.includes(directory) ? { path: child, above: inside } : undefined;
+      const below =
+        directory !== undefined && !inside.includes(directory)
+          ? { path: child, above: inside }
+          : undefined;
       const known = names.get(name);
       if (known === undefined) names.set(name, below === undefined ? child : [below]);
       else if (typeof known !== "string" && below !== undefined) known.push(below);
@@ -63,7 +95,10 @@ async function merge(providers: readonly Provider[], at: string, files: Files): 
   }
 }
 
-/** The same of an unpacked image: its own links and files, and what is behind links into the store, which must be the machine's own (assertSameTree). `contents` gets the profile's own files. */
+/**
+ * The same of an unpacked image: its own links and files, and what is behind links into the store,
+ * which must be the machine's own (assertSameTree). `contents` gets the profile's own files.
+ */
 export async function imageFiles(tree: string, contents: Map<string, string>): Promise<Files> {
   const files: Files = new Map();
   const walk = async (at: string): Promise<void> => {
@@ -71,13 +106,15 @@ export async function imageFiles(tree: string, contents: Map<string, string>): P
       const path = `${at}/${entry.name}`;
       if (path === "/nix") continue;
       if (entry.isDirectory()) await walk(path);
-      else if (!entry.isSymbolicLink()) contents.set(path, await readFile(join(tree, path), "utf8"));
+      else if (!entry.isSymbolicLink())
+        contents.set(path, await readFile(join(tree, path), "utf8"));
       else {
         const target = await readlink(join(tree, path));
         assert.ok(target.startsWith(STORE), `${path} leads to ${target}`);
         const above = await directoriesAbove(target);
         const directory = await directoryOf(target);
-        if (directory === undefined || above.includes(directory)) files.set(path, await endOf(target));
+        if (directory === undefined || above.includes(directory))
+          files.set(path, await endOf(target));
         else await merge([{ path: target, above }], path, files);
       }
     }
@@ -89,10 +126,14 @@ export async function imageFiles(tree: string, contents: Map<string, string>): P
 /** Every directory from the store path down to `path`, free of links. */
 async function directoriesAbove(path: string): Promise<string[]> {
   const parts = path.slice(STORE.length).split(sep);
-  return Promise.all(parts.slice(0, -1).map((_, depth) => realpath(STORE + parts.slice(0, depth + 1).join(sep))));
+  return Promise.all(
+    parts.slice(0, -1).map((_, depth) => realpath(STORE + parts.slice(0, depth + 1).join(sep))),
+  );
 }
 
-/** The directory in the store that a path leads to; undefined when it leads elsewhere or nowhere. */
+/**
+ * The directory in the store that a path leads to; undefined when it leads elsewhere or nowhere.
+ */
 async function directoryOf(path: string): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() !== true) return undefined;

@@ -1,11 +1,14 @@
-/** A bucket in trouble behind a whole Firn, and a member cache that rots: pulls succeed or say why, nothing is half-published, and the same pull works afterwards, to the same digest. */
+/**
+ * A bucket in trouble behind a whole Firn, and a member cache that rots: pulls succeed or say why,
+ * nothing is half-published, and the same pull works afterwards, to the same digest.
+ */
 import assert from "node:assert/strict";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { blobPath } from "../../edge/image/keys.ts";
-import { type OperatorBucket, operatorBucket } from "../../origin/operator-bucket.ts";
+import { blobPath } from "../../edge/contract/keys.ts";
+import { type OperatorBucket, operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { unavailable } from "../harness/available.ts";
 import { type Firn, type FirnOptions, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, RegistryAnswer } from "../harness/registry-client.ts";
@@ -21,7 +24,9 @@ const IMAGE = "sh/a";
 interface World {
   start(options?: FirnOptions): Promise<Firn>;
   /** A Firn whose origin reaches the bucket through a proxy. */
-  startBehind(edgeEnv?: Readonly<Record<string, string>>): Promise<{ firn: Firn; proxy: TamperingProxy; bucket: OperatorBucket }>;
+  startBehind(
+    edgeEnv?: Readonly<Record<string, string>>,
+  ): Promise<{ firn: Firn; proxy: TamperingProxy; bucket: OperatorBucket }>;
 }
 
 /** Firns of one package set, gone after `work`; when it fails, with all that they wrote. */
@@ -89,7 +94,9 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       proxy.trouble = (request) => (isBlobUpload(request) ? { status: 503 } : "pass");
       // On a slow machine the first 5 seconds may be over before anything is built.
       do assert.match((await refusal(firn)).message, /not finished after 5 seconds; it goes on/);
-      while (!proxy.seen.some((request) => request.startsWith("PUT") && request.includes("/blobs/")));
+      while (
+        !proxy.seen.some((request) => request.startsWith("PUT") && request.includes("/blobs/"))
+      );
       await assertWhole(bucket);
       assert.deepEqual(await keys(bucket, "packages/"), []);
 
@@ -97,7 +104,10 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       // A pull may still find the origin between two attempts; it is told to come again, and joins.
       for (;;) {
         const image = await pullImage(firn.url, IMAGE).catch((again: unknown) => {
-          assert.ok(again instanceof RegistryAnswer && /it goes on/.test(again.message), String(again));
+          assert.ok(
+            again instanceof RegistryAnswer && /it goes on/.test(again.message),
+            String(again),
+          );
         });
         if (image !== undefined) break;
       }
@@ -130,9 +140,12 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       const [origin] = rotten.origins;
       await origin?.stop();
       const members = join(origin?.stateDir ?? "", "members/members");
-      const files = (await readdir(members, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+      const files = (await readdir(members, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name));
       assert.ok(files.length > 60);
-      for (const [number, file] of files.entries()) await damage(file, number % 2 === 0 ? "flip" : "truncate");
+      for (const [number, file] of files.entries())
+        await damage(file, number % 2 === 0 ? "flip" : "truncate");
       await putPlan(rotten.edge.s3, PACKAGE_SET, layeredPlan());
       await rotten.restartEdge();
       await origin?.start();
@@ -140,7 +153,13 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
     }));
 });
 
-const isBlobUpload = ({ method, url = "" }: { method?: string | undefined; url?: string | undefined }): boolean => method === "PUT" && url.includes("/blobs/");
+const isBlobUpload = ({
+  method,
+  url = "",
+}: {
+  method?: string | undefined;
+  url?: string | undefined;
+}): boolean => method === "PUT" && url.includes("/blobs/");
 
 /** The answer to a pull that must fail with 503 and a time to come again. */
 async function refusal(firn: Firn): Promise<RegistryAnswer> {
@@ -166,8 +185,14 @@ async function assertWhole(bucket: OperatorBucket): Promise<void> {
   for (const prefix of ["layers/", "packages/", "images/"]) {
     for (const key of await keys(bucket, prefix)) {
       const text = new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array());
-      const record = JSON.parse(text, (name, value: unknown) => (name === "diffId" ? undefined : value)) as unknown;
-      for (const [digest] of JSON.stringify(record).matchAll(/sha256:[0-9a-f]{64}/g)) assert.ok(blobs.has(blobPath(digest as `sha256:${string}`)), `${key} names ${digest}, which is not there`);
+      const record = JSON.parse(text, (name, value: unknown) =>
+        name === "diffId" ? undefined : value,
+      ) as unknown;
+      for (const [digest] of JSON.stringify(record).matchAll(/sha256:[0-9a-f]{64}/g))
+        assert.ok(
+          blobs.has(blobPath(digest as `sha256:${string}`)),
+          `${key} names ${digest}, which is not there`,
+        );
     }
   }
 }

@@ -1,9 +1,10 @@
 /**
- * The layer simulator: what clients move and the bucket keeps, for several ways to cut images into layers, over real reference graphs. README.md tells the figures and findings.
- * A graph that this machine cannot read (no apt) is left out.
+ * The layer simulator: what clients move and the bucket keeps, for several ways to cut images into
+ * layers, over real reference graphs. README.md tells the figures and findings. A graph that this
+ * machine cannot read (no apt) is left out.
  */
-import { buildPlan } from "../../../origin/layers/plan/index.ts";
-import { condense } from "../../../origin/layers/plan/graph.ts";
+import { buildPlan } from "../../../origin/plan/index.ts";
+import { condense } from "../../../origin/plan/graph.ts";
 import { debianWorld } from "./debian.ts";
 import { ideal, simulate, type Strategy } from "./simulate.ts";
 import { starterWorld } from "./starter.ts";
@@ -21,7 +22,9 @@ export interface BenchFigure {
   readonly unit: string;
 }
 
-/** Distinct images that clients choose from, by graph: the starter set has a hundred packages only. */
+/**
+ * Distinct images that clients choose from, by graph: the starter set has a hundred packages only.
+ */
 const IMAGES: Readonly<Record<string, number>> = { debian: 3_000, starter: 1_000 };
 const CLIENTS = 300;
 const PULLS = 12;
@@ -30,7 +33,9 @@ const USUAL_SHELL = 0.5;
 const DIGITS = 4;
 
 /** Runs the simulator; `seed` draws the trace. */
-export async function* layersBench({ seed = 1 }: { seed?: number } = {}): AsyncIterable<BenchFigure> {
+export async function* layersBench({
+  seed = 1,
+}: { seed?: number } = {}): AsyncIterable<BenchFigure> {
   for (const load of [starterWorld, debianWorld]) {
     const world = await load();
     if (world) yield* worldFigures(world, seed);
@@ -40,21 +45,36 @@ export async function* layersBench({ seed = 1 }: { seed?: number } = {}): AsyncI
 function* worldFigures(world: World, seed: number): Iterable<BenchFigure> {
   const dag = condense(world.nodes);
   const closure = closures(dag);
-  const trace = makeTrace(world, dag, { seed, images: IMAGES[world.name] ?? 1_000, clients: CLIENTS, pulls: PULLS });
+  const trace = makeTrace(world, dag, {
+    seed,
+    images: IMAGES[world.name] ?? 1_000,
+    clients: CLIENTS,
+    pulls: PULLS,
+  });
   const best = ideal(dag, trace, closure);
   for (const make of strategies(world, trace)) {
     const strategy = make(dag, trace, closure);
     for (const [figure, value] of Object.entries(simulate(trace, best, strategy))) {
-      yield { name: `layers.${world.name}.${strategy.name}.${figure}`, value: Number(value.toPrecision(DIGITS)), unit: figure.startsWith("layers.") ? "layers" : figure === "composable" ? "share" : "ratio" };
+      yield {
+        name: `layers.${world.name}.${strategy.name}.${figure}`,
+        value: Number(value.toPrecision(DIGITS)),
+        unit: figure.startsWith("layers.") ? "layers" : figure === "composable" ? "share" : "ratio",
+      };
     }
   }
 }
 
 type Make = (...args: Parameters<typeof nixery>) => Strategy;
 
-/** `firn` knows what was pulled before the new revision, as the edge counts it; `firn-uncounted` is a plan made before the first pull. */
+/**
+ * `firn` knows what was pulled before the new revision, as the edge counts it; `firn-uncounted` is
+ * a plan made before the first pull.
+ */
 function strategies(world: World, trace: Trace): Make[] {
-  const usual = new Map([...world.base.map((name) => [name, 1] as const), ...world.shell.map((name) => [name, USUAL_SHELL] as const)]);
+  const usual = new Map([
+    ...world.base.map((name) => [name, 1] as const),
+    ...world.shell.map((name) => [name, USUAL_SHELL] as const),
+  ]);
   return [
     (...args) => firn("firn", buildPlan(world.nodes, { demand: trace.demand, usual }), ...args),
     (...args) => firn("firn-uncounted", buildPlan(world.nodes, { usual }), ...args),

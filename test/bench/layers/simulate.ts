@@ -1,5 +1,8 @@
-/** Runs a trace against one way of cutting images into layers, and counts what clients move and the bucket keeps. */
-import type { Dag } from "../../../origin/layers/plan/graph.ts";
+/**
+ * Runs a trace against one way of cutting images into layers, and counts what clients move and the
+ * bucket keeps.
+ */
+import type { Dag } from "../../../origin/plan/graph.ts";
 import type { Request, Trace } from "./trace.ts";
 
 export interface SimLayer {
@@ -24,7 +27,10 @@ export interface Strategy {
   made(): Iterable<SimLayer>;
 }
 
-/** What fetching one layer costs beside its bytes: 119 tiny layers took docker 5.9 s, as long as 300 kB each on a usual line. */
+/**
+ * What fetching one layer costs beside its bytes: 119 tiny layers took docker 5.9 s, as long as 300
+ * kB each on a usual line.
+ */
 export const LAYER_COST_BYTES = 300_000;
 
 export interface Figures {
@@ -38,7 +44,8 @@ export interface Figures {
 }
 
 /** The store path of a component at a revision: one number. */
-export const pathAt = (dag: Dag, trace: Trace, component: number, revision: 0 | 1): number => (revision === 1 && trace.changed[component] === 1 ? component + dag.count : component);
+export const pathAt = (dag: Dag, trace: Trace, component: number, revision: 0 | 1): number =>
+  revision === 1 && trace.changed[component] === 1 ? component + dag.count : component;
 
 export interface Ideal {
   readonly moved: number;
@@ -46,7 +53,10 @@ export interface Ideal {
   readonly stored: number;
 }
 
-/** Every store path once per client; what is stored is every path once. Its cost counts one layer for each pull that brings something new. */
+/**
+ * Every store path once per client; what is stored is every path once. Its cost counts one layer
+ * for each pull that brings something new.
+ */
 export function ideal(dag: Dag, trace: Trace, closure: (component: number) => Int32Array): Ideal {
   const paths = new Map<number, Set<number>>();
   const clients = new Map<number, Set<number>>();
@@ -58,7 +68,9 @@ export function ideal(dag: Dag, trace: Trace, closure: (component: number) => In
     let wanted = paths.get(request.id);
     if (!wanted) {
       paths.set(request.id, (wanted = new Set()));
-      for (const root of request.roots) for (const component of closure(root)) wanted.add(pathAt(dag, trace, component, request.revision));
+      for (const root of request.roots)
+        for (const component of closure(root))
+          wanted.add(pathAt(dag, trace, component, request.revision));
     }
     let has = clients.get(client);
     if (!has) clients.set(client, (has = new Set()));

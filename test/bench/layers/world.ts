@@ -1,5 +1,8 @@
-/** What the simulator runs on: a package set's reference graph and what every image, and every image with a shell, holds. */
-import type { GraphNode } from "../../../origin/layers/plan/graph.ts";
+/**
+ * What the simulator runs on: a package set's reference graph and what every image, and every image
+ * with a shell, holds.
+ */
+import type { GraphNode } from "../../../origin/plan/graph.ts";
 
 export interface World {
   /** Name of the graph in the figures: `starter`, `debian`. */

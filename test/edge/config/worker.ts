@@ -1,4 +1,7 @@
-/** A Worker that reads the configuration which a request brings, so that many can be tried in one workerd. */
+/**
+ * A Worker that reads the configuration which a request brings, so that many can be tried in one
+ * workerd.
+ */
 import { readConfig } from "../../../edge/config.ts";
 import type { Env } from "../../../edge/env.ts";
 

@@ -1,7 +1,7 @@
 /** What origins tell of tags without being asked. */
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { tagPath } from "../../../edge/image/keys.ts";
+import { tagPath } from "../../../edge/contract/keys.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { resolveJob, REVISION } from "./records.ts";
@@ -11,10 +11,12 @@ const OTHER_REVISION = "f".repeat(40);
 let edge: FarmEdge;
 afterEach(() => edge.stop());
 
-const latest = async (packageSet: string): Promise<string | undefined> => ((await edge.get(tagPath(packageSet, "latest"))) as { revision: string } | undefined)?.revision;
+const latest = async (packageSet: string): Promise<string | undefined> =>
+  ((await edge.get(tagPath(packageSet, "latest"))) as { revision: string } | undefined)?.revision;
 /** Waits until the starter set's tag means this revision. */
 async function becomes(revision: string): Promise<void> {
-  while ((await latest("starter")) !== revision) await new Promise((resolve) => setTimeout(resolve, 20));
+  while ((await latest("starter")) !== revision)
+    await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
@@ -27,7 +29,9 @@ test("an origin of the starter set tells what the tag means, at hello and later"
 });
 
 test("what a channel's tag means is for a resolve to find out", async (t) => {
-  edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" } });
+  edge = await startFarm({
+    vars: { ORIGIN_KEYS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" },
+  });
   const origin = startOrigin(t, edge, "a", { hello: { packageSet: "channel" } });
   origin.announce("latest", OTHER_REVISION);
   await origin.reached("connected");

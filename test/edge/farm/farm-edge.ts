@@ -1,4 +1,7 @@
-/** The farm in a real workerd: Durable Objects, SQLite and bucket on disk, hibernation and restarts on demand. */
+/**
+ * The farm in a real workerd: Durable Objects, SQLite and bucket on disk, hibernation and restarts
+ * on demand.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
-import type { Work } from "../../../edge/farm/protocol.ts";
+import type { Work } from "../../../edge/contract/messages.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { tieWorkerd } from "../../../origin/local/workerd.ts";
@@ -27,13 +30,23 @@ export type FarmEdge = Awaited<ReturnType<typeof startFarm>>;
 
 export async function startFarm({ times = {}, vars }: FarmOptions) {
   const stateDir = await mkdtemp(join(tmpdir(), "firn-farm-"));
-  const [contents, date, port, entryPort] = await Promise.all([bundleWorker(ENTRY), compatibilityDate(), freePort(), freePort()]);
+  const [contents, date, port, entryPort] = await Promise.all([
+    bundleWorker(ENTRY),
+    compatibilityDate(),
+    freePort(),
+    freePort(),
+  ]);
   const host = `${LOOPBACK}:${port}`;
   const lines: string[] = [];
   tieWorkerd();
 
   const start = async (current: Readonly<Record<string, string>>): Promise<Miniflare> => {
-    const env = { EDGE_HOST: host, PACKAGE_SET: "starter", TIMES: JSON.stringify({ ...TIMES, ...times }), ...current };
+    const env = {
+      EDGE_HOST: host,
+      PACKAGE_SET: "starter",
+      TIMES: JSON.stringify({ ...TIMES, ...times }),
+      ...current,
+    };
     const miniflare = new Miniflare({
       host: LOOPBACK,
       port: entryPort,
@@ -47,14 +60,26 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
           config: {
             name: WORKER,
             compatibilityDate: date,
-            manifest: { mainModule: "index.js", modulesRoot: "/", modules: { "index.js": { type: "esm", contents } } },
+            manifest: {
+              mainModule: "index.js",
+              modulesRoot: "/",
+              modules: { "index.js": { type: "esm", contents } },
+            },
             env: {
-              ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, { type: "text" as const, value }])),
+              ...Object.fromEntries(
+                Object.entries(env).map(([name, value]) => [
+                  name,
+                  { type: "text" as const, value },
+                ]),
+              ),
               BUCKET: { type: "r2", name: "firn" },
               FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
               BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
             },
-            exports: { Farm: { type: "durable-object", storage: "sqlite" }, Build: { type: "durable-object", storage: "sqlite" } },
+            exports: {
+              Farm: { type: "durable-object", storage: "sqlite" },
+              Build: { type: "durable-object", storage: "sqlite" },
+            },
           },
           dev: { unsafeDirectSockets: [{ host: LOOPBACK, port }] },
         },
@@ -70,14 +95,24 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     url: new URL(`http://${host}`),
     /** What the Worker wrote to its console. */
     lines,
-    events: (event: string): Record<string, unknown>[] => lines.filter((line) => line.startsWith(`{"event":"${event}"`)).map((line) => JSON.parse(line) as Record<string, unknown>),
-    /** The first `count` events of a kind, once the Worker's console has brought them: they come beside its answers, sometimes after. */
+    events: (event: string): Record<string, unknown>[] =>
+      lines
+        .filter((line) => line.startsWith(`{"event":"${event}"`))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    /**
+     * The first `count` events of a kind, once the Worker's console has brought them: they come
+     * beside its answers, sometimes after.
+     */
     async logged(event: string, count = 1): Promise<Record<string, unknown>[]> {
       while (this.events(event).length < count) await sleep(POLL);
       return this.events(event).slice(0, count);
     },
     async ask(work: Work, waitMs = 20_000, signal: AbortSignal | null = null): Promise<Answer> {
-      const response = await fetch(`http://${host}/ask`, { method: "POST", body: JSON.stringify({ work, waitMs }), signal });
+      const response = await fetch(`http://${host}/ask`, {
+        method: "POST",
+        body: JSON.stringify({ work, waitMs }),
+        signal,
+      });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);
       return (await response.json()) as Answer;
     },
@@ -88,14 +123,18 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
       return (await (await openBucket(miniflare)).get(key))?.json();
     },
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
-    evictFarm: (webSockets: "hibernate" | "close"): Promise<void> => miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),
+    evictFarm: (webSockets: "hibernate" | "close"): Promise<void> =>
+      miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),
     /** Resets the Build object of this work under those who wait on it. */
     async crashBuild(work: Work): Promise<void> {
       await fetch(`http://${host}/crash`, { method: "POST", body: JSON.stringify({ work }) });
     },
     /** How much the Build object of this work keeps, table by table. */
     async tablesOfBuild(work: Work): Promise<{ name: string; rows: number }[]> {
-      const response = await fetch(`http://${host}/tables`, { method: "POST", body: JSON.stringify({ work }) });
+      const response = await fetch(`http://${host}/tables`, {
+        method: "POST",
+        body: JSON.stringify({ work }),
+      });
       return (await response.json()) as { name: string; rows: number }[];
     },
     /** As a deploy does: everything in memory is lost, every socket dropped. */
@@ -115,4 +154,5 @@ interface TestBucket {
   put(key: string, body: string | Uint8Array): Promise<unknown>;
   get(key: string): Promise<{ json(): Promise<unknown> } | null>;
 }
-const openBucket = (miniflare: Miniflare): Promise<TestBucket> => miniflare.getR2Bucket("BUCKET") as unknown as Promise<TestBucket>;
+const openBucket = (miniflare: Miniflare): Promise<TestBucket> =>
+  miniflare.getR2Bucket("BUCKET") as unknown as Promise<TestBucket>;

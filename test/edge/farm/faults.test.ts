@@ -1,10 +1,13 @@
-/** What the farm does when origins, connections, objects or the whole edge go away, and when an origin is wrong or lies. */
+/**
+ * What the farm does when origins, connections, objects or the whole edge go away, and when an
+ * origin is wrong or lies.
+ */
 import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Times } from "../../../edge/farm/limits.ts";
-import type { Outcome } from "../../../edge/farm/protocol.ts";
-import { packagePath } from "../../../edge/image/keys.ts";
-import type { PackageRecord } from "../../../edge/image/records.ts";
+import type { Outcome } from "../../../edge/contract/messages.ts";
+import { packagePath } from "../../../edge/contract/keys.ts";
+import type { PackageRecord } from "../../../edge/contract/records.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
 import { packageRecord, publishJob, resolveJob } from "./records.ts";
@@ -12,19 +15,30 @@ import { packageRecord, publishJob, resolveJob } from "./records.ts";
 let edge: FarmEdge;
 afterEach(() => edge.stop());
 
-/** An edge that knows the origins a, b and c. It is stopped after the origins of the test, so that their drains are heard. */
-async function start(times: Partial<Times> = {}, vars: FarmOptions["vars"] = {}): Promise<FarmEdge> {
+/**
+ * An edge that knows the origins a, b and c. It is stopped after the origins of the test, so that
+ * their drains are heard.
+ */
+async function start(
+  times: Partial<Times> = {},
+  vars: FarmOptions["vars"] = {},
+): Promise<FarmEdge> {
   edge = await startFarm({ times, vars: { ORIGIN_KEYS: originKeys("a", "b", "c"), ...vars } });
   return edge;
 }
 
 /** A run that never ends by itself, as long as the origin lives. */
-const never: TestRun = (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+const never: TestRun = (_, { signal }) =>
+  new Promise((_resolve, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason as Error)),
+  );
 const troubled: TestRun = () => Promise.reject(new Error("the disk is full"));
 
 /** Starts origins and waits until all are connected. */
 async function origins(t: TestContext, runs: Readonly<Record<string, TestRun>>, slots = 2) {
-  const started = Object.entries(runs).map(([name, run]) => startOrigin(t, edge, name, { run, hello: { slots } }));
+  const started = Object.entries(runs).map(([name, run]) =>
+    startOrigin(t, edge, name, { run, hello: { slots } }),
+  );
   await Promise.all(started.map((origin) => origin.reached("connected")));
   return started;
 }
@@ -33,7 +47,9 @@ describe("objects that lose their memory", () => {
   test("the farm hibernates while an origin works; the result still reaches those who wait", async (t) => {
     await start();
     const { opened, open } = gate();
-    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const [origin] = await origins(t, {
+      a: async (work, context) => (await opened, honest(edge)(work, context)),
+    });
     const answer = edge.ask(publishJob(["git"]));
     await origin?.begun(1);
     await edge.evictFarm("hibernate");
@@ -46,7 +62,9 @@ describe("objects that lose their memory", () => {
   test("the farm is moved and its sockets dropped; the origin comes back with its job and says what became of it", async (t) => {
     await start();
     const { opened, open } = gate();
-    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const [origin] = await origins(t, {
+      a: async (work, context) => (await opened, honest(edge)(work, context)),
+    });
     const answer = edge.ask(publishJob(["git"]));
     await origin?.begun(1);
     const lost = origin?.reached("waiting");
@@ -60,7 +78,9 @@ describe("objects that lose their memory", () => {
   test("a Build object is reset under those who wait on it", async (t) => {
     await start();
     const { opened, open } = gate();
-    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const [origin] = await origins(t, {
+      a: async (work, context) => (await opened, honest(edge)(work, context)),
+    });
     const work = publishJob(["git"]);
     const answers = [edge.ask(work), edge.ask(work)];
     await origin?.begun(1);
@@ -74,7 +94,9 @@ describe("objects that lose their memory", () => {
   test("the edge restarts during a job; the origin finishes it, and who asks again gets the answer", async (t) => {
     await start();
     const { opened, open } = gate();
-    const [origin] = await origins(t, { a: async (work, context) => (await opened, honest(edge)(work, context)) });
+    const [origin] = await origins(t, {
+      a: async (work, context) => (await opened, honest(edge)(work, context)),
+    });
     const lost = edge.ask(publishJob(["git"])).catch(() => undefined);
     await origin?.begun(1);
     await edge.restart();
@@ -97,7 +119,10 @@ describe("origins that go away", () => {
     assert.equal((await answer).state, "done");
     assert.equal(other.works.length, 1);
     await dropped;
-    assert.deepEqual((await edge.logged("job.take-back")).map(({ reason }) => reason), ["origin a fell silent"]);
+    assert.deepEqual(
+      (await edge.logged("job.take-back")).map(({ reason }) => reason),
+      ["origin a fell silent"],
+    );
   });
 
   test("an origin that stops hands its jobs back, and that is no attempt", async (t) => {
@@ -144,7 +169,10 @@ describe("origins that go away", () => {
 describe("jobs that are not done", () => {
   test("refused for want of a slot: another origin does it", async (t) => {
     await start();
-    const full = startOrigin(t, edge, "a", { hello: { slots: 9 }, slots: { total: 0, take: () => undefined } as never });
+    const full = startOrigin(t, edge, "a", {
+      hello: { slots: 9 },
+      slots: { total: 0, take: () => undefined } as never,
+    });
     await full.reached("connected");
     const answer = edge.ask(resolveJob());
     const [b] = await origins(t, { b: honest(edge) });
@@ -158,7 +186,10 @@ describe("jobs that are not done", () => {
     const [a, b] = await origins(t, { a: troubled, b: troubled });
     const answer = await edge.ask(resolveJob());
     assert.equal(answer.state, "failed");
-    assert.deepEqual(answer.state === "failed" && answer.failure, { reason: "error", message: "no origin could do it in 3 attempts; the last: origin a: the disk is full" });
+    assert.deepEqual(answer.state === "failed" && answer.failure, {
+      reason: "error",
+      message: "no origin could do it in 3 attempts; the last: origin a: the disk is full",
+    });
     assert.equal(a?.works.length, 2);
     assert.equal(b?.works.length, 1);
   });
@@ -171,14 +202,28 @@ describe("jobs that are not done", () => {
         const result = await honest(edge)(work, context);
         if (!first || result.kind !== "published") return result;
         first = false;
-        const outcomes = result.outcomes.map((outcome): Outcome => (outcome.name === "curl" ? { kind: "failure", name: "curl", failure: { reason: "error", message: "upload broke" } } : outcome));
+        const outcomes = result.outcomes.map((outcome): Outcome =>
+          outcome.name === "curl"
+            ? {
+                kind: "failure",
+                name: "curl",
+                failure: { reason: "error", message: "upload broke" },
+              }
+            : outcome,
+        );
         return { kind: "published", outcomes };
       },
     });
     const answer = await edge.ask(publishJob(["curl", "git"]));
-    const kinds = answer.state === "done" && answer.result.kind === "published" ? answer.result.outcomes.map(({ kind }) => kind) : [];
+    const kinds =
+      answer.state === "done" && answer.result.kind === "published"
+        ? answer.result.outcomes.map(({ kind }) => kind)
+        : [];
     assert.deepEqual(kinds, ["package", "package"]);
-    assert.deepEqual(a?.works.map((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : [])), [["curl", "git"], ["curl"]]);
+    assert.deepEqual(
+      a?.works.map((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : [])),
+      [["curl", "git"], ["curl"]],
+    );
   });
 
   test("the queue is full", async (t) => {
@@ -186,7 +231,8 @@ describe("jobs that are not done", () => {
     const [a] = await origins(t, { a: never }, 1);
     const waiting = [edge.ask(resolveJob("one"), 5_000)];
     await a?.begun(1);
-    for (const tag of ["two", "three"]) assert.deepEqual(await edge.ask(resolveJob(tag), 1), { state: "building" });
+    for (const tag of ["two", "three"])
+      assert.deepEqual(await edge.ask(resolveJob(tag), 1), { state: "building" });
     assert.deepEqual(await edge.ask(resolveJob("four")), { state: "queue-full" });
     await a?.drain();
     await Promise.all(waiting);
@@ -194,11 +240,26 @@ describe("jobs that are not done", () => {
 });
 
 describe("origins that are wrong", () => {
-  /** Ways of lying, as changes of an honest record; none may reach the bucket. check.test.ts has those that the record itself gives away. */
+  /**
+   * Ways of lying, as changes of an honest record; none may reach the bucket. check.test.ts has
+   * those that the record itself gives away.
+   */
   const lies: readonly [string, (record: PackageRecord) => PackageRecord, RegExp][] = [
-    ["a blob that is not there", (r) => ({ ...r, listing: { digest: `sha256:${"0".repeat(64)}`, size: 1 } }), /is not in the bucket/],
-    ["a blob of another size", (r) => ({ ...r, listing: { ...r.listing, size: r.listing.size + 1 } }), /bytes in the bucket/],
-    ["layers in another order", (r) => ({ ...r, layers: r.layers.toReversed() }), /are not the parts/],
+    [
+      "a blob that is not there",
+      (r) => ({ ...r, listing: { digest: `sha256:${"0".repeat(64)}`, size: 1 } }),
+      /is not in the bucket/,
+    ],
+    [
+      "a blob of another size",
+      (r) => ({ ...r, listing: { ...r.listing, size: r.listing.size + 1 } }),
+      /bytes in the bucket/,
+    ],
+    [
+      "layers in another order",
+      (r) => ({ ...r, layers: r.layers.toReversed() }),
+      /are not the parts/,
+    ],
   ];
   for (const [what, change, says] of lies) {
     test(`${what}: refused, and another origin does it`, async (t) => {
@@ -206,7 +267,16 @@ describe("origins that are wrong", () => {
       const [a] = await origins(t, {
         a: async (work) => {
           if (work.kind !== "publish") throw new Error("not a publish");
-          return { kind: "published", outcomes: [{ kind: "package", name: "git", record: change(await packageRecord(edge, work, "git")) }] };
+          return {
+            kind: "published",
+            outcomes: [
+              {
+                kind: "package",
+                name: "git",
+                record: change(await packageRecord(edge, work, "git")),
+              },
+            ],
+          };
         },
       });
       const answer = edge.ask(publishJob(["git"]));
@@ -216,7 +286,10 @@ describe("origins that are wrong", () => {
       assert.equal(b?.works.length, 1);
       assert.match(String((await edge.logged("origin.untrue"))[0]?.["problem"]), says);
       const work = publishJob(["git"]);
-      assert.deepEqual(await edge.get(packagePath(work, "git")), await packageRecord(edge, work, "git"));
+      assert.deepEqual(
+        await edge.get(packagePath(work, "git")),
+        await packageRecord(edge, work, "git"),
+      );
     });
   }
 
@@ -225,7 +298,10 @@ describe("origins that are wrong", () => {
     const stranger = startOrigin(t, edge, "a", { hello: { packageSet: "channel" } });
     await stranger.reached("waiting");
     assert.deepEqual(await edge.ask(resolveJob()), { state: "no-origin" });
-    assert.equal((await edge.logged("origin.mismatch"))[0]?.["reason"], "the edge serves package set starter, this origin channel");
+    assert.equal(
+      (await edge.logged("origin.mismatch"))[0]?.["reason"],
+      "the edge serves package set starter, this origin channel",
+    );
   });
 
   test("a revoked origin is put out and gets no work", async (t) => {

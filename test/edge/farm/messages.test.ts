@@ -1,7 +1,7 @@
 /** Message by message: what the farm takes from an origin, what it does not, and what it says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CLOSE } from "../../../edge/farm/protocol.ts";
+import { CLOSE } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
@@ -9,14 +9,21 @@ import { packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
 
 let edge: FarmEdge;
 before(async () => {
-  edge = await startFarm({ times: { reconnect: 1_000, accept: 700, avoid: 200 }, vars: { ORIGIN_KEYS: originKeys("a", "b"), ZSTD: "on" } });
+  edge = await startFarm({
+    times: { reconnect: 1_000, accept: 700, avoid: 200 },
+    vars: { ORIGIN_KEYS: originKeys("a", "b"), ZSTD: "on" },
+  });
 });
 after(() => edge.stop());
 
 let tags = 0;
 /** A tag that no other test asks for. */
 const freshTag = (): string => `t${++tags}`;
-const resolved = (job: string): object => ({ type: "done", job, result: { kind: "resolved", revision: REVISION } });
+const resolved = (job: string): object => ({
+  type: "done",
+  job,
+  result: { kind: "resolved", revision: REVISION },
+});
 const bye = { type: "bye" };
 
 describe("messages that close the socket", () => {
@@ -45,7 +52,12 @@ describe("the way of a job", () => {
   test("welcome says who it is and whether zstd is wanted; the result is confirmed", async () => {
     const origin = await rawOrigin(edge, "a");
     origin.say(hello);
-    assert.deepEqual(await origin.heard("welcome"), { type: "welcome", protocol: 1, origin: "a", zstd: true });
+    assert.deepEqual(await origin.heard("welcome"), {
+      type: "welcome",
+      protocol: 1,
+      origin: "a",
+      zstd: true,
+    });
     const work = resolveJob(freshTag());
     const answer = edge.ask(work);
     const { job, work: given } = await origin.heard("job");
@@ -56,7 +68,11 @@ describe("the way of a job", () => {
     assert.deepEqual(await origin.heard("settled"), { type: "settled", job });
     assert.equal((await answer).state, "done");
     origin.say(resolved(job));
-    assert.deepEqual(await origin.heard("settled"), { type: "settled", job }, "what is settled already may be forgotten too");
+    assert.deepEqual(
+      await origin.heard("settled"),
+      { type: "settled", job },
+      "what is settled already may be forgotten too",
+    );
     origin.say(bye);
     origin.vanish();
   });
@@ -125,7 +141,14 @@ describe("the way of a job", () => {
     other.say(hello);
     assert.equal((await other.heard("job")).job, job);
     const name = work.items[0]?.name ?? "";
-    slow.say({ type: "done", job, result: { kind: "published", outcomes: [{ kind: "package", name, record: await packageRecord(edge, work, name) }] } });
+    slow.say({
+      type: "done",
+      job,
+      result: {
+        kind: "published",
+        outcomes: [{ kind: "package", name, record: await packageRecord(edge, work, name) }],
+      },
+    });
     assert.equal((await answer).state, "done");
     assert.equal((await other.heard("cancel")).job, job);
     for (const origin of [slow, other]) {
@@ -162,7 +185,10 @@ describe("the way of a job", () => {
     meddler.say({ type: "failed", job, failure: { reason: "error", message: "mine" } });
     await meddler.heard("settled");
     holder.say(resolved(job));
-    assert.deepEqual(await answer, { state: "done", result: { kind: "resolved", revision: REVISION } });
+    assert.deepEqual(await answer, {
+      state: "done",
+      result: { kind: "resolved", revision: REVISION },
+    });
     for (const origin of [holder, meddler]) {
       origin.say(bye);
       origin.vanish();

@@ -1,12 +1,25 @@
-/** An origin that says exactly what a test wants, over a real socket: to be rude, slow, or gone without a word. */
+/**
+ * An origin that says exactly what a test wants, over a real socket: to be rude, slow, or gone
+ * without a word.
+ */
 import { WebSocket } from "ws";
-import { CONNECT_PATH, type FromEdge, PROTOCOL_VERSION } from "../../../edge/farm/protocol.ts";
+import { CONNECT_PATH, type FromEdge, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import type { FarmEdge } from "./farm-edge.ts";
 import { keys } from "./origins.ts";
 
-export const hello = { type: "hello", protocol: PROTOCOL_VERSION, version: "raw", nix: "2.8.0", systems: ["x86_64-linux"], slots: 2, packageSet: "starter", revisions: [], running: [] };
+export const hello = {
+  type: "hello",
+  protocol: PROTOCOL_VERSION,
+  version: "raw",
+  nix: "2.8.0",
+  systems: ["x86_64-linux"],
+  slots: 2,
+  packageSet: "starter",
+  revisions: [],
+  running: [],
+};
 
 export interface RawOrigin {
   say(message: object | string): void;
@@ -21,7 +34,9 @@ export interface RawOrigin {
 /** Opens the socket; says nothing yet. */
 export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin> {
   const token = await signToken(readOriginKey(keys[name]?.privateKey ?? ""), name, edge.host);
-  const socket = new WebSocket(`ws://${edge.host}${CONNECT_PATH}`, { headers: { authorization: `Bearer ${token}` } });
+  const socket = new WebSocket(`ws://${edge.host}${CONNECT_PATH}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
   const messages: FromEdge[] = [];
   const waiting = new Set<() => void>();
   socket.on("message", (data: Buffer) => {

@@ -1,17 +1,38 @@
 /** Package records as an origin makes them, of blobs that are a few bytes long. */
-import type { Item, PublishJob, ResolveJob } from "../../../edge/farm/protocol.ts";
-import { digestOf, sha256Hex } from "../../../edge/image/digest.ts";
-import { blobPath } from "../../../edge/image/keys.ts";
-import { type Descriptor, type Layer, type LevelRecord, type PackageRecord, RECORD_FORMAT } from "../../../edge/image/records.ts";
+import type { Item, PublishJob, ResolveJob } from "../../../edge/contract/messages.ts";
+import { digestOf, sha256Hex } from "../../../edge/contract/digest.ts";
+import { blobPath } from "../../../edge/contract/keys.ts";
+import {
+  type Descriptor,
+  type Layer,
+  type LevelRecord,
+  type PackageRecord,
+  RECORD_FORMAT,
+} from "../../../edge/contract/records.ts";
 import type { FarmEdge } from "./farm-edge.ts";
 
 export const REVISION = "0123456789abcdef0123456789abcdef01234567";
 
-export const resolveJob = (tag = "latest"): ResolveJob => ({ kind: "resolve", packageSet: "starter", tag });
+export const resolveJob = (tag = "latest"): ResolveJob => ({
+  kind: "resolve",
+  packageSet: "starter",
+  tag,
+});
 
 /** `curl` asks for the record of curl, `curl~1` for the layers of its level 1. */
-export function publishJob(items: readonly string[], scope: Partial<Pick<PublishJob, "system" | "revision">> = {}): PublishJob {
-  return { kind: "publish", packageSet: "starter", revision: REVISION, system: "x86_64-linux", plan: "none", ...scope, items: items.map(itemOf) };
+export function publishJob(
+  items: readonly string[],
+  scope: Partial<Pick<PublishJob, "system" | "revision">> = {},
+): PublishJob {
+  return {
+    kind: "publish",
+    packageSet: "starter",
+    revision: REVISION,
+    system: "x86_64-linux",
+    plan: "none",
+    ...scope,
+    items: items.map(itemOf),
+  };
 }
 
 function itemOf(text: string): Item {
@@ -29,11 +50,22 @@ async function blob(blobs: Blobs, text: string): Promise<Descriptor> {
 }
 
 async function layer(blobs: Blobs, text: string): Promise<Layer> {
-  return { key: await sha256Hex(`key ${text}`), ...(await blob(blobs, `gzip ${text}`)), diffId: await digestOf(text) };
+  return {
+    key: await sha256Hex(`key ${text}`),
+    ...(await blob(blobs, `gzip ${text}`)),
+    diffId: await digestOf(text),
+  };
 }
 
-/** A package of two parts: level 0 has both, level 1 the first. Its blobs are in the bucket afterwards. */
-export async function packageRecord(blobs: Blobs, job: PublishJob, name: string): Promise<PackageRecord> {
+/**
+ * A package of two parts: level 0 has both, level 1 the first. Its blobs are in the bucket
+ * afterwards.
+ */
+export async function packageRecord(
+  blobs: Blobs,
+  job: PublishJob,
+  name: string,
+): Promise<PackageRecord> {
   const layers = await Promise.all([layer(blobs, "libc"), layer(blobs, name)]);
   return {
     format: RECORD_FORMAT,

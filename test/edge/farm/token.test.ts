@@ -1,12 +1,20 @@
-/** The door of the farm: a table of tokens, first against the check itself, then over real connections. */
+/**
+ * The door of the farm: a table of tokens, first against the check itself, then over real
+ * connections.
+ */
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { type JWTPayload, SignJWT } from "jose";
 import { WebSocket } from "ws";
-import { CONNECT_PATH, TOKEN_SECONDS } from "../../../edge/farm/protocol.ts";
-import { CLOCK_SKEW_SECONDS, type DoorConfig, identify, originKeys as readOriginKeys } from "../../../edge/farm/token.ts";
+import { CONNECT_PATH, TOKEN_SECONDS } from "../../../edge/contract/messages.ts";
+import {
+  CLOCK_SKEW_SECONDS,
+  type DoorConfig,
+  identify,
+  originKeys as readOriginKeys,
+} from "../../../edge/farm/token.ts";
 import { generateOriginKey, readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
@@ -15,7 +23,10 @@ import { originKeys } from "./origins.ts";
 const HOST = "edge.test:8787";
 const mine = generateOriginKey();
 const stranger = generateOriginKey();
-const config: DoorConfig = { EDGE_HOST: `other.test, ${HOST}`, ORIGIN_KEYS: JSON.stringify({ mine: mine.publicJwk }) };
+const config: DoorConfig = {
+  EDGE_HOST: `other.test, ${HOST}`,
+  ORIGIN_KEYS: JSON.stringify({ mine: mine.publicJwk }),
+};
 const NOW = 1_800_000_000;
 
 interface Forged {
@@ -26,8 +37,17 @@ interface Forged {
 
 /** A good token, but for what is given; `undefined` takes a claim away. */
 function forge({ claims = {}, header = {}, key = mine.privateKey }: Forged): Promise<string> {
-  const payload = { sub: "mine", aud: HOST, iat: NOW, exp: NOW + TOKEN_SECONDS, jti: "once", ...claims } as JWTPayload;
-  const kept = Object.fromEntries(Object.entries(payload).filter(([, value]) => value !== undefined)) as JWTPayload;
+  const payload = {
+    sub: "mine",
+    aud: HOST,
+    iat: NOW,
+    exp: NOW + TOKEN_SECONDS,
+    jti: "once",
+    ...claims,
+  } as JWTPayload;
+  const kept = Object.fromEntries(
+    Object.entries(payload).filter(([, value]) => value !== undefined),
+  ) as JWTPayload;
   return new SignJWT(kept).setProtectedHeader({ alg: "EdDSA", ...header }).sign(readOriginKey(key));
 }
 
@@ -35,16 +55,42 @@ const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).to
 const goodClaims = { sub: "mine", aud: HOST, iat: NOW, exp: NOW + TOKEN_SECONDS, jti: "once" };
 const bearer = async (token: string | Promise<string>): Promise<string> => `Bearer ${await token}`;
 
-/** HS256 with the public key as the secret, in the forms that confused verifiers have taken it: the raw x, its bytes, PEM. */
+/**
+ * HS256 with the public key as the secret, in the forms that confused verifiers have taken it: the
+ * raw x, its bytes, PEM.
+ */
 async function hs256(secret: Uint8Array): Promise<string> {
   return new SignJWT(goodClaims).setProtectedHeader({ alg: "HS256" }).sign(secret);
 }
-const publicPem = createPublicKey(readOriginKey(mine.privateKey)).export({ format: "pem", type: "spki" });
+const publicPem = createPublicKey(readOriginKey(mine.privateKey)).export({
+  format: "pem",
+  type: "spki",
+});
 
-const table: readonly [string, () => Promise<string | null>, DoorConfig | undefined, RegExp | null][] = [
+const table: readonly [
+  string,
+  () => Promise<string | null>,
+  DoorConfig | undefined,
+  RegExp | null,
+][] = [
   ["a good token", () => bearer(forge({})), undefined, null],
-  ["as an origin signs it, at the first of the hosts", () => bearer(forge({ claims: { aud: "other.test" } })), undefined, null],
-  ["a clock that is slightly ahead", () => bearer(forge({ claims: { iat: NOW + CLOCK_SKEW_SECONDS, exp: NOW + CLOCK_SKEW_SECONDS + TOKEN_SECONDS } })), undefined, null],
+  [
+    "as an origin signs it, at the first of the hosts",
+    () => bearer(forge({ claims: { aud: "other.test" } })),
+    undefined,
+    null,
+  ],
+  [
+    "a clock that is slightly ahead",
+    () =>
+      bearer(
+        forge({
+          claims: { iat: NOW + CLOCK_SKEW_SECONDS, exp: NOW + CLOCK_SKEW_SECONDS + TOKEN_SECONDS },
+        }),
+      ),
+    undefined,
+    null,
+  ],
   ["no header", async () => null, undefined, /no bearer token/],
   ["Basic", async () => "Basic bWluZTpzZWNyZXQ=", undefined, /no bearer token/],
   ["not a JWT", async () => "Bearer abc", undefined, /./],
@@ -52,56 +98,160 @@ const table: readonly [string, () => Promise<string | null>, DoorConfig | undefi
   ["expired", () => bearer(forge({ claims: { iat: NOW - 120, exp: NOW - 60 } })), undefined, /exp/],
   ["no expiry", () => bearer(forge({ claims: { exp: undefined } })), undefined, /exp/],
   ["no issue time", () => bearer(forge({ claims: { iat: undefined } })), undefined, /iat/],
-  ["issued in the future", () => bearer(forge({ claims: { iat: NOW + 30, exp: NOW + 60 } })), undefined, /future/],
+  [
+    "issued in the future",
+    () => bearer(forge({ claims: { iat: NOW + 30, exp: NOW + 60 } })),
+    undefined,
+    /future/,
+  ],
   ["not valid yet", () => bearer(forge({ claims: { nbf: NOW + 30 } })), undefined, /nbf/],
-  ["lives too long", () => bearer(forge({ claims: { exp: NOW + TOKEN_SECONDS + 1 } })), undefined, /longer than 60 s/],
+  [
+    "lives too long",
+    () => bearer(forge({ claims: { exp: NOW + TOKEN_SECONDS + 1 } })),
+    undefined,
+    /longer than 60 s/,
+  ],
   ["for another edge", () => bearer(forge({ claims: { aud: "evil.test" } })), undefined, /aud/],
-  ["for two edges", () => bearer(forge({ claims: { aud: [HOST, "other.test"] } })), undefined, /one host/],
+  [
+    "for two edges",
+    () => bearer(forge({ claims: { aud: [HOST, "other.test"] } })),
+    undefined,
+    /one host/,
+  ],
   ["for nobody", () => bearer(forge({ claims: { aud: undefined } })), undefined, /aud/],
   ["no jti", () => bearer(forge({ claims: { jti: undefined } })), undefined, /jti/],
   ["an endless jti", () => bearer(forge({ claims: { jti: "j".repeat(200) } })), undefined, /jti/],
-  ["an unknown name", () => bearer(forge({ claims: { sub: "yours" } })), undefined, /no key in ORIGIN_KEYS/],
-  ["a name of Object's own", () => bearer(forge({ claims: { sub: "constructor" } })), undefined, /no key in ORIGIN_KEYS/],
-  ["no name", () => bearer(forge({ claims: { sub: undefined } })), undefined, /no key in ORIGIN_KEYS/],
+  [
+    "an unknown name",
+    () => bearer(forge({ claims: { sub: "yours" } })),
+    undefined,
+    /no key in ORIGIN_KEYS/,
+  ],
+  [
+    "a name of Object's own",
+    () => bearer(forge({ claims: { sub: "constructor" } })),
+    undefined,
+    /no key in ORIGIN_KEYS/,
+  ],
+  [
+    "no name",
+    () => bearer(forge({ claims: { sub: undefined } })),
+    undefined,
+    /no key in ORIGIN_KEYS/,
+  ],
   ["another's key", () => bearer(forge({ key: stranger.privateKey })), undefined, /signature/],
-  ["another's key in the header as jwk", () => bearer(forge({ key: stranger.privateKey, header: { jwk: stranger.publicJwk } })), undefined, /signature/],
-  ["a key named by jku, x5u and kid", () => bearer(forge({ key: stranger.privateKey, header: { jku: "http://127.0.0.1/jwks", x5u: "http://127.0.0.1/x5u", kid: "../mine" } })), undefined, /signature/],
-  ["alg none", async () => `Bearer ${encode({ alg: "none" })}.${encode(goodClaims)}.`, undefined, /./],
-  ["alg none with a signature", async () => `Bearer ${encode({ alg: "none" })}.${encode(goodClaims)}.AAAA`, undefined, /alg/],
-  ["HS256 with the public key's x as the secret", () => bearer(hs256(Buffer.from(mine.publicJwk.x))), undefined, /alg/],
-  ["HS256 with the public key's bytes as the secret", () => bearer(hs256(Buffer.from(mine.publicJwk.x, "base64url"))), undefined, /alg/],
-  ["HS256 with the public key's PEM as the secret", () => bearer(hs256(Buffer.from(publicPem))), undefined, /alg/],
-  ["a critical extension that nobody knows", () => bearer(`${encode({ alg: "EdDSA", crit: ["x"], x: 1 })}.${encode(goodClaims)}.AAAA`), undefined, /./],
+  [
+    "another's key in the header as jwk",
+    () => bearer(forge({ key: stranger.privateKey, header: { jwk: stranger.publicJwk } })),
+    undefined,
+    /signature/,
+  ],
+  [
+    "a key named by jku, x5u and kid",
+    () =>
+      bearer(
+        forge({
+          key: stranger.privateKey,
+          header: { jku: "http://127.0.0.1/jwks", x5u: "http://127.0.0.1/x5u", kid: "../mine" },
+        }),
+      ),
+    undefined,
+    /signature/,
+  ],
+  [
+    "alg none",
+    async () => `Bearer ${encode({ alg: "none" })}.${encode(goodClaims)}.`,
+    undefined,
+    /./,
+  ],
+  [
+    "alg none with a signature",
+    async () => `Bearer ${encode({ alg: "none" })}.${encode(goodClaims)}.AAAA`,
+    undefined,
+    /alg/,
+  ],
+  [
+    "HS256 with the public key's x as the secret",
+    () => bearer(hs256(Buffer.from(mine.publicJwk.x))),
+    undefined,
+    /alg/,
+  ],
+  [
+    "HS256 with the public key's bytes as the secret",
+    () => bearer(hs256(Buffer.from(mine.publicJwk.x, "base64url"))),
+    undefined,
+    /alg/,
+  ],
+  [
+    "HS256 with the public key's PEM as the secret",
+    () => bearer(hs256(Buffer.from(publicPem))),
+    undefined,
+    /alg/,
+  ],
+  [
+    "a critical extension that nobody knows",
+    () => bearer(`${encode({ alg: "EdDSA", crit: ["x"], x: 1 })}.${encode(goodClaims)}.AAAA`),
+    undefined,
+    /./,
+  ],
   ["no EDGE_HOST", () => bearer(forge({})), { ORIGIN_KEYS: config.ORIGIN_KEYS ?? "" }, /EDGE_HOST/],
-  ["no EDGE_HOST, token for nobody", () => bearer(forge({ claims: { aud: "" } })), { ORIGIN_KEYS: config.ORIGIN_KEYS ?? "", EDGE_HOST: "" }, /EDGE_HOST/],
+  [
+    "no EDGE_HOST, token for nobody",
+    () => bearer(forge({ claims: { aud: "" } })),
+    { ORIGIN_KEYS: config.ORIGIN_KEYS ?? "", EDGE_HOST: "" },
+    /EDGE_HOST/,
+  ],
   ["no ORIGIN_KEYS", () => bearer(forge({})), { EDGE_HOST: HOST }, /no key/],
-  ["ORIGIN_KEYS that are no JSON", () => bearer(forge({})), { EDGE_HOST: HOST, ORIGIN_KEYS: "{" }, /ORIGIN_KEYS must be/],
-  ["ORIGIN_KEYS with an RSA key", () => bearer(forge({})), { EDGE_HOST: HOST, ORIGIN_KEYS: '{"mine":{"kty":"RSA","n":"AQAB","e":"AQAB"}}' }, /ORIGIN_KEYS must be/],
+  [
+    "ORIGIN_KEYS that are no JSON",
+    () => bearer(forge({})),
+    { EDGE_HOST: HOST, ORIGIN_KEYS: "{" },
+    /ORIGIN_KEYS must be/,
+  ],
+  [
+    "ORIGIN_KEYS with an RSA key",
+    () => bearer(forge({})),
+    { EDGE_HOST: HOST, ORIGIN_KEYS: '{"mine":{"kty":"RSA","n":"AQAB","e":"AQAB"}}' },
+    /ORIGIN_KEYS must be/,
+  ],
 ];
 
 describe("identify", () => {
   for (const [what, header, env, refused] of table) {
     test(what, async () => {
       const caller = await identify(await header(), env ?? config, NOW * 1_000);
-      if (refused === null) assert.deepEqual({ ...caller, expires: 0, jti: "" }, { name: "mine", key: mine.publicJwk.x, expires: 0, jti: "" });
+      if (refused === null)
+        assert.deepEqual(
+          { ...caller, expires: 0, jti: "" },
+          { name: "mine", key: mine.publicJwk.x, expires: 0, jti: "" },
+        );
       else assert.match("refused" in caller ? caller.refused : "let in", refused);
     });
   }
 
   test("nothing secret about a malformed configuration is told", () => {
-    assert.throws(() => readOriginKeys({ ORIGIN_KEYS: '{"mine":{"kty":"OKP","crv":"Ed25519","x":"short"}}' }), /^Error: ORIGIN_KEYS must be a JSON object/);
+    assert.throws(
+      () => readOriginKeys({ ORIGIN_KEYS: '{"mine":{"kty":"OKP","crv":"Ed25519","x":"short"}}' }),
+      /^Error: ORIGIN_KEYS must be a JSON object/,
+    );
   });
 });
 
 describe("the door", () => {
   let edge: FarmEdge;
   before(async () => {
-    edge = await startFarm({ vars: { ORIGIN_KEYS: JSON.stringify({ ...JSON.parse(originKeys("a")), mine: mine.publicJwk }) } });
+    edge = await startFarm({
+      vars: {
+        ORIGIN_KEYS: JSON.stringify({ ...JSON.parse(originKeys("a")), mine: mine.publicJwk }),
+      },
+    });
   });
   after(() => edge.stop());
 
   /** The status and challenge that an upgrade is answered with; 101 when the socket opens. */
-  const knock = (headers: Record<string, string>): Promise<{ status: number; challenge: string | undefined; body: string }> =>
+  const knock = (
+    headers: Record<string, string>,
+  ): Promise<{ status: number; challenge: string | undefined; body: string }> =>
     new Promise((resolve, reject) => {
       const socket = new WebSocket(`ws://${edge.host}${CONNECT_PATH}`, { headers });
       socket.on("open", () => {
@@ -109,7 +259,11 @@ describe("the door", () => {
         resolve({ status: 101, challenge: undefined, body: "" });
       });
       socket.on("unexpected-response", async (_, response) => {
-        resolve({ status: response.statusCode ?? 0, challenge: response.headers["www-authenticate"], body: await text(response) });
+        resolve({
+          status: response.statusCode ?? 0,
+          challenge: response.headers["www-authenticate"],
+          body: await text(response),
+        });
       });
       socket.on("error", reject);
     });
@@ -117,7 +271,11 @@ describe("the door", () => {
   test("a token opens one connection; the second time it opens none", async () => {
     const authorization = `Bearer ${await signToken(readOriginKey(mine.privateKey), "mine", edge.host)}`;
     assert.equal((await knock({ authorization })).status, 101);
-    assert.deepEqual(await knock({ authorization }), { status: 401, challenge: "Bearer", body: "A valid origin token is needed.\n" });
+    assert.deepEqual(await knock({ authorization }), {
+      status: 401,
+      challenge: "Bearer",
+      body: "A valid origin token is needed.\n",
+    });
   });
 
   test("a used token stays used when the farm loses its memory", async () => {
@@ -128,20 +286,38 @@ describe("the door", () => {
   });
 
   test("who has no valid token learns nothing about why", async () => {
-    for (const authorization of ["", "Bearer x", `Bearer ${await signToken(readOriginKey(stranger.privateKey), "mine", edge.host)}`]) {
-      assert.deepEqual(await knock({ authorization }), { status: 401, challenge: "Bearer", body: "A valid origin token is needed.\n" });
+    for (const authorization of [
+      "",
+      "Bearer x",
+      `Bearer ${await signToken(readOriginKey(stranger.privateKey), "mine", edge.host)}`,
+    ]) {
+      assert.deepEqual(await knock({ authorization }), {
+        status: 401,
+        challenge: "Bearer",
+        body: "A valid origin token is needed.\n",
+      });
     }
     // The log knows: of the doors that were closed so far, this was one.
-    for (let count = 1; ; count++) if (/signature/.test(String((await edge.logged("origin.refused", count)).at(-1)?.["reason"]))) break;
+    for (let count = 1; ; count++)
+      if (/signature/.test(String((await edge.logged("origin.refused", count)).at(-1)?.["reason"])))
+        break;
   });
 
   test("the audience is configuration, not what the request calls the host", async () => {
     const token = await signToken(readOriginKey(mine.privateKey), "mine", "evil.test");
-    assert.equal((await knock({ authorization: `Bearer ${token}`, host: "evil.test" })).status, 401);
+    assert.equal(
+      (await knock({ authorization: `Bearer ${token}`, host: "evil.test" })).status,
+      401,
+    );
   });
 
   test("nobody says who he is by the edge's own header", async () => {
-    const caller = JSON.stringify({ name: "mine", key: mine.publicJwk.x, jti: "x", expires: Date.now() + 60_000 });
+    const caller = JSON.stringify({
+      name: "mine",
+      key: mine.publicJwk.x,
+      jti: "x",
+      expires: Date.now() + 60_000,
+    });
     assert.equal((await knock({ "x-firn-caller": caller })).status, 401);
   });
 

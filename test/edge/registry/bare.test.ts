@@ -1,12 +1,27 @@
-/** The Worker without an R2 binding and without its Durable Objects: known images and new combinations of known packages come from an S3 bucket alone. */
+/**
+ * The Worker without an R2 binding and without its Durable Objects: known images and new
+ * combinations of known packages come from an S3 bucket alone.
+ */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
-import { digestOf, putBase, putPackage, putTag, REVISION, send, startTestEdge, type TestEdge } from "./support.ts";
+import {
+  digestOf,
+  putBase,
+  putPackage,
+  putTag,
+  REVISION,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "./support.ts";
 
 let firn: TestEdge;
 before(async () => {
-  firn = await startTestEdge({ BUILD_WAIT: "1" }, { worker: fileURLToPath(new URL("worker.ts", import.meta.url)) });
+  firn = await startTestEdge(
+    { BUILD_WAIT: "1" },
+    { worker: fileURLToPath(new URL("worker.ts", import.meta.url)) },
+  );
   await putBase(firn.bucket);
   for (const name of ["git", "curl"]) await putPackage(firn.bucket, { name });
   await putTag(firn.bucket, "latest", REVISION);
@@ -19,12 +34,17 @@ test("a hit, and a combination nobody asked for, touch no Durable Object", async
     assert.equal(answer.status, 200, String(answer.body));
     assert.equal(answer.headers["docker-content-digest"], digestOf(answer.body));
   }
-  assert.ok((await send("GET", `${firn.url}/v2/jq/manifests/latest`)).status >= 500, "what is not known does");
+  assert.ok(
+    (await send("GET", `${firn.url}/v2/jq/manifests/latest`)).status >= 500,
+    "what is not known does",
+  );
 });
 
 test("blobs stream from S3, whole and in part, with their length", async () => {
   const manifest = await send("GET", `${firn.url}/v2/git/manifests/latest`);
-  const { layers } = JSON.parse(String(manifest.body)) as { layers: { digest: string; size: number }[] };
+  const { layers } = JSON.parse(String(manifest.body)) as {
+    layers: { digest: string; size: number }[];
+  };
   for (const { digest, size } of layers) {
     const url = `${firn.url}/v2/git/blobs/${digest}`;
     const whole = await send("GET", url);

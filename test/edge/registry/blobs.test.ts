@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { digestOf, errorsOf, putBlob, type RequestHeaders, send, startTestEdge, type TestEdge } from "./support.ts";
+import {
+  digestOf,
+  errorsOf,
+  putBlob,
+  type RequestHeaders,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "./support.ts";
 
 const bytes = randomBytes(1_000);
 const digest = digestOf(bytes);
@@ -35,10 +43,20 @@ describe("streamed", () => {
     ["no range at all", { range: "bytes=a-b" }, 200, [0, SIZE]],
     ["If-Range that holds", { range: "bytes=0-1", "if-range": `"${digest}"` }, 206, [0, 2]],
     ["If-Range that does not", { range: "bytes=0-1", "if-range": '"other"' }, 200, [0, SIZE]],
-    ["If-Range with a date", { range: "bytes=0-1", "if-range": "Thu, 01 Jan 1970 00:00:01 GMT" }, 200, [0, SIZE]],
+    [
+      "If-Range with a date",
+      { range: "bytes=0-1", "if-range": "Thu, 01 Jan 1970 00:00:01 GMT" },
+      200,
+      [0, SIZE],
+    ],
     ["If-None-Match", { "if-none-match": `"${digest}"` }, 304, [0, 0]],
     ["If-None-Match of another", { "if-none-match": '"other"' }, 200, [0, SIZE]],
-    ["containerd's Accept", { accept: "application/vnd.oci.image.layer.v1.tar+gzip, */*" }, 200, [0, SIZE]],
+    [
+      "containerd's Accept",
+      { accept: "application/vnd.oci.image.layer.v1.tar+gzip, */*" },
+      200,
+      [0, SIZE],
+    ],
   ];
   for (const [what, headers, status, part] of table) {
     test(`${what}: ${status}`, async () => {
@@ -53,8 +71,12 @@ describe("streamed", () => {
       assert.equal(answer.headers["docker-content-digest"], digest);
       assert.equal(answer.headers["etag"], `"${digest}"`);
       assert.match(String(answer.headers["cache-control"]), /immutable/);
-      if (status !== 304) assert.equal(Number(answer.headers["content-length"]), answer.body.length);
-      assert.equal(answer.headers["content-range"], status === 206 ? `bytes ${part[0]}-${part[1] - 1}/${SIZE}` : undefined);
+      if (status !== 304)
+        assert.equal(Number(answer.headers["content-length"]), answer.body.length);
+      assert.equal(
+        answer.headers["content-range"],
+        status === 206 ? `bytes ${part[0]}-${part[1] - 1}/${SIZE}` : undefined,
+      );
     });
   }
 
@@ -71,11 +93,18 @@ describe("streamed", () => {
 
   test("an origin's content type runs in no browser; a log can be read in one", async () => {
     const html = await putBlob(firn.bucket, new TextEncoder().encode("<script>"), "text/html");
-    const log = await putBlob(firn.bucket, new TextEncoder().encode("error: <b>"), "text/plain; charset=utf-8");
-    const [first, second] = await Promise.all([html, log].map((blob) => send("GET", `${firn.url}/v2/git/blobs/${blob.digest}`)));
+    const log = await putBlob(
+      firn.bucket,
+      new TextEncoder().encode("error: <b>"),
+      "text/plain; charset=utf-8",
+    );
+    const [first, second] = await Promise.all(
+      [html, log].map((blob) => send("GET", `${firn.url}/v2/git/blobs/${blob.digest}`)),
+    );
     assert.equal(first?.headers["content-type"], "application/octet-stream");
     assert.equal(second?.headers["content-type"], "text/plain; charset=utf-8");
-    for (const answer of [first, second]) assert.equal(answer?.headers["x-content-type-options"], "nosniff");
+    for (const answer of [first, second])
+      assert.equal(answer?.headers["x-content-type-options"], "nosniff");
   });
 
   test("an absent blob is found once it is there", async () => {
@@ -101,13 +130,18 @@ for (const kind of ["presign", "public"] as const) {
   describe(`redirected (${kind})`, () => {
     let firn: TestEdge;
     before(async () => {
-      firn = await startTestEdge({ BLOBS: kind === "presign" ? "presign" : "public:https://cdn.example/base/" });
+      firn = await startTestEdge({
+        BLOBS: kind === "presign" ? "presign" : "public:https://cdn.example/base/",
+      });
       await putBlob(firn.bucket, new Uint8Array(bytes));
     });
     after(() => firn?.stop());
 
     test("GET: 307 to the bucket, which holds nothing of the client's credentials", async () => {
-      const answer = await send("GET", firn.url + path, { authorization: "Basic c2VjcmV0OnNlY3JldA==", range: "bytes=0-1" });
+      const answer = await send("GET", firn.url + path, {
+        authorization: "Basic c2VjcmV0OnNlY3JldA==",
+        range: "bytes=0-1",
+      });
       assert.equal(answer.status, 307);
       assert.equal(answer.body.length, 0);
       const location = new URL(String(answer.headers.location));
@@ -126,7 +160,11 @@ for (const kind of ["presign", "public"] as const) {
       const part = await send("GET", location.href, { range: "bytes=0-1" });
       assert.equal(part.status, 206);
       assert.deepEqual(part.body, bytes.subarray(0, 2));
-      assert.equal((await send("GET", firn.url + path)).headers.location, location.href, "signed once, handed out for a while");
+      assert.equal(
+        (await send("GET", firn.url + path)).headers.location,
+        location.href,
+        "signed once, handed out for a while",
+      );
     });
 
     test("HEAD is answered here", async () => {
@@ -137,8 +175,14 @@ for (const kind of ["presign", "public"] as const) {
     });
 
     test("no redirect to what is not there, or what the client has", async () => {
-      assert.equal((await send("GET", `${firn.url}/v2/git/blobs/sha256:${"0".repeat(64)}`)).status, 404);
-      assert.equal((await send("GET", firn.url + path, { "if-none-match": `"${digest}"` })).status, 304);
+      assert.equal(
+        (await send("GET", `${firn.url}/v2/git/blobs/sha256:${"0".repeat(64)}`)).status,
+        404,
+      );
+      assert.equal(
+        (await send("GET", firn.url + path, { "if-none-match": `"${digest}"` })).status,
+        304,
+      );
     });
   });
 }

@@ -1,8 +1,25 @@
-/** The distribution protocol of a running edge, as tables: request → status, headers, body. No origin is connected: everything here comes from the edge alone. */
+/**
+ * The distribution protocol of a running edge, as tables: request → status, headers, body. No
+ * origin is connected: everything here comes from the edge alone.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONNECT_PATH } from "../../../edge/farm/protocol.ts";
-import { type Answer, digestOf, errorsOf, putBase, putBlob, putPackage, putShell, putTag, type RequestHeaders, REVISION, send, startTestEdge, type TestEdge } from "./support.ts";
+import { CONNECT_PATH } from "../../../edge/contract/messages.ts";
+import {
+  type Answer,
+  digestOf,
+  errorsOf,
+  putBase,
+  putBlob,
+  putPackage,
+  putShell,
+  putTag,
+  type RequestHeaders,
+  REVISION,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "./support.ts";
 
 const OCI = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER = "application/vnd.docker.distribution.manifest.v2+json";
@@ -19,22 +36,32 @@ before(async () => {
   firn = await startTestEdge();
   await putBase(firn.bucket);
   await putShell(firn.bucket);
-  for (const name of ["git", "curl", "manifests", "blobs", "xorg.xev", "7zz"]) await putPackage(firn.bucket, { name });
+  for (const name of ["git", "curl", "manifests", "blobs", "xorg.xev", "7zz"])
+    await putPackage(firn.bucket, { name });
   await putTag(firn.bucket, "latest", REVISION);
   manifest = await get("/v2/shell/git/manifests/latest");
   assert.equal(manifest.status, 200, String(manifest.body));
   digest = String(manifest.headers["docker-content-digest"]);
-  const parsed = JSON.parse(String(manifest.body)) as { layers: { digest: string; size: number }[]; config: { digest: string } };
+  const parsed = JSON.parse(String(manifest.body)) as {
+    layers: { digest: string; size: number }[];
+    config: { digest: string };
+  };
   layer = parsed.layers[0] as { digest: string; size: number };
   configDigest = parsed.config.digest;
 });
 after(() => firn?.stop());
 
-const get = (path: string, headers: RequestHeaders = {}): Promise<Answer> => send("GET", firn.url + path, headers);
-const head = (path: string, headers: RequestHeaders = {}): Promise<Answer> => send("HEAD", firn.url + path, headers);
-const layersOf = ({ body }: Answer): string[] => (JSON.parse(String(body)) as { layers: { digest: string }[] }).layers.map((each) => each.digest);
+const get = (path: string, headers: RequestHeaders = {}): Promise<Answer> =>
+  send("GET", firn.url + path, headers);
+const head = (path: string, headers: RequestHeaders = {}): Promise<Answer> =>
+  send("HEAD", firn.url + path, headers);
+const layersOf = ({ body }: Answer): string[] =>
+  (JSON.parse(String(body)) as { layers: { digest: string }[] }).layers.map((each) => each.digest);
 /** Everything but what differs between two connections. */
-const comparable = ({ status, headers }: Answer): unknown => ({ status, headers: { ...headers, date: "", connection: "" } });
+const comparable = ({ status, headers }: Answer): unknown => ({
+  status,
+  headers: { ...headers, date: "", connection: "" },
+});
 
 describe("base", () => {
   for (const path of ["/v2/", "/v2", "/v2/?ns=registry.example"]) {
@@ -59,29 +86,107 @@ describe("refusals", () => {
   const table: [string, () => string, number, string, RegExp][] = [
     ["capitals", () => "/v2/Git/manifests/latest", 400, "NAME_INVALID", /git/],
     ["an empty component", () => "/v2/shell//git/manifests/latest", 400, "NAME_INVALID", /empty/],
-    ["a component that begins with a dot", () => "/v2/.git/manifests/latest", 400, "NAME_INVALID", /\.git/],
-    ["an encoded slash and dots", () => "/v2/..%2f..%2fetc/manifests/latest", 400, "NAME_INVALID", /not valid/],
+    [
+      "a component that begins with a dot",
+      () => "/v2/.git/manifests/latest",
+      400,
+      "NAME_INVALID",
+      /\.git/,
+    ],
+    [
+      "an encoded slash and dots",
+      () => "/v2/..%2f..%2fetc/manifests/latest",
+      400,
+      "NAME_INVALID",
+      /not valid/,
+    ],
     ["a broken encoding", () => "/v2/git%/manifests/latest", 400, "NAME_INVALID", /not valid/],
-    ["an option for git", () => "/v2/--upload-pack/manifests/latest", 400, "NAME_INVALID", /not valid/],
+    [
+      "an option for git",
+      () => "/v2/--upload-pack/manifests/latest",
+      400,
+      "NAME_INVALID",
+      /not valid/,
+    ],
     ["65 components", () => `/v2/${long}/manifests/latest`, 400, "NAME_INVALID", /64/],
     ["256 characters", () => `/v2/${"a".repeat(256)}/manifests/latest`, 400, "NAME_INVALID", /255/],
     ["amd64 and arm64", () => "/v2/amd64/arm64/git/manifests/latest", 400, "NAME_INVALID", /arm64/],
-    ["a tag that begins with a dash", () => "/v2/git/manifests/--upload-pack=x", 400, "TAG_INVALID", /tag/],
-    ["a tag of 129 characters", () => `/v2/git/manifests/${"t".repeat(129)}`, 400, "TAG_INVALID", /128/],
+    [
+      "a tag that begins with a dash",
+      () => "/v2/git/manifests/--upload-pack=x",
+      400,
+      "TAG_INVALID",
+      /tag/,
+    ],
+    [
+      "a tag of 129 characters",
+      () => `/v2/git/manifests/${"t".repeat(129)}`,
+      400,
+      "TAG_INVALID",
+      /128/,
+    ],
     ["a short digest", () => "/v2/git/manifests/sha256:00", 400, "DIGEST_INVALID", /sha256:00/],
-    ["another algorithm", () => `/v2/git/manifests/sha512:${"0".repeat(128)}`, 400, "DIGEST_INVALID", /sha256/],
-    ["a blob digest in capitals", () => `/v2/git/blobs/sha256:${"A".repeat(64)}`, 400, "DIGEST_INVALID", /lower-case/],
+    [
+      "another algorithm",
+      () => `/v2/git/manifests/sha512:${"0".repeat(128)}`,
+      400,
+      "DIGEST_INVALID",
+      /sha256/,
+    ],
+    [
+      "a blob digest in capitals",
+      () => `/v2/git/blobs/sha256:${"A".repeat(64)}`,
+      400,
+      "DIGEST_INVALID",
+      /lower-case/,
+    ],
     ["a blob by no digest", () => "/v2/git/blobs/latest", 400, "DIGEST_INVALID", /latest/],
     ["a bad name with a blob", () => `/v2/Git/blobs/${ABSENT}`, 400, "NAME_INVALID", /git/],
     ["an absent blob", () => `/v2/git/blobs/${ABSENT}`, 404, "BLOB_UNKNOWN", /0000/],
     ["an absent manifest", () => `/v2/git/manifests/${ABSENT}`, 404, "MANIFEST_UNKNOWN", /0000/],
-    ["a layer asked for as a manifest", () => `/v2/git/manifests/${layer.digest}`, 404, "MANIFEST_UNKNOWN", /no manifest/],
-    ["a config asked for as a manifest", () => `/v2/git/manifests/${configDigest}`, 404, "MANIFEST_UNKNOWN", /no manifest/],
-    ["a tag that the starter set does not have", () => "/v2/git/manifests/nixos-24.05", 404, "MANIFEST_UNKNOWN", /nixos-24\.05.*latest/],
-    ["a package that needs an origin", () => "/v2/git/hello/manifests/latest", 503, "UNAVAILABLE", /no origin for x86_64-linux.*hello/],
-    ["another system that needs an origin", () => "/v2/arm64/git/manifests/latest", 503, "UNAVAILABLE", /aarch64-linux/],
+    [
+      "a layer asked for as a manifest",
+      () => `/v2/git/manifests/${layer.digest}`,
+      404,
+      "MANIFEST_UNKNOWN",
+      /no manifest/,
+    ],
+    [
+      "a config asked for as a manifest",
+      () => `/v2/git/manifests/${configDigest}`,
+      404,
+      "MANIFEST_UNKNOWN",
+      /no manifest/,
+    ],
+    [
+      "a tag that the starter set does not have",
+      () => "/v2/git/manifests/nixos-24.05",
+      404,
+      "MANIFEST_UNKNOWN",
+      /nixos-24\.05.*latest/,
+    ],
+    [
+      "a package that needs an origin",
+      () => "/v2/git/hello/manifests/latest",
+      503,
+      "UNAVAILABLE",
+      /no origin for x86_64-linux.*hello/,
+    ],
+    [
+      "another system that needs an origin",
+      () => "/v2/arm64/git/manifests/latest",
+      503,
+      "UNAVAILABLE",
+      /aarch64-linux/,
+    ],
     ["an address that is none", () => "/v2/_catalog", 404, "UNSUPPORTED", /nothing/],
-    ["a URL that is too long", () => `/v2/git/manifests/latest?x=${"y".repeat(5_000)}`, 414, "UNSUPPORTED", /4096/],
+    [
+      "a URL that is too long",
+      () => `/v2/git/manifests/latest?x=${"y".repeat(5_000)}`,
+      414,
+      "UNSUPPORTED",
+      /4096/,
+    ],
   ];
   for (const [what, path, status, code, message] of table) {
     test(`${what}: ${status} ${code}`, async () => {
@@ -102,7 +207,13 @@ describe("refusals", () => {
   }
 
   for (const method of ["PUT", "POST", "PATCH", "DELETE"]) {
-    for (const path of ["/v2/git/manifests/latest", "/v2/git/blobs/uploads/", `/v2/git/blobs/${ABSENT}`, "/v2/", "/v2/unknown-package/manifests/latest"]) {
+    for (const path of [
+      "/v2/git/manifests/latest",
+      "/v2/git/blobs/uploads/",
+      `/v2/git/blobs/${ABSENT}`,
+      "/v2/",
+      "/v2/unknown-package/manifests/latest",
+    ]) {
       test(`${method} ${path.slice(0, 40)}: 405 with Allow, and nothing is built`, async () => {
         const answer = await send(method, firn.url + path);
         assert.equal(answer.status, 405);
@@ -113,7 +224,12 @@ describe("refusals", () => {
   }
 
   test("a socket without a token: 401", async () => {
-    const { status } = await get(CONNECT_PATH, { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" });
+    const { status } = await get(CONNECT_PATH, {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    });
     assert.equal(status, 401);
   });
 });
@@ -121,7 +237,10 @@ describe("refusals", () => {
 describe("manifests", () => {
   test("by tag and by digest the same bytes, with the headers that clients check", async () => {
     assert.equal(digest, digestOf(manifest.body));
-    assert.equal(manifest.headers["content-type"], (JSON.parse(String(manifest.body)) as { mediaType: string }).mediaType);
+    assert.equal(
+      manifest.headers["content-type"],
+      (JSON.parse(String(manifest.body)) as { mediaType: string }).mediaType,
+    );
     assert.equal(manifest.headers["etag"], `"${digest}"`);
     assert.equal(manifest.headers["firn-revision"], REVISION);
     assert.match(String(manifest.headers["cache-control"]), /max-age=10,/);
@@ -168,7 +287,10 @@ describe("manifests", () => {
           assert.equal(errorsOf(answer)[0]?.code, "MANIFEST_UNKNOWN");
         } else {
           assert.equal(answer.headers["content-type"], expected);
-          assert.equal((JSON.parse(String(answer.body)) as { mediaType: string }).mediaType, expected);
+          assert.equal(
+            (JSON.parse(String(answer.body)) as { mediaType: string }).mediaType,
+            expected,
+          );
           assert.equal(answer.headers["vary"], "Accept");
         }
       }
@@ -176,9 +298,14 @@ describe("manifests", () => {
   }
 
   test("both kinds of manifest name the same blobs, and are found by their digests", async () => {
-    const [oci, docker] = await Promise.all([get("/v2/git/manifests/latest", { accept: OCI }), get("/v2/git/manifests/latest", { accept: DOCKER })]);
+    const [oci, docker] = await Promise.all([
+      get("/v2/git/manifests/latest", { accept: OCI }),
+      get("/v2/git/manifests/latest", { accept: DOCKER }),
+    ]);
     assert.deepEqual(layersOf(oci), layersOf(docker));
-    const again = await get(`/v2/git/manifests/${docker.headers["docker-content-digest"]}`, { accept: OCI });
+    const again = await get(`/v2/git/manifests/${docker.headers["docker-content-digest"]}`, {
+      accept: OCI,
+    });
     assert.equal(again.headers["content-type"], DOCKER);
   });
 
@@ -211,20 +338,33 @@ describe("manifests", () => {
   }
 
   test("names that hold manifests and blobs, dots and leading digits", async () => {
-    for (const name of ["manifests", "blobs", "git/manifests", "blobs/manifests/git", "xorg.xev", "7zz"]) assert.equal((await get(`/v2/${name}/manifests/latest`)).status, 200, name);
+    for (const name of [
+      "manifests",
+      "blobs",
+      "git/manifests",
+      "blobs/manifests/git",
+      "xorg.xev",
+      "7zz",
+    ])
+      assert.equal((await get(`/v2/${name}/manifests/latest`)).status, 200, name);
     assert.equal((await get(`/v2/manifests/x/blobs/blobs/${layer.digest}`)).status, 200);
     assert.equal((await get(`/v2/git/manifests/${digest.replace(":", "%3A")}`)).status, 200);
   });
 
   test("a manifest that an origin put among the blobs is refused when it is not what it says", async () => {
-    const wrongType = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType: "text/html" }));
+    const wrongType = new TextEncoder().encode(
+      JSON.stringify({ schemaVersion: 2, mediaType: "text/html" }),
+    );
     const noJson = new TextEncoder().encode("<html>");
     for (const bytes of [wrongType, noJson]) {
       const { digest: planted } = await putBlob(firn.bucket, bytes, OCI);
       assert.equal((await get(`/v2/git/manifests/${planted}`)).status, 404);
     }
     const misnamed = `sha256:${"1".repeat(64)}`;
-    await firn.bucket.put(`blobs/sha256/${"1".repeat(64)}`, manifest.body.toString(), { contentType: OCI, ifAbsent: true });
+    await firn.bucket.put(`blobs/sha256/${"1".repeat(64)}`, manifest.body.toString(), {
+      contentType: OCI,
+      ifAbsent: true,
+    });
     assert.equal((await get(`/v2/git/manifests/${misnamed}`)).status, 404);
   });
 
@@ -237,7 +377,13 @@ describe("manifests", () => {
 
 describe("discovery", () => {
   test("tags/list: latest, and nothing after it", async () => {
-    for (const [query, tags] of [["", ["latest"]], ["?n=10", ["latest"]], ["?n=0", []], ["?last=latest", []], ["?last=a&n=1", ["latest"]]] as const) {
+    for (const [query, tags] of [
+      ["", ["latest"]],
+      ["?n=10", ["latest"]],
+      ["?n=0", []],
+      ["?last=latest", []],
+      ["?last=a&n=1", ["latest"]],
+    ] as const) {
       const answer = await get(`/v2/shell/git/tags/list${query}`);
       assert.equal(answer.status, 200);
       assert.deepEqual(JSON.parse(String(answer.body)), { name: "shell/git", tags });
@@ -250,7 +396,11 @@ describe("discovery", () => {
     assert.equal(answer.status, 200);
     assert.equal(answer.headers["content-type"], INDEX);
     assert.equal(answer.headers["oci-filters-applied"], "artifactType");
-    assert.deepEqual(JSON.parse(String(answer.body)), { schemaVersion: 2, mediaType: INDEX, manifests: [] });
+    assert.deepEqual(JSON.parse(String(answer.body)), {
+      schemaVersion: 2,
+      mediaType: INDEX,
+      manifests: [],
+    });
     assert.equal((await get("/v2/git/referrers/sha256:x")).status, 400);
   });
 });

@@ -1,15 +1,31 @@
-/** A real Worker in workerd with a bucket of its own, what an origin would have put there (real layers, listings and records), and a bare HTTP client. */
+/**
+ * A real Worker in workerd with a bucket of its own, what an origin would have put there (real
+ * layers, listings and records), and a bare HTTP client.
+ */
 import { createHash } from "node:crypto";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
-import type { Bucket } from "../../../edge/bucket/bucket.ts";
-import { s3Bucket } from "../../../edge/bucket/s3.ts";
-import type { Digest } from "../../../edge/image/digest.ts";
-import { blobPath, layerKey, levelPath, packagePath, planPath, type Scope, tagPath } from "../../../edge/image/keys.ts";
-import { encodeListing, type ListingTree } from "../../../edge/image/listing.ts";
-import type { Descriptor, Layer, LevelRecord, PackageRecord } from "../../../edge/image/records.ts";
-import { tarEnd, tarHeader, tarPadding } from "../../../edge/image/tar.ts";
+import type { Bucket } from "../../../edge/store/bucket.ts";
+import { s3Bucket } from "../../../edge/store/s3.ts";
+import type { Digest } from "../../../edge/contract/digest.ts";
+import {
+  blobPath,
+  layerKey,
+  levelPath,
+  packagePath,
+  planPath,
+  type Scope,
+  tagPath,
+} from "../../../edge/contract/keys.ts";
+import { encodeListing, type ListingTree } from "../../../edge/contract/listing.ts";
+import type {
+  Descriptor,
+  Layer,
+  LevelRecord,
+  PackageRecord,
+} from "../../../edge/contract/records.ts";
+import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
@@ -31,18 +47,31 @@ export function send(method: string, url: string, headers: RequestHeaders = {}):
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }));
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks),
+        }),
+      );
     });
     request.on("error", reject);
     request.end();
   });
 }
 
-export const digestOf = (bytes: Uint8Array | string): Digest => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-export const errorsOf = (answer: Answer): { code: string; message: string; detail?: unknown }[] => (JSON.parse(String(answer.body)) as { errors: { code: string; message: string }[] }).errors;
+export const digestOf = (bytes: Uint8Array | string): Digest =>
+  `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+export const errorsOf = (answer: Answer): { code: string; message: string; detail?: unknown }[] =>
+  (JSON.parse(String(answer.body)) as { errors: { code: string; message: string }[] }).errors;
 
 export const REVISION = "0123456789".repeat(4);
-export const SCOPE: Scope = { packageSet: "starter", revision: REVISION, system: "x86_64-linux", plan: "none" };
+export const SCOPE: Scope = {
+  packageSet: "starter",
+  revision: REVISION,
+  system: "x86_64-linux",
+  plan: "none",
+};
 
 /** The one origin that test edges let in. */
 export const ORIGIN = { name: "test", ...generateOriginKey() };
@@ -53,19 +82,35 @@ export interface TestEdge {
   readonly bucket: Bucket;
   /** Structured lines that the Worker logged. */
   readonly log: Record<string, unknown>[];
-  /** The first `count` lines of an event, once the Worker's console has brought them: they come beside its answers, sometimes after. */
+  /**
+   * The first `count` lines of an event, once the Worker's console has brought them: they come
+   * beside its answers, sometimes after.
+   */
   logged(event: string, count?: number): Promise<Record<string, unknown>[]>;
   stop(): Promise<void>;
 }
 
-export async function startTestEdge(env: Readonly<Record<string, string>> = {}, more: Pick<EdgeOptions, "worker"> = {}): Promise<TestEdge> {
+export async function startTestEdge(
+  env: Readonly<Record<string, string>> = {},
+  more: Pick<EdgeOptions, "worker"> = {},
+): Promise<TestEdge> {
   const stateDir = await tempDir("edge");
   const log: Record<string, unknown>[] = [];
   const edge = await startEdge({
     stateDir,
-    env: { PACKAGE_SET: "starter", BUILD_WAIT: "20", ORIGIN_KEYS: JSON.stringify({ [ORIGIN.name]: ORIGIN.publicJwk }), ...env },
+    env: {
+      PACKAGE_SET: "starter",
+      BUILD_WAIT: "20",
+      ORIGIN_KEYS: JSON.stringify({ [ORIGIN.name]: ORIGIN.publicJwk }),
+      ...env,
+    },
     ...more,
-    log: ({ level, message }) => void log.push(message.startsWith("{") ? (JSON.parse(message) as Record<string, unknown>) : { level, message }),
+    log: ({ level, message }) =>
+      void log.push(
+        message.startsWith("{")
+          ? (JSON.parse(message) as Record<string, unknown>)
+          : { level, message },
+      ),
   });
   return {
     edge,
@@ -86,31 +131,65 @@ export async function startTestEdge(env: Readonly<Record<string, string>> = {}, 
   };
 }
 
-export async function putBlob(bucket: Bucket, bytes: Uint8Array<ArrayBuffer>, contentType = "application/octet-stream"): Promise<Descriptor> {
+export async function putBlob(
+  bucket: Bucket,
+  bytes: Uint8Array<ArrayBuffer>,
+  contentType = "application/octet-stream",
+): Promise<Descriptor> {
   const digest = digestOf(bytes);
   await bucket.put(blobPath(digest), bytes, { contentType, ifAbsent: true });
   return { digest, size: bytes.length };
 }
 
-export const putTag = (bucket: Bucket, tag: string, revision: string, resolvedAt: number = Date.now(), packageSet = "starter"): Promise<void> =>
-  bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision, resolvedAt }), { contentType: "application/json", ifAbsent: false });
+export const putTag = (
+  bucket: Bucket,
+  tag: string,
+  revision: string,
+  resolvedAt: number = Date.now(),
+  packageSet = "starter",
+): Promise<void> =>
+  bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision, resolvedAt }), {
+    contentType: "application/json",
+    ifAbsent: false,
+  });
 
 export const putPlan = (bucket: Bucket, plan: string, packageSet = "starter"): Promise<void> =>
-  bucket.put(planPath(packageSet), JSON.stringify({ plan }), { contentType: "application/json", ifAbsent: false });
+  bucket.put(planPath(packageSet), JSON.stringify({ plan }), {
+    contentType: "application/json",
+    ifAbsent: false,
+  });
 
 /** Store paths of a test: made from the name, so that two packages may share one. */
-export const storePath = (name: string): string => `/nix/store/${createHash("sha256").update(name).digest("hex").replace(/[e]/g, "z").slice(0, 32)}-${name}`;
+export const storePath = (name: string): string =>
+  `/nix/store/${createHash("sha256").update(name).digest("hex").replace(/[e]/g, "z").slice(0, 32)}-${name}`;
 
 /** A layer with one store path of one file, in the bucket. */
 export async function putLayer(bucket: Bucket, name: string): Promise<Layer> {
   const path = storePath(name);
   const contents = Buffer.from(`#!/bin/sh\necho ${name}\n`);
-  const file = { path: `${path.slice(1)}/bin/${name}`, type: "file" as const, mode: 0o555, size: contents.length };
-  const directories = ["nix", "nix/store", path.slice(1), `${path.slice(1)}/bin`].map((directory) => tarHeader({ path: directory, type: "directory", mode: 0o555 }));
-  const tar = Buffer.concat([...directories, tarHeader(file), contents, new Uint8Array(tarPadding(contents.length)), tarEnd]);
+  const file = {
+    path: `${path.slice(1)}/bin/${name}`,
+    type: "file" as const,
+    mode: 0o555,
+    size: contents.length,
+  };
+  const directories = ["nix", "nix/store", path.slice(1), `${path.slice(1)}/bin`].map((directory) =>
+    tarHeader({ path: directory, type: "directory", mode: 0o555 }),
+  );
+  const tar = Buffer.concat([
+    ...directories,
+    tarHeader(file),
+    contents,
+    new Uint8Array(tarPadding(contents.length)),
+    tarEnd,
+  ]);
   const bytes = new Uint8Array(gzipSync(tar));
   const blob = await putBlob(bucket, bytes, "application/vnd.oci.image.layer.v1.tar+gzip");
-  return { key: await layerKey([{ path, narHash: digestOf(name) }]), ...blob, diffId: digestOf(gunzipSync(bytes)) };
+  return {
+    key: await layerKey([{ path, narHash: digestOf(name) }]),
+    ...blob,
+    diffId: digestOf(gunzipSync(bytes)),
+  };
 }
 
 export interface TestPackage {
@@ -123,10 +202,21 @@ export interface TestPackage {
   readonly listing?: ListingTree;
 }
 
-/** The blobs of a package, as an origin uploads them, and its record, which the edge will write. Layers of levels other than its own are not made. */
-export async function makePackage(bucket: Bucket, { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing }: TestPackage): Promise<PackageRecord> {
+/**
+ * The blobs of a package, as an origin uploads them, and its record, which the edge will write.
+ * Layers of levels other than its own are not made.
+ */
+export async function makePackage(
+  bucket: Bucket,
+  { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing }: TestPackage,
+): Promise<PackageRecord> {
   const names = [...new Set(levels.flat())];
-  const parts = await Promise.all(names.map(async (part, index) => ({ key: await layerKey([{ path: storePath(part), narHash: digestOf(part) }]), rank: names.length - index })));
+  const parts = await Promise.all(
+    names.map(async (part, index) => ({
+      key: await layerKey([{ path: storePath(part), narHash: digestOf(part) }]),
+      rank: names.length - index,
+    })),
+  );
   return {
     format: 1,
     ...scope,
@@ -137,7 +227,10 @@ export async function makePackage(bucket: Bucket, { name, levels = [["libc", nam
     mainProgram: name,
     storePath: storePath(name),
     closureSize: 1_000,
-    listing: await putBlob(bucket, encodeListing(listing ?? [{ name: "bin", entries: [{ name }] }])),
+    listing: await putBlob(
+      bucket,
+      encodeListing(listing ?? [{ name: "bin", entries: [{ name }] }]),
+    ),
     parts,
     levels: levels.map((members) => members.map((member) => names.indexOf(member))),
     level,
@@ -148,24 +241,52 @@ export async function makePackage(bucket: Bucket, { name, levels = [["libc", nam
 /** A package that was built before. */
 export async function putPackage(bucket: Bucket, wanted: TestPackage): Promise<PackageRecord> {
   const record = await makePackage(bucket, wanted);
-  await bucket.put(packagePath(wanted.scope ?? SCOPE, wanted.name), JSON.stringify(record), { contentType: "application/json", ifAbsent: true });
+  await bucket.put(packagePath(wanted.scope ?? SCOPE, wanted.name), JSON.stringify(record), {
+    contentType: "application/json",
+    ifAbsent: true,
+  });
   return record;
 }
 
-export async function makeLevel(bucket: Bucket, level: number, members: readonly string[]): Promise<LevelRecord> {
-  return { format: 1, level, layers: await Promise.all(members.map((member) => putLayer(bucket, member))) };
+export async function makeLevel(
+  bucket: Bucket,
+  level: number,
+  members: readonly string[],
+): Promise<LevelRecord> {
+  return {
+    format: 1,
+    level,
+    layers: await Promise.all(members.map((member) => putLayer(bucket, member))),
+  };
 }
 
 /** A level that was made before. */
-export async function putLevel(bucket: Bucket, name: string, level: number, members: readonly string[], scope: Scope = SCOPE): Promise<void> {
-  await bucket.put(levelPath(scope, name, level), JSON.stringify(await makeLevel(bucket, level, members)), { contentType: "application/json", ifAbsent: true });
+export async function putLevel(
+  bucket: Bucket,
+  name: string,
+  level: number,
+  members: readonly string[],
+  scope: Scope = SCOPE,
+): Promise<void> {
+  await bucket.put(
+    levelPath(scope, name, level),
+    JSON.stringify(await makeLevel(bucket, level, members)),
+    { contentType: "application/json", ifAbsent: true },
+  );
 }
 
 /** What every image has. */
 export async function putBase(bucket: Bucket, scope: Scope = SCOPE): Promise<void> {
-  for (const name of ["cacert", "iana-etc"]) await putPackage(bucket, { name, scope, levels: [[name]], listing: [{ name: "etc", entries: [{ name }] }] });
+  for (const name of ["cacert", "iana-etc"])
+    await putPackage(bucket, {
+      name,
+      scope,
+      levels: [[name]],
+      listing: [{ name: "etc", entries: [{ name }] }],
+    });
 }
 
 export async function putShell(bucket: Bucket, scope: Scope = SCOPE): Promise<void> {
-  for (const name of ["bashinteractive", "coreutils", "moreutils", "nano"]) await putPackage(bucket, { name, scope });
+  for (const name of ["bashinteractive", "coreutils", "moreutils", "nano"])
+    await putPackage(bucket, { name, scope });
 }

@@ -1,15 +1,21 @@
-/** The real Worker with less around it: no R2 binding, so that everything goes over the S3 protocol, and Durable Objects that must not be touched. */
+/**
+ * The real Worker with less around it: no R2 binding, so that everything goes over the S3 protocol,
+ * and Durable Objects that must not be touched.
+ */
 import type { Env } from "../../../edge/env.ts";
 import worker from "../../../edge/worker.ts";
 
 export { Build } from "../../../edge/farm/build.ts";
 export { Farm } from "../../../edge/farm/farm.ts";
 
-const untouchable = new Proxy({}, {
-  get() {
-    throw new Error("a Durable Object was touched");
+const untouchable = new Proxy(
+  {},
+  {
+    get() {
+      throw new Error("a Durable Object was touched");
+    },
   },
-});
+);
 
 let bare: Env | undefined;
 

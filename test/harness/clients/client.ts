@@ -1,8 +1,14 @@
-/** A real container client, as tests use it: each has its own storage and, where it needs one, its own daemon. */
+/**
+ * A real container client, as tests use it: each has its own storage and, where it needs one, its
+ * own daemon.
+ */
 import type { Need } from "../../../origin/local/needs.ts";
 
 export interface RunOptions {
-  /** The machine's own network, to reach servers on 127.0.0.1. Without it the container has no network. */
+  /**
+   * The machine's own network, to reach servers on 127.0.0.1. Without it the container has no
+   * network.
+   */
   readonly hostNetwork?: boolean;
   /** Host directory → path in the container, read-only. */
   readonly mounts?: Readonly<Record<string, string>>;
@@ -17,7 +23,10 @@ export interface RunResult {
 /** `image`: `127.0.0.1:8787/shell/git`, with `:tag` or `@digest` or neither. */
 export interface Client {
   readonly name: string;
-  /** `platform`: `linux/arm64`; the machine's own when left out. Throws with the client's own words when it fails. */
+  /**
+   * `platform`: `linux/arm64`; the machine's own when left out. Throws with the client's own words
+   * when it fails.
+   */
   pull(image: string, platform?: string): Promise<void>;
   /** The OCI architecture of a pulled image. */
   architecture(image: string): Promise<string>;
@@ -37,8 +46,25 @@ const IPTABLES: Need = { command: "iptables", debian: "iptables", purpose: "dock
 
 /** By client name: what Debian must have installed. */
 export const NEEDS = {
-  docker: [{ command: "dockerd", debian: "docker.io", purpose: "a client" }, { command: "docker", debian: "docker.io", purpose: "a client" }, RUNC, IPTABLES],
-  containerd: [{ command: "containerd", debian: "containerd", purpose: "a client" }, { command: "ctr", debian: "containerd", purpose: "a client" }, RUNC],
-  podman: [{ command: "podman", debian: "podman", purpose: "a client" }, { command: "conmon", debian: "conmon", purpose: "podman's monitor" }, RUNC],
-  skopeo: [{ command: "skopeo", debian: "skopeo", purpose: "a client" }, { command: "umoci", debian: "umoci", purpose: "unpacks images" }, RUNC],
+  docker: [
+    { command: "dockerd", debian: "docker.io", purpose: "a client" },
+    { command: "docker", debian: "docker.io", purpose: "a client" },
+    RUNC,
+    IPTABLES,
+  ],
+  containerd: [
+    { command: "containerd", debian: "containerd", purpose: "a client" },
+    { command: "ctr", debian: "containerd", purpose: "a client" },
+    RUNC,
+  ],
+  podman: [
+    { command: "podman", debian: "podman", purpose: "a client" },
+    { command: "conmon", debian: "conmon", purpose: "podman's monitor" },
+    RUNC,
+  ],
+  skopeo: [
+    { command: "skopeo", debian: "skopeo", purpose: "a client" },
+    { command: "umoci", debian: "umoci", purpose: "unpacks images" },
+    RUNC,
+  ],
 } as const satisfies Record<string, readonly Need[]>;

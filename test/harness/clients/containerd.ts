@@ -24,8 +24,13 @@ address = "${address}"
 address = "${address}.ttrpc"
 `,
   );
-  const ctr = (args: readonly string[], reject = true) => execa("ctr", ["--address", address, ...args], { stdin: "ignore", reject });
-  const daemon = await startDaemon(["containerd", "--config", config], {}, async () => (await ctr(["version"], false)).exitCode === 0).catch(async (error: unknown) => {
+  const ctr = (args: readonly string[], reject = true) =>
+    execa("ctr", ["--address", address, ...args], { stdin: "ignore", reject });
+  const daemon = await startDaemon(
+    ["containerd", "--config", config],
+    {},
+    async () => (await ctr(["version"], false)).exitCode === 0,
+  ).catch(async (error: unknown) => {
     await removeTree(root);
     throw error;
   });
@@ -33,14 +38,23 @@ address = "${address}.ttrpc"
   return {
     name: "containerd",
     async pull(image, platform) {
-      await ctr(["images", "pull", "--plain-http", ...(platform === undefined ? [] : ["--platform", platform]), full(image)]);
+      await ctr([
+        "images",
+        "pull",
+        "--plain-http",
+        ...(platform === undefined ? [] : ["--platform", platform]),
+        full(image),
+      ]);
     },
     async architecture(image) {
       const { stdout } = await ctr(["images", "list", `name==${full(image)}`]);
       return /linux\/(\w+)/.exec(stdout)?.[1] ?? "";
     },
     async run(image, args, options = {}) {
-      const mounts = Object.entries(options.mounts ?? {}).flatMap(([host, path]) => ["--mount", `type=bind,src=${host},dst=${path},options=rbind:ro`]);
+      const mounts = Object.entries(options.mounts ?? {}).flatMap(([host, path]) => [
+        "--mount",
+        `type=bind,src=${host},dst=${path},options=rbind:ro`,
+      ]);
       const flags = ["--rm", ...(options.hostNetwork === true ? ["--net-host"] : []), ...mounts];
       const result = await ctr(["run", ...flags, full(image), `run-${++runs}`, ...args], false);
       return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };

@@ -20,7 +20,8 @@ async function open(): Promise<Client> {
   await writeFile(join(root, "policy.json"), POLICY);
   await writeFile(join(root, "auth.json"), "{}");
   const env = { REGISTRY_AUTH_FILE: join(root, "auth.json") };
-  const cli = (args: readonly string[]) => execa("skopeo", ["--policy", join(root, "policy.json"), ...args], { env, stdin: "ignore" });
+  const cli = (args: readonly string[]) =>
+    execa("skopeo", ["--policy", join(root, "policy.json"), ...args], { env, stdin: "ignore" });
   const layout = `${root}/oci`;
   const tags = new Map<string, string>();
   const bundles = new Map<string, string>();
@@ -35,7 +36,9 @@ async function open(): Promise<Client> {
     const known = bundles.get(image);
     if (known !== undefined) return known;
     const bundle = join(root, `bundle-${tagOf(image)}`);
-    await execa("umoci", ["unpack", "--image", `${layout}:${tagOf(image)}`, bundle], { stdin: "ignore" });
+    await execa("umoci", ["unpack", "--image", `${layout}:${tagOf(image)}`, bundle], {
+      stdin: "ignore",
+    });
     bundles.set(image, bundle);
     return bundle;
   };
@@ -43,9 +46,19 @@ async function open(): Promise<Client> {
     name: "skopeo",
     async pull(image, platform) {
       const [os, architecture] = platform?.split("/") ?? [];
-      const override = os === undefined || architecture === undefined ? [] : ["--override-os", os, "--override-arch", architecture];
+      const override =
+        os === undefined || architecture === undefined
+          ? []
+          : ["--override-os", os, "--override-arch", architecture];
       const tag = tags.get(image) ?? `i${tags.size}`;
-      await cli([...override, "copy", "--quiet", "--src-tls-verify=false", `docker://${image}`, `oci:${layout}:${tag}`]);
+      await cli([
+        ...override,
+        "copy",
+        "--quiet",
+        "--src-tls-verify=false",
+        `docker://${image}`,
+        `oci:${layout}:${tag}`,
+      ]);
       tags.set(image, tag);
       bundles.delete(image);
     },
@@ -57,8 +70,15 @@ async function open(): Promise<Client> {
       const bundle = await bundleOf(image);
       const file = join(bundle, "config.json");
       const original = await readFile(file, "utf8");
-      await writeFile(file, JSON.stringify(configure(JSON.parse(original) as RuntimeConfig, args, options)));
-      const result = await execa("runc", ["--root", join(root, "runc"), "run", "--bundle", bundle, `run-${++runs}`], { stdin: "ignore", reject: false });
+      await writeFile(
+        file,
+        JSON.stringify(configure(JSON.parse(original) as RuntimeConfig, args, options)),
+      );
+      const result = await execa(
+        "runc",
+        ["--root", join(root, "runc"), "run", "--bundle", bundle, `run-${++runs}`],
+        { stdin: "ignore", reject: false },
+      );
       await writeFile(file, original);
       return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
     },
@@ -66,12 +86,21 @@ async function open(): Promise<Client> {
   };
 }
 
-/** The bundle's configuration for one run: no terminal, no limits above what the test's own process has. */
-function configure(config: RuntimeConfig, args: readonly string[], options: RunOptions): RuntimeConfig {
+/**
+ * The bundle's configuration for one run: no terminal, no limits above what the test's own process
+ * has.
+ */
+function configure(
+  config: RuntimeConfig,
+  args: readonly string[],
+  options: RunOptions,
+): RuntimeConfig {
   config.process.terminal = false;
   config.process.rlimits = [];
   if (args.length > 0) config.process.args = [...args];
-  if (options.hostNetwork === true) config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "network");
-  for (const [source, destination] of Object.entries(options.mounts ?? {})) config.mounts.push({ type: "bind", source, destination, options: ["rbind", "ro"] });
+  if (options.hostNetwork === true)
+    config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "network");
+  for (const [source, destination] of Object.entries(options.mounts ?? {}))
+    config.mounts.push({ type: "bind", source, destination, options: ["rbind", "ro"] });
   return config;
 }

@@ -1,8 +1,11 @@
-/** The origin's end of the channel against an edge that misbehaves. With the real edge it is tried in test/edge/farm. */
+/**
+ * The origin's end of the channel against an edge that misbehaves. With the real edge it is tried
+ * in test/edge/farm.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { CLOSE, type Result } from "../../../edge/farm/protocol.ts";
+import { CLOSE, type Result } from "../../../edge/contract/messages.ts";
 import { connect, Slots } from "../../../origin/channel/index.ts";
 import { held, open, RESOLVED, resolve, WELCOME } from "./open.ts";
 import { rudeEdge } from "./rude-edge.ts";
@@ -14,7 +17,9 @@ describe("connecting", () => {
     const first = await edge.connected();
     first.socket.terminate();
     const second = await edge.connected();
-    const tokens = [first, second].map(({ request }) => /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "");
+    const tokens = [first, second].map(
+      ({ request }) => /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "",
+    );
     const [claims, others] = tokens.map((token) => decodeJwt(token));
     assert.deepEqual(decodeProtectedHeader(tokens[0] ?? ""), { alg: "EdDSA" });
     assert.equal(claims?.aud, edge.url.host);
@@ -30,7 +35,10 @@ describe("connecting", () => {
       const { state } = open(t, edge, { logs });
       await state("waiting");
       assert.match(String(logs[0]?.["why"]), new RegExp(`the edge answered ${status}`));
-      assert.equal(logs[0]?.["msg"], status === 401 ? "the edge refuses this origin" : "cannot connect to the edge");
+      assert.equal(
+        logs[0]?.["msg"],
+        status === 401 ? "the edge refuses this origin" : "cannot connect to the edge",
+      );
     });
   }
 
@@ -38,9 +46,15 @@ describe("connecting", () => {
     const edge = await rudeEdge(t);
     const logs: Record<string, unknown>[] = [];
     const { state } = open(t, edge, { logs });
-    (await edge.connected()).socket.close(CLOSE.mismatch, "the edge serves package set channel, this origin starter");
+    (await edge.connected()).socket.close(
+      CLOSE.mismatch,
+      "the edge serves package set channel, this origin starter",
+    );
     await state("waiting");
-    assert.equal(logs[0]?.["why"], "closed with 4409: the edge serves package set channel, this origin starter");
+    assert.equal(
+      logs[0]?.["why"],
+      "closed with 4409: the edge serves package set channel, this origin starter",
+    );
     assert.equal(logs[0]?.["msg"], "the edge refuses this origin");
   });
 
@@ -61,7 +75,10 @@ describe("connecting", () => {
   });
 
   test("a wrong key is an error at once", () => {
-    assert.throws(() => connect({ key: "x", hello: { slots: 1 } } as never), /must be an Ed25519 private key/);
+    assert.throws(
+      () => connect({ key: "x", hello: { slots: 1 } } as never),
+      /must be an Ed25519 private key/,
+    );
   });
 });
 
@@ -121,14 +138,21 @@ describe("jobs", () => {
     first?.say(resolve("1"));
     await first?.heard("accepted");
     second?.say(resolve("2"));
-    assert.deepEqual(await second?.heard("refused"), { type: "refused", job: "2", message: "all 1 slots are taken" });
+    assert.deepEqual(await second?.heard("refused"), {
+      type: "refused",
+      job: "2",
+      message: "all 1 slots are taken",
+    });
   });
 
   test("cancel aborts the run, frees the slot, and nothing more is said of the job", async (t) => {
     const edge = await rudeEdge(t);
     const { run, aborted } = held();
     let first = true;
-    open(t, edge, { run: (work, context) => (first ? ((first = false), run(work, context)) : Promise.resolve(RESOLVED)) });
+    open(t, edge, {
+      run: (work, context) =>
+        first ? ((first = false), run(work, context)) : Promise.resolve(RESOLVED),
+    });
     const connection = await edge.connected();
     connection.say(WELCOME);
     connection.say(resolve("1"));
@@ -141,11 +165,38 @@ describe("jobs", () => {
   });
 
   const failures: readonly [string, () => Promise<Result>, object][] = [
-    ["a failure of the work", () => Promise.reject(Object.assign(new Error("x"), { failure: { reason: "unknown", message: "no such tag" } })), { reason: "unknown", message: "no such tag" }],
-    ["the origin's own trouble", () => Promise.reject(new Error("the disk is full")), { reason: "error", message: "the disk is full" }],
-    ["something thrown that is no error", () => Promise.reject("odd"), { reason: "error", message: "odd" }],
-    ["a failure that is none", () => Promise.reject(Object.assign(new Error("half"), { failure: { reason: "whim" } })), { reason: "error", message: "half" }],
-    ["a result that the edge would refuse", () => Promise.resolve({ kind: "resolved", revision: "main" }), { reason: "error", message: "this origin made a result that is not valid: revision: a revision is 40 lower-case hex digits" }],
+    [
+      "a failure of the work",
+      () =>
+        Promise.reject(
+          Object.assign(new Error("x"), { failure: { reason: "unknown", message: "no such tag" } }),
+        ),
+      { reason: "unknown", message: "no such tag" },
+    ],
+    [
+      "the origin's own trouble",
+      () => Promise.reject(new Error("the disk is full")),
+      { reason: "error", message: "the disk is full" },
+    ],
+    [
+      "something thrown that is no error",
+      () => Promise.reject("odd"),
+      { reason: "error", message: "odd" },
+    ],
+    [
+      "a failure that is none",
+      () => Promise.reject(Object.assign(new Error("half"), { failure: { reason: "whim" } })),
+      { reason: "error", message: "half" },
+    ],
+    [
+      "a result that the edge would refuse",
+      () => Promise.resolve({ kind: "resolved", revision: "main" }),
+      {
+        reason: "error",
+        message:
+          "this origin made a result that is not valid: revision: a revision is 40 lower-case hex digits",
+      },
+    ],
   ];
   for (const [what, run, failure] of failures) {
     test(`${what} is told as such`, async (t) => {
@@ -166,14 +217,22 @@ describe("announcements", () => {
     const { channel, state } = open(t, edge);
     channel.announce("latest", "a".repeat(40));
     const first = await edge.connected();
-    assert.deepEqual((await first.heard("hello")).revisions, [{ tag: "latest", revision: "a".repeat(40) }]);
+    assert.deepEqual((await first.heard("hello")).revisions, [
+      { tag: "latest", revision: "a".repeat(40) },
+    ]);
     channel.announce("latest", "b".repeat(40));
     first.say(WELCOME);
-    assert.equal((await first.heard("revision")).revision, "b".repeat(40), "what changed between hello and welcome");
+    assert.equal(
+      (await first.heard("revision")).revision,
+      "b".repeat(40),
+      "what changed between hello and welcome",
+    );
     await state("connected");
     channel.announce("latest", "c".repeat(40));
     assert.equal((await first.heard("revision")).revision, "c".repeat(40));
     first.socket.terminate();
-    assert.deepEqual((await (await edge.connected()).heard("hello")).revisions, [{ tag: "latest", revision: "c".repeat(40) }]);
+    assert.deepEqual((await (await edge.connected()).heard("hello")).revisions, [
+      { tag: "latest", revision: "c".repeat(40) },
+    ]);
   });
 });

@@ -16,7 +16,11 @@ describe("drain", () => {
     const drained = channel.drain();
     await connection.heard("bye");
     connection.say(resolve("2"));
-    assert.deepEqual(await connection.heard("refused"), { type: "refused", job: "2", message: "this origin is stopping" });
+    assert.deepEqual(await connection.heard("refused"), {
+      type: "refused",
+      job: "2",
+      message: "this origin is stopping",
+    });
     end(RESOLVED);
     assert.equal((await connection.heard("done")).job, "1");
     connection.say({ type: "settled", job: "1" });
@@ -33,7 +37,11 @@ describe("drain", () => {
     connection.say(resolve("1"));
     await connection.heard("accepted");
     const drained = channel.drain();
-    assert.deepEqual(await connection.heard("refused"), { type: "refused", job: "1", message: "this origin is stopping" });
+    assert.deepEqual(await connection.heard("refused"), {
+      type: "refused",
+      job: "1",
+      message: "this origin is stopping",
+    });
     await Promise.all([aborted, drained]);
   });
 

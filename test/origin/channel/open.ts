@@ -1,28 +1,51 @@
 /** A channel under test, and what is said over it. */
 import type { TestContext } from "node:test";
 import { pino } from "pino";
-import type { FromEdge, Result, Work } from "../../../edge/farm/protocol.ts";
-import { type Channel, type ChannelState, connect, type ConnectOptions, generateOriginKey } from "../../../origin/channel/index.ts";
+import type { FromEdge, Result, Work } from "../../../edge/contract/messages.ts";
+import {
+  type Channel,
+  type ChannelState,
+  connect,
+  type ConnectOptions,
+  generateOriginKey,
+} from "../../../origin/channel/index.ts";
 import type { RudeEdge } from "./rude-edge.ts";
 
 const key = generateOriginKey();
 export const WELCOME: FromEdge = { type: "welcome", protocol: 1, origin: "mine", zstd: false };
 export const RESOLVED: Result = { kind: "resolved", revision: "a".repeat(40) };
-export const resolve = (job: string): FromEdge => ({ type: "job", job, work: { kind: "resolve", packageSet: "starter", tag: "latest" } });
+export const resolve = (job: string): FromEdge => ({
+  type: "job",
+  job,
+  work: { kind: "resolve", packageSet: "starter", tag: "latest" },
+});
 
 export interface OpenOptions extends Partial<ConnectOptions> {
   readonly logs?: Record<string, unknown>[];
 }
 
 /** A channel until the test is over, and the states it goes through. */
-export function open(t: TestContext, edge: RudeEdge, { logs = [], ...options }: OpenOptions = {}): { channel: Channel; state: (state: ChannelState) => Promise<void> } {
+export function open(
+  t: TestContext,
+  edge: RudeEdge,
+  { logs = [], ...options }: OpenOptions = {},
+): { channel: Channel; state: (state: ChannelState) => Promise<void> } {
   const waiting = new Map<ChannelState, () => void>();
-  const logger = pino({ level: "info" }, { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) });
+  const logger = pino(
+    { level: "info" },
+    { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) },
+  );
   const channel = connect({
     edge: edge.url,
     name: "mine",
     key: key.privateKey,
-    hello: { version: "1", nix: "2.8.0", systems: ["x86_64-linux"], slots: 1, packageSet: "starter" },
+    hello: {
+      version: "1",
+      nix: "2.8.0",
+      systems: ["x86_64-linux"],
+      slots: 1,
+      packageSet: "starter",
+    },
     run: () => Promise.resolve(RESOLVED),
     logger,
     drainMs: 0,
@@ -30,11 +53,19 @@ export function open(t: TestContext, edge: RudeEdge, { logs = [], ...options }: 
     onState: (state) => waiting.get(state)?.(),
   });
   t.after(() => channel.drain());
-  return { channel, state: (state) => (channel.state === state ? Promise.resolve() : new Promise((done) => waiting.set(state, done))) };
+  return {
+    channel,
+    state: (state) =>
+      channel.state === state ? Promise.resolve() : new Promise((done) => waiting.set(state, done)),
+  };
 }
 
 /** A run that ends when the test says so. */
-export function held(): { run: (work: Work, context: { signal: AbortSignal }) => Promise<Result>; end: (result: Result) => void; aborted: Promise<void> } {
+export function held(): {
+  run: (work: Work, context: { signal: AbortSignal }) => Promise<Result>;
+  end: (result: Result) => void;
+  aborted: Promise<void>;
+} {
   const { promise, resolve: end } = Promise.withResolvers<Result>();
   const { promise: aborted, resolve: abort } = Promise.withResolvers<void>();
   const run = (_: Work, { signal }: { signal: AbortSignal }): Promise<Result> => {

@@ -20,7 +20,8 @@ describe("pause", () => {
     [9, true, 1, 60_000],
   ];
   for (const [failures, refused, random, ms] of table) {
-    test(`${failures} failures${refused ? ", refused" : ""}, random ${random}: ${ms} ms`, () => assert.equal(pause(failures, refused, random), ms));
+    test(`${failures} failures${refused ? ", refused" : ""}, random ${random}: ${ms} ms`, () =>
+      assert.equal(pause(failures, refused, random), ms));
   }
 });
 
@@ -66,13 +67,21 @@ describe("keys", () => {
 
   test("PEM is read too", () => {
     const { privateKey, publicJwk } = generateOriginKey();
-    const pem = createPrivateKey({ key: JSON.parse(privateKey), format: "jwk" }).export({ format: "pem", type: "pkcs8" }).toString();
+    const pem = createPrivateKey({ key: JSON.parse(privateKey), format: "jwk" })
+      .export({ format: "pem", type: "pkcs8" })
+      .toString();
     assert.deepEqual(publicJwkOf(readOriginKey(pem)), publicJwk);
   });
 
   test("anything else is refused without being shown", () => {
     const { publicJwk } = generateOriginKey();
-    const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 }).privateKey.export({ format: "pem", type: "pkcs8" }).toString();
-    for (const text of ["", "secret", "{", JSON.stringify(publicJwk), rsa]) assert.throws(() => readOriginKey(text), /^Error: the origin's key must be an Ed25519 private key/);
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 })
+      .privateKey.export({ format: "pem", type: "pkcs8" })
+      .toString();
+    for (const text of ["", "secret", "{", JSON.stringify(publicJwk), rsa])
+      assert.throws(
+        () => readOriginKey(text),
+        /^Error: the origin's key must be an Ed25519 private key/,
+      );
   });
 });

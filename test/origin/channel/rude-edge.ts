@@ -1,10 +1,19 @@
-/** A WebSocket server in the edge's place that does just what a test wants: refuses, falls silent, or hangs up. */
+/**
+ * A WebSocket server in the edge's place that does just what a test wants: refuses, falls silent,
+ * or hangs up.
+ */
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { type WebSocket, WebSocketServer } from "ws";
-import { CONNECT_PATH, type FromEdge, type FromOrigin, PING, PONG } from "../../../edge/farm/protocol.ts";
+import {
+  CONNECT_PATH,
+  type FromEdge,
+  type FromOrigin,
+  PING,
+  PONG,
+} from "../../../edge/contract/messages.ts";
 
 export interface RudeConnection {
   readonly request: IncomingMessage;
@@ -21,13 +30,19 @@ export interface RudeEdge {
 }
 
 /** `status`: answer every upgrade with it instead. `pong`: whether pings are answered. */
-export async function rudeEdge(t: TestContext, { status, pong = true }: { status?: number; pong?: boolean } = {}): Promise<RudeEdge> {
+export async function rudeEdge(
+  t: TestContext,
+  { status, pong = true }: { status?: number; pong?: boolean } = {},
+): Promise<RudeEdge> {
   const http = createServer();
   const server = new WebSocketServer({ noServer: true, autoPong: false });
   const connections: RudeConnection[] = [];
   const takers: ((connection: RudeConnection) => void)[] = [];
   http.on("upgrade", (request, stream, head) => {
-    if (status !== undefined || request.url !== CONNECT_PATH) return void stream.end(`HTTP/1.1 ${status ?? 404} No\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n`);
+    if (status !== undefined || request.url !== CONNECT_PATH)
+      return void stream.end(
+        `HTTP/1.1 ${status ?? 404} No\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n`,
+      );
     server.handleUpgrade(request, stream, head, (socket) => {
       const connection = listen(request, socket, pong);
       const taker = takers.shift();
@@ -45,7 +60,9 @@ export async function rudeEdge(t: TestContext, { status, pong = true }: { status
     url: new URL(`http://127.0.0.1:${(http.address() as AddressInfo).port}`),
     connected: () => {
       const connection = connections.shift();
-      return connection === undefined ? new Promise((resolve) => takers.push(resolve)) : Promise.resolve(connection);
+      return connection === undefined
+        ? new Promise((resolve) => takers.push(resolve))
+        : Promise.resolve(connection);
     },
   };
 }

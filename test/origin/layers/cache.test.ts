@@ -1,7 +1,19 @@
-/** The member cache: each store path is packed once, what is damaged is made again, processes share it, it stays within its limit, and a full disk loses nothing. */
+/**
+ * The member cache: each store path is packed once, what is damaged is made again, processes share
+ * it, it stays within its limit, and a full disk loses nothing.
+ */
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -27,14 +39,25 @@ const never = new AbortController().signal;
 const CODECS = ["gzip", "zstd"] as const;
 
 function packerOn(cacheDir: string, cacheBytes = 2 ** 30): Packer {
-  return new Packer({ cache: new MemberCache(join(cacheDir, "members"), cacheBytes), workers, root: store.root, spoolDir: join(cacheDir, "spool") });
+  return new Packer({
+    cache: new MemberCache(join(cacheDir, "members"), cacheBytes),
+    workers,
+    root: store.root,
+    spoolDir: join(cacheDir, "spool"),
+  });
 }
 
-async function pack(packer: Packer, paths: readonly StorePathInfo[]): Promise<{ digests: unknown; madeBytes: number }> {
+async function pack(
+  packer: Packer,
+  paths: readonly StorePathInfo[],
+): Promise<{ digests: unknown; madeBytes: number }> {
   await packer.prepare(paths, CODECS, never);
   const layer = await packer.assemble(paths, CODECS, never);
   closeBlobs(layer);
-  return { digests: [layer.diffId, layer.blobs.gzip?.digest, layer.blobs.zstd?.digest], madeBytes: layer.madeBytes };
+  return {
+    digests: [layer.diffId, layer.blobs.gzip?.digest, layer.blobs.zstd?.digest],
+    madeBytes: layer.madeBytes,
+  };
 }
 
 function members(cacheDir: string): string[] {
@@ -45,17 +68,24 @@ function members(cacheDir: string): string[] {
     .sort();
 }
 
-const bytesOf = (files: readonly string[]): number => files.reduce((sum, file) => sum + statSync(file).size, 0);
+const bytesOf = (files: readonly string[]): number =>
+  files.reduce((sum, file) => sum + statSync(file).size, 0);
 
 test("a store path is packed once, and other layers are cut from the same members", async () => {
-  const paths = [store.add("once-a", { data: prose(600_000) }), store.add("once-b", { data: prose(5_000, 2) })];
+  const paths = [
+    store.add("once-a", { data: prose(600_000) }),
+    store.add("once-b", { data: prose(5_000, 2) }),
+  ];
   const cacheDir = join(store.scratch, "once");
   await pack(packerOn(cacheDir), [paths[0] as StorePathInfo]);
   await pack(packerOn(cacheDir), [paths[1] as StorePathInfo]);
   const made = members(cacheDir).map((file) => [file, statSync(file).ino]);
   assert.equal(made.length, 4);
   assert.equal((await pack(packerOn(cacheDir), paths)).madeBytes, 0);
-  assert.deepEqual(members(cacheDir).map((file) => [file, statSync(file).ino]), made);
+  assert.deepEqual(
+    members(cacheDir).map((file) => [file, statSync(file).ino]),
+    made,
+  );
 });
 
 test("another NAR hash is another member", async () => {
@@ -68,14 +98,24 @@ test("another NAR hash is another member", async () => {
 
 for (const [what, damage] of [
   ["a changed byte", (file: string) => writeFileSync(file, flip(readFileSync(file), 1_000))],
-  ["a changed byte of its trailer", (file: string) => writeFileSync(file, flip(readFileSync(file), statSync(file).size - 30))],
+  [
+    "a changed byte of its trailer",
+    (file: string) => writeFileSync(file, flip(readFileSync(file), statSync(file).size - 30)),
+  ],
   ["a lost end", (file: string) => truncateSync(file, statSync(file).size - 100)],
   ["no content", (file: string) => truncateSync(file, 0)],
-  ["zeros, as after a power cut", (file: string) => writeFileSync(file, Buffer.alloc(statSync(file).size))],
+  [
+    "zeros, as after a power cut",
+    (file: string) => writeFileSync(file, Buffer.alloc(statSync(file).size)),
+  ],
 ] as const) {
   test(`a member with ${what} is found and made again`, async () => {
     const name = `damaged ${what}`.replaceAll(/[^a-z]+/g, "-");
-    const paths = [store.add(`${name}-before`, { data: "0" }), store.add(name, { data: prose(300_000, 9) }), store.add(`${name}-after`, { data: "2" })];
+    const paths = [
+      store.add(`${name}-before`, { data: "0" }),
+      store.add(name, { data: prose(300_000, 9) }),
+      store.add(`${name}-after`, { data: "2" }),
+    ];
     const cacheDir = join(store.scratch, name);
     const packer = packerOn(cacheDir);
     const right = await pack(packer, paths);
@@ -84,17 +124,28 @@ for (const [what, damage] of [
     const again = await pack(packer, paths);
     assert.deepEqual(again.digests, right.digests);
     assert.ok(again.madeBytes > 0);
-    assert.deepEqual(members(cacheDir).map((file) => readFileSync(file)), before);
+    assert.deepEqual(
+      members(cacheDir).map((file) => readFileSync(file)),
+      before,
+    );
   });
 }
 
 test("a whole member of another tar is not taken for this one's", async () => {
-  const [path, other] = [store.add("mixed-a", { data: "aaaa" }), store.add("mixed-b", { data: "bbbb" })];
-  const [cacheDir, otherDir] = [join(store.scratch, "mixed-a-cache"), join(store.scratch, "mixed-b-cache")];
+  const [path, other] = [
+    store.add("mixed-a", { data: "aaaa" }),
+    store.add("mixed-b", { data: "bbbb" }),
+  ];
+  const [cacheDir, otherDir] = [
+    join(store.scratch, "mixed-a-cache"),
+    join(store.scratch, "mixed-b-cache"),
+  ];
   const right = await pack(packerOn(cacheDir), [path]);
   await pack(packerOn(otherDir), [other]);
   for (const codec of CODECS) {
-    const [to, from] = [cacheDir, otherDir].map((directory) => members(directory).find((file) => file.endsWith(codec)) as string) as [string, string];
+    const [to, from] = [cacheDir, otherDir].map(
+      (directory) => members(directory).find((file) => file.endsWith(codec)) as string,
+    ) as [string, string];
     writeFileSync(to, readFileSync(from));
   }
   assert.deepEqual((await pack(packerOn(cacheDir), [path])).digests, right.digests);
@@ -104,7 +155,9 @@ test("the cache keeps to its limit, and what was used last stays", async () => {
   const cacheDir = join(store.scratch, "limit");
   const limit = 1_000_000;
   const packer = packerOn(cacheDir, limit);
-  const paths = Array.from({ length: 12 }, (_, index) => store.add(`limit-${index}`, { data: noise(100_000, `limit ${index}`) }));
+  const paths = Array.from({ length: 12 }, (_, index) =>
+    store.add(`limit-${index}`, { data: noise(100_000, `limit ${index}`) }),
+  );
   for (const path of paths) {
     await pack(packer, [path]);
     assert.ok(bytesOf(members(cacheDir)) <= limit);
@@ -116,8 +169,13 @@ test("the cache keeps to its limit, and what was used last stays", async () => {
 });
 
 test("a layer larger than the whole cache is made all the same", async () => {
-  const paths = Array.from({ length: 6 }, (_, index) => store.add(`over-${index}`, { data: noise(200_000, `over ${index}`) }));
-  const [small, large] = [await pack(packerOn(join(store.scratch, "over-small"), 300_000), paths), await pack(packerOn(join(store.scratch, "over-large")), paths)];
+  const paths = Array.from({ length: 6 }, (_, index) =>
+    store.add(`over-${index}`, { data: noise(200_000, `over ${index}`) }),
+  );
+  const [small, large] = [
+    await pack(packerOn(join(store.scratch, "over-small"), 300_000), paths),
+    await pack(packerOn(join(store.scratch, "over-large")), paths),
+  ];
   assert.deepEqual(small.digests, large.digests);
 });
 
@@ -134,15 +192,31 @@ test("what a process that died left unfinished goes, what is being written stays
 });
 
 test("several processes share one cache, too small for what they do, and get the same layers", async () => {
-  const paths = Array.from({ length: 8 }, (_, index) => store.add(`shared-${index}`, { data: prose(150_000, index), more: noise(50_000, `shared ${index}`) }));
+  const paths = Array.from({ length: 8 }, (_, index) =>
+    store.add(`shared-${index}`, {
+      data: prose(150_000, index),
+      more: noise(50_000, `shared ${index}`),
+    }),
+  );
   const cacheDir = join(store.scratch, "shared");
-  const input = JSON.stringify({ root: store.root, cacheDir, cacheBytes: 500_000, rounds: 4, paths });
+  const input = JSON.stringify({
+    root: store.root,
+    cacheDir,
+    cacheBytes: 500_000,
+    rounds: 4,
+    paths,
+  });
   const program = new URL("pack-process.ts", import.meta.url).pathname;
-  const outputs = await Promise.all([1, 2, 3].map(() => promisify(execFile)(process.execPath, [program, input])));
+  const outputs = await Promise.all(
+    [1, 2, 3].map(() => promisify(execFile)(process.execPath, [program, input])),
+  );
   const lines = outputs.flatMap(({ stdout }) => stdout.trimEnd().split("\n"));
   assert.equal(lines.length, 12);
   assert.equal(new Set(lines).size, 1);
-  assert.deepEqual(members(cacheDir).filter((file) => file.endsWith(".part")), []);
+  assert.deepEqual(
+    members(cacheDir).filter((file) => file.endsWith(".part")),
+    [],
+  );
 });
 
 test("a full disk is an error that names it, leaves nothing unfinished, and is over when there is room", async (context) => {
@@ -152,7 +226,10 @@ test("a full disk is an error that names it, leaves nothing unfinished, and is o
   try {
     const path = store.add("full", { data: noise(6_000_000, "full") });
     const packer = packerOn(disk);
-    await assert.rejects(pack(packer, [path]), (error: unknown) => error instanceof TaskError && error.code === "ENOSPC");
+    await assert.rejects(
+      pack(packer, [path]),
+      (error: unknown) => error instanceof TaskError && error.code === "ENOSPC",
+    );
     assert.deepEqual(members(disk), []);
     execFileSync("mount", ["-o", "remount,size=64m", disk]);
     await pack(packer, [path]);
@@ -173,19 +250,25 @@ function mount(context: TestContext, directory: string): boolean {
   }
 }
 
-test("work that nobody wants any more ends, running or queued, and leaves nothing", { timeout: 60_000 }, async () => {
-  const cacheDir = join(store.scratch, "cancelled");
-  const packer = packerOn(cacheDir);
-  const paths = Array.from({ length: 6 }, (_, index) => store.add(`cancelled-${index}`, { data: prose(9_000_000, index) }));
-  const leaving = new AbortController();
-  const work = packer.prepare(paths, CODECS, leaving.signal);
-  while (!members(cacheDir).some((file) => file.endsWith(".part"))) await delay(1);
-  leaving.abort(new Error("gone"));
-  await assert.rejects(work, /gone/);
-  // A frame that is being compressed is finished first.
-  while (members(cacheDir).some((file) => file.endsWith(".part"))) await delay(10);
-  await pack(packer, [store.add("cancelled-then", { data: "1" })]);
-});
+test(
+  "work that nobody wants any more ends, running or queued, and leaves nothing",
+  { timeout: 60_000 },
+  async () => {
+    const cacheDir = join(store.scratch, "cancelled");
+    const packer = packerOn(cacheDir);
+    const paths = Array.from({ length: 6 }, (_, index) =>
+      store.add(`cancelled-${index}`, { data: prose(9_000_000, index) }),
+    );
+    const leaving = new AbortController();
+    const work = packer.prepare(paths, CODECS, leaving.signal);
+    while (!members(cacheDir).some((file) => file.endsWith(".part"))) await delay(1);
+    leaving.abort(new Error("gone"));
+    await assert.rejects(work, /gone/);
+    // A frame that is being compressed is finished first.
+    while (members(cacheDir).some((file) => file.endsWith(".part"))) await delay(10);
+    await pack(packer, [store.add("cancelled-then", { data: "1" })]);
+  },
+);
 
 function flip(bytes: Buffer, at: number): Buffer {
   bytes[at] = (bytes[at] as number) ^ 0xff;

@@ -4,8 +4,12 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pino } from "pino";
-import { decodeDirectory, decodeTrailer, type DirectoryRef } from "../../../edge/image/listing.ts";
-import { blobPath } from "../../../edge/image/keys.ts";
+import {
+  decodeDirectory,
+  decodeTrailer,
+  type DirectoryRef,
+} from "../../../edge/contract/listing.ts";
+import { blobPath } from "../../../edge/contract/keys.ts";
 import { cancelFlag } from "../../../origin/layers/cancel.ts";
 import { type LayerStore, openLayerStore } from "../../../origin/layers/index.ts";
 import { listTree } from "../../../origin/layers/list-tree.ts";
@@ -19,7 +23,13 @@ let layers: LayerStore;
 before(async () => {
   bucket = await startBucket();
   store = new LocalStore();
-  layers = openLayerStore({ s3: bucket.access, cacheDir: join(store.scratch, "cache"), cacheBytes: 2 ** 30, root: store.root, logger: pino({ level: "silent" }) });
+  layers = openLayerStore({
+    s3: bucket.access,
+    cacheDir: join(store.scratch, "cache"),
+    cacheBytes: 2 ** 30,
+    root: store.root,
+    logger: pino({ level: "silent" }),
+  });
 });
 after(async () => {
   await layers.close();
@@ -31,7 +41,11 @@ type Nested = { [name: string]: Nested | null };
 
 function read(bytes: Uint8Array): Nested {
   const directory = (ref: DirectoryRef): Nested =>
-    Object.fromEntries([...decodeDirectory(bytes.subarray(ref.offset, ref.offset + ref.length), ref)].map(([name, below]) => [name, below === null ? null : directory(below)]));
+    Object.fromEntries(
+      [...decodeDirectory(bytes.subarray(ref.offset, ref.offset + ref.length), ref)].map(
+        ([name, below]) => [name, below === null ? null : directory(below)],
+      ),
+    );
   return directory(decodeTrailer(bytes, bytes.length));
 }
 
@@ -63,7 +77,14 @@ test("files, directories, links to files and to directories, of this and of othe
 });
 
 test("links that lead around in circles end", () => {
-  const { path } = store.add("loops", { "a/up": { link: ".." }, "a/self": { link: "self" }, "b/over": { link: "../c" }, "c/back": { link: "../b" }, "store": { link: "/nix/store" }, d: { link: "/nix/store/../store/./" } });
+  const { path } = store.add("loops", {
+    "a/up": { link: ".." },
+    "a/self": { link: "self" },
+    "b/over": { link: "../c" },
+    "c/back": { link: "../b" },
+    store: { link: "/nix/store" },
+    d: { link: "/nix/store/../store/./" },
+  });
   const tree = list(path);
   assert.deepEqual(tree["a"], { up: null, self: null });
   assert.deepEqual(tree["b"], { over: { back: null } });
@@ -80,7 +101,10 @@ test("a store path that is a file has nothing to link; one that is a link is wha
 
 test("names that are not UTF-8 are left to the directory that holds them", () => {
   const { path } = store.add("bytes", { "share/ok": "" });
-  writeFileSync(Buffer.concat([Buffer.from(join(store.root, path, "share/")), Buffer.from([0x66, 0xff])]), "");
+  writeFileSync(
+    Buffer.concat([Buffer.from(join(store.root, path, "share/")), Buffer.from([0x66, 0xff])]),
+    "",
+  );
   mkdirSync(join(store.root, path, "share/日本"));
   assert.deepEqual(list(path), { share: { ok: null, 日本: {} } });
 });
@@ -94,7 +118,10 @@ test("a package of 20,000 files is listed", () => {
   }
   const lib = list(path)["lib"];
   assert.ok(lib);
-  assert.equal(Object.values(lib).reduce((sum, files) => sum + Object.keys(files ?? {}).length, 0), 20_000);
+  assert.equal(
+    Object.values(lib).reduce((sum, files) => sum + Object.keys(files ?? {}).length, 0),
+    20_000,
+  );
 });
 
 test("a listing is a blob; with the NAR hash, the store path is not walked again", async () => {

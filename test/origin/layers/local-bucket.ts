@@ -14,7 +14,9 @@ export interface LocalBucket {
 
 /** What the tests need of Miniflare's R2 binding. */
 interface Binding {
-  list(options: { cursor?: string }): Promise<{ objects: { key: string }[]; truncated: boolean; cursor?: string }>;
+  list(options: {
+    cursor?: string;
+  }): Promise<{ objects: { key: string }[]; truncated: boolean; cursor?: string }>;
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
   put(key: string, text: string): Promise<unknown>;
   delete(key: string): Promise<void>;
@@ -34,8 +36,14 @@ export async function startBucket(): Promise<LocalBucket> {
         config: {
           name: "bucket",
           compatibilityDate: "2026-01-01",
-          manifest: { mainModule: "index.js", modulesRoot: "/", modules: { "index.js": { type: "esm", contents } } },
-          env: { BUCKET: { type: "r2", name: "layers", dev: { experimentalS3Credentials: credentials } } },
+          manifest: {
+            mainModule: "index.js",
+            modulesRoot: "/",
+            modules: { "index.js": { type: "esm", contents } },
+          },
+          env: {
+            BUCKET: { type: "r2", name: "layers", dev: { experimentalS3Credentials: credentials } },
+          },
         },
       },
     ],
@@ -43,10 +51,15 @@ export async function startBucket(): Promise<LocalBucket> {
   const url = await miniflare.ready;
   const binding = (await miniflare.getR2Bucket("BUCKET")) as unknown as Binding;
   return {
-    access: { endpoint: `${url.origin}/cdn-cgi/local/r2/s3`, region: "auto", bucket: "layers", ...credentials },
+    access: {
+      endpoint: `${url.origin}/cdn-cgi/local/r2/s3`,
+      region: "auto",
+      bucket: "layers",
+      ...credentials,
+    },
     async keys() {
       const keys: string[] = [];
-      for (let cursor: string | undefined; ; ) {
+      for (let cursor: string | undefined; ;) {
         const page = await binding.list(cursor === undefined ? {} : { cursor });
         keys.push(...page.objects.map(({ key }) => key));
         if (!page.truncated) return keys.sort();

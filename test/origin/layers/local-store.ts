@@ -1,14 +1,31 @@
 /** A directory with a `nix/store` in it, filled by tests: store paths need no Nix to be packed. */
 import { createCipheriv, createHash } from "node:crypto";
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { layerKey } from "../../../edge/image/keys.ts";
+import { layerKey } from "../../../edge/contract/keys.ts";
 import type { LayerPart } from "../../../origin/layers/index.ts";
 import type { StorePathInfo } from "../../../origin/nix/types.ts";
 
-/** A file's contents; an executable; a link's target; another name of an earlier file; an empty directory. */
-export type Content = string | Uint8Array | { readonly run: string } | { readonly link: string } | { readonly same: string } | { readonly directory: true };
+/**
+ * A file's contents; an executable; a link's target; another name of an earlier file; an empty
+ * directory.
+ */
+export type Content =
+  | string
+  | Uint8Array
+  | { readonly run: string }
+  | { readonly link: string }
+  | { readonly same: string }
+  | { readonly directory: true };
 
 export class LocalStore {
   /** Holds nix/store. */
@@ -24,7 +41,10 @@ export class LocalStore {
     mkdirSync(this.scratch);
   }
 
-  /** Adds a store path; `files` by path within it, or one file's content when the store path is a file. */
+  /**
+   * Adds a store path; `files` by path within it, or one file's content when the store path is a
+   * file.
+   */
   add(name: string, files: Readonly<Record<string, Content>> | string): StorePathInfo {
     const path = `/nix/store/${createHash("sha256").update(name).digest("hex").slice(0, 32)}-${name}`;
     const at = join(this.root, path);
@@ -35,8 +55,13 @@ export class LocalStore {
     }
     const hash = createHash("sha256");
     let narSize = 0;
-    for (const [file, content] of typeof files === "string" ? [["", files] as const] : Object.entries(files)) {
-      const bytes = typeof content === "string" || content instanceof Uint8Array ? content : JSON.stringify(content);
+    for (const [file, content] of typeof files === "string"
+      ? [["", files] as const]
+      : Object.entries(files)) {
+      const bytes =
+        typeof content === "string" || content instanceof Uint8Array
+          ? content
+          : JSON.stringify(content);
       hash.update(file).update("\0").update(bytes).update("\0");
       narSize += bytes.length;
     }
@@ -72,7 +97,21 @@ export function noise(bytes: number, seed = "noise"): Buffer {
 
 /** Bytes that compress about as programs do. */
 export function prose(bytes: number, seed = 1): Buffer {
-  const words = ["layer", "snow", "ice", "store", "path", "closure", "member", "edge", "origin", "bucket", "\n", "0x", "ff"];
+  const words = [
+    "layer",
+    "snow",
+    "ice",
+    "store",
+    "path",
+    "closure",
+    "member",
+    "edge",
+    "origin",
+    "bucket",
+    "\n",
+    "0x",
+    "ff",
+  ];
   let state = seed;
   let text = "";
   while (text.length < bytes) {

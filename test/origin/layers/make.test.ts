@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { pino } from "pino";
 import { join } from "node:path";
-import { blobPath, layerPath } from "../../../edge/image/keys.ts";
+import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
 import { openLayerStore, type LayerStore } from "../../../origin/layers/index.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { LocalStore, noise, partOf, prose } from "./local-store.ts";
@@ -25,17 +25,36 @@ after(async () => {
 });
 
 function open(cache: string, more: Partial<Parameters<typeof openLayerStore>[0]> = {}): LayerStore {
-  const layers = openLayerStore({ s3: bucket.access, cacheDir: join(store.scratch, cache), cacheBytes: 2 ** 30, root: store.root, logger: pino({ level: "silent" }), ...more });
+  const layers = openLayerStore({
+    s3: bucket.access,
+    cacheDir: join(store.scratch, cache),
+    cacheBytes: 2 ** 30,
+    root: store.root,
+    logger: pino({ level: "silent" }),
+    ...more,
+  });
   opened.push(layers);
   return layers;
 }
 
-const sha256 = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const sha256 = (bytes: Uint8Array): string =>
+  `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 const never = new AbortController().signal;
 
 test("a layer is its store paths' tar, by gzip and by zstd, under its digests", async () => {
-  const big = store.add("big", { "lib/data": prose(9_000_000), "lib/noise": noise(1_500_000), "bin/tool": { run: "#!/bin/sh\n" }, "bin/alias": { same: "bin/tool" }, "share/empty": { directory: true } });
-  const small = store.add("small", { "a-b": "1", "a/b": "2", "a.b": "3", link: { link: `${big.path}/lib` } });
+  const big = store.add("big", {
+    "lib/data": prose(9_000_000),
+    "lib/noise": noise(1_500_000),
+    "bin/tool": { run: "#!/bin/sh\n" },
+    "bin/alias": { same: "bin/tool" },
+    "share/empty": { directory: true },
+  });
+  const small = store.add("small", {
+    "a-b": "1",
+    "a/b": "2",
+    "a.b": "3",
+    link: { link: `${big.path}/lib` },
+  });
   const file = store.add("file.txt", "just a file\n");
   const layers = open("plain");
   const part = await partOf(big, small, file);
@@ -54,21 +73,37 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   assert.ok(zstdDecompressSync(frames).length > 0);
   assert.deepEqual(execFileSync("gzip", ["-dc"], { input: gzip, maxBuffer: 2 ** 26 }), tar);
 
-  const names = execFileSync("tar", ["-tf", "-"], { input: tar, encoding: "utf8" }).trimEnd().split("\n");
+  const names = execFileSync("tar", ["-tf", "-"], { input: tar, encoding: "utf8" })
+    .trimEnd()
+    .split("\n");
   assert.deepEqual(names, [...names].sort(), "entries in byte order");
   assert.equal(new Set(names).size, names.length);
   const directory = join(store.scratch, "unpacked");
-  execFileSync("sh", ["-c", 'mkdir -p "$1" && tar -xf - -C "$1"', "sh", directory], { input: gzip.length > 0 ? tar : tar });
-  for (const { path } of [big, small, file]) execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(directory, path)]);
+  execFileSync("sh", ["-c", 'mkdir -p "$1" && tar -xf - -C "$1"', "sh", directory], {
+    input: gzip.length > 0 ? tar : tar,
+  });
+  for (const { path } of [big, small, file])
+    execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(directory, path)]);
   const listing = execFileSync("tar", ["-tvf", "-"], { input: tar, encoding: "utf8" });
-  assert.match(listing, /hr-xr-xr-x 0\/0 .* nix\/store\/\S+-big\/bin\/tool link to nix\/store\/\S+-big\/bin\/alias/);
+  assert.match(
+    listing,
+    /hr-xr-xr-x 0\/0 .* nix\/store\/\S+-big\/bin\/tool link to nix\/store\/\S+-big\/bin\/alias/,
+  );
   execFileSync("chmod", ["-R", "u+w", directory]);
 
-  assert.deepEqual(JSON.parse((await bucket.bytes(layerPath(part.key))).toString()), { key: part.key, digest: layer.digest, size: layer.size, diffId: layer.diffId });
+  assert.deepEqual(JSON.parse((await bucket.bytes(layerPath(part.key))).toString()), {
+    key: part.key,
+    digest: layer.digest,
+    size: layer.size,
+    diffId: layer.diffId,
+  });
 });
 
 test("another origin with its own cache and any number of threads makes the same bytes", async () => {
-  const paths = [store.add("same-1", { data: prose(5_000_000, 3) }), store.add("same-2", { data: noise(100_000, "b"), text: prose(700_000, 4) })];
+  const paths = [
+    store.add("same-1", { data: prose(5_000_000, 3) }),
+    store.add("same-2", { data: noise(100_000, "b"), text: prose(700_000, 4) }),
+  ];
   const part = await partOf(...paths);
   const results: unknown[] = [];
   for (const concurrency of [1, 2, 5]) {

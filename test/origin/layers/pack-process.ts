@@ -1,4 +1,7 @@
-/** An origin's packing as a process of its own: packs the store paths of argv[2] (JSON: root, cacheDir, cacheBytes, rounds, paths) one by one, over and over, and prints the layers' digests. */
+/**
+ * An origin's packing as a process of its own: packs the store paths of argv[2] (JSON: root,
+ * cacheDir, cacheBytes, rounds, paths) one by one, over and over, and prints the layers' digests.
+ */
 import { join } from "node:path";
 import { MemberCache } from "../../../origin/layers/cache.ts";
 import { closeBlobs, Packer } from "../../../origin/layers/pack.ts";
@@ -13,9 +16,16 @@ export interface PackProcessInput {
   readonly paths: readonly StorePathInfo[];
 }
 
-const { root, cacheDir, cacheBytes, rounds, paths } = JSON.parse(process.argv[2] ?? "") as PackProcessInput;
+const { root, cacheDir, cacheBytes, rounds, paths } = JSON.parse(
+  process.argv[2] ?? "",
+) as PackProcessInput;
 const workers = new Workers(2);
-const packer = new Packer({ cache: new MemberCache(join(cacheDir, "members"), cacheBytes), workers, root, spoolDir: join(cacheDir, "spool") });
+const packer = new Packer({
+  cache: new MemberCache(join(cacheDir, "members"), cacheBytes),
+  workers,
+  root,
+  spoolDir: join(cacheDir, "spool"),
+});
 const { signal } = new AbortController();
 for (let round = 0; round < rounds; round++) {
   const layers = await Promise.all(

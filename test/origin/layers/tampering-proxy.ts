@@ -1,4 +1,7 @@
-/** A proxy in front of an S3 endpoint that fails requests as told, the way a bucket in trouble does: some of the body is taken, then the answer is an error, or none. */
+/**
+ * A proxy in front of an S3 endpoint that fails requests as told, the way a bucket in trouble does:
+ * some of the body is taken, then the answer is an error, or none.
+ */
 import { createServer, request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -24,17 +27,23 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
         if (trouble === "hang-up") return void incoming.socket.destroy();
         incoming.resume();
         answer.writeHead(trouble.status, { "content-type": "application/xml" });
-        answer.end(`<?xml version="1.0"?><Error><Code>Trouble</Code><Message>made by the test</Message></Error>`);
+        answer.end(
+          `<?xml version="1.0"?><Error><Code>Trouble</Code><Message>made by the test</Message></Error>`,
+        );
       };
       if (incoming.method === "PUT") incoming.once("data", fail);
       else fail();
       return;
     }
     // The signature covers the Host header: it goes through as it came.
-    const outgoing = request(new URL(incoming.url ?? "/", target), { method: incoming.method ?? "GET", headers: incoming.headers, setHost: false }, (response) => {
-      answer.writeHead(response.statusCode ?? 502, response.headers);
-      response.pipe(answer);
-    });
+    const outgoing = request(
+      new URL(incoming.url ?? "/", target),
+      { method: incoming.method ?? "GET", headers: incoming.headers, setHost: false },
+      (response) => {
+        answer.writeHead(response.statusCode ?? 502, response.headers);
+        response.pipe(answer);
+      },
+    );
     outgoing.on("error", () => incoming.socket.destroy());
     incoming.pipe(outgoing);
   });

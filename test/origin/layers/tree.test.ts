@@ -1,10 +1,20 @@
 /** What a store path becomes in a tar, against GNU tar; and store paths that no layer can hold. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFileSync, chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { tarEnd } from "../../../edge/image/tar.ts";
+import { tarEnd } from "../../../edge/contract/tar.ts";
 import { tarChunks } from "../../../origin/layers/tar-chunks.ts";
 import { TreeError } from "../../../origin/layers/tree.ts";
 import { LocalStore, noise } from "./local-store.ts";
@@ -18,7 +28,12 @@ function tarOf(path: string, chunkBytes = 65_536): Buffer {
   return Buffer.concat([...chunks, tarEnd]);
 }
 
-const tar = (input: Buffer, ...args: string[]): string => execFileSync("tar", args, { input, encoding: "utf8", env: { ...process.env, TZ: "UTC", LC_ALL: "C.UTF-8" } });
+const tar = (input: Buffer, ...args: string[]): string =>
+  execFileSync("tar", args, {
+    input,
+    encoding: "utf8",
+    env: { ...process.env, TZ: "UTC", LC_ALL: "C.UTF-8" },
+  });
 
 test("a tree survives GNU tar: names of any length and script, links, empty files and directories, executables", () => {
   const deep = Array.from({ length: 20 }, (_, level) => `directory-${level}`).join("/");
@@ -33,7 +48,7 @@ test("a tree survives GNU tar: names of any length and script, links, empty file
     empty: "",
     "empty-directory": { directory: true },
     link: { link: `/nix/store/${"t".repeat(180)}` },
-    "dangling": { link: "nowhere" },
+    dangling: { link: "nowhere" },
     exact: noise(512 * 9),
   } as const;
   const { path } = store.add("tree", files);
@@ -42,18 +57,27 @@ test("a tree survives GNU tar: names of any length and script, links, empty file
   mkdirSync(to);
   tar(bytes, "-xf", "-", "-C", to, "--no-same-owner");
   execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(to, path)]);
-  assert.equal(lstatSync(join(to, path, "bin/run")).ino, lstatSync(join(to, path, "lib/same-again")).ino);
+  assert.equal(
+    lstatSync(join(to, path, "bin/run")).ino,
+    lstatSync(join(to, path, "lib/same-again")).ino,
+  );
   assert.equal(lstatSync(join(to, path, "bin/run")).mode & 0o7777, 0o555);
   assert.equal(lstatSync(join(to, path, "empty")).mode & 0o7777, 0o444);
   assert.equal(lstatSync(join(to, path, "empty-directory")).mode & 0o7777, 0o555);
   assert.equal(lstatSync(join(to, path, "bin/run")).mtimeMs, 1_000);
   execFileSync("chmod", ["-R", "u+w", to]);
-  for (const size of [1, 511, 512, 513, 4_096]) assert.deepEqual(tarOf(path, size), bytes, `in chunks of ${size} bytes`);
+  for (const size of [1, 511, 512, 513, 4_096])
+    assert.deepEqual(tarOf(path, size), bytes, `in chunks of ${size} bytes`);
 });
 
 test("modes, owners and times of the store do not matter, only whether its owner may execute", () => {
   const first = tarOf(store.add("modes", { a: "1", b: { run: "2" } }).path);
-  const path = join(store.root, readdirSync(join(store.root, "nix/store")).filter((name) => name.endsWith("-modes")).map((name) => `nix/store/${name}`)[0] as string);
+  const path = join(
+    store.root,
+    readdirSync(join(store.root, "nix/store"))
+      .filter((name) => name.endsWith("-modes"))
+      .map((name) => `nix/store/${name}`)[0] as string,
+  );
   chmodSync(join(path, "a"), 0o606);
   chmodSync(join(path, "b"), 0o500);
   utimesSync(join(path, "a"), 12, 12);
@@ -70,7 +94,10 @@ test("hard links count within one store path only", () => {
 });
 
 test("a store path may be a file or a link", () => {
-  assert.match(tar(tarOf(store.add("script.sh", "echo").path), "-tvf", "-"), /^-r--r--r-- 0\/0 +4 1970-01-01 00:00 nix\/store\/\S+-script.sh\n$/);
+  assert.match(
+    tar(tarOf(store.add("script.sh", "echo").path), "-tvf", "-"),
+    /^-r--r--r-- 0\/0 +4 1970-01-01 00:00 nix\/store\/\S+-script.sh\n$/,
+  );
 });
 
 for (const [what, change] of [
@@ -83,7 +110,11 @@ for (const [what, change] of [
     const chunks = tarChunks(store.root, path, () => Buffer.alloc(10_240));
     for (let count = 0; count < 3; count++) assert.equal(chunks.next().done, false);
     change(join(store.root, path, "file"));
-    assert.throws(() => Array.from(chunks), (error: unknown) => error instanceof TreeError && /file changed while it was packed/.test(error.message));
+    assert.throws(
+      () => Array.from(chunks),
+      (error: unknown) =>
+        error instanceof TreeError && /file changed while it was packed/.test(error.message),
+    );
   });
 }
 
@@ -93,6 +124,8 @@ test("what no layer can hold is refused by name", () => {
   const pipe = store.add("pipe", {});
   execFileSync("mkfifo", [join(store.root, pipe.path, "fifo")]);
   assert.throws(() => tarOf(pipe.path), /fifo is neither a file/);
-  assert.throws(() => tarOf("/nix/store/00000000000000000000000000000000-gone"), { code: "ENOENT" });
+  assert.throws(() => tarOf("/nix/store/00000000000000000000000000000000-gone"), {
+    code: "ENOENT",
+  });
   rmSync(join(store.root, pipe.path, "fifo"));
 });

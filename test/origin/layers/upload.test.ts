@@ -1,10 +1,13 @@
-/** The bucket's side: what is there already, what fails on the way, large blobs, records that are fixed. */
+/**
+ * The bucket's side: what is there already, what fails on the way, large blobs, records that are
+ * fixed.
+ */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { pino } from "pino";
-import { blobPath, layerPath } from "../../../edge/image/keys.ts";
+import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
 import { BucketError, type LayerStore, openLayerStore } from "../../../origin/layers/index.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { LocalStore, noise, partOf } from "./local-store.ts";
@@ -45,7 +48,12 @@ beforeEach(() => {
 test("a blob that fails in the middle, by status and by hang-up, is sent again; the layer is whole", async () => {
   const part = await partOf(store.add("flaky", { data: noise(3 * MIB, "flaky") }));
   let failed = 0;
-  proxy.trouble = ({ method, url = "" }) => (method === "PUT" && url.includes("blobs/") && failed < 2 ? (failed++ === 0 ? { status: 503 } : "hang-up") : "pass");
+  proxy.trouble = ({ method, url = "" }) =>
+    method === "PUT" && url.includes("blobs/") && failed < 2
+      ? failed++ === 0
+        ? { status: 503 }
+        : "hang-up"
+      : "pass";
   const [layer] = await layers.make([part], { signal: never, zstd: false });
   assert.equal(failed, 2);
   assert.ok(layer);
@@ -57,23 +65,33 @@ test("a bucket that stays broken fails the job in a bounded time, says where, an
   const good = await partOf(store.add("good", { data: "fine" }));
   const bad = await partOf(store.add("bad", { data: noise(2 * MIB, "bad") }));
   const before = await bucket.keys();
-  proxy.trouble = ({ method, url = "" }) => (method === "PUT" && url.includes("blobs/") ? { status: 503 } : "pass");
+  proxy.trouble = ({ method, url = "" }) =>
+    method === "PUT" && url.includes("blobs/") ? { status: 503 } : "pass";
   await assert.rejects(layers.make([bad], { signal: never, zstd: true }), (error: unknown) => {
     assert.ok(error instanceof BucketError);
     assert.equal(error.status, 503);
-    assert.match(error.message, /PUT blobs\/sha256\/[0-9a-f]{64} in bucket layers at http:.*status 503/);
+    assert.match(
+      error.message,
+      /PUT blobs\/sha256\/[0-9a-f]{64} in bucket layers at http:.*status 503/,
+    );
     return true;
   });
   assert.deepEqual(await bucket.keys(), before);
   proxy.trouble = () => "pass";
   const made = await layers.make([good, bad], { signal: never, zstd: true });
-  assert.deepEqual(made.map(({ key }) => key), [good.key, bad.key]);
+  assert.deepEqual(
+    made.map(({ key }) => key),
+    [good.key, bad.key],
+  );
 });
 
 test("a refusal that will not pass is an error at once", async () => {
   proxy.trouble = ({ method }) => (method === "GET" ? { status: 403 } : "pass");
   const asked = proxy.seen.length;
-  await assert.rejects(layers.make([await partOf(store.add("denied", { x: "y" }))], { signal: never, zstd: false }), (error: unknown) => error instanceof BucketError && error.status === 403);
+  await assert.rejects(
+    layers.make([await partOf(store.add("denied", { x: "y" }))], { signal: never, zstd: false }),
+    (error: unknown) => error instanceof BucketError && error.status === 403,
+  );
   assert.equal(proxy.seen.length, asked + 1);
 });
 
@@ -95,11 +113,14 @@ test("a large blob goes in parts; a part that fails is sent again", async () => 
 
 test("a large blob that cannot be finished is given up whole: its parts are aborted", async () => {
   const part = await partOf(store.add("large-bad", { data: noise(45 * MIB, "large-bad") }));
-  proxy.trouble = ({ method, url = "" }) => (method === "PUT" && url.includes("partNumber=3") ? { status: 400 } : "pass");
+  proxy.trouble = ({ method, url = "" }) =>
+    method === "PUT" && url.includes("partNumber=3") ? { status: 400 } : "pass";
   const from = proxy.seen.length;
   const keys = await bucket.keys();
   await assert.rejects(layers.make([part], { signal: never, zstd: false }), BucketError);
-  assert.ok(proxy.seen.slice(from).some((line) => line.startsWith("DELETE") && line.includes("uploadId=")));
+  assert.ok(
+    proxy.seen.slice(from).some((line) => line.startsWith("DELETE") && line.includes("uploadId=")),
+  );
   assert.deepEqual(await bucket.keys(), keys);
 });
 
@@ -108,7 +129,10 @@ test("what the bucket has is neither packed nor sent again; what was deleted fro
   const first = await layers.make([part], { signal: never, zstd: true });
   const from = proxy.seen.length;
   assert.deepEqual(await layers.make([part], { signal: never, zstd: true }), first);
-  assert.deepEqual(proxy.seen.slice(from).filter((line) => line.startsWith("PUT")), []);
+  assert.deepEqual(
+    proxy.seen.slice(from).filter((line) => line.startsWith("PUT")),
+    [],
+  );
   const digest = first[0]?.digest as `sha256:${string}`;
   await bucket.delete(blobPath(digest));
   assert.deepEqual(await layers.make([part], { signal: never, zstd: true }), first);
@@ -130,9 +154,18 @@ test("an earlier record of a layer counts, whatever this origin's compressor mak
 
 test("two origins that finish the same layer at once agree on one record", async () => {
   const part = await partOf(store.add("race", { data: noise(MIB, "race") }));
-  const other = openLayerStore({ s3: bucket.access, cacheDir: join(store.scratch, "other"), cacheBytes: 2 ** 30, root: store.root, logger: pino({ level: "silent" }) });
+  const other = openLayerStore({
+    s3: bucket.access,
+    cacheDir: join(store.scratch, "other"),
+    cacheBytes: 2 ** 30,
+    root: store.root,
+    logger: pino({ level: "silent" }),
+  });
   try {
-    const [a, b] = await Promise.all([layers.make([part], { signal: never, zstd: true }), other.make([part], { signal: never, zstd: true })]);
+    const [a, b] = await Promise.all([
+      layers.make([part], { signal: never, zstd: true }),
+      other.make([part], { signal: never, zstd: true }),
+    ]);
     assert.deepEqual(a, b);
   } finally {
     await other.close();
@@ -140,7 +173,9 @@ test("two origins that finish the same layer at once agree on one record", async
 });
 
 test("a layer first made with gzip alone gets its zstd blob later, with the same diffId and gzip digest", async () => {
-  const part = await partOf(store.add("later", { data: noise(MIB, "later"), text: "text".repeat(1_000) }));
+  const part = await partOf(
+    store.add("later", { data: noise(MIB, "later"), text: "text".repeat(1_000) }),
+  );
   const [gzip] = await layers.make([part], { signal: never, zstd: false });
   assert.equal(gzip?.zstd, undefined);
   const [both] = await layers.make([part], { signal: never, zstd: true });
@@ -164,12 +199,18 @@ test("a request that nobody waits for ends at once, and what it shared with othe
   hold.resolve();
   await assert.rejects(left, /hung up/);
   assert.equal((await stays)[0]?.key, part.key);
-  await assert.rejects(layers.make([part], { signal: AbortSignal.abort(new Error("before")), zstd: false }), /before/);
+  await assert.rejects(
+    layers.make([part], { signal: AbortSignal.abort(new Error("before")), zstd: false }),
+    /before/,
+  );
 });
 
 test("logs and other small blobs are named by their digest", async () => {
   const log = await layers.log("line\n");
   assert.equal((await bucket.bytes(blobPath(log.digest))).toString(), "line\n");
   assert.deepEqual(await layers.get("no/such/key"), null);
-  assert.equal(new TextDecoder().decode((await layers.get(blobPath(log.digest))) as Uint8Array), "line\n");
+  assert.equal(
+    new TextDecoder().decode((await layers.get(blobPath(log.digest))) as Uint8Array),
+    "line\n",
+  );
 });

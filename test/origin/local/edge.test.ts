@@ -35,7 +35,9 @@ test("the edge has variables, a bucket with an S3 endpoint, and objects; all of 
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
     });
-    await s3.send(new PutObjectCommand({ Bucket: first.s3.bucket, Key: "greeting", Body: "from S3" }));
+    await s3.send(
+      new PutObjectCommand({ Bucket: first.s3.bucket, Key: "greeting", Body: "from S3" }),
+    );
     s3.destroy();
     assert.equal(await (await fetch(`${first.url}/greeting`)).text(), "from S3");
     assert.equal(await (await fetch(`${first.url}/farm`)).json(), 1);
@@ -44,9 +46,17 @@ test("the edge has variables, a bucket with an S3 endpoint, and objects; all of 
     await first.stop();
   }
 
-  const second = await startEdge({ stateDir, worker, env: {}, beside: { constant: 'export default { fetch: () => new Response("beside") }' } });
+  const second = await startEdge({
+    stateDir,
+    worker,
+    env: {},
+    beside: { constant: 'export default { fetch: () => new Response("beside") }' },
+  });
   try {
-    assert.deepEqual([second.s3.accessKeyId, second.s3.secretAccessKey], [first.s3.accessKeyId, first.s3.secretAccessKey]);
+    assert.deepEqual(
+      [second.s3.accessKeyId, second.s3.secretAccessKey],
+      [first.s3.accessKeyId, first.s3.secretAccessKey],
+    );
     assert.equal(await (await fetch(`${second.url}/greeting`)).text(), "from S3");
     assert.equal(await (await fetch(`${second.url}/farm`)).json(), 2);
     assert.equal(await (await fetch(second.beside["constant"] ?? "")).text(), "beside");
@@ -65,31 +75,47 @@ test("a port in use is named, with the way out", async () => {
   await once(server, "listening");
   try {
     const { port } = server.address() as { port: number };
-    await assert.rejects(startEdge({ stateDir, worker, port, env: {} }), new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`));
+    await assert.rejects(
+      startEdge({ stateDir, worker, port, env: {} }),
+      new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`),
+    );
   } finally {
     server.close();
   }
 });
 
-test("workerd dies with a parent that is killed", { skip: canTie ? false : "needs setpriv and setsid of util-linux" }, async () => {
-  const script = `
+test(
+  "workerd dies with a parent that is killed",
+  { skip: canTie ? false : "needs setpriv and setsid of util-linux" },
+  async () => {
+    const script = `
     import { startEdge } from ${JSON.stringify(new URL("../../../origin/local/edge.ts", import.meta.url).href)};
     const edge = await startEdge({ stateDir: process.argv[1], worker: process.argv[2], env: {} });
     process.stdout.write(process.pid + " " + edge.url);`;
-  const parent = spawn(process.execPath, ["--input-type=module", "--eval", script, stateDir, worker], {
-    stdio: ["ignore", "pipe", "inherit"],
-    // Miniflare's temporary files stay when it is killed: they go with the test's own directory.
-    env: { ...process.env, TMPDIR: stateDir },
-  });
-  const [chunk] = (await once(parent.stdout, "data")) as [Buffer];
-  const [pid, url] = chunk.toString().split(" ") as [string, string];
-  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
-  assert.equal((await fetch(`${url}/farm`)).status, 200);
-  parent.kill("SIGKILL");
-  await once(parent, "exit");
-  while ((await Promise.all(children.map(isAlive))).includes(true)) await new Promise((resolve) => setTimeout(resolve, 20));
-  await assert.rejects(fetch(url));
-});
+    const parent = spawn(
+      process.execPath,
+      ["--input-type=module", "--eval", script, stateDir, worker],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+        // Miniflare's temporary files stay when it is killed: they go with the test's own
+        // directory.
+        env: { ...process.env, TMPDIR: stateDir },
+      },
+    );
+    const [chunk] = (await once(parent.stdout, "data")) as [Buffer];
+    const [pid, url] = chunk.toString().split(" ") as [string, string];
+    const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8"))
+      .trim()
+      .split(" ")
+      .map(Number);
+    assert.equal((await fetch(`${url}/farm`)).status, 200);
+    parent.kill("SIGKILL");
+    await once(parent, "exit");
+    while ((await Promise.all(children.map(isAlive))).includes(true))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await assert.rejects(fetch(url));
+  },
+);
 
 /** A zombie is dead: nobody may be there to collect it. */
 async function isAlive(pid: number): Promise<boolean> {

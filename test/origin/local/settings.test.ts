@@ -6,7 +6,13 @@ import { readSettings } from "../../../origin/local/settings.ts";
 test("without variables: the starter set, on every address, port 8787, state in .firn", async () => {
   const settings = await readSettings({});
   assert.deepEqual(
-    { port: settings.port, host: settings.host, stateDir: settings.stateDir, set: settings.packageSetText, worker: settings.worker },
+    {
+      port: settings.port,
+      host: settings.host,
+      stateDir: settings.stateDir,
+      set: settings.packageSetText,
+      worker: settings.worker,
+    },
     { port: 8787, host: "0.0.0.0", stateDir: resolve(".firn"), set: "starter", worker: {} },
   );
 });
@@ -16,7 +22,10 @@ test("variables for the Worker are handed on, empty ones are not", async () => {
 });
 
 test("a relative directory of a path set becomes absolute", async () => {
-  assert.equal((await readSettings({ PACKAGE_SET: "path:some/dir" })).packageSetText, `path:${resolve("some/dir")}`);
+  assert.equal(
+    (await readSettings({ PACKAGE_SET: "path:some/dir" })).packageSetText,
+    `path:${resolve("some/dir")}`,
+  );
 });
 
 for (const [env, message] of [

@@ -15,7 +15,8 @@ import { type TinySet, tinySet } from "../../system/tiny-set.ts";
 const MAIN = fileURLToPath(new URL("../../../origin/main.ts", import.meta.url));
 const skip = await firnUnavailable();
 
-const isOrigin = async (pid: number): Promise<boolean> => (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("origin/main.ts\0origin");
+const isOrigin = async (pid: number): Promise<boolean> =>
+  (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("origin/main.ts\0origin");
 
 class Run {
   readonly lines: string[] = [];
@@ -23,7 +24,11 @@ class Run {
   readonly #waiting = new Set<() => void>();
 
   constructor(env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [MAIN, "start"], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    this.child = spawn(process.execPath, [MAIN, "start"], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on("line", (line) => {
@@ -42,7 +47,8 @@ class Run {
     const look = (): void => {
       const found = this.lines.find((line) => pattern.test(line));
       if (found !== undefined) resolve(found);
-      else if (this.child.exitCode !== null || this.child.signalCode !== null) reject(new Error(`it ended without ${pattern}:\n${this.lines.join("\n")}`));
+      else if (this.child.exitCode !== null || this.child.signalCode !== null)
+        reject(new Error(`it ended without ${pattern}:\n${this.lines.join("\n")}`));
     };
     this.#waiting.add(look);
     look();
@@ -56,7 +62,11 @@ class Run {
 
   /** The numbers of its child processes. */
   async children(): Promise<number[]> {
-    return (await readFile(`/proc/${this.child.pid}/task/${this.child.pid}/children`, "utf8")).trim().split(" ").filter(Boolean).map(Number);
+    return (await readFile(`/proc/${this.child.pid}/task/${this.child.pid}/children`, "utf8"))
+      .trim()
+      .split(" ")
+      .filter(Boolean)
+      .map(Number);
   }
 
   async end(signal: NodeJS.Signals): Promise<number | null> {
@@ -81,12 +91,20 @@ describe("npm start", { skip }, () => {
     runs = [];
   });
   afterEach(async (context) => {
-    if ("passed" in context && !context.passed) for (const run of runs) process.stderr.write(`${run.lines.join("\n")}\n`);
+    if ("passed" in context && !context.passed)
+      for (const run of runs) process.stderr.write(`${run.lines.join("\n")}\n`);
     await Promise.all(runs.map((run) => run.end("SIGTERM")));
     await removeTree(root);
   });
   const start = (env: Readonly<Record<string, string>> = {}): Run => {
-    const run = new Run({ PORT: "0", HOST: "127.0.0.1", FIRN_STATE: state, PACKAGE_SET: set.spec, ...set.originEnv, ...env });
+    const run = new Run({
+      PORT: "0",
+      HOST: "127.0.0.1",
+      FIRN_STATE: state,
+      PACKAGE_SET: set.spec,
+      ...set.originEnv,
+      ...env,
+    });
     runs.push(run);
     return run;
   };
@@ -94,12 +112,16 @@ describe("npm start", { skip }, () => {
   test("says when pulls work, with an example; Ctrl-C stops everything; starting again keeps what was built", async () => {
     const first = start();
     const url = await first.ready();
-    assert.match(await first.line(/docker pull/), new RegExp(`docker pull ${new URL(url).host}/shell/git/curl`));
+    assert.match(
+      await first.line(/docker pull/),
+      new RegExp(`docker pull ${new URL(url).host}/shell/git/curl`),
+    );
     const { digest } = await pullImage(url, "snow");
     const children = await first.children();
     assert.ok(children.length >= 2, "workerd and the origin");
     assert.equal(await first.end("SIGINT"), 0);
-    for (const pid of children) assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }, `process ${pid} is still there`);
+    for (const pid of children)
+      assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }, `process ${pid} is still there`);
     await assert.rejects(fetch(url));
     assert.ok(!(await readdir(state)).includes("lock"));
 
@@ -114,7 +136,10 @@ describe("npm start", { skip }, () => {
     const url = await first.ready();
     await assert.rejects(start().ready(), /in use by process \d+.*FIRN_STATE=/);
     const { port } = new URL(url);
-    await assert.rejects(start({ FIRN_STATE: join(root, "other"), PORT: port }).ready(), new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`));
+    await assert.rejects(
+      start({ FIRN_STATE: join(root, "other"), PORT: port }).ready(),
+      new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`),
+    );
     assert.equal((await fetch(`${url}/v2/`)).status, 200, "the first one goes on");
   });
 
@@ -124,7 +149,8 @@ describe("npm start", { skip }, () => {
     for (const pid of await run.children()) if (await isOrigin(pid)) process.kill(pid, "SIGKILL");
     await run.line(/the origin ended \(SIGKILL\); it is started again in 0.5 s/);
     await pullImage(url, "cacert");
-    while (run.lines.filter((line) => /connected to the edge/.test(line)).length < 2) await once(run.child.stdout!, "data");
+    while (run.lines.filter((line) => /connected to the edge/.test(line)).length < 2)
+      await once(run.child.stdout!, "data");
     await pullImage(url, "snow");
   });
 

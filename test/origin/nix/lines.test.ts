@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LineSplitter, logGate, MAX_LINE, MAX_LINES, MAX_LINES_PER_SECOND, Tail } from "../../../origin/nix/lines.ts";
+import {
+  LineSplitter,
+  logGate,
+  MAX_LINE,
+  MAX_LINES,
+  MAX_LINES_PER_SECOND,
+  Tail,
+} from "../../../origin/nix/lines.ts";
 
 function split(...chunks: (string | Buffer)[]): string[] {
   const lines: string[] = [];
@@ -17,7 +24,10 @@ test("lines come whole however the bytes were cut", () => {
 });
 
 test("colours and control characters go, a progress bar shows its last state", () => {
-  assert.deepEqual(split("\u001b[31;1merror:\u001b[0m x\u0007\ty\r\n", "10%\r50%\r100%\n"), ["error: x y", "100%"]);
+  assert.deepEqual(split("\u001b[31;1merror:\u001b[0m x\u0007\ty\r\n", "10%\r50%\r100%\n"), [
+    "error: x y",
+    "100%",
+  ]);
 });
 
 test("a line without end takes no memory and is cut short", () => {
@@ -29,7 +39,10 @@ test("a line without end takes no memory and is cut short", () => {
 test("a flood is held back by the second and altogether, and said to be", () => {
   let now = 1_000_000;
   const lines: string[] = [];
-  const gate = logGate((line) => lines.push(line), () => now);
+  const gate = logGate(
+    (line) => lines.push(line),
+    () => now,
+  );
   for (let index = 0; index < MAX_LINES_PER_SECOND + 7; index += 1) gate.write("x");
   assert.equal(lines.length, MAX_LINES_PER_SECOND);
   now += 1_000;

@@ -1,24 +1,33 @@
-/** What the tests of the Nix side share: a machine with Nix or a reason to skip, temporary directories, tiny package sets that nobody built before. */
+/**
+ * What the tests of the Nix side share: a machine with Nix or a reason to skip, temporary
+ * directories, tiny package sets that nobody built before.
+ */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/package-set.ts";
+import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/sets/package-set.ts";
 import type { BuildOutcome, PackageSet } from "../../../origin/nix/types.ts";
 
 // Debian's single-user Nix has no configuration; a machine that has one keeps its own.
 if (process.env["NIX_CONFIG"] === undefined && !existsSync("/etc/nix/nix.conf")) {
-  process.env["NIX_CONFIG"] = ["build-users-group =", "sandbox = false", "substituters ="].join("\n");
+  process.env["NIX_CONFIG"] = ["build-users-group =", "sandbox = false", "substituters ="].join(
+    "\n",
+  );
 }
 
-const found = (program: string): boolean => spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
+const found = (program: string): boolean =>
+  spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
 
 /** Options for `test`: skipped where a program is missing, but never in CI. */
 export function needs(...programs: string[]): { skip: string | false } {
   const missing = programs.filter((program) => !found(program));
-  return { skip: missing.length > 0 && process.env["CI"] !== "true" ? `needs ${missing.join(", ")}` : false };
+  return {
+    skip:
+      missing.length > 0 && process.env["CI"] !== "true" ? `needs ${missing.join(", ")}` : false,
+  };
 }
 
 export function temporary(t: TestContext): string {
@@ -32,7 +41,8 @@ export const quiet = { info: () => {}, warn: () => {}, error: () => {} };
 export const system = "x86_64-linux";
 
 /**
- * A default.nix with these attributes. `mk name script` makes a derivation; the salt in it keeps store paths of one test apart from every other run's.
+ * A default.nix with these attributes. `mk name script` makes a derivation; the salt in it keeps
+ * store paths of one test apart from every other run's.
  */
 export function packageSet(attributes: string, salt: string = randomUUID()): string {
   return `{ system ? builtins.currentSystem, ... }:
@@ -51,20 +61,42 @@ export function directoryWith(t: TestContext, text: string): string {
   return directory;
 }
 
-export function open(t: TestContext, spec: string, options: Partial<PackageSetOptions> = {}): Promise<PackageSet> {
-  return openPackageSet(spec, { stateDir: temporary(t), systems: [system], nixTimeout: 60, logger: quiet, ...options });
+export function open(
+  t: TestContext,
+  spec: string,
+  options: Partial<PackageSetOptions> = {},
+): Promise<PackageSet> {
+  return openPackageSet(spec, {
+    stateDir: temporary(t),
+    systems: [system],
+    nixTimeout: 60,
+    logger: quiet,
+    ...options,
+  });
 }
 
 /** Opens a set of these attributes and builds names of it. */
-export async function buildOf(t: TestContext, attributes: string, names: readonly string[], options: Partial<PackageSetOptions> = {}): Promise<BuildOutcome[]> {
+export async function buildOf(
+  t: TestContext,
+  attributes: string,
+  names: readonly string[],
+  options: Partial<PackageSetOptions> = {},
+): Promise<BuildOutcome[]> {
   const set = await open(t, `path:${directoryWith(t, packageSet(attributes))}`, options);
-  return set.build({ revision: await set.resolve("latest", signal), system, names }, { signal, log: () => {} });
+  return set.build(
+    { revision: await set.resolve("latest", signal), system, names },
+    { signal, log: () => {} },
+  );
 }
 
 /** name → store path, or the failure's reason and message. */
 export function summary(outcomes: readonly BuildOutcome[]): Record<string, string> {
   return Object.fromEntries(
-    outcomes.map((outcome) => (outcome.kind === "built" ? [outcome.package.name, outcome.package.attribute] : [outcome.name, `${outcome.failure.reason}: ${outcome.failure.message}`])),
+    outcomes.map((outcome) =>
+      outcome.kind === "built"
+        ? [outcome.package.name, outcome.package.attribute]
+        : [outcome.name, `${outcome.failure.reason}: ${outcome.failure.message}`],
+    ),
   );
 }
 

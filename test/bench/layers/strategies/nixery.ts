@@ -1,8 +1,10 @@
 /**
- * Nixery's grouping (its builder/layers.go): the dominator tree of the image's own graph below a virtual root, to which every path that is large or popular is a child as well;
- * what one child dominates directly is a layer, rated popularity × size; beyond the budget the lowest rated are merged into one.
+ * Nixery's grouping (its builder/layers.go): the dominator tree of the image's own graph below a
+ * virtual root, to which every path that is large or popular is a child as well; what one child
+ * dominates directly is a layer, rated popularity × size; beyond the budget the lowest rated are
+ * merged into one.
  */
-import { type Dag } from "../../../../origin/layers/plan/graph.ts";
+import { type Dag } from "../../../../origin/plan/graph.ts";
 import { pathAt, type SimLayer, type Strategy } from "../simulate.ts";
 import type { Request, Trace } from "../trace.ts";
 
@@ -10,12 +12,18 @@ const SIZE_THRESHOLD = 100_000_000;
 const POPULARITY_THRESHOLD = 100;
 const BUDGET = 94;
 
-export function nixery(dag: Dag, trace: Trace, closure: (component: number) => Int32Array): Strategy {
+export function nixery(
+  dag: Dag,
+  trace: Trace,
+  closure: (component: number) => Int32Array,
+): Strategy {
   // popcount counts how many paths of the channel refer to a name directly.
   const popularity = new Int32Array(dag.count);
   for (const targets of dag.references) for (const target of targets) popularity[target]!++;
-  const large = (component: number): boolean => dag.size[component]! > SIZE_THRESHOLD || popularity[component]! > POPULARITY_THRESHOLD;
-  const size = (group: readonly number[]): number => group.reduce((sum, component) => sum + dag.size[component]!, 0);
+  const large = (component: number): boolean =>
+    dag.size[component]! > SIZE_THRESHOLD || popularity[component]! > POPULARITY_THRESHOLD;
+  const size = (group: readonly number[]): number =>
+    group.reduce((sum, component) => sum + dag.size[component]!, 0);
   const made = new Map<string, SimLayer>();
 
   return {
@@ -43,9 +51,13 @@ export function nixery(dag: Dag, trace: Trace, closure: (component: number) => I
         .map(([top, group]) => ({ top, group, rating: size(group) * (popularity[top]! + 1) }))
         .sort((a, b) => b.rating - a.rating || a.top - b.top);
       const layers = rated.slice(0, BUDGET - 1).map(({ group }) => group);
-      if (rated.length >= BUDGET) layers.push(rated.slice(BUDGET - 1).flatMap(({ group }) => group));
+      if (rated.length >= BUDGET)
+        layers.push(rated.slice(BUDGET - 1).flatMap(({ group }) => group));
       const result = layers.map((group): SimLayer => {
-        const key = group.map((component) => pathAt(dag, trace, component, revision)).sort((a, b) => a - b).join(" ");
+        const key = group
+          .map((component) => pathAt(dag, trace, component, revision))
+          .sort((a, b) => a - b)
+          .join(" ");
         const layer = { key, size: size(group) };
         made.set(key, layer);
         return layer;

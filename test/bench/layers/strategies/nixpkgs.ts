@@ -1,11 +1,19 @@
-/** nixpkgs' dockerTools.buildLayeredImage: the most popular paths of the image's closure get a layer each, the rest shares the last one. Popularity is the number of ways that lead to a path from the roots. */
-import { type Dag } from "../../../../origin/layers/plan/graph.ts";
+/**
+ * nixpkgs' dockerTools.buildLayeredImage: the most popular paths of the image's closure get a layer
+ * each, the rest shares the last one. Popularity is the number of ways that lead to a path from the
+ * roots.
+ */
+import { type Dag } from "../../../../origin/plan/graph.ts";
 import { pathAt, type SimLayer, type Strategy } from "../simulate.ts";
 import type { Request, Trace } from "../trace.ts";
 
 const MAX_LAYERS = 100;
 
-export function nixpkgs(dag: Dag, trace: Trace, closure: (component: number) => Int32Array): Strategy {
+export function nixpkgs(
+  dag: Dag,
+  trace: Trace,
+  closure: (component: number) => Int32Array,
+): Strategy {
   const made = new Map<string, SimLayer>();
   return {
     name: "nixpkgs",
@@ -14,14 +22,23 @@ export function nixpkgs(dag: Dag, trace: Trace, closure: (component: number) => 
       for (const root of roots) for (const component of closure(root)) ways.set(component, 0);
       for (const root of roots) ways.set(root, 1);
       for (const component of [...ways.keys()].sort((a, b) => b - a)) {
-        for (const target of dag.references[component]!) ways.set(target, ways.get(target)! + ways.get(component)!);
+        for (const target of dag.references[component]!)
+          ways.set(target, ways.get(target)! + ways.get(component)!);
       }
-      const sorted = [...ways].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([component]) => component);
+      const sorted = [...ways]
+        .sort((a, b) => b[1] - a[1] || a[0] - b[0])
+        .map(([component]) => component);
       const groups = sorted.slice(0, MAX_LAYERS - 1).map((component) => [component]);
       if (sorted.length >= MAX_LAYERS) groups.push(sorted.slice(MAX_LAYERS - 1));
       const layers = groups.map((group): SimLayer => {
-        const key = group.map((component) => pathAt(dag, trace, component, revision)).sort((a, b) => a - b).join(" ");
-        const layer = { key, size: group.reduce((sum, component) => sum + dag.size[component]!, 0) };
+        const key = group
+          .map((component) => pathAt(dag, trace, component, revision))
+          .sort((a, b) => a - b)
+          .join(" ");
+        const layer = {
+          key,
+          size: group.reduce((sum, component) => sum + dag.size[component]!, 0),
+        };
         made.set(key, layer);
         return layer;
       });

@@ -1,0 +1,62 @@
+/**
+ * What every image has besides its packages: the directories that programs and runtimes write to,
+ * root and nobody, and the two paths that scripts start with. The directories are real ones: docker
+ * and containerd write hosts and resolv.conf into /etc, and a link would lead them into the store.
+ */
+
+export type BaseEntry =
+  | { readonly type: "directory"; readonly mode: number }
+  /** Stand back when a package has something at the same path. */
+  | { readonly type: "file"; readonly contents: string }
+  | { readonly type: "symlink"; readonly target: string };
+
+/**
+ * Absolute store paths of the first package's `bin/env`, `bin/sh` and `bin/bash`, where one has it.
+ */
+export interface Programs {
+  readonly env?: string | undefined;
+  readonly sh?: string | undefined;
+  readonly bash?: string | undefined;
+}
+
+/**
+ * Top-level names of packages that stay out of the profile: nix-support is for builds only; /nix
+ * would hide the store; on /dev, /proc and /sys the runtimes mount, and refuse to do so through a
+ * link.
+ */
+export const LEFT_OUT: ReadonlySet<string> = new Set(["nix-support", "nix", "dev", "proc", "sys"]);
+
+/** By path without a leading slash; a directory stands in it for every path below it. */
+export function baseEntries({ env, sh, bash }: Programs): ReadonlyMap<string, BaseEntry> {
+  // A login shell: an interactive bash where there is one.
+  const shell = bash === undefined ? "/bin/sh" : "/bin/bash";
+  const entries = new Map<string, BaseEntry>([
+    ["etc", { type: "directory", mode: 0o755 }],
+    ["etc/group", { type: "file", contents: "root:x:0:\nnobody:x:65534:\n" }],
+    // Without it glibc asks DNS before /etc/hosts.
+    [
+      "etc/nsswitch.conf",
+      { type: "file", contents: "passwd: files\ngroup: files\nhosts: files dns\n" },
+    ],
+    [
+      "etc/passwd",
+      {
+        type: "file",
+        contents: `root:x:0:0:root:/root:${shell}\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n`,
+      },
+    ],
+    ["root", { type: "directory", mode: 0o700 }],
+    ["tmp", { type: "directory", mode: 0o1777 }],
+    ["usr", { type: "directory", mode: 0o755 }],
+    ["usr/bin", { type: "directory", mode: 0o755 }],
+    ["var", { type: "directory", mode: 0o755 }],
+    ["var/tmp", { type: "directory", mode: 0o1777 }],
+  ]);
+  if (env !== undefined) entries.set("usr/bin/env", { type: "symlink", target: env });
+  if (sh === undefined && bash !== undefined) {
+    // Called sh, bash follows POSIX; Debian's bash brings no bin/sh of its own.
+    entries.set("bin", { type: "directory", mode: 0o755 });
+    entries.set("bin/sh", { type: "symlink", target: bash });
+  }
+  return entries;
+}

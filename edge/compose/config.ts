@@ -1,0 +1,109 @@
+/** The image's configuration (OCI image spec, config.md): what runs in it, and what it is. */
+import type { Digest } from "../contract/digest.ts";
+import { canonicalJson, type Scope } from "../contract/keys.ts";
+import { BASE_PACKAGES, canonicalName } from "../contract/names.ts";
+import { type PackageRecord, PLATFORMS } from "../contract/records.ts";
+
+/**
+ * When everything was made: a moment after 1970, the modification time of the files, so that the
+ * same packages are the same image at any time.
+ */
+export const CREATED = "1970-01-01T00:00:01Z";
+
+/**
+ * Docker's default: /bin and /sbin are the profile's, /usr/local is there for images built on top.
+ */
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const CERTIFICATES = "/etc/ssl/certs/ca-bundle.crt";
+/** Most packages that a history entry names. */
+const MAX_USERS = 5;
+
+/** One layer of the image, bottom first. */
+export interface ConfigLayer {
+  readonly diffId: Digest;
+  /** Names of the packages that it belongs to, sorted; none for the profile layer. */
+  readonly users: readonly string[];
+}
+
+/**
+ * What is said about an image in its labels and annotations. A function of what is in the image's
+ * key, never of how the name was written.
+ */
+export function describe(
+  scope: Scope,
+  packages: readonly PackageRecord[],
+  shell: boolean,
+): Record<string, string> {
+  const names = packages.map(({ name }) => name);
+  const [only, ...others] = distinct(packages.filter(({ name }) => !BASE_PACKAGES.includes(name)));
+  const one = !shell && others.length === 0 ? only : undefined;
+  return {
+    "org.opencontainers.image.title": canonicalName(names, shell),
+    "org.opencontainers.image.revision": scope.revision,
+    ...(one?.version ? { "org.opencontainers.image.version": one.version } : {}),
+    ...(one?.description ? { "org.opencontainers.image.description": one.description } : {}),
+    "dev.firn.package-set": scope.packageSet,
+    "dev.firn.packages": names.join(","),
+  };
+}
+
+/**
+ * What the image runs when nothing else is said: bash for `shell`, else the main program of the one
+ * requested package that has one; undefined when none or several have. `packages` sorted by name.
+ * cacert and iana-etc, which are in every image, never count.
+ */
+export function commandOf(
+  packages: readonly PackageRecord[],
+  shell: boolean,
+): string[] | undefined {
+  if (shell) return ["/bin/bash"];
+  const [only, ...others] = distinct(
+    packages.filter(
+      ({ name, mainProgram }) => mainProgram !== undefined && !BASE_PACKAGES.includes(name),
+    ),
+  );
+  return only && others.length === 0 ? [`/bin/${only.mainProgram}`] : undefined;
+}
+
+/**
+ * The config blob. `packages` sorted by name, `layers` with the profile layer last. `config` is
+ * always there: Kubernetes wants it.
+ */
+export function encodeConfig(
+  scope: Scope,
+  packages: readonly PackageRecord[],
+  shell: boolean,
+  layers: readonly ConfigLayer[],
+): string {
+  const command = commandOf(packages, shell);
+  return canonicalJson({
+    ...PLATFORMS[scope.system],
+    created: CREATED,
+    config: {
+      Env: [`PATH=${PATH}`, `SSL_CERT_FILE=${CERTIFICATES}`],
+      ...(command ? { Cmd: command } : {}),
+      WorkingDir: "/",
+      Labels: describe(scope, packages, shell),
+    },
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(({ users }) => ({
+      created: CREATED,
+      created_by: "firn",
+      comment: comment(users),
+    })),
+  });
+}
+
+function comment(users: readonly string[]): string {
+  if (users.length === 0) return "links to the packages";
+  const rest = users.length - MAX_USERS;
+  return users.slice(0, MAX_USERS).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+}
+
+/** Two names of one store path are one package; the first counts. */
+function distinct(packages: readonly PackageRecord[]): PackageRecord[] {
+  return packages.filter(
+    ({ storePath }, index) =>
+      packages.findIndex((other) => other.storePath === storePath) === index,
+  );
+}

@@ -1,0 +1,95 @@
+/**
+ * Manifests over one set of blobs (OCI image spec, manifest.md and image-index.md; docker's "Image
+ * Manifest Version 2, Schema 2").
+ *
+ * With zstd there is also an index of two manifests for the same platform, as `buildah manifest
+ * push --add-compression zstd` writes it: gzip first, zstd second with an annotation. Clients that
+ * know the annotation (containers/image: podman, buildah, skopeo, CRI-O) take the second; all
+ * others take the first that fits their platform, the gzip one. (containerd's ctr fetches the
+ * layers of both, and unpacks the first; its CRI plugin fetches one.)
+ */
+import { CREATED } from "./config.ts";
+import type { Digest } from "../contract/digest.ts";
+import { canonicalJson } from "../contract/keys.ts";
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER_GZIP,
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
+  OCI_MANIFEST,
+} from "../contract/media-types.ts";
+import type { Descriptor, Layer } from "../contract/records.ts";
+
+/** What a manifest names of a layer. */
+export type ManifestLayer = Pick<Layer, "digest" | "size" | "zstd" | "annotations">;
+
+export interface ManifestParts {
+  readonly config: Descriptor;
+  /** Bottom first. */
+  readonly layers: readonly ManifestLayer[];
+  /** OCI only: docker's manifests know none. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const ZSTD_ANNOTATION = { "io.github.containers.compression.zstd": "true" };
+
+export function encodeOciManifest(parts: ManifestParts): string {
+  return ociManifest(parts, ({ digest, size, annotations }) => ({
+    mediaType: OCI_LAYER_GZIP,
+    digest,
+    size,
+    ...(annotations ? { annotations } : {}),
+  }));
+}
+
+/**
+ * The OCI manifest with the zstd form of every layer that has one. Clients decide layer by layer,
+ * so the others stay gzip.
+ */
+export function encodeZstdManifest(parts: ManifestParts): string {
+  return ociManifest(parts, ({ digest, size, zstd }) =>
+    zstd ? { mediaType: OCI_LAYER_ZSTD, ...zstd } : { mediaType: OCI_LAYER_GZIP, digest, size },
+  );
+}
+
+export function encodeDockerManifest({ config, layers }: ManifestParts): string {
+  return canonicalJson({
+    schemaVersion: 2,
+    mediaType: DOCKER_MANIFEST,
+    config: { mediaType: DOCKER_CONFIG, ...config },
+    layers: layers.map(({ digest, size }) => ({ mediaType: DOCKER_LAYER_GZIP, digest, size })),
+  });
+}
+
+export function encodeIndex(
+  platform: { readonly os: string; readonly architecture: string },
+  gzip: Descriptor,
+  zstd: Descriptor,
+  annotations: Readonly<Record<string, string>>,
+): string {
+  return canonicalJson({
+    schemaVersion: 2,
+    mediaType: OCI_INDEX,
+    manifests: [
+      { mediaType: OCI_MANIFEST, ...gzip, platform },
+      { mediaType: OCI_MANIFEST, ...zstd, platform, annotations: ZSTD_ANNOTATION },
+    ],
+    annotations: { ...annotations, "org.opencontainers.image.created": CREATED },
+  });
+}
+
+function ociManifest(
+  { config, layers, annotations }: ManifestParts,
+  describe: (layer: ManifestLayer) => { mediaType: string; digest: Digest; size: number },
+): string {
+  return canonicalJson({
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, ...config },
+    layers: layers.map(describe),
+    annotations: { ...annotations, "org.opencontainers.image.created": CREATED },
+  });
+}

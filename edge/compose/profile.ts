@@ -1,0 +1,207 @@
+/**
+ * The symlink farm: one tree that links to all packages of an image, as Nix's buildEnv makes it,
+ * but from listings alone.
+ *
+ *   a   bin/x  share/man/man1/x.1            /bin                   real: a and b both have it, so look into it
+ *   b   bin/y  share/doc/y                   /bin/x → a/bin/x, /bin/y → b/bin/y
+ *   c   lib/z                                /share                 real: /share/man → a/share/man, /share/doc → b/share/doc
+ *                                            /lib → c/lib           only c has it: one link, whatever is below
+ *
+ * Packages count in the order of their names. Where two have a file at the same path the first
+ * wins; where one has a file and another a directory, too (when the directory wins, later
+ * directories join it). The base files (files.ts) join in: their directories always, their files
+ * where no package has any. Listings are read one depth at a time, all packages at once, and only
+ * where packages overlap.
+ */
+import { nameInvalid } from "../contract/errors.ts";
+import { type BaseEntry, baseEntries, LEFT_OUT, type Programs } from "./base-files.ts";
+import type { Directory, DirectoryRef } from "../contract/listing.ts";
+import { ListingReader, MAX_LISTING_BYTES, type ReadRange } from "../contract/listing-reader.ts";
+import type { PackageRecord } from "../contract/records.ts";
+
+export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing">;
+
+/**
+ * One entry of the profile; `path` without a leading slash, sorted so that a directory comes before
+ * what is in it.
+ */
+export type ProfileEntry = BaseEntry & { readonly path: string };
+
+/**
+ * Most of the profile as a tar, bytes: it and its compressed form lie in the Worker's 128 MB. About
+ * 20,000 links with long targets.
+ */
+export const MAX_PROFILE_BYTES = 32 * 2 ** 20;
+/** What an entry takes at least, bytes: a tar header. */
+const ENTRY_BYTES = 512;
+/**
+ * Deepest directory that is looked into: each depth may cost a round of reads, and a listing from
+ * an origin that lies could go on for ever.
+ */
+const MAX_DEPTH = 64;
+
+/** One package's side of the merge. */
+interface Source {
+  readonly storePath: string;
+  readonly reader: ListingReader;
+}
+interface Wanted {
+  readonly path: string;
+  readonly mode: number;
+  readonly providers: readonly { readonly source: Source; readonly ref: DirectoryRef }[];
+}
+interface Opened {
+  readonly path: string;
+  readonly providers: readonly { readonly source: Source; readonly directory: Directory }[];
+}
+
+/** The error for an image whose links would be too many. */
+export function profileTooLarge(): Error {
+  return nameInvalid(
+    "these packages overlap in too many files to be in one image: ask for fewer of them",
+    { rule: "profile", limit: MAX_PROFILE_BYTES },
+  );
+}
+
+/**
+ * Merges the packages' trees. The order of `packages` does not matter; names of the same store path
+ * are one package. Throws as ListingReader does, and profileTooLarge.
+ */
+export async function mergeProfile(
+  packages: readonly ProfilePackage[],
+  read: ReadRange,
+): Promise<ProfileEntry[]> {
+  const budget = { left: MAX_LISTING_BYTES };
+  const byName = [...packages].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const unique = byName.filter(
+    ({ storePath }, index) => byName.findIndex((other) => other.storePath === storePath) === index,
+  );
+  const sources = unique.map(({ name, storePath, listing }) => ({
+    storePath,
+    reader: new ListingReader(name, listing, read, budget),
+  }));
+  const roots = await Promise.all(
+    sources.map(async (source) => ({ source, directory: await source.reader.root() })),
+  );
+  const known = new Map<DirectoryRef, Directory>();
+  const base = byParent(baseEntries(await findPrograms(roots, known)));
+
+  const entries: ProfileEntry[] = [];
+  let size = 0;
+  const add = (entry: ProfileEntry): void => {
+    size += ENTRY_BYTES + entry.path.length + (entry.type === "symlink" ? entry.target.length : 0);
+    if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
+    entries.push(entry);
+  };
+  let level: Opened[] = [{ path: "", providers: roots }];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw profileTooLarge();
+    const wanted: Wanted[] = [];
+    for (const directory of level) {
+      for (const { path, mode, providers } of mergeDirectory(directory, base, add)) {
+        add({ path, type: "directory", mode });
+        wanted.push({ path, mode, providers });
+      }
+    }
+    level = await open(wanted, known);
+  }
+  return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Adds the links and files of one directory; gives back its directories that must be real ones. */
+function mergeDirectory(
+  { path, providers }: Opened,
+  base: ReadonlyMap<string, ReadonlyMap<string, BaseEntry>>,
+  add: (entry: ProfileEntry) => void,
+): Wanted[] {
+  const own = base.get(path);
+  const names = new Map<string, { source: Source; ref: DirectoryRef | null }[]>();
+  for (const { source, directory } of providers) {
+    for (const [name, ref] of directory) {
+      if (path === "" && LEFT_OUT.has(name)) continue;
+      const claims = names.get(name);
+      if (claims) claims.push({ source, ref });
+      else names.set(name, [{ source, ref }]);
+    }
+  }
+  for (const name of own?.keys() ?? []) if (!names.has(name)) names.set(name, []);
+
+  const wanted: Wanted[] = [];
+  for (const [name, claims] of names) {
+    const at = path === "" ? name : `${path}/${name}`;
+    const entry = own?.get(name);
+    const [first] = claims;
+    const directories = claims.flatMap(({ source, ref }) => (ref ? [{ source, ref }] : []));
+    if (entry?.type === "directory")
+      wanted.push({ path: at, mode: entry.mode, providers: directories });
+    else if (first === undefined) add({ ...(entry as BaseEntry), path: at });
+    else if (first.ref === null || directories.length === 1)
+      add({ path: at, type: "symlink", target: `${first.source.storePath}/${at}` });
+    else wanted.push({ path: at, mode: 0o755, providers: directories });
+  }
+  return wanted;
+}
+
+/** Reads what is wanted: one batch for each package. */
+async function open(
+  wanted: readonly Wanted[],
+  known: Map<DirectoryRef, Directory>,
+): Promise<Opened[]> {
+  const refs = new Map<Source, DirectoryRef[]>();
+  for (const { source, ref } of wanted.flatMap(({ providers }) => providers)) {
+    if (known.has(ref)) continue;
+    const list = refs.get(source);
+    if (list) list.push(ref);
+    else refs.set(source, [ref]);
+  }
+  const read = new Map(known);
+  await Promise.all(
+    Array.from(refs, async ([source, list]) => {
+      const directories = await source.reader.directories(list);
+      list.forEach((ref, index) => read.set(ref, directories[index] as Directory));
+    }),
+  );
+  return wanted.map(({ path, providers }) => ({
+    path,
+    providers: providers.map(({ source, ref }) => ({
+      source,
+      directory: read.get(ref) as Directory,
+    })),
+  }));
+}
+
+/**
+ * Looks into every package's `bin` for the programs that base files link to; leaves those
+ * directories in `known`.
+ */
+async function findPrograms(
+  roots: Opened["providers"],
+  known: Map<DirectoryRef, Directory>,
+): Promise<Programs> {
+  const bins = roots.flatMap(({ source, directory }) => {
+    const ref = directory.get("bin");
+    return ref ? [{ source, ref }] : [];
+  });
+  const directories = await Promise.all(
+    bins.map(({ source, ref }) => source.reader.directories([ref])),
+  );
+  bins.forEach(({ ref }, index) => known.set(ref, directories[index]?.[0] as Directory));
+  const first = (program: string): string | undefined => {
+    const bin = bins.find(({ ref }) => known.get(ref)?.get(program) === null);
+    return bin && `${bin.source.storePath}/bin/${program}`;
+  };
+  return { env: first("env"), sh: first("sh"), bash: first("bash") };
+}
+
+function byParent(
+  entries: ReadonlyMap<string, BaseEntry>,
+): ReadonlyMap<string, ReadonlyMap<string, BaseEntry>> {
+  const parents = new Map<string, Map<string, BaseEntry>>();
+  for (const [path, entry] of entries) {
+    const slash = path.lastIndexOf("/");
+    const parent = path.slice(0, Math.max(slash, 0));
+    const children = parents.get(parent) ?? new Map<string, BaseEntry>();
+    parents.set(parent, children.set(path.slice(slash + 1), entry));
+  }
+  return parents;
+}

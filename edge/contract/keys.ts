@@ -1,0 +1,78 @@
+/**
+ * Where everything lies in the bucket, and the hashes that name it. Every input of a value is in
+ * its key (Nixery's key left out the architecture and the separator).
+ */
+import canonicalize from "canonicalize";
+import { type Digest, sha256Hex } from "./digest.ts";
+import { RECORD_FORMAT, type System } from "./records.ts";
+
+/** What all records of one state of the package set have in common. */
+export interface Scope {
+  readonly packageSet: string;
+  readonly revision: string;
+  readonly system: System;
+  readonly plan: string;
+}
+
+/** Canonical JSON (RFC 8785): the same value is the same bytes everywhere. */
+export function canonicalJson(value: unknown): string {
+  const text = canonicalize(value);
+  if (text === undefined) throw new TypeError("canonicalJson: the value has no JSON form");
+  return text;
+}
+
+/** Key of a layer: decided by what is in it, never by the image or package that wants it. */
+export function layerKey(
+  paths: readonly { readonly path: string; readonly narHash: string }[],
+): Promise<string> {
+  const contents = paths
+    .map(({ path, narHash }) => [path, narHash])
+    .sort(([a = ""], [b = ""]) => (a < b ? -1 : a > b ? 1 : 0));
+  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, contents }));
+}
+
+/**
+ * Key of an image. `names`: sorted request components, meta-packages applied; `shell`: whether the
+ * image's command is bash.
+ */
+export function imageKey(scope: Scope, names: readonly string[], shell: boolean): Promise<string> {
+  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, ...scopeOf(scope), names, shell }));
+}
+
+/** Key of one unit of work for the farm: equal wishes are one Build object. */
+export function workKey(work: unknown): Promise<string> {
+  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, work }));
+}
+
+const scopeOf = ({ packageSet, revision, system, plan }: Scope) => ({
+  packageSet,
+  revision,
+  system,
+  plan,
+});
+
+export const blobPath = (digest: Digest): string =>
+  `blobs/sha256/${digest.slice("sha256:".length)}`;
+export const layerPath = (key: string): string => `layers/${key}.json`;
+export const imagePath = (key: string): string => `images/${key}.json`;
+export const tagPath = (packageSet: string, tag: string): string =>
+  `tags/${packageSet}/${tag}.json`;
+/**
+ * The records of all packages of a set. The format stands in the path, as it stands in every hash:
+ * records of another one are simply not there.
+ */
+export const packagesPrefix = (packageSet: string): string =>
+  `packages/v${RECORD_FORMAT}/${packageSet}/`;
+export const packagePath = ({ packageSet, revision, system, plan }: Scope, name: string): string =>
+  `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}.json`;
+/** `~` cannot stand in a name, so no package's record is ever in the way of another's level. */
+export const levelPath = (
+  { packageSet, revision, system, plan }: Scope,
+  name: string,
+  level: number,
+): string => `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}~${level}.json`;
+/**
+ * The layer plan in force for a package set: `{"plan": id}`; the plan itself is the blob of that
+ * digest.
+ */
+export const planPath = (packageSet: string): string => `plans/${packageSet}.json`;

@@ -1,0 +1,132 @@
+/**
+ * Reads listings lazily: the end of a listing first, which holds the root and the small directories
+ * near it, then other directories by byte range. Directories wanted at the same time and lying
+ * close together are one read.
+ */
+import type { Digest } from "./digest.ts";
+import { nameInvalid, unknown } from "./errors.ts";
+import { decodeDirectory, decodeTrailer, type Directory, type DirectoryRef } from "./listing.ts";
+import type { Descriptor } from "./records.ts";
+
+/** `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. */
+export type ReadRange = (
+  digest: Digest,
+  range: { readonly offset: number; readonly length: number },
+) => Promise<Uint8Array>;
+
+/**
+ * First read, from the end, bytes. Most packages' whole listing is smaller; 70 of these are 4.5 MB.
+ */
+export const TAIL_BYTES = 64 * 1024;
+/** Bytes read for nothing rather than by another round trip. */
+const GAP_BYTES = 32 * 1024;
+/**
+ * Most bytes read of all listings for one image: parsed they take about five times as much of the
+ * Worker's 128 MB.
+ */
+export const MAX_LISTING_BYTES = 12 * 2 ** 20;
+
+interface Piece {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What is left of MAX_LISTING_BYTES; shared by the readers of one image. */
+export interface ReadBudget {
+  left: number;
+}
+
+export class ListingReader {
+  readonly #name: string;
+  readonly #listing: Descriptor;
+  readonly #read: ReadRange;
+  readonly #budget: ReadBudget;
+  #tail: Piece | undefined;
+
+  /**
+   * `name` is the package's, for errors: RegistryError UNKNOWN (500) for a broken listing,
+   * NAME_INVALID (400) when the budget is spent.
+   */
+  constructor(name: string, listing: Descriptor, read: ReadRange, budget: ReadBudget) {
+    this.#name = name;
+    this.#listing = listing;
+    this.#read = read;
+    this.#budget = budget;
+  }
+
+  async root(): Promise<Directory> {
+    const { size } = this.#listing;
+    if (size === 0) throw this.#broken("it is empty");
+    const length = Math.min(TAIL_BYTES, size);
+    const tail = { offset: size - length, bytes: await this.#range(size - length, length) };
+    this.#tail = tail;
+    const root = this.#checked(() => decodeTrailer(tail.bytes, size));
+    const [directory] = await this.directories([root]);
+    return directory as Directory;
+  }
+
+  /** The directories at `refs`, in their order. */
+  async directories(refs: readonly DirectoryRef[]): Promise<Directory[]> {
+    const pieces = this.#tail ? [this.#tail] : [];
+    const missing = refs.filter((ref) => !pieces.some((piece) => covers(piece, ref)));
+    pieces.push(
+      ...(await Promise.all(
+        coalesce(missing).map(async ({ offset, length }) => ({
+          offset,
+          bytes: await this.#range(offset, length),
+        })),
+      )),
+    );
+    return refs.map((ref) => {
+      const piece = pieces.find((candidate) => covers(candidate, ref));
+      const start = ref.offset - (piece?.offset ?? 0);
+      return this.#checked(() =>
+        decodeDirectory(piece?.bytes.subarray(start, start + ref.length) ?? new Uint8Array(), ref),
+      );
+    });
+  }
+
+  async #range(offset: number, length: number): Promise<Uint8Array> {
+    this.#budget.left -= length;
+    if (this.#budget.left < 0)
+      throw nameInvalid(
+        "these packages overlap in too many files to be in one image: ask for fewer of them",
+        { rule: "listings", limit: MAX_LISTING_BYTES, component: this.#name },
+      );
+    const bytes = await this.#read(this.#listing.digest, { offset, length });
+    if (bytes.length !== length)
+      throw this.#broken(`${length} bytes wanted at ${offset}, ${bytes.length} came`);
+    return bytes;
+  }
+
+  #checked<T>(decode: () => T): T {
+    try {
+      return decode();
+    } catch (error) {
+      throw error instanceof TypeError ? this.#broken(error.message) : error;
+    }
+  }
+
+  #broken(reason: string): Error {
+    return unknown(`the file listing of package "${this.#name}" is broken: ${reason}`, {
+      package: this.#name,
+      listing: this.#listing.digest,
+    });
+  }
+}
+
+function covers(piece: Piece, ref: DirectoryRef): boolean {
+  return piece.offset <= ref.offset && ref.offset + ref.length <= piece.offset + piece.bytes.length;
+}
+
+/** Ranges that hold all `refs`, with those near each other in one. */
+function coalesce(refs: readonly DirectoryRef[]): DirectoryRef[] {
+  const ranges: { offset: number; length: number }[] = [];
+  for (const { offset, length } of [...refs].sort((a, b) => a.offset - b.offset)) {
+    const last = ranges.at(-1);
+    if (last && offset <= last.offset + last.length + GAP_BYTES)
+      last.length = Math.max(last.length, offset + length - last.offset);
+    else ranges.push({ offset, length });
+  }
+  return ranges;
+}

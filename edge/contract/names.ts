@@ -1,0 +1,138 @@
+/**
+ * Image names: `shell/git/curl` asks for an image with those packages. Nixery's rules, with
+ * meta-packages anywhere in the name:
+ *   - every component is a package attribute (`git`, `xorg.xev`) or a meta-package: `shell`, `amd64`, `arm64`;
+ *   - order and repetition do not matter: the request is a sorted set;
+ *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual tools, and makes bash the command;
+ *   - without `arm64` the system is x86_64-linux.
+ */
+import { nameInvalid } from "./errors.ts";
+import type { System } from "./records.ts";
+
+/**
+ * Most components in a name: each may cost a build, and each brings layers (an image has about
+ * 120).
+ */
+export const MAX_COMPONENTS = 64;
+/**
+ * Longest name, characters: what clients and docker's registry take (distribution spec, "Pulling
+ * manifests": many clients limit host and name to 255).
+ */
+export const MAX_NAME_LENGTH = 255;
+/**
+ * In every image: the certificates that SSL_CERT_FILE names, and /etc/protocols and /etc/services.
+ */
+export const BASE_PACKAGES: readonly string[] = ["cacert", "iana-etc"];
+/**
+ * What `shell` stands for; `bashinteractive` finds bashInteractive, since registry names have no
+ * capitals.
+ */
+export const SHELL_PACKAGES: readonly string[] = [
+  "bashinteractive",
+  "coreutils",
+  "moreutils",
+  "nano",
+];
+export const SHELL = "shell";
+const SYSTEM_PACKAGES: ReadonlyMap<string, System> = new Map([
+  ["amd64", "x86_64-linux"],
+  ["arm64", "aarch64-linux"],
+]);
+const DEFAULT_SYSTEM: System = "x86_64-linux";
+
+/** One component of the distribution spec's `<name>` grammar ("Pulling manifests"). */
+const COMPONENT = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
+
+export interface ImageRequest {
+  /**
+   * The name as the client wrote it. Two names may ask for one image: nothing that goes into the
+   * image comes from here.
+   */
+  readonly name: string;
+  readonly system: System;
+  /** Every package of the image: sorted, unique, with `cacert`, `iana-etc` and those of `shell`. */
+  readonly names: readonly string[];
+  /** The packages as asked: sorted, unique, without meta-packages. */
+  readonly requested: readonly string[];
+  readonly shell: boolean;
+}
+
+/**
+ * Parses an image name. Throws a RegistryError NAME_INVALID (400) that names the component and the
+ * rule it breaks.
+ */
+export function parseImageName(name: string): ImageRequest {
+  if (name.length > MAX_NAME_LENGTH) {
+    throw nameInvalid(
+      `the image name has ${name.length} characters; the most is ${MAX_NAME_LENGTH}`,
+      { rule: "length", length: name.length, limit: MAX_NAME_LENGTH },
+    );
+  }
+  const components = name.split("/");
+  if (components.length > MAX_COMPONENTS) {
+    throw nameInvalid(
+      `the image name has ${components.length} components; the most is ${MAX_COMPONENTS}`,
+      { rule: "components", components: components.length, limit: MAX_COMPONENTS },
+    );
+  }
+  components.forEach((component, index) => checkComponent(name, component, index));
+
+  const requested = new Set<string>();
+  const systems = new Set<string>();
+  let shell = false;
+  for (const component of components) {
+    if (component === SHELL) shell = true;
+    else if (SYSTEM_PACKAGES.has(component)) systems.add(component);
+    else requested.add(component);
+  }
+  if (systems.size > 1) {
+    throw nameInvalid(
+      `the image name "${name}" holds both amd64 and arm64: an image is for one of them, ask for two images`,
+      { name, rule: "one system", components: [...systems].sort() },
+    );
+  }
+  const [systemName] = systems;
+  if (requested.size === 0 && !shell) {
+    throw nameInvalid(
+      `the image name "${name}" holds no package, only ${systemName}, which chooses the system: add one, such as ${systemName}/hello`,
+      { name, rule: "a package", component: systemName },
+    );
+  }
+  return {
+    name,
+    system: SYSTEM_PACKAGES.get(systemName ?? "") ?? DEFAULT_SYSTEM,
+    names: [...new Set([...requested, ...BASE_PACKAGES, ...(shell ? SHELL_PACKAGES : [])])].sort(),
+    requested: [...requested].sort(),
+    shell,
+  };
+}
+
+/**
+ * The one name by which an image is shown, whatever order its packages were asked in:
+ * `shell/curl/git`.
+ */
+export function canonicalName(names: readonly string[], shell: boolean): string {
+  const implied = new Set(shell ? [...BASE_PACKAGES, ...SHELL_PACKAGES] : BASE_PACKAGES);
+  const rest = names.filter((name) => !implied.has(name));
+  return [...(shell ? [SHELL] : []), ...(rest.length > 0 || shell ? rest : names)].join("/");
+}
+
+function checkComponent(name: string, component: string, index: number): void {
+  if (COMPONENT.test(component)) return;
+  const detail = { name, component, position: index + 1, rule: COMPONENT.source };
+  if (component === "")
+    throw nameInvalid(
+      `component ${index + 1} of the image name "${name}" is empty: write package names with one "/" between them`,
+      detail,
+    );
+  if (/[A-Z]/.test(component) && COMPONENT.test(component.toLowerCase())) {
+    throw nameInvalid(
+      `component "${component}" of the image name has capitals: write "${component.toLowerCase()}", which finds the attribute whatever its case`,
+      detail,
+    );
+  }
+  throw nameInvalid(
+    `component "${component}" of the image name is not valid: lower-case letters and digits, separated by one ".", one or two "_", or any number of "-"`,
+    detail,
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * Counts what is pulled, so that layer plans get better with use. Counted in the isolate, told
+ * behind an answer every now and then: to Analytics Engine where the DEMAND binding is, else to the
+ * bucket. An isolate that ends before takes its last counts with it: shares matter here, not sums.
+ */
+import type { Env } from "../env.ts";
+import { addDemand, type DemandCount, demandPath } from "../contract/demand.ts";
+import { parseImageName } from "../contract/names.ts";
+import { openRegistry } from "./registry.ts";
+
+/**
+ * Counts are told with an isolate's first pull and then this often, milliseconds: one small object
+ * an isolate and interval.
+ */
+const TELL_MS = 60_000;
+/**
+ * Image names counted apart between two tellings; what comes on top of that is not counted, or a
+ * flood of names would fill the memory.
+ */
+const MAX_NAMES = 5_000;
+/** Data points that one invocation may write to Analytics Engine. */
+const MAX_POINTS = 250;
+
+const pulls = new Map<string, number>();
+let tellAt = 0;
+
+/**
+ * To be called for every manifest answered by tag: `name` as in the path. Costs a Map entry; every
+ * TELL_MS the counts are written behind the answer.
+ */
+export function countPull(
+  name: string,
+  request: Request,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): void {
+  const times = pulls.get(name);
+  if (times === undefined && pulls.size >= MAX_NAMES) return;
+  pulls.set(name, (times ?? 0) + 1);
+  const now = Date.now();
+  if (now < tellAt) return;
+  tellAt = now + TELL_MS;
+  const counted = sumOf(pulls);
+  pulls.clear();
+  ctx.waitUntil(
+    tell(counted, request, env, ctx).catch((error: unknown) =>
+      console.error(JSON.stringify({ level: "error", event: "demand", error: String(error) })),
+    ),
+  );
+}
+
+/** By package, from image names that were answered, so each of them parses. */
+function sumOf(names: ReadonlyMap<string, number>): DemandCount {
+  return addDemand(
+    Array.from(names, ([name, times]) => ({
+      pulls: times,
+      packages: Object.fromEntries(parseImageName(name).names.map((each) => [each, times])),
+    })),
+  );
+}
+
+async function tell(
+  counted: DemandCount,
+  request: Request,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): Promise<void> {
+  const { bucket, config } = await openRegistry(request, env, ctx);
+  const set = config.packageSet.id;
+  if (env.DEMAND === undefined) {
+    const day = new Date().toISOString().slice(0, "yyyy-mm-dd".length);
+    return bucket.put(demandPath(set, day, crypto.randomUUID()), JSON.stringify(counted), {
+      contentType: "application/json",
+      ifAbsent: true,
+    });
+  }
+  // The most wanted first: what does not fit is dust. The pulls themselves are the package "".
+  const points = [
+    ["", counted.pulls] as const,
+    ...Object.entries(counted.packages).sort(([, a], [, b]) => b - a),
+  ].slice(0, MAX_POINTS);
+  for (const [name, times] of points)
+    env.DEMAND.writeDataPoint({ indexes: [set], blobs: [name], doubles: [times] });
+}

@@ -1,0 +1,55 @@
+/**
+ * Which blobs are known to be in the bucket. Blobs are never deleted while an image names them, so
+ * what was seen once need not be asked again by this isolate.
+ */
+import pLimit from "p-limit";
+import type { Bucket } from "./bucket.ts";
+import type { Digest } from "../contract/digest.ts";
+import { blobPath } from "../contract/keys.ts";
+import type { Descriptor } from "../contract/records.ts";
+import { Memory } from "./memory.ts";
+
+export interface Presence {
+  readonly size: number;
+  readonly contentType: string | undefined;
+}
+
+/** About 10,000 digests. */
+const REMEMBERED_BYTES = 3 * 2 ** 20;
+const ENTRY_BYTES = 64;
+/** Requests to the bucket at once: a Worker may have six connections waiting for an answer. */
+export const BUCKET_REQUESTS = 6;
+
+const present = new Memory<Presence>(REMEMBERED_BYTES);
+
+/**
+ * Size and content type of a blob, null when the bucket lacks it. Absence is not remembered: an
+ * origin may be uploading it.
+ */
+export async function findBlob(bucket: Bucket, digest: Digest): Promise<Presence | null> {
+  const remembered = present.get(digest);
+  if (remembered !== undefined) return remembered;
+  const found = await bucket.head(blobPath(digest));
+  if (found !== null) rememberBlob(digest, { size: found.size, contentType: found.contentType });
+  return found;
+}
+
+/** To be called with what was just read or written. */
+export function rememberBlob(digest: Digest, { size, contentType }: Presence): void {
+  present.set(digest, { size, contentType }, ENTRY_BYTES);
+}
+
+/** To be called when a blob that was remembered turned out to be gone. */
+export function forgetBlob(digest: Digest): void {
+  present.delete(digest);
+}
+
+/** Those of the blobs that the bucket lacks, or holds at another size. */
+export async function missingBlobs(
+  bucket: Bucket,
+  blobs: readonly Descriptor[],
+): Promise<Descriptor[]> {
+  const limit = pLimit(BUCKET_REQUESTS);
+  const found = await Promise.all(blobs.map((blob) => limit(() => findBlob(bucket, blob.digest))));
+  return blobs.filter((blob, index) => found[index]?.size !== blob.size);
+}

@@ -1,0 +1,69 @@
+/**
+ * A bucket with the data centre's cache in front: a bucket lies in one region, and an isolate that
+ * has just started on another continent knows nothing yet. Only small objects that never change are
+ * kept there: image and package records, manifests, configs. What is absent is never cached.
+ */
+import type { Bucket, StoredBody } from "./bucket.ts";
+
+/** What runs on after the answer, so that nobody waits for the cache to be filled. */
+export type WaitUntil = (work: Promise<unknown>) => void;
+
+/** Keys whose objects are written once; tags/ and plans/ are not among them. */
+const IMMUTABLE = /^(images|packages|blobs)\//;
+/** Largest object that is kept, bytes: every record and manifest, no layer worth the name. */
+const MAX_KEPT_BYTES = 2 ** 20;
+/** How long, seconds. */
+const KEPT_SECONDS = 86_400;
+/** Names of this cache's own: no request from outside has this host. */
+const CACHE_HOST = "https://bucket.firn.invalid/";
+
+export function nearbyBucket(
+  bucket: Bucket,
+  cache: Pick<Cache, "match" | "put">,
+  waitUntil: WaitUntil,
+): Bucket {
+  return {
+    head: (key) => bucket.head(key),
+    put: (key, data, options) => bucket.put(key, data, options),
+    async get(key, range) {
+      if (range || !IMMUTABLE.test(key)) return bucket.get(key, range);
+      const name = CACHE_HOST + key;
+      const kept = await cache.match(name);
+      if (kept?.body)
+        return {
+          size: Number(kept.headers.get("Content-Length")),
+          contentType: kept.headers.get("Content-Type") ?? undefined,
+          body: kept.body,
+        };
+      const found = await bucket.get(key);
+      if (found === null || found.size > MAX_KEPT_BYTES) return found;
+      const bytes = await new Response(found.body).arrayBuffer();
+      waitUntil(keep(cache, name, bytes, found.contentType));
+      return {
+        size: found.size,
+        contentType: found.contentType,
+        body: new Response(bytes).body as StoredBody["body"],
+      };
+    },
+  };
+}
+
+async function keep(
+  cache: Pick<Cache, "put">,
+  name: string,
+  bytes: ArrayBuffer,
+  contentType: string | undefined,
+): Promise<void> {
+  const headers = {
+    "Cache-Control": `public, max-age=${KEPT_SECONDS}`,
+    "Content-Length": String(bytes.byteLength),
+    ...(contentType ? { "Content-Type": contentType } : {}),
+  };
+  try {
+    await cache.put(name, new Response(bytes, { headers }));
+  } catch (error) {
+    console.warn(
+      JSON.stringify({ level: "warn", event: "cache.put.failed", name, error: String(error) }),
+    );
+  }
+}

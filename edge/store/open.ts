@@ -1,0 +1,27 @@
+/**
+ * Which bucket the edge uses: the R2 binding where there is one, else the S3-compatible endpoint.
+ */
+import { ConfigError, readS3 } from "../config.ts";
+import type { Env } from "../env.ts";
+import type { Bucket } from "./bucket.ts";
+import { r2Bucket } from "./r2.ts";
+import { s3Bucket } from "./s3.ts";
+
+/** One for each isolate: it holds no state of a request. */
+const buckets = new WeakMap<Env, Bucket>();
+
+/** Throws a ConfigError when neither is configured. */
+export function openBucket(env: Env): Bucket {
+  let bucket = buckets.get(env);
+  if (!bucket) buckets.set(env, (bucket = open(env)));
+  return bucket;
+}
+
+function open(env: Env): Bucket {
+  if (env.BUCKET) return r2Bucket(env.BUCKET);
+  const s3 = readS3(env);
+  if (s3) return s3Bucket(s3);
+  throw new ConfigError([
+    "no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY",
+  ]);
+}

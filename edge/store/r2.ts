@@ -1,0 +1,39 @@
+/**
+ * The bucket over the Worker's R2 binding: no signing, no request over the network that the runtime
+ * does not make itself.
+ */
+import type { Bucket, ByteRange, StoredBody, StoredObject } from "./bucket.ts";
+import { withRetries } from "./retry.ts";
+
+export function r2Bucket(r2: R2Bucket): Bucket {
+  return {
+    async head(key) {
+      const object = await withRetries(`HEAD of ${key}`, () => r2.head(key));
+      return object && stored(object);
+    },
+    async get(key, range) {
+      const object = await withRetries(`GET of ${key}`, () =>
+        range ? r2.get(key, { range: rangeOption(range) }) : r2.get(key),
+      );
+      return object && ({ ...stored(object), body: object.body } satisfies StoredBody);
+    },
+    async put(key, data, { contentType, ifAbsent }) {
+      // A failed condition is no error of the binding: it answers null, and the object that is
+      // there stays.
+      await withRetries(`PUT of ${key}`, () =>
+        r2.put(key, data, {
+          httpMetadata: { contentType },
+          ...(ifAbsent ? { onlyIf: { etagDoesNotMatch: "*" } } : {}),
+        }),
+      );
+    },
+  };
+}
+
+const stored = (object: R2Object): StoredObject => ({
+  size: object.size,
+  contentType: object.httpMetadata?.contentType,
+});
+
+const rangeOption = (range: ByteRange): R2Range =>
+  "suffix" in range ? { suffix: range.suffix } : { offset: range.offset, length: range.length };

@@ -1,0 +1,99 @@
+/**
+ * Reads from nix-build's output which derivations failed, and why. Two forms are known:
+ *   Nix 2.8     error: builder for '/nix/store/….drv' failed with exit code 3;
+ *   Nix 2.31    error: Cannot build '/nix/store/….drv'.
+ *                      Reason: builder failed with exit code 3.
+ * Failed dependencies are named by both and left out here: what matters is the derivation that
+ * failed by itself.
+ */
+import { machineTrouble } from "../evaluate/reason.ts";
+
+export interface FailedDerivation {
+  readonly drvPath: string;
+  /** `failed with exit code 3`: goes after the derivation's name. */
+  readonly how: string;
+  /** The limit of Nix's own configuration (timeout, max-silent-time) ended it. */
+  readonly timedOut: boolean;
+  /** It is the machine's trouble (killed, disk full): another origin may do better. */
+  readonly trouble: boolean;
+}
+
+/** A derivation, with the outputs wanted of it in some messages. */
+const DRV = "'(/nix/store/[^'!^]+\\.drv)(?:[!^][^']*)?'";
+const OLD = new RegExp(`^error: builder for ${DRV} (failed .*?)[;,.]?$`);
+const OLD_TIMEOUT = new RegExp(`^error: building of ${DRV}.* timed out after (.*)$`);
+/** By a remote builder; newer ones say it in the words of both. */
+const REMOTE = new RegExp(
+  `^error: build of ${DRV} on '[^']*' failed: (?:builder (?:for ${DRV} )?)?(.*?)[;,.]?$`,
+);
+const HASH_MISMATCH = new RegExp(`^error: hash mismatch in fixed-output derivation ${DRV}`);
+const WRONG_SYSTEM = new RegExp(
+  `^error: a '([^']+)' .*is required to build ${DRV}, but I am a '([^']+)'`,
+);
+const OTHER = new RegExp(
+  `^error: (?:output .* of |some outputs of )?(?:fixed-output )?derivation ${DRV} (.*)$`,
+);
+const NEW = new RegExp(`^error: Cannot build ${DRV}`);
+const NEW_REASON = /^\s*Reason: (.*?)\.?$/;
+/** `1 dependencies of derivation '…' failed to build`, `Reason: 1 dependency failed`. */
+const DEPENDENCY = /dependenc(y|ies)\b.*failed/;
+/**
+ * The kernel's out-of-memory killer and people end builders so; a builder does not do it to itself.
+ */
+const KILLED = /signal 9\b/;
+
+/** Takes the lines of stderr one by one, as they come. */
+export class BuildOutput {
+  readonly #failed = new Map<string, FailedDerivation>();
+  #trouble: string | null = null;
+  #pending: string | null = null;
+
+  add(line: string): void {
+    if (this.#pending !== null) {
+      const reason = NEW_REASON.exec(line)?.[1];
+      if (reason !== undefined && !DEPENDENCY.test(reason))
+        this.#note(this.#pending, reason.replace(/^builder /, ""));
+      if (reason !== undefined || line.startsWith("error:")) this.#pending = null;
+    }
+    if (!line.startsWith("error:")) return;
+    this.#pending = NEW.exec(line)?.[1] ?? null;
+    const [, drv, how] = OLD.exec(line) ?? HASH_MISMATCH.exec(line) ?? [];
+    if (drv !== undefined) return this.#note(drv, how ?? "has another hash than it should");
+    const [, remote, , there] = REMOTE.exec(line) ?? [];
+    if (remote !== undefined) return this.#note(remote, there ?? "failed");
+    const [, slow, limit] = OLD_TIMEOUT.exec(line) ?? [];
+    if (slow !== undefined) return this.#note(slow, `timed out after ${limit}`);
+    const [, needed, foreign, own] = WRONG_SYSTEM.exec(line) ?? [];
+    if (foreign !== undefined)
+      return this.#note(foreign, `needs a machine of ${needed}, this one is ${own}`, true);
+    const [, other, why] = OTHER.exec(line) ?? [];
+    if (other !== undefined && !DEPENDENCY.test(line)) return this.#note(other, why ?? "failed");
+    this.#trouble ??= machineTrouble(line);
+  }
+
+  #note(drvPath: string, how: string, trouble = false): void {
+    if (this.#failed.has(drvPath)) return;
+    const foreign = /^(required system or feature|platform mismatch)/i.test(how);
+    this.#failed.set(drvPath, {
+      drvPath,
+      how,
+      timedOut: /timed out/.test(how),
+      trouble: trouble || foreign || KILLED.test(how) || machineTrouble(how) !== null,
+    });
+  }
+
+  /** In the order in which they failed. */
+  get failed(): FailedDerivation[] {
+    return [...this.#failed.values()];
+  }
+
+  /** The machine's trouble that no derivation is to blame for. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+}
+
+/** `/nix/store/<hash>-curl-8.0.drv` → `curl-8.0`. */
+export function derivationName(drvPath: string): string {
+  return drvPath.replace(/^.*\/[0-9a-z]{32}-/, "").replace(/\.drv$/, "");
+}

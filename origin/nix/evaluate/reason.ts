@@ -1,0 +1,76 @@
+/**
+ * Nix's own words for why something cannot be, as one line. Works on the output of Nix 2.8 (`error:
+ * text`, then `at file:line:`) and of newer ones (`error:`, a trace of `… while …` lines, and the
+ * real `error: text` last).
+ */
+
+/** `/nix/store/<hash>-source/` in front of a file's name tells nobody anything. */
+const SOURCE_PREFIX = /\/nix\/store\/[0-9a-z]{32}-source\//g;
+/** Where in the source an error arose, and the source lines Nix shows for it. */
+const LOCATION = /^\s*(at |…|\d*\|)|^\s*\(use '--show-trace'/;
+
+/**
+ * The last error in Nix's stderr as one line, or null when there is none. Of what nixpkgs adds
+ * after its reason only the known issues of an insecure package are kept.
+ */
+export function errorLine(stderr: readonly string[]): string | null {
+  const start = stderr.findLastIndex((line) => /^\s*error: *\S/.test(line));
+  const first = stderr[start];
+  if (first === undefined) return null;
+  const [reason = [], ...others] = paragraphs([
+    first.replace(/^\s*error: */, ""),
+    ...stderr.slice(start + 1),
+  ]);
+  const issues =
+    others
+      .find(([head]) => head === "Known issues:")
+      ?.slice(1)
+      .map((line) => line.replace(/^- /, "")) ?? [];
+  const text =
+    issues.length === 0
+      ? reason.join(" ")
+      : `${reason.join(" ")} Known issues: ${issues.join("; ")}`;
+  return text.replace(SOURCE_PREFIX, "").replace(/\s+/g, " ").trim();
+}
+
+/** Groups of lines between empty ones and locations, trimmed. */
+function paragraphs(lines: readonly string[]): string[][] {
+  const groups: string[][] = [[]];
+  for (const line of lines) {
+    if (line.trim() === "" || LOCATION.test(line)) groups.push([]);
+    else groups.at(-1)?.push(line.trim());
+  }
+  return groups.filter((group) => group.length > 0);
+}
+
+/**
+ * Trouble of this machine and not of the package, so that another origin may do better: the words
+ * for it, or null.
+ */
+export function machineTrouble(line: string): string | null {
+  for (const [pattern, words] of TROUBLE) if (pattern.test(line)) return words;
+  return null;
+}
+
+const TROUBLE: readonly (readonly [RegExp, string])[] = [
+  [/No space left on device|ENOSPC|database or disk is full/i, "the disk is full"],
+  [/Cannot allocate memory|out of memory|std::bad_alloc/i, "there is not enough memory"],
+  [/database disk image is malformed|file is not a database/, "Nix's database is damaged"],
+  [
+    /database is locked|SQLite database '[^']*' is busy/,
+    "Nix's database is locked by another process",
+  ],
+  [
+    /cannot connect to socket|cannot open connection to remote store|Nix daemon disconnected/,
+    "the Nix daemon does not answer",
+  ],
+  [/Read-only file system/, "the Nix store is read-only"],
+  [
+    /the group '[^']*' specified in 'build-users-group' (does not exist|has no members)|build users group '[^']*' has no members/,
+    "Nix has no build users",
+  ],
+  [
+    /is required to build '.*', but I am a|Required system:/,
+    "this machine cannot build for the system",
+  ],
+];

@@ -1,0 +1,149 @@
+/**
+ * `firn plan`: makes a layer plan from the package set's reference graph and from what was pulled,
+ * writes it into the bucket, and puts it in force.
+ */
+import { join } from "node:path";
+import * as v from "valibot";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { blobPath, canonicalJson, packagesPrefix, planPath } from "../../edge/contract/keys.ts";
+import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
+import { PackageRecordSchema, type System, SYSTEMS } from "../../edge/contract/records.ts";
+import { type AnalyticsAccess, analyticsDemand } from "./sources/analytics.ts";
+import { type LayerPlan, makePlan, planId, type PlanSource, readDemand } from "./index.ts";
+import { queryClosure, validPaths } from "../nix/build/closure.ts";
+import type { OperatorBucket } from "./operator-bucket.ts";
+import { planStore } from "./plans.ts";
+import { prepareStarter } from "../starter/index.ts";
+
+export interface PlanOptions {
+  readonly packageSet: string;
+  /** The plan is made from the graph of this system; names are the same in the others. */
+  readonly system: System;
+  readonly stateDir: string;
+  readonly bucket: OperatorBucket;
+  /** For channels: URL of store-paths.xz, and of the binary cache. */
+  readonly storePaths: string;
+  readonly cache: string;
+  /** Where pulls are counted, when that is not the bucket. */
+  readonly analytics?: AnalyticsAccess | undefined;
+  /** Leave things as they are when a plan is in force already that this version of Firn can use. */
+  readonly onlyFirst?: boolean;
+  /** Make it, say what it is, and write nothing. */
+  readonly dryRun?: boolean;
+  readonly log: (line: string) => void;
+}
+
+/** Where nixos.org publishes what a channel holds, `{channel}` in it, and its binary cache. */
+export const DEFAULT_STORE_PATHS = "https://channels.nixos.org/{channel}/store-paths.xz";
+export const DEFAULT_CACHE = "https://cache.nixos.org";
+
+const PointerSchema = v.object({ plan: v.string() });
+
+/** The identity of the plan that is in force afterwards. Throws an Error for a person. */
+export async function plan(options: PlanOptions): Promise<string> {
+  const { bucket, log } = options;
+  const spec = await parsePackageSet(options.packageSet);
+  const inForce = await currentPlan(bucket, spec.id);
+  if (options.onlyFirst && inForce !== null) {
+    const trouble = await troubleWith(bucket, inForce);
+    log(trouble ?? `layer plan ${inForce} is in force`);
+    if (trouble === undefined) return inForce;
+  }
+  const pulled = options.analytics
+    ? await analyticsDemand(options.analytics, spec.id)
+    : await readDemand(bucket, spec.id, log);
+  const made = await makePlan({ source: await sourceOf(spec, options), pulled, log });
+  const id = await planId(made);
+  if (options.dryRun) log(`layer plan ${id}, not written`);
+  else if (id === inForce) log(`layer plan ${id} is in force already`);
+  else await putInForce(bucket, spec.id, made, id, log);
+  return id;
+}
+
+async function currentPlan(bucket: OperatorBucket, set: string): Promise<string | null> {
+  const bytes = await bucket.get(planPath(set));
+  return bytes === null
+    ? null
+    : v.parse(PointerSchema, JSON.parse(new TextDecoder().decode(bytes))).plan;
+}
+
+/** Why origins cannot use a plan; undefined when they can. */
+const troubleWith = (bucket: OperatorBucket, id: string): Promise<string | undefined> =>
+  planStore((key) => bucket.get(key))
+    .load(id)
+    .then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+
+/**
+ * The plan first, the pointer last: no job may name a plan that is not there. Records and images of
+ * the old plan stay; the next pulls make new ones.
+ */
+async function putInForce(
+  bucket: OperatorBucket,
+  set: string,
+  made: LayerPlan,
+  id: string,
+  log: (line: string) => void,
+): Promise<void> {
+  const digest: Digest = `sha256:${id}`;
+  await bucket.put(blobPath(digest), canonicalJson(made), "application/json");
+  await bucket.put(planPath(set), JSON.stringify({ plan: id }), "application/json");
+  log(`layer plan ${id} is in force; edges see it within a minute`);
+}
+
+async function sourceOf(
+  spec: PackageSetSpec,
+  { system, stateDir, bucket, storePaths, cache, log }: PlanOptions,
+): Promise<PlanSource> {
+  switch (spec.kind) {
+    case "starter":
+      return {
+        kind: "starter",
+        system,
+        dir: (await prepareStarter({ stateDir: join(stateDir, "sets"), systems: SYSTEMS, log }))
+          .dir,
+      };
+    case "channel":
+      return {
+        kind: "channel",
+        storePaths: storePaths.replaceAll("{channel}", spec.channel),
+        cache,
+        dir: join(stateDir, "narinfos"),
+      };
+    case "git":
+    case "path": {
+      const packages = await builtPackages(bucket, spec.id, system);
+      if (packages.size === 0)
+        throw new Error(
+          `no package of ${spec.label} that was published for ${system} is in this machine's Nix store: pull some images first, and plan on a machine that built them`,
+        );
+      log(`${packages.size} published packages are in the store`);
+      return { kind: "store", packages, queryClosure };
+    }
+  }
+}
+
+/**
+ * What was published and is still in this machine's store: attribute → store path. Of several
+ * revisions the last in the bucket's order counts.
+ */
+async function builtPackages(
+  bucket: OperatorBucket,
+  set: string,
+  system: System,
+): Promise<Map<string, string>> {
+  const packages = new Map<string, string>();
+  for await (const key of bucket.list(packagesPrefix(set))) {
+    if (!key.includes(`/${system}/`) || key.includes("~")) continue;
+    const bytes = await bucket.get(key);
+    const record =
+      bytes === null
+        ? undefined
+        : v.safeParse(PackageRecordSchema, JSON.parse(new TextDecoder().decode(bytes)));
+    if (record?.success) packages.set(record.output.attribute, record.output.storePath);
+  }
+  const valid = await validPaths([...packages.values()]);
+  return new Map([...packages].filter(([, path]) => valid.has(path)));
+}

@@ -1,0 +1,30 @@
+/**
+ * The starter set's first layer plan: its whole reference graph is known before anything is built,
+ * so the first pull is cut as well as the thousandth.
+ */
+import { SYSTEMS } from "../../edge/contract/records.ts";
+import { operatorBucket } from "./operator-bucket.ts";
+import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./command.ts";
+import type { S3Access } from "../local/edge.ts";
+
+/**
+ * Puts a plan in force unless there is one. `stateDir`: the origin's, which has or will have the
+ * package lists anyway.
+ */
+export async function firstPlan(
+  s3: S3Access,
+  packageSet: string,
+  stateDir: string,
+  log: (line: string) => void,
+): Promise<void> {
+  await plan({
+    packageSet,
+    system: SYSTEMS[0],
+    stateDir,
+    bucket: operatorBucket(s3),
+    storePaths: DEFAULT_STORE_PATHS,
+    cache: DEFAULT_CACHE,
+    onlyFirst: true,
+    log,
+  });
+}

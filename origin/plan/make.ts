@@ -1,0 +1,88 @@
+/**
+ * From a package set to its layer plan: what the command `firn plan`, and an origin that serves the
+ * starter set, call.
+ */
+import { type DemandCount, demandShares } from "../../edge/contract/demand.ts";
+import { BASE_PACKAGES, SHELL_PACKAGES } from "../../edge/contract/names.ts";
+import type { System } from "../../edge/contract/records.ts";
+import { buildPlan } from "./build.ts";
+import type { GraphNode } from "./graph.ts";
+import type { LayerPlan } from "./plan.ts";
+import { channelGraph, type ChannelSource } from "./sources/channel.ts";
+import { starterGraph } from "./sources/lock.ts";
+import { type QueryClosure, storeGraph } from "./sources/store.ts";
+
+/** Where the reference graph is read. */
+export type PlanSource =
+  | {
+      readonly kind: "starter";
+      /** What prepareStarter returned. */ readonly dir: string;
+      readonly system: System;
+    }
+  | ({ readonly kind: "channel" } & ChannelSource)
+  | {
+      readonly kind: "store";
+      /** Attribute → store path, of what is in the store. */ readonly packages: ReadonlyMap<
+        string,
+        string
+      >;
+      readonly queryClosure: QueryClosure;
+    };
+
+export interface MakePlanOptions {
+  readonly source: PlanSource;
+  /** What was pulled; without it, or with too little of it, everything is wanted alike. */
+  readonly pulled?: DemandCount | undefined;
+  /** Progress, for a person. */
+  readonly log?: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Fewer pulls than this say less about what people want than the shape of the package set does. */
+const MIN_PULLS = 100;
+/** Share of images with `shell`, until pulls are counted. */
+const USUAL_SHELL = 0.5;
+const USUAL = new Map([
+  ...SHELL_PACKAGES.map((name) => [name, USUAL_SHELL] as const),
+  ...BASE_PACKAGES.map((name) => [name, 1] as const),
+]);
+
+/** Makes the layer plan. The same graph and counts give the same plan, byte for byte. */
+export async function makePlan({
+  source,
+  pulled,
+  log = () => {},
+  signal,
+}: MakePlanOptions): Promise<LayerPlan> {
+  const nodes = await graphOf(source, log, signal);
+  const enough = pulled !== undefined && pulled.pulls >= MIN_PULLS;
+  if (pulled)
+    log(
+      enough
+        ? `demand from ${pulled.pulls} pulls`
+        : `only ${pulled.pulls} pulls were counted: everything is taken to be wanted alike`,
+    );
+  const plan = buildPlan(nodes, {
+    usual: USUAL,
+    ...(enough ? { demand: demandShares(pulled) } : {}),
+  });
+  log(
+    `layer plan: ${plan.classes.length} classes of ${Object.keys(plan.names).length} names, from ${nodes.length} store paths`,
+  );
+  return plan;
+}
+
+function graphOf(
+  source: PlanSource,
+  log: (line: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<GraphNode[]> {
+  switch (source.kind) {
+    case "starter":
+      return starterGraph(source.dir, source.system);
+    case "channel":
+      return channelGraph(source, { log, signal });
+    case "store":
+      return storeGraph(source.packages, source.queryClosure);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The bucket as its operator uses it: lists, and writes pointers. Origins never do either; their
+ * credentials need not allow it.
+ */
+import {
+  GetObjectCommand,
+  NoSuchKey,
+  paginateListObjectsV2,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
+import type { BucketAccess } from "../layers/index.ts";
+import { s3Client } from "../layers/s3-client.ts";
+
+export interface OperatorBucket {
+  /** Keys with a prefix, in order. */
+  list(prefix: string): AsyncIterable<string>;
+  /** Null when it is not there. */
+  get(key: string): Promise<Uint8Array<ArrayBuffer> | null>;
+  put(key: string, text: string, contentType: string): Promise<void>;
+}
+
+/** Errors are the SDK's, after its own few attempts: a person waits, and starts again. */
+export function operatorBucket(access: BucketAccess): OperatorBucket {
+  const client = s3Client(access);
+  const Bucket = access.bucket;
+  return {
+    async *list(prefix) {
+      for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: prefix })) {
+        for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
+      }
+    },
+    async get(key) {
+      try {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
+        return new Uint8Array((await Body?.transformToByteArray()) ?? []);
+      } catch (error) {
+        if (error instanceof NoSuchKey) return null;
+        throw error;
+      }
+    },
+    async put(key, text, contentType) {
+      await client.send(
+        new PutObjectCommand({ Bucket, Key: key, Body: text, ContentType: contentType }),
+      );
+    },
+  };
+}

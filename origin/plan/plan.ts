@@ -1,0 +1,133 @@
+/** The layer plan as data, its identity, and how a store path finds its class in it. */
+import * as v from "valibot";
+import { sha256Hex } from "../../edge/contract/digest.ts";
+import { canonicalJson } from "../../edge/contract/keys.ts";
+import { MAX_LEVELS } from "../../edge/contract/records.ts";
+import { commonPrefix, storeName, versionless } from "./names.ts";
+
+/** Goes up when a plan of the same content would cut closures in another way. */
+export const PLAN_VERSION = 1;
+
+const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+export const LayerPlanSchema = v.strictObject({
+  version: v.literal(PLAN_VERSION),
+  /**
+   * The ladder, finest level first: at level n a class scoring at least `thresholds[n]` has a layer
+   * of its own. After the last one comes a level of one layer for everything.
+   */
+  thresholds: v.pipe(v.array(amount), v.minLength(1), v.maxLength(MAX_LEVELS - 1)),
+  /** By class: [packages of a mean pull that hold some of it, mean bytes of what they hold]. */
+  classes: v.array(v.tuple([amount, amount])),
+  /**
+   * Store path's name without the hash (`git-2.39.5`) → [number of its class, packages of a mean
+   * pull that hold this path].
+   */
+  names: v.record(v.string(), v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), amount])),
+});
+export type LayerPlan = v.InferOutput<typeof LayerPlanSchema>;
+
+/**
+ * What is known of a class: how many packages of a mean pull hold some of it, and the mean NAR
+ * bytes of what they hold, in the package set that the plan was made from.
+ */
+export interface PlanClass {
+  readonly id: string;
+  readonly load: number;
+  readonly size: number;
+}
+
+/**
+ * A store path's place in the plan: its class, and how many packages of a mean pull hold the path
+ * itself.
+ */
+export interface Place {
+  readonly in: PlanClass;
+  readonly load: number;
+}
+
+/**
+ * The plan of a set that nobody counted or measured: every store path is a class, wanted as much as
+ * any other, so size alone decides.
+ */
+export const NO_PLAN: LayerPlan = {
+  version: PLAN_VERSION,
+  thresholds: [
+    100_000, 200_000, 400_000, 700_000, 1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000,
+    8_000_000, 12_000_000, 20_000_000, 30_000_000, 50_000_000, 100_000_000,
+  ],
+  classes: [],
+  names: {},
+};
+
+/** Identity of NO_PLAN. */
+export const NO_PLAN_ID = "none";
+
+/** What every key of a record names: `none`, or the SHA-256 of the plan's canonical JSON. */
+export async function planId(plan: LayerPlan): Promise<string> {
+  return plan === NO_PLAN ? NO_PLAN_ID : sha256Hex(canonicalJson(plan));
+}
+
+/** Text → plan, for one that comes from the bucket or a file; says what is wrong with it. */
+export function parsePlan(text: string): LayerPlan {
+  const plan = v.parse(LayerPlanSchema, JSON.parse(text));
+  if (Object.values(plan.names).some(([number]) => number >= plan.classes.length))
+    throw new Error("the layer plan names a class that it does not have");
+  if (
+    plan.thresholds.some(
+      (threshold, level) => level > 0 && threshold <= plan.thresholds[level - 1]!,
+    )
+  )
+    throw new Error("the layer plan's thresholds do not rise");
+  return plan;
+}
+
+/** Finds the place of a store path: by its name, else by the nearest version of the name. */
+export type Classifier = (path: string) => Place | null;
+
+const classifiers = new WeakMap<LayerPlan, Classifier>();
+
+/**
+ * The plan's classifier; made once per plan. `null`: the plan knows nothing like it, so it goes to
+ * its package's rest.
+ */
+export function classifier(plan: LayerPlan): Classifier {
+  let known = classifiers.get(plan);
+  if (!known) classifiers.set(plan, (known = makeClassifier(plan)));
+  return known;
+}
+
+function makeClassifier(plan: LayerPlan): Classifier {
+  const classes = plan.classes.map(([load, size], number): PlanClass => ({
+    id: String(number),
+    load,
+    size,
+  }));
+  const versions = new Map<string, string[]>();
+  for (const name of Object.keys(plan.names).sort()) {
+    const others = versions.get(versionless(name));
+    if (others) others.push(name);
+    else versions.set(versionless(name), [name]);
+  }
+  const found = new Map<string, Place | null>();
+  const find = (name: string): Place | null => {
+    const exact = Object.hasOwn(plan.names, name) ? name : undefined;
+    // Of several versions the one that agrees with most of the name; of equal ones the first.
+    const nearest =
+      exact ??
+      versions
+        .get(versionless(name))
+        ?.reduce((best, other) =>
+          commonPrefix(other, name) > commonPrefix(best, name) ? other : best,
+        );
+    if (nearest === undefined) return null;
+    const [number, load] = plan.names[nearest]!;
+    return { in: classes[number]!, load };
+  };
+  return (path) => {
+    const name = storeName(path);
+    let result = found.get(name);
+    if (result === undefined) found.set(name, (result = find(name)));
+    return result;
+  };
+}

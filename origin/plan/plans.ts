@@ -1,0 +1,59 @@
+/**
+ * Layer plans by identity, as jobs name them: each is a blob in the bucket whose digest is its
+ * name, so what was read once stays true.
+ */
+import { blobPath } from "../../edge/contract/keys.ts";
+import { sha256Hex } from "../../edge/contract/digest.ts";
+import { type LayerPlan, NO_PLAN, NO_PLAN_ID, parsePlan } from "./index.ts";
+
+/** Plans kept in memory: the one in force, the one before, and one being tried. */
+const MAX_KEPT = 3;
+
+export interface PlanStore {
+  /** Throws when the bucket does not hold the plan, or holds something else under its name. */
+  load(id: string): Promise<LayerPlan>;
+}
+
+/** `get` reads an object of the bucket, null when it is not there. */
+export function planStore(
+  get: (key: string) => Promise<Uint8Array<ArrayBuffer> | null>,
+): PlanStore {
+  const kept = new Map<string, Promise<LayerPlan>>();
+  return {
+    load(id) {
+      if (id === NO_PLAN_ID) return Promise.resolve(NO_PLAN);
+      const known = kept.get(id);
+      if (known !== undefined) return known;
+      const loading = read(id, get);
+      kept.set(id, loading);
+      loading.catch(() => kept.delete(id));
+      for (const oldest of kept.keys()) {
+        if (kept.size <= MAX_KEPT) break;
+        kept.delete(oldest);
+      }
+      return loading;
+    },
+  };
+}
+
+async function read(
+  id: string,
+  get: (key: string) => Promise<Uint8Array<ArrayBuffer> | null>,
+): Promise<LayerPlan> {
+  const bytes = await get(blobPath(`sha256:${id}`));
+  if (bytes === null)
+    throw new Error(
+      `the bucket has no layer plan ${id}: write it with \`firn plan\`, or correct what plans/<set>.json names`,
+    );
+  const found = await sha256Hex(bytes);
+  if (found !== id)
+    throw new Error(`the layer plan ${id} in the bucket is damaged: its bytes hash to ${found}`);
+  try {
+    return parsePlan(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new Error(
+      `the layer plan ${id} is none that this version of Firn can use, make a new one with \`firn plan\`: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Unpacks .xz through the `xz` program: Node has no such decompressor, and every machine with Nix
+ * from a distribution has it.
+ */
+import { execa } from "execa";
+
+/** Longest text that is taken, bytes: nixpkgs' list of store paths is about 10 MB. */
+const MAX_BYTES = 512 * 2 ** 20;
+
+export async function unxz(data: Uint8Array, signal?: AbortSignal): Promise<string> {
+  const { exitCode, failed, code, stdout, stderr, isMaxBuffer } = await execa(
+    "xz",
+    ["--decompress", "--stdout"],
+    {
+      input: data,
+      reject: false,
+      maxBuffer: MAX_BYTES,
+      ...(signal ? { cancelSignal: signal } : {}),
+    },
+  );
+  signal?.throwIfAborted();
+  if (code === "ENOENT")
+    throw new Error(
+      "the program xz is not installed: it unpacks the channel's list of store paths (on Debian: apt install xz-utils)",
+    );
+  if (isMaxBuffer)
+    throw new Error(`the list of store paths unpacks to more than ${MAX_BYTES} bytes`);
+  if (failed)
+    throw new Error(
+      `xz cannot unpack the list of store paths (exit code ${exitCode}): ${stderr.trim()}`,
+    );
+  return stdout;
+}

@@ -1,0 +1,344 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import * as v from "valibot";
+import { type ComposedImage, compose, type ComposePackage } from "../../../edge/compose/compose.ts";
+import { RegistryError } from "../../../edge/contract/errors.ts";
+import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
+import { parseImageName } from "../../../edge/contract/names.ts";
+import {
+  ImageRecordSchema,
+  MAX_LAYERS,
+  type PackageRecord,
+} from "../../../edge/contract/records.ts";
+import { Blobs, digest, layer, random, record, SCOPE, shuffled, tree } from "./sample.ts";
+
+const blobs = new Blobs();
+const catalogue = new Map<string, PackageRecord>();
+const known = (
+  name: string,
+  ...[files, fields]: [ReturnType<typeof tree>, Parameters<typeof record>[3]?]
+) => catalogue.set(name, record(blobs, name, files, fields));
+known("cacert", tree("etc/ssl/certs/ca-bundle.crt"), { shared: [], mainProgram: "never" });
+known("iana-etc", tree("etc/protocols", "etc/services"), { shared: [] });
+known("bashinteractive", tree("bin/bash", "bin/sh", "share/man/man1/bash.1"), {
+  shared: ["libc", "readline"],
+});
+known("coreutils", tree("bin/env", "bin/ls", "share/man/man1/ls.1"), { shared: ["libc", "acl"] });
+known("moreutils", tree("bin/sponge"), { shared: ["libc", "perl"] });
+known("nano", tree("bin/nano"), { shared: ["libc", "ncurses"] });
+known("git", tree("bin/git", "share/man/man1/git.1"), {
+  shared: ["libc", "perl", "curl"],
+  mainProgram: "git",
+  description: "Distributed version control",
+});
+known("curl", tree("bin/curl"), { shared: ["libc", "curl"], mainProgram: "curl" });
+known("tzdata", tree("share/zoneinfo/UTC"), { shared: [] });
+
+interface Manifest {
+  mediaType: string;
+  config: { mediaType: string; digest: string; size: number };
+  layers: {
+    mediaType: string;
+    digest: string;
+    size: number;
+    annotations?: Record<string, string>;
+  }[];
+  manifests: { digest: string; platform: object; annotations?: Record<string, string> }[];
+  annotations?: Record<string, string>;
+}
+interface Config {
+  os: string;
+  architecture: string;
+  created: string;
+  config: { Env: string[]; Cmd?: string[]; WorkingDir: string; Labels: Record<string, string> };
+  rootfs: { type: string; diff_ids: string[] };
+  history: { comment: string; created: string }[];
+}
+
+function imageOf(
+  name: string,
+  change: (packages: ComposePackage[]) => ComposePackage[] = (packages) => packages,
+): Promise<ComposedImage> {
+  const request = parseImageName(name);
+  const packages = request.names.map((component): ComposePackage => ({
+    record: catalogue.get(component) as PackageRecord,
+  }));
+  return compose({ scope: SCOPE, request, packages: change(packages) }, blobs.read);
+}
+const json = <T>(bytes: Uint8Array | undefined): T =>
+  JSON.parse(new TextDecoder().decode(bytes)) as T;
+const manifestOf = (image: ComposedImage, mediaType = OCI_MANIFEST): Manifest =>
+  json(image.manifests[mediaType]?.bytes);
+const configOf = (image: ComposedImage): Config =>
+  json(image.blobs.find(({ digest: name }) => name === manifestOf(image).config.digest)?.bytes);
+
+test("an image: shared layers once, the profile on top, everything named is there", async () => {
+  const image = await imageOf("shell/git/curl");
+  const [oci, docker, config] = [
+    manifestOf(image),
+    manifestOf(image, DOCKER_MANIFEST),
+    configOf(image),
+  ];
+  const layers = oci.layers.map((entry) => entry.digest);
+  assert.equal(new Set(layers).size, layers.length);
+  for (const name of ["libc", "perl", "curl", "git", "readline", "iana-etc", "cacert"])
+    assert.ok(layers.includes(layer(name).digest), name);
+  assert.deepEqual(
+    docker.layers.map((entry) => [entry.digest, entry.size]),
+    oci.layers.map((entry) => [entry.digest, entry.size]),
+  );
+  assert.deepEqual(
+    [docker.config.digest, docker.config.size],
+    [oci.config.digest, oci.config.size],
+  );
+  assert.deepEqual(
+    [oci.mediaType, oci.config.mediaType, oci.layers[0]?.mediaType],
+    [
+      OCI_MANIFEST,
+      "application/vnd.oci.image.config.v1+json",
+      "application/vnd.oci.image.layer.v1.tar+gzip",
+    ],
+  );
+  assert.deepEqual(
+    [docker.mediaType, docker.config.mediaType, docker.layers[0]?.mediaType, docker.annotations],
+    [
+      DOCKER_MANIFEST,
+      "application/vnd.docker.container.image.v1+json",
+      "application/vnd.docker.image.rootfs.diff.tar.gzip",
+      undefined,
+    ],
+  );
+
+  const stored = new Map(image.blobs.map((blob) => [blob.digest as string, blob]));
+  for (const blob of image.blobs)
+    assert.deepEqual([blob.digest, blob.size], [digest(blob.bytes), blob.bytes.length]);
+  const uploaded = new Set(image.layers.map((entry) => entry.digest as string));
+  for (const entry of [oci.config, ...oci.layers])
+    assert.ok(stored.has(entry.digest) !== uploaded.has(entry.digest), entry.digest);
+  const profile = stored.get(layers.at(-1) ?? "");
+  assert.equal(config.rootfs.diff_ids.at(-1), digest(gunzipSync(profile?.bytes ?? "")));
+  assert.equal(config.rootfs.diff_ids.length, layers.length);
+  assert.equal(config.history.length, layers.length);
+  assert.equal(config.history[layers.indexOf(layer("perl").digest)]?.comment, "git, moreutils");
+});
+
+test("the record holds against its schema and names the manifests", async () => {
+  const image = await imageOf("git");
+  v.parse(ImageRecordSchema, image.record);
+  assert.deepEqual(image.record.levels, { cacert: 0, git: 0, "iana-etc": 0 });
+  for (const [mediaType, manifest] of Object.entries(image.manifests))
+    assert.deepEqual(image.record.manifests[mediaType], {
+      digest: manifest.digest,
+      size: manifest.size,
+    });
+  assert.deepEqual(Object.keys(image.record.manifests).sort(), [DOCKER_MANIFEST, OCI_MANIFEST]);
+});
+
+test("the same bytes for every way to ask for the same packages, in any order", async () => {
+  const first = await imageOf("shell/git/curl");
+  for (const name of ["curl/git/shell", "git/shell/curl/git", "amd64/git/curl/cacert/nano/shell"])
+    assert.deepEqual(await imageOf(name), first, name);
+  for (let seed = 0; seed < 20; seed++)
+    assert.deepEqual(
+      await imageOf("shell/git/curl", (packages) => shuffled(packages, random(seed))),
+      first,
+    );
+});
+
+/** Changing this changes every image anybody pulled: raise RECORD_FORMAT with it. */
+test("the bytes of format 1", async () => {
+  const image = await imageOf("shell/git");
+  assert.equal(
+    image.manifests[OCI_MANIFEST]?.digest,
+    "sha256:da2c64839dd08139dd84d461bed9600e4ac1938453ebe11c1a2d847d36702363",
+  );
+});
+
+test("configuration: environment, labels, platform, time", async () => {
+  const config = configOf(await imageOf("git"));
+  assert.deepEqual(
+    [config.os, config.architecture, config.created, config.config.WorkingDir],
+    ["linux", "amd64", "1970-01-01T00:00:01Z", "/"],
+  );
+  assert.ok(config.config.Env.includes("SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt"));
+  assert.match(
+    config.config.Env.find((entry) => entry.startsWith("PATH=")) ?? "",
+    /[:=]\/bin(:|$)/,
+  );
+  const labels = {
+    "dev.firn.package-set": "starter",
+    "dev.firn.packages": "cacert,git,iana-etc",
+    "org.opencontainers.image.description": "Distributed version control",
+    "org.opencontainers.image.revision": SCOPE.revision,
+    "org.opencontainers.image.title": "git",
+    "org.opencontainers.image.version": "1.0",
+  };
+  assert.deepEqual(config.config.Labels, labels);
+  assert.deepEqual(manifestOf(await imageOf("git")).annotations, {
+    ...labels,
+    "org.opencontainers.image.created": "1970-01-01T00:00:01Z",
+  });
+  const scope = { ...SCOPE, system: "aarch64-linux" as const };
+  const request = parseImageName("arm64/git");
+  const packages = request.names.map((name) => ({
+    record: { ...(catalogue.get(name) as PackageRecord), system: scope.system },
+  }));
+  assert.equal(
+    configOf(await compose({ scope, request, packages }, blobs.read)).architecture,
+    "arm64",
+  );
+});
+
+const commands: [name: string, command: string[] | undefined][] = [
+  ["shell", ["/bin/bash"]],
+  ["shell/git", ["/bin/bash"]],
+  ["git", ["/bin/git"]],
+  ["git/tzdata", ["/bin/git"]],
+  ["cacert/git", ["/bin/git"]],
+  ["git/curl", undefined],
+  ["tzdata", undefined],
+  ["cacert", undefined],
+];
+for (const [name, command] of commands) {
+  test(`${name} runs ${command ?? "nothing by itself"}`, async () => {
+    assert.deepEqual(configOf(await imageOf(name)).config.Cmd, command);
+  });
+}
+
+test("two names of one package do not take its command away", async () => {
+  const vi = { ...(catalogue.get("git") as PackageRecord), name: "gitminimal" };
+  const request = parseImageName("git/gitminimal");
+  const packages = request.names.map((name) => ({
+    record: name === vi.name ? vi : (catalogue.get(name) as PackageRecord),
+  }));
+  assert.deepEqual(
+    configOf(await compose({ scope: SCOPE, request, packages }, blobs.read)).config.Cmd,
+    ["/bin/git"],
+  );
+});
+
+test("another level brings its own layers", async () => {
+  const base = catalogue.get("git") as PackageRecord;
+  const coarse = layer("git and all below");
+  const git = {
+    ...base,
+    parts: [...base.parts, { key: coarse.key, rank: 0 }],
+    levels: [...base.levels, [base.parts.length]],
+  };
+  const swap = (made?: ComposePackage["made"]) => (packages: ComposePackage[]) =>
+    packages.map((entry) =>
+      entry.record.name === "git" ? { record: git, ...(made ? { made } : {}) } : entry,
+    );
+  const image = await imageOf("git", swap({ format: 1, level: 1, layers: [coarse] }));
+  assert.equal(image.record.levels.git, 1);
+  assert.deepEqual(
+    manifestOf(image)
+      .layers.slice(0, -1)
+      .map((entry) => entry.digest)
+      .sort(),
+    ["cacert", "iana-etc", "git and all below"].map((name) => layer(name).digest).sort(),
+  );
+  await assert.rejects(
+    imageOf("git", swap({ format: 1, level: 1, layers: [layer("other")] })),
+    /has not been made/,
+  );
+  await assert.rejects(
+    imageOf("git", swap({ format: 1, level: 2, layers: [coarse] })),
+    /no level 2/,
+  );
+});
+
+test("zstd: an index whose first manifest is the gzip one, whose second is marked; mixed layers allowed", async () => {
+  const zstd = { digest: digest("git in zstd"), size: 3 };
+  const annotated = (packages: ComposePackage[]) =>
+    packages.map(({ record: entry }) => ({
+      record: {
+        ...entry,
+        layers: entry.layers.map((made) =>
+          made.key === layer("git").key
+            ? { ...made, zstd, annotations: { "containerd.io/snapshot/stargz/toc.digest": "x" } }
+            : made,
+        ),
+      },
+    }));
+  const image = await imageOf("git", annotated);
+  const index = manifestOf(image, OCI_INDEX);
+  const [first, second, ...rest] = index.manifests;
+  assert.deepEqual(
+    [first?.digest, first?.annotations, rest.length],
+    [image.manifests[OCI_MANIFEST]?.digest, undefined, 0],
+  );
+  assert.deepEqual(
+    [first?.platform, second?.platform],
+    [
+      { architecture: "amd64", os: "linux" },
+      { architecture: "amd64", os: "linux" },
+    ],
+  );
+  assert.deepEqual(second?.annotations, { "io.github.containers.compression.zstd": "true" });
+  const other = json<Manifest>(image.blobs.find((blob) => blob.digest === second?.digest)?.bytes);
+  assert.equal(other.config.digest, manifestOf(image).config.digest);
+  assert.deepEqual(
+    other.layers.filter(({ mediaType }) => mediaType.endsWith("+zstd")),
+    [{ mediaType: "application/vnd.oci.image.layer.v1.tar+zstd", ...zstd }],
+  );
+  assert.ok(image.layers.some((entry) => entry.digest === zstd.digest));
+  const gzip = manifestOf(image).layers.find((entry) => entry.digest === layer("git").digest);
+  assert.deepEqual(gzip?.annotations, { "containerd.io/snapshot/stargz/toc.digest": "x" });
+});
+
+test("more layers than an image may have are an error that says how many", async () => {
+  const shared = Array.from({ length: MAX_LAYERS - 1 }, (_, n) => `part ${n}`);
+  const big = record(blobs, "git", tree("bin/git"), { shared });
+  await assert.rejects(
+    imageOf("git", (packages) =>
+      packages.map((entry) => (entry.record.name === "git" ? { record: big } : entry)),
+    ),
+    (error) =>
+      error instanceof RegistryError &&
+      error.code === "NAME_INVALID" &&
+      error.message.includes(`need ${MAX_LAYERS + 3} layers`),
+  );
+});
+
+const wrong: [what: string, change: Partial<PackageRecord>, message: RegExp][] = [
+  ["another system", { system: "aarch64-linux" }, /for system aarch64-linux, not x86_64-linux/],
+  ["another revision", { revision: "f".repeat(40) }, /for revision/],
+  ["another package set", { packageSet: "channel" }, /for packageSet/],
+  ["another plan", { plan: "e".repeat(64) }, /for plan/],
+  ["another name", { name: "gitt" }, /the records are of/],
+  ["a part that is not there", { levels: [[0, 77]] }, /lists part 77/],
+  ["an empty level", { levels: [[]] }, /no level 0/],
+  [
+    "another's listing size",
+    { listing: { ...(catalogue.get("git") as PackageRecord).listing, size: 20 } },
+    /listing of package "git" is broken/,
+  ],
+];
+for (const [what, change, message] of wrong) {
+  test(`a record of ${what} makes no image`, async () => {
+    await assert.rejects(
+      imageOf("git", (packages) =>
+        packages.map((entry) =>
+          entry.record.name === "git" ? { record: { ...entry.record, ...change } } : entry,
+        ),
+      ),
+      (error) =>
+        error instanceof RegistryError &&
+        error.status === 500 &&
+        error.code === "UNKNOWN" &&
+        message.test(error.message),
+    );
+  });
+}
+
+test("what reading throws passes through", async () => {
+  const request = parseImageName("git");
+  const packages = request.names.map((name) => ({ record: catalogue.get(name) as PackageRecord }));
+  const trouble = new Error("bucket is down");
+  await assert.rejects(
+    compose({ scope: SCOPE, request, packages }, () => Promise.reject(trouble)),
+    trouble,
+  );
+});

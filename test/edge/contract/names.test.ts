@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RegistryError } from "../../../edge/contract/errors.ts";
+import {
+  BASE_PACKAGES,
+  canonicalName,
+  MAX_COMPONENTS,
+  MAX_NAME_LENGTH,
+  parseImageName,
+  SHELL_PACKAGES,
+} from "../../../edge/contract/names.ts";
+
+const valid: [name: string, expected: { system?: string; requested: string[]; shell?: boolean }][] =
+  [
+    ["git", { requested: ["git"] }],
+    ["shell", { requested: [], shell: true }],
+    ["shell/git/curl", { requested: ["curl", "git"], shell: true }],
+    ["git/curl/shell", { requested: ["curl", "git"], shell: true }],
+    ["git/curl/git/git", { requested: ["curl", "git"] }],
+    ["arm64/hello", { requested: ["hello"], system: "aarch64-linux" }],
+    ["hello/arm64", { requested: ["hello"], system: "aarch64-linux" }],
+    ["amd64/hello", { requested: ["hello"] }],
+    ["shell/arm64", { requested: [], shell: true, system: "aarch64-linux" }],
+    ["arm64/shell/arm64/shell/git", { requested: ["git"], shell: true, system: "aarch64-linux" }],
+    ["7zz", { requested: ["7zz"] }],
+    ["xorg.xev/imagemagick", { requested: ["imagemagick", "xorg.xev"] }],
+    ["python3.11/a_b/c__d/e---f", { requested: ["a_b", "c__d", "e---f", "python3.11"] }],
+    ["iana-etc", { requested: ["iana-etc"] }],
+    ["shell/bashinteractive", { requested: ["bashinteractive"], shell: true }],
+  ];
+
+for (const [name, { system = "x86_64-linux", requested, shell = false }] of valid) {
+  test(`${name} is an image of ${[...(shell ? ["shell"] : []), ...requested].join(", ")} for ${system}`, () => {
+    const request = parseImageName(name);
+    const names = [
+      ...new Set([...requested, ...BASE_PACKAGES, ...(shell ? SHELL_PACKAGES : [])]),
+    ].sort();
+    assert.deepEqual(request, { name, system, names, requested, shell });
+  });
+}
+
+const invalid: [name: string, message: RegExp][] = [
+  ["", /component 1 .* is empty/],
+  ["git//curl", /component 2 .* is empty/],
+  ["git/", /component 2 .* is empty/],
+  ["Git", /"Git" .* has capitals: write "git"/],
+  ["shell/bashInteractive", /"bashInteractive" .* write "bashinteractive"/],
+  ["git/-x", /"-x" .* is not valid: lower-case letters/],
+  ["git/x-", /"x-"/],
+  ["git/x..y", /"x..y"/],
+  ["git/x___y", /"x___y"/],
+  ["git/..", /"\.\."/],
+  ["git/a b", /"a b"/],
+  ["git/a\n", /is not valid/],
+  ["git/é", /"é"/],
+  ["git/a~1", /"a~1"/],
+  ["arm64", /holds no package, only arm64/],
+  ["amd64/amd64", /holds no package, only amd64/],
+  ["arm64/git/amd64", /both amd64 and arm64/],
+  [
+    Array.from({ length: MAX_COMPONENTS + 1 }, () => "a").join("/"),
+    /65 components; the most is 64/,
+  ],
+  ["a".repeat(MAX_NAME_LENGTH + 1), /256 characters; the most is 255/],
+];
+
+for (const [name, message] of invalid) {
+  test(`${JSON.stringify(name.slice(0, 40))} is refused`, () => {
+    assert.throws(
+      () => parseImageName(name),
+      (error) =>
+        error instanceof RegistryError &&
+        error.status === 400 &&
+        error.code === "NAME_INVALID" &&
+        message.test(error.message),
+    );
+  });
+}
+
+test("the caps themselves are allowed", () => {
+  assert.equal(
+    parseImageName(
+      Array.from({ length: MAX_COMPONENTS }, (_, n) => `p${n}`)
+        .join("/")
+        .slice(0, MAX_NAME_LENGTH),
+    ).requested.length,
+    MAX_COMPONENTS,
+  );
+  assert.equal(parseImageName("a".repeat(MAX_NAME_LENGTH)).requested.length, 1);
+});
+
+test("one image has one canonical name", () => {
+  for (const [names, canonical] of [
+    [["git/shell/curl", "curl/shell/git", "shell/curl/git/cacert/nano"], "shell/curl/git"],
+    [["curl/git", "git/iana-etc/curl"], "curl/git"],
+    [["shell"], "shell"],
+    [["cacert"], "cacert/iana-etc"],
+  ] as const) {
+    for (const name of names) {
+      const request = parseImageName(name);
+      assert.equal(canonicalName(request.names, request.shell), canonical);
+    }
+  }
+});

@@ -1,0 +1,99 @@
+/**
+ * Levels that nobody has made yet: made on demand; and while nobody can, coarser ones serve without
+ * becoming the image of that name.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { PublishJob } from "../../../edge/contract/messages.ts";
+import { startOrigin } from "../registry/origin.ts";
+import {
+  type Answer,
+  putBase,
+  putLevel,
+  putPackage,
+  putTag,
+  REVISION,
+  send,
+  startTestEdge,
+  type TestEdge,
+  type TestPackage,
+} from "../registry/support.ts";
+
+let firn: TestEdge;
+before(async () => {
+  firn = await startTestEdge();
+  await putBase(firn.bucket);
+  await putTag(firn.bucket, "latest", REVISION);
+});
+after(() => firn?.stop());
+
+/**
+ * Three levels, of which the record has the coarsest: the finest is what an image of it alone must
+ * use.
+ */
+const layered = (name: string): TestPackage => ({
+  name,
+  levels: [[`${name}-a`, `${name}-b`, name], [`${name}-ab`, name], [`${name}-all`]],
+  level: 2,
+});
+const get = (name: string): Promise<Answer> =>
+  send("GET", `${firn.url}/v2/${name}/manifests/latest`);
+/** Layers but for those of cacert, iana-etc and the profile. */
+const layersOf = ({ body }: Answer): number =>
+  (JSON.parse(String(body)) as { layers: unknown[] }).layers.length - 3;
+
+test("a level that nobody made is made by an origin, and the image is stored", async () => {
+  const fine = layered("fine");
+  await putPackage(firn.bucket, fine);
+  const origin = await startOrigin(firn, { stock: { fine } });
+  const answer = await get("fine");
+  await origin.stop();
+  assert.equal(answer.status, 200, String(answer.body));
+  assert.equal(layersOf(answer), 3);
+  assert.equal(answer.headers["warning"], undefined);
+  assert.deepEqual(
+    origin.works.map((work) => (work as PublishJob).items),
+    [[{ name: "fine", level: 0 }]],
+  );
+  assert.equal(
+    (await get("fine")).headers["docker-content-digest"],
+    answer.headers["docker-content-digest"],
+  );
+});
+
+test("without an origin the next coarser known level serves, and later the same request gives the canonical image", async () => {
+  await putPackage(firn.bucket, layered("late"));
+  const coarsest = await get("late");
+  assert.equal(coarsest.status, 200, String(coarsest.body));
+  assert.equal(layersOf(coarsest), 1);
+  assert.match(String(coarsest.headers["warning"]), /^299 - ".*coarser/);
+  const pulled = await send(
+    "GET",
+    `${firn.url}/v2/late/manifests/${coarsest.headers["docker-content-digest"]}`,
+  );
+  assert.deepEqual(pulled.body, coarsest.body, "what was answered can be pulled by digest");
+
+  await putLevel(firn.bucket, "late", 1, ["late-ab", "late"]);
+  assert.equal(layersOf(await get("late")), 2, "the finest of those that are known");
+
+  await putLevel(firn.bucket, "late", 0, ["late-a", "late-b", "late"]);
+  const canonical = await get("late");
+  assert.equal(layersOf(canonical), 3);
+  assert.equal(canonical.headers["warning"], undefined);
+  assert.equal(
+    (await get("late")).headers["docker-content-digest"],
+    canonical.headers["docker-content-digest"],
+  );
+});
+
+test("a level that an origin fails to make: coarser ones serve", async () => {
+  await putPackage(firn.bucket, layered("failing"));
+  const origin = await startOrigin(firn, {
+    stock: { failing: { reason: "failed", message: "disk full" } },
+  });
+  const answer = await get("failing");
+  await origin.stop();
+  assert.equal(answer.status, 200, String(answer.body));
+  assert.equal(layersOf(answer), 1);
+  assert.match(String(answer.headers["warning"]), /coarser/);
+});

@@ -1,0 +1,61 @@
+/** What nobody foresaw: an id for the client, the rest in the log, once. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  errorsOf,
+  putBase,
+  putPackage,
+  putTag,
+  REVISION,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "../registry/support.ts";
+
+let firn: TestEdge;
+before(async () => {
+  firn = await startTestEdge({ PACKAGE_SET: "channel:nixos-unstable" });
+});
+after(() => firn?.stop());
+
+const failures = (): Record<string, unknown>[] =>
+  firn.log.filter(({ event }) => event === "request.failed");
+
+test("an exception is 500 with an id that the log has, and shows nothing of itself", async () => {
+  await firn.bucket.put("tags/channel/damaged.json", "{not json", {
+    contentType: "application/json",
+    ifAbsent: false,
+  });
+  const answer = await send("GET", `${firn.url}/v2/git/manifests/damaged`);
+  assert.equal(answer.status, 500);
+  const [error] = errorsOf(answer);
+  assert.equal(error?.code, "UNKNOWN");
+  const { id } = (error?.detail ?? {}) as { id?: string };
+  assert.ok(id !== undefined && error?.message.includes(id));
+  assert.doesNotMatch(String(answer.body), /JSON|position|worker\.js|index\.js/i);
+  const [failure] = await firn.logged("request.failed");
+  assert.ok(JSON.stringify(failure).includes(id));
+  assert.match(JSON.stringify(failure), /JSON/);
+  assert.equal(failures().length, 1);
+});
+
+test("what is the client's own fault is not logged", async () => {
+  const before = failures().length;
+  await send("GET", `${firn.url}/v2/Git/manifests/latest`);
+  await send("PUT", `${firn.url}/v2/git/manifests/latest`);
+  await send("GET", `${firn.url}/v2/git/manifests/${"f".repeat(40)}`);
+  assert.equal(failures().length, before);
+});
+
+test("a mistake is not remembered: once the bucket is right, so is the answer", async () => {
+  const scope = {
+    packageSet: "channel",
+    revision: REVISION,
+    system: "x86_64-linux",
+    plan: "none",
+  } as const;
+  await putBase(firn.bucket, scope);
+  await putPackage(firn.bucket, { name: "git", scope });
+  await putTag(firn.bucket, "damaged", REVISION, Date.now(), "channel");
+  assert.equal((await send("GET", `${firn.url}/v2/git/manifests/damaged`)).status, 200);
+});

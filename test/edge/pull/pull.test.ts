@@ -1,0 +1,241 @@
+/**
+ * The way of a pull through a real farm to a connected origin, and back; what goes wrong on it, in
+ * words for the person who pulls.
+ */
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import type { Failure } from "../../../edge/contract/messages.ts";
+import { type OriginOptions, startOrigin, type TestOrigin } from "../registry/origin.ts";
+import {
+  type Answer,
+  digestOf,
+  errorsOf,
+  putBlob,
+  putPackage,
+  putTag,
+  REVISION,
+  SCOPE,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "../registry/support.ts";
+import { packagePath } from "../../../edge/contract/keys.ts";
+
+let firn: TestEdge;
+let origin: TestOrigin | undefined;
+before(async () => {
+  firn = await startTestEdge({ BUILD_WAIT: "2" });
+});
+after(() => firn?.stop());
+afterEach(async () => {
+  await origin?.stop();
+  origin = undefined;
+});
+
+const start = async (options: OriginOptions = {}): Promise<TestOrigin> =>
+  (origin = await startOrigin(firn, options));
+const get = (path: string, headers = {}): Promise<Answer> => send("GET", firn.url + path, headers);
+const published = (): string[] =>
+  (origin?.works ?? [])
+    .flatMap((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : []))
+    .sort();
+const failure = (
+  reason: Failure["reason"],
+  message: string,
+  more: Partial<Failure> = {},
+): Failure => ({ reason, message, ...more });
+const failuresOf = (
+  error: { readonly detail?: unknown } | undefined,
+): { package: string; log: string[]; logUrl: string }[] =>
+  (error?.detail as { failures: { package: string; log: string[]; logUrl: string }[] } | undefined)
+    ?.failures ?? [];
+const messageOf = (answer: Answer): string => errorsOf(answer)[0]?.message ?? "";
+
+describe("built", () => {
+  test("HEAD builds as GET does; then the image, and combinations of its packages, need no origin", async () => {
+    await start();
+    const first = await send("HEAD", `${firn.url}/v2/git/manifests/latest`);
+    assert.equal(first.status, 200);
+    assert.deepEqual(published(), ["cacert", "git", "iana-etc"]);
+    assert.equal((await get("/v2/curl/jq/manifests/latest")).status, 200);
+    assert.deepEqual(
+      published(),
+      ["cacert", "curl", "git", "iana-etc", "jq"],
+      "only what is new is asked for",
+    );
+    await origin?.stop();
+
+    const again = await get("/v2/git/manifests/latest");
+    assert.equal(again.headers["docker-content-digest"], first.headers["docker-content-digest"]);
+    assert.equal(digestOf(again.body), first.headers["docker-content-digest"]);
+    const combined = await get("/v2/jq/git/manifests/latest");
+    assert.equal(combined.status, 200);
+    for (const { digest } of (JSON.parse(String(combined.body)) as { layers: { digest: string }[] })
+      .layers) {
+      assert.equal((await send("HEAD", `${firn.url}/v2/jq/git/blobs/${digest}`)).status, 200);
+    }
+  });
+
+  test("many at once: one job, equal answers", async () => {
+    await start();
+    const answers = await Promise.all(
+      Array.from({ length: 16 }, () => get("/v2/together/manifests/latest")),
+    );
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+    assert.equal(new Set(answers.map(({ body }) => digestOf(body))).size, 1);
+    assert.deepEqual(
+      published(),
+      published().includes("cacert") ? ["cacert", "iana-etc", "together"] : ["together"],
+    );
+  });
+
+  test("amd64 and arm64 are two images", async () => {
+    await start();
+    const [amd64, arm64] = await Promise.all([
+      get("/v2/amd64/hello/manifests/latest"),
+      get("/v2/arm64/hello/manifests/latest"),
+    ]);
+    assert.equal(amd64.status + arm64.status, 400);
+    assert.notEqual(amd64.headers["docker-content-digest"], arm64.headers["docker-content-digest"]);
+    const { digest } = (JSON.parse(String(arm64.body)) as { config: { digest: string } }).config;
+    assert.equal(
+      (
+        JSON.parse(String((await get(`/v2/hello/blobs/${digest}`)).body)) as {
+          architecture: string;
+        }
+      ).architecture,
+      "arm64",
+    );
+  });
+
+  test("a build longer than BUILD_WAIT: 503 that says so, the build goes on, and a retry joins it", async () => {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    await start({ gate: () => opened });
+    const early = await get("/v2/slow/manifests/latest");
+    assert.equal(early.status, 503);
+    assert.equal(errorsOf(early)[0]?.code, "UNAVAILABLE");
+    assert.match(messageOf(early), /slow.*not finished after 2 seconds.*pulling again/);
+    assert.match(String(early.headers["retry-after"]), /^\d+$/);
+    const late = get("/v2/slow/manifests/latest");
+    open();
+    assert.equal((await late).status, 200);
+    assert.equal(published().filter((name) => name === "slow").length, 1);
+  });
+
+  test("while one image is asked for over and over, every answer is whole", async () => {
+    await start();
+    const accepts = [
+      "application/vnd.oci.image.manifest.v1+json",
+      "application/vnd.docker.distribution.manifest.v2+json",
+      "*/*",
+    ];
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, n) =>
+        get("/v2/whole/manifests/latest", { accept: accepts[n % 3] ?? "" }),
+      ),
+    );
+    for (const { status, headers, body } of answers) {
+      assert.equal(status, 200);
+      assert.equal(Number(headers["content-length"]), body.length);
+      assert.equal(headers["docker-content-digest"], digestOf(body));
+    }
+  });
+});
+
+describe("failed", () => {
+  test("unknown packages: all of them, each with its nearest, before any other failure", async () => {
+    await start({
+      stock: {
+        gti: failure("unknown", "no such attribute", { nearest: ["git", "gtk"] }),
+        lib: failure("unknown", "a set, not a package"),
+        broken: failure("failed", "exit 1"),
+      },
+    });
+    const answer = await get("/v2/gti/lib/broken/good/manifests/latest");
+    assert.equal(answer.status, 404);
+    const [error] = errorsOf(answer);
+    assert.equal(error?.code, "MANIFEST_UNKNOWN");
+    assert.match(
+      error?.message ?? "",
+      /gti: no such attribute \(nearest: git, gtk\); lib: a set, not a package/,
+    );
+    assert.doesNotMatch(error?.message ?? "", /broken|good/);
+    assert.deepEqual(
+      failuresOf(error)
+        .map((each) => each.package)
+        .sort(),
+      ["broken", "gti", "lib"],
+    );
+    const head = await send("HEAD", `${firn.url}/v2/gti/lib/broken/good/manifests/latest`);
+    assert.equal(head.status, 404);
+    assert.match(String(head.headers["warning"]), /gti/);
+  });
+
+  test("a failed build: the reason in one line, the last lines and the whole log in detail", async () => {
+    const logBlob = await putBlob(
+      firn.bucket,
+      new TextEncoder().encode("a\nb\nerror: boom\n"),
+      "text/plain; charset=utf-8",
+    );
+    await start({
+      stock: {
+        bad1: failure("failed", "builder for bad1 failed with exit code 1", {
+          log: ["b", "error: boom"],
+          logBlob,
+        }),
+      },
+    });
+    const answer = await get("/v2/bad1/manifests/latest");
+    assert.equal(answer.status, 500);
+    const [error] = errorsOf(answer);
+    assert.equal(error?.code, "UNKNOWN");
+    assert.match(error?.message ?? "", /bad1 does not build: builder for bad1 failed/);
+    const [detail] = failuresOf(error);
+    assert.deepEqual(detail?.log, ["b", "error: boom"]);
+    const log = await send("GET", detail?.logUrl ?? "");
+    assert.equal(String(log.body), "a\nb\nerror: boom\n");
+    assert.match(String(log.headers["content-type"]), /^text\/plain/);
+  });
+
+  for (const [reason, status, code, message] of [
+    ["refused", 500, "UNKNOWN", /refuses to evaluate: unfree licence/],
+    ["timeout", 504, "UNKNOWN", /took too long to build: unfree licence/],
+  ] as const) {
+    test(`${reason}: ${status}`, async () => {
+      await start({ stock: { [`bad-${reason}`]: failure(reason, "unfree licence") } });
+      const answer = await get(`/v2/bad-${reason}/manifests/latest`);
+      assert.equal(answer.status, status);
+      assert.equal(errorsOf(answer)[0]?.code, code);
+      assert.match(messageOf(answer), message);
+    });
+  }
+
+  test("a layer that is gone from the bucket: no manifest that names it", async () => {
+    await putTag(firn.bucket, "latest", REVISION);
+    const record = await putPackage(firn.bucket, { name: "holed" });
+    const layer = record.layers.at(-1);
+    assert.ok(layer);
+    const digest = `sha256:${"9".repeat(64)}` as const;
+    const key = packagePath(SCOPE, "holed");
+    await firn.bucket.put(
+      key,
+      JSON.stringify({ ...record, layers: [...record.layers.slice(0, -1), { ...layer, digest }] }),
+      { contentType: "application/json", ifAbsent: false },
+    );
+    await start();
+    const answer = await get("/v2/holed/manifests/latest");
+    assert.equal(answer.status, 500);
+    assert.match(messageOf(answer), /gone/);
+    assert.equal((await get("/v2/holed/manifests/latest")).status, 500, "nothing was stored");
+  });
+
+  test("a record that is damaged is made again", async () => {
+    await start();
+    await firn.bucket.put(packagePath(SCOPE, "damaged"), JSON.stringify({ ...SCOPE, format: 0 }), {
+      contentType: "application/json",
+      ifAbsent: false,
+    });
+    assert.equal((await get("/v2/damaged/manifests/latest")).status, 200);
+    assert.ok(published().includes("damaged"));
+  });
+});

@@ -1,0 +1,153 @@
+/**
+ * Tag → revision: resolved once, fresh for a while, stale for as long as nobody can tell better;
+ * and the layer plan in force.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { PublishJob } from "../../../edge/contract/messages.ts";
+import { packagePath } from "../../../edge/contract/keys.ts";
+import { parsePackageSet } from "../../../edge/contract/package-set.ts";
+import { startOrigin } from "../registry/origin.ts";
+import {
+  type Answer,
+  errorsOf,
+  putBase,
+  putPackage,
+  putPlan,
+  putTag,
+  REVISION,
+  SCOPE,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "../registry/support.ts";
+
+const LATER = "ab".repeat(20);
+const revisionOf = ({ headers }: Answer): unknown => headers["firn-revision"];
+const get = (firn: TestEdge, path: string): Promise<Answer> => send("GET", firn.url + path);
+
+async function seeded(firn: TestEdge): Promise<void> {
+  for (const revision of [REVISION, LATER]) {
+    const scope = { ...SCOPE, revision };
+    await putBase(firn.bucket, scope);
+    await putPackage(firn.bucket, { name: "git", scope });
+  }
+}
+
+describe("fresh for no time", () => {
+  let firn: TestEdge;
+  before(async () => {
+    firn = await startTestEdge({ TAG_FRESH: "0" });
+    await seeded(firn);
+  });
+  after(() => firn?.stop());
+
+  test("a tag that nobody asked for waits for an origin; then it is stale, served at once, and resolved anew behind the answer", async () => {
+    const before = await get(firn, "/v2/git/manifests/latest");
+    assert.equal(before.status, 503);
+    assert.match(errorsOf(before)[0]?.message ?? "", /no origin.*resolving the tag "latest"/);
+
+    const tags = { latest: REVISION };
+    const origin = await startOrigin(firn, { tags });
+    const first = await get(firn, "/v2/git/manifests/latest");
+    assert.equal(first.status, 200, String(first.body));
+    assert.equal(revisionOf(first), REVISION);
+    assert.ok(String(first.body).includes(REVISION), "an annotation tells the revision too");
+
+    // The farm lets those who ask in one moment share one answer, so ask until it has asked again.
+    tags.latest = LATER;
+    let last: unknown = REVISION;
+    while (last === REVISION) {
+      const answer = await get(firn, "/v2/git/manifests/latest");
+      assert.equal(answer.status, 200);
+      last = revisionOf(answer);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(last, LATER);
+    assert.deepEqual(new Set(origin.works.map(({ kind }) => kind)), new Set(["resolve"]));
+    await origin.stop();
+    assert.equal(
+      (await get(firn, "/v2/git/manifests/latest")).status,
+      200,
+      "stale without an origin",
+    );
+  });
+
+  test("a tag that no origin could resolve for long is served with a warning", async () => {
+    await putTag(firn.bucket, "latest", LATER, Date.UTC(2020, 0, 1));
+    // The first answer only sets out to ask; which of the next ones knows the outcome is a matter
+    // of time.
+    for (let warning = ""; !warning.includes("2020-01-01");) {
+      const answer = await get(firn, "/v2/git/manifests/latest");
+      assert.equal(answer.status, 200);
+      warning = String(answer.headers["warning"]);
+      if (warning !== "undefined") assert.match(warning, /no origin answers/);
+    }
+  });
+});
+
+describe("fresh for a day", () => {
+  let firn: TestEdge;
+  before(async () => {
+    firn = await startTestEdge({ TAG_FRESH: "86400" });
+    await seeded(firn);
+  });
+  after(() => firn?.stop());
+
+  test("a resolved tag asks nobody", async () => {
+    await putTag(firn.bucket, "latest", REVISION);
+    const origin = await startOrigin(firn);
+    for (let n = 0; n < 3; n++)
+      assert.equal(revisionOf(await get(firn, "/v2/git/manifests/latest")), REVISION);
+    await origin.stop();
+    assert.deepEqual(origin.works, []);
+  });
+
+  test("the revision as tag is never resolved", async () => {
+    const origin = await startOrigin(firn);
+    assert.equal(revisionOf(await get(firn, `/v2/git/manifests/${LATER}`)), LATER);
+    await origin.stop();
+    assert.deepEqual(origin.works, []);
+  });
+});
+
+describe("of a git repository", () => {
+  let firn: TestEdge;
+  before(async () => {
+    firn = await startTestEdge({ PACKAGE_SET: "git:https://user:secret@git.example/nixpkgs.git" });
+  });
+  after(() => firn?.stop());
+
+  test("an unknown tag: 404 that says what tags mean, and shows no credentials", async () => {
+    const { id } = await parsePackageSet("git:https://git.example/nixpkgs.git");
+    const origin = await startOrigin(firn, { packageSet: id, tags: { main: LATER } });
+    const answer = await get(firn, "/v2/git/manifests/no-such-branch");
+    assert.equal(answer.status, 404);
+    const [error] = errorsOf(answer);
+    assert.equal(error?.code, "MANIFEST_UNKNOWN");
+    assert.match(error?.message ?? "", /"no-such-branch".*branches or tags/);
+    assert.ok(!String(answer.body).includes("secret"));
+    const branch = await get(firn, "/v2/git/manifests/main");
+    assert.equal(revisionOf(branch), LATER);
+    await origin.stop();
+  });
+});
+
+test("jobs and records are of the layer plan in force", async () => {
+  const plan = "c".repeat(64);
+  const firn = await startTestEdge();
+  try {
+    await putTag(firn.bucket, "latest", REVISION);
+    await putPlan(firn.bucket, plan);
+    const origin = await startOrigin(firn);
+    assert.equal((await get(firn, "/v2/git/manifests/latest")).status, 200);
+    await origin.stop();
+    assert.deepEqual(
+      new Set(origin.works.map((work) => (work as PublishJob).plan)),
+      new Set([plan]),
+    );
+    assert.notEqual(await firn.bucket.head(packagePath({ ...SCOPE, plan }, "git")), null);
+  } finally {
+    await firn.stop();
+  }
+});

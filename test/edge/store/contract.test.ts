@@ -1,0 +1,143 @@
+/**
+ * What every Bucket owes the edge: over the R2 binding, over the S3 protocol, and with the data
+ * centre's cache in front, all in workerd.
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { after, before, describe, test } from "node:test";
+import { type Edge, startEdge } from "../../../origin/local/edge.ts";
+import { removeTree, tempDir } from "../../harness/temp.ts";
+import type { Operation } from "./operation.ts";
+
+let stateDir: string;
+let edge: Edge;
+before(async () => {
+  stateDir = await tempDir("bucket");
+  edge = await startEdge({
+    stateDir,
+    env: {},
+    worker: fileURLToPath(new URL("worker.ts", import.meta.url)),
+  });
+});
+after(async () => {
+  await edge?.stop();
+  await removeTree(stateDir);
+});
+
+async function runBy(kind: string, operation: Operation): Promise<unknown> {
+  const response = await fetch(`${edge.url}/${kind}`, {
+    method: "POST",
+    body: JSON.stringify(operation),
+  });
+  const { value, error } = (await response.json()) as { value?: unknown; error?: string };
+  assert.equal(error, undefined);
+  return value;
+}
+
+for (const kind of ["r2", "s3", "nearby"]) {
+  const other = kind === "s3" ? "r2" : "s3";
+  const run = (operation: Operation, by = kind): Promise<unknown> => runBy(by, operation);
+  const put = (key: string, text: string, ifAbsent: boolean) =>
+    run({ op: "put", key: `${kind}/${key}`, text, contentType: "text/x-test", ifAbsent });
+  const get = (key: string, range?: Extract<Operation, { op: "get" }>["range"]) =>
+    run({ op: "get", key: `${kind}/${key}`, ...(range ? { range } : {}) });
+
+  describe(`bucket over ${kind}`, () => {
+    test("an absent object is null", async () => {
+      assert.equal(await run({ op: "head", key: `${kind}/absent` }), null);
+      assert.equal(await get("absent"), null);
+      assert.equal(await get("absent", { offset: 0, length: 1 }), null);
+    });
+
+    test("what was put is there, with its size and content type, for the other form too", async () => {
+      await put("there", "0123456789", false);
+      assert.deepEqual(await run({ op: "head", key: `${kind}/there` }), {
+        size: 10,
+        contentType: "text/x-test",
+      });
+      assert.deepEqual(await get("there"), {
+        size: 10,
+        contentType: "text/x-test",
+        text: "0123456789",
+      });
+      assert.deepEqual(await run({ op: "get", key: `${kind}/there` }, other), {
+        size: 10,
+        contentType: "text/x-test",
+        text: "0123456789",
+      });
+    });
+
+    for (const [what, range, text] of [
+      ["a range from the start", { offset: 0, length: 2 }, "01"],
+      ["a range in the middle", { offset: 3, length: 4 }, "3456"],
+      ["a suffix", { suffix: 3 }, "789"],
+    ] as const) {
+      test(`${what} is read with the size of the whole`, async () => {
+        await put("ranges", "0123456789", false);
+        assert.deepEqual(await get("ranges", range), {
+          size: 10,
+          contentType: "text/x-test",
+          text,
+        });
+      });
+    }
+
+    test("if absent, the first one stays; else the last", async () => {
+      await put("once", "first", true);
+      await put("once", "second", true);
+      assert.equal(((await get("once")) as { text: string }).text, "first");
+      await put("once", "third", false);
+      assert.equal(((await get("once")) as { text: string }).text, "third");
+    });
+
+    test("of ten writers at once one wins, and nobody fails", async () => {
+      await Promise.all(Array.from({ length: 10 }, (_, n) => put("race", `writer ${n}`, true)));
+      assert.match(((await get("race")) as { text: string }).text, /^writer \d$/);
+    });
+
+    test("keys of every kind that Firn makes", async () => {
+      for (const key of [
+        "packages/git-0123/rev/x86_64-linux/none/7zz~12.json",
+        "tags/channel/v1.0_x-Y.json",
+        "packages/p/r/s/none/xorg.xev.json",
+        "packages/p/r/s/none/a__b.json",
+      ]) {
+        await put(key, key, true);
+        assert.equal(((await get(key)) as { text: string }).text, key);
+      }
+    });
+  });
+}
+
+const putBehind = (key: string, text: string) =>
+  runBy("r2", { op: "put", key, text, contentType: "text/x-test", ifAbsent: false });
+const textNearby = async (key: string): Promise<unknown> =>
+  ((await runBy("nearby", { op: "get", key })) as { text: string } | null)?.text;
+
+describe("the data centre's cache", () => {
+  test("keeps what never changes, and nothing else", async () => {
+    // Written over behind its back: what is still the old text came from the cache.
+    for (const [key, kept] of [
+      ["images/a.json", true],
+      ["packages/s/r/x/none/a.json", true],
+      ["blobs/sha256/aa", true],
+      ["tags/s/latest.json", false],
+      ["plans/s.json", false],
+    ] as const) {
+      await putBehind(key, "old");
+      assert.equal(await textNearby(key), "old");
+      await putBehind(key, "new");
+      assert.equal(await textNearby(key), kept ? "old" : "new", key);
+    }
+  });
+
+  test("does not keep absence, nor large objects", async () => {
+    assert.equal(await textNearby("blobs/sha256/bb"), undefined);
+    await putBehind("blobs/sha256/bb", "there");
+    assert.equal(await textNearby("blobs/sha256/bb"), "there");
+    await putBehind("blobs/sha256/cc", "x".repeat(2_000_000));
+    assert.equal(String(await textNearby("blobs/sha256/cc")).length, 2_000_000);
+    await putBehind("blobs/sha256/cc", "y");
+    assert.equal(await textNearby("blobs/sha256/cc"), "y");
+  });
+});

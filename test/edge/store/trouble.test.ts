@@ -1,0 +1,110 @@
+/**
+ * A bucket in trouble is 503 UNAVAILABLE after a few attempts, never an absent object: a 404 would
+ * be believed, and remembered.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, test } from "node:test";
+import { ATTEMPTS } from "../../../edge/store/retry.ts";
+import { presign, s3Bucket, type S3Config } from "../../../edge/store/s3.ts";
+import { RegistryError } from "../../../edge/contract/errors.ts";
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+/**
+ * An S3 endpoint that does as it is told, request by request; the last instruction stays in force.
+ */
+async function endpoint(
+  ...steps: ((response: ServerResponse) => void)[]
+): Promise<{ config: S3Config; requests: string[] }> {
+  const requests: string[] = [];
+  server = createServer((request, response) => {
+    requests.push(
+      `${request.method} ${request.url} ${request.headers["if-none-match"] ?? ""}`.trim(),
+    );
+    request.resume();
+    request.on("end", () => (steps.length > 1 ? steps.shift() : steps[0])?.(response));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    config: {
+      endpoint: `http://127.0.0.1:${port}/path/`,
+      bucket: "b",
+      region: "auto",
+      accessKeyId: "id",
+      secretAccessKey: "secret",
+    },
+    requests,
+  };
+}
+const status =
+  (code: number, body = "") =>
+  (response: ServerResponse) =>
+    void response.writeHead(code).end(body);
+const hangUp = (response: ServerResponse): void => void response.destroy();
+
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof RegistryError &&
+  error.status === 503 &&
+  error.code === "UNAVAILABLE" &&
+  Number(error.headers["Retry-After"]) > 0 &&
+  error.cause instanceof Error &&
+  !error.message.includes("127.0.0.1");
+
+for (const [what, step] of [
+  ["500", status(500, "<Error/>")],
+  ["503", status(503)],
+  ["403 (credentials)", status(403)],
+  ["a connection that breaks", hangUp],
+] as const) {
+  test(`${what} on every attempt: UNAVAILABLE after ${ATTEMPTS}, for reads and writes`, async () => {
+    const { config, requests } = await endpoint(step);
+    const bucket = s3Bucket(config);
+    await assert.rejects(bucket.head("k"), isUnavailable);
+    await assert.rejects(bucket.get("k"), isUnavailable);
+    await assert.rejects(
+      bucket.put("k", "text", { contentType: "text/plain", ifAbsent: true }),
+      isUnavailable,
+    );
+    assert.equal(requests.filter((line) => line.startsWith("HEAD")).length, ATTEMPTS);
+    assert.equal(requests.filter((line) => line.startsWith("PUT")).length, ATTEMPTS);
+  });
+}
+
+test("trouble that passes is not noticed", async () => {
+  const { config } = await endpoint(status(503), hangUp, status(200, "body"));
+  const found = await s3Bucket(config).get("k");
+  assert.equal(await new Response(found?.body).text(), "body");
+});
+
+test("a throttled read that then finds nothing is an absent object", async () => {
+  const { config, requests } = await endpoint(status(429), status(404));
+  assert.equal(await s3Bucket(config).get("k"), null);
+  assert.equal(requests.length, 2);
+});
+
+test("an object that is there already is no error, and keys go below endpoint and bucket", async () => {
+  const { config, requests } = await endpoint(status(412));
+  await s3Bucket(config).put("packages/a~1.json", "text", {
+    contentType: "text/plain",
+    ifAbsent: true,
+  });
+  assert.deepEqual(requests, ["PUT /path/b/packages/a~1.json *"]);
+});
+
+test("a presigned URL names its life and holds no secret", async () => {
+  const { config } = await endpoint(status(200));
+  const url = new URL(await presign(config, "blobs/sha256/00", 300));
+  assert.equal(url.pathname, "/path/b/blobs/sha256/00");
+  assert.equal(url.searchParams.get("X-Amz-Expires"), "300");
+  assert.ok(url.searchParams.get("X-Amz-Signature"));
+  assert.ok(!url.href.includes("secret"));
+});

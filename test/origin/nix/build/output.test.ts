@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BuildOutput, derivationName } from "../../../../origin/nix/build/output.ts";
+
+const A = `/nix/store/${"a".repeat(32)}-left-1.0.drv`;
+const B = `/nix/store/${"b".repeat(32)}-top-2.0.drv`;
+
+function read(text: string): BuildOutput {
+  const output = new BuildOutput();
+  for (const line of text.split("\n")) output.add(line);
+  return output;
+}
+
+const CASES: readonly {
+  readonly form: string;
+  readonly text: string;
+  readonly gives: readonly { how: string; timedOut: boolean; trouble: boolean }[];
+}[] = [
+  {
+    form: "2.8, a failed builder and a failed dependency",
+    text: `building '${A}'...\noops\nerror: builder for '${A}' failed with exit code 3\nerror: 1 dependencies of derivation '${B}' failed to build\nerror: build of '${B}' failed`,
+    gives: [{ how: "failed with exit code 3", timedOut: false, trouble: false }],
+  },
+  {
+    form: "2.18, with the last lines",
+    text: `error: builder for '${A}' failed with exit code 1;\n       last 1 log lines:\n       > oops\n       For full logs, run 'nix-store -l ${A}'.\nerror: 1 dependencies of derivation '${B}' failed to build`,
+    gives: [{ how: "failed with exit code 1", timedOut: false, trouble: false }],
+  },
+  {
+    form: "2.31",
+    text: `error: Cannot build '${A}'.\n       Reason: builder failed with exit code 1.\n       Output paths:\n         /nix/store/x\n       Last 1 log lines:\n       > oops\nerror: Cannot build '${B}'.\n       Reason: 1 dependency failed.\n       Output paths:\n         /nix/store/y`,
+    gives: [{ how: "failed with exit code 1", timedOut: false, trouble: false }],
+  },
+  {
+    form: "2.31 without a builder for the system",
+    text: `error: Cannot build '${A}'.\n       Reason: required system or feature not available\n       Required system: 'aarch64-linux' with features {}\n       Current system: 'x86_64-linux' with features {kvm}`,
+    gives: [{ how: "required system or feature not available", timedOut: false, trouble: true }],
+  },
+  {
+    form: "2.33 without a builder for the system",
+    text: `error: Cannot build '${A}'.\n       Reason: platform mismatch\n       Required system: 'aarch64-linux'`,
+    gives: [{ how: "platform mismatch", timedOut: false, trouble: true }],
+  },
+  {
+    form: "a remote builder",
+    text: `error: build of '${A}' on 'ssh://agent-2' failed: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'\nerror: Cannot build '${A}'.\n       Reason: builder failed with exit code 1.`,
+    gives: [
+      {
+        how: "failed to produce output path for output 'out' at '/nix/store/x'",
+        timedOut: false,
+        trouble: false,
+      },
+    ],
+  },
+  {
+    form: "2.8 without a builder for the system",
+    text: `error: a 'aarch64-linux' with features {} is required to build '${A}', but I am a 'x86_64-linux' with features {kvm}`,
+    gives: [
+      {
+        how: "needs a machine of aarch64-linux, this one is x86_64-linux",
+        timedOut: false,
+        trouble: true,
+      },
+    ],
+  },
+  {
+    form: "a builder that the kernel killed",
+    text: `error: builder for '${A}' failed due to signal 9 (Killed)`,
+    gives: [{ how: "failed due to signal 9 (Killed)", timedOut: false, trouble: true }],
+  },
+  {
+    form: "Nix's own limit in 2.8",
+    text: `error: building of '${A}!out' from .drv file timed out after 5 seconds`,
+    gives: [{ how: "timed out after 5 seconds", timedOut: true, trouble: false }],
+  },
+  {
+    form: "Nix's own limit",
+    text: `error: building of '${A}' timed out after 5 seconds`,
+    gives: [{ how: "timed out after 5 seconds", timedOut: true, trouble: false }],
+  },
+  {
+    form: "a wrong hash",
+    text: `error: hash mismatch in fixed-output derivation '${A}':\n         specified: sha256-A\n            got:    sha256-B`,
+    gives: [{ how: "has another hash than it should", timedOut: false, trouble: false }],
+  },
+  {
+    form: "a missing output",
+    text: `error: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'`,
+    gives: [
+      {
+        how: "failed to produce output path for output 'out' at '/nix/store/x'",
+        timedOut: false,
+        trouble: false,
+      },
+    ],
+  },
+];
+
+for (const { form, text, gives } of CASES) {
+  test(`failed derivations in nix-build's output: ${form}`, () => {
+    const { failed } = read(text);
+    assert.deepEqual(
+      failed.map(({ drvPath }) => drvPath),
+      gives.map(() => A),
+    );
+    assert.deepEqual(
+      failed.map(({ how, timedOut, trouble }) => ({ how, timedOut, trouble })),
+      gives,
+    );
+  });
+}
+
+test("trouble that no derivation is to blame for", () => {
+  assert.equal(
+    read("error: executing SQLite statement: database or disk is full").trouble,
+    "the disk is full",
+  );
+  assert.equal(read("warning: x").trouble, null);
+});
+
+test("a derivation's name is its store path without hash and suffix", () =>
+  assert.equal(derivationName(A), "left-1.0"));

@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { withoutUserinfo } from "../../../../origin/nix/sets/git-command.ts";
+import { gitBackend } from "../../../../origin/nix/sets/git.ts";
+import { Revisions } from "../../../../origin/nix/sets/revisions.ts";
+import { FailureError } from "../../../../origin/nix/types.ts";
+import { needs, open, packageSet, signal, summary, system, temporary } from "../support.ts";
+
+const nix = { ...needs("nix-build", "git"), timeout: 120_000 };
+const env = {
+  PATH: process.env["PATH"] ?? "",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_AUTHOR_NAME: "t",
+  GIT_AUTHOR_EMAIL: "t@t",
+  GIT_COMMITTER_NAME: "t",
+  GIT_COMMITTER_EMAIL: "t@t",
+};
+
+const unknown = (error: unknown): boolean =>
+  error instanceof FailureError && error.failure.reason === "unknown";
+
+/**
+ * A repository: one ← two (main, HEAD) ← three (dev), the annotated tag v1 at one. Packages are
+ * named after the commit.
+ */
+function repository(t: TestContext) {
+  const directory = temporary(t);
+  const git = (...args: string[]): string =>
+    execFileSync("git", ["-C", directory, ...args], { env, encoding: "utf8" }).trim();
+  const commit = (name: string): string => {
+    writeFileSync(join(directory, "default.nix"), packageSet(`${name} = program "${name}";`));
+    git("add", "--all");
+    git("commit", "-q", "-m", name);
+    return git("rev-parse", "HEAD");
+  };
+  git("init", "-q", "-b", "main");
+  mkdirSync(join(directory, "sub"));
+  writeFileSync(join(directory, "sub", "file"), "$Format:%H$\r\n");
+  symlinkSync("sub/file", join(directory, "link"));
+  writeFileSync(join(directory, ".gitattributes"), "*.nix export-ignore\nsub/file export-subst\n");
+  const one = commit("one");
+  git("tag", "-a", "v1", "-m", "v1");
+  const two = commit("two");
+  git("checkout", "-q", "-b", "dev");
+  const three = commit("three");
+  git("checkout", "-q", "main");
+  return { directory, url: `file://${directory}`, git, commit, one, two, three };
+}
+
+test(
+  "a tag is HEAD, a branch, a git tag or a commit that one of these leads to",
+  nix,
+  async (t) => {
+    const { url, git, one, two, three } = repository(t);
+    const set = await open(t, `git:${url}`);
+    assert.deepEqual(
+      await Promise.all(
+        ["latest", "main", "dev", "v1", one].map((tag) => set.resolve(tag, signal)),
+      ),
+      [two, two, three, one, one],
+    );
+    git("branch", "both", three);
+    git("tag", "both", one);
+    assert.equal(await set.resolve("both", signal), three);
+    for (const tag of [
+      "nope",
+      "0".repeat(40),
+      one.slice(0, 8),
+      "HEAD^",
+      "refs",
+      "--upload-pack=touch x",
+      "-n",
+    ])
+      await assert.rejects(set.resolve(tag, signal), unknown, tag);
+  },
+);
+
+test("each revision builds its own files, exactly as committed", nix, async (t) => {
+  const { url, one, two, three } = repository(t);
+  const set = await open(t, `git:${url}`);
+  for (const [revision, name] of [
+    [two, "two"],
+    [three, "three"],
+    [one, "one"],
+  ] as const) {
+    assert.deepEqual(
+      summary(await set.build({ revision, system, names: [name] }, { signal, log: () => {} })),
+      { [name]: name },
+    );
+  }
+});
+
+test(
+  "a source is the same store path whichever origin fetched it, tip or history",
+  nix,
+  async (t) => {
+    const { url, git, one, three } = repository(t);
+    const source = async (revision: string): Promise<string> => {
+      const settings = { stateDir: temporary(t), nixTimeout: 60 };
+      const backend = await gitBackend({
+        id: "git-test",
+        url,
+        settings,
+        revisions: new Revisions(settings, "git-test"),
+      });
+      return (await backend.source(revision, signal)).path;
+    };
+    const asTip = await source(three);
+    git("checkout", "-q", "dev");
+    writeFileSync(
+      join(
+        execFileSync("git", ["-C", url.slice("file://".length), "rev-parse", "--show-toplevel"], {
+          env,
+          encoding: "utf8",
+        }).trim(),
+        "more",
+      ),
+      "",
+    );
+    git("add", "--all");
+    git("commit", "-q", "-m", "four");
+    assert.equal(await source(three), asTip);
+    assert.match(asTip, /-source$/);
+    assert.equal(
+      execFileSync("cat", [`${asTip}/sub/file`], { encoding: "utf8" }),
+      "$Format:%H$\r\n",
+    );
+    assert.ok(existsSync(`${await source(one)}/default.nix`));
+  },
+);
+
+test("a commit that only a pull request or nothing leads to is not served", nix, async (t) => {
+  const { url, git, commit } = repository(t);
+  git("checkout", "-q", "--detach");
+  const foreign = commit("foreign");
+  git("update-ref", "refs/pull/1/head", foreign);
+  git("checkout", "-q", "main");
+  git("config", "uploadpack.allowAnySHA1InWant", "true");
+  const set = await open(t, `git:${url}`);
+  await assert.rejects(set.resolve(foreign, signal), unknown);
+  await assert.rejects(
+    set.build({ revision: foreign, system, names: ["foreign"] }, { signal, log: () => {} }),
+    unknown,
+  );
+});
+
+test("a moved branch is seen, and what was fetched outlives the repository", nix, async (t) => {
+  const { url, directory, commit, two } = repository(t);
+  const set = await open(t, `git:${url}`);
+  assert.equal(await set.resolve("latest", signal), two);
+  await set.build({ revision: two, system, names: ["two"] }, { signal, log: () => {} });
+  const four = commit("four");
+  assert.equal(await set.resolve("latest", signal), four);
+  rmSync(directory, { recursive: true });
+  assert.deepEqual(
+    summary(await set.build({ revision: two, system, names: ["two"] }, { signal, log: () => {} })),
+    { two: "two" },
+  );
+  await assert.rejects(
+    set.resolve("latest", signal),
+    (error) => error instanceof FailureError && error.failure.reason === "error",
+  );
+});
+
+test("a URL that runs a program is refused by git's own rule too", nix, async (t) => {
+  const mark = join(temporary(t), "mark");
+  const settings = { stateDir: temporary(t), nixTimeout: 60 };
+  for (const url of [`ext::sh -c touch% ${mark}`, `--upload-pack=touch ${mark}`]) {
+    const backend = await gitBackend({
+      id: "git-test",
+      url,
+      settings,
+      revisions: new Revisions(settings, "git-test"),
+    });
+    await assert.rejects(backend.resolve("latest", signal), FailureError);
+  }
+  assert.equal(existsSync(mark), false);
+});
+
+test("git's messages are shown without passwords", () => {
+  assert.equal(
+    withoutUserinfo("fatal: unable to access 'https://me:secret@host/x.git/': no"),
+    "fatal: unable to access 'https://host/x.git/': no",
+  );
+});

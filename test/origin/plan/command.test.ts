@@ -1,0 +1,137 @@
+/**
+ * `firn plan` against a real bucket: what it writes, in which order it counts, and that pulls go on
+ * before and after.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { sha256Hex } from "../../../edge/contract/digest.ts";
+import { blobPath, planPath } from "../../../edge/contract/keys.ts";
+import { demandPath } from "../../../edge/contract/demand.ts";
+import { type OperatorBucket, operatorBucket } from "../../../origin/plan/operator-bucket.ts";
+import { plan } from "../../../origin/plan/command.ts";
+import { planStore } from "../../../origin/plan/plans.ts";
+import { type Firn, firnUnavailable, startFirn } from "../../harness/firn.ts";
+import { pullImage } from "../../harness/registry-client.ts";
+import { removeTree, tempDir } from "../../harness/temp.ts";
+import { type TinySet, tinySet } from "../../system/tiny-set.ts";
+
+const bytes = (text: string): Uint8Array<ArrayBuffer> =>
+  new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
+
+const skip = await firnUnavailable();
+
+describe("firn plan", { skip }, () => {
+  let root: string;
+  let set: TinySet;
+  let firn: Firn;
+  let bucket: OperatorBucket;
+  const lines: string[] = [];
+  before(async () => {
+    root = await tempDir("plan");
+    set = await tinySet(root, 'snow = program "snow"; ice = program "ice";');
+    firn = await startFirn({ packageSet: set.spec, originEnv: set.originEnv });
+    bucket = operatorBucket(firn.edge.s3);
+  });
+  after(async () => {
+    await firn?.stop();
+    await removeTree(root);
+  });
+  const run = (options: { dryRun?: boolean; onlyFirst?: boolean } = {}): Promise<string> => {
+    lines.length = 0;
+    return plan({
+      packageSet: set.spec,
+      system: "x86_64-linux",
+      stateDir: join(root, "state"),
+      bucket,
+      storePaths: "",
+      cache: "",
+      log: (line) => lines.push(line),
+      ...options,
+    });
+  };
+  const get = async (key: string): Promise<string | null> => {
+    const bytes = await bucket.get(key);
+    return bytes && new TextDecoder().decode(bytes);
+  };
+
+  test("with nothing published it says what to do first", async () => {
+    await assert.rejects(run(), /pull some images first/);
+    assert.equal(await get(planPath("path")), null);
+  });
+
+  test("a dry run writes nothing; a real one writes the plan as the blob that its name says, then the pointer", async () => {
+    const before = await pullImage(firn.url, "snow/ice");
+    const id = await run({ dryRun: true });
+    assert.equal(await get(planPath("path")), null);
+
+    assert.equal(await run(), id);
+    const text = await get(blobPath(`sha256:${id}`));
+    assert.ok(text);
+    assert.equal(await sha256Hex(text), id);
+    assert.deepEqual(JSON.parse((await get(planPath("path"))) ?? ""), { plan: id });
+
+    const again = await pullImage(firn.url, "snow/ice");
+    assert.equal(
+      again.digest,
+      before.digest,
+      "an edge goes on with the plan that it knows until it looks again",
+    );
+    const loaded = await planStore((key) => bucket.get(key)).load(id);
+    assert.deepEqual(loaded, JSON.parse(text));
+  });
+
+  test("the same graph and counts are the same plan; a first plan is only made where there is none", async () => {
+    const id = await run();
+    assert.match(lines.join("\n"), /in force already/);
+    assert.equal(await run({ onlyFirst: true }), id);
+    assert.equal(lines.length, 1);
+  });
+
+  test("a plan that another version of Firn wrote is replaced, though only a first one was wanted", async () => {
+    const id = await run();
+    const strange = '{"version":0}';
+    await bucket.put(blobPath(`sha256:${await sha256Hex(strange)}`), strange, "application/json");
+    await bucket.put(
+      planPath("path"),
+      JSON.stringify({ plan: await sha256Hex(strange) }),
+      "application/json",
+    );
+    assert.equal(await run({ onlyFirst: true }), id);
+    assert.match(
+      lines[0] ?? "",
+      /none that this version of Firn can use, make a new one with `firn plan`/,
+    );
+    assert.deepEqual(JSON.parse((await get(planPath("path"))) ?? ""), { plan: id });
+  });
+
+  test("what was pulled counts, and a broken count is passed over by name", async () => {
+    const id = await run();
+    await bucket.put(
+      demandPath("path", "2026-01-01", "a"),
+      JSON.stringify({ pulls: 1_000, packages: { snow: 900, cacert: 1_000, "iana-etc": 1_000 } }),
+      "application/json",
+    );
+    await bucket.put(demandPath("path", "2026-01-02", "b"), "{", "application/json");
+    await run({ dryRun: true });
+    assert.match(lines.join("\n"), /demand from 10\d\d pulls/);
+    assert.match(lines.join("\n"), /2026-01-02\/b\.json is no count/);
+    assert.deepEqual(JSON.parse((await get(planPath("path"))) ?? ""), { plan: id });
+  });
+});
+
+describe("layer plans by identity", () => {
+  test("a plan that is not there, or is not what its name says, is an error that names it; a later look finds it", async () => {
+    const text = '{"classes":[],"names":{},"thresholds":[1],"version":1}';
+    const id = await sha256Hex(text);
+    let stored: Uint8Array<ArrayBuffer> | null = null;
+    const store = planStore(() => Promise.resolve(stored));
+    await assert.rejects(store.load(id), /no layer plan/);
+    stored = bytes("{}");
+    await assert.rejects(store.load(id), /damaged/);
+    stored = bytes(text);
+    assert.deepEqual((await store.load(id)).thresholds, [1]);
+    stored = null;
+    assert.deepEqual((await store.load(id)).thresholds, [1], "what was read once stays true");
+  });
+});
