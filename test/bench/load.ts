@@ -78,6 +78,5 @@ async function run({ url, connections, seconds, headers }: LoadOptions): Promise
   return counts.reduce((sum, count) => sum + count, 0) / ((performance.now() - start) / 1000);
 }
 
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port is no
-// window
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port has no origin
 if (!isMainThread) parentPort?.postMessage(await run(workerData as LoadOptions));
