@@ -2,8 +2,30 @@
  * The Worker's bindings and variables as the runtime hands them over; `config.ts` validates the
  * variables once per isolate.
  */
-import type { Build } from "./farm/build.ts";
-import type { Farm } from "./farm/farm.ts";
+import type { Work } from "./contract/messages.ts";
+import type { Answer } from "./farm/answer.ts";
+import type { Settlement } from "./farm/pieces.ts";
+
+/**
+ * What the farm says to a Build that brings work: `taken`, with what is known already; the rest is
+ * told to `Build.settle` later.
+ */
+export type Reply =
+  | { readonly state: "taken"; readonly settled: readonly Settlement[] }
+  | { readonly state: "no-origin" }
+  | { readonly state: "queue-full" };
+
+/** What other objects and the Worker call on the Farm object (farm/farm.ts). */
+export interface FarmRpc extends Rpc.DurableObjectBranded {
+  fetch(request: Request): Promise<Response>;
+  request(build: string, work: Work, have: readonly string[]): Promise<Reply>;
+}
+
+/** What other objects and the Worker call on a Build object (farm/build.ts). */
+export interface BuildRpc extends Rpc.DurableObjectBranded {
+  ask(work: Work, waitMs: number): Promise<Answer>;
+  settle(settlements: readonly Settlement[]): Promise<void>;
+}
 
 export interface Env {
   /**
@@ -11,8 +33,8 @@ export interface Env {
    * another bucket.
    */
   readonly BUCKET?: R2Bucket;
-  readonly FARM: DurableObjectNamespace<Farm>;
-  readonly BUILD: DurableObjectNamespace<Build>;
+  readonly FARM: DurableObjectNamespace<FarmRpc>;
+  readonly BUILD: DurableObjectNamespace<BuildRpc>;
 
   /**
    * Workers Analytics Engine: what is pulled is counted there (pull/demand.ts). Absent: in the

@@ -8,7 +8,7 @@
  * the last answer.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Env } from "../env.ts";
+import type { BuildRpc, Env } from "../env.ts";
 import { workKey } from "../contract/keys.ts";
 import type { Answer } from "./answer.ts";
 import { farmStub } from "./connect.ts";
@@ -17,7 +17,7 @@ import { note } from "./log.ts";
 import { answerOf, type Fate, piecesOf, type Settlement } from "./pieces.ts";
 import type { Work } from "../contract/messages.ts";
 
-export class Build extends DurableObject<Env> {
+export class Build extends DurableObject<Env> implements BuildRpc {
   readonly #sql: SqlStorage;
   /** The request to the farm that this instance has made; later callers share it. */
   #requested: Promise<Answer | undefined> | undefined;

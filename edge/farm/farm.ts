@@ -6,14 +6,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
-import type { Env } from "../env.ts";
+import type { Env, FarmRpc, Reply } from "../env.ts";
 import { writeTag } from "../pull/tags.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
 import { note } from "./log.ts";
 import { attachmentOf, type Attachment, close, type Hello, Origins } from "./origins.ts";
-import { piecesOf, type Settlement } from "./pieces.ts";
+import { piecesOf } from "./pieces.ts";
 import { readMessage } from "./read-message.ts";
 import {
   CLOSE,
@@ -28,16 +28,7 @@ import { Queue } from "./queue.ts";
 import { isServed } from "./schedule.ts";
 import type { Caller } from "./token.ts";
 
-/**
- * What the farm says to a Build that brings work: `taken`, with what is known already; the rest is
- * told to `Build.settle` later.
- */
-export type Reply =
-  | { readonly state: "taken"; readonly settled: readonly Settlement[] }
-  | { readonly state: "no-origin" }
-  | { readonly state: "queue-full" };
-
-export class Farm extends DurableObject<Env> {
+export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #queue: Queue;
   readonly #origins: Origins;
   readonly #dispatch: Dispatch;

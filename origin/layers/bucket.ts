@@ -20,16 +20,7 @@ import {
 import pLimit from "p-limit";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { retry } from "./retry.ts";
-import { s3Client } from "./s3-client.ts";
-
-export interface BucketAccess {
-  /** URL of the S3 endpoint, without the bucket. */
-  readonly endpoint: string;
-  readonly region: string;
-  readonly bucket: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-}
+import { type BucketAccess, s3Client } from "./s3-client.ts";
 
 /** Content of a blob: bytes, or a file's. */
 export type BlobSource = Uint8Array<ArrayBuffer> | { readonly fd: number; readonly size: number };

@@ -10,16 +10,18 @@ import type { Logger } from "pino";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { blobPath } from "../../edge/contract/keys.ts";
 import type { Descriptor, Layer } from "../../edge/contract/records.ts";
-import { type BucketAccess, OriginBucket } from "./bucket.ts";
+import { OriginBucket } from "./bucket.ts";
 import { MemberCache } from "./cache.ts";
 import { Listings } from "./listings.ts";
 import { LayerMaker, type LayerPart, type MakeOptions } from "./make.ts";
 import { MEMBER_MEMORY } from "./member.ts";
 import { Packer } from "./pack.ts";
+import type { BucketAccess } from "./s3-client.ts";
 import { Workers } from "./workers.ts";
 
-export { type BucketAccess, BucketError } from "./bucket.ts";
+export { BucketError } from "./bucket.ts";
 export type { LayerPart, MakeOptions } from "./make.ts";
+export type { BucketAccess } from "./s3-client.ts";
 
 export interface LayerStoreOptions {
   readonly s3: BucketAccess;

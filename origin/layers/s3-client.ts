@@ -2,7 +2,15 @@
  * The S3 client for any bucket that speaks the protocol: R2, MinIO, the emulator of `npm start`.
  */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
-import type { BucketAccess } from "./bucket.ts";
+
+export interface BucketAccess {
+  /** URL of the S3 endpoint, without the bucket. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
 
 export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Client {
   return new S3Client({
