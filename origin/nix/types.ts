@@ -54,7 +54,12 @@ export interface BuildOptions {
   readonly log: (line: string) => void;
 }
 
-/** Where packages come from, in all its states. Every failure is thrown as a FailureError. */
+/**
+ * Where packages come from, at every revision. A failure of the whole call is thrown as a
+ * FailureError: one cause is one failure, however many names were asked for. A revision that cannot
+ * be had is the subclass UnknownRevisionError, whose `scope` says whether another origin may have
+ * it; a name that does not exist is an outcome of `build`, never one of these.
+ */
 export interface PackageSet {
   /** `starter`, `channel`, `path` or `git-<16 hex>`: part of every key in the bucket. */
   readonly id: string;
@@ -74,7 +79,7 @@ export interface PackageSet {
   attributes(revision: string, system: System, signal?: AbortSignal): Promise<readonly string[]>;
 }
 
-/** Work that could not be done, for a reason that whoever asked should hear. */
+/** Work that could not be done, for a reason that the client should be told. */
 export class FailureError extends Error {
   readonly failure: Failure;
 
@@ -82,5 +87,23 @@ export class FailureError extends Error {
     super(failure.message, options);
     this.name = "FailureError";
     this.failure = failure;
+  }
+}
+
+/**
+ * There is no source for a revision; thrown by `resolve`, `build` and `attributes`.
+ *   scope "origin"  this origin does not have it, and another origin of the same package set may: a
+ *                   starter or path set keeps only the revisions that it has served itself
+ *   scope "set"     the git repository or nixpkgs has no such commit: every origin says the same
+ */
+export class UnknownRevisionError extends FailureError {
+  readonly revision: string;
+  readonly scope: "origin" | "set";
+
+  constructor(revision: string, scope: "origin" | "set", message: string) {
+    super({ reason: "unknown", message });
+    this.name = "UnknownRevisionError";
+    this.revision = revision;
+    this.scope = scope;
   }
 }

@@ -11,6 +11,7 @@ import { errorLine, machineTrouble } from "../evaluate/reason.ts";
 import type { Revisions } from "./revisions.ts";
 import { run } from "../run.ts";
 import { downloadEnvironment, emptyHome, type NixSettings } from "../settings.ts";
+import { UnknownRevisionError } from "../types.ts";
 
 /** Where channels are published (Nixery reads the same). */
 export const DEFAULT_CHANNELS = "https://channels.nixos.org";
@@ -130,7 +131,7 @@ async function unpack(
     ? `it took longer than ${settings.nixTimeout} s`
     : (errorLine(result.stderr) ?? result.stderr.at(-1) ?? "Nix gave no reason");
   if (/HTTP error 404|response(?: code|): 404/.test(result.stderr.join(" ")))
-    throw failed("unknown", `nixpkgs has no commit ${revision}`);
+    throw new UnknownRevisionError(revision, "set", `nixpkgs has no commit ${revision}`);
   throw failed(
     "error",
     `the archive of ${revision} cannot be had: ${machineTrouble(line) ?? line}`,

@@ -24,6 +24,7 @@ import {
 import type { Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { storeAdd } from "./store-add.ts";
+import { UnknownRevisionError } from "../types.ts";
 
 export interface GitSetOptions {
   readonly id: string;
@@ -142,7 +143,11 @@ export async function gitBackend({
       local(signal),
     );
     if (leading.exitCode !== 0 || leading.stdout.trim() === "")
-      throw failed("unknown", `no branch or tag of the repository leads to the commit ${revision}`);
+      throw new UnknownRevisionError(
+        revision,
+        "set",
+        `no branch or tag of the repository contains the commit ${revision}`,
+      );
     return directory;
   };
 

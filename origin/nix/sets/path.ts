@@ -9,8 +9,9 @@ import pLimit from "p-limit";
 import { type Backend, REVISION } from "./backend.ts";
 import { failed } from "../evaluate/failures.ts";
 import { fingerprint } from "./fingerprint.ts";
-import type { Revisions } from "./revisions.ts";
+import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
+import { UnknownRevisionError } from "../types.ts";
 import { snapshot } from "./snapshot.ts";
 import { watchDirectory } from "./watch.ts";
 
@@ -61,14 +62,15 @@ export function pathBackend({
           "unknown",
           `there is no tag ${tag} here: packages come from a directory, whose tags are latest and the 40 hex digits of a revision that latest had`,
         );
-      if (revisions.get(tag) === undefined && (await current(signal)) !== tag) throw lost(tag);
+      if (revisions.get(tag) === undefined && (await current(signal)) !== tag)
+        throw unknownRevision(tag);
       return tag;
     },
     async source(revision, signal) {
       const path =
         revisions.get(revision) ??
         ((await current(signal)) === revision ? revisions.get(revision) : undefined);
-      if (path === undefined) throw lost(revision);
+      if (path === undefined) throw unknownRevision(revision);
       return { path, importFromDerivation: true };
     },
     watch(onChange) {
@@ -97,8 +99,9 @@ export function pathBackend({
   };
 }
 
-const lost = (revision: string) =>
-  failed(
-    "unknown",
-    `this origin has no snapshot of the revision ${revision}: a directory's old revisions exist only as long as an origin keeps what it once served`,
+const unknownRevision = (revision: string): UnknownRevisionError =>
+  new UnknownRevisionError(
+    revision,
+    "origin",
+    `no snapshot of the revision ${revision} is left: an origin keeps the last ${MAX_SOURCES} revisions of a directory that it has served`,
   );

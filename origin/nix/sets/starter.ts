@@ -5,8 +5,9 @@
  */
 import { type Backend, REVISION } from "./backend.ts";
 import { failed } from "../evaluate/failures.ts";
-import type { Revisions } from "./revisions.ts";
+import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
+import { UnknownRevisionError } from "../types.ts";
 import { snapshot } from "./snapshot.ts";
 
 /** Time between two looks at the archive, ms; Debian publishes four times a day. */
@@ -53,12 +54,12 @@ export async function starterBackend({
           "unknown",
           `there is no tag ${tag} here: the starter set's tags are latest and the 40 hex digits of a revision that latest had`,
         );
-      if (revisions.get(tag) === undefined) throw lost(tag);
+      if (revisions.get(tag) === undefined) throw unknownRevision(tag);
       return tag;
     },
     async source(revision) {
       const path = revisions.get(revision);
-      if (path === undefined) throw lost(revision);
+      if (path === undefined) throw unknownRevision(revision);
       return { path, importFromDerivation: false };
     },
     watch(onChange) {
@@ -82,8 +83,9 @@ export async function starterBackend({
   };
 }
 
-const lost = (revision: string) =>
-  failed(
-    "unknown",
-    `this origin has no starter set of the revision ${revision}: old ones exist only as long as an origin keeps what it once served`,
+const unknownRevision = (revision: string): UnknownRevisionError =>
+  new UnknownRevisionError(
+    revision,
+    "origin",
+    `no starter set of the revision ${revision} is left: an origin keeps the last ${MAX_SOURCES} revisions that it has served`,
   );

@@ -9,7 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/sets/package-set.ts";
-import type { BuildOutcome, PackageSet } from "../../../origin/nix/types.ts";
+import {
+  type BuildOutcome,
+  type PackageSet,
+  UnknownRevisionError,
+} from "../../../origin/nix/types.ts";
 
 // Debian's single-user Nix has no configuration; a machine that has one keeps its own.
 if (process.env["NIX_CONFIG"] === undefined && !existsSync("/etc/nix/nix.conf")) {
@@ -88,6 +92,12 @@ export async function buildOf(
     { signal, log: () => {} },
   );
 }
+
+/** For assert.rejects: the revision is not to be had, here or anywhere. */
+export const unknownRevision =
+  (revision: string, scope: UnknownRevisionError["scope"]) =>
+  (error: unknown): boolean =>
+    error instanceof UnknownRevisionError && error.revision === revision && error.scope === scope;
 
 /** name → store path, or the failure's reason and message. */
 export function summary(outcomes: readonly BuildOutcome[]): Record<string, string> {

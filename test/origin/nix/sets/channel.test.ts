@@ -6,7 +6,16 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { FailureError } from "../../../../origin/nix/types.ts";
-import { needs, open, packageSet, signal, summary, system, temporary } from "../support.ts";
+import {
+  needs,
+  open,
+  packageSet,
+  signal,
+  summary,
+  system,
+  temporary,
+  unknownRevision,
+} from "../support.ts";
 
 const nix = { ...needs("nix-build", "tar", "gzip"), timeout: 120_000 };
 const ONE = "1".repeat(40);
@@ -115,9 +124,7 @@ test(
 test("a commit that nixpkgs does not have is unknown", nix, async (t) => {
   const { options } = await host(t);
   const set = await open(t, "channel:nixos-unstable", options);
-  const build = set.build(
-    { revision: "3".repeat(40), system, names: ["a"] },
-    { signal, log: () => {} },
-  );
-  await assert.rejects(build, failedWith("unknown", /nixpkgs has no commit 3333/));
+  const revision = "3".repeat(40);
+  const build = set.build({ revision, system, names: ["a"] }, { signal, log: () => {} });
+  await assert.rejects(build, unknownRevision(revision, "set"));
 });

@@ -7,7 +7,16 @@ import { withoutUserinfo } from "../../../../origin/nix/sets/git-command.ts";
 import { gitBackend } from "../../../../origin/nix/sets/git.ts";
 import { Revisions } from "../../../../origin/nix/sets/revisions.ts";
 import { FailureError } from "../../../../origin/nix/types.ts";
-import { needs, open, packageSet, signal, summary, system, temporary } from "../support.ts";
+import {
+  needs,
+  open,
+  packageSet,
+  signal,
+  summary,
+  system,
+  temporary,
+  unknownRevision,
+} from "../support.ts";
 
 const nix = { ...needs("nix-build", "git"), timeout: 120_000 };
 const env = {
@@ -140,10 +149,10 @@ test("a commit that only a pull request or nothing leads to is not served", nix,
   git("checkout", "-q", "main");
   git("config", "uploadpack.allowAnySHA1InWant", "true");
   const set = await open(t, `git:${url}`);
-  await assert.rejects(set.resolve(foreign, signal), unknown);
+  await assert.rejects(set.resolve(foreign, signal), unknownRevision(foreign, "set"));
   await assert.rejects(
     set.build({ revision: foreign, system, names: ["foreign"] }, { signal, log: () => {} }),
-    unknown,
+    unknownRevision(foreign, "set"),
   );
 });
 

@@ -14,6 +14,7 @@ import {
   summary,
   system,
   temporary,
+  unknownRevision,
 } from "../support.ts";
 
 const nix = { ...needs("nix-build"), timeout: 120_000 };
@@ -64,13 +65,17 @@ test("an old revision means what it meant, also after a restart", nix, async (t)
 test("other tags are unknown, and the message says what tags mean", nix, async (t) => {
   const set = await open(t, `path:${directoryWith(t, text)}`);
   await assert.rejects(set.resolve("main", signal), unknown(/tags are latest and/));
+});
+
+test("a revision that this origin does not have is one failure of its own kind", nix, async (t) => {
+  const set = await open(t, `path:${directoryWith(t, text)}`);
+  const revision = "0".repeat(40);
+  const noSnapshot = unknownRevision(revision, "origin");
+  await assert.rejects(set.resolve(revision, signal), noSnapshot);
+  await assert.rejects(set.attributes(revision, system), noSnapshot);
   await assert.rejects(
-    set.resolve("0".repeat(40), signal),
-    unknown(/only as long as an origin keeps/),
-  );
-  await assert.rejects(
-    set.build({ revision: "0".repeat(40), system, names: ["a"] }, { signal, log: () => {} }),
-    unknown(/only as long as an origin keeps/),
+    set.build({ revision, system, names: ["a", "b"] }, { signal, log: () => {} }),
+    noSnapshot,
   );
 });
 
