@@ -1,16 +1,51 @@
 /**
- * The Worker's variables, validated once for each isolate. A wrong one is a clear error that names
- * the variable and what it may be; values are never shown, some are secret.
+ * The Worker's variables: the only file that reads them. A wrong one is a clear error that
+ * names the variable and the values it may have; what was given is never shown, since some of the
+ * variables are secret.
  */
 import * as v from "valibot";
-import type { S3Config } from "./store/s3.ts";
-import type { Env } from "./env.ts";
-import { originKeys } from "./farm/token.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
+import type { S3Config } from "./store/s3.ts";
+
+/** The variables as the runtime hands them over. An empty one counts as not set. */
+export interface Variables {
+  /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
+  readonly PACKAGE_SET?: string;
+  /**
+   * Host and port (as in a URL) by which origins reach this edge: the only audience of their
+   * tokens. Comma-separated when there are several.
+   */
+  readonly EDGE_HOST?: string;
+  /**
+   * JSON object: origin name → its Ed25519 public key as JWK,
+   * `{"kty":"OKP","crv":"Ed25519","x":"…"}`. Remove a name to revoke its key.
+   */
+  readonly ORIGIN_KEYS?: string;
+  /** How blobs are answered: `stream`, `presign`, or `public:<base URL>`. */
+  readonly BLOBS?: string;
+  /**
+   * An S3-compatible bucket: for presigned URLs, and for everything when there is no BUCKET
+   * binding.
+   */
+  readonly S3_ENDPOINT?: string;
+  readonly S3_BUCKET?: string;
+  readonly S3_REGION?: string;
+  readonly S3_ACCESS_KEY_ID?: string;
+  readonly S3_SECRET_ACCESS_KEY?: string;
+  /** Longest time a request is held while its build runs, seconds. */
+  readonly BUILD_WAIT?: string;
+  /**
+   * A resolved tag is served without asking again for this long, seconds; after that it is served
+   * stale while an origin resolves it anew.
+   */
+  readonly TAG_FRESH?: string;
+  /** `on` when layers are also made with zstd. */
+  readonly ZSTD?: string;
+}
 
 /**
- * How blobs are answered: from the bucket through the Worker, or by a redirect to a presigned URL
- * or to a public base URL (without `/` at its end).
+ * How blobs are served: streamed from the bucket through the Worker, or by a redirect to a presigned
+ * URL or to a public base URL (without `/` at its end).
  */
 export type BlobDelivery =
   | { readonly kind: "stream" }
@@ -22,9 +57,17 @@ export interface Config {
   readonly blobs: BlobDelivery;
   /** How long a request is held while its build runs, milliseconds. */
   readonly buildWait: number;
-  /** How long a resolved tag is served without asking again, milliseconds. */
+  /** How long a resolved tag is served without resolving it again, milliseconds. */
   readonly tagFresh: number;
+  /** Whether origins also make layers with zstd. */
+  readonly zstd: boolean;
 }
+
+/** The public half of an origin's key, as JWK (RFC 8037). */
+export type OriginKey = v.InferOutput<typeof OriginKeySchema>;
+
+/** The variables, and whether an R2 bucket is bound. */
+type Environment = Variables & { readonly BUCKET?: unknown };
 
 /** Something is wrong with the deployment, not with the request. */
 export class ConfigError extends Error {
@@ -36,19 +79,20 @@ export class ConfigError extends Error {
   }
 }
 
-/** Longest BUILD_WAIT, seconds: longer than any client waits for the head of an answer. */
+/** Longest BUILD_WAIT, seconds: longer than any client waits for the head of a response. */
 const MAX_BUILD_WAIT = 3_600;
 const MAX_TAG_FRESH = 86_400;
 
 const seconds = (max: number, preset: number) => {
-  const says = `must be whole seconds from 0 to ${max}`;
+  const rule = `must be whole seconds from 0 to ${max}`;
   return v.optional(
-    v.pipe(v.string(), v.regex(/^\d{1,6}$/, says), v.transform(Number), v.maxValue(max, says)),
+    v.pipe(v.string(), v.regex(/^\d{1,6}$/, rule), v.transform(Number), v.maxValue(max, rule)),
     String(preset),
   );
 };
-const httpUrl = (text: string): boolean =>
+const isHttpUrl = (text: string): boolean =>
   URL.canParse(text) && /^https?:\/\/[^/]/.test(text) && !/[?#]/.test(text);
+const PUBLIC = "public:";
 
 const VariablesSchema = v.object({
   PACKAGE_SET: v.optional(v.string(), "starter"),
@@ -59,7 +103,7 @@ const VariablesSchema = v.object({
         (text) =>
           text === "stream" ||
           text === "presign" ||
-          (text.startsWith("public:") && httpUrl(text.slice("public:".length))),
+          (text.startsWith(PUBLIC) && isHttpUrl(text.slice(PUBLIC.length))),
         "must be stream, presign or public:<base URL>",
       ),
     ),
@@ -79,28 +123,38 @@ const VariablesSchema = v.object({
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
 });
 
-/**
- * One for each environment of the isolate: the Worker's, and those of Durable Objects. Values, not
- * promises: one request must not wait for another's, which may be cancelled.
- */
-const known = new WeakMap<Env, Config>();
+const OriginKeySchema = v.object({
+  kty: v.literal("OKP"),
+  crv: v.literal("Ed25519"),
+  x: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
+});
+const OriginKeysSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(63)), OriginKeySchema),
+);
 
-/** Throws a ConfigError that lists everything that is wrong. */
-export async function readConfig(env: Env): Promise<Config> {
-  let config = known.get(env);
-  if (!config) known.set(env, (config = await validate(env)));
+/**
+ * By environment: the Worker's, and those of Durable Objects. Values, not promises: one request must
+ * not wait for another's, which may be cancelled.
+ */
+const configs = new WeakMap<Environment, Config>();
+
+/** All of the configuration, validated once per isolate. Throws a ConfigError with every problem. */
+export async function readConfig(env: Environment): Promise<Config> {
+  let config = configs.get(env);
+  if (!config) configs.set(env, (config = await validate(env)));
   return config;
 }
 
 /** The S3-compatible bucket, null when S3_ENDPOINT is not set. Throws a ConfigError. */
-export function readS3(env: Env): S3Config | null {
+export function readS3(env: Variables): S3Config | null {
   const { S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = env;
   if (!S3_ENDPOINT) return null;
-  const missing = Object.entries({ S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY }).filter(
-    ([, value]) => !value,
-  );
-  const problems = missing.map(([name]) => `${name} is not set, and S3_ENDPOINT is`);
-  if (!httpUrl(S3_ENDPOINT))
+  const problems = Object.entries({ S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY })
+    .filter(([, value]) => !value)
+    .map(([name]) => `${name} is not set, and S3_ENDPOINT is`);
+  if (!isHttpUrl(S3_ENDPOINT))
     problems.push("S3_ENDPOINT must be an http:// or https:// URL without query");
   if (problems.length > 0 || !S3_BUCKET || !S3_ACCESS_KEY_ID || !S3_SECRET_ACCESS_KEY)
     throw new ConfigError(problems);
@@ -113,62 +167,79 @@ export function readS3(env: Env): S3Config | null {
   };
 }
 
-async function validate(env: Env): Promise<Config> {
+/** EDGE_HOST: the hosts by which origins reach this edge. */
+export function originHosts(env: Pick<Variables, "EDGE_HOST">): string[] {
+  const hosts = (env.EDGE_HOST ?? "").split(",").map((host) => host.trim());
+  return hosts.filter((host) => host !== "");
+}
+
+/**
+ * Public keys by origin name; empty (no origin is let in) when ORIGIN_KEYS is not set. Throws an
+ * Error that names it when it is malformed.
+ */
+export function originKeys(env: Pick<Variables, "ORIGIN_KEYS">): ReadonlyMap<string, OriginKey> {
+  const text = env.ORIGIN_KEYS ?? "";
+  if (latestKeys?.text !== text) latestKeys = { text, keys: parseKeys(text) };
+  return latestKeys.keys;
+}
+
+/** Parsed last; asked for with every message of an origin. */
+let latestKeys:
+  | { readonly text: string; readonly keys: ReadonlyMap<string, OriginKey> }
+  | undefined;
+
+function parseKeys(text: string): ReadonlyMap<string, OriginKey> {
+  if (text.trim() === "") return new Map();
+  const keys = v.safeParse(OriginKeysSchema, text);
+  if (keys.success) return new Map(Object.entries(keys.output));
+  throw new Error(
+    'ORIGIN_KEYS must be a JSON object, origin name → Ed25519 public key: {"mine":{"kty":"OKP","crv":"Ed25519","x":"…"}}',
+  );
+}
+
+async function validate(env: Environment): Promise<Config> {
   const problems: string[] = [];
   const attempt = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await read();
     } catch (error) {
-      problems.push(
-        ...(error instanceof ConfigError
-          ? error.problems
-          : [error instanceof Error ? error.message : String(error)]),
-      );
+      if (error instanceof ConfigError) problems.push(...error.problems);
+      else problems.push(error instanceof Error ? error.message : String(error));
       return undefined;
     }
   };
-  // A variable that is set to nothing is one that is not set: wrangler.toml has no other way to say
-  // so.
-  const given = Object.fromEntries(
-    Object.entries(env as unknown as Record<string, unknown>).filter(([, value]) => value !== ""),
-  );
+  // wrangler.toml can only set a variable to nothing, not leave it out: both mean the same.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const variables = v.safeParse(VariablesSchema, given);
   if (!variables.success)
-    problems.push(
-      ...variables.issues.map((issue) => `${v.getDotPath(issue) ?? "a variable"} ${issue.message}`),
-    );
+    for (const issue of variables.issues)
+      problems.push(`${v.getDotPath(issue) ?? "a variable"} ${issue.message}`);
+  const values = variables.success ? variables.output : undefined;
+
   const s3 = await attempt(() => readS3(env));
   await attempt(() => originKeys(env));
   if (!env.BUCKET && s3 === null)
     problems.push(
       "there is no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT and the rest of S3_*",
     );
-
-  const {
-    PACKAGE_SET = "",
-    BLOBS = "",
-    BUILD_WAIT = 0,
-    TAG_FRESH = 0,
-  } = variables.success ? variables.output : {};
-  const packageSet = variables.success
-    ? await attempt(() => parsePackageSet(PACKAGE_SET))
-    : undefined;
-  if (BLOBS === "presign" && s3 === null)
-    problems.push(
-      "BLOBS=presign needs S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY",
-    );
-  if (problems.length > 0 || packageSet === undefined) throw new ConfigError(problems);
+  const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
+  const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
+  if (problems.length > 0 || !values || !packageSet || !blobs) throw new ConfigError(problems);
   return {
     packageSet,
-    blobs: delivery(BLOBS, s3 ?? null),
-    buildWait: BUILD_WAIT * 1_000,
-    tagFresh: TAG_FRESH * 1_000,
+    blobs,
+    buildWait: values.BUILD_WAIT * 1_000,
+    tagFresh: values.TAG_FRESH * 1_000,
+    zstd: values.ZSTD === "on",
   };
 }
 
-function delivery(text: string, s3: S3Config | null): BlobDelivery {
-  if (text === "presign" && s3) return { kind: "presign", s3 };
-  if (text.startsWith("public:"))
-    return { kind: "public", base: text.slice("public:".length).replace(/\/+$/, "") };
-  return { kind: "stream" };
+function blobDelivery(text: string, s3: S3Config | null): BlobDelivery {
+  if (text === "stream") return { kind: "stream" };
+  if (text !== "presign")
+    return { kind: "public", base: text.slice(PUBLIC.length).replace(/\/+$/, "") };
+  if (s3) return { kind: "presign", s3 };
+  throw new ConfigError([
+    "BLOBS=presign needs S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY",
+  ]);
 }

@@ -166,7 +166,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   }
 
   async #welcome(socket: WebSocket, name: string, hello: Hello): Promise<void> {
-    const { packageSet } = await readConfig(this.env);
+    const { packageSet, zstd } = await readConfig(this.env);
     const mismatch =
       hello.protocol !== PROTOCOL_VERSION
         ? `the edge speaks protocol ${PROTOCOL_VERSION}, this origin ${hello.protocol}`
@@ -182,7 +182,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       type: "welcome",
       protocol: PROTOCOL_VERSION,
       origin: name,
-      zstd: this.env.ZSTD === "on",
+      zstd,
     });
     note("info", "origin.connected", {
       origin: name,

@@ -7,14 +7,8 @@
  * public key gets in.
  */
 import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
-import * as v from "valibot";
+import { originHosts, originKeys, type Variables } from "../config.ts";
 import { TOKEN_SECONDS } from "../contract/messages.ts";
-
-/** The variables that decide (edge/env.ts). */
-export interface DoorConfig {
-  readonly EDGE_HOST?: string;
-  readonly ORIGIN_KEYS?: string;
-}
 
 /** Difference between two clocks that is overlooked, seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
@@ -38,52 +32,11 @@ export interface Caller {
   readonly expires: number;
 }
 
-const KeysSchema = v.record(
-  v.pipe(v.string(), v.minLength(1), v.maxLength(63)),
-  v.object({
-    kty: v.literal("OKP"),
-    crv: v.literal("Ed25519"),
-    x: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
-  }),
-);
-type Keys = v.InferOutput<typeof KeysSchema>;
-
-/**
- * Public keys by origin name; empty (nobody gets in) when ORIGIN_KEYS is missing, and an Error that
- * names it when it is malformed.
- */
-export function originKeys(
-  env: Pick<DoorConfig, "ORIGIN_KEYS">,
-): ReadonlyMap<string, Keys[string]> {
-  const text = env.ORIGIN_KEYS ?? "";
-  if (latest?.text !== text) latest = { text, keys: parseKeys(text) };
-  return latest.keys;
-}
-
-/** The configuration was read last from this text; every message of an origin asks. */
-let latest: { readonly text: string; readonly keys: ReadonlyMap<string, Keys[string]> } | undefined;
-
-function parseKeys(text: string): ReadonlyMap<string, Keys[string]> {
-  if (text.trim() === "") return new Map();
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    json = undefined;
-  }
-  const keys = v.safeParse(KeysSchema, json);
-  if (!keys.success)
-    throw new Error(
-      'ORIGIN_KEYS must be a JSON object, origin name → Ed25519 public key: {"mine":{"kty":"OKP","crv":"Ed25519","x":"…"}}',
-    );
-  return new Map(Object.entries(keys.output));
-}
-
 /**
  * The key that an origin has in the configuration now, or undefined when it is revoked, was never
  * there, or the configuration is malformed.
  */
-export function keyInForce(name: string, env: Pick<DoorConfig, "ORIGIN_KEYS">): string | undefined {
+export function keyInForce(name: string, env: Pick<Variables, "ORIGIN_KEYS">): string | undefined {
   try {
     return originKeys(env).get(name)?.x;
   } catch {
@@ -97,17 +50,14 @@ export function keyInForce(name: string, env: Pick<DoorConfig, "ORIGIN_KEYS">): 
  */
 export async function identify(
   authorization: string | null,
-  env: DoorConfig,
+  env: Pick<Variables, "EDGE_HOST" | "ORIGIN_KEYS">,
   now: number,
 ): Promise<Caller | { readonly refused: string }> {
   try {
     const token = /^Bearer +([\w.-]+)$/i.exec(authorization ?? "")?.[1];
     if (token === undefined) return { refused: "no bearer token" };
     if (token.length > MAX_TOKEN) return { refused: `token longer than ${MAX_TOKEN} characters` };
-    const audience = (env.EDGE_HOST ?? "")
-      .split(",")
-      .map((host) => host.trim())
-      .filter((host) => host !== "");
+    const audience = [...originHosts(env)];
     if (audience.length === 0)
       return { refused: "EDGE_HOST is not set: no token can be for this edge" };
     const name = decodeJwt(token).sub;

@@ -9,12 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { type JWTPayload, SignJWT } from "jose";
 import { WebSocket } from "ws";
 import { CONNECT_PATH, TOKEN_SECONDS } from "../../../edge/contract/messages.ts";
-import {
-  CLOCK_SKEW_SECONDS,
-  type DoorConfig,
-  identify,
-  originKeys as readOriginKeys,
-} from "../../../edge/farm/token.ts";
+import { originKeys as readOriginKeys } from "../../../edge/config.ts";
+import { CLOCK_SKEW_SECONDS, identify } from "../../../edge/farm/token.ts";
 import { generateOriginKey, readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
@@ -23,7 +19,7 @@ import { originKeys } from "./origins.ts";
 const HOST = "edge.test:8787";
 const mine = generateOriginKey();
 const stranger = generateOriginKey();
-const config: DoorConfig = {
+const config = {
   EDGE_HOST: `other.test, ${HOST}`,
   ORIGIN_KEYS: JSON.stringify({ mine: mine.publicJwk }),
 };
@@ -70,7 +66,7 @@ const publicPem = createPublicKey(readOriginKey(mine.privateKey)).export({
 const table: readonly [
   string,
   () => Promise<string | null>,
-  DoorConfig | undefined,
+  Partial<typeof config> | undefined,
   RegExp | null,
 ][] = [
   ["a good token", () => bearer(forge({})), undefined, null],
