@@ -13,7 +13,7 @@ import {
 import type { LayerStore } from "./layers/index.ts";
 import { type Cut, cutClosure } from "./plan/index.ts";
 import { queryClosure } from "./nix/build/closure.ts";
-import { LogTail } from "./nix/log-tail.ts";
+import { LogTail } from "./nix/log.ts";
 import type { BuiltPackage, PackageSet, StorePathInfo } from "./nix/types.ts";
 import type { PlanStore } from "./plan/plans.ts";
 

@@ -1,11 +1,12 @@
-/** Which Nix this machine has, and whether its sandbox is known to leak. */
-import { failed } from "./evaluate/failures.ts";
+/** Which Nix this machine has, and whether the builds of strangers may run on it. */
+import type { Logger } from "pino";
+import { failed } from "./failures.ts";
 import { run } from "./run.ts";
 import { nixEnvironment } from "./settings.ts";
 
 /**
- * `2.8.0`, `2.31.4`, `2.35.0pre20260801_abc`: what `nix-build --version` ends with. Throws a
- * FailureError when there is no Nix.
+ * The version that `nix-build --version` prints: `2.8.0`, `2.31.4`, `2.35.0pre20260801_abc`, and
+ * `lix-2.93.0` for Lix. Throws a FailureError when there is no Nix.
  */
 export async function nixVersion(signal?: AbortSignal): Promise<string> {
   const { exitCode, stdout, stderr } = await run("nix-build", ["--version"], {
@@ -25,23 +26,57 @@ export async function nixVersion(signal?: AbortSignal): Promise<string> {
 }
 
 /**
- * The first version of each series in which a build cannot escape the sandbox (CVE-2026-39860;
- * CVE-2024-27297 was fixed before all of these), by minor number.
+ * The first patch release of each series 2.x, by x, in which a build cannot leave the sandbox:
+ * CVE-2026-39860. CVE-2024-27297 was fixed before all of these.
  */
-const FIXED: Readonly<Record<number, number>> = { 28: 6, 29: 3, 30: 4, 31: 4, 32: 7, 33: 4, 34: 5 };
-const LAST_FIXED = Math.max(...Object.keys(FIXED).map(Number));
+const FIRST_FIXED = { 28: 6, 29: 3, 30: 4, 31: 4, 32: 7, 33: 4, 34: 5 } as const;
+const FIXED_PATCH = new Map(
+  Object.entries(FIRST_FIXED).map(([minor, patch]) => [Number(minor), patch]),
+);
+const LAST_FIXED = Math.max(...FIXED_PATCH.keys());
 
 /**
- * Whether strangers' builds may escape this Nix's sandbox. What cannot be told (another
- * implementation, an unknown form, an untagged build) counts as vulnerable.
+ * Whether a build may leave this Nix's sandbox. A version that cannot be told (another
+ * implementation, an unknown form, a pre-release) counts as vulnerable.
  */
 export function isVulnerable(version: string): boolean {
   const [, major, minor, patch = "0", rest] = /^(\d+)\.(\d+)(?:\.(\d+))?(.*)$/.exec(version) ?? [];
   if (major === undefined || minor === undefined) return true;
   if (Number(major) !== 2) return Number(major) < 2;
   if (Number(minor) > LAST_FIXED + 1) return false;
-  // 2.35pre… may have been made before the fix came to its branch.
-  if (Number(minor) > LAST_FIXED) return rest?.startsWith("pre") === true;
-  const fixed = FIXED[Number(minor)];
-  return fixed === undefined || Number(patch) < fixed || rest?.startsWith("pre") === true;
+  // A pre-release of the next series may be older than the fix.
+  const preRelease = rest?.startsWith("pre") === true;
+  if (Number(minor) > LAST_FIXED) return preRelease;
+  const fixed = FIXED_PATCH.get(Number(minor));
+  return fixed === undefined || Number(patch) < fixed || preRelease;
 }
+
+/**
+ * The version of the machine's Nix, when it may serve these edges. Whoever can pull chooses what is
+ * built: a Nix whose builds can leave the sandbox is refused for an edge on another machine, unless
+ * the operator allows it, and is a warning for an edge on this one. Throws an Error that says what
+ * to do.
+ */
+export async function refuseVulnerableNix(
+  options: { readonly edges: readonly URL[]; readonly allowVulnerableNix: boolean },
+  logger: Logger,
+): Promise<string> {
+  const nix = await nixVersion();
+  if (!isVulnerable(nix)) return nix;
+  const remote = options.edges
+    .filter((edge) => !isLoopback(edge.hostname))
+    .map((edge) => edge.host);
+  const problem = `Nix ${nix} lets builds leave the sandbox (CVE-2024-27297, CVE-2026-39860)`;
+  if (remote.length > 0 && !options.allowVulnerableNix) {
+    const fixed = [...FIXED_PATCH].map(([minor, patch]) => `2.${minor}.${patch}`).join(", ");
+    throw new Error(
+      `${problem}, and ${remote.join(", ")} may be open to the public: update Nix to ${fixed} or newer, or set --allow-vulnerable-nix (ALLOW_VULNERABLE_NIX) where only people you trust can pull`,
+    );
+  }
+  logger.warn({ nix }, `${problem}: let only people you trust pull from this edge`);
+  return nix;
+}
+
+/** Whether only this machine reaches the host. */
+const isLoopback = (hostname: string): boolean =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);

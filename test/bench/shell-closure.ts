@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseImageName } from "../../edge/contract/names.ts";
 import { nixConfig } from "../../origin/local/nix-config.ts";
 import { queryClosure } from "../../origin/nix/build/closure.ts";
-import { openPackageSet } from "../../origin/nix/sets/package-set.ts";
+import { openPackageSet } from "../../origin/nix/package-set.ts";
 import type { StorePathInfo } from "../../origin/nix/types.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, edges, originName, systems, whole } from "../../origin/options.ts";
-import { LogTail } from "../../origin/nix/log-tail.ts";
+import { LogTail } from "../../origin/nix/log.ts";
 
 test("sizes are bytes, with binary units", () => {
   for (const [text, value] of [

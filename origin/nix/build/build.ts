@@ -4,12 +4,12 @@
  */
 import { existsSync } from "node:fs";
 import type { Failure } from "../../../edge/contract/messages.ts";
-import { BuildOutput, derivationName, type FailedDerivation } from "./output.ts";
+import { BuildOutput, derivationName, type FailedDerivation } from "./failed-derivations.ts";
 import type { DerivationLocks } from "./derivation-locks.ts";
-import type { Found } from "../evaluate/evaluate.ts";
-import { failed, failure, FAILURE_LINES, timeout } from "../evaluate/failures.ts";
+import type { Found } from "../evaluate/describe.ts";
+import { failed, failure, FAILURE_LINES, timeout } from "../failures.ts";
 import { Tail } from "../lines.ts";
-import { errorLine, machineTrouble } from "../evaluate/reason.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import type { Roots } from "./roots.ts";
 import { run, type RunOptions, type RunResult } from "../run.ts";
 import { downloadEnvironment, emptyHome, nixEnvironment, type NixSettings } from "../settings.ts";

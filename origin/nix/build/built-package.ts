@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { StorePathSchema } from "../../../edge/contract/records.ts";
 import * as v from "valibot";
-import type { Found } from "../evaluate/evaluate.ts";
+import type { Found } from "../evaluate/describe.ts";
 import type { BuiltPackage } from "../types.ts";
 
 /** Longest metadata text (records.ts). */

@@ -1,7 +1,7 @@
 /** Closures, read from Nix's database in two calls whatever their size. */
-import { failed } from "../evaluate/failures.ts";
+import { failed } from "../failures.ts";
 import { parseDump } from "./dump.ts";
-import { errorLine, machineTrouble } from "../evaluate/reason.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import { run } from "../run.ts";
 import { nixEnvironment } from "../settings.ts";
 import type { StorePathInfo } from "../types.ts";

@@ -1,7 +1,7 @@
 /** What a name that is no buildable package is called towards whoever asked for it. */
 import type { Failure } from "../../../edge/contract/messages.ts";
-import type { Description } from "./evaluate.ts";
-import { failure } from "./failures.ts";
+import type { Description } from "./describe.ts";
+import { failure } from "../failures.ts";
 
 type Unbuildable = Exclude<Description, { kind: "package" }>;
 

@@ -5,9 +5,9 @@
  * files however it was found.
  */
 import pLimit from "p-limit";
-import { type Backend, REVISION, unwatched } from "./backend.ts";
-import { failed } from "../evaluate/failures.ts";
-import { errorLine, machineTrouble } from "../evaluate/reason.ts";
+import { type Backend, REVISION, unwatched } from "./source.ts";
+import { failed } from "../failures.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import type { Revisions } from "./revisions.ts";
 import { run } from "../run.ts";
 import { downloadEnvironment, emptyHome, type NixSettings } from "../settings.ts";

@@ -5,8 +5,8 @@
  *   - only transports that run nothing of the URL's choosing are allowed (`ext::` runs a shell);
  *   - nothing is asked on a terminal; hooks, filters and attributes of the machine's configuration do not touch what is checked out.
  */
-import { failed } from "../evaluate/failures.ts";
-import { machineTrouble } from "../evaluate/reason.ts";
+import { failed } from "../failures.ts";
+import { machineTrouble } from "../error-message.ts";
 import { run, type RunResult } from "../run.ts";
 import type { FailureError } from "../types.ts";
 

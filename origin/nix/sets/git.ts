@@ -11,8 +11,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import pLimit from "p-limit";
-import { type Backend, REVISION, unwatched } from "./backend.ts";
-import { failed } from "../evaluate/failures.ts";
+import { type Backend, REVISION, unwatched } from "./source.ts";
+import { failed } from "../failures.ts";
 import {
   git,
   gitFailure,

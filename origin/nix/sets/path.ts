@@ -6,8 +6,8 @@
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import pLimit from "p-limit";
-import { type Backend, REVISION } from "./backend.ts";
-import { failed } from "../evaluate/failures.ts";
+import { type Backend, REVISION } from "./source.ts";
+import { failed } from "../failures.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";

@@ -5,8 +5,8 @@
  */
 import { lutimesSync, mkdirSync, readdirSync, readlinkSync, lstatSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { failed } from "../evaluate/failures.ts";
-import { errorLine, machineTrouble } from "../evaluate/reason.ts";
+import { failed } from "../failures.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import { run } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 

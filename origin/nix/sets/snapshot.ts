@@ -4,8 +4,8 @@
  */
 import { resolve } from "node:path";
 import { parseDump } from "../build/dump.ts";
-import { failed } from "../evaluate/failures.ts";
-import { errorLine, machineTrouble } from "../evaluate/reason.ts";
+import { failed } from "../failures.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import { run } from "../run.ts";
 import { emptyHome, NIX_DIR, nixEnvironment, type NixSettings } from "../settings.ts";
 

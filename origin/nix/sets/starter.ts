@@ -3,8 +3,8 @@
  * revision changes when the archive does. It is made again now and then, and announced when it came
  * out differently.
  */
-import { type Backend, REVISION } from "./backend.ts";
-import { failed } from "../evaluate/failures.ts";
+import { type Backend, REVISION } from "./source.ts";
+import { failed } from "../failures.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";

@@ -2,8 +2,8 @@
  * Adds a directory to the Nix store by content: the same files are the same store path everywhere,
  * for the name is fixed (`source`, as Nix's own fetchers use).
  */
-import { failed } from "../evaluate/failures.ts";
-import { errorLine, machineTrouble } from "../evaluate/reason.ts";
+import { failed } from "../failures.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import { run } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 

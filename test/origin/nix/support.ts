@@ -8,7 +8,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/sets/package-set.ts";
+import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/package-set.ts";
 import {
   type BuildOutcome,
   type PackageSet,

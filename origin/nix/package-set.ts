@@ -5,34 +5,34 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger } from "pino";
-import type { Failure } from "../../../edge/contract/messages.ts";
-import { type PackageSetSpec, parsePackageSet } from "../../../edge/contract/package-set.ts";
-import type { System } from "../../../edge/contract/records.ts";
-import { prepareStarter } from "../../starter/index.ts";
-import type { Backend } from "./backend.ts";
-import { realise } from "../build/build.ts";
-import { builtPackage, isStorePath } from "../build/built-package.ts";
-import { DerivationLocks } from "../build/derivation-locks.ts";
+import type { Failure } from "../../edge/contract/messages.ts";
+import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
+import type { System } from "../../edge/contract/records.ts";
+import { prepareStarter } from "../starter/index.ts";
+import type { Backend } from "./sets/source.ts";
+import { realise } from "./build/build.ts";
+import { builtPackage, isStorePath } from "./build/built-package.ts";
+import { DerivationLocks } from "./build/derivation-locks.ts";
 import {
   attributeNames,
   describe,
   type Description,
   type Evaluation,
   type Found,
-} from "../evaluate/evaluate.ts";
-import { explain } from "../evaluate/explain.ts";
-import { failure } from "../evaluate/failures.ts";
-import { logGate } from "../lines.ts";
-import { nearest } from "../evaluate/nearest.ts";
-import { Recent } from "../recent.ts";
-import { Revisions } from "./revisions.ts";
-import { Roots } from "../build/roots.ts";
-import { channelBackend } from "./channel.ts";
-import { gitBackend } from "./git.ts";
-import { pathBackend } from "./path.ts";
-import { starterBackend } from "./starter.ts";
-import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "../settings.ts";
-import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "../types.ts";
+} from "./evaluate/describe.ts";
+import { explain } from "./evaluate/explain.ts";
+import { failure } from "./failures.ts";
+import { logGate } from "./lines.ts";
+import { nearest } from "./evaluate/nearest.ts";
+import { Recent } from "./recent.ts";
+import { Revisions } from "./sets/revisions.ts";
+import { Roots } from "./build/roots.ts";
+import { channelBackend } from "./sets/channel.ts";
+import { gitBackend } from "./sets/git.ts";
+import { pathBackend } from "./sets/path.ts";
+import { starterBackend } from "./sets/starter.ts";
+import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
+import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "./types.ts";
 
 export interface PackageSetOptions {
   /** Keeps clones, roots, snapshots; made when absent. */

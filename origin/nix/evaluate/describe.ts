@@ -8,8 +8,8 @@ import { availableParallelism } from "node:os";
 import pLimit from "p-limit";
 import * as v from "valibot";
 import type { System } from "../../../edge/contract/records.ts";
-import { failed } from "./failures.ts";
-import { errorLine, machineTrouble } from "./reason.ts";
+import { failed } from "../failures.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
 import { run, type RunResult } from "../run.ts";
 import { emptyHome, NIX_DIR, nixEnvironment, type NixSettings } from "../settings.ts";
 

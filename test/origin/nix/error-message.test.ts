@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorLine, machineTrouble } from "../../../../origin/nix/evaluate/reason.ts";
+import { errorLine, machineTrouble } from "../../../origin/nix/error-message.ts";
 
 const HASH = "w9dy3zxdz7nyv0h8lfqfnmkhghzgcgk2";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BuildOutput, derivationName } from "../../../../origin/nix/build/output.ts";
+import { BuildOutput, derivationName } from "../../../../origin/nix/build/failed-derivations.ts";
 
 const A = `/nix/store/${"a".repeat(32)}-left-1.0.drv`;
 const B = `/nix/store/${"b".repeat(32)}-top-2.0.drv`;

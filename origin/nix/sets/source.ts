@@ -2,7 +2,7 @@
  * What the kinds of package sets differ in: how a tag becomes a revision, and a revision a source
  * in the store. All else is the same (package-set.ts).
  */
-import type { Source } from "../evaluate/evaluate.ts";
+import type { Source } from "../evaluate/describe.ts";
 
 export interface Backend {
   resolve(tag: string, signal: AbortSignal): Promise<string>;

@@ -2,8 +2,8 @@
  * The failures that the Nix side reports, each made in one place so that its words are the same
  * everywhere.
  */
-import type { Failure } from "../../../edge/contract/messages.ts";
-import { FailureError } from "../types.ts";
+import type { Failure } from "../../edge/contract/messages.ts";
+import { FailureError } from "./types.ts";
 
 /** Longest message, characters (protocol.ts). */
 const MAX_MESSAGE = 2_000;

@@ -6,7 +6,7 @@
  * Failed dependencies are named by both and left out here: what matters is the derivation that
  * failed by itself.
  */
-import { machineTrouble } from "../evaluate/reason.ts";
+import { machineTrouble } from "../error-message.ts";
 
 export interface FailedDerivation {
   readonly drvPath: string;
