@@ -1,69 +1,100 @@
-/**
- * `npm run bench [-- names…] [--json] [--seed N]`: measures Firn on this machine. Without names,
- * everything; a name such as `cold` means all that begins with it. With --json, one object a line:
- * {"name","value","unit"}. Pulls and packing use the starter set, with store paths built before
- * anything is timed.
- */
+/** `npm run bench`: measures Firn on this machine. README.md tells what the figures mean. */
 import { parseArgs } from "node:util";
-import type { Need } from "../../origin/local/needs.ts";
+import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { unavailable } from "../harness/available.ts";
-import { firnUnavailable } from "../harness/firn.ts";
-import { layersBench } from "./layers/index.ts";
-import { packBench } from "./pack.ts";
-import { PULL_BENCHES, pullsBench } from "./pulls.ts";
-import { type Figure, wanted } from "./report.ts";
-import { shellClosure } from "./shell-closure.ts";
+import { toJson, toText } from "./figures.ts";
+import type { BenchOptions } from "./part.ts";
+import { PARTS } from "./parts.ts";
+import { endingSignal } from "./signals.ts";
 
-/** What packing is compared with. */
-const PACKERS: readonly Need[] = [
-  { command: "pigz", debian: "pigz", purpose: "gzip on all cores" },
-  { command: "zstd", debian: "zstd", purpose: "zstd on all cores" },
-];
-const GROUPS = ["cold", "hot", "limit", "layers", "pack", "repack"];
+const USAGE = `usage: npm run bench -- [NAME…] [options]
 
-const { values, positionals: names } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: "boolean", default: false },
-    seed: { type: "string", default: "1" },
-    help: { type: "boolean", default: false },
-  },
-});
-const known = [...PULL_BENCHES, ...GROUPS];
-const unknown = names.filter(
-  (name) => !known.includes(name) && !/^(layers|pack|repack)\./.test(name),
-);
-const seed = Number(values.seed);
-if (values.help || unknown.length > 0 || !Number.isInteger(seed)) {
-  const wrong = unknown.length > 0 ? `there is no measurement ${unknown.join(", ")}\n` : "";
-  process.stderr.write(
-    `${wrong}usage: npm run bench -- [names…] [--json] [--seed N]\nnames: ${known.join(", ")}, and what begins with layers., pack. or repack.\n`,
-  );
-  process.exit(values.help ? 0 : 2);
+NAME             a figure, or what its name begins with: hot, pull.docker, cold.shell; all when left out
+                 (${PARTS.flatMap(({ groups }) => groups).join(", ")})
+--json           one JSON object a line
+--runs N         runs of each measurement, instead of each part's own number
+--rtt MS         round-trip time between the clients of pull and the registries, 0 when left out
+--seed N         draws the trace of layers and the combinations of compose, 1 when left out
+--against REV    pull: measures this repository's commit REV beside this tree
+--registry NAME=URL
+                 pull: measures a running registry beside this tree; may be given several times
+`;
+
+function usage(problem?: string): never {
+  process.stderr.write(problem === undefined ? USAGE : `${problem}\n\n${USAGE}`);
+  process.exit(problem === undefined ? 0 : 2);
 }
 
-function report({ name, value, unit }: Figure): void {
-  if (!wanted(names, name)) return;
-  const rounded = Number(value.toPrecision(4));
-  process.stdout.write(
-    values.json
-      ? `${JSON.stringify({ name, value: rounded, unit })}\n`
-      : `${name.padEnd(44)} ${String(rounded).padStart(10)} ${unit}\n`,
-  );
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean", default: false },
+        runs: { type: "string" },
+        rtt: { type: "string", default: "0" },
+        seed: { type: "string", default: "1" },
+        against: { type: "string" },
+        registry: { type: "string", multiple: true, default: [] },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
 }
 
-/** Whether anything of a group is wanted. */
-const group = (name: string): boolean =>
-  names.length === 0 || names.some((asked) => asked === name || asked.startsWith(`${name}.`));
-
-const reason =
-  (await firnUnavailable()) ||
-  (group("pack") || group("repack") ? await unavailable(PACKERS) : false);
-if (reason !== false) {
-  process.stderr.write(`bench: ${reason}\n`);
-  process.exit(1);
+function whole(option: string, text: string, min: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min)
+    usage(`--${option} is ${JSON.stringify(text)}: give a whole number from ${min}`);
+  return value;
 }
-await pullsBench(names, report);
-if (group("pack") || group("repack"))
-  for await (const figure of packBench(await shellClosure())) report(figure);
-if (group("layers")) for await (const figure of layersBench({ seed })) report(figure);
+
+function registryOf(text: string): readonly [string, string] {
+  const [, name, url] = /^([a-z0-9-]+)=(https?:\/\/[^/]+)\/?$/.exec(text) ?? [];
+  if (name === undefined || url === undefined)
+    usage(`--registry is ${JSON.stringify(text)}: give NAME=URL`);
+  return [name, url];
+}
+
+const { values, positionals: names } = readArguments();
+if (values.help) usage();
+const groups = new Set(PARTS.flatMap((part) => part.groups));
+const unknown = names.filter((name) => !groups.has(name.split(".")[0] ?? ""));
+if (unknown.length > 0) usage(`there is no measurement ${unknown.join(", ")}`);
+
+/** Whether one of the two is the other, or above it: `cold` and `cold.shell`. */
+const related = (a: string, b: string): boolean =>
+  a === b || a.startsWith(`${b}.`) || b.startsWith(`${a}.`);
+const wanted = (name: string): boolean =>
+  names.length === 0 || names.some((asked) => related(asked, name));
+
+const options: BenchOptions = {
+  ...(values.runs === undefined ? {} : { runs: whole("runs", values.runs, 1) }),
+  rtt: whole("rtt", values.rtt, 0),
+  seed: whole("seed", values.seed, 0),
+  ...(values.against === undefined ? {} : { against: values.against }),
+  registries: new Map(values.registry.map(registryOf)),
+  wanted,
+  signal: endingSignal(),
+};
+const chosen = PARTS.filter((part) => part.groups.some(wanted));
+for (const { needs, root = false } of chosen) {
+  const reason = await unavailable([...ORIGIN_NEEDS, ...STARTER_NEEDS, ...needs], { root });
+  if (reason !== false) {
+    process.stderr.write(`bench: ${reason}\n`);
+    process.exit(1);
+  }
+}
+try {
+  for (const part of chosen)
+    await part.run(options, (figure) => {
+      if (wanted(figure.name))
+        process.stdout.write(`${values.json ? toJson(figure) : toText(figure)}\n`);
+    });
+} catch (error) {
+  if (!options.signal.aborted) throw error;
+  process.stderr.write("bench: ended by a signal\n");
+  process.exitCode = 130;
+}

@@ -1,0 +1,113 @@
+/**
+ * The edge's part of a new image: milliseconds from the request for a manifest that nobody asked
+ * for before to its last byte, all packages published and no origin connected.
+ *
+ *   compose          an edge that has composed before
+ *   compose.fresh    the first composition of an isolate that has answered /v2/: nothing in memory
+ *   compose.memory   how much the resident memory of workerd grows at its peak meanwhile: an upper
+ *                    bound, since the local bucket, compiled code and garbage are in it
+ */
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { presign } from "../../edge/store/s3.ts";
+import type { Firn } from "../harness/firn.ts";
+import { pullManifest } from "../harness/registry-client.ts";
+import { seconds, withFirn } from "./firn.ts";
+import { seeded, shuffled } from "./layers/random.ts";
+import type { Part } from "./part.ts";
+
+/** Common packages, small and large; none of them in `shell`, or two combinations were one image. */
+const PACKAGES = [
+  "git",
+  "curl",
+  "python3",
+  "jq",
+  "htop",
+  "tmux",
+  "vim",
+  "ripgrep",
+  "tree",
+  "hello",
+];
+const SMALLEST = 2;
+const LARGEST = 5;
+const COMPOSITIONS = 50;
+const FRESH_RUNS = 10;
+const KIB_PER_MIB = 1_024;
+
+export const compose: Part = {
+  groups: ["compose"],
+  needs: [],
+  run: ({ runs, seed, wanted, signal }, report) =>
+    // A tag that goes stale would be resolved anew while something is measured.
+    withFirn({ edgeEnv: { TAG_FRESH: "3600" } }, async (firn) => {
+      await Promise.all(PACKAGES.map((name) => pullManifest(firn.url, `shell/${name}`)));
+      await Promise.all(firn.origins.map((origin) => origin.stop()));
+      const images = newImages(seed);
+      const next = async (): Promise<number> => {
+        signal.throwIfAborted();
+        const image = images.next();
+        if (image.done) throw new Error("no combination of packages is left: fewer --runs");
+        return 1_000 * (await seconds(() => pullManifest(firn.url, image.value)));
+      };
+
+      const times: number[] = [];
+      for (let run = 0; run < (runs ?? COMPOSITIONS); run++) times.push(await next());
+      report({ name: "compose", unit: "ms", values: times });
+
+      if (!wanted("compose.fresh") && !wanted("compose.memory")) return;
+      const fresh: number[] = [];
+      const memory: number[] = [];
+      for (let run = 0; run < (runs ?? FRESH_RUNS); run++) {
+        await firn.restartEdge();
+        await wake(firn);
+        const workerd = await workerdPid();
+        const before = await resetPeak(workerd);
+        fresh.push(await next());
+        memory.push(((await peak(workerd)) - before) / KIB_PER_MIB);
+      }
+      report({ name: "compose.fresh", unit: "ms", values: fresh });
+      report({ name: "compose.memory", unit: "MiB", values: memory });
+    }),
+};
+
+/** Images of `shell` and 2 to 5 more packages, in an order drawn by `seed`; none comes twice. */
+function* newImages(seed: number): Generator<string, void, void> {
+  const subsets = Array.from({ length: 2 ** PACKAGES.length }, (_, bits) =>
+    PACKAGES.filter((_, index) => (bits >> index) % 2 === 1),
+  ).filter(({ length }) => length >= SMALLEST && length <= LARGEST);
+  for (const subset of shuffled(subsets, seeded(seed))) yield `shell/${subset.join("/")}`;
+}
+
+/** Starts the isolate and the emulated bucket: neither start is part of composing. */
+async function wake({ url, edge }: Firn): Promise<void> {
+  const missing = await fetch(await presign(edge.s3, "blobs/none", 60));
+  await missing.body?.cancel();
+  const version = await fetch(`${url}/v2/`);
+  await version.body?.cancel();
+  if (!version.ok) throw new Error(`GET /v2/ answered ${version.status}`);
+}
+
+/** The workerd that this process started. */
+async function workerdPid(): Promise<string> {
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+    if (/^Name:\tworkerd$/m.test(status) && status.includes(`\nPPid:\t${process.pid}\n`))
+      return pid;
+  }
+  throw new Error("this process has no workerd");
+}
+
+/** Sets the peak of a process's resident memory to what it is now, and returns that, KiB. */
+async function resetPeak(pid: string): Promise<number> {
+  // proc(5), clear_refs.
+  await writeFile(`/proc/${pid}/clear_refs`, "5");
+  return memoryOf(pid, "VmRSS");
+}
+
+/** The peak of a process's resident memory, KiB. */
+const peak = (pid: string): Promise<number> => memoryOf(pid, "VmHWM");
+
+async function memoryOf(pid: string, field: string): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
+}
