@@ -11,5 +11,15 @@ export const DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifes
 export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 export const DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
 export const DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/**
+ * Every type of manifest, in the order of the server's preference: an index (it offers zstd to
+ * those who know it), then OCI's, then docker's.
+ */
+export const MANIFEST_TYPES: readonly string[] = [
+  OCI_INDEX,
+  DOCKER_MANIFEST_LIST,
+  OCI_MANIFEST,
+  DOCKER_MANIFEST,
+];
 /** The file listing of a package, see listing.ts. */
 export const LISTING = "application/vnd.firn.listing.v1+jsonl";

@@ -168,6 +168,17 @@ export type LevelRecord = v.InferOutput<typeof LevelRecordSchema>;
  */
 export const LayerRecordSchema = LayerSchema;
 
+/** What a tag means. `resolvedAt`: milliseconds since 1970. */
+export const TagRecordSchema = v.strictObject({
+  revision: RevisionSchema,
+  resolvedAt: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+export type TagRecord = v.InferOutput<typeof TagRecordSchema>;
+
+/** The layer plan in force for a package set. */
+export const PlanPointerSchema = v.object({ plan: PlanIdSchema });
+export type PlanPointer = v.InferOutput<typeof PlanPointerSchema>;
+
 /**
  * A composed image. `manifests`: digest by manifest media type; the manifests and the config are
  * blobs.

@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env, FarmRpc, Reply } from "../env.ts";
-import { writeTag } from "../pull/tags.ts";
+import { writeTag } from "../store/records.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";

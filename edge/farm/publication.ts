@@ -3,18 +3,15 @@
  * every blob that it names is there.
  */
 import pLimit from "p-limit";
-import * as v from "valibot";
 import type { Bucket } from "../store/bucket.ts";
 import type { Digest } from "../contract/digest.ts";
-import { blobPath, canonicalJson, levelPath, packagePath } from "../contract/keys.ts";
-import { LevelRecordSchema, type PackageRecord, PackageRecordSchema } from "../contract/records.ts";
-import { writeTag } from "../pull/tags.ts";
+import { blobPath } from "../contract/keys.ts";
+import type { PackageRecord } from "../contract/records.ts";
+import { levelRecord, packageRecord, readRecord, writeRecord, writeTag } from "../store/records.ts";
 import { blobsOf, checkLayers, checkResult, itemKey, outcomeKey, Untrue } from "./check.ts";
 import { BUCKET_CONCURRENCY, MAX_KNOWN_BLOBS } from "./limits.ts";
 import { type Fate, piecesOf } from "./pieces.ts";
 import type { Failure, Outcome, PublishJob, Result, Work } from "../contract/messages.ts";
-
-const JSON_TYPE = "application/json";
 
 export class Publication {
   readonly #bucket: Bucket;
@@ -107,7 +104,7 @@ export class Publication {
   ): Promise<void> {
     if (outcome.kind !== "level") return;
     const record =
-      (await this.#read(packagePath(work, outcome.name), PackageRecordSchema)) ??
+      (await readRecord(this.#bucket, packageRecord(work, outcome.name))) ??
       fresh.get(outcome.name);
     if (record === undefined)
       throw new Untrue(`there is no record of ${outcome.name} that a level could belong to`);
@@ -120,42 +117,13 @@ export class Publication {
    */
   async #write(work: PublishJob, outcome: Outcome): Promise<Outcome> {
     if (outcome.kind === "failure") return outcome;
+    const { name } = outcome;
     if (outcome.kind === "package")
       return {
         ...outcome,
-        record: await this.#writeOnce(
-          packagePath(work, outcome.name),
-          outcome.record,
-          PackageRecordSchema,
-        ),
+        record: await writeRecord(this.#bucket, packageRecord(work, name), outcome.record),
       };
-    return {
-      ...outcome,
-      record: await this.#writeOnce(
-        levelPath(work, outcome.name, outcome.record.level),
-        outcome.record,
-        LevelRecordSchema,
-      ),
-    };
-  }
-
-  async #writeOnce<T>(path: string, record: T, schema: v.GenericSchema<unknown, T>): Promise<T> {
-    const text = canonicalJson(record);
-    await this.#bucket.put(path, text, { contentType: JSON_TYPE, ifAbsent: true });
-    const stored = await this.#read(path, schema);
-    if (stored !== undefined) return stored;
-    // Of an older format, or damaged: nobody can read it, so it protects nothing.
-    await this.#bucket.put(path, text, { contentType: JSON_TYPE, ifAbsent: false });
-    return record;
-  }
-
-  async #read<T>(path: string, schema: v.GenericSchema<unknown, T>): Promise<T | undefined> {
-    const object = await this.#bucket.get(path);
-    if (object === null) return undefined;
-    const record = v.safeParse(
-      schema,
-      await new Response(object.body).json().catch(() => undefined),
-    );
-    return record.success ? record.output : undefined;
+    const place = levelRecord(work, name, outcome.record.level);
+    return { ...outcome, record: await writeRecord(this.#bucket, place, outcome.record) };
   }
 }

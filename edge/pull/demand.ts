@@ -4,8 +4,9 @@
  * bucket. An isolate that ends before takes its last counts with it: shares matter here, not sums.
  */
 import type { Env } from "../env.ts";
-import { addDemand, type DemandCount, demandPath } from "../contract/demand.ts";
+import { addDemand, type DemandCount } from "../contract/demand.ts";
 import { parseImageName } from "../contract/names.ts";
+import { demandRecord, writeRecord } from "../store/records.ts";
 import { openRegistry } from "./registry.ts";
 
 /**
@@ -69,10 +70,8 @@ async function tell(
   const set = config.packageSet.id;
   if (env.DEMAND === undefined) {
     const day = new Date().toISOString().slice(0, "yyyy-mm-dd".length);
-    return bucket.put(demandPath(set, day, crypto.randomUUID()), JSON.stringify(counted), {
-      contentType: "application/json",
-      ifAbsent: true,
-    });
+    await writeRecord(bucket, demandRecord(set, day, crypto.randomUUID()), counted);
+    return;
   }
   // The most wanted first: what does not fit is dust. The pulls themselves are the package "".
   const points = [

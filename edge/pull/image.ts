@@ -2,25 +2,20 @@
  * The way of a pull, after the name is parsed (DESIGN.md): tag → revision → image record, or
  * package records → compose → store.
  */
-import * as v from "valibot";
-import { readJson } from "../store/read.ts";
-import { MANIFEST_PREFERENCE } from "../registry/negotiation.ts";
 import { compose, type ComposedImage, type ComposeInput } from "../compose/compose.ts";
 import { RegistryError } from "../contract/errors.ts";
-import { blobPath, imageKey, imagePath, type Scope } from "../contract/keys.ts";
-import { OCI_INDEX } from "../contract/media-types.ts";
+import { imageKey, type Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import { type ImageRecord, ImageRecordSchema } from "../contract/records.ts";
+import type { ImageRecord } from "../contract/records.ts";
 import { deadlineIn } from "./deadline.ts";
 import type { BlobUrl } from "./failures.ts";
 import { chooseMadeLevels } from "./levels.ts";
 import { listingReader } from "../store/listings.ts";
-import { rememberManifest } from "../store/manifests.ts";
-import { Memory } from "../store/memory.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
 import { planInForce } from "../store/plan.ts";
-import { missingBlobs, rememberBlob } from "../store/blobs.ts";
+import { missingBlobs, writeBlobs } from "../store/blobs.ts";
+import { imageRecord, readRecord, writeRecord } from "../store/records.ts";
 import type { Registry } from "./registry.ts";
 import { resolveTag } from "./tags.ts";
 
@@ -31,10 +26,6 @@ export interface FoundImage {
   /** Something for a person to know about this answer. */
   readonly warning?: string;
 }
-
-/** About 5,000 image records. */
-const REMEMBERED_BYTES = 4 * 2 ** 20;
-const remembered = new Memory<ImageRecord>(REMEMBERED_BYTES);
 
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
@@ -54,7 +45,10 @@ export async function findImage(
       : {
           warning: `no origin answers; the tag ${tag} was last resolved at ${new Date(staleSince).toISOString()}`,
         };
-  const { plan, until: planUntil } = await planInForce(registry);
+  const { plan, until: planUntil } = await planInForce(
+    registry.bucket,
+    registry.config.packageSet.id,
+  );
   const until = Math.min(tagUntil, planUntil);
   const scope: Scope = {
     packageSet: registry.config.packageSet.id,
@@ -63,7 +57,7 @@ export async function findImage(
     plan,
   };
   const key = await imageKey(scope, request.names, request.shell);
-  const record = remembered.get(key) ?? (await readRecord(registry, key));
+  const record = await readRecord(registry.bucket, imageRecord(key));
   if (record !== null) return { record, until, ...stale };
 
   const records = await packageRecords(registry, scope, request.names, deadline, blobUrl);
@@ -77,23 +71,9 @@ export async function findImage(
         "some layers of this image are not made yet, so it comes in coarser ones; pull again later for those that other images share",
     };
   }
-  const made =
-    remembered.get(key) ??
-    (await once(key, () => composed(registry, { scope, request, packages }, key)));
+  const made = await once(key, () => composed(registry, { scope, request, packages }, key));
   return { record: made, until, ...stale };
 }
-
-async function readRecord({ bucket }: Registry, key: string): Promise<ImageRecord | null> {
-  const json = await readJson(bucket, imagePath(key));
-  if (json === null) return null;
-  const record = v.parse(ImageRecordSchema, json);
-  remember(key, record);
-  return record;
-}
-
-const remember = (key: string, record: ImageRecord): void =>
-  remembered.set(key, record, RECORD_BYTES);
-const RECORD_BYTES = 800;
 
 /**
  * Composes and stores an image, under `key` when it is the one that the name stands for from now
@@ -104,13 +84,12 @@ async function composed(
   input: ComposeInput,
   key?: string,
 ): Promise<ImageRecord> {
-  const image = await compose(input, listingReader(registry));
+  const image = await compose(input, listingReader(registry.bucket));
   await checkLayers(registry, image);
-  await storeBlobs(registry, image);
+  await writeBlobs(registry.bucket, image.blobs);
   if (key !== undefined) {
-    remember(key, image.record);
     // Behind the answer: a record that is lost is composed again, to the same bytes.
-    registry.ctx.waitUntil(storeRecord(registry, key, image.record));
+    registry.ctx.waitUntil(writeImage(registry, key, image.record));
   }
   return image.record;
 }
@@ -127,39 +106,13 @@ async function checkLayers({ bucket }: Registry, { layers }: ComposedImage): Pro
   });
 }
 
-/** What is named before what names it. Any of this may run twice, at once. */
-async function storeBlobs(
-  { bucket }: Registry,
-  { blobs, manifests }: ComposedImage,
-): Promise<void> {
-  for (const turn of [0, 1, 2]) {
-    await Promise.all(
-      blobs
-        .filter(({ mediaType }) => storedIn(mediaType) === turn)
-        .map(async ({ digest, bytes, size, mediaType }) => {
-          await bucket.put(blobPath(digest), bytes, { contentType: mediaType, ifAbsent: true });
-          rememberBlob(digest, { size, contentType: mediaType });
-        }),
-    );
-  }
-  for (const { digest, bytes, mediaType } of Object.values(manifests))
-    rememberManifest(digest, { bytes, mediaType });
-}
-
 /** Last, so that whoever finds the record finds everything it names. */
-async function storeRecord({ bucket }: Registry, key: string, record: ImageRecord): Promise<void> {
+async function writeImage({ bucket }: Registry, key: string, record: ImageRecord): Promise<void> {
   try {
-    await bucket.put(imagePath(key), JSON.stringify(record), {
-      contentType: "application/json",
-      ifAbsent: true,
-    });
+    await writeRecord(bucket, imageRecord(key), record);
   } catch (error) {
     console.error(
       JSON.stringify({ level: "error", event: "image.record.lost", key, error: String(error) }),
     );
   }
 }
-
-/** Profile layer and config, then manifests, then the index of manifests. */
-const storedIn = (mediaType: string): number =>
-  mediaType === OCI_INDEX ? 2 : MANIFEST_PREFERENCE.includes(mediaType) ? 1 : 0;

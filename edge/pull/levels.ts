@@ -9,18 +9,17 @@
  * the canonical one as soon as its layers exist.
  */
 import pLimit from "p-limit";
-import * as v from "valibot";
-import { readJson } from "../store/read.ts";
 import { askFarm } from "../farm/ask.ts";
 import type { ComposePackage } from "../compose/compose.ts";
 import { RegistryError } from "../contract/errors.ts";
-import { levelPath, type Scope } from "../contract/keys.ts";
+import type { Scope } from "../contract/keys.ts";
 import { chooseLevels, LAYER_BUDGET } from "../contract/levels.ts";
-import { type LevelRecord, LevelRecordSchema, type PackageRecord } from "../contract/records.ts";
+import type { LevelRecord, PackageRecord } from "../contract/records.ts";
 import { type Deadline, left } from "./deadline.ts";
 import { listed, notDone } from "./failures.ts";
 import { publishJob } from "./packages.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
+import { levelRecord, readRecord } from "../store/records.ts";
 import type { Registry } from "./registry.ts";
 
 export interface ChosenLevels {
@@ -106,12 +105,8 @@ async function load(
   const absent: Wish[] = [];
   const read = async (wish: Wish): Promise<void> => {
     if (made.has(wishKey(wish))) return;
-    const parsed = v.safeParse(
-      LevelRecordSchema,
-      await readJson(bucket, levelPath(scope, wish.name, wish.level)),
-    );
-    if (parsed.success && parsed.output.level === wish.level)
-      made.set(wishKey(wish), parsed.output);
+    const record = await readRecord(bucket, levelRecord(scope, wish.name, wish.level));
+    if (record !== null) made.set(wishKey(wish), record);
     else absent.push(wish);
   };
   await Promise.all(wanted.map((wish) => limit(() => read(wish))));

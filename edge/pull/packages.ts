@@ -3,25 +3,15 @@
  * origin, all of them by one question.
  */
 import pLimit from "p-limit";
-import * as v from "valibot";
-import { readWhole } from "../store/read.ts";
 import { askFarm } from "../farm/ask.ts";
 import type { PublishJob } from "../contract/messages.ts";
-import { packagePath, type Scope } from "../contract/keys.ts";
-import { type PackageRecord, PackageRecordSchema } from "../contract/records.ts";
+import type { Scope } from "../contract/keys.ts";
+import type { PackageRecord } from "../contract/records.ts";
 import { type Deadline, left } from "./deadline.ts";
 import { type BlobUrl, type Failed, listed, notDone, packagesFailed } from "./failures.ts";
-import { Memory } from "../store/memory.ts";
+import { packageRecord, readRecord } from "../store/records.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import type { Registry } from "./registry.ts";
-
-/**
- * Records that are remembered, bytes: most take 5 to 50 kB as JSON, and two to three times as much
- * as objects, of an isolate's 128 MB.
- */
-const REMEMBERED_BYTES = 16 * 2 ** 20;
-const OBJECT_FACTOR = 3;
-const remembered = new Memory<PackageRecord>(REMEMBERED_BYTES);
 
 /** One record for each name, in their order. Throws what packagesFailed and notDone make. */
 export async function packageRecords(
@@ -36,7 +26,7 @@ export async function packageRecords(
   await Promise.all(
     names.map((name) =>
       limit(async () => {
-        const record = await readRecord(registry, scope, name);
+        const record = await readRecord(registry.bucket, packageRecord(scope, name));
         if (record !== null) found.set(name, record);
       }),
     ),
@@ -58,44 +48,6 @@ export const publishJob = (
   { packageSet, revision, system, plan }: Scope,
   items: PublishJob["items"],
 ): PublishJob => ({ kind: "publish", packageSet, revision, system, plan, items });
-
-async function readRecord(
-  { bucket }: Registry,
-  scope: Scope,
-  name: string,
-): Promise<PackageRecord | null> {
-  const key = packagePath(scope, name);
-  const known = remembered.get(key);
-  if (known !== undefined) return known;
-  const object = await readWhole(bucket, key);
-  if (object === null) return null;
-  const parsed = v.safeParse(
-    PackageRecordSchema,
-    JSON.parse(new TextDecoder().decode(object.bytes)),
-  );
-  if (!parsed.success || !belongs(parsed.output, scope, name)) {
-    // Of another format, or damaged: as good as absent. The farm answers with the record itself, so
-    // the pull works all the same.
-    console.warn(
-      JSON.stringify({
-        level: "warn",
-        event: "record.invalid",
-        key,
-        issues: parsed.success ? "of another package" : v.summarize(parsed.issues).slice(0, 500),
-      }),
-    );
-    return null;
-  }
-  remembered.set(key, parsed.output, object.bytes.length * OBJECT_FACTOR);
-  return parsed.output;
-}
-
-const belongs = (record: PackageRecord, scope: Scope, name: string): boolean =>
-  record.name === name &&
-  record.packageSet === scope.packageSet &&
-  record.revision === scope.revision &&
-  record.system === scope.system &&
-  record.plan === scope.plan;
 
 /**
  * Has origins build what is missing. When it is done, the farm has validated the records, found

@@ -3,25 +3,16 @@
  * resolves it anew behind the answer, and for as long as no origin answers. So pulls outlive
  * origins, and only a tag that nobody ever asked for waits for one.
  */
-import * as v from "valibot";
-import type { Bucket } from "../store/bucket.ts";
-import { readJson } from "../store/read.ts";
 import { askFarm } from "../farm/ask.ts";
 import { manifestUnknown } from "../contract/errors.ts";
 import { tagPath } from "../contract/keys.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
-import { RevisionSchema } from "../contract/records.ts";
+import type { TagRecord } from "../contract/records.ts";
 import { type Deadline, left } from "./deadline.ts";
 import { notDone, tagFailed } from "./failures.ts";
 import { Memory } from "../store/memory.ts";
+import { readRecord, tagRecord } from "../store/records.ts";
 import type { Registry } from "./registry.ts";
-
-/** At tags/<set>/<tag>.json. `resolvedAt`: milliseconds since 1970. */
-export const TagRecordSchema = v.strictObject({
-  revision: RevisionSchema,
-  resolvedAt: v.pipe(v.number(), v.integer(), v.minValue(0)),
-});
-export type TagRecord = v.InferOutput<typeof TagRecordSchema>;
 
 export interface ResolvedTag {
   readonly revision: string;
@@ -61,23 +52,6 @@ const known = new Memory<Known>(REMEMBERED_BYTES);
 const refreshes = new Memory<{ readonly next: number; readonly failed: boolean }>(REMEMBERED_BYTES);
 
 /**
- * Only the farm's side calls it: after a resolve, and when an origin announces that a mutable set
- * has changed.
- */
-export async function writeTag(
-  bucket: Bucket,
-  packageSet: string,
-  tag: string,
-  revision: string,
-): Promise<void> {
-  const record: TagRecord = { revision, resolvedAt: Date.now() };
-  await bucket.put(tagPath(packageSet, tag), JSON.stringify(record), {
-    contentType: "application/json",
-    ifAbsent: false,
-  });
-}
-
-/**
  * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
  * UNAVAILABLE (503) when no origin can tell in time.
  */
@@ -95,7 +69,9 @@ export async function resolveTag(
   const now = Date.now();
   let record = known.get(key);
   if (record === undefined || now >= record.rereadAt)
-    record = remember(key, await readTag(registry.bucket, key), tagFresh) ?? record;
+    record =
+      remember(key, await readRecord(registry.bucket, tagRecord(packageSet.id, tag)), tagFresh) ??
+      record;
   if (record === undefined) return firstTime(registry, tag, key, deadline);
 
   const { revision, resolvedAt, rereadAt } = record;
@@ -118,11 +94,6 @@ export function tagMeaning(packageSet: PackageSetSpec): string {
     case "git":
       return "Packages come from a git repository: a tag is one of its branches or tags, or a commit of 40 lower-case hex digits, and latest is its HEAD";
   }
-}
-
-async function readTag(bucket: Bucket, key: string): Promise<TagRecord | null> {
-  const json = await readJson(bucket, key);
-  return json === null ? null : v.parse(TagRecordSchema, json);
 }
 
 function remember(key: string, record: TagRecord | null, tagFresh: number): Known | undefined {

@@ -48,7 +48,7 @@ export async function manifests(
 }
 
 async function byDigest(registry: Registry, digest: Digest): Promise<Answer> {
-  const manifest = await readManifest(registry, digest);
+  const manifest = await readManifest(registry.bucket, digest);
   if (manifest === null)
     throw manifestUnknown(
       `there is no manifest ${digest} here: pull the image by its tag, and it is made`,
@@ -75,7 +75,7 @@ async function byTag(
       `none of the manifest types that this image has is accepted: ${offers.join(", ")}`,
       { accept: accept?.slice(0, 1_000), offers },
     );
-  const manifest = await readManifest(registry, descriptor.digest);
+  const manifest = await readManifest(registry.bucket, descriptor.digest);
   if (manifest === null)
     throw new Error(`the manifest ${descriptor.digest} of an image record is not in the bucket`);
   const found = prepare(manifest, descriptor.digest, {

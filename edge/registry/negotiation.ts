@@ -3,23 +3,8 @@
  * a type, in random order and all equal, which HTTP joins with commas; containerd sends one line
  * that ends in a wildcard; curl sends only the wildcard; old ones send nothing.
  */
-import {
-  DOCKER_MANIFEST,
-  DOCKER_MANIFEST_LIST,
-  OCI_INDEX,
-  OCI_MANIFEST,
-} from "../contract/media-types.ts";
+import { DOCKER_MANIFEST_LIST, MANIFEST_TYPES, OCI_INDEX } from "../contract/media-types.ts";
 
-/**
- * The server's preference, best first: an index (it offers zstd to those who know it), then OCI,
- * then docker's.
- */
-export const MANIFEST_PREFERENCE: readonly string[] = [
-  OCI_INDEX,
-  DOCKER_MANIFEST_LIST,
-  OCI_MANIFEST,
-  DOCKER_MANIFEST,
-];
 const INDEXES: ReadonlySet<string> = new Set([OCI_INDEX, DOCKER_MANIFEST_LIST]);
 /**
  * Longest Accept that is read, characters; docker's joined ones have about 600. The rest is
@@ -53,8 +38,8 @@ export function negotiate(accept: string | null, offers: readonly string[]): str
 }
 
 function preference(offer: string): number {
-  const index = MANIFEST_PREFERENCE.indexOf(offer);
-  return index < 0 ? MANIFEST_PREFERENCE.length : index;
+  const index = MANIFEST_TYPES.indexOf(offer);
+  return index < 0 ? MANIFEST_TYPES.length : index;
 }
 
 /**

@@ -25,12 +25,14 @@ export interface Bucket {
   head(key: string): Promise<StoredObject | null>;
   get(key: string, range?: ByteRange): Promise<StoredBody | null>;
   /**
-   * Writes the object; with `ifAbsent`, an object that is there already stays as it is. Atomic:
-   * readers see the old one, the new one, never a part.
+   * Writes the object, and says whether it did: with `ifAbsent`, an object that is there already
+   * stays as it is. Atomic: readers see the old one, the new one, never a part.
    */
   put(
     key: string,
     data: Uint8Array<ArrayBuffer> | string,
     options: { contentType: string; ifAbsent: boolean },
-  ): Promise<void>;
+  ): Promise<boolean>;
+  /** Where copies are kept in front of the bucket: drops the one of this object, which is wrong. */
+  dropCopy?(key: string): Promise<void>;
 }

@@ -19,12 +19,19 @@ const CACHE_HOST = "https://bucket.firn.invalid/";
 
 export function nearbyBucket(
   bucket: Bucket,
-  cache: Pick<Cache, "match" | "put">,
+  cache: Pick<Cache, "match" | "put" | "delete">,
   waitUntil: WaitUntil,
 ): Bucket {
   return {
     head: (key) => bucket.head(key),
-    put: (key, data, options) => bucket.put(key, data, options),
+    async put(key, data, options) {
+      const written = await bucket.put(key, data, options);
+      if (!options.ifAbsent && IMMUTABLE.test(key)) await cache.delete(CACHE_HOST + key);
+      return written;
+    },
+    async dropCopy(key) {
+      await cache.delete(CACHE_HOST + key);
+    },
     async get(key, range) {
       if (range || !IMMUTABLE.test(key)) return bucket.get(key, range);
       const name = CACHE_HOST + key;

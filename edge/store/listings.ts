@@ -8,7 +8,7 @@ import { blobPath } from "../contract/keys.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
 import { Memory } from "./memory.ts";
 import { BUCKET_REQUESTS } from "./blobs.ts";
-import type { Registry } from "../pull/registry.ts";
+import type { Bucket } from "./bucket.ts";
 
 /**
  * Bytes of listings that are remembered: the ends of several hundred, most of which are the whole
@@ -21,7 +21,7 @@ const remembered = new Memory<Uint8Array>(REMEMBERED_BYTES);
  * Reads as many at once as a Worker may have connections. A listing that a record names and the
  * bucket lacks is an Error.
  */
-export function listingReader({ bucket }: Registry): ReadRange {
+export function listingReader(bucket: Bucket): ReadRange {
   const limit = pLimit(BUCKET_REQUESTS);
   return async (digest: Digest, range) => {
     const key = `${digest} ${range.offset} ${range.length}`;

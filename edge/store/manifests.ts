@@ -1,10 +1,10 @@
 /** Manifests as bytes, by digest: remembered, or read from the bucket and checked. */
 import { readWhole } from "./read.ts";
-import { MANIFEST_PREFERENCE } from "../registry/negotiation.ts";
+import { MANIFEST_TYPES } from "../contract/media-types.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { Memory } from "./memory.ts";
-import type { Registry } from "../pull/registry.ts";
+import type { Bucket } from "./bucket.ts";
 
 export interface ManifestBlob {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -27,17 +27,13 @@ export function rememberManifest(digest: Digest, manifest: ManifestBlob): void {
  * manifest, whatever its digest. Origins can write blobs too, so what is not remembered is hashed
  * again and must say of itself what its content type says; 50 kB take a tenth of a millisecond.
  */
-export async function readManifest(
-  { bucket }: Registry,
-  digest: Digest,
-): Promise<ManifestBlob | null> {
+export async function readManifest(bucket: Bucket, digest: Digest): Promise<ManifestBlob | null> {
   const known = remembered.get(digest);
   if (known !== undefined) return known;
   const object = await readWhole(
     bucket,
     blobPath(digest),
-    (found) =>
-      found.size <= MAX_MANIFEST_BYTES && MANIFEST_PREFERENCE.includes(found.contentType ?? ""),
+    (found) => found.size <= MAX_MANIFEST_BYTES && MANIFEST_TYPES.includes(found.contentType ?? ""),
   );
   if (object === null) return null;
   const mediaType = object.contentType ?? "";

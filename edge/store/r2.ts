@@ -20,12 +20,13 @@ export function r2Bucket(r2: R2Bucket): Bucket {
     async put(key, data, { contentType, ifAbsent }) {
       // A failed condition is no error of the binding: it answers null, and the object that is
       // there stays.
-      await withRetries(`PUT of ${key}`, () =>
+      const written = await withRetries(`PUT of ${key}`, () =>
         r2.put(key, data, {
           httpMetadata: { contentType },
           ...(ifAbsent ? { onlyIf: { etagDoesNotMatch: "*" } } : {}),
         }),
       );
+      return written !== null;
     },
   };
 }

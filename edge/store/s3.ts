@@ -76,6 +76,7 @@ export function s3Bucket(config: S3Config): Bucket {
         body: data,
       });
       await response.body?.cancel();
+      return response.ok;
     },
   };
 }

@@ -147,13 +147,13 @@ export const putTag = (
   revision: string,
   resolvedAt: number = Date.now(),
   packageSet = "starter",
-): Promise<void> =>
+): Promise<unknown> =>
   bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision, resolvedAt }), {
     contentType: "application/json",
     ifAbsent: false,
   });
 
-export const putPlan = (bucket: Bucket, plan: string, packageSet = "starter"): Promise<void> =>
+export const putPlan = (bucket: Bucket, plan: string, packageSet = "starter"): Promise<unknown> =>
   bucket.put(planPath(packageSet), JSON.stringify({ plan }), {
     contentType: "application/json",
     ifAbsent: false,

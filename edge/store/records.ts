@@ -1,0 +1,209 @@
+/**
+ * The records in the bucket: which kinds there are, where each stands, and the one way to read and
+ * to write them.
+ *
+ * A record that cannot be used (no JSON, against its schema, of something else than its path says)
+ * is damaged. It counts as absent: whoever needs it makes it again, and `writeRecord` replaces it,
+ * although it never replaces a record that can be used.
+ */
+import * as v from "valibot";
+import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.ts";
+import {
+  canonicalJson,
+  imagePath,
+  levelPath,
+  packagePath,
+  planPath,
+  type Scope,
+  tagPath,
+} from "../contract/keys.ts";
+import {
+  type ImageRecord,
+  ImageRecordSchema,
+  type LevelRecord,
+  LevelRecordSchema,
+  type PackageRecord,
+  PackageRecordSchema,
+  type PlanPointer,
+  PlanPointerSchema,
+  type TagRecord,
+  TagRecordSchema,
+} from "../contract/records.ts";
+import type { Bucket } from "./bucket.ts";
+import { Memory } from "./memory.ts";
+
+/** One record's place in the bucket, and what may stand there. */
+export interface RecordPlace<T> {
+  readonly path: string;
+  readonly schema: v.GenericSchema<unknown, T>;
+  /** Whether the record is the one that the path promises. */
+  readonly belongs: (record: T) => boolean;
+  /** Whether it may change: the others are written once, and remembered by the isolate. */
+  readonly mutable: boolean;
+}
+
+export const imageRecord = (key: string): RecordPlace<ImageRecord> => ({
+  path: imagePath(key),
+  schema: ImageRecordSchema,
+  belongs: () => true,
+  mutable: false,
+});
+
+export const packageRecord = (scope: Scope, name: string): RecordPlace<PackageRecord> => ({
+  path: packagePath(scope, name),
+  schema: PackageRecordSchema,
+  belongs: (record) =>
+    record.name === name &&
+    record.packageSet === scope.packageSet &&
+    record.revision === scope.revision &&
+    record.system === scope.system &&
+    record.plan === scope.plan,
+  mutable: false,
+});
+
+export const levelRecord = (
+  scope: Scope,
+  name: string,
+  level: number,
+): RecordPlace<LevelRecord> => ({
+  path: levelPath(scope, name, level),
+  schema: LevelRecordSchema,
+  belongs: (record) => record.level === level,
+  mutable: false,
+});
+
+export const tagRecord = (packageSet: string, tag: string): RecordPlace<TagRecord> => ({
+  path: tagPath(packageSet, tag),
+  schema: TagRecordSchema,
+  belongs: () => true,
+  mutable: true,
+});
+
+export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
+  path: planPath(packageSet),
+  schema: PlanPointerSchema,
+  belongs: () => true,
+  mutable: true,
+});
+
+/** `day`: yyyy-mm-dd; `id`: of the writer's own, so it never meets another's. */
+export const demandRecord = (
+  packageSet: string,
+  day: string,
+  id: string,
+): RecordPlace<DemandCount> => ({
+  path: demandPath(packageSet, day, id),
+  schema: DemandSchema,
+  belongs: () => true,
+  mutable: true,
+});
+
+/**
+ * Largest record that is read, bytes: a package record of 2,000 parts has about 300 kB.
+ */
+const MAX_RECORD_BYTES = 8 * 2 ** 20;
+/**
+ * Records that are remembered, bytes: most take 1 to 50 kB as JSON, and two to three times as much
+ * as objects.
+ */
+const REMEMBERED_BYTES = 20 * 2 ** 20;
+const OBJECT_FACTOR = 3;
+/** By path, which says the type: only values that their place's schema has passed. */
+const remembered = new Memory<unknown>(REMEMBERED_BYTES);
+
+/** Paths of damaged records that the log has named: about 1,000. */
+const reported = new Memory<true>(2 ** 18);
+
+/** The record, or null when there is none that can be used. */
+export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
+  const known = place.mutable ? undefined : remembered.get(place.path);
+  if (known !== undefined) return known as T;
+  const record = await readStored(bucket, place);
+  if (record !== null) remember(place, record.value, record.length);
+  return record?.value ?? null;
+}
+
+/**
+ * Writes a record, and returns the one that is in force now: the record given, or the one that
+ * stood there already, when its kind is written once. A damaged one is replaced.
+ */
+export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, record: T): Promise<T> {
+  const text = canonicalJson(record);
+  // At once: nobody in this isolate should make it again while it is being written.
+  remember(place, record, text.length);
+  const put = (ifAbsent: boolean): Promise<boolean> =>
+    bucket.put(place.path, text, { contentType: "application/json", ifAbsent });
+  if (!(await put(!place.mutable))) {
+    const stored = await readStored(bucket, place);
+    if (stored !== null) {
+      remember(place, stored.value, stored.length);
+      return stored.value;
+    }
+    await put(false);
+    reported.delete(place.path);
+  }
+  return record;
+}
+
+/** A tag means this revision from now on. */
+export async function writeTag(
+  bucket: Bucket,
+  packageSet: string,
+  tag: string,
+  revision: string,
+): Promise<void> {
+  await writeRecord(bucket, tagRecord(packageSet, tag), { revision, resolvedAt: Date.now() });
+}
+
+function remember<T>(place: RecordPlace<T>, record: T, length: number): void {
+  if (!place.mutable) remembered.set(place.path, record, length * OBJECT_FACTOR);
+}
+
+interface Stored<T> {
+  readonly value: T;
+  /** Bytes as JSON. */
+  readonly length: number;
+}
+
+/** What the bucket holds; null when that is nothing, or damaged, which the log is told once. */
+async function readStored<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Stored<T> | null> {
+  let found = await read(bucket, place);
+  if (typeof found === "string" && bucket.dropCopy) {
+    // What is damaged may be a copy, and the object in the bucket replaced since.
+    await bucket.dropCopy(place.path);
+    found = await read(bucket, place);
+  }
+  if (typeof found !== "string") return found;
+  if (!reported.get(place.path)) {
+    reported.set(place.path, true, 0);
+    console.warn(
+      JSON.stringify({ level: "warn", event: "record.damaged", path: place.path, reason: found }),
+    );
+  }
+  return null;
+}
+
+/** The record, null when there is none, or what is wrong with it. */
+async function read<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Stored<T> | null | string> {
+  const object = await bucket.get(place.path);
+  if (object === null) return null;
+  if (object.size > MAX_RECORD_BYTES) {
+    await object.body.cancel();
+    return `it has ${object.size} bytes`;
+  }
+  let json: unknown;
+  const text = await new Response(object.body).text();
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return String(error);
+  }
+  const parsed = v.safeParse(place.schema, json);
+  if (!parsed.success) return v.summarize(parsed.issues).slice(0, MAX_REASON);
+  return place.belongs(parsed.output)
+    ? { value: parsed.output, length: text.length }
+    : "it is the record of something else";
+}
+
+/** Longest reason in the log, characters. */
+const MAX_REASON = 500;
