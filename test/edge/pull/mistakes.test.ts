@@ -1,10 +1,14 @@
 /** What nobody foresaw: an id for the client, the rest in the log, once. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { packagePath } from "../../../edge/contract/keys.ts";
+import { encodeListing } from "../../../edge/contract/listing.ts";
 import {
+  digestOf,
   errorsOf,
+  makePackage,
   putBase,
-  putPackage,
+  putBlob,
   putTag,
   REVISION,
   send,
@@ -21,21 +25,33 @@ after(() => firn?.stop());
 const failures = (): Record<string, unknown>[] =>
   firn.log.filter(({ event }) => event === "request.failed");
 
+const scope = {
+  packageSet: "channel",
+  revision: REVISION,
+  system: "x86_64-linux",
+  plan: "none",
+} as const;
+const LISTING = encodeListing([{ name: "bin", entries: [{ name: "other" }] }]);
+
 test("an exception is 500 with an id that the log has, and shows nothing of itself", async () => {
-  await firn.bucket.put("tags/channel/damaged.json", "{not json", {
+  await putBase(firn.bucket, scope);
+  const record = await makePackage(firn.bucket, { name: "lost", scope });
+  const listing = { digest: digestOf(LISTING), size: LISTING.length };
+  await firn.bucket.put(packagePath(scope, "lost"), JSON.stringify({ ...record, listing }), {
     contentType: "application/json",
-    ifAbsent: false,
+    ifAbsent: true,
   });
-  const answer = await send("GET", `${firn.url}/v2/git/manifests/damaged`);
+  await putTag(firn.bucket, "latest", REVISION, Date.now(), "channel");
+  const answer = await send("GET", `${firn.url}/v2/lost/manifests/latest`);
   assert.equal(answer.status, 500);
   const [error] = errorsOf(answer);
   assert.equal(error?.code, "UNKNOWN");
   const { id } = (error?.detail ?? {}) as { id?: string };
   assert.ok(id !== undefined && error?.message.includes(id));
-  assert.doesNotMatch(String(answer.body), /JSON|position|worker\.js|index\.js/i);
+  assert.doesNotMatch(String(answer.body), /listing|bucket|worker\.js|index\.js/i);
   const [failure] = await firn.logged("request.failed");
   assert.ok(JSON.stringify(failure).includes(id));
-  assert.match(JSON.stringify(failure), /JSON/);
+  assert.match(JSON.stringify(failure), /the listing sha256:/);
   assert.equal(failures().length, 1);
 });
 
@@ -48,14 +64,6 @@ test("what is the client's own fault is not logged", async () => {
 });
 
 test("a mistake is not remembered: once the bucket is right, so is the answer", async () => {
-  const scope = {
-    packageSet: "channel",
-    revision: REVISION,
-    system: "x86_64-linux",
-    plan: "none",
-  } as const;
-  await putBase(firn.bucket, scope);
-  await putPackage(firn.bucket, { name: "git", scope });
-  await putTag(firn.bucket, "damaged", REVISION, Date.now(), "channel");
-  assert.equal((await send("GET", `${firn.url}/v2/git/manifests/damaged`)).status, 200);
+  await putBlob(firn.bucket, LISTING);
+  assert.equal((await send("GET", `${firn.url}/v2/lost/manifests/latest`)).status, 200);
 });
