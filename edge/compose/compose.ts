@@ -6,7 +6,6 @@
  */
 import { encodeConfig, describe } from "./config.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
-import { nameInvalid, unknown } from "../contract/errors.ts";
 import type { Scope } from "../contract/keys.ts";
 import { orderParts } from "../contract/levels.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
@@ -23,12 +22,13 @@ import {
   OCI_LAYER_GZIP,
   OCI_MANIFEST,
 } from "../contract/media-types.ts";
-import type { ImageRequest } from "../contract/names.ts";
+import { type ImageRequest, InvalidName } from "../contract/names.ts";
 import { mergeProfile } from "./profile.ts";
 import { packProfile } from "./profile-layer.ts";
 import {
   type Descriptor,
   type ImageRecord,
+  InvalidRecord,
   type Layer,
   type LevelRecord,
   MAX_LAYERS,
@@ -80,9 +80,9 @@ export interface ComposedImage {
 
 /**
  * Composes an image. The same packages at the same levels give the same bytes, whatever the order
- * of `packages`. Throws a RegistryError: UNKNOWN (500) when a record, a level or a listing
- * contradicts itself or the request, NAME_INVALID (400) when the packages need more than MAX_LAYERS
- * layers or overlap in too many files. What `read` throws passes through.
+ * of `packages`. Throws an InvalidRecord when a record, a level or a listing contradicts itself or
+ * the request, an InvalidName when the packages need more than MAX_LAYERS layers or overlap in too
+ * many files. What `read` throws passes through.
  */
 export async function compose(
   { scope, request, packages }: ComposeInput,
@@ -94,7 +94,7 @@ export async function compose(
   const levels = sorted.map(({ record, made }) => (made ?? record).level);
   const parts = orderParts(records, levels);
   if (parts.length + 1 > MAX_LAYERS) {
-    throw nameInvalid(
+    throw new InvalidName(
       `these packages need ${parts.length + 1} layers in one image; the most is ${MAX_LAYERS}: ask for fewer of them`,
       { rule: "layers", layers: parts.length + 1, limit: MAX_LAYERS },
     );
@@ -108,9 +108,12 @@ export async function compose(
   const layers = parts.map(({ key }) => {
     const layer = made.get(key);
     if (layer === undefined)
-      throw unknown(`layer ${key} of ${(users.get(key) ?? []).join(", ")} has not been made`, {
-        layer: key,
-      });
+      throw new InvalidRecord(
+        `layer ${key} of ${(users.get(key) ?? []).join(", ")} has not been made`,
+        {
+          layer: key,
+        },
+      );
     return layer;
   });
 
@@ -185,21 +188,23 @@ function checkPackages(
     names.length !== request.names.length ||
     names.some((name, index) => name !== request.names[index])
   ) {
-    throw unknown(
+    throw new InvalidRecord(
       `the image is of ${request.names.join(", ")}, but the records are of ${names.join(", ")}`,
     );
   }
   for (const { record, made } of sorted) {
     for (const field of ["packageSet", "revision", "system", "plan"] as const) {
       if (record[field] !== scope[field])
-        throw unknown(
+        throw new InvalidRecord(
           `the record of package "${record.name}" is for ${field} ${record[field]}, not ${scope[field]}`,
           { package: record.name },
         );
     }
     const level = (made ?? record).level;
     if (!record.levels[level]?.length)
-      throw unknown(`package "${record.name}" has no level ${level}`, { package: record.name });
+      throw new InvalidRecord(`package "${record.name}" has no level ${level}`, {
+        package: record.name,
+      });
   }
 }
 
@@ -213,7 +218,7 @@ function usersOf(
     for (const number of all[levels[index] ?? 0] ?? []) {
       const key = parts[number]?.key;
       if (key === undefined)
-        throw unknown(
+        throw new InvalidRecord(
           `the record of package "${name}" lists part ${number}, which it does not have`,
           { package: name },
         );

@@ -13,7 +13,7 @@
  * where no package has any. Listings are read one depth at a time, all packages at once, and only
  * where packages overlap.
  */
-import { nameInvalid } from "../contract/errors.ts";
+import { InvalidName } from "../contract/names.ts";
 import { type BaseEntry, baseEntries, LEFT_OUT, type Programs } from "./base-files.ts";
 import type { Directory, DirectoryRef } from "../contract/listing.ts";
 import { ListingReader, MAX_LISTING_BYTES, type ReadRange } from "../contract/listing-reader.ts";
@@ -57,7 +57,7 @@ interface Opened {
 
 /** The error for an image whose links would be too many. */
 export function profileTooLarge(): Error {
-  return nameInvalid(
+  return new InvalidName(
     "these packages overlap in too many files to be in one image: ask for fewer of them",
     { rule: "profile", limit: MAX_PROFILE_BYTES },
   );

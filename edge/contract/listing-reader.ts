@@ -4,9 +4,9 @@
  * close together are one read.
  */
 import type { Digest } from "./digest.ts";
-import { nameInvalid, unknown } from "./errors.ts";
 import { decodeDirectory, decodeTrailer, type Directory, type DirectoryRef } from "./listing.ts";
-import type { Descriptor } from "./records.ts";
+import { InvalidName } from "./names.ts";
+import { type Descriptor, InvalidRecord } from "./records.ts";
 
 /** `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. */
 export type ReadRange = (
@@ -44,8 +44,8 @@ export class ListingReader {
   #tail: Piece | undefined;
 
   /**
-   * `name` is the package's, for errors: RegistryError UNKNOWN (500) for a broken listing,
-   * NAME_INVALID (400) when the budget is spent.
+   * `name` is the package's, for errors: InvalidRecord for a broken listing, InvalidName when the
+   * budget is spent.
    */
   constructor(name: string, listing: Descriptor, read: ReadRange, budget: ReadBudget) {
     this.#name = name;
@@ -89,7 +89,7 @@ export class ListingReader {
   async #range(offset: number, length: number): Promise<Uint8Array> {
     this.#budget.left -= length;
     if (this.#budget.left < 0)
-      throw nameInvalid(
+      throw new InvalidName(
         "these packages overlap in too many files to be in one image: ask for fewer of them",
         { rule: "listings", limit: MAX_LISTING_BYTES, component: this.#name },
       );
@@ -108,7 +108,7 @@ export class ListingReader {
   }
 
   #broken(reason: string): Error {
-    return unknown(`the file listing of package "${this.#name}" is broken: ${reason}`, {
+    return new InvalidRecord(`the file listing of package "${this.#name}" is broken: ${reason}`, {
       package: this.#name,
       listing: this.#listing.digest,
     });

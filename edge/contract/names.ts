@@ -6,7 +6,6 @@
  *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual tools, and makes bash the command;
  *   - without `arm64` the system is x86_64-linux.
  */
-import { nameInvalid } from "./errors.ts";
 import type { System } from "./records.ts";
 
 /**
@@ -58,19 +57,30 @@ export interface ImageRequest {
 }
 
 /**
- * Parses an image name. Throws a RegistryError NAME_INVALID (400) that names the component and the
- * rule it breaks.
+ * The name breaks a rule, or asks for an image that cannot be. The message is one line for whoever
+ * wrote the name; `detail` is the same as data: the rule, the component, the limit.
  */
+export class InvalidName extends Error {
+  override readonly name = "InvalidName";
+  readonly detail: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, detail: Readonly<Record<string, unknown>>) {
+    super(message);
+    this.detail = detail;
+  }
+}
+
+/** Parses an image name. Throws an InvalidName that names the component and the rule it breaks. */
 export function parseImageName(name: string): ImageRequest {
   if (name.length > MAX_NAME_LENGTH) {
-    throw nameInvalid(
+    throw new InvalidName(
       `the image name has ${name.length} characters; the most is ${MAX_NAME_LENGTH}`,
       { rule: "length", length: name.length, limit: MAX_NAME_LENGTH },
     );
   }
   const components = name.split("/");
   if (components.length > MAX_COMPONENTS) {
-    throw nameInvalid(
+    throw new InvalidName(
       `the image name has ${components.length} components; the most is ${MAX_COMPONENTS}`,
       { rule: "components", components: components.length, limit: MAX_COMPONENTS },
     );
@@ -86,14 +96,14 @@ export function parseImageName(name: string): ImageRequest {
     else requested.add(component);
   }
   if (systems.size > 1) {
-    throw nameInvalid(
+    throw new InvalidName(
       `the image name "${name}" holds both amd64 and arm64: an image is for one of them, ask for two images`,
       { name, rule: "one system", components: [...systems].sort() },
     );
   }
   const [systemName] = systems;
   if (requested.size === 0 && !shell) {
-    throw nameInvalid(
+    throw new InvalidName(
       `the image name "${name}" holds no package, only ${systemName}, which chooses the system: add one, such as ${systemName}/hello`,
       { name, rule: "a package", component: systemName },
     );
@@ -121,17 +131,17 @@ function checkComponent(name: string, component: string, index: number): void {
   if (COMPONENT.test(component)) return;
   const detail = { name, component, position: index + 1, rule: COMPONENT.source };
   if (component === "")
-    throw nameInvalid(
+    throw new InvalidName(
       `component ${index + 1} of the image name "${name}" is empty: write package names with one "/" between them`,
       detail,
     );
   if (/[A-Z]/.test(component) && COMPONENT.test(component.toLowerCase())) {
-    throw nameInvalid(
+    throw new InvalidName(
       `component "${component}" of the image name has capitals: write "${component.toLowerCase()}", which finds the attribute whatever its case`,
       detail,
     );
   }
-  throw nameInvalid(
+  throw new InvalidName(
     `component "${component}" of the image name is not valid: lower-case letters and digits, separated by one ".", one or two "_", or any number of "-"`,
     detail,
   );

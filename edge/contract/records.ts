@@ -12,6 +12,20 @@ import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
  */
 export const RECORD_FORMAT = 1;
 
+/**
+ * What an origin published contradicts itself, or what it was asked for. `detail` says where: the
+ * package, the layer, the listing.
+ */
+export class InvalidRecord extends Error {
+  override readonly name = "InvalidRecord";
+  readonly detail: Readonly<Record<string, string>>;
+
+  constructor(message: string, detail: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.detail = detail;
+  }
+}
+
 /** OCI platforms by Nix system. */
 export const PLATFORMS = {
   "x86_64-linux": { os: "linux", architecture: "amd64" },

@@ -4,13 +4,7 @@
  */
 import type { Answer } from "../farm/answer.ts";
 import type { Failure } from "../contract/messages.ts";
-import {
-  manifestUnknown,
-  type RegistryError,
-  timedOut,
-  unavailable,
-  unknown,
-} from "../contract/errors.ts";
+import { manifestUnknown, type RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
 import type { System } from "../contract/records.ts";
 import type { Deadline } from "./deadline.ts";
 

@@ -3,7 +3,7 @@
  * package records → compose → store.
  */
 import { compose, type ComposedImage, type ComposeInput } from "../compose/compose.ts";
-import { RegistryError } from "../contract/errors.ts";
+import { RegistryError } from "./errors.ts";
 import { imageKey, type Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { ImageRecord } from "../contract/records.ts";

@@ -11,7 +11,7 @@
 import pLimit from "p-limit";
 import { askFarm } from "../farm/ask.ts";
 import type { ComposePackage } from "../compose/compose.ts";
-import { RegistryError } from "../contract/errors.ts";
+import { RegistryError } from "./errors.ts";
 import type { Scope } from "../contract/keys.ts";
 import { chooseLevels, LAYER_BUDGET } from "../contract/levels.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";

@@ -4,7 +4,7 @@
  * origins, and only a tag that nobody ever asked for waits for one.
  */
 import { askFarm } from "../farm/ask.ts";
-import { manifestUnknown } from "../contract/errors.ts";
+import { manifestUnknown } from "./errors.ts";
 import { tagPath } from "../contract/keys.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
 import type { TagRecord } from "../contract/records.ts";

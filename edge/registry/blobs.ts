@@ -5,7 +5,7 @@
 import type { IRequest } from "itty-router";
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
-import { blobUnknown, rangeInvalid } from "../contract/errors.ts";
+import { blobUnknown, rangeInvalid } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
 import { parseImageName } from "../contract/names.ts";
 import { parseDigest } from "./reference.ts";

@@ -3,7 +3,10 @@
  * application/json, which HEAD gets without its body.
  */
 import { ConfigError } from "../config.ts";
-import { RegistryError } from "../contract/errors.ts";
+import { InvalidName } from "../contract/names.ts";
+import { InvalidRecord } from "../contract/records.ts";
+import { nameInvalid, RegistryError } from "../pull/errors.ts";
+import { BucketUnavailable } from "../store/retry.ts";
 import { warning } from "./warning.ts";
 
 /**
@@ -11,9 +14,8 @@ import { warning } from "./warning.ts";
  * logged here, once.
  */
 export function errorResponse(error: unknown, request: Request): Response {
-  const shown = error instanceof RegistryError ? error : internal(error);
-  const cause = error instanceof RegistryError ? error.cause : error;
-  if (cause !== undefined) log(shown, cause, request);
+  const shown = error instanceof RegistryError ? error : translated(error);
+  if (shown.cause !== undefined) log(shown, shown.cause, request);
 
   const { code, message, detail } = shown;
   const body = JSON.stringify({
@@ -33,16 +35,41 @@ export function errorResponse(error: unknown, request: Request): Response {
   return new Response(null, { status: shown.status, headers });
 }
 
-/** What nobody foresaw: the client gets an id and no more, the log gets the rest under that id. */
-function internal(error: unknown): RegistryError {
+/** Retry-After when the bucket stays unreachable, seconds. */
+const BUCKET_RETRY_SECONDS = 5;
+
+/**
+ * The errors of the rooms below, as the client sees them. What nobody foresaw: the client gets an
+ * id and no more, the log gets the rest under that id.
+ */
+function translated(error: unknown): RegistryError {
+  if (error instanceof InvalidName) return nameInvalid(error.message, error.detail);
+  if (error instanceof InvalidRecord) {
+    const { message, detail } = error;
+    return new RegistryError({ code: "UNKNOWN", status: 500, message, detail, cause: error });
+  }
+  if (error instanceof BucketUnavailable)
+    return new RegistryError({
+      code: "UNAVAILABLE",
+      status: 503,
+      message: "the registry's storage does not answer at the moment; try again in a few seconds",
+      headers: { "Retry-After": String(BUCKET_RETRY_SECONDS) },
+      cause: error,
+    });
   if (error instanceof ConfigError)
-    return new RegistryError({ code: "UNKNOWN", status: 500, message: error.message });
+    return new RegistryError({
+      code: "UNKNOWN",
+      status: 500,
+      message: error.message,
+      cause: error,
+    });
   const id = crypto.randomUUID();
   return new RegistryError({
     code: "UNKNOWN",
     status: 500,
     message: `this registry made a mistake; its log tells more under ${id}`,
     detail: { id },
+    cause: error,
   });
 }
 

@@ -5,7 +5,7 @@
 import type { IRequest } from "itty-router";
 import { negotiate } from "./negotiation.ts";
 import type { Digest } from "../contract/digest.ts";
-import { manifestUnknown } from "../contract/errors.ts";
+import { manifestUnknown } from "../pull/errors.ts";
 import { type ImageRequest, parseImageName } from "../contract/names.ts";
 import { parseReference } from "./reference.ts";
 import type { Env } from "../env.ts";

@@ -3,7 +3,7 @@
  * manifests").
  */
 import { type Digest, isDigest } from "../contract/digest.ts";
-import { digestInvalid, tagInvalid } from "../contract/errors.ts";
+import { digestInvalid, tagInvalid } from "../pull/errors.ts";
 
 export type Reference =
   | { readonly kind: "tag"; readonly tag: string }

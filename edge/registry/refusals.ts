@@ -1,5 +1,5 @@
 /** Requests that no route takes. */
-import { RegistryError, unsupported } from "../contract/errors.ts";
+import { RegistryError, unsupported } from "../pull/errors.ts";
 
 /**
  * Longest URL that is read, characters: a name of 255, a digest, and room for whatever query a

@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import * as v from "valibot";
 import { type ComposedImage, compose, type ComposePackage } from "../../../edge/compose/compose.ts";
-import { RegistryError } from "../../../edge/contract/errors.ts";
 import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
-import { parseImageName } from "../../../edge/contract/names.ts";
+import { InvalidName, parseImageName } from "../../../edge/contract/names.ts";
 import {
   ImageRecordSchema,
+  InvalidRecord,
   MAX_LAYERS,
   type PackageRecord,
 } from "../../../edge/contract/records.ts";
@@ -296,9 +296,7 @@ test("more layers than an image may have are an error that says how many", async
       packages.map((entry) => (entry.record.name === "git" ? { record: big } : entry)),
     ),
     (error) =>
-      error instanceof RegistryError &&
-      error.code === "NAME_INVALID" &&
-      error.message.includes(`need ${MAX_LAYERS + 3} layers`),
+      error instanceof InvalidName && error.message.includes(`need ${MAX_LAYERS + 3} layers`),
   );
 });
 
@@ -324,11 +322,7 @@ for (const [what, change, message] of wrong) {
           entry.record.name === "git" ? { record: { ...entry.record, ...change } } : entry,
         ),
       ),
-      (error) =>
-        error instanceof RegistryError &&
-        error.status === 500 &&
-        error.code === "UNKNOWN" &&
-        message.test(error.message),
+      (error) => error instanceof InvalidRecord && message.test(error.message),
     );
   });
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { gunzipSync } from "node:zlib";
 import { test } from "node:test";
-import { RegistryError } from "../../../edge/contract/errors.ts";
 import type { ListingTree } from "../../../edge/contract/listing.ts";
+import { InvalidName } from "../../../edge/contract/names.ts";
 import { mergeProfile, type ProfileEntry } from "../../../edge/compose/profile.ts";
 import { packProfile } from "../../../edge/compose/profile-layer.ts";
 import { Blobs, digest, random, randomTree, record, shuffled, storePath, tree } from "./sample.ts";
@@ -403,9 +403,6 @@ test("packages that overlap in too many files are an error that says so", async 
       { name: "a", files: [{ name: "share", entries }] },
       { name: "b", files: [{ name: "share", entries }] },
     ]).then(packProfile),
-    (error) =>
-      error instanceof RegistryError &&
-      error.code === "NAME_INVALID" &&
-      /too many files/.test(error.message),
+    (error) => error instanceof InvalidName && /too many files/.test(error.message),
   );
 });

@@ -12,7 +12,8 @@ import {
   MAX_LISTING_BYTES,
   TAIL_BYTES,
 } from "../../../edge/contract/listing-reader.ts";
-import { RegistryError } from "../../../edge/contract/errors.ts";
+import { InvalidName } from "../../../edge/contract/names.ts";
+import { InvalidRecord } from "../../../edge/contract/records.ts";
 import { Blobs, random, randomTree, shuffled, tree } from "../compose/sample.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -154,7 +155,7 @@ test("trailers that lie are refused", () => {
 });
 
 const isError = (error: unknown): boolean =>
-  error instanceof RegistryError && error.status === 500 && /package "p"/.test(error.message);
+  error instanceof InvalidRecord && /package "p"/.test(error.message);
 
 test("a broken listing is an error that names the package, never a crash", async () => {
   const good = encodeListing(tree("bin/git", "share/man/man1/git.1", "share/doc/git/README"));
@@ -219,9 +220,6 @@ test("of a large listing only what is asked for is read, neighbours together, an
   await poor.root();
   await assert.rejects(
     poor.directories([first]),
-    (error) =>
-      error instanceof RegistryError &&
-      error.code === "NAME_INVALID" &&
-      /too many files/.test(error.message),
+    (error) => error instanceof InvalidName && /too many files/.test(error.message),
   );
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RegistryError } from "../../../edge/contract/errors.ts";
 import {
   BASE_PACKAGES,
   canonicalName,
+  InvalidName,
   MAX_COMPONENTS,
   MAX_NAME_LENGTH,
   parseImageName,
@@ -68,11 +68,7 @@ for (const [name, message] of invalid) {
   test(`${JSON.stringify(name.slice(0, 40))} is refused`, () => {
     assert.throws(
       () => parseImageName(name),
-      (error) =>
-        error instanceof RegistryError &&
-        error.status === 400 &&
-        error.code === "NAME_INVALID" &&
-        message.test(error.message),
+      (error) => error instanceof InvalidName && message.test(error.message),
     );
   });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RegistryError } from "../../../edge/contract/errors.ts";
+import { RegistryError } from "../../../edge/pull/errors.ts";
 import { parseReference } from "../../../edge/registry/reference.ts";
 
 const hex = "0123456789abcdef".repeat(4);

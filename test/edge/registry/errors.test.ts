@@ -1,0 +1,30 @@
+/** Errors of the rooms below the HTTP room, as clients see them. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InvalidName } from "../../../edge/contract/names.ts";
+import { InvalidRecord } from "../../../edge/contract/records.ts";
+import { errorResponse } from "../../../edge/registry/errors.ts";
+import { BucketUnavailable } from "../../../edge/store/retry.ts";
+
+const request = new Request("https://firn.example/v2/git/manifests/latest");
+
+for (const [error, status, code, logged] of [
+  [new InvalidName("a rule", { rule: "length" }), 400, "NAME_INVALID", false],
+  [new InvalidRecord("a contradiction", { package: "git" }), 500, "UNKNOWN", true],
+  [new BucketUnavailable("GET of secret/key failed"), 503, "UNAVAILABLE", true],
+  [new TypeError("secret"), 500, "UNKNOWN", true],
+] as const) {
+  test(`${error.name} is ${status} ${code}${logged ? ", and is logged" : ""}`, async (t) => {
+    const log = t.mock.method(console, "error", () => undefined);
+    const response = errorResponse(error, request);
+    assert.equal(response.status, status);
+    const text = await response.text();
+    const { errors } = JSON.parse(text) as { errors: { code: string; detail?: unknown }[] };
+    assert.equal(errors.length, 1);
+    assert.equal(errors[0]?.code, code);
+    assert.equal(log.mock.callCount(), logged ? 1 : 0);
+    assert.doesNotMatch(text, /secret/);
+    if ("detail" in error) assert.deepEqual(errors[0]?.detail, error.detail);
+    assert.equal(response.headers.has("Retry-After"), status === 503);
+  });
+}
