@@ -1,150 +1,71 @@
 #!/usr/bin/env node
 /**
- * The `firn` command. Each command's options are flags and environment variables; secrets are
- * variables only, for `ps` shows flags to everybody. What only one command needs is loaded by it:
- * an origin runs for months and has no use for an edge's emulator.
+ * The `firn` command. Secrets are variables only, for `ps` shows flags to everybody. What only one
+ * command needs is loaded by it: an origin runs for months and has no use for an edge's emulator.
  */
 import { chmodSync, writeFileSync } from "node:fs";
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
-import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { generateOriginKey } from "./channel/index.ts";
-import { bytes, edges, fileText, originName, setting, systems, whole, words } from "./options.ts";
 import type { BucketAccess } from "./layers/index.ts";
-import { operatorBucket } from "./plan/operator-bucket.ts";
+import { fileText, ORIGIN, originName, SHARED, START, withoutUnset } from "./options.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
+import { operatorBucket } from "./plan/operator-bucket.ts";
+import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { version } from "./version.ts";
-
-const logger = pino(
-  { base: null, level: process.env["LOG_LEVEL"] ?? "info" },
-  pino.destination({ dest: 2, sync: true }),
-);
 
 const program = new Command("firn")
   .description("A container registry whose images do not exist until somebody pulls them.")
   .version(version)
   .showHelpAfterError("(--help lists the options)")
-  .configureOutput({ outputError: (text, write) => write(withVariable(text)) });
+  .configureOutput({ outputError: (text, write) => write(withVariable(text)) })
+  .exitOverride();
 
 program
   .command("start")
   .description("a whole Firn on this machine: the edge and one origin (npm start)")
-  .allowExcessArguments()
-  .action(async (_options, command: Command) =>
-    (await import("./local/start.ts")).start(process.env, command.args),
-  );
+  .addOption(START.packageSet)
+  .addOption(START.port)
+  .addOption(START.host)
+  .addOption(START.stateDir)
+  .action(async (options) => (await import("./local/start.ts")).start(options, process.env));
 
 program
   .command("origin")
   .description("connect to one or more edges and build for them")
-  .addOption(
-    setting("--edges <urls>", "FIRN_EDGES", "edges to connect to, with commas")
-      .argParser(edges)
-      .makeOptionMandatory(),
-  )
-  .addOption(
-    setting("--name <name>", "ORIGIN_NAME", "name under which the edge knows its key")
-      .argParser(originName)
-      .makeOptionMandatory(),
-  )
-  .addOption(
-    setting(
-      "--key-file <file>",
-      "ORIGIN_KEY_FILE",
-      "its private key, made by `firn keygen`",
-    ).makeOptionMandatory(),
-  )
-  .addOption(
-    setting(
-      "--package-set <set>",
-      "PACKAGE_SET",
-      "starter, channel:<name or commit>, git:<url> or path:<dir>",
-    ).makeOptionMandatory(),
-  )
-  .addOption(
-    setting("--systems <systems>", "SYSTEMS", "what it builds for, with commas")
-      .argParser(systems)
-      .default(["x86_64-linux"]),
-  )
-  .addOption(
-    setting("--slots <n>", "SLOTS", "jobs at once")
-      .argParser(whole("jobs", 1, 256))
-      .default(2),
-  )
-  .addOption(
-    setting("--state-dir <dir>", "STATE_DIR", "caches and clones; may be lost at any time").default(
-      ".firn/origin",
-    ),
-  )
-  .addOption(
-    setting("--nix-timeout <seconds>", "NIX_TIMEOUT", "longest nix-build")
-      .argParser(whole("seconds", 1, 86_400))
-      .default(600),
-  )
-  .addOption(
-    setting(
-      "--drain <seconds>",
-      "DRAIN",
-      "when told to stop, how long jobs may finish before they are handed back",
-    )
-      .argParser(whole("seconds", 0, 3_600))
-      .default(60),
-  )
-  .addOption(
-    setting("--cache-bytes <size>", "CACHE_BYTES", "packed members kept on disk")
-      .argParser(bytes)
-      .default(20 * 2 ** 30, "20G"),
-  )
-  .addOption(
-    setting("--pack-memory <size>", "PACK_MEMORY", "memory that packing may use")
-      .argParser(bytes)
-      .default(256 * 2 ** 20, "256M"),
-  )
-  .addOption(
-    setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory(),
-  )
-  .addOption(setting("--s3-bucket <name>", "S3_BUCKET", "the bucket").makeOptionMandatory())
-  .addOption(setting("--s3-region <region>", "S3_REGION", "the bucket's region").default("auto"))
-  .addOption(
-    setting(
-      "--channels-url <url>",
-      "CHANNELS_URL",
-      "where channels are published, when not at nixos.org",
-    ),
-  )
-  .addOption(
-    setting(
-      "--archive-url <url>",
-      "ARCHIVE_URL",
-      "archive of a commit of nixpkgs, with {revision} in it, when not GitHub's",
-    ),
-  )
-  .addOption(
-    setting(
-      "--allowed-uris <uris>",
-      "ALLOWED_URIS",
-      "URI prefixes that an evaluation may fetch from, with spaces; none when left out",
-    ).argParser(words),
-  )
-  .addOption(
-    setting(
-      "--allow-vulnerable-nix",
-      "ALLOW_VULNERABLE_NIX",
-      "serve edges that strangers can reach with a Nix whose sandbox is known to leak",
-    ).default(false),
-  )
+  .addOption(ORIGIN.edges)
+  .addOption(ORIGIN.name)
+  .addOption(ORIGIN.keyFile)
+  .addOption(SHARED.packageSet)
+  .addOption(ORIGIN.systems)
+  .addOption(ORIGIN.slots)
+  .addOption(SHARED.stateDir)
+  .addOption(ORIGIN.nixTimeout)
+  .addOption(ORIGIN.drain)
+  .addOption(ORIGIN.cacheBytes)
+  .addOption(ORIGIN.packMemory)
+  .addOption(SHARED.s3Endpoint)
+  .addOption(SHARED.s3Bucket)
+  .addOption(SHARED.s3Region)
+  .addOption(ORIGIN.channelsUrl)
+  .addOption(ORIGIN.archiveUrl)
+  .addOption(ORIGIN.allowedUris)
+  .addOption(ORIGIN.allowVulnerableNix)
+  .addOption(ORIGIN.logLevel)
   .addHelpText(
     "after",
     "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone.",
   )
   .action(async (options) => {
-    const { serve } = await import("./serve.ts");
-    await serve(
-      { ...options, key: fileText(options.keyFile), bucket: bucketOf(options) },
-      logger,
-      untilTold(),
+    const log = pino(
+      { base: null, level: options.logLevel },
+      pino.destination({ dest: 2, sync: true }),
     );
+    const origin = { ...options, key: fileText(options.keyFile), bucket: bucketOf(options) };
+    const { serve } = await import("./serve.ts");
+    await serve(origin, log, stopSignal().signal);
   });
 
 program
@@ -154,7 +75,7 @@ program
   )
   .requiredOption("--name <name>", "the origin's name", originName)
   .requiredOption("--out <file>", "where the private key goes; must not exist")
-  .action(({ name, out }: { name: string; out: string }) => {
+  .action(({ name, out }) => {
     const key = generateOriginKey();
     try {
       writeFileSync(out, `${key.privateKey}\n`, { flag: "wx", mode: 0o600 });
@@ -174,43 +95,30 @@ program
   .description(
     "make a layer plan from the package set and from what was pulled, and put it in force",
   )
-  .addOption(
-    setting(
-      "--package-set <set>",
-      "PACKAGE_SET",
-      "starter, channel:<name or commit>, git:<url> or path:<dir>",
-    ).makeOptionMandatory(),
-  )
+  .addOption(SHARED.packageSet)
   .addOption(
     new Option("--system <system>", "whose graph the plan is made from")
       .choices(SYSTEMS)
       .default(SYSTEMS[0]),
   )
-  .addOption(
-    setting("--state-dir <dir>", "STATE_DIR", "caches; may be lost at any time").default(
-      ".firn/origin",
-    ),
+  .addOption(SHARED.stateDir)
+  .option(
+    "--store-paths <url>",
+    "a channel's list of store paths, {channel} in it",
+    DEFAULT_STORE_PATHS,
   )
+  .option("--cache <url>", "the channel's binary cache", DEFAULT_CACHE)
   .addOption(
-    new Option("--store-paths <url>", "a channel's list of store paths, {channel} in it").default(
-      DEFAULT_STORE_PATHS,
-    ),
-  )
-  .addOption(new Option("--cache <url>", "the channel's binary cache").default(DEFAULT_CACHE))
-  .addOption(
-    setting(
+    new Option(
       "--analytics-account <id>",
-      "CLOUDFLARE_ACCOUNT_ID",
       "account whose Analytics Engine counts the pulls; without it the bucket does",
-    ),
+    ).env("CLOUDFLARE_ACCOUNT_ID"),
   )
-  .addOption(new Option("--analytics-dataset <name>", "its dataset").default(DEFAULT_DATASET))
+  .option("--analytics-dataset <name>", "its dataset", DEFAULT_DATASET)
   .option("--dry-run", "make it, and write nothing", false)
-  .addOption(
-    setting("--s3-endpoint <url>", "S3_ENDPOINT", "the bucket's S3 endpoint").makeOptionMandatory(),
-  )
-  .addOption(setting("--s3-bucket <name>", "S3_BUCKET", "the bucket").makeOptionMandatory())
-  .addOption(setting("--s3-region <region>", "S3_REGION", "the bucket's region").default("auto"))
+  .addOption(SHARED.s3Endpoint)
+  .addOption(SHARED.s3Bucket)
+  .addOption(SHARED.s3Region)
   .addHelpText(
     "after",
     "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN (Account Analytics: Read) with --analytics-account.",
@@ -221,24 +129,23 @@ program
       account === undefined
         ? undefined
         : { api: CLOUDFLARE_API, account, dataset, token: secret("CLOUDFLARE_API_TOKEN") };
-    process.stdout.write(
-      `${await plan({ ...options, analytics, bucket: operatorBucket(bucketOf(options)), log: tell })}\n`,
-    );
+    const bucket = operatorBucket(bucketOf(options));
+    process.stdout.write(`${await plan({ ...options, analytics, bucket, log: tell })}\n`);
   });
+
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** commander names a missing option by its flag alone; most operators set variables. */
 function withVariable(text: string): string {
-  const option = program.commands
-    .flatMap((command) => command.options)
-    .find(
-      ({ flags, envVar }) => envVar !== undefined && text.includes(`required option '${flags}'`),
-    );
+  const option = allOptions().find(
+    ({ flags, envVar }) => envVar !== undefined && text.includes(`required option '${flags}'`),
+  );
   return option === undefined
     ? text
     : text.replace("not specified", `not specified, and ${option.envVar} is not set`);
 }
 
-const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+const allOptions = (): readonly Option[] => program.commands.flatMap(({ options }) => options);
 
 /** The bucket as the options and the environment name it. */
 function bucketOf(options: {
@@ -262,16 +169,9 @@ function secret(name: string): string {
   return value;
 }
 
-/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function untilTold(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const)
-    process.once(signal, () => (controller.signal.aborted ? process.exit(1) : controller.abort()));
-  return controller.signal;
-}
-
 try {
-  await program.exitOverride().parseAsync();
+  withoutUnset(process.env, allOptions());
+  await program.parseAsync();
 } catch (error) {
   // commander has already said what is wrong with the options.
   if (error instanceof CommanderError) process.exitCode = error.exitCode;

@@ -1,14 +1,17 @@
 /**
  * Options of the `firn` command: each is a flag and an environment variable, read once and checked
- * before anything starts. commander names the flag or the variable in front of every message that
- * is thrown here.
+ * before anything starts, with its default stated here. commander names the flag or the variable in
+ * front of every message that is thrown here.
  */
 import { readFileSync } from "node:fs";
-import { InvalidArgumentError, Option } from "commander";
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
 
 const KIB = 1024;
 const SIZES: Record<string, number> = { "": 1, K: KIB, M: KIB ** 2, G: KIB ** 3, T: KIB ** 4 };
+const PATH_SET = "path:";
 
 /** `512M`, `4G`, `1048576`: bytes. */
 export function bytes(text: string): number {
@@ -19,12 +22,12 @@ export function bytes(text: string): number {
   return Math.floor(Number(match[1]) * unit);
 }
 
-/** A whole number of `what` between bounds. */
+/** A whole number between bounds; `what`: what it counts, for the message. */
 export function whole(what: string, min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max)
-      throw new InvalidArgumentError(`Give a whole number of ${what} from ${min} to ${max}.`);
+    if (!/^\d+$/.test(text.trim()) || value < min || value > max)
+      throw new InvalidArgumentError(`Give ${what}: a whole number from ${min} to ${max}.`);
     return value;
   };
 }
@@ -69,6 +72,30 @@ export function originName(text: string): string {
   return text;
 }
 
+/** An address to listen on. */
+export function address(text: string): string {
+  if (isIP(text) === 0)
+    throw new InvalidArgumentError(
+      "Give an IP address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for all of its addresses.",
+    );
+  return text;
+}
+
+/** A package set as given (edge/contract reads it), a directory in it made absolute. */
+export const packageSet = (text: string): string =>
+  text.startsWith(PATH_SET) && text !== PATH_SET
+    ? PATH_SET + resolve(text.slice(PATH_SET.length))
+    : text;
+
+/** Words with spaces between them, as Nix's own list settings are written. */
+const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
+
+const list = (text: string): string[] =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
 /** The text of a file that must exist. */
 export function fileText(path: string): string {
   try {
@@ -78,16 +105,119 @@ export function fileText(path: string): string {
   }
 }
 
-/** Words with spaces between them, as Nix's own list settings are written. */
-export const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
+const packageSetOption = () =>
+  new Option("--package-set <set>", "starter, channel:<name or commit>, git:<url> or path:<dir>")
+    .env("PACKAGE_SET")
+    .argParser(packageSet);
 
-const list = (text: string): string[] =>
-  text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
+/** What several commands take. */
+export const SHARED = {
+  packageSet: packageSetOption().makeOptionMandatory(),
+  stateDir: new Option("--state-dir <dir>", "caches and clones; may be lost at any time")
+    .env("STATE_DIR")
+    .default(".firn/origin"),
+  s3Endpoint: new Option("--s3-endpoint <url>", "the bucket's S3 endpoint")
+    .env("S3_ENDPOINT")
+    .makeOptionMandatory(),
+  s3Bucket: new Option("--s3-bucket <name>", "the bucket").env("S3_BUCKET").makeOptionMandatory(),
+  s3Region: new Option("--s3-region <region>", "the bucket's region")
+    .env("S3_REGION")
+    .default("auto"),
+} as const;
 
-/** An option that is also an environment variable. */
-export function setting(flags: string, env: string, description: string): Option {
-  return new Option(flags, description).env(env);
+/** `firn start`. */
+export const START = {
+  packageSet: packageSetOption().default("starter"),
+  port: new Option("--port <port>", "where it listens; 0 for any free one")
+    .env("PORT")
+    .argParser(whole("a port", 0, 65_535))
+    .default(8787),
+  host: new Option("--host <address>", "address that it listens on; 0.0.0.0 for all")
+    .env("HOST")
+    .argParser(address)
+    .default("127.0.0.1"),
+  stateDir: new Option("--state-dir <dir>", "keys, bucket and caches")
+    .env("FIRN_STATE")
+    .default(".firn"),
+} as const;
+
+/** `firn origin`. */
+export const ORIGIN = {
+  edges: new Option("--edges <urls>", "edges to connect to, with commas")
+    .env("FIRN_EDGES")
+    .argParser(edges)
+    .makeOptionMandatory(),
+  name: new Option("--name <name>", "name under which the edge knows its key")
+    .env("ORIGIN_NAME")
+    .argParser(originName)
+    .makeOptionMandatory(),
+  keyFile: new Option("--key-file <file>", "its private key, made by `firn keygen`")
+    .env("ORIGIN_KEY_FILE")
+    .makeOptionMandatory(),
+  systems: new Option("--systems <systems>", "what it builds for, with commas")
+    .env("SYSTEMS")
+    .argParser(systems)
+    .default([SYSTEMS[0]]),
+  slots: new Option("--slots <n>", "jobs at once")
+    .env("SLOTS")
+    .argParser(whole("jobs", 1, 256))
+    .default(2),
+  nixTimeout: new Option("--nix-timeout <seconds>", "longest nix-build")
+    .env("NIX_TIMEOUT")
+    .argParser(whole("seconds", 1, 86_400))
+    .default(600),
+  drain: new Option(
+    "--drain <seconds>",
+    "when told to stop, how long jobs may finish before they are handed back",
+  )
+    .env("DRAIN")
+    .argParser(whole("seconds", 0, 3_600))
+    .default(60),
+  cacheBytes: new Option("--cache-bytes <size>", "packed members kept on disk")
+    .env("CACHE_BYTES")
+    .argParser(bytes)
+    .default(bytes("20G"), "20G"),
+  packMemory: new Option("--pack-memory <size>", "memory that packing may use")
+    .env("PACK_MEMORY")
+    .argParser(bytes)
+    .default(bytes("256M"), "256M"),
+  channelsUrl: new Option(
+    "--channels-url <url>",
+    "where channels are published, when not at nixos.org",
+  ).env("CHANNELS_URL"),
+  archiveUrl: new Option(
+    "--archive-url <url>",
+    "archive of a commit of nixpkgs, with {revision} in it, when not GitHub's",
+  ).env("ARCHIVE_URL"),
+  allowedUris: new Option(
+    "--allowed-uris <uris>",
+    "URI prefixes that an evaluation may fetch from, with spaces; none when left out",
+  )
+    .env("ALLOWED_URIS")
+    .argParser(words),
+  allowVulnerableNix: new Option(
+    "--allow-vulnerable-nix",
+    "serve edges that strangers can reach with a Nix whose sandbox is known to leak",
+  )
+    .env("ALLOW_VULNERABLE_NIX")
+    .default(false),
+  logLevel: new Option("--log-level <level>", "least severity of a line in its log")
+    .env("LOG_LEVEL")
+    .choices(["fatal", "error", "warn", "info", "debug", "trace"])
+    .default("info"),
+} as const;
+
+/** What a variable may say where it switches something off. */
+const OFF = new Set(["0", "false", "no", "off"]);
+
+/**
+ * commander takes a variable for a flag without a value as set whatever it says, and an empty one
+ * as given: ALLOW_VULNERABLE_NIX=false would allow, PORT= would be no number. Removes these.
+ */
+export function withoutUnset(env: NodeJS.ProcessEnv, options: readonly Option[]): void {
+  for (const { envVar = "", required, optional } of options) {
+    const value = env[envVar];
+    const takesValue = required || optional;
+    if (value === "" || (!takesValue && OFF.has(value?.toLowerCase() ?? ""))) delete env[envVar];
+  }
 }

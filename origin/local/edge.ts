@@ -6,13 +6,13 @@
  * S3 protocol; and a direct socket, past Miniflare's proxy and three times as fast, for clients and
  * origins.
  */
-import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
+import type { BucketAccess } from "../layers/index.ts";
 import { bundleWorker, compatibilityDate, WORKER_ENTRY } from "./bundle.ts";
 import { freePort, requirePort } from "./ports.ts";
-import { secretFile } from "./secret-file.ts";
+import { bucketCredentials } from "./secrets.ts";
 import { tieWorkerd } from "./workerd.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -51,19 +51,11 @@ export interface EdgeOptions {
   readonly log?: (line: EdgeLog) => void;
 }
 
-/** How an origin reaches the bucket. */
-export interface S3Access {
-  readonly endpoint: string;
-  readonly bucket: string;
-  readonly region: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-}
-
 export interface Edge {
   /** Where clients and origins reach it, as seen from this machine. */
   readonly url: string;
-  readonly s3: S3Access;
+  /** How origins and the operator's commands reach the bucket. */
+  readonly s3: BucketAccess;
   /** URLs of `beside`. */
   readonly beside: Readonly<Record<string, string>>;
   stop(): Promise<void>;
@@ -76,14 +68,14 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const [contents, date, credentials] = await Promise.all([
     bundleWorker(options.worker ?? WORKER_ENTRY),
     compatibilityDate(),
-    bucketCredentials(options.stateDir),
+    bucketCredentials(join(options.stateDir, "bucket-credentials.json")),
   ]);
   const resources = join(options.stateDir, "edge");
   await mkdir(resources, { recursive: true });
 
   const port = options.port ?? (await freePort(host));
   const entryPort = await freePort();
-  const s3: S3Access = {
+  const s3: BucketAccess = {
     endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`,
     bucket: BUCKET,
     region: REGION,
@@ -163,28 +155,13 @@ const esModule = (contents: string) => ({
 const urlHost = (host: string): string =>
   host === "0.0.0.0" || host === "::" ? LOOPBACK : host.includes(":") ? `[${host}]` : host;
 
-const s3Vars = (s3: S3Access) => ({
+const s3Vars = (s3: BucketAccess) => ({
   S3_ENDPOINT: s3.endpoint,
   S3_BUCKET: s3.bucket,
   S3_REGION: s3.region,
   S3_ACCESS_KEY_ID: s3.accessKeyId,
   S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
 });
-
-/** The local bucket's credentials: random, made once for this state. */
-async function bucketCredentials(
-  stateDir: string,
-): Promise<{ accessKeyId: string; secretAccessKey: string }> {
-  return JSON.parse(
-    await secretFile(join(stateDir, "bucket-credentials.json"), randomCredentials),
-  ) as { accessKeyId: string; secretAccessKey: string };
-}
-
-const randomCredentials = (): string =>
-  JSON.stringify({
-    accessKeyId: randomBytes(16).toString("hex"),
-    secretAccessKey: randomBytes(32).toString("hex"),
-  });
 
 function toStderr({ level, message }: EdgeLog): void {
   if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);

@@ -4,12 +4,11 @@
  */
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, resolve } from "node:path";
 import { execa } from "execa";
 
 export interface Need {
-  /** The program, as looked for on PATH. */
+  /** The program, as looked for on PATH, or its absolute path. */
   readonly command: string;
   /** Debian's package that has it. */
   readonly debian: string;
@@ -23,24 +22,28 @@ export const ORIGIN_NEEDS: readonly Need[] = [
   { command: "nix-store", debian: "nix-bin", purpose: "reads closures" },
   { command: "git", debian: "git", purpose: "resolves the revisions of git package sets" },
 ];
+/** No program on the PATH, but part of apt since 1.1. */
+export const APT_HELPER = "/usr/lib/apt/apt-helper";
 /**
- * What the starter set needs besides (origin/starter/needs.ts): Debian's own tools; patchelf and
- * the rest it fetches from the archive itself.
+ * What the starter set needs besides: Debian's own tools. patchelf and whatever else builds a unit
+ * comes from the archive (nix/starter/tools.sh).
  */
 export const STARTER_NEEDS: readonly Need[] = [
   { command: "apt-get", debian: "apt", purpose: "fetches and verifies .deb files" },
+  { command: APT_HELPER, debian: "apt", purpose: "reads package lists" },
   { command: "dpkg-deb", debian: "dpkg", purpose: "unpacks .deb files" },
   { command: "flock", debian: "util-linux", purpose: "lets one apt run at a time" },
+  { command: "sed", debian: "sed", purpose: "edits scripts" },
+  { command: "sh", debian: "dash", purpose: "runs the builder" },
   { command: "tar", debian: "tar", purpose: "unpacks" },
 ];
 
-/**
- * System directories that a user's PATH may lack: dpkg-deb and others work without, but daemons of
- * tests live there.
- */
-const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/** Looked at besides PATH: a user's PATH may lack what daemons and dpkg-deb live in. */
+const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 /** apt's lists as the downloads leave them; without any, no package can be found. */
 const APT_LISTS = "/var/lib/apt/lists";
+/** One for the machine, whatever TMPDIR is. */
+const APT_LOCK = "/tmp/firn-apt.lock";
 /** Seconds that apt waits for another apt or dpkg to finish. */
 const APT_LOCK_SECONDS = 300;
 
@@ -48,9 +51,10 @@ const APT_LOCK_SECONDS = 300;
 export async function which(command: string): Promise<string | undefined> {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
   for (const directory of directories.filter((entry) => entry !== "")) {
-    const path = join(directory, command);
+    const path = resolve(directory, command);
+    const executable = access(path, constants.X_OK);
     if (
-      await access(path, constants.X_OK).then(
+      await executable.then(
         () => true,
         () => false,
       )
@@ -60,10 +64,16 @@ export async function which(command: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The needs whose program is not on PATH. */
+/** The needs whose program is not there. */
 export async function missing(needs: readonly Need[]): Promise<Need[]> {
   const found = await Promise.all(needs.map((need) => which(need.command)));
   return needs.filter((_, index) => found[index] === undefined);
+}
+
+/** Throws an Error for a person when a program is not there, with the way to install it. */
+export async function requirePrograms(needs: readonly Need[]): Promise<void> {
+  const lacking = await missing(needs);
+  if (lacking.length > 0) throw new Error(howToInstall(lacking));
 }
 
 /** True where this process may install packages: root, with apt. */
@@ -76,28 +86,24 @@ export async function canInstall(): Promise<boolean> {
 }
 
 /**
- * Sees to it that every program is there; `say` tells what is being installed. Throws an Error for
- * a person when something is missing and cannot be installed.
+ * Installs what is not there, where this process may; `say` tells what is being installed. Throws
+ * an Error for a person when something is missing still.
  */
 export async function satisfy(needs: readonly Need[], say: (line: string) => void): Promise<void> {
   const lacking = await missing(needs);
-  if (lacking.length === 0) return;
-  const packages = [...new Set(lacking.map((need) => need.debian))];
-  if (!(await canInstall())) throw new Error(howToInstall(lacking, packages));
-  say(`installing ${packages.join(", ")} by apt`);
-  await aptInstall(packages);
-  const still = await missing(needs);
-  if (still.length > 0)
-    throw new Error(
-      `apt installed ${packages.join(", ")}, and yet ${still.map((need) => need.command).join(", ")} cannot be found on PATH`,
-    );
+  if (lacking.length > 0 && (await canInstall())) {
+    const packages = packagesOf(lacking);
+    say(`installing ${packages.join(", ")} by apt`);
+    await aptInstall(packages);
+  }
+  await requirePrograms(needs);
 }
 
 /**
  * Installs Debian packages without asking. One at a time on this machine: apt has no lock that
  * waits while it reads or updates its lists.
  */
-export async function aptInstall(packages: readonly string[]): Promise<void> {
+async function aptInstall(packages: readonly string[]): Promise<void> {
   if (!(await hasLists())) await apt(["update"]);
   const install = ["install", "--yes", "--no-install-recommends", "--", ...packages];
   try {
@@ -111,36 +117,37 @@ export async function aptInstall(packages: readonly string[]): Promise<void> {
 }
 
 async function apt(args: readonly string[]): Promise<void> {
-  const options = [
-    "--quiet",
-    "-o",
-    `DPkg::Lock::Timeout=${APT_LOCK_SECONDS}`,
-    "-o",
-    "Dpkg::Use-Pty=0",
-  ];
-  const result = await execa(
-    "flock",
-    [join(tmpdir(), "firn-apt.lock"), "apt-get", ...options, ...args],
-    {
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-      stdin: "ignore",
-      all: true,
-      reject: false,
-    },
-  );
-  if (result.failed)
-    throw new Error(
-      `apt-get ${args.join(" ")} failed:\n${(result.all ?? result.message ?? "").split("\n").slice(-20).join("\n")}`,
-    );
+  const options = ["-o", `DPkg::Lock::Timeout=${APT_LOCK_SECONDS}`, "-o", "Dpkg::Use-Pty=0"];
+  const result = await execa("flock", [APT_LOCK, "apt-get", "--quiet", ...options, ...args], {
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "ignore",
+    all: true,
+    reject: false,
+  });
+  if (!result.failed) return;
+  const lines = (result.all || result.shortMessage || "").split("\n").slice(-20);
+  throw new Error(`apt-get ${args.join(" ")} failed:\n${lines.join("\n")}`);
 }
 
 const hasLists = async (): Promise<boolean> =>
   (await readdir(APT_LISTS).catch(() => [])).some((name) => name.includes("_Packages"));
 
-function howToInstall(lacking: readonly Need[], packages: readonly string[]): string {
+const packagesOf = (needs: readonly Need[]): string[] => [
+  ...new Set(needs.map((need) => need.debian)),
+];
+
+function howToInstall(lacking: readonly Need[]): string {
   const programs = lacking.map((need) => `  ${need.command} (${need.purpose})`).join("\n");
-  const nix = lacking.some((need) => need.debian === "nix-bin")
-    ? "\nNix itself is at nixos.org/download."
-    : "";
-  return `these programs are missing:\n${programs}\nOn Debian or Ubuntu: apt-get install ${packages.join(" ")} (as root, npm start does it by itself). Elsewhere: install them with your system's own means.${nix}`;
+  const packages = packagesOf(lacking);
+  const hints = [
+    packages.includes("nix-bin") ? "Nix itself is at nixos.org/download." : "",
+    packages.includes("apt")
+      ? "The starter package set is made from Debian's archive by apt: elsewhere than on Debian or Ubuntu set PACKAGE_SET to channel:<name or commit>, git:<url> or path:<dir>."
+      : "",
+  ].filter(Boolean);
+  return [
+    `these programs are missing:\n${programs}`,
+    `On Debian or Ubuntu: apt-get install ${packages.join(" ")} (as root, npm start does it by itself). Elsewhere: install them with your system's own means.`,
+    ...hints,
+  ].join("\n");
 }

@@ -1,79 +1,87 @@
 /**
  * `npm start`: a whole Firn on one machine. The edge runs in this process (Miniflare), one origin
- * in a second one, joined by the real channel with a key made for the purpose. State (bucket, keys,
- * caches) is in FIRN_STATE; starting again keeps what was built.
+ * in a second one, joined by the real channel with a key made for the purpose. Bucket, keys and
+ * caches are kept in the state directory; starting again keeps what was built.
  */
-import { join } from "node:path";
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
+import { parsePackageSet } from "../../edge/contract/package-set.ts";
+import { firstPlan } from "../plan/first-plan.ts";
+import { aborted, stopSignal } from "../stop-signal.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { lockState } from "./lock.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
-import { firstPlan } from "../plan/first-plan.ts";
-import { originEnv } from "./origin-env.ts";
-import { originKey } from "./origin-key.ts";
+import { originEnv, type OriginProcess, startOriginProcess } from "./origin.ts";
 import { readOriginLine } from "./origin-log.ts";
-import { type OriginProcess, startOriginProcess } from "./origin-process.ts";
 import { pullsWork } from "./ready.ts";
-import { readSettings } from "./settings.ts";
+import { originPublicKey } from "./secrets.ts";
 
 const ORIGIN = "local";
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** Signals within this time are one wish, milliseconds. */
-const SAME_WISH = 1_000;
-const ALL_ADDRESSES = new Set(["0.0.0.0", "::"]);
+/** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
+const WORKER_VARIABLES = ["BLOBS", "BUILD_WAIT", "TAG_FRESH", "ZSTD"];
+const LOOPBACK = /^(127\.|::1$)/;
+
+export interface StartOptions {
+  /** PACKAGE_SET, a directory in it absolute: the origin may stand elsewhere. */
+  readonly packageSet: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly host: string;
+  readonly stateDir: string;
+}
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const note = (line: string): void => say(`firn: ${line}`);
 
 /**
- * Runs until SIGINT or SIGTERM, then stops everything and returns. Throws an Error for a person
- * when it cannot start.
+ * Runs until SIGINT or SIGTERM, then stops everything and returns. `env`: variables for the Worker
+ * and for the origin. Throws an Error for a person when it cannot start.
  */
-export async function start(env: NodeJS.ProcessEnv, argv: readonly string[]): Promise<void> {
-  if (argv.length > 0)
-    throw new Error(
-      `npm start takes no arguments (${argv.join(" ")}): it is configured by PORT, HOST, FIRN_STATE and PACKAGE_SET, see README.md`,
-    );
-  const { port, host, stateDir, packageSet, packageSetText, worker } = await readSettings(env);
-  const told = untilTold();
+export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const { port, host } = options;
+  const packageSet = await parsePackageSet(options.packageSet);
+  const stateDir = resolve(options.stateDir);
+  const originDir = join(stateDir, "origin");
+  const starter = packageSet.kind === "starter";
+  const { signal, takeOver } = stopSignal();
+  const stopped = aborted(signal);
+
   const unlock = await lockState(stateDir);
   let edge: Edge | undefined;
   let origin: OriginProcess | undefined;
   try {
-    await satisfy(
-      packageSet.kind === "starter" ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS,
-      note,
-    );
-    const key = await originKey(join(stateDir, "origin-key.json"));
+    await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
+    const keyFile = join(stateDir, "origin-key.json");
     edge = await startEdge({
       ...(port === 0 ? {} : { port }),
       host,
       stateDir,
       env: {
-        ...worker,
-        PACKAGE_SET: packageSetText,
-        ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: key.publicKey }),
+        ...Object.fromEntries(
+          WORKER_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
+        ),
+        PACKAGE_SET: options.packageSet,
+        ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: await originPublicKey(keyFile) }),
       },
       log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
     });
-    told.alone();
-    note(
-      `the edge is at ${edge.url}${ALL_ADDRESSES.has(host) ? ", and at this machine's other addresses (HOST=127.0.0.1 keeps it to itself)" : ""}`,
-    );
+    takeOver();
+    note(`the edge is at ${edge.url}`);
+    const warning = hostWarning(host);
+    if (warning !== undefined) note(warning);
     note(`the package set is ${packageSet.label}; state is kept in ${stateDir}`);
 
-    if (packageSet.kind === "starter")
-      await firstPlan(edge.s3, packageSetText, join(stateDir, "origin"), note);
-    const local = {
-      edgeUrl: edge.url,
-      s3: edge.s3,
-      name: ORIGIN,
-      keyFile: key.file,
-      packageSet: packageSetText,
-      stateDir: join(stateDir, "origin"),
-    };
+    if (starter) await firstPlan(edge.s3, options.packageSet, originDir, note);
     const connected = Promise.withResolvers<void>();
     origin = startOriginProcess({
-      env: await originEnv(env, local),
+      env: await originEnv(env, {
+        edgeUrl: edge.url,
+        s3: edge.s3,
+        name: ORIGIN,
+        keyFile,
+        packageSet: options.packageSet,
+        stateDir: originDir,
+      }),
       restart: true,
       onLine: (line) => {
         const { connected: isConnected, text } = readOriginLine(line);
@@ -83,22 +91,25 @@ export async function start(env: NodeJS.ProcessEnv, argv: readonly string[]): Pr
       onExit: (how, delay) =>
         note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`),
     });
-    await Promise.race([connected.promise, told.promise]);
-    await Promise.race([
-      pullsWork(edge.url, told.signal, (reason) => note(`no pull works yet: ${reason}`)),
-      told.promise,
-    ]);
-    if (!told.signal.aborted) say(`\nready: ${edge.url}\n${example(edge.url)}`);
-    await told.promise;
+    await Promise.race([stopped, connected.promise]);
+    const { url } = edge;
+    const ready = pullsWork(url, signal, (reason) => note(`no pull works yet: ${reason}`));
+    await Promise.race([stopped, ready.then(() => say(`\nready: ${url}\n${example(url)}`))]);
+    await stopped;
     note("stopping");
   } finally {
     // The origin first: while there is an edge, it can finish its jobs or hand them back.
     await origin?.stop();
     await edge?.stop();
     await unlock();
-    told.release();
   }
 }
+
+/** What it means to listen where others can reach it; undefined for this machine alone. */
+export const hostWarning = (host: string): string | undefined =>
+  LOOPBACK.test(host)
+    ? undefined
+    : `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: whoever reaches that address can have any package of the set built on this machine and pull it, with no login and no TLS (HOST=127.0.0.1 is for this machine alone)`;
 
 /**
  * What to copy and paste. Docker takes a registry on 127.0.0.1 as it is; elsewhere it wants it
@@ -113,32 +124,4 @@ function example(url: string): string {
   podman pull --tls-verify=false ${host}/python3
   skopeo inspect --tls-verify=false docker://${host}/arm64/hello
 `;
-}
-
-interface Told {
-  readonly signal: AbortSignal;
-  readonly promise: Promise<void>;
-  /** Takes signals away from whoever else listens: Miniflare would exit at once. */
-  alone(): void;
-  release(): void;
-}
-
-/**
- * The first SIGINT or SIGTERM asks for an orderly end. One that comes with it is the same wish: npm
- * hands on the Ctrl-C that the terminal has sent us already. A later one gets Node's default, an
- * end at once.
- */
-function untilTold(): Told {
-  const controller = new AbortController();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const onSignal = (): void => {
-    if (!controller.signal.aborted) setTimeout(release, SAME_WISH).unref();
-    resolve();
-    controller.abort();
-  };
-  const release = (): void => SIGNALS.forEach((signal) => process.off(signal, onSignal));
-  const alone = (): void =>
-    SIGNALS.forEach((signal) => process.removeAllListeners(signal).on(signal, onSignal));
-  alone();
-  return { signal: controller.signal, promise, alone, release };
 }

@@ -1,4 +1,4 @@
-/** Which workerd Miniflare runs. */
+/** Processes that cannot outlive this one, workerd above all. */
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,13 @@ export const canTie: boolean =
   process.platform === "linux" &&
   spawnSync("setpriv", ["--version"]).status === 0 &&
   spawnSync("setsid", ["--version"]).status === 0;
+
+/** The command, such that its process gets the signal when its parent dies; as it is elsewhere. */
+export const tied = (
+  signal: "TERM" | "KILL",
+  [program, ...args]: readonly [string, ...string[]],
+): [string, ...string[]] =>
+  canTie ? ["setpriv", "--pdeathsig", signal, "--", program, ...args] : [program, ...args];
 
 /**
  * Makes Miniflare, which takes the program from the environment only, start workerd so that it

@@ -5,14 +5,14 @@
 import { SYSTEMS } from "../../edge/contract/records.ts";
 import { operatorBucket } from "./operator-bucket.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./command.ts";
-import type { S3Access } from "../local/edge.ts";
+import type { BucketAccess } from "../layers/index.ts";
 
 /**
  * Puts a plan in force unless there is one. `stateDir`: the origin's, which has or will have the
  * package lists anyway.
  */
 export async function firstPlan(
-  s3: S3Access,
+  s3: BucketAccess,
   packageSet: string,
   stateDir: string,
   log: (line: string) => void,

@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { APT_HELPER } from "../local/needs.ts";
 import type { Architecture } from "./lock.ts";
-import { APT_HELPER } from "./needs.ts";
 
 /** Lists change a few times a day at most; every start need not ask. */
 export const REFRESH_HOURS = 12;

@@ -5,9 +5,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
 import { type Apt, openApt, type PackageList, writeAtomically } from "./apt.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
-import { checkNeeds } from "./needs.ts";
 import { indexPackages } from "./packages-file.ts";
 import { chooseLists, runningRelease } from "./release.ts";
 import type { Recipe } from "./resolve.ts";
@@ -45,7 +45,7 @@ export async function prepareStarter({
   systems,
   log,
 }: StarterOptions): Promise<{ dir: string }> {
-  await checkNeeds();
+  await requirePrograms(STARTER_NEEDS);
   const state = resolve(stateDir, "starter");
   const wanted = systems.flatMap((system) => ARCHITECTURES[system] ?? []);
   const architectures = [...new Set([HOST, ...wanted])].sort();

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { canTie } from "../../origin/local/workerd.ts";
+import { tied } from "../../origin/local/workerd.ts";
 
 /**
  * Longest time a daemon has to become ready, milliseconds: a loaded CI machine is slow, a broken
@@ -29,13 +29,11 @@ export interface Daemon {
  * silent.
  */
 export async function startDaemon(
-  command: readonly string[],
+  command: readonly [string, ...string[]],
   env: Readonly<Record<string, string>>,
   ready: () => Promise<boolean>,
 ): Promise<Daemon> {
-  const [program = "", ...args] = canTie
-    ? ["setpriv", "--pdeathsig", "TERM", "--", ...command]
-    : command;
+  const [program, ...args] = tied("TERM", command);
   const child = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],

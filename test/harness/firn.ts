@@ -6,10 +6,9 @@ import { join } from "node:path";
 import { type Edge, type EdgeOptions, startEdge } from "../../origin/local/edge.ts";
 import { firstPlan } from "../../origin/plan/first-plan.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
-import { originEnv } from "../../origin/local/origin-env.ts";
-import { originKey } from "../../origin/local/origin-key.ts";
+import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
-import { type OriginProcess, startOriginProcess } from "../../origin/local/origin-process.ts";
+import { originPublicKey } from "../../origin/local/secrets.ts";
 import { unavailable } from "./available.ts";
 import { givePackageLists } from "./package-lists.ts";
 import { removeTree, tempDir } from "./temp.ts";
@@ -66,7 +65,8 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   const log: string[] = [];
   const packageSet = options.packageSet ?? "starter";
   const names = Array.from({ length: options.origins ?? 1 }, (_, index) => `origin-${index + 1}`);
-  const keys = await Promise.all(names.map((name) => originKey(join(root, `${name}.key`))));
+  const keyFiles = names.map((name) => join(root, `${name}.key`));
+  const keys = await Promise.all(keyFiles.map(originPublicKey));
   let edgeEnv = options.edgeEnv ?? {};
   const edgeOptions = (port?: number): EdgeOptions => ({
     stateDir: root,
@@ -74,7 +74,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     env: {
       PACKAGE_SET: packageSet,
       ORIGIN_KEYS: JSON.stringify(
-        Object.fromEntries(names.map((name, index) => [name, keys[index]?.publicKey])),
+        Object.fromEntries(names.map((name, index) => [name, keys[index]])),
       ),
       ...edgeEnv,
     },
@@ -90,7 +90,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
       join(root, names[0] ?? "plan"),
       (line) => void log.push(line),
     );
-  const origins = keys.map(({ file }, index) => {
+  const origins = keyFiles.map((keyFile, index) => {
     const name = names[index] ?? "";
     const stateDir = join(root, name);
     // Found out at each start: an edge that was restarted has its bucket elsewhere.
@@ -102,7 +102,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
           edgeUrl: edge.url,
           s3: edge.s3,
           name,
-          keyFile: file,
+          keyFile,
           packageSet,
           stateDir,
         })),

@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
+import { resolve } from "node:path";
 import { test } from "node:test";
-import { bytes, edges, originName, systems, whole } from "../../origin/options.ts";
+import {
+  address,
+  bytes,
+  edges,
+  ORIGIN,
+  originName,
+  packageSet,
+  SHARED,
+  systems,
+  whole,
+  withoutUnset,
+} from "../../origin/options.ts";
 import { LogTail } from "../../origin/nix/log.ts";
 
 test("sizes are bytes, with binary units", () => {
@@ -18,8 +30,8 @@ test("sizes are bytes, with binary units", () => {
 test("whole numbers keep their bounds and say them", () => {
   const slots = whole("jobs", 1, 64);
   assert.equal(slots("2"), 2);
-  for (const text of ["0", "65", "1.5", "many", ""])
-    assert.throws(() => slots(text), /whole number of jobs from 1 to 64/, text);
+  for (const text of ["0", "65", "1.5", "-1", "0x10", "many", ""])
+    assert.throws(() => slots(text), /Give jobs: a whole number from 1 to 64/, text);
 });
 
 test("edges become WebSocket URLs of a host alone", () => {
@@ -36,7 +48,7 @@ test("edges become WebSocket URLs of a host alone", () => {
     assert.throws(() => edges(text), text);
 });
 
-test("systems and names name what is allowed", () => {
+test("systems, names and addresses tell what is allowed", () => {
   assert.deepEqual(systems("x86_64-linux,aarch64-linux,x86_64-linux"), [
     "x86_64-linux",
     "aarch64-linux",
@@ -44,6 +56,29 @@ test("systems and names name what is allowed", () => {
   assert.throws(() => systems("x86_64-darwin"), /x86_64-linux, aarch64-linux/);
   assert.equal(originName("rack-1.example"), "rack-1.example");
   for (const text of ["", "-x", "a b", "x".repeat(64)]) assert.throws(() => originName(text), text);
+  assert.equal(address("::1"), "::1");
+  assert.throws(() => address("localhost"), /Give an IP address.*127\.0\.0\.1/);
+});
+
+test("a relative directory of a path set becomes absolute, and nothing else changes", () => {
+  assert.equal(packageSet("path:some/dir"), `path:${resolve("some/dir")}`);
+  for (const text of ["path:/some/dir", "path:", "starter", "git:https://host/path:x"])
+    assert.equal(packageSet(text), text);
+});
+
+const remaining = (env: Record<string, string>): Record<string, string> => {
+  withoutUnset(env, [ORIGIN.allowVulnerableNix, SHARED.s3Region]);
+  return env;
+};
+
+test("empty variables count as unset, and so does a flag's variable that says no", () => {
+  assert.deepEqual(remaining({ S3_REGION: "", OTHER: "" }), { OTHER: "" });
+  for (const no of ["", "0", "false", "No", "off"])
+    assert.deepEqual(remaining({ ALLOW_VULNERABLE_NIX: no }), {}, no);
+  assert.deepEqual(remaining({ ALLOW_VULNERABLE_NIX: "1", S3_REGION: "no" }), {
+    ALLOW_VULNERABLE_NIX: "1",
+    S3_REGION: "no",
+  });
 });
 
 test("a log keeps its end within the limit and says what it left out", () => {

@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import type { S3Access } from "../../origin/local/edge.ts";
+import type { BucketAccess } from "../../origin/layers/index.ts";
 import { unavailable } from "../harness/available.ts";
 import { CLIENTS } from "../harness/clients/index.ts";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
@@ -94,7 +94,7 @@ async function everyClient(started: Firn): Promise<void> {
 interface PublicDomain {
   readonly url: string;
   served(): number;
-  serve(bucket: S3Access): void;
+  serve(bucket: BucketAccess): void;
   close(): void;
 }
 

@@ -14,7 +14,7 @@
  */
 import { operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { blobPath, canonicalJson, planPath } from "../../edge/contract/keys.ts";
-import type { S3Access } from "../../origin/local/edge.ts";
+import type { BucketAccess } from "../../origin/layers/index.ts";
 import type { Need } from "../../origin/local/needs.ts";
 import { type LayerPlan, PLAN_VERSION, planId } from "../../origin/plan/plan.ts";
 
@@ -87,7 +87,11 @@ export const layeredPlan = (thresholds: readonly number[] = THRESHOLDS): LayerPl
  * Puts a plan in force, as `firn plan` does; an edge that has looked already sees it after a
  * restart, or a minute. Returns its identity.
  */
-export async function putPlan(s3: S3Access, packageSet: string, plan: LayerPlan): Promise<string> {
+export async function putPlan(
+  s3: BucketAccess,
+  packageSet: string,
+  plan: LayerPlan,
+): Promise<string> {
   const bucket = operatorBucket(s3);
   const id = await planId(plan);
   await bucket.put(blobPath(`sha256:${id}`), canonicalJson(plan), "application/json");

@@ -27,7 +27,7 @@ async function open(): Promise<Client> {
     join(root, "pid"),
   ];
   const network = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--ip-masq=false"];
-  const command = [
+  const command: readonly [string, ...string[]] = [
     "dockerd",
     "--config-file",
     config,

@@ -2,18 +2,44 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { hostWarning } from "../../../origin/local/start.ts";
 import { firnUnavailable } from "../../harness/firn.ts";
 import { pullImage } from "../../harness/registry-client.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { type TinySet, tinySet } from "../../system/tiny-set.ts";
 
-const MAIN = fileURLToPath(new URL("../../../origin/main.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const COMMAND = [process.execPath, join(ROOT, "origin/main.ts"), "start"];
+/** How long the processes of a Firn that was told to stop may take to end, milliseconds. */
+const END_LIMIT = 20_000;
+const POLL = 50;
 const skip = await firnUnavailable();
+
+const childrenOf = async (pid: number | undefined): Promise<number[]> =>
+  (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => ""))
+    .trim()
+    .split(" ")
+    .filter(Boolean)
+    .map(Number);
+
+async function descendantsOf(pid: number | undefined): Promise<number[]> {
+  const children = await childrenOf(pid);
+  return [...children, ...(await Promise.all(children.map(descendantsOf))).flat()];
+}
+
+/** Those of the processes that run still: a zombie does not. */
+async function running(pids: readonly number[]): Promise<number[]> {
+  const states = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")),
+  );
+  return pids.filter((_, index) => /\) [^ZX] /.test(states[index] ?? ""));
+}
 
 const isOrigin = async (pid: number): Promise<boolean> =>
   (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("origin/main.ts\0origin");
@@ -23,8 +49,9 @@ class Run {
   readonly child: ChildProcess;
   readonly #waiting = new Set<() => void>();
 
-  constructor(env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [MAIN, "start"], {
+  constructor(env: Readonly<Record<string, string>>, [program = "", ...args] = COMMAND) {
+    this.child = spawn(program, args, {
+      cwd: ROOT,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
@@ -60,15 +87,6 @@ class Run {
     return (await this.line(/^ready: /)).slice("ready: ".length);
   }
 
-  /** The numbers of its child processes. */
-  async children(): Promise<number[]> {
-    return (await readFile(`/proc/${this.child.pid}/task/${this.child.pid}/children`, "utf8"))
-      .trim()
-      .split(" ")
-      .filter(Boolean)
-      .map(Number);
-  }
-
   async end(signal: NodeJS.Signals): Promise<number | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const closed = once(this.child, "close");
@@ -96,15 +114,11 @@ describe("npm start", { skip }, () => {
     await Promise.all(runs.map((run) => run.end("SIGTERM")));
     await removeTree(root);
   });
-  const start = (env: Readonly<Record<string, string>> = {}): Run => {
-    const run = new Run({
-      PORT: "0",
-      HOST: "127.0.0.1",
-      FIRN_STATE: state,
-      PACKAGE_SET: set.spec,
-      ...set.originEnv,
-      ...env,
-    });
+  const start = (env: Readonly<Record<string, string>> = {}, command?: string[]): Run => {
+    const run = new Run(
+      { PORT: "0", FIRN_STATE: state, PACKAGE_SET: set.spec, ...set.originEnv, ...env },
+      command,
+    );
     runs.push(run);
     return run;
   };
@@ -117,7 +131,9 @@ describe("npm start", { skip }, () => {
       new RegExp(`docker pull ${new URL(url).host}/shell/git/curl`),
     );
     const { digest } = await pullImage(url, "snow");
-    const children = await first.children();
+    assert.equal(new URL(url).hostname, "127.0.0.1", "for this machine alone, unless asked");
+    assert.ok(!first.lines.some((line) => line.includes("warning")));
+    const children = await childrenOf(first.child.pid);
     assert.ok(children.length >= 2, "workerd and the origin");
     assert.equal(await first.end("SIGINT"), 0);
     for (const pid of children)
@@ -146,7 +162,8 @@ describe("npm start", { skip }, () => {
   test("an origin that dies is started again, and that is said", async () => {
     const run = start();
     const url = await run.ready();
-    for (const pid of await run.children()) if (await isOrigin(pid)) process.kill(pid, "SIGKILL");
+    for (const pid of await childrenOf(run.child.pid))
+      if (await isOrigin(pid)) process.kill(pid, "SIGKILL");
     await run.line(/the origin ended \(SIGKILL\); it is started again in 0.5 s/);
     await pullImage(url, "cacert");
     while (run.lines.filter((line) => /connected to the edge/.test(line)).length < 2)
@@ -156,7 +173,53 @@ describe("npm start", { skip }, () => {
 
   test("a wrong setting is one line that names it", async () => {
     const run = start({ PORT: "all" });
-    await assert.rejects(run.ready(), /firn: PORT is "all": give a whole number/);
+    await assert.rejects(run.ready(), /'all' from env 'PORT' is invalid.*from 0 to 65535/);
     assert.equal(run.child.exitCode, 1);
   });
+
+  test("SIGTERM to npm ends everything that npm start has started", async () => {
+    const run = start({ npm_config_update_notifier: "false" }, ["npm", "start"]);
+    await run.ready();
+    const processes = await descendantsOf(run.child.pid);
+    assert.ok(processes.length >= 3, "Firn, workerd and the origin");
+    try {
+      run.child.kill("SIGTERM");
+      await once(run.child, "exit");
+      const end = performance.now() + END_LIMIT;
+      while ((await running(processes)).length > 0 && performance.now() < end) await sleep(POLL);
+      assert.deepEqual(await running(processes), [], "these run on");
+    } finally {
+      for (const pid of await running(processes)) process.kill(pid, "SIGKILL");
+    }
+  });
+
+  test("is ready only when a pull has worked", async () => {
+    const gate = join(root, "gate");
+    const open = join(gate, "open");
+    await mkdir(gate);
+    await writeFile(
+      join(gate, "nix-build"),
+      `#!/bin/sh\nPATH='${set.originEnv["PATH"]}'\nif [ "$1" != --version ]; then while [ ! -e '${open}' ]; do sleep 0.05; done; fi\nexec nix-build "$@"\n`,
+      { mode: 0o755 },
+    );
+    const run = start({
+      BUILD_WAIT: "1",
+      PATH: `${gate}${delimiter}${set.originEnv["PATH"]}`,
+    });
+    try {
+      assert.match(
+        await run.line(/^ready: |no pull works yet/),
+        /no pull works yet: .*not finished after 1 second/,
+      );
+    } finally {
+      await writeFile(open, "");
+    }
+    await pullImage(await run.ready(), "cacert");
+  });
+});
+
+test("to listen where others can reach it brings a warning of what that means", () => {
+  for (const host of ["0.0.0.0", "::", "192.0.2.1"])
+    assert.match(hostWarning(host) ?? "", /warning: .*no login and no TLS.*HOST=127\.0\.0\.1/);
+  for (const host of ["127.0.0.1", "127.8.8.8", "::1"]) assert.equal(hostWarning(host), undefined);
 });

@@ -1,0 +1,143 @@
+/**
+ * An origin as a process of its own, kept running: what `npm start` has beside its edge, and tests
+ * have several of.
+ */
+import { availableParallelism } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { parsePackageSet } from "../../edge/contract/package-set.ts";
+import type { BucketAccess } from "../layers/index.ts";
+import { nixConfig } from "./nix-config.ts";
+import { tied } from "./workerd.ts";
+
+const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+/**
+ * Nix builds for a foreign system only what needs no program of it to run; the starter set's
+ * packages need none, and nixpkgs' come from its cache.
+ */
+const SYSTEMS = "x86_64-linux,aarch64-linux";
+/** Seconds in which jobs may finish after Ctrl-C: a person waits, and what was packed is packed. */
+const DRAIN = "5";
+/** A stopped origin that has not ended after this long is killed, milliseconds. */
+const STOP_GRACE = 20_000;
+/**
+ * Waits before a dead origin is started again, milliseconds: doubled each time, back to the first
+ * once it has lived for HEALTHY.
+ */
+const FIRST_DELAY = 500;
+const LONGEST_DELAY = 30_000;
+const HEALTHY = 60_000;
+
+export interface LocalOrigin {
+  readonly edgeUrl: string;
+  readonly s3: BucketAccess;
+  readonly name: string;
+  readonly keyFile: string;
+  readonly packageSet: string;
+  readonly stateDir: string;
+}
+
+/**
+ * The options of an origin beside a local edge, as environment variables. `env`: what the user set
+ * (SLOTS, NIX_TIMEOUT, …), which the origin checks itself.
+ */
+export async function originEnv(
+  env: NodeJS.ProcessEnv,
+  origin: LocalOrigin,
+): Promise<Record<string, string>> {
+  const { kind } = await parsePackageSet(origin.packageSet);
+  return {
+    SYSTEMS: env["SYSTEMS"] ?? SYSTEMS,
+    DRAIN: env["DRAIN"] ?? DRAIN,
+    // One large store path is compressed by libuv's threads, four unless it is told (README.md).
+    UV_THREADPOOL_SIZE: env["UV_THREADPOOL_SIZE"] ?? String(Math.max(4, availableParallelism())),
+    FIRN_EDGES: origin.edgeUrl,
+    ORIGIN_NAME: origin.name,
+    ORIGIN_KEY_FILE: origin.keyFile,
+    PACKAGE_SET: origin.packageSet,
+    STATE_DIR: origin.stateDir,
+    NIX_CONFIG: await nixConfig(env, kind === "starter"),
+    S3_ENDPOINT: origin.s3.endpoint,
+    S3_BUCKET: origin.s3.bucket,
+    S3_REGION: origin.s3.region,
+    S3_ACCESS_KEY_ID: origin.s3.accessKeyId,
+    S3_SECRET_ACCESS_KEY: origin.s3.secretAccessKey,
+  };
+}
+
+export interface OriginProcessOptions {
+  /** Environment variables over those of this process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Every line that it writes: JSON (pino), or plain text from Node when it cannot even start. */
+  readonly onLine: (line: string) => void;
+  /**
+   * It died without being told to, and is started again after `delay` milliseconds; null: it is
+   * not.
+   */
+  readonly onExit?: (how: string, delay: number | null) => void;
+  /** Start it again when it dies. */
+  readonly restart: boolean;
+}
+
+export interface OriginProcess {
+  /** Lets it finish or hand back its jobs, then ends it. */
+  stop(): Promise<void>;
+  /** Ends it at once, as a power cut would. It is not started again. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Starts `firn origin`, in a process group of its own: Ctrl-C in the terminal reaches the parent
+ * alone, which then stops everything in order. It gets SIGTERM when this process dies, where the
+ * kernel can do that (tied), and still hands back its jobs.
+ */
+export function startOriginProcess(options: OriginProcessOptions): OriginProcess {
+  const over = new AbortController();
+  let child = spawnOrigin(options.env);
+
+  const keepRunning = async (): Promise<void> => {
+    for (let delay = FIRST_DELAY; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
+      const started = performance.now();
+      const how = await untilExit(child, options.onLine);
+      if (over.signal.aborted) return;
+      if (performance.now() - started > HEALTHY) delay = FIRST_DELAY;
+      options.onExit?.(how, options.restart ? delay : null);
+      if (!options.restart) return;
+      await sleep(delay, undefined, { signal: over.signal }).catch(() => undefined);
+      if (over.signal.aborted) return;
+      child = spawnOrigin(options.env);
+    }
+  };
+  const ended = keepRunning();
+
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    over.abort();
+    child.kill(signal);
+    await ended;
+  };
+  return { stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
+
+const spawnOrigin = (env: Readonly<Record<string, string>>) => {
+  const [program, ...args] = tied("TERM", [process.execPath, MAIN, "origin"]);
+  return execa(program, args, {
+    env,
+    stdin: "ignore",
+    all: true,
+    buffer: false,
+    reject: false,
+    detached: true,
+    forceKillAfterDelay: STOP_GRACE,
+  });
+};
+
+/** Reads its lines to the end; how it ended, in a word. */
+async function untilExit(
+  child: ReturnType<typeof spawnOrigin>,
+  onLine: (line: string) => void,
+): Promise<string> {
+  for await (const line of child.iterable({ from: "all" })) if (line.trim() !== "") onLine(line);
+  const { signal, exitCode, shortMessage } = await child;
+  return signal ?? (exitCode === undefined ? String(shortMessage) : `exit code ${exitCode}`);
+}

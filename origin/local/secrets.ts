@@ -1,0 +1,42 @@
+/** Secrets made on this machine, kept in the state directory, readable by its owner only. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { generateOriginKey, type PublicJwk, publicJwkOf, readOriginKey } from "../channel/key.ts";
+
+/** The public half (for ORIGIN_KEYS) of the origin's private key in `file`, made the first time. */
+export async function originPublicKey(file: string): Promise<PublicJwk> {
+  const text = await secretFile(file, () => `${generateOriginKey().privateKey}\n`);
+  return publicJwkOf(readOriginKey(text));
+}
+
+export interface BucketCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** The local bucket's credentials in `file`: random, made the first time. */
+export async function bucketCredentials(file: string): Promise<BucketCredentials> {
+  return JSON.parse(await secretFile(file, randomCredentials)) as BucketCredentials;
+}
+
+const randomCredentials = (): string =>
+  JSON.stringify({
+    accessKeyId: randomBytes(16).toString("hex"),
+    secretAccessKey: randomBytes(32).toString("hex"),
+  } satisfies BucketCredentials);
+
+/** The file's text; made by `make` the first time. Written whole or not at all. */
+async function secretFile(path: string, make: () => string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  const text = make();
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, text, { mode: 0o600 });
+  await rename(temporary, path);
+  return text;
+}
