@@ -1,9 +1,17 @@
 /**
- * The addresses that say what this is: `/v2/`, which clients try first (distribution spec,
- * "Determining Support"), and `/` for people.
+ * What is neither an image nor a blob: `/v2/`, which clients try first (distribution spec,
+ * "Determining Support"), `/` for people, and requests that no route takes.
  */
+import { RegistryError, unsupported } from "../pull/errors.ts";
+import { API_VERSION } from "./headers.ts";
 
-export const API_VERSION = { "Docker-Distribution-API-Version": "registry/2.0" } as const;
+type Asked = Pick<Request, "method" | "url">;
+
+/**
+ * Longest URL that is read, characters: a name of 255, a digest, and room for whatever query a
+ * mirror adds.
+ */
+const MAX_URL = 4_096;
 
 const BASE_HEADERS = new Headers({
   ...API_VERSION,
@@ -15,16 +23,13 @@ const BASE_HEADERS = new Headers({
  * Docker's ping times out in seconds, so this waits for nothing: no configuration, no bucket, no
  * object.
  */
-export function base(request: { readonly method: string }): Response {
-  return new Response(request.method === "HEAD" ? null : "{}", { headers: BASE_HEADERS });
+export function base({ method }: Asked): Response {
+  return new Response(method === "HEAD" ? null : "{}", { headers: BASE_HEADERS });
 }
 
-/**
- * How to pull, as plain text: nothing in it can be taken for HTML, whatever host the client claimed
- * to ask.
- */
-export function welcome(request: { readonly method: string; readonly url: string }): Response {
-  const { host } = new URL(request.url);
+/** How to pull. Plain text: whatever host the client claimed to ask, none of it becomes HTML. */
+export function welcome({ method, url }: Asked): Response {
+  const { host } = new URL(url);
   const text = `This is Firn, a container registry whose images do not exist until somebody pulls them.
 
 An image's name is the list of its packages, built with Nix at that moment:
@@ -34,7 +39,35 @@ An image's name is the list of its packages, built with Nix at that moment:
 
 "shell" brings bash and the usual tools; "arm64" builds for aarch64-linux.
 `;
-  return new Response(request.method === "HEAD" ? null : text, {
+  return new Response(method === "HEAD" ? null : text, {
     headers: { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" },
+  });
+}
+
+/**
+ * Throws 405 for every method but GET and HEAD, since nobody pushes here, and 414 for a URL that no
+ * real client sends. Otherwise the next route goes on.
+ */
+export function refuseEarly({ method, url }: Asked): void {
+  if (url.length > MAX_URL)
+    throw new RegistryError({
+      code: "UNSUPPORTED",
+      status: 414,
+      message: `the URL has ${url.length} characters; the most is ${MAX_URL}`,
+    });
+  if (method !== "GET" && method !== "HEAD")
+    throw unsupported(
+      `${method.slice(0, 20)} is not supported: this registry builds its images itself and accepts no uploads`,
+      "GET, HEAD",
+    );
+}
+
+/** 404 as the error JSON, for clients that try an address of another registry's API. */
+export function notFound(): never {
+  throw new RegistryError({
+    code: "UNSUPPORTED",
+    status: 404,
+    message:
+      "there is nothing at this address: an image is at /v2/<name>/manifests/<tag>, where the name is the list of its packages",
   });
 }

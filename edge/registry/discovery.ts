@@ -1,20 +1,17 @@
 /** `tags/list` and `referrers` (distribution spec, "Content Discovery"). */
-import type { IRequest } from "itty-router";
-import type { Env } from "../env.ts";
+import type { IRequestStrict } from "itty-router";
 import { OCI_INDEX } from "../contract/media-types.ts";
-import { parseImageName } from "../contract/names.ts";
-import { parseDigest } from "./reference.ts";
-import { API_VERSION } from "./base.ts";
-import { decoded } from "./path.ts";
+import { API_VERSION } from "./headers.ts";
+import { requestedDigest, requestedImage } from "./request.ts";
 
 /**
- * Tags that every image has. A package set may know more (channels, branches), but nobody has
- * listed them: images are made when they are pulled.
+ * Tags that every image has. A package set may have more (channels, branches), but they are not
+ * listed anywhere: images are made when they are pulled.
  */
 const TAGS: readonly string[] = ["latest"];
 
-export function tagsList(request: IRequest, _env: Env, _ctx: ExecutionContext): Response {
-  const { name } = parseImageName(decoded(request.params["name"]));
+export function tagsList(request: IRequestStrict): Response {
+  const { name } = requestedImage(request);
   const query = new URL(request.url).searchParams;
   const last = query.get("last");
   const after = TAGS.filter((tag) => last === null || tag > last);
@@ -31,17 +28,17 @@ export function tagsList(request: IRequest, _env: Env, _ctx: ExecutionContext): 
  * Nothing refers to an image here: an empty index, never 404, so that clients do not try the
  * fallback tag.
  */
-export function referrers(request: IRequest, _env: Env, _ctx: ExecutionContext): Response {
-  parseImageName(decoded(request.params["name"]));
-  parseDigest(decoded(request.params["digest"]));
+export function referrers(request: IRequestStrict): Response {
+  requestedImage(request);
+  requestedDigest(request);
   const headers = new Headers({ ...API_VERSION, "Content-Type": OCI_INDEX });
   if (new URL(request.url).searchParams.has("artifactType"))
     headers.set("OCI-Filters-Applied", "artifactType");
   return json(request, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }, headers);
 }
 
-function json(request: IRequest, value: unknown, headers: Headers): Response {
+function json({ method }: IRequestStrict, value: unknown, headers: Headers): Response {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
   headers.set("Content-Length", String(bytes.length));
-  return new Response(request.method === "HEAD" ? null : bytes, { headers });
+  return new Response(method === "HEAD" ? null : bytes, { headers });
 }

@@ -7,10 +7,10 @@ import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
 import { nameInvalid, RegistryError } from "../pull/errors.ts";
 import { BucketUnavailable } from "../store/retry.ts";
-import { warning } from "./warning.ts";
+import { API_VERSION, warning } from "./headers.ts";
 
 /**
- * Anything thrown while a request was answered, as an answer. What is the edge's own trouble is
+ * Anything thrown while a request was answered, as its response. What is not the client's doing is
  * logged here, once.
  */
 export function errorResponse(error: unknown, request: Request): Response {
@@ -24,12 +24,12 @@ export function errorResponse(error: unknown, request: Request): Response {
   const headers = new Headers({
     ...shown.headers,
     "Content-Type": "application/json",
-    "Docker-Distribution-API-Version": "registry/2.0",
-    // An error passes: a package appears, an origin comes back. No cache may keep it.
+    ...API_VERSION,
+    // Errors pass: a package appears, an origin comes back. No cache may keep one.
     "Cache-Control": "no-store",
   });
   if (request.method !== "HEAD") return new Response(body, { status: shown.status, headers });
-  // Docker asks by HEAD first and would show a bare status: the header carries the words.
+  // Docker sends HEAD first and would show a bare status: this header carries the message.
   headers.set("Warning", warning(message));
   headers.set("Content-Length", String(new TextEncoder().encode(body).length));
   return new Response(null, { status: shown.status, headers });
@@ -39,8 +39,8 @@ export function errorResponse(error: unknown, request: Request): Response {
 const BUCKET_RETRY_SECONDS = 5;
 
 /**
- * The errors of the rooms below, as the client sees them. What nobody foresaw: the client gets an
- * id and no more, the log gets the rest under that id.
+ * Errors of the rooms below as the client sees them. Of an unexpected one the client gets only an
+ * id, and the log the error with that id.
  */
 function translated(error: unknown): RegistryError {
   if (error instanceof InvalidName) return nameInvalid(error.message, error.detail);
@@ -67,7 +67,7 @@ function translated(error: unknown): RegistryError {
   return new RegistryError({
     code: "UNKNOWN",
     status: 500,
-    message: `this registry made a mistake; its log tells more under ${id}`,
+    message: `internal error; give the operator of this registry the id ${id}`,
     detail: { id },
     cause: error,
   });
@@ -93,7 +93,7 @@ const LOGGED_URL = 500;
 /** Deepest chain of causes that is logged. */
 const MAX_CAUSES = 5;
 
-/** An error with its stack, and the errors behind it. */
+/** An error with its stack and its causes. */
 function describe(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return String(error);
   return {

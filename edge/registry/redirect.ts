@@ -1,34 +1,34 @@
 /**
- * Where a client is sent for a blob, when the Worker does not stream it itself. No credentials of
- * the client travel with it (CVE-2020-15157): the target gets none.
+ * Where a client is sent for a blob that the Worker does not stream itself. No credentials of the
+ * client go with it (CVE-2020-15157).
  */
 import { presign } from "../store/s3.ts";
 import type { BlobDelivery } from "../config.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
-import { API_VERSION } from "./base.ts";
 import { Memory } from "../store/memory.ts";
+import { API_VERSION } from "./headers.ts";
 
 /**
- * How long a presigned URL opens the blob, seconds. It is looked at when a download begins, not
- * while it runs.
+ * How long a presigned URL is valid, seconds. That is checked when a download begins, not while it
+ * runs.
  */
 export const PRESIGN_SECONDS = 300;
 /**
- * A signed URL is handed out again for this long, milliseconds: signing costs 0.1 ms, and whoever
- * gets it late has half of its life left.
+ * A signed URL is handed out again for this long, milliseconds: signing costs 0.1 ms, and a client
+ * that gets it late still has half of its life left.
  */
 const REUSE_MS = (PRESIGN_SECONDS * 1_000) / 2;
 /** About 1,500 URLs. */
 const REMEMBERED_BYTES = 2 * 2 ** 20;
-/** What a public URL's redirect may be cached, seconds: the base may be moved. */
+/** How long a redirect to a public URL may be cached, seconds: the base may change. */
 const PUBLIC_SECONDS = 3_600;
 
 const signed = new Memory<{ readonly url: string; readonly until: number }>(REMEMBERED_BYTES);
 
 /**
- * The redirect to the blob, or null when it is streamed. 307 keeps the method, and every client
- * follows it.
+ * The redirect to the blob, or null when BLOBS says that it is streamed. 307 keeps the method, and
+ * every client follows it.
  */
 export async function redirectTo(delivery: BlobDelivery, digest: Digest): Promise<Response | null> {
   switch (delivery.kind) {

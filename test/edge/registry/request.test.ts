@@ -1,14 +1,17 @@
+/** Tags and digests as paths hold them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RegistryError } from "../../../edge/pull/errors.ts";
-import { parseReference } from "../../../edge/registry/reference.ts";
+import { requestedReference } from "../../../edge/registry/request.ts";
 
+const parse = (reference: string): unknown => requestedReference({ params: { reference } });
 const hex = "0123456789abcdef".repeat(4);
 
-test("tags and digests are told apart by the colon", () => {
+test("a reference with a colon is a digest, encoded or not; any other is a tag", () => {
   for (const tag of ["latest", "nixos-unstable", "_x", "23.11", "a".repeat(128), hex.slice(0, 40)])
-    assert.deepEqual(parseReference(tag), { kind: "tag", tag });
-  assert.deepEqual(parseReference(`sha256:${hex}`), { kind: "digest", digest: `sha256:${hex}` });
+    assert.deepEqual(parse(tag), { kind: "tag", tag });
+  for (const digest of [`sha256:${hex}`, `sha256%3A${hex}`, `sha256%3a${hex}`])
+    assert.deepEqual(parse(digest), { kind: "digest", digest: `sha256:${hex}` });
 });
 
 const invalid: [text: string, code: string][] = [
@@ -27,11 +30,12 @@ const invalid: [text: string, code: string][] = [
   [`sha512:${hex}${hex}`, "DIGEST_INVALID"],
   [`md5:${hex.slice(0, 32)}`, "DIGEST_INVALID"],
   ["ext::sh", "DIGEST_INVALID"],
+  ["a%", "TAG_INVALID"],
 ];
 for (const [text, code] of invalid) {
   test(`${JSON.stringify(text.slice(0, 40))} is ${code}`, () => {
     assert.throws(
-      () => parseReference(text),
+      () => parse(text),
       (error) => error instanceof RegistryError && error.status === 400 && error.code === code,
     );
   });

@@ -1,0 +1,44 @@
+/** Response headers of more than one route, and the two conditions that requests put on them. */
+import type { Digest } from "../contract/digest.ts";
+
+export const API_VERSION = { "Docker-Distribution-API-Version": "registry/2.0" } as const;
+
+/**
+ * Cache-Control of what is named by its digest: the bytes never change. no-transform: a proxy that
+ * compresses would take Content-Length away and weaken the ETag.
+ */
+export const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
+
+/**
+ * Longest text of a Warning, characters: the spec lets clients drop more than 4096 bytes for all
+ * warnings of a response; there is never more than one, and 1 kB is a long sentence.
+ */
+const MAX_WARNING = 1_024;
+
+/** The entity tag of content named by its digest. */
+export const etagOf = (digest: Digest): string => `"${digest}"`;
+
+/**
+ * Whether the client has the content of this entity tag already, which is a 304: its If-None-Match
+ * names the tag, or is `*` (RFC 9110, section 13.1.2, weak comparison).
+ */
+export function isUnchanged(request: Pick<Headers, "get">, etag: string): boolean {
+  const header = request.get("If-None-Match");
+  if (header === null) return false;
+  return (
+    header === etag ||
+    header.split(",").some((tag) => {
+      const trimmed = tag.trim();
+      return trimmed === "*" || trimmed.replace(/^W\//, "") === etag;
+    })
+  );
+}
+
+/**
+ * The value of a Warning header: how a registry may talk to the person behind a client
+ * (distribution spec 1.1, "Warnings"). One line of ASCII, quoted (RFC 9110, quoted-string).
+ */
+export function warning(text: string): string {
+  const line = text.replace(/[^\x20-\x7e]+/g, " ").replace(/["\\]/g, "'");
+  return `299 - "${line.slice(0, MAX_WARNING)}"`;
+}

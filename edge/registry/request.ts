@@ -1,0 +1,65 @@
+/**
+ * What a path names: an image, and a tag or digest (distribution spec 1.1, "Pulling manifests").
+ * Names and references have no character that needs encoding, but some clients write `sha256%3A…`.
+ */
+import type { IRequestStrict } from "itty-router";
+import { type Digest, isDigest } from "../contract/digest.ts";
+import { digestInvalid, tagInvalid } from "../pull/errors.ts";
+import { type ImageRequest, parseImageName } from "../contract/names.ts";
+
+export type Reference =
+  | { readonly kind: "tag"; readonly tag: string }
+  | { readonly kind: "digest"; readonly digest: Digest };
+
+/** The spec's `<reference>` grammar for tags. */
+const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+/** How much of a wrong tag or digest an error repeats, characters. */
+const SHOWN = 200;
+
+/** The image of the route's `:name`. Throws NAME_INVALID (400). */
+export function requestedImage({ params }: Pick<IRequestStrict, "params">): ImageRequest {
+  return parseImageName(decode(params["name"]));
+}
+
+/** The tag or digest of the route's `:reference`. Throws TAG_INVALID or DIGEST_INVALID (400). */
+export function requestedReference({ params }: Pick<IRequestStrict, "params">): Reference {
+  const text = decode(params["reference"]);
+  // A tag has no colon and a digest has one.
+  return text.includes(":")
+    ? { kind: "digest", digest: parseDigest(text) }
+    : { kind: "tag", tag: parseTag(text) };
+}
+
+/** The digest of the route's `:digest`. Throws DIGEST_INVALID (400). */
+export function requestedDigest({ params }: Pick<IRequestStrict, "params">): Digest {
+  return parseDigest(decode(params["digest"]));
+}
+
+function parseTag(text: string): string {
+  if (TAG.test(text)) return text;
+  const tag = text.slice(0, SHOWN);
+  throw tagInvalid(
+    `the tag "${tag}" is not valid: a tag is 1 to 128 letters, digits, "_", "." and "-", and begins with neither "." nor "-"`,
+    { tag, rule: TAG.source },
+  );
+}
+
+function parseDigest(text: string): Digest {
+  if (isDigest(text)) return text;
+  const digest = text.slice(0, SHOWN);
+  throw digestInvalid(
+    `the digest "${digest}" is not valid: a digest is "sha256:" and 64 lower-case hex digits`,
+    { digest },
+  );
+}
+
+/** A path parameter decoded; as it is when its encoding is broken, for the grammar to refuse it. */
+function decode(parameter: string | undefined): string {
+  const text = parameter ?? "";
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

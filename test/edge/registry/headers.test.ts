@@ -1,0 +1,36 @@
+/** Headers whose values are more than a constant. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isUnchanged, warning } from "../../../edge/registry/headers.ts";
+
+/** For all warnings of a response (distribution spec 1.1, "Warnings"). */
+const SPEC_BYTES = 4_096;
+
+test("a Warning of any length is one line within the spec's limit", () => {
+  for (const text of ["x".repeat(100_000), "é\n".repeat(50_000), '"'.repeat(50_000)]) {
+    const value = warning(text);
+    assert.ok(Buffer.byteLength(value) <= SPEC_BYTES, `${Buffer.byteLength(value)} bytes`);
+    assert.match(value, /^299 - "[\x20-\x7e]+"$/);
+  }
+});
+
+test("a Warning is a quoted string that no text can end or escape", () => {
+  assert.equal(warning("no\r\nSet-Cookie: a"), '299 - "no Set-Cookie: a"');
+  assert.equal(warning('say "hi" \\ twice'), `299 - "say 'hi' ' twice"`);
+  assert.equal(warning("naïve"), '299 - "na ve"');
+});
+
+test("If-None-Match is compared weakly, in a list, or is *", () => {
+  const etag = '"sha256:00"';
+  for (const [header, unchanged] of [
+    [etag, true],
+    [`W/${etag}`, true],
+    [`"x" ,  ${etag}`, true],
+    ["*", true],
+    ['"x"', false],
+    ["sha256:00", false],
+    ["", false],
+  ] as const)
+    assert.equal(isUnchanged(new Headers({ "If-None-Match": header }), etag), unchanged, header);
+  assert.equal(isUnchanged(new Headers(), etag), false);
+});
