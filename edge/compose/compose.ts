@@ -14,6 +14,7 @@ import {
   encodeIndex,
   encodeOciManifest,
   encodeZstdManifest,
+  type ManifestParts,
 } from "./manifest.ts";
 import {
   DOCKER_MANIFEST,
@@ -69,8 +70,6 @@ export interface ComposedImage {
    * it.
    */
   readonly blobs: readonly ComposedBlob[];
-  /** The manifests among `blobs` that `record.manifests` offers, by media type. */
-  readonly manifests: Readonly<Record<string, ComposedBlob>>;
   /**
    * The layers that the manifests name and that origins have uploaded: each must be in the bucket
    * before anything is written.
@@ -88,91 +87,47 @@ export async function compose(
   { scope, request, packages }: ComposeInput,
   read: ReadRange,
 ): Promise<ComposedImage> {
-  const sorted = [...packages].sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
-  checkPackages(scope, request, sorted);
-  const records = sorted.map(({ record }) => record);
-  const levels = sorted.map(({ record, made }) => (made ?? record).level);
-  const parts = orderParts(records, levels);
-  if (parts.length + 1 > MAX_LAYERS) {
-    throw new InvalidName(
-      `these packages need ${parts.length + 1} layers in one image; the most is ${MAX_LAYERS}: ask for fewer of them`,
-      { rule: "layers", layers: parts.length + 1, limit: MAX_LAYERS },
-    );
-  }
-
-  const made = new Map<string, Layer>();
-  for (const { record, made: level } of sorted)
-    for (const layer of (level ?? record).layers)
-      if (!made.has(layer.key)) made.set(layer.key, layer);
-  const users = usersOf(records, levels);
-  const layers = parts.map(({ key }) => {
-    const layer = made.get(key);
-    if (layer === undefined)
-      throw new InvalidRecord(
-        `layer ${key} of ${(users.get(key) ?? []).join(", ")} has not been made`,
-        {
-          layer: key,
-        },
-      );
-    return layer;
-  });
+  const chosen = packages
+    .map(({ record, made }) => ({ record, ...pickLevel(made ?? record) }))
+    .sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
+  checkPackages(scope, request, chosen);
+  const records = chosen.map(({ record }) => record);
+  const layers = unionOf(chosen);
 
   const profile = await packProfile(await mergeProfile(records, read));
-  const profileBlob: ComposedBlob = {
+  const profileLayer: ComposedBlob = {
     mediaType: OCI_LAYER_GZIP,
     digest: profile.digest,
     size: profile.bytes.length,
     bytes: profile.bytes,
   };
-  const configLayers = [
-    ...layers.map(({ key, diffId }) => ({ diffId, users: users.get(key) ?? [] })),
-    { diffId: profile.diffId, users: [] },
-  ];
-  const config = await blob(OCI_CONFIG, encodeConfig(scope, records, request.shell, configLayers));
-
-  const annotations = describe(scope, records, request.shell);
-  const manifestParts = {
+  const config = await textBlob(
+    OCI_CONFIG,
+    encodeConfig(scope, records, request.shell, [...layers, { diffId: profile.diffId, users: [] }]),
+  );
+  const manifests = await manifestsOf(scope, {
     config: descriptor(config),
-    layers: [...layers, descriptor(profileBlob)],
-    annotations,
-  };
-  const oci = await blob(OCI_MANIFEST, encodeOciManifest(manifestParts));
-  const docker = await blob(DOCKER_MANIFEST, encodeDockerManifest(manifestParts));
-  const manifests: Record<string, ComposedBlob> = {
-    [OCI_MANIFEST]: oci,
-    [DOCKER_MANIFEST]: docker,
-  };
-  const blobs = [profileBlob, config, oci, docker];
-  if (layers.some(({ zstd }) => zstd !== undefined)) {
-    const zstd = await blob(OCI_MANIFEST, encodeZstdManifest(manifestParts));
-    const index = await blob(
-      OCI_INDEX,
-      encodeIndex(PLATFORMS[scope.system], descriptor(oci), descriptor(zstd), annotations),
-    );
-    manifests[OCI_INDEX] = index;
-    blobs.push(zstd, index);
-  }
-  const { packageSet, revision, system, plan } = scope;
-  const record: ImageRecord = {
-    format: RECORD_FORMAT,
-    packageSet,
-    revision,
-    system,
-    plan,
-    manifests: Object.fromEntries(
-      Object.entries(manifests).map(([mediaType, manifest]) => [mediaType, descriptor(manifest)]),
-    ),
-    levels: Object.fromEntries(records.map(({ name }, index) => [name, levels[index] ?? 0])),
-  };
+    layers: [...layers, descriptor(profileLayer)],
+    annotations: describe(scope, records, request.shell),
+  });
   return {
-    record,
-    blobs,
-    manifests,
+    record: recordOf(scope, chosen, manifests),
+    blobs: [profileLayer, config, ...manifests.map(({ blob }) => blob)],
     layers: layers.flatMap((layer) =>
       layer.zstd ? [descriptor(layer), layer.zstd] : [descriptor(layer)],
     ),
   };
 }
+
+/** A package at the level that is taken of it. */
+interface ChosenPackage {
+  readonly record: PackageRecord;
+  readonly level: number;
+  /** The made layers of that level. */
+  readonly layers: readonly Layer[];
+}
+
+const pickLevel = ({ level, layers }: PackageRecord | LevelRecord) => ({ level, layers });
 
 /**
  * A record of another system or revision would mix architectures in one image; better no image at
@@ -181,18 +136,14 @@ export async function compose(
 function checkPackages(
   scope: Scope,
   request: ImageRequest,
-  sorted: readonly ComposePackage[],
+  chosen: readonly ChosenPackage[],
 ): void {
-  const names = sorted.map(({ record }) => record.name);
-  if (
-    names.length !== request.names.length ||
-    names.some((name, index) => name !== request.names[index])
-  ) {
+  const names = chosen.map(({ record }) => record.name);
+  if (names.join("/") !== request.names.join("/"))
     throw new InvalidRecord(
       `the image is of ${request.names.join(", ")}, but the records are of ${names.join(", ")}`,
     );
-  }
-  for (const { record, made } of sorted) {
+  for (const { record, level } of chosen) {
     for (const field of ["packageSet", "revision", "system", "plan"] as const) {
       if (record[field] !== scope[field])
         throw new InvalidRecord(
@@ -200,7 +151,6 @@ function checkPackages(
           { package: record.name },
         );
     }
-    const level = (made ?? record).level;
     if (!record.levels[level]?.length)
       throw new InvalidRecord(`package "${record.name}" has no level ${level}`, {
         package: record.name,
@@ -208,14 +158,42 @@ function checkPackages(
   }
 }
 
+/** A layer of the image, and the names of the packages that it belongs to. */
+type UsedLayer = Layer & { readonly users: readonly string[] };
+
+/** The union of the packages' layers, bottom first. */
+function unionOf(chosen: readonly ChosenPackage[]): UsedLayer[] {
+  const parts = orderParts(
+    chosen.map(({ record }) => record),
+    chosen.map(({ level }) => level),
+  );
+  const count = parts.length + 1;
+  if (count > MAX_LAYERS)
+    throw new InvalidName(
+      `these packages need ${count} layers in one image; the most is ${MAX_LAYERS}: ask for fewer of them`,
+      { rule: "layers", layers: count, limit: MAX_LAYERS },
+    );
+  const users = usersOf(chosen);
+  const made = new Map<string, Layer>();
+  for (const layer of chosen.flatMap(({ layers }) => layers))
+    if (!made.has(layer.key)) made.set(layer.key, layer);
+  return parts.map(({ key }) => {
+    const names = users.get(key) ?? [];
+    const layer = made.get(key);
+    if (layer === undefined)
+      throw new InvalidRecord(`layer ${key} of ${names.join(", ")} has not been made`, {
+        layer: key,
+      });
+    return { ...layer, users: names };
+  });
+}
+
 /** Names of the packages that each layer belongs to, by layer key. */
-function usersOf(
-  records: readonly PackageRecord[],
-  levels: readonly number[],
-): Map<string, string[]> {
+function usersOf(chosen: readonly ChosenPackage[]): Map<string, string[]> {
   const users = new Map<string, string[]>();
-  records.forEach(({ name, parts, levels: all }, index) => {
-    for (const number of all[levels[index] ?? 0] ?? []) {
+  for (const { record, level } of chosen) {
+    const { name, parts, levels } = record;
+    for (const number of levels[level] ?? []) {
       const key = parts[number]?.key;
       if (key === undefined)
         throw new InvalidRecord(
@@ -224,13 +202,54 @@ function usersOf(
         );
       users.set(key, [...(users.get(key) ?? []), name]);
     }
-  });
+  }
   return users;
+}
+
+interface ComposedManifest {
+  readonly blob: ComposedBlob;
+  /** Whether clients may ask for it; the zstd manifest is found through the index alone. */
+  readonly offered: boolean;
+}
+
+/** An image's manifests, the index last. */
+async function manifestsOf(scope: Scope, parts: ManifestParts): Promise<ComposedManifest[]> {
+  const oci = await textBlob(OCI_MANIFEST, encodeOciManifest(parts));
+  const docker = await textBlob(DOCKER_MANIFEST, encodeDockerManifest(parts));
+  const plain = [
+    { blob: oci, offered: true },
+    { blob: docker, offered: true },
+  ];
+  if (parts.layers.every((layer) => layer.zstd === undefined)) return plain;
+  const zstd = await textBlob(OCI_MANIFEST, encodeZstdManifest(parts));
+  const platform = PLATFORMS[scope.system];
+  const index = await textBlob(
+    OCI_INDEX,
+    encodeIndex(platform, descriptor(oci), descriptor(zstd), parts.annotations),
+  );
+  return [...plain, { blob: zstd, offered: false }, { blob: index, offered: true }];
+}
+
+function recordOf(
+  { packageSet, revision, system, plan }: Scope,
+  chosen: readonly ChosenPackage[],
+  manifests: readonly ComposedManifest[],
+): ImageRecord {
+  const offered = manifests.filter((manifest) => manifest.offered);
+  return {
+    format: RECORD_FORMAT,
+    packageSet,
+    revision,
+    system,
+    plan,
+    manifests: Object.fromEntries(offered.map(({ blob }) => [blob.mediaType, descriptor(blob)])),
+    levels: Object.fromEntries(chosen.map(({ record, level }) => [record.name, level])),
+  };
 }
 
 const descriptor = ({ digest, size }: Descriptor): Descriptor => ({ digest, size });
 
-async function blob(mediaType: string, text: string): Promise<ComposedBlob> {
+async function textBlob(mediaType: string, text: string): Promise<ComposedBlob> {
   const bytes = new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
   return { mediaType, digest: await digestOf(bytes), size: bytes.length, bytes };
 }

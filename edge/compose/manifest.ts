@@ -9,7 +9,6 @@
  * layers of both, and unpacks the first; its CRI plugin fetches one.)
  */
 import { CREATED } from "./config.ts";
-import type { Digest } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import {
   DOCKER_CONFIG,
@@ -24,7 +23,7 @@ import {
 import type { Descriptor, Layer } from "../contract/records.ts";
 
 /** What a manifest names of a layer. */
-export type ManifestLayer = Pick<Layer, "digest" | "size" | "zstd" | "annotations">;
+export type ManifestLayer = Pick<Layer, "digest" | "size" | "zstd">;
 
 export interface ManifestParts {
   readonly config: Descriptor;
@@ -37,12 +36,7 @@ export interface ManifestParts {
 const ZSTD_ANNOTATION = { "io.github.containers.compression.zstd": "true" };
 
 export function encodeOciManifest(parts: ManifestParts): string {
-  return ociManifest(parts, ({ digest, size, annotations }) => ({
-    mediaType: OCI_LAYER_GZIP,
-    digest,
-    size,
-    ...(annotations ? { annotations } : {}),
-  }));
+  return ociManifest(parts, gzipLayer);
 }
 
 /**
@@ -50,10 +44,16 @@ export function encodeOciManifest(parts: ManifestParts): string {
  * so the others stay gzip.
  */
 export function encodeZstdManifest(parts: ManifestParts): string {
-  return ociManifest(parts, ({ digest, size, zstd }) =>
-    zstd ? { mediaType: OCI_LAYER_ZSTD, ...zstd } : { mediaType: OCI_LAYER_GZIP, digest, size },
+  return ociManifest(parts, (layer) =>
+    layer.zstd ? { mediaType: OCI_LAYER_ZSTD, ...layer.zstd } : gzipLayer(layer),
   );
 }
+
+const gzipLayer = ({ digest, size }: ManifestLayer) => ({
+  mediaType: OCI_LAYER_GZIP,
+  digest,
+  size,
+});
 
 export function encodeDockerManifest({ config, layers }: ManifestParts): string {
   return canonicalJson({
@@ -83,7 +83,7 @@ export function encodeIndex(
 
 function ociManifest(
   { config, layers, annotations }: ManifestParts,
-  describe: (layer: ManifestLayer) => { mediaType: string; digest: Digest; size: number },
+  describe: (layer: ManifestLayer) => Descriptor & { readonly mediaType: string },
 ): string {
   return canonicalJson({
     schemaVersion: 2,

@@ -29,26 +29,17 @@ export async function packProfile(entries: readonly ProfileEntry[]): Promise<Pro
   return { bytes, digest, diffId };
 }
 
+/** Throws profileTooLarge. */
 function tarOf(entries: readonly ProfileEntry[]): Uint8Array<ArrayBuffer> {
-  const encoder = new TextEncoder();
   const pieces: Uint8Array[] = [];
   let size = tarEnd.length;
-  const add = (piece: Uint8Array): void => {
-    size += piece.length;
-    if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
-    pieces.push(piece);
-  };
   for (const entry of entries) {
-    if (entry.type === "directory")
-      add(tarHeader({ path: entry.path, type: "directory", mode: entry.mode }));
-    else if (entry.type === "symlink")
-      add(tarHeader({ path: entry.path, type: "symlink", mode: 0o777, linkname: entry.target }));
-    else {
-      const contents = encoder.encode(entry.contents);
-      add(tarHeader({ path: entry.path, type: "file", mode: 0o644, size: contents.length }));
-      add(contents);
-      add(new Uint8Array(tarPadding(contents.length)));
+    for (const piece of tarMember(entry)) {
+      pieces.push(piece);
+      size += piece.length;
     }
+    // Before the rest is made: all of it lies in the Worker's memory.
+    if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
   }
   const tar = new Uint8Array(size);
   let at = 0;
@@ -57,4 +48,22 @@ function tarOf(entries: readonly ProfileEntry[]): Uint8Array<ArrayBuffer> {
     at += piece.length;
   }
   return tar;
+}
+
+const encoder = new TextEncoder();
+
+/** Header, contents and padding of one entry. */
+function tarMember(entry: ProfileEntry): Uint8Array[] {
+  const { path, type } = entry;
+  switch (type) {
+    case "directory":
+      return [tarHeader({ path, type, mode: entry.mode })];
+    case "symlink":
+      return [tarHeader({ path, type, mode: 0o777, linkname: entry.target })];
+    case "file": {
+      const contents = encoder.encode(entry.contents);
+      const header = tarHeader({ path, type, mode: 0o644, size: contents.length });
+      return [header, contents, new Uint8Array(tarPadding(contents.length))];
+    }
+  }
 }

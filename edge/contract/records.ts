@@ -107,11 +107,6 @@ export const LayerSchema = v.strictObject({
   size: bytes,
   diffId: digest,
   zstd: v.optional(DescriptorSchema),
-  /**
-   * eStargz's table of contents and the like: annotations of the layer's descriptor in the
-   * manifest.
-   */
-  annotations: v.optional(v.record(shortText, shortText)),
 });
 export type Layer = v.InferOutput<typeof LayerSchema>;
 
