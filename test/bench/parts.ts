@@ -5,6 +5,7 @@ import { hot } from "./hot.ts";
 import { layersBench } from "./layers/index.ts";
 import { packBench } from "./pack.ts";
 import type { Part } from "./part.ts";
+import { pull } from "./pull/index.ts";
 import { shellClosure } from "./shell-closure.ts";
 
 const pack: Part = {
@@ -28,4 +29,4 @@ const layers: Part = {
   },
 };
 
-export const PARTS: readonly Part[] = [cold, compose, hot, pack, layers];
+export const PARTS: readonly Part[] = [cold, compose, hot, pull, pack, layers];

@@ -1,0 +1,79 @@
+/**
+ * A network's round-trip time on 127.0.0.1: a TCP proxy that hands on every byte half of that time
+ * after it came. What a client sends first waits for one round trip more, since a connection over
+ * a network is not open earlier. Bandwidth, packets and loss are not modelled.
+ *
+ *   rtt 40 ms     client      proxy                  server
+ *   0             connects →
+ *   0             request  →  held: 40 + 20
+ *   60                                request     →
+ *   60                        held: 20            ←  answer
+ *   80            answer   ←
+ */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+
+export interface Delay {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Most bytes on their way in one direction of a connection; the sender waits then. */
+const MAX_HELD_BYTES = 16 * 2 ** 20;
+
+/** `target`: port on 127.0.0.1. `rtt`: milliseconds. */
+export async function startDelay(target: number, rtt: number): Promise<Delay> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    const upstream = connect({
+      host: "127.0.0.1",
+      port: target,
+      allowHalfOpen: true,
+      noDelay: true,
+    });
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      socket.on("error", () => other.destroy());
+      socket.on("close", () => sockets.delete(socket));
+    }
+    handOn(client, upstream, rtt / 2, performance.now() + rtt);
+    handOn(upstream, client, rtt / 2, 0);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async stop() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, "close");
+    },
+  };
+}
+
+/** Writes to `to` what comes from `from`, `delay` later; nothing is on its way before `open`. */
+function handOn(from: Socket, to: Socket, delay: number, open: number): void {
+  const held: (Buffer | null)[] = [];
+  let bytes = 0;
+  // Each timer hands on the oldest, not its own: timers of different lengths may swap places.
+  const release = (): void => {
+    const chunk = held.shift();
+    if (to.destroyed) return;
+    if (chunk === null || chunk === undefined) return void to.end();
+    to.write(chunk, () => {
+      bytes -= chunk.length;
+      if (bytes < MAX_HELD_BYTES) from.resume();
+    });
+  };
+  const hold = (chunk: Buffer | null): void => {
+    held.push(chunk);
+    bytes += chunk?.length ?? 0;
+    if (bytes >= MAX_HELD_BYTES) from.pause();
+    setTimeout(release, Math.max(open - performance.now(), 0) + delay);
+  };
+  from.on("data", hold);
+  from.on("end", () => hold(null));
+}
