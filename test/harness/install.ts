@@ -1,8 +1,4 @@
-/**
- * Before `npm test`: installs what the tests need and this machine lacks, by apt as root on Debian,
- * all at once, and says so. What cannot be installed is no failure here: the tests that need it
- * skip and say why, or fail where CI=true.
- */
+/** Installs what the tests need and this machine lacks, by apt as root on Debian, all at once. */
 import { type Need, ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { NEEDS } from "./clients/client.ts";
 import { OPENSSL } from "./https-server.ts";
@@ -12,12 +8,16 @@ const TOOLS: readonly Need[] = [
   { command: "zstd", debian: "zstd", purpose: "unpacks layers" },
   { command: "xz", debian: "xz-utils", purpose: "unpacks channels" },
 ];
+const ALL = [...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...TOOLS, ...Object.values(NEEDS).flat()];
 
-try {
-  await satisfy(
-    [...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...TOOLS, ...Object.values(NEEDS).flat()],
-    (line) => process.stdout.write(`${line}\n`),
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/**
+ * Says what it installs. What cannot be installed is no failure here: the tests that need it skip
+ * and say why, or fail where CI=true.
+ */
+export async function installNeeds(): Promise<void> {
+  await satisfy(ALL, say).catch((error: Error) =>
+    say(`${error.message}\nTests that need them skip.`),
   );
-} catch (error) {
-  process.stdout.write(`${(error as Error).message}\nTests that need them skip.\n`);
 }

@@ -1,0 +1,100 @@
+/**
+ * `npm test [-- --quick] [patterns…]`: runs the tests by node:test, as many files at once as there
+ * are cores, and fails as well when the run leaves anything behind. test/README.md tells more.
+ */
+import { glob } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, matchesGlob, relative } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { parseArgs } from "node:util";
+import { installNeeds } from "./harness/install.ts";
+import { watchLeftovers } from "./harness/leftovers.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const USAGE = `usage: npm test -- [--quick] [--starter-all] [patterns…]
+  --quick        without clients, Nix builds of whole images, and npm start: under a minute
+  --starter-all  also builds every attribute of the starter set
+  patterns       files, folders or globs: test/edge/farm, "test/**/tags.test.ts"
+`;
+/** Longest time for one test or hook, milliseconds: whatever hangs fails under its own name. */
+const TEST_TIMEOUT = 180_000;
+/**
+ * What --quick leaves out. They run first, in this order, so that the longest does not begin when
+ * all others are done.
+ */
+const SLOW = [
+  "test/clients/**",
+  "test/system/{levels,union,sets,zstd,trouble,system}.test.ts",
+  "test/system/**",
+  "test/origin/starter/store.test.ts",
+  "test/origin/local/start.test.ts",
+];
+/** Runs when it is asked for. */
+const STARTER_ALL = "test/origin/starter/all.test.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    "starter-all": { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit();
+}
+
+/** Its place among the slow files; SLOW.length: it is not one. */
+const slowness = (file: string): number => {
+  const at = SLOW.findIndex((pattern) => matchesGlob(file, pattern));
+  return at < 0 ? SLOW.length : at;
+};
+
+async function chooseFiles(): Promise<string[]> {
+  const all: string[] = [];
+  for await (const file of glob("test/**/*.test.ts", { cwd: ROOT })) all.push(file);
+  const patterns = positionals.map((pattern) =>
+    relative(ROOT, join(process.cwd(), pattern)).replace(/\/$/, ""),
+  );
+  const asked = (file: string): boolean =>
+    patterns.length === 0 ||
+    patterns.some((pattern) => matchesGlob(file, pattern) || file.startsWith(`${pattern}/`));
+  return all
+    .sort()
+    .filter(asked)
+    .filter((file) => file !== STARTER_ALL || values["starter-all"])
+    .filter((file) => !values.quick || slowness(file) === SLOW.length)
+    .sort((a, b) => slowness(a) - slowness(b));
+}
+
+const files = await chooseFiles();
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${positionals.join(" ")}\n${USAGE}`);
+  process.exit(2);
+}
+if (!values.quick) await installNeeds();
+const watch = await watchLeftovers(ROOT);
+
+const failures: string[] = [];
+const tests = run({
+  cwd: ROOT,
+  files: files.map((file) => join(ROOT, file)),
+  concurrency: availableParallelism(),
+  timeout: TEST_TIMEOUT,
+  // A test that hangs has failed by then; what it left open must not hold up its file.
+  execArgv: ["--test-force-exit"],
+});
+tests.on("test:fail", ({ todo }) => {
+  if (todo === undefined) process.exitCode = 1;
+});
+tests.on("test:pass", ({ name, skip }) => {
+  if (skip !== undefined && process.env["CI"] === "true")
+    failures.push(`CI=true, and yet a test was skipped: ${name} (${String(skip)})`);
+});
+for await (const text of tests.compose(new spec())) process.stdout.write(text);
+
+failures.push(...(await watch.leftovers()));
+for (const failure of failures) process.stderr.write(`✖ ${failure}\n`);
+if (failures.length > 0) process.exitCode = 1;
