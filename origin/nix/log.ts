@@ -1,15 +1,56 @@
+/** The log of a build: what is passed on while it runs, and what is kept of it afterwards. */
+
 /**
- * The whole log of a build that is kept for its readers, characters: the last lines matter most,
- * and a log may be endless.
+ * Most lines passed on in one second: nobody reads faster, and every line is a message to the edge.
  */
+export const MAX_LINES_PER_SECOND = 200;
+/** Most lines passed on in all; the full build of a large package stays below. */
+export const MAX_LINES = 20_000;
+/** What is kept of a log, characters: the last lines matter most, and a log may never end. */
 export const MAX_LOG = 1_000_000;
 
-/** The end of a log, bounded in characters. */
+/**
+ * Passes lines on to `log` within the limits above, and says there how many were left out. Call
+ * `end` after the last line.
+ */
+export function limitLog(
+  log: (line: string) => void,
+  now: () => number = Date.now,
+): { write(line: string): void; end(): void } {
+  let second = 0;
+  let inSecond = 0;
+  let passed = 0;
+  let omitted = 0;
+  const reportOmitted = (): void => {
+    if (omitted > 0) log(`(${omitted} lines left out)`);
+    omitted = 0;
+  };
+  return {
+    write(line) {
+      const current = Math.floor(now() / 1_000);
+      if (current !== second) {
+        second = current;
+        inSecond = 0;
+      }
+      if (inSecond >= MAX_LINES_PER_SECOND || passed >= MAX_LINES) {
+        omitted += 1;
+        return;
+      }
+      reportOmitted();
+      inSecond += 1;
+      passed += 1;
+      log(line);
+    },
+    end: reportOmitted,
+  };
+}
+
+/** Keeps the last lines of a log, `limit` characters of them. */
 export class LogTail {
   readonly #limit: number;
   #lines: string[] = [];
   #size = 0;
-  #dropped = 0;
+  #omitted = 0;
 
   constructor(limit = MAX_LOG) {
     this.#limit = limit;
@@ -22,28 +63,22 @@ export class LogTail {
   add(line: string): void {
     this.#lines.push(line);
     this.#size += line.length + 1;
-    // Dropped in bulk: taking one line off the front for each that comes would cost the length of
-    // the log every time.
+    // Trimmed in bulk: removing the first line of a long array for each new one would be slow.
     if (this.#size > 2 * this.#limit) this.#trim();
   }
 
+  /** The lines kept, with a first line that says how many earlier ones were not. */
   text(): string {
     this.#trim();
-    const head = this.#dropped === 0 ? [] : [`(${this.#dropped} earlier lines left out)`];
+    const head = this.#omitted === 0 ? [] : [`(${this.#omitted} earlier lines left out)`];
     return `${[...head, ...this.#lines].join("\n")}\n`;
   }
 
   #trim(): void {
-    let keep = this.#lines.length;
-    let size = 0;
-    while (keep > 0) {
-      const next = size + (this.#lines[keep - 1] ?? "").length + 1;
-      if (next > this.#limit) break;
-      size = next;
-      keep -= 1;
-    }
-    this.#dropped += keep;
-    this.#lines = this.#lines.slice(keep);
-    this.#size = size;
+    let first = 0;
+    for (; this.#size > this.#limit; first += 1)
+      this.#size -= (this.#lines[first]?.length ?? 0) + 1;
+    this.#omitted += first;
+    this.#lines = this.#lines.slice(first);
   }
 }

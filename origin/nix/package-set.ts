@@ -22,7 +22,7 @@ import {
 } from "./evaluate/describe.ts";
 import { explain } from "./evaluate/explain.ts";
 import { failure } from "./failures.ts";
-import { logGate } from "./lines.ts";
+import { limitLog } from "./log.ts";
 import { nearest } from "./evaluate/nearest.ts";
 import { Recent } from "./recent.ts";
 import { Revisions } from "./sets/revisions.ts";
@@ -132,17 +132,17 @@ class StoreSet implements PackageSet {
     { revision, system, names }: BuildRequest,
     { signal, log }: BuildOptions,
   ): Promise<BuildOutcome[]> {
-    const gate = logGate(log);
+    const limited = limitLog(log);
     try {
       return await this.#build(
-        await this.#evaluation(revision, system, signal, gate.write),
+        await this.#evaluation(revision, system, signal, limited.write),
         revision,
         [...new Set(names)],
         signal,
-        gate.write,
+        limited.write,
       );
     } finally {
-      gate.end();
+      limited.end();
     }
   }
 

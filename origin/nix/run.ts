@@ -1,7 +1,14 @@
 /**
- * Runs one program of the Nix side: arguments as an array, never a shell; the environment given and
- * nothing else; stdout and stderr read at the same time (a program that fills one pipe while we
- * read the other would wait for ever); its whole process group ended on a timeout or an abort.
+ * Runs one program of the Nix side with execa: arguments as an array, never a shell; the given
+ * environment and nothing else; stdout and stderr read at the same time. On a timeout or an abort,
+ * and when this process exits, its whole process group is ended.
+ *
+ * Three things are done here because execa does not do them:
+ *   - lines are bounded in length while they are read (lines.ts): execa keeps a line of any length;
+ *   - execa stops escalating once the program has exited: members of its group that ignore SIGTERM
+ *     and hold no pipe get SIGKILL here;
+ *   - a process that left the group (an SSH master connection) may hold a pipe open for ever, and
+ *     execa waits for it: reading ends here.
  */
 import { execa } from "execa";
 import { LineSplitter, Tail } from "./lines.ts";
@@ -11,20 +18,18 @@ import { LineSplitter, Tail } from "./lines.ts";
  * its own, and needs a moment.
  */
 const KILL_GRACE = 5_000;
-/**
- * Time after SIGKILL until we stop reading, ms: a process that left the group may hold the pipe
- * open for ever.
- */
-const PIPE_GRACE = 1_000;
-/** Largest stdout taken, bytes: the closure of 100,000 store paths as text. */
+/** Time from SIGTERM until reading ends, ms: more than KILL_GRACE. */
+const PIPE_GRACE = KILL_GRACE + 1_000;
+/** Largest stdout, characters: the closure of 100,000 store paths as text. */
 const MAX_STDOUT = 128 * 2 ** 20;
 /** Lines of stderr kept for a message. */
 const STDERR_LINES = 200;
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
+  /** Ends the program; `run` then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Longest time it may take, ms. */
+  /** Longest time it may take, whole ms; no limit when left out. */
   readonly timeout?: number | undefined;
   readonly cwd?: string | undefined;
   /** Takes every line of stderr as it comes. */
@@ -43,111 +48,67 @@ export interface RunResult {
   readonly timedOut: boolean;
 }
 
-/** Process groups that must not outlive us. */
-const running = new Set<number>();
-process.once("exit", () => {
-  for (const pid of running) signalGroup(pid, "SIGTERM");
-});
-
 /**
- * Runs it to its end, whatever its exit code. Throws when it cannot be started, says too much, or
- * the signal aborts (its reason).
+ * Runs it to its end, whatever its exit code. Throws when it cannot be started, when its stdout is
+ * too long, and when the signal aborts (the signal's reason).
  */
 export async function run(
   command: string,
   args: readonly string[],
-  options: RunOptions,
+  { env, signal, timeout, cwd, onLine, onOutput }: RunOptions,
 ): Promise<RunResult> {
-  options.signal?.throwIfAborted();
+  signal?.throwIfAborted();
   const child = execa(command, args, {
-    env: options.env,
+    env,
     extendEnv: false,
+    cwd: cwd ?? process.cwd(),
     stdin: "ignore",
-    detached: true,
-    buffer: false,
+    buffer: { stdout: onOutput === undefined, stderr: false },
+    maxBuffer: MAX_STDOUT,
+    stripFinalNewline: false,
+    timeout: timeout ?? 0,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    killDescendants: true,
+    forceKillAfterDelay: KILL_GRACE,
     reject: false,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const { pid } = child;
   const tail = new Tail(STDERR_LINES);
-  const output: Buffer[] = [];
-  let outputBytes = 0;
-  let ended: "timeout" | "abort" | "output" | undefined;
-  let exited = false;
-  const timers: NodeJS.Timeout[] = [];
-
-  const stop = (why: "timeout" | "abort" | "output"): void => {
-    if (ended !== undefined || exited || pid === undefined) return;
-    ended = why;
-    signalGroup(pid, "SIGTERM");
-    timers.push(
-      setTimeout(() => {
-        signalGroup(pid, "SIGKILL");
-        timers.push(
-          setTimeout(() => {
-            child.stdout.destroy();
-            child.stderr.destroy();
-          }, PIPE_GRACE),
-        );
-      }, KILL_GRACE),
-    );
-  };
-
-  if (pid !== undefined) running.add(pid);
-  const onAbort = (): void => stop("abort");
-  options.signal?.addEventListener("abort", onAbort, { once: true });
-  if (options.timeout !== undefined)
-    timers.push(setTimeout(() => stop("timeout"), options.timeout));
-
   const errors = new LineSplitter((line) => {
     tail.add(line);
-    options.onLine?.(line);
+    onLine?.(line);
   });
-  const outputs = new LineSplitter((line) => options.onOutput?.(line));
   child.stderr.on("data", (bytes: Buffer) => errors.write(bytes));
-  child.stdout.on("data", (bytes: Buffer) => {
-    if (options.onOutput !== undefined) return outputs.write(bytes);
-    outputBytes += bytes.length;
-    if (outputBytes > MAX_STDOUT) stop("output");
-    else output.push(bytes);
-  });
+  const output = new LineSplitter((line) => onOutput?.(line));
+  if (onOutput !== undefined) child.stdout.on("data", (bytes: Buffer) => output.write(bytes));
+  const stopReading = (): void => {
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  let timer = timeout === undefined ? undefined : setTimeout(stopReading, timeout + PIPE_GRACE);
+  const onAbort = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(stopReading, PIPE_GRACE);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
 
-  try {
-    const result = await child;
-    exited = true;
-    errors.end();
-    outputs.end();
-    if (pid === undefined)
-      throw new Error(`cannot run ${command}: ${result.originalMessage ?? "it did not start"}`, {
-        cause: result.cause,
-      });
-    if (ended === "abort") options.signal?.throwIfAborted();
-    if (ended === "output") throw new Error(`${command} wrote more than ${MAX_STDOUT} bytes`);
-    return {
-      exitCode: result.exitCode ?? null,
-      signalName: result.signal ?? null,
-      stdout: Buffer.concat(output).toString("utf8"),
-      stderr: tail.lines,
-      timedOut: ended === "timeout",
-    };
-  } finally {
-    for (const timer of timers) clearTimeout(timer);
-    options.signal?.removeEventListener("abort", onAbort);
-    if (pid !== undefined) {
-      // Whatever the program left behind in its group goes with it.
-      if (ended !== undefined) signalGroup(pid, "SIGKILL");
-      running.delete(pid);
-    }
-  }
-}
-
-function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL"): void {
-  try {
-    process.kill(-pid, name);
-  } catch (error) {
-    // ESRCH: all of it has ended. EPERM: what is left belongs to another user (a set-uid helper),
-    // and ends by itself.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ESRCH" && code !== "EPERM") throw error;
-  }
+  const result = await child;
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", onAbort);
+  if (child.pid === undefined)
+    throw new Error(`cannot run ${command}: ${result.originalMessage ?? "it did not start"}`, {
+      cause: result.cause,
+    });
+  if (result.timedOut || result.isCanceled || result.isMaxBuffer) child.kill("SIGKILL");
+  errors.end();
+  output.end();
+  if (result.isCanceled) signal?.throwIfAborted();
+  if (result.isMaxBuffer)
+    throw new Error(`${command} wrote more than ${MAX_STDOUT} characters to stdout`);
+  return {
+    exitCode: result.exitCode ?? null,
+    signalName: result.signal ?? null,
+    stdout: result.stdout ?? "",
+    stderr: tail.lines,
+    timedOut: result.timedOut,
+  };
 }

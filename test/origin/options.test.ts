@@ -13,7 +13,6 @@ import {
   whole,
   withoutUnset,
 } from "../../origin/options.ts";
-import { LogTail } from "../../origin/nix/log.ts";
 
 test("sizes are bytes, with binary units", () => {
   for (const [text, value] of [
@@ -79,14 +78,4 @@ test("empty variables count as unset, and so does a flag's variable that says no
     ALLOW_VULNERABLE_NIX: "1",
     S3_REGION: "no",
   });
-});
-
-test("a log keeps its end within the limit and says what it left out", () => {
-  const tail = new LogTail(100);
-  assert.equal(tail.empty, true);
-  for (let line = 0; line < 1_000; line += 1) tail.add(`line ${line}`);
-  const text = tail.text();
-  assert.match(text, /^\(\d+ earlier lines left out\)\n/);
-  assert.match(text, /line 998\nline 999\n$/);
-  assert.ok(text.length < 200);
 });
