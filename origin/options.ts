@@ -173,14 +173,14 @@ export const ORIGIN = {
     .env("DRAIN")
     .argParser(whole("seconds", 0, 3_600))
     .default(60),
-  cacheBytes: new Option("--cache-bytes <size>", "packed members kept on disk")
-    .env("CACHE_BYTES")
-    .argParser(bytes)
-    .default(bytes("20G"), "20G"),
   packMemory: new Option("--pack-memory <size>", "memory that packing may use")
     .env("PACK_MEMORY")
     .argParser(bytes)
     .default(bytes("256M"), "256M"),
+  libdeflate: new Option(
+    "--libdeflate <file>",
+    "libdeflate.so.0, where the system's loader does not find it",
+  ).env("LIBDEFLATE"),
   channelsUrl: new Option(
     "--channels-url <url>",
     "where channels are published, when not at nixos.org",

@@ -1,16 +1,17 @@
 /**
- * A publish job from beginning to end: build the packages, read their closure, cut it by the plan,
- * make the layers, describe the packages. Nothing is said to be done before all its blobs are in
- * the bucket; running it twice, or on two origins at once, writes the same things.
+ * A publish job from beginning to end: build the packages, cut their closures by the plan, make the
+ * layers, describe the packages. Nothing is said to be done before all its blobs are in the bucket;
+ * running it twice, or on two origins at once, writes the same things.
  */
 import type { Failure, Item, Outcome, PublishJob, Result } from "../edge/contract/messages.ts";
 import {
+  type Descriptor,
   type Layer,
   type LevelRecord,
   type PackageRecord,
   RECORD_FORMAT,
 } from "../edge/contract/records.ts";
-import type { LayerStore } from "./layers/index.ts";
+import { type LayerPart, type LayerStore, UnfitError } from "./layers/index.ts";
 import { type Cut, cutClosure } from "./plan/index.ts";
 import { queryClosure } from "./nix/build/closure.ts";
 import { LogTail } from "./nix/log.ts";
@@ -28,123 +29,182 @@ export interface PublishContext {
   readonly log: (line: string) => void;
 }
 
-interface Planned {
+interface CutPackage {
   readonly built: BuiltPackage;
+  readonly narHash: string;
+  /** NAR bytes of the whole closure. */
   readonly closureSize: number;
   readonly cut: Cut;
 }
 
+/** What the packages need of the bucket; an UnfitError where something cannot be made. */
+interface Made {
+  /** By layer key. */
+  readonly layers: ReadonlyMap<string, Layer | UnfitError>;
+  /** By package name. */
+  readonly listings: ReadonlyMap<string, Descriptor | UnfitError>;
+}
+
+/** Longest message of a failure, characters. */
+const MAX_MESSAGE = 2_000;
+
 /**
- * Does the job; throws only when no package of it can have an outcome (a full disk, a bucket that
- * does not answer).
+ * Does the job. A package that does not build or cannot be packed fails alone; throws when no
+ * package of it can have an outcome (a full disk, a bucket that does not answer).
  */
 export async function publish(job: PublishJob, context: PublishContext): Promise<Result> {
-  const tail = new LogTail();
-  const log = (line: string): void => {
-    tail.add(line);
-    context.log(line);
-  };
-  const names = [...new Set(job.items.map((item) => item.name))];
-  const [plan, builds] = await Promise.all([
-    context.plans.load(job.plan),
-    context.packageSet.build(
-      { revision: job.revision, system: job.system, names },
-      { signal: context.signal, log },
-    ),
-  ]);
-
-  const built = builds.flatMap((outcome) => (outcome.kind === "built" ? [outcome.package] : []));
-  const closure = await queryClosure(built.map((pkg) => pkg.storePath));
-  const planned = new Map<string, Planned>();
-  for (const pkg of built) {
-    const own = reachable(pkg.storePath, closure);
-    planned.set(pkg.name, {
-      built: pkg,
-      closureSize: sum(own),
-      cut: await cutClosure(plan, pkg.storePath, own),
-    });
-  }
-
-  const wanted = new Map<string, Cut["parts"][number]>();
-  for (const item of job.items) {
-    const cut = planned.get(item.name)?.cut;
-    if (cut !== undefined)
-      for (const part of partsAt(cut, levelOf(item, cut))) wanted.set(part.key, part);
-  }
-  const [made, listings] = await Promise.all([
-    context.layers.make([...wanted.values()], { signal: context.signal, zstd: context.zstd }),
-    Promise.all(
-      built.map(
-        async ({ name, storePath }) =>
-          [
-            name,
-            await context.layers.listing(storePath, {
-              narHash: infoOf(storePath, closure).narHash,
-              signal: context.signal,
-            }),
-          ] as const,
-      ),
-    ),
-  ]);
-  const layerOf = new Map(made.map((layer) => [layer.key, layer]));
-  const listingOf = new Map(listings);
-
-  const failures = new Map(
-    builds.flatMap((outcome) =>
-      outcome.kind === "failure" ? [[outcome.name, outcome.failure] as const] : [],
-    ),
-  );
-  const withLogs = await attachLog(failures, tail, context.layers);
+  const plan = context.plans.load(job.plan);
+  const [{ built, failures }] = await Promise.all([build(job, context), plan]);
+  const packages = await cut(built, await plan);
+  const made = await make(job.items, packages, context);
   const outcomes = job.items.map((item): Outcome => {
-    const plan = planned.get(item.name);
-    const listing = listingOf.get(item.name);
-    if (plan === undefined || listing === undefined) {
-      const failure = withLogs.get(item.name) ?? {
-        reason: "error",
-        message: `the build gave no answer for ${item.name}`,
-      };
+    const pkg = packages.get(item.name);
+    const failure = failures.get(item.name) ?? packingFailure(item, pkg, made);
+    if (failure !== undefined || pkg === undefined)
       return {
         kind: "failure",
         name: item.name,
         ...(item.level === undefined ? {} : { level: item.level }),
-        failure,
+        failure: failure ?? {
+          reason: "error",
+          message: `the build gave no answer for ${item.name}`,
+        },
       };
-    }
-    const { built: pkg, cut } = plan;
-    const level = levelOf(item, cut);
-    const layers = partsAt(cut, level).map((part) => madeLayer(layerOf, part.key));
-    if (item.level !== undefined) {
-      const record: LevelRecord = { format: RECORD_FORMAT, level, layers };
-      return { kind: "level", name: item.name, record };
-    }
-    const record: PackageRecord = {
-      format: RECORD_FORMAT,
-      packageSet: job.packageSet,
-      revision: job.revision,
-      system: job.system,
-      plan: job.plan,
-      name: item.name,
-      attribute: pkg.attribute,
-      pname: pkg.pname,
-      version: pkg.version,
-      ...(pkg.description === undefined ? {} : { description: pkg.description }),
-      ...(pkg.mainProgram === undefined ? {} : { mainProgram: pkg.mainProgram }),
-      storePath: pkg.storePath,
-      closureSize: plan.closureSize,
-      listing,
-      parts: cut.parts.map(({ key, rank }) => ({ key, rank })),
-      levels: cut.levels,
-      level,
-      layers,
-    };
-    return { kind: "package", name: item.name, record };
+    return describe(job, item, pkg, made);
   });
   return { kind: "published", outcomes };
 }
 
+/** What builds, and why the rest does not, with the job's whole log as a blob. */
+async function build(
+  { revision, system, items }: PublishJob,
+  { packageSet, layers, signal, log }: PublishContext,
+): Promise<{ built: BuiltPackage[]; failures: Map<string, Failure> }> {
+  const tail = new LogTail();
+  const names = [...new Set(items.map((item) => item.name))];
+  const outcomes = await packageSet.build(
+    { revision, system, names },
+    {
+      signal,
+      log(line) {
+        tail.add(line);
+        log(line);
+      },
+    },
+  );
+  const built: BuiltPackage[] = [];
+  const failures = new Map<string, Failure>();
+  for (const outcome of outcomes)
+    if (outcome.kind === "built") built.push(outcome.package);
+    else failures.set(outcome.name, outcome.failure);
+  if (tail.empty || ![...failures.values()].some(hasLog)) return { built, failures };
+  // A person can read more than the last lines.
+  const logBlob = await layers.log(tail.text());
+  for (const [name, failure] of failures)
+    if (hasLog(failure)) failures.set(name, { ...failure, logBlob });
+  return { built, failures };
+}
+
+const hasLog = ({ reason }: Failure): boolean => reason === "failed" || reason === "timeout";
+
+/** The packages by name, each closure cut into parts. */
+async function cut(
+  built: readonly BuiltPackage[],
+  plan: Awaited<ReturnType<PlanStore["load"]>>,
+): Promise<Map<string, CutPackage>> {
+  const closure = await queryClosure(built.map(({ storePath }) => storePath));
+  const packages = new Map<string, CutPackage>();
+  for (const pkg of built) {
+    const own = reachable(pkg.storePath, closure);
+    packages.set(pkg.name, {
+      built: pkg,
+      narHash: infoOf(pkg.storePath, closure).narHash,
+      closureSize: [...own.values()].reduce((total, info) => total + info.narSize, 0),
+      cut: await cutClosure(plan, pkg.storePath, own),
+    });
+  }
+  return packages;
+}
+
+/** Makes the layers and listings of all items, each once. */
+async function make(
+  items: readonly Item[],
+  packages: ReadonlyMap<string, CutPackage>,
+  { layers, signal, zstd }: PublishContext,
+): Promise<Made> {
+  const parts = new Map<string, LayerPart>();
+  for (const item of items)
+    for (const part of partsOf(item, packages.get(item.name))) parts.set(part.key, part);
+  const listings = Promise.all(
+    [...packages].map(async ([name, { built, narHash }]) => {
+      const listing = layers.listing(built.storePath, { narHash, signal });
+      return [name, await orUnfit(listing)] as const;
+    }),
+  );
+  const [made, listed] = await Promise.all([
+    layers.make([...parts.values()], { signal, zstd }),
+    listings,
+  ]);
+  return { layers: made, listings: new Map(listed) };
+}
+
+/** Why a package that was built cannot be published: no other attempt would do better. */
+function packingFailure(
+  item: Item,
+  pkg: CutPackage | undefined,
+  { layers, listings }: Made,
+): Failure | undefined {
+  const needed = [
+    listings.get(item.name),
+    ...partsOf(item, pkg).map((part) => layers.get(part.key)),
+  ];
+  const unfit = needed.find((made) => made instanceof UnfitError);
+  if (unfit === undefined) return undefined;
+  const message = `it cannot be put into layers: ${unfit.message}`;
+  return { reason: "failed", message: message.slice(0, MAX_MESSAGE) };
+}
+
+/** The record of a package, or of one more level of it. */
+function describe(job: PublishJob, item: Item, pkg: CutPackage, made: Made): Outcome {
+  const { built, closureSize, cut } = pkg;
+  const level = levelOf(item, cut);
+  const layers = partsOf(item, pkg).map(({ key }) => found(made.layers.get(key), `layer ${key}`));
+  if (item.level !== undefined) {
+    const record: LevelRecord = { format: RECORD_FORMAT, level, layers };
+    return { kind: "level", name: item.name, record };
+  }
+  const { packageSet, revision, system, plan } = job;
+  const { attribute, pname, version, description, mainProgram, storePath } = built;
+  const record: PackageRecord = {
+    format: RECORD_FORMAT,
+    packageSet,
+    revision,
+    system,
+    plan,
+    name: item.name,
+    attribute,
+    pname,
+    version,
+    ...(description === undefined ? {} : { description }),
+    ...(mainProgram === undefined ? {} : { mainProgram }),
+    storePath,
+    closureSize,
+    listing: found(made.listings.get(item.name), `the listing of ${item.name}`),
+    parts: cut.parts.map(({ key, rank }) => ({ key, rank })),
+    levels: cut.levels,
+    level,
+    layers,
+  };
+  return { kind: "package", name: item.name, record };
+}
+
 const levelOf = (item: Item, cut: Cut): number => item.level ?? cut.level;
 
-function partsAt(cut: Cut, level: number): Cut["parts"] {
+/** What the item's level consists of; nothing where the package was not built. */
+function partsOf(item: Item, pkg: CutPackage | undefined): Cut["parts"] {
+  if (pkg === undefined) return [];
+  const { cut } = pkg;
+  const level = levelOf(item, cut);
   const indexes = cut.levels[level];
   if (indexes === undefined || indexes.length === 0)
     throw new RangeError(
@@ -156,12 +216,6 @@ function partsAt(cut: Cut, level: number): Cut["parts"] {
       throw new RangeError(`level ${level} names part ${index}, which does not exist`);
     return part;
   });
-}
-
-function madeLayer(layers: ReadonlyMap<string, Layer>, key: string): Layer {
-  const layer = layers.get(key);
-  if (layer === undefined) throw new Error(`layer ${key} was asked for and not made`);
-  return layer;
 }
 
 /** The closure of one store path within the closure of many. */
@@ -186,29 +240,13 @@ function infoOf(path: string, closure: ReadonlyMap<string, StorePathInfo>): Stor
   return info;
 }
 
-const sum = (closure: ReadonlyMap<string, StorePathInfo>): number =>
-  [...closure.values()].reduce((total, info) => total + info.narSize, 0);
-
-/**
- * Failed builds get the job's whole log as a blob, so that a person can read more than the last
- * lines.
- */
-async function attachLog(
-  failures: ReadonlyMap<string, Failure>,
-  tail: LogTail,
-  layers: LayerStore,
-): Promise<Map<string, Failure>> {
-  const tellsMore = [...failures.values()].some(
-    ({ reason }) => reason === "failed" || reason === "timeout",
-  );
-  if (!tellsMore || tail.empty) return new Map(failures);
-  const logBlob = await layers.log(tail.text());
-  return new Map(
-    [...failures].map(([name, failure]) => [
-      name,
-      failure.reason === "failed" || failure.reason === "timeout"
-        ? { ...failure, logBlob }
-        : failure,
-    ]),
-  );
+function found<T>(made: T | UnfitError | undefined, what: string): T {
+  if (made === undefined || made instanceof UnfitError) throw new Error(`${what} was not made`);
+  return made;
 }
+
+const orUnfit = <T>(work: Promise<T>): Promise<T | UnfitError> =>
+  work.catch((error: unknown) => {
+    if (error instanceof UnfitError) return error;
+    throw error;
+  });

@@ -28,10 +28,10 @@ export interface OriginOptions {
   readonly nixTimeout: number;
   /** How long jobs may finish when it is told to stop, seconds; those left are handed back. */
   readonly drain: number;
-  /** Packed members kept on disk, bytes. */
-  readonly cacheBytes: number;
   /** Memory that packing may use, bytes. */
   readonly packMemory: number;
+  /** libdeflate's file, where the system's loader does not find it. */
+  readonly libdeflate?: string;
   /**
    * Base URL of the channels, and URL of a commit's archive with {revision} in it; nixos.org's and
    * GitHub's when left out.
@@ -65,9 +65,9 @@ export async function serve(
   });
   const layers = openLayerStore({
     s3: options.bucket,
-    cacheDir: join(options.stateDir, "members"),
-    cacheBytes: options.cacheBytes,
+    cacheDir: join(options.stateDir, "layers"),
     packMemory: options.packMemory,
+    ...(options.libdeflate === undefined ? {} : { libdeflate: options.libdeflate }),
     logger,
   });
   // Found out now, not with the first pull: a wrong endpoint or credentials. It also makes the

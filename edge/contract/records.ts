@@ -172,10 +172,29 @@ export const LevelRecordSchema = v.strictObject({
 export type LevelRecord = v.InferOutput<typeof LevelRecordSchema>;
 
 /**
+ * A blob's members: each is compressed for itself and holds `tarBytes` of the tar, the last what is
+ * left. `sizes`: compressed bytes of each, in order; so a reader can start at any of them.
+ */
+const MembersSchema = v.strictObject({
+  tarBytes: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  sizes: v.pipe(v.array(bytes), v.maxLength(2 ** 20)),
+});
+export type Members = v.InferOutput<typeof MembersSchema>;
+
+/** How a blob was made; earlier records do not say. */
+const making = {
+  /** All that decides the compressed bytes: `libdeflate 1.14, level 5`. */
+  compressor: v.optional(shortText),
+  members: v.optional(MembersSchema),
+};
+
+/**
  * Layer key → made layer, at layers/<key>.json; written by origins, so that no origin packs again
  * what another packed.
  */
-export const LayerRecordSchema = LayerSchema;
+export const LayerRecordSchema = v.strictObject({ ...LayerSchema.entries, ...making });
+/** The same tar as a zstd blob. */
+export const ZstdRecordSchema = v.strictObject({ ...DescriptorSchema.entries, ...making });
 
 /** What a tag means. `resolvedAt`: milliseconds since 1970. */
 export const TagRecordSchema = v.strictObject({

@@ -1,29 +1,42 @@
 /**
- * The origin's view of the bucket: an S3 endpoint. Every call tries again on what may pass, and
+ * The origin's view of the bucket: an S3 endpoint. Every operation tries again on what may pass, and
  * fails with a BucketError that says where.
  */
+import { createHash } from "node:crypto";
 import { read } from "node:fs";
 import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { promisify } from "node:util";
 import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
   GetObjectCommand,
   HeadObjectCommand,
   PutObjectCommand,
   type S3Client,
   S3ServiceException,
-  UploadPartCommand,
-  type UploadPartCommandOutput,
 } from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
 import pLimit from "p-limit";
+import pRetry from "p-retry";
 import type { Digest } from "../../edge/contract/digest.ts";
-import { retry } from "./retry.ts";
-import { type BucketAccess, s3Client } from "./s3-client.ts";
+import { blobPath } from "../../edge/contract/keys.ts";
+import { s3Client } from "./s3-client.ts";
 
-/** Content of a blob: bytes, or a file's. */
-export type BlobSource = Uint8Array<ArrayBuffer> | { readonly fd: number; readonly size: number };
+export interface BucketAccess {
+  /** URL of the S3 endpoint, without the bucket. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** A blob's content: in a file, or in memory. */
+export interface Blob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly content: { readonly fd: number } | Uint8Array<ArrayBuffer>;
+  readonly contentType: string;
+}
 
 /** The bucket refused, or could not be reached for as long as we try. */
 export class BucketError extends Error {
@@ -43,59 +56,56 @@ export class BucketError extends Error {
   }
 }
 
+/** A blob's file that does not hold what was written to it. */
+class DamagedError extends Error {
+  override name = "DamagedError";
+}
+
 export interface BucketOptions {
   /** How long one operation is tried again, milliseconds. */
   readonly retryMs: number;
-  /** Blobs above so many bytes go in parts. */
-  readonly multipartBytes: number;
-  readonly onRetry: (error: BucketError, waitMs: number) => void;
+  /** Blobs above so many bytes go in parts of that size. */
+  readonly partBytes: number;
+  readonly onRetry: (error: BucketError) => void;
 }
 
-/**
- * A bucket that does not take a connection, milliseconds, or is silent on one: longer than any
- * takes to put a finished upload together.
- */
+/** Limits of the wait for a connection and for an answer on it, milliseconds. */
 const CONNECT_MS = 10_000;
 const SILENCE_MS = 120_000;
 /**
- * Requests on their way at once; the SDK keeps 50 sockets, and complains of more requests than
- * that.
+ * Attempts of the SDK at one request, within a second: a part that fails is sent again alone. A
+ * longer trouble of the bucket is `retryMs`' matter.
  */
-const REQUESTS_AT_ONCE = 48;
-/** Parts of one blob on their way at once. */
-const PARTS_AT_ONCE = 4;
-/** Bytes of a file read at once while it is sent. */
-const STREAM_BYTES = 256 * 2 ** 10;
-/**
- * Up to here a blob is sent without asking whether it is there: the question takes as long as the
- * answer would save, bytes.
- */
-const SMALL_BYTES = 256 * 2 ** 10;
-/** Smallest part, bytes (S3 asks for 5 MiB), and most parts of a blob (S3 takes 10,000). */
-const MIN_PART_BYTES = 16 * 2 ** 20;
+const SDK_ATTEMPTS = 3;
+/** First and longest wait between attempts, milliseconds; each is doubled, by chance up to twice. */
+const FIRST_WAIT_MS = 100;
+const MAX_WAIT_MS = 10_000;
+/** Requests at once; the SDK keeps 50 sockets, and complains of more requests than that. */
+const REQUESTS_AT_ONCE = 40;
+/** Files sent at once, and parts of one: with the size of a part they bound the memory. */
+const FILES_AT_ONCE = 4;
+const PARTS_AT_ONCE = 2;
+/** Most parts of one upload (S3 takes 10,000). */
 const MAX_PARTS = 9_000;
-/**
- * Statuses that pass: timeouts, conflicts of writes at once, too many requests; and all from 500
- * on.
- */
+/** Bytes of a file read at once while it is sent. */
+const READ_BYTES = 2 ** 20;
+/** Statuses that pass, besides all from 500 on: timeouts, writes at once, too many requests. */
 const PASSING = new Set([408, 409, 425, 429]);
 const ignore = (): void => undefined;
-const HASH_HEADER = "x-amz-content-sha256";
 
 export class OriginBucket {
   readonly #client: S3Client;
   readonly #access: BucketAccess;
   readonly #options: BucketOptions;
   readonly #requests = pLimit(REQUESTS_AT_ONCE);
+  readonly #files = pLimit(FILES_AT_ONCE);
 
   constructor(access: BucketAccess, options: BucketOptions) {
     this.#access = access;
     this.#options = options;
     this.#client = s3Client(access, {
-      // Streams cannot be sent twice by the SDK: trying again is ours.
-      maxAttempts: 1,
-      // It would tell the console of every attempt; we log those that are tried again, and throw
-      // the last.
+      maxAttempts: SDK_ATTEMPTS,
+      // It would tell the console of every attempt.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
       requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
@@ -104,44 +114,33 @@ export class OriginBucket {
 
   /** Bytes of the object, or null when it is not there. */
   size(key: string, signal: AbortSignal): Promise<number | null> {
-    return this.#try("HEAD", key, signal, () =>
-      this.#orNull(
-        async () =>
-          (await this.#client.send(new HeadObjectCommand(this.#at(key)), { abortSignal: signal }))
-            .ContentLength ?? 0,
-      ),
-    );
+    return this.#try("HEAD", key, signal, async (target) => {
+      const head = this.#client.send(new HeadObjectCommand(target), { abortSignal: signal });
+      return (await orNull(head))?.ContentLength ?? null;
+    });
   }
 
   get(key: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#try("GET", key, signal, () =>
-      this.#orNull(async () => {
-        const { Body } = await this.#client.send(new GetObjectCommand(this.#at(key)), {
-          abortSignal: signal,
-        });
-        return new Uint8Array((await Body?.transformToByteArray()) ?? []);
-      }),
-    );
+    return this.#try("GET", key, signal, async (target) => {
+      const get = this.#client.send(new GetObjectCommand(target), { abortSignal: signal });
+      const found = await orNull(get);
+      return found === null
+        ? null
+        : new Uint8Array((await found.Body?.transformToByteArray()) ?? []);
+    });
   }
 
   /** Writes a small object unless there is one; false when there is. */
   putIfAbsent(
     key: string,
     text: string,
-    contentType: string,
+    ContentType: string,
     signal: AbortSignal,
   ): Promise<boolean> {
-    return this.#try("PUT", key, signal, async () => {
+    return this.#try("PUT", key, signal, async (target) => {
+      const put = new PutObjectCommand({ ...target, Body: text, ContentType, IfNoneMatch: "*" });
       try {
-        await this.#client.send(
-          new PutObjectCommand({
-            ...this.#at(key),
-            Body: text,
-            ContentType: contentType,
-            IfNoneMatch: "*",
-          }),
-          { abortSignal: signal },
-        );
+        await this.#client.send(put, { abortSignal: signal });
         return true;
       } catch (error) {
         if (statusOf(error) === 412) return false;
@@ -150,192 +149,119 @@ export class OriginBucket {
     });
   }
 
-  /** Writes a blob whose digest is known, unless it is large and there already. */
-  async putBlob(
-    key: string,
-    digest: Digest,
-    source: BlobSource,
-    contentType: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const size = source instanceof Uint8Array ? source.length : source.size;
-    if (size > SMALL_BYTES && (await this.size(key, signal)) === size) return;
-    if (size > this.#options.multipartBytes && !(source instanceof Uint8Array))
-      return this.#putParts(key, source, contentType, signal);
-    const send: Send<unknown> = (Body, signal) => {
-      const command = new PutObjectCommand({
-        ...this.#at(key),
-        Body,
-        ContentLength: size,
-        ContentType: contentType,
+  /**
+   * Writes a blob, in parts when it is large. The bytes of a file are hashed again on the way: what
+   * is not the blob is not sent, or not completed.
+   */
+  putBlob(blob: Blob, signal: AbortSignal): Promise<void> {
+    const { content, digest, size, contentType: ContentType } = blob;
+    const put = (read: () => Promise<Uint8Array> | Uint8Array) =>
+      this.#try("PUT", blobPath(digest), signal, async (target) => {
+        const command = new PutObjectCommand({ ...target, ContentType, Body: await read() });
+        await this.#client.send(command, { abortSignal: signal });
       });
-      // The endpoint hashes what arrives and refuses anything else (SigV4, "x-amz-content-sha256").
-      command.middlewareStack.add(
-        (next) => (args) => {
-          (args.request as { headers: Record<string, string> }).headers[HASH_HEADER] = digest.slice(
-            "sha256:".length,
-          );
-          return next(args);
-        },
-        { step: "build", name: "knownHash" },
+    if (content instanceof Uint8Array) return put(() => content);
+    const bytes = (): AsyncGenerator<Buffer> => checked(blob, content.fd, signal);
+    return this.#files(async () => {
+      if (size <= this.#options.partBytes) return put(() => buffer(bytes()));
+      return this.#try("PUT", blobPath(digest), signal, (target) =>
+        this.#putParts({ ...target, ContentType }, size, bytes()),
       );
-      return this.#client.send(command, { abortSignal: signal });
-    };
-    await this.#try("PUT", key, signal, () => withBody(source, 0, size, signal, send));
+    });
   }
 
   close(): void {
     this.#client.destroy();
   }
 
+  /**
+   * Not by Upload's own abort, which returns while parts are still read from the file: when the
+   * signal aborts, the body fails, the upload with it, and its parts are deleted. A lifecycle rule
+   * of the bucket clears what this cannot.
+   */
   async #putParts(
-    key: string,
-    source: { fd: number; size: number },
-    contentType: string,
-    signal: AbortSignal,
+    params: { Bucket: string; Key: string; ContentType: string },
+    size: number,
+    bytes: AsyncGenerator<Buffer>,
   ): Promise<void> {
-    const { UploadId } = await this.#try("POST", key, signal, () =>
-      this.#client.send(
-        new CreateMultipartUploadCommand({ ...this.#at(key), ContentType: contentType }),
-        { abortSignal: signal },
-      ),
-    );
-    const upload = { ...this.#at(key), UploadId };
-    const partBytes = Math.max(
-      MIN_PART_BYTES,
-      Math.ceil(source.size / MAX_PARTS / 2 ** 20) * 2 ** 20,
-    );
-    const stop = new AbortController();
-    const either = AbortSignal.any([signal, stop.signal]);
-    const limit = pLimit(PARTS_AT_ONCE);
-    const sending = Array.from({ length: Math.ceil(source.size / partBytes) }, (_, index) =>
-      limit(async () => {
-        const start = index * partBytes;
-        const length = Math.min(partBytes, source.size - start);
-        const PartNumber = index + 1;
-        const send: Send<UploadPartCommandOutput> = (Body, signal) =>
-          this.#client.send(
-            new UploadPartCommand({ ...upload, PartNumber, Body, ContentLength: length }),
-            { abortSignal: signal },
-          );
-        const { ETag } = await this.#try(`PUT part ${PartNumber} of`, key, either, () =>
-          withBody(source, start, length, either, send),
-        );
-        return { PartNumber, ETag };
-      }),
-    );
-    try {
-      const Parts = await Promise.all(sending);
-      await this.#try("POST", key, signal, () =>
-        this.#client.send(
-          new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }),
-          { abortSignal: signal },
-        ),
-      );
-    } catch (error) {
-      stop.abort(error);
-      await Promise.allSettled(sending);
-      // Not with the caller's signal: the parts must go even when nobody waits. A lifecycle rule of
-      // the bucket clears what this cannot.
-      await this.#client
-        .send(new AbortMultipartUploadCommand(upload), { abortSignal: AbortSignal.timeout(10_000) })
-        .catch(() => undefined);
-      throw error;
-    }
-  }
-
-  #at(key: string): { Bucket: string; Key: string } {
-    return { Bucket: this.#access.bucket, Key: key };
-  }
-
-  async #orNull<T>(read: () => Promise<T>): Promise<T | null> {
-    try {
-      return await read();
-    } catch (error) {
-      if (statusOf(error) === 404 && (error as Error).name !== "NoSuchBucket") return null;
-      throw error;
-    }
+    const upload = new Upload({
+      client: this.#client,
+      params: { ...params, Body: Readable.from(bytes, { objectMode: false }) },
+      partSize: Math.max(this.#options.partBytes, Math.ceil(size / MAX_PARTS)),
+      queueSize: PARTS_AT_ONCE,
+    });
+    await upload.done();
   }
 
   #try<T>(
     operation: string,
     key: string,
     signal: AbortSignal,
-    attempt: () => Promise<T>,
+    attempt: (target: { Bucket: string; Key: string }) => Promise<T>,
   ): Promise<T> {
     const wrapped = async (): Promise<T> => {
       try {
-        return await this.#requests(attempt);
+        return await this.#requests(() => attempt({ Bucket: this.#access.bucket, Key: key }));
       } catch (error) {
         signal.throwIfAborted();
+        if (error instanceof DamagedError) throw error;
         throw new BucketError(operation, this.#access, key, error);
       }
     };
-    return retry(wrapped, {
+    return pRetry(wrapped, {
       signal,
-      forMs: this.#options.retryMs,
-      isPassing,
-      onRetry: (error, waitMs) => this.#options.onRetry(error as BucketError, waitMs),
+      retries: Infinity,
+      maxRetryTime: this.#options.retryMs,
+      minTimeout: FIRST_WAIT_MS,
+      maxTimeout: MAX_WAIT_MS,
+      randomize: true,
+      shouldRetry: ({ error }) => {
+        if (!isPassing(error)) return false;
+        this.#options.onRetry(error);
+        return true;
+      },
     });
   }
 }
 
 const readAt = promisify(read);
 
-type Send<T> = (body: Uint8Array | Readable, signal: AbortSignal) => Promise<T>;
-
-/**
- * Sends so much of a source. When this returns or throws, nothing reads the source's file any more:
- * its owner may close it.
- */
-async function withBody<T>(
-  source: BlobSource,
-  start: number,
-  length: number,
+/** A blob's bytes from its file. Throws a DamagedError when they are others than were written. */
+async function* checked(
+  { digest, size }: Blob,
+  fd: number,
   signal: AbortSignal,
-  send: Send<T>,
-): Promise<T> {
-  if (source instanceof Uint8Array) return send(source, signal);
-  // Not fs.createReadStream: whoever destroys that closes the descriptor, which is not its own.
-  const body = Readable.from(fileSlice(source.fd, start, length), { objectMode: false });
-  const closed = new Promise<void>((resolve) => body.once("close", resolve));
-  // The SDK would wait forever for the rest of a body that cannot be read.
-  const unreadable = new AbortController();
-  body.on("error", (error) => unreadable.abort(error));
-  try {
-    return await send(body, AbortSignal.any([signal, unreadable.signal]));
-  } catch (error) {
-    unreadable.signal.throwIfAborted();
-    throw error;
-  } finally {
-    body.destroy();
-    await closed;
+): AsyncGenerator<Buffer, void, void> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < size;) {
+    signal.throwIfAborted();
+    const length = Math.min(READ_BYTES, size - at);
+    const room = Buffer.allocUnsafeSlow(length);
+    const { bytesRead } = await readAt(fd, room, 0, length, at);
+    if (bytesRead === 0) break;
+    const bytes = room.subarray(0, bytesRead);
+    hash.update(bytes);
+    at += bytesRead;
+    yield bytes;
   }
+  if (`sha256:${hash.digest("hex")}` !== digest)
+    throw new DamagedError(
+      `the temporary file of blob ${digest} does not hold what was written to it: is the disk failing?`,
+    );
 }
 
-async function* fileSlice(
-  fd: number,
-  start: number,
-  length: number,
-): AsyncGenerator<Buffer, void, void> {
-  for (let at = 0; at < length;) {
-    const { bytesRead, buffer } = await readAt(
-      fd,
-      Buffer.allocUnsafeSlow(Math.min(STREAM_BYTES, length - at)),
-      0,
-      Math.min(STREAM_BYTES, length - at),
-      start + at,
-    );
-    if (bytesRead === 0) throw new Error(`a blob's file ended ${length - at} bytes early`);
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+async function orNull<T>(found: Promise<T>): Promise<T | null> {
+  try {
+    return await found;
+  } catch (error) {
+    if (statusOf(error) === 404 && (error as Error).name !== "NoSuchBucket") return null;
+    throw error;
   }
 }
 
 const statusOf = (error: unknown): number | undefined =>
   error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 
-const isPassing = (error: unknown): boolean => {
-  if (!(error instanceof BucketError)) return false;
-  return error.status === undefined || error.status >= 500 || PASSING.has(error.status);
-};
+const isPassing = (error: unknown): error is BucketError =>
+  error instanceof BucketError &&
+  (error.status === undefined || error.status >= 500 || PASSING.has(error.status));

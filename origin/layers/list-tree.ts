@@ -8,16 +8,18 @@
  * the top is for builds, and no image wants it.
  */
 import { readdirSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { encodeListing, type ListingEntry, type ListingTree } from "../../edge/contract/listing.ts";
-import { type CancelFlag, requireWanted } from "./cancel.ts";
 import { LinkResolver } from "./resolve-link.ts";
-import { fileName, TreeError } from "./tree.ts";
+import { fileName, UnfitError } from "./tree.ts";
 
 /**
  * Most entries of one package: ten times what the largest packages hold; a listing of so many is
  * about 60 MB.
  */
 export const MAX_LISTING_ENTRIES = 2_000_000;
+/** The walk lets the process do other things this often, milliseconds. */
+const PAUSE_MS = 10;
 /** Left out at the top. */
 const NIX_SUPPORT = "nix-support";
 /** What a link must resolve into to be walked: anything else is not in the image. */
@@ -29,32 +31,34 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * The listing's bytes of `storePath`, which lies below the directory `root`. A store path that is
  * no directory has an empty one.
  */
-export function listTree(
+export async function listTree(
   root: string,
   storePath: string,
-  cancel: CancelFlag,
-): Uint8Array<ArrayBuffer> {
-  return encodeListing(new Walk(root, cancel).package(storePath));
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return encodeListing(await new Walk(root, signal).package(storePath));
 }
 
 class Walk {
   readonly #base: string;
   readonly #links: LinkResolver;
-  readonly #cancel: CancelFlag;
+  readonly #signal: AbortSignal;
   /** Directory, free of symlinks → its entries; one that is reached twice is walked once. */
   readonly #done = new Map<string, ListingTree>();
   readonly #above = new Set<string>();
   #entries = 0;
+  #pause = 0;
 
-  constructor(root: string, cancel: CancelFlag) {
+  constructor(root: string, signal: AbortSignal) {
     this.#base = Buffer.from(root).toString("latin1").replace(/\/+$/, "");
     this.#links = new LinkResolver(this.#base);
-    this.#cancel = cancel;
+    this.#signal = signal;
   }
 
-  package(storePath: string): ListingTree {
+  async package(storePath: string): Promise<ListingTree> {
     const top = this.#inStore(storePath);
-    return top === undefined ? [] : this.#directory(top).filter(({ name }) => name !== NIX_SUPPORT);
+    if (top === undefined) return [];
+    return (await this.#directory(top)).filter(({ name }) => name !== NIX_SUPPORT);
   }
 
   #inStore(path: string): string | undefined {
@@ -62,10 +66,10 @@ class Walk {
     return directory?.startsWith(STORE) === true ? directory : undefined;
   }
 
-  #directory(real: string): ListingTree {
+  async #directory(real: string): Promise<ListingTree> {
     const known = this.#done.get(real);
     if (known !== undefined) return known;
-    requireWanted(this.#cancel);
+    await this.#letOthersRun();
     this.#above.add(real);
     const tree: ListingEntry[] = [];
     // In byte order: which of two links around a loop is walked first decides the listing.
@@ -75,7 +79,7 @@ class Walk {
     }).sort((a, b) => Buffer.compare(a.name, b.name));
     for (const entry of entries) {
       if (++this.#entries > MAX_LISTING_ENTRIES)
-        throw new TreeError(
+        throw new UnfitError(
           `${real}: a package may hold at most ${MAX_LISTING_ENTRIES} files and directories`,
         );
       const name = decode(entry.name);
@@ -91,12 +95,20 @@ class Walk {
       tree.push(
         below === undefined || this.#above.has(below)
           ? { name }
-          : { name, entries: this.#directory(below) },
+          : { name, entries: await this.#directory(below) },
       );
     }
     this.#above.delete(real);
     this.#done.set(real, tree);
     return tree;
+  }
+
+  /** Throws when nobody wants the listing any more. */
+  async #letOthersRun(): Promise<void> {
+    if (performance.now() < this.#pause) return;
+    await setImmediate();
+    this.#signal.throwIfAborted();
+    this.#pause = performance.now() + PAUSE_MS;
   }
 }
 

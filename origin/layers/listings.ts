@@ -10,7 +10,7 @@ import { LISTING_FORMAT } from "../../edge/contract/listing.ts";
 import { blobPath, canonicalJson } from "../../edge/contract/keys.ts";
 import { type Descriptor, DescriptorSchema } from "../../edge/contract/records.ts";
 import type { OriginBucket } from "./bucket.ts";
-import type { Workers } from "./workers.ts";
+import { listTree } from "./list-tree.ts";
 
 /** Goes up when the walk of the same files comes to give other entries. */
 const WALK_FORMAT = 1;
@@ -19,7 +19,6 @@ const CONTENT_TYPE = "application/vnd.firn.listing.v1+json";
 export interface ListingsParts {
   readonly directory: string;
   readonly root: string;
-  readonly workers: Workers;
   readonly bucket: OriginBucket;
   readonly blob: (
     bytes: Uint8Array<ArrayBuffer>,
@@ -47,10 +46,7 @@ export class Listings {
       (await this.#with.bucket.size(blobPath(known.digest), signal)) === known.size
     )
       return known;
-    const bytes = await this.#with.workers.run<"listing">(
-      { kind: "listing", root: this.#with.root, storePath },
-      { signal, urgent: true },
-    );
+    const bytes = await listTree(this.#with.root, storePath, signal);
     const descriptor = await this.#with.blob(bytes, CONTENT_TYPE, signal);
     if (note !== undefined) await this.#write(note, descriptor);
     return descriptor;

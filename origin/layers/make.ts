@@ -3,22 +3,26 @@
  * packed and uploaded. Blobs go first, the record last.
  */
 import type { Logger } from "pino";
-import type { LimitFunction } from "p-limit";
 import { blobPath } from "../../edge/contract/keys.ts";
-import type { Descriptor, Layer } from "../../edge/contract/records.ts";
+import type { Descriptor, Layer, Members } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
-import type { AssembledLayer, SpooledBlob } from "./assemble.ts";
+import type { SpooledBlob } from "./blob-file.ts";
 import type { OriginBucket } from "./bucket.ts";
-import type { CodecName } from "./codecs.ts";
-import { type KnownLayer, readLayer, recordLayer, recordZstd } from "./layer-records.ts";
-import { closeBlobs, type Packer } from "./pack.ts";
+import { type CodecName, type Codecs, PIECE_BYTES } from "./codecs.ts";
+import { type KnownLayer, readLayer, recordLayer } from "./layer-records.ts";
+import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared.ts";
-import { TreeError } from "./tree.ts";
+import { UnfitError } from "./tree.ts";
 
 /** What a layer is made of. */
 export interface LayerPart {
   readonly key: string;
   readonly paths: readonly StorePathInfo[];
+  /**
+   * Only the trees of its store paths, without parent directories and end-of-archive: its members
+   * are appended to those of another layer. The key must say so, for the bytes are others.
+   */
+  readonly bare?: boolean;
 }
 
 export interface MakeOptions {
@@ -30,8 +34,7 @@ export interface MakeOptions {
 export interface LayerMakerParts {
   readonly bucket: OriginBucket;
   readonly packer: Packer;
-  /** Layers that are assembled or uploaded at once. */
-  readonly uploads: LimitFunction;
+  readonly codecs: Codecs;
   readonly logger: Logger;
 }
 
@@ -48,60 +51,59 @@ export class LayerMaker {
     this.#with = parts;
   }
 
-  /** The layers of the parts, in their order. When one fails, the others are given up. */
-  async make(parts: readonly LayerPart[], { signal, zstd }: MakeOptions): Promise<Layer[]> {
+  /**
+   * The layers of the parts, by key; an UnfitError in place of a layer that cannot be. Any other
+   * error ends the work on all of them and is thrown.
+   */
+  async make(
+    parts: readonly LayerPart[],
+    { signal, zstd }: MakeOptions,
+  ): Promise<Map<string, Layer | UnfitError>> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
-    // The largest are begun first, so that none is left alone at the end.
-    const bySize = [...parts.keys()].sort(
-      (a, b) => size(parts[b] as LayerPart) - size(parts[a] as LayerPart),
-    );
-    const made = new Map<number, Promise<Layer>>();
-    for (const index of bySize) {
-      const part = parts[index] as LayerPart;
-      made.set(
-        index,
-        this.#layers.run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, zstd, signal)),
-      );
-    }
+    const codecs: readonly CodecName[] = zstd ? ["gzip", "zstd"] : ["gzip"];
+    // The largest are begun first: their upload is what takes longest.
+    const making = parts
+      .toSorted((a, b) => size(b) - size(a))
+      .map(async (part) => {
+        const made = this.#layers
+          .run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, codecs, signal))
+          .catch((error: unknown) => {
+            if (error instanceof UnfitError) return error;
+            throw error;
+          });
+        return [part.key, await made] as const;
+      });
     try {
-      return await Promise.all(parts.map((_, index) => made.get(index) as Promise<Layer>));
+      return new Map(await Promise.all(making));
     } catch (error) {
       stop.abort(error);
-      await Promise.allSettled(made.values());
+      await Promise.allSettled(making);
       throw error;
     }
   }
 
-  async #one(part: LayerPart, zstd: boolean, signal: AbortSignal): Promise<Layer> {
-    const { bucket, packer, uploads, logger } = this.#with;
-    const known = await readLayer(bucket, part.key, zstd, signal);
-    const wanted: readonly CodecName[] = zstd ? ["gzip", "zstd"] : ["gzip"];
-    const there = await Promise.all(wanted.map((name) => this.#isThere(known[name], signal)));
-    const codecs = wanted.filter((_, index) => there[index] !== true);
-    if (codecs.length === 0) return merged(known);
+  async #one(part: LayerPart, codecs: readonly CodecName[], signal: AbortSignal): Promise<Layer> {
+    const { bucket, packer, logger } = this.#with;
+    const known = await readLayer(bucket, part.key, codecs, signal);
+    const there = await Promise.all(codecs.map((name) => this.#isThere(known[name], signal)));
+    const missing = codecs.filter((_, index) => there[index] !== true);
+    if (missing.length === 0) return merged(known);
     const started = performance.now();
-    await packer.prepare(part.paths, codecs, signal);
-    return uploads(async () => {
-      const layer = await packer.assemble(part.paths, codecs, signal);
-      try {
-        const packed = performance.now();
-        const done = await this.#publish(part, known, layer, signal);
-        logger.debug(
-          {
-            key: part.key,
-            paths: part.paths.length,
-            size: done.size,
-            packMs: Math.round(packed - started),
-            uploadMs: Math.round(performance.now() - packed),
-          },
-          "layer made",
-        );
-        return done;
-      } finally {
-        closeBlobs(layer);
-      }
-    });
+    const storePaths = part.paths.map(({ path }) => path);
+    const packed = await packer.pack(
+      { storePaths, bare: part.bare ?? false, codecs: missing },
+      signal,
+    );
+    try {
+      const packMs = Math.round(performance.now() - started);
+      const made = await this.#publish(part.key, known, packed, signal);
+      const totalMs = Math.round(performance.now() - started);
+      logger.debug({ key: part.key, size: made.size, packMs, totalMs }, "layer made");
+      return made;
+    } finally {
+      closeBlobs(packed);
+    }
   }
 
   /** Whether a recorded blob is in the bucket still; one that somebody deleted is made again. */
@@ -113,64 +115,74 @@ export class LayerMaker {
   }
 
   async #publish(
-    part: LayerPart,
+    key: string,
     known: KnownLayer,
-    { diffId, blobs }: AssembledLayer,
+    { diffId, blobs }: PackedLayer,
     signal: AbortSignal,
   ): Promise<Layer> {
     const { bucket } = this.#with;
-    if (known.gzip !== undefined && known.gzip.diffId !== diffId)
-      throw differs(part.key, known.gzip, diffId);
-    const uploads = Object.entries(blobs).map(async ([name, blob]) => {
-      const recorded = known[name as CodecName];
-      if (recorded !== undefined && recorded.digest !== blob.digest)
-        throw lost(part.key, recorded, blob);
-      await bucket.putBlob(
-        blobPath(blob.digest),
-        blob.digest,
-        blob,
-        MEDIA_TYPES[name as CodecName],
-        signal,
-      );
-    });
-    // All of them, before anything is thrown: their files are closed then.
-    for (const outcome of await Promise.allSettled(uploads))
-      if (outcome.status === "rejected") throw outcome.reason;
-    const [gzip, zstd] = await Promise.all([
+    requireSameTar(key, known.gzip, diffId);
+    // All of them end before anything is thrown: their files are closed then.
+    const done = await Promise.allSettled([
       blobs.gzip === undefined
         ? known.gzip
-        : recordLayer(bucket, { key: part.key, diffId, ...descriptor(blobs.gzip) }, signal),
+        : this.#put(key, "gzip", blobs.gzip, known.gzip, signal).then((blob) =>
+            recordLayer(bucket, key, "gzip", { key, diffId, ...blob }, signal),
+          ),
       blobs.zstd === undefined
         ? known.zstd
-        : recordZstd(bucket, part.key, descriptor(blobs.zstd), signal),
+        : this.#put(key, "zstd", blobs.zstd, known.zstd, signal).then((blob) =>
+            recordLayer(bucket, key, "zstd", blob, signal),
+          ),
     ]);
-    if (gzip !== undefined && gzip.diffId !== diffId) throw differs(part.key, gzip, diffId);
-    return merged({ gzip, zstd });
+    const [gzip, zstd] = done.map((outcome) => {
+      if (outcome.status === "rejected") throw outcome.reason;
+      return outcome.value;
+    }) as [KnownLayer["gzip"], KnownLayer["zstd"]];
+    requireSameTar(key, gzip, diffId);
+    return merged({ ...(gzip && { gzip }), ...(zstd && { zstd }) });
+  }
+
+  /** Uploads a blob; returns what its record says of it. */
+  async #put(
+    key: string,
+    codec: CodecName,
+    { digest, size, fd, members }: SpooledBlob,
+    recorded: Described | undefined,
+    signal: AbortSignal,
+  ): Promise<Described> {
+    const { bucket, codecs } = this.#with;
+    const compressor = await codecs.describe(codec);
+    // A recorded digest is named by package records; other bytes must not take its place.
+    if (recorded !== undefined && recorded.digest !== digest)
+      throw new Error(
+        `layer ${key} is recorded as ${recorded.digest}, made by ${recorded.compressor ?? "an older Firn"}; that blob is gone from the bucket, and this origin's ${compressor} makes ${digest}: restore the blob, or delete the records that name it`,
+      );
+    const contentType = MEDIA_TYPES[codec];
+    await bucket.putBlob({ digest, size, content: { fd }, contentType }, signal);
+    return { digest, size, compressor, members: { tarBytes: PIECE_BYTES, sizes: [...members] } };
   }
 }
 
+type Described = Descriptor & { compressor?: string | undefined; members?: Members | undefined };
+
 const size = ({ paths }: LayerPart): number => paths.reduce((sum, { narSize }) => sum + narSize, 0);
-const descriptor = ({ digest, size }: SpooledBlob) => ({ digest, size });
 
 /** The layer as package records have it. */
 function merged({ gzip, zstd }: KnownLayer): Layer {
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
-  return { ...gzip, ...(zstd === undefined ? {} : { zstd }) };
-}
-
-/** A recorded digest is named by package records; other bytes must not take its place. */
-function lost(key: string, recorded: Descriptor, made: Descriptor): Error {
-  return new Error(
-    `layer ${key} is recorded as ${recorded.digest}, that blob is gone from the bucket, and this origin's compressor makes ${made.digest}: restore the blob, or delete the records that name it`,
-  );
+  const { key, digest, size, diffId } = gzip;
+  const descriptor = zstd && { digest: zstd.digest, size: zstd.size };
+  return { key, digest, size, diffId, ...(descriptor && { zstd: descriptor }) };
 }
 
 /**
  * The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a
  * fault of ours that must not spread.
  */
-function differs(key: string, recorded: Layer, diffId: string): TreeError {
-  return new TreeError(
-    `layer ${key} is ${recorded.diffId} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`,
-  );
+function requireSameTar(key: string, recorded: Layer | undefined, diffId: string): void {
+  if (recorded !== undefined && recorded.diffId !== diffId)
+    throw new Error(
+      `layer ${key} is ${recorded.diffId} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`,
+    );
 }

@@ -1,95 +1,134 @@
 /**
- * Packs store paths into a layer on this machine's disk. Members that the cache lacks are made
- * first, the largest at once, on all threads; a layer whose members are there is assembled before
- * other members are made, so that it can be uploaded while they are compressed.
+ * Packs store paths into a layer on this machine's disk, in one pass:
+ *
+ *   read → tar → SHA-256 (diffId) → compress → SHA-256 (digest) → temporary file
+ *
+ * The main thread reads and hashes, which takes a tenth of the compressor's time; the pieces of one
+ * layer are compressed on all threads of Node's pool and written in their order. When a layer has
+ * been read, the next one is begun, so that no thread waits for another's last piece.
  */
+import { createHash } from "node:crypto";
 import { closeSync } from "node:fs";
-import type { StorePathInfo } from "../nix/types.ts";
-import type { AssembledLayer } from "./assemble.ts";
-import type { MemberCache } from "./cache.ts";
-import type { CodecName } from "./codecs.ts";
-import type { MemberWanted } from "./member.ts";
-import { SharedWork } from "./shared.ts";
-import type { Workers } from "./workers.ts";
+import pLimit from "p-limit";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { BlobFile, type SpooledBlob } from "./blob-file.ts";
+import type { CodecName, Codecs, Piece } from "./codecs.ts";
+import { LayerTar } from "./layer-tar.ts";
+import type { Pieces } from "./pieces.ts";
 
-export interface PackerParts {
-  readonly cache: MemberCache;
-  readonly workers: Workers;
+export interface PackedLayer {
+  readonly diffId: Digest;
+  readonly blobs: Partial<Record<CodecName, SpooledBlob>>;
+}
+
+export interface PackRequest {
+  readonly storePaths: readonly string[];
+  /** Only the trees of the store paths, to stand inside another tar: see LayerTar. */
+  readonly bare?: boolean;
+  readonly codecs: readonly CodecName[];
+}
+
+export interface PackerOptions {
+  readonly codecs: Codecs;
+  readonly pieces: Pieces;
   /** Directory that /nix/store lies in. */
   readonly root: string;
-  /** Where layers wait for their upload. */
+  /** Where blobs wait for their upload. */
   readonly spoolDir: string;
 }
 
-export class Packer {
-  readonly #with: PackerParts;
-  readonly #members = new SharedWork<void>();
+/** Layers that are read at once: two, so that a small one need not wait for a huge one. */
+const LAYERS_AT_ONCE = 2;
 
-  constructor(parts: PackerParts) {
-    this.#with = parts;
+export class Packer {
+  readonly #options: PackerOptions;
+  readonly #reading = pLimit(LAYERS_AT_ONCE);
+
+  constructor(options: PackerOptions) {
+    this.#options = options;
   }
 
   /**
-   * Makes what the cache lacks of the members. Whether what it has is right, is found out when the
-   * layer is assembled.
+   * The layer of these store paths; whoever asked closes it with `closeBlobs`. Throws what LayerTar
+   * throws, the disk's errors, and the signal's reason; nothing is left behind then.
    */
-  async prepare(
-    paths: readonly StorePathInfo[],
-    codecs: readonly CodecName[],
-    signal: AbortSignal,
+  async pack(request: PackRequest, signal: AbortSignal): Promise<PackedLayer> {
+    const { storePaths, bare = false, codecs } = request;
+    const { root, spoolDir } = this.#options;
+    const files = new Map<CodecName, BlobFile>();
+    let written: Promise<void> | undefined;
+    try {
+      const diffId = await this.#reading(async () => {
+        signal.throwIfAborted();
+        for (const codec of codecs) files.set(codec, new BlobFile(spoolDir));
+        const diff = createHash("sha256");
+        const tar = new LayerTar({ root, storePaths, bare });
+        try {
+          for await (const [piece, length] of this.#filled(tar, signal)) {
+            diff.update(piece.tar.subarray(0, length));
+            written = this.#write(piece, length, files, written);
+            // A full disk ends the reading, too; the error itself is thrown below.
+            written.catch(() => tar.close());
+          }
+        } finally {
+          tar.close();
+        }
+        return diff;
+      });
+      await written;
+      return {
+        diffId: `sha256:${diffId.digest("hex")}`,
+        blobs: Object.fromEntries([...files].map(([codec, file]) => [codec, file.finish()])),
+      };
+    } catch (error) {
+      await written?.catch(() => undefined);
+      for (const file of files.values()) file.drop();
+      throw error;
+    }
+  }
+
+  /** The tar, piece by piece; whoever takes a piece gives it back. */
+  async *#filled(tar: LayerTar, signal: AbortSignal): AsyncGenerator<[Piece, number]> {
+    const { pieces } = this.#options;
+    for (;;) {
+      const piece = await pieces.take();
+      let length = 0;
+      try {
+        signal.throwIfAborted();
+        length = tar.fill(piece.tar);
+      } finally {
+        if (length === 0) pieces.give(piece);
+      }
+      if (length === 0) return;
+      yield [piece, length];
+    }
+  }
+
+  /** Compresses a piece at once and appends it to the files after all before it. */
+  async #write(
+    piece: Piece,
+    length: number,
+    files: ReadonlyMap<CodecName, BlobFile>,
+    before: Promise<void> | undefined,
   ): Promise<void> {
-    await Promise.all(
-      paths.map((info) =>
-        this.#members.run(`${info.path} ${info.narHash} ${codecs.join()}`, signal, (signal) =>
-          this.#prepareOne(info, codecs, signal),
-        ),
-      ),
-    );
-  }
-
-  /** The layer of these paths. The taker closes its blobs, with `closeBlobs`. */
-  async assemble(
-    paths: readonly StorePathInfo[],
-    codecs: readonly CodecName[],
-    signal: AbortSignal,
-  ): Promise<AssembledLayer> {
-    const { cache, workers, spoolDir } = this.#with;
-    const members = [...paths]
-      .sort((a, b) => (a.path < b.path ? -1 : 1))
-      .map((info) => this.#wanted(info, codecs));
-    const layer = await workers.run<"layer">(
-      { kind: "layer", layer: { codecs, members, spoolDir } },
-      { signal, urgent: true, release: closeBlobs },
-    );
-    if (layer.madeBytes > 0) await cache.added(layer.madeBytes);
-    return layer;
-  }
-
-  async #prepareOne(
-    info: StorePathInfo,
-    codecs: readonly CodecName[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { cache, workers } = this.#with;
-    const there = await Promise.all(
-      codecs.map((name) => cache.use(cache.file(info.path, info.narHash, name))),
-    );
-    const missing = codecs.filter((_, index) => there[index] !== true);
-    if (missing.length === 0) return;
-    const task = { kind: "member", member: this.#wanted(info, missing) } as const;
-    await cache.added(await workers.run<"member">(task, { signal, weight: info.narSize }));
-  }
-
-  #wanted({ path, narHash }: StorePathInfo, codecs: readonly CodecName[]): MemberWanted {
-    const { cache, root } = this.#with;
-    return {
-      root,
-      storePath: path,
-      files: Object.fromEntries(codecs.map((name) => [name, cache.file(path, narHash, name)])),
-    };
+    const { codecs, pieces } = this.#options;
+    try {
+      // All of them end before the piece is given back: they work in its memory.
+      const members = await Promise.allSettled(
+        [...files.keys()].map((codec) => codecs.compress(codec, piece, length)),
+      );
+      await before;
+      const outputs = [...files.values()];
+      for (const [index, member] of members.entries()) {
+        if (member.status === "rejected") throw member.reason;
+        outputs[index]?.append(member.value);
+      }
+    } finally {
+      pieces.give(piece);
+    }
   }
 }
 
-export function closeBlobs({ blobs }: AssembledLayer): void {
+export function closeBlobs({ blobs }: PackedLayer): void {
   for (const { fd } of Object.values(blobs)) closeSync(fd);
 }

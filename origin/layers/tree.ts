@@ -9,6 +9,7 @@
 import {
   closeSync,
   constants,
+  type Dirent,
   fstatSync,
   lstatSync,
   openSync,
@@ -39,9 +40,18 @@ const OWNER_EXECUTES = 0o100;
 /** Bytes that a file system call takes for a binary string. */
 export const fileName = (binary: string): Buffer => Buffer.from(binary, "latin1");
 
-/** A store path that is not as it was a moment ago, or that holds what no layer can. */
-export class TreeError extends Error {
-  override name = "TreeError";
+/** A store path that no layer or listing can hold: another attempt would fail as well. */
+export class UnfitError extends Error {
+  override name = "UnfitError";
+}
+
+/** A store path that changed while it was read. */
+export class ChangedError extends Error {
+  override name = "ChangedError";
+
+  constructor({ path }: { readonly path: string }, how: string) {
+    super(`/${path} changed while it was packed: ${how}`);
+  }
 }
 
 /**
@@ -53,22 +63,16 @@ export function* walkTree(root: string, storePath: string): Generator<TreeEntry,
   const base = Buffer.from(root).toString("latin1");
   /** Inode → path of its first entry; only of files that have more than one name. */
   const seen = new Map<string, string>();
-  const stats = lstatSync(join(root, storePath));
-  yield* visit(
-    base,
-    top,
-    stats.isDirectory()
-      ? "directory"
-      : stats.isSymbolicLink()
-        ? "symlink"
-        : stats.isFile()
-          ? "file"
-          : "other",
-    seen,
-  );
+  yield* visit(base, top, kindOf(lstatSync(join(root, storePath))), seen);
 }
 
 type Kind = "directory" | "symlink" | "file" | "other";
+
+function kindOf(entry: Stats | Dirent<Buffer>): Kind {
+  if (entry.isDirectory()) return "directory";
+  if (entry.isSymbolicLink()) return "symlink";
+  return entry.isFile() ? "file" : "other";
+}
 
 function* visit(
   base: string,
@@ -80,16 +84,10 @@ function* visit(
   if (kind === "directory") {
     yield { path, type: "directory", mode: DIRECTORY_MODE };
     const children = readdirSync(name, { withFileTypes: true, encoding: "buffer" }).map((entry) => {
-      const kind: Kind = entry.isDirectory()
-        ? "directory"
-        : entry.isSymbolicLink()
-          ? "symlink"
-          : entry.isFile()
-            ? "file"
-            : "other";
+      const kind = kindOf(entry);
       const child = entry.name.toString("latin1");
       if (child.startsWith(WHITEOUT))
-        throw new TreeError(
+        throw new UnfitError(
           `/${path}/${child} cannot be in a layer: names that begin with ${WHITEOUT} delete files of the layers below (OCI image spec, layer.md, "Whiteouts")`,
         );
       return { kind, child, order: kind === "directory" ? `${child}/` : child };
@@ -106,7 +104,7 @@ function* visit(
   } else if (kind === "file") {
     yield* visitFile(name, path, seen);
   } else {
-    throw new TreeError(
+    throw new UnfitError(
       `/${path} is neither a file, a directory nor a symlink: no layer can hold it`,
     );
   }
@@ -120,8 +118,7 @@ function* visitFile(
   const fd = openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile())
-      throw new TreeError(`/${path} changed while it was packed: it is no file any more`);
+    if (!stats.isFile()) throw new ChangedError({ path }, "it is no file any more");
     const mode = (stats.mode & OWNER_EXECUTES) === 0 ? 0o444 : 0o555;
     if (stats.nlink > 1) {
       const inode = `${stats.dev}:${stats.ino}`;

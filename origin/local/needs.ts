@@ -6,6 +6,7 @@ import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { delimiter, resolve } from "node:path";
 import { execa } from "execa";
+import { libdeflateIsThere } from "../layers/libdeflate.ts";
 
 export interface Need {
   /** The program, as looked for on PATH, or its absolute path. */
@@ -14,6 +15,8 @@ export interface Need {
   readonly debian: string;
   /** What it is for, in a few words. */
   readonly purpose: string;
+  /** Whether it is there, for what is no program; `command` is its name then. */
+  readonly isThere?: () => boolean;
 }
 
 /** What an origin needs. */
@@ -21,6 +24,12 @@ export const ORIGIN_NEEDS: readonly Need[] = [
   { command: "nix-build", debian: "nix-bin", purpose: "builds packages" },
   { command: "nix-store", debian: "nix-bin", purpose: "reads closures" },
   { command: "git", debian: "git", purpose: "resolves the revisions of git package sets" },
+  {
+    command: "libdeflate.so.0",
+    debian: "libdeflate0",
+    purpose: "compresses layers",
+    isThere: libdeflateIsThere,
+  },
 ];
 /** No program on the PATH, but part of apt since 1.1. */
 export const APT_HELPER = "/usr/lib/apt/apt-helper";
@@ -66,8 +75,10 @@ export async function which(command: string): Promise<string | undefined> {
 
 /** The needs whose program is not there. */
 export async function missing(needs: readonly Need[]): Promise<Need[]> {
-  const found = await Promise.all(needs.map((need) => which(need.command)));
-  return needs.filter((_, index) => found[index] === undefined);
+  const found = await Promise.all(
+    needs.map(async ({ command, isThere }) => isThere?.() ?? (await which(command)) !== undefined),
+  );
+  return needs.filter((_, index) => found[index] !== true);
 }
 
 /** Throws an Error for a person when a program is not there, with the way to install it. */

@@ -1,168 +1,148 @@
 /**
- * Packing against the tools that set its limits, on the same tar in the same run:
- *
- *   pack.shell     every store path tarred, compressed, hashed, put into layers; nothing cached     : pigz -6, and zstd -3 -T0 for zstd
- *   repack.shell   the same layers again from the member cache                                      : sha256sum
- *
- * Each is a ratio of wall times, the best of ROUNDS; below 1 is faster than the tool. `bytes` is a
- * ratio of sizes.
+ * Packing: every store path of `shell` tarred, compressed, hashed and put into layers, against
+ * pigz and zstd on the same tar in the same run; and the memory of a process that packs a closure
+ * of 2.7 GB.
  */
-import { spawn } from "node:child_process";
-import { openSync, closeSync } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { createCipheriv } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { MemberCache } from "../../origin/layers/cache.ts";
-import type { CodecName } from "../../origin/layers/codecs.ts";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { execa } from "execa";
+import { type CodecName, Codecs } from "../../origin/layers/codecs.ts";
 import { closeBlobs, Packer } from "../../origin/layers/pack.ts";
-import { Workers } from "../../origin/layers/workers.ts";
+import { Pieces } from "../../origin/layers/pieces.ts";
 import type { StorePathInfo } from "../../origin/nix/types.ts";
+import { startBucket } from "../origin/layers/local-bucket.ts";
+import { removeTree, tempDir } from "../harness/temp.ts";
+import type { Report } from "./figures.ts";
+import type { BenchOptions, Part } from "./part.ts";
+import type { PackProcessInput } from "./pack-process.ts";
+import { shellClosure } from "./shell-closure.ts";
+import { PIGZ, pigz, type Timed, writeTar, ZSTD, zstd } from "./yardsticks.ts";
 
-export interface Measurement {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-}
-
-export interface PackBenchOptions {
-  /** Directory that /nix/store lies in; `/` when left out. */
-  readonly root?: string;
-}
-
-/** Best of so many: other work on the machine only ever adds time. */
-const ROUNDS = 5;
+const RUNS = 5;
 /**
  * Paths from this NAR size on get a layer of their own here, the rest goes into one: about as the
  * layer plan does.
  */
-const OWN_LAYER_BYTES = 2 * 2 ** 20;
+const OWN_LAYER_BYTES = 4 * 2 ** 20;
+const MIB = 2 ** 20;
+/** A closure as large as the largest that people pull: 2.7 GB in layers of very different sizes. */
+const HUGE_LAYERS = [900, 600, 400, 300, 200, 100, 100, 50, 25, 25];
 
-const never = new AbortController().signal;
+export const pack: Part = {
+  groups: ["pack"],
+  needs: [PIGZ, ZSTD],
+  async run(options, report) {
+    if (options.wanted("pack.shell")) await packShell(options, report);
+    if (options.wanted("pack.memory")) await packMemory(report);
+  },
+};
 
-/** `closure`: all store paths that `shell` needs. */
-export async function* packBench(
-  closure: readonly StorePathInfo[],
-  { root = "/" }: PackBenchOptions = {},
-): AsyncGenerator<Measurement, void, void> {
-  const directory = await mkdtemp(join(tmpdir(), "firn-bench-pack-"));
+async function packShell({ runs = RUNS, signal }: BenchOptions, report: Report): Promise<void> {
+  const closure = await shellClosure();
+  const directory = await tempDir("bench-pack");
+  const codecs = new Codecs();
+  const pieces = new Pieces(codecs, 256 * MIB, availableParallelism());
   try {
-    const tar = join(directory, "closure.tar");
-    await run("tar", [
-      "-C",
-      root,
-      "--sort=name",
-      "-cf",
-      tar,
-      ...closure.map(({ path }) => path.slice(1)).sort(),
-    ]);
+    const packer = new Packer({ codecs, pieces, root: "/", spoolDir: join(directory, "spool") });
+    const tar = await writeTar(closure, directory);
     const layers = layersOf(closure);
-    const workers = new Workers(availableParallelism());
-    try {
-      const fastest: Record<string, { ms: number; bytes: number }> = {};
-      const note = (name: string, result: { ms: number; bytes: number }): void => {
-        if (result.ms < (fastest[name]?.ms ?? Infinity)) fastest[name] = result;
-      };
-      // Everything is read once before anything is timed.
-      await run("sha256sum", [tar]);
-      for (let round = 0; round < ROUNDS; round++) {
-        note("sha256sum", await tool("sha256sum", [tar], join(directory, "out")));
-        note("pigz", await tool("pigz", ["-6", "-c", tar], join(directory, "out")));
-        note("zstd", await tool("zstd", ["-3", "-T0", "-q", "-c", tar], join(directory, "out")));
-        for (const codecs of [["gzip"], ["zstd"]] as const) {
-          const cacheDir = join(directory, `cache-${round}-${codecs.join()}`);
-          const packer = new Packer({
-            cache: new MemberCache(cacheDir, Number.MAX_SAFE_INTEGER),
-            workers,
-            root,
-            spoolDir: join(directory, "spool"),
-          });
-          note(`pack.${codecs[0]}`, await pack(packer, layers, codecs));
-          note(`repack.${codecs[0]}`, await pack(packer, layers, codecs));
-          await rm(cacheDir, { recursive: true });
-        }
-      }
-      const ratio = (name: string, by: string, figure: "ms" | "bytes"): number =>
-        round((fastest[name]?.[figure] ?? NaN) / (fastest[by]?.[figure] ?? NaN));
-      yield { name: "pack.shell.tar", value: (await stat(tar)).size, unit: "bytes" };
-      yield { name: "pack.shell", value: ratio("pack.gzip", "pigz", "ms"), unit: "× pigz -6" };
-      yield {
-        name: "pack.shell.bytes",
-        value: ratio("pack.gzip", "pigz", "bytes"),
-        unit: "× pigz -6",
-      };
-      yield {
-        name: "pack.shell.zstd",
-        value: ratio("pack.zstd", "zstd", "ms"),
-        unit: "× zstd -3 -T0",
-      };
-      yield {
-        name: "pack.shell.zstd.bytes",
-        value: ratio("pack.zstd", "zstd", "bytes"),
-        unit: "× zstd -3 -T0",
-      };
-      yield {
-        name: "repack.shell",
-        value: ratio("repack.gzip", "sha256sum", "ms"),
-        unit: "× sha256sum",
-      };
-      for (const [name, { ms }] of Object.entries(fastest))
-        yield { name: `pack.shell.time.${name}`, value: round(ms), unit: "ms" };
-    } finally {
-      await workers.close();
+    const packAs = (codec: CodecName): Promise<Timed> => packLayers(packer, layers, [codec]);
+    // Everything is read once before anything is timed.
+    await packAs("zstd");
+    const times: Record<"gzip" | "pigz" | "zstd" | "tool", Timed[]> = {
+      gzip: [],
+      pigz: [],
+      zstd: [],
+      tool: [],
+    };
+    for (let run = 0; run < runs; run++) {
+      signal.throwIfAborted();
+      times.pigz.push(await pigz(tar));
+      times.gzip.push(await packAs("gzip"));
+      times.tool.push(await zstd(tar));
+      times.zstd.push(await packAs("zstd"));
     }
+    const tell = (name: string, ours: readonly Timed[], tool: string, theirs: readonly Timed[]) => {
+      for (const [suffix, unit, of] of [
+        ["", "s", ({ ms }: Timed) => ms / 1_000],
+        [".bytes", "MB", ({ bytes }: Timed) => bytes / 1e6],
+      ] as const)
+        report({
+          name: `${name}${suffix}`,
+          unit,
+          values: ours.map(of),
+          yardstick: { name: tool, values: theirs.map(of) },
+        });
+    };
+    tell("pack.shell", times.gzip, "pigz -6", times.pigz);
+    tell("pack.shell.zstd", times.zstd, "zstd -3 -T0", times.tool);
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    pieces.close();
+    await removeTree(directory);
   }
 }
 
-function layersOf(closure: readonly StorePathInfo[]): StorePathInfo[][] {
+function layersOf(closure: readonly StorePathInfo[]): string[][] {
+  const large = closure.filter(({ narSize }) => narSize >= OWN_LAYER_BYTES);
   const rest = closure.filter(({ narSize }) => narSize < OWN_LAYER_BYTES);
-  return [
-    ...closure.filter(({ narSize }) => narSize >= OWN_LAYER_BYTES).map((info) => [info]),
-    ...(rest.length > 0 ? [rest] : []),
-  ];
+  return [...large.map(({ path }) => [path]), rest.map(({ path }) => path)];
 }
 
-async function pack(
+async function packLayers(
   packer: Packer,
-  layers: readonly StorePathInfo[][],
+  layers: readonly (readonly string[])[],
   codecs: readonly CodecName[],
-): Promise<{ ms: number; bytes: number }> {
+): Promise<Timed> {
   const started = performance.now();
-  const sizes = await Promise.all(
-    layers.map(async (paths) => {
-      await packer.prepare(paths, codecs, never);
-      const layer = await packer.assemble(paths, codecs, never);
-      closeBlobs(layer);
-      return Object.values(layer.blobs).reduce((sum, { size }) => sum + size, 0);
-    }),
-  );
+  const packing = layers.map(async (storePaths) => {
+    const layer = await packer.pack({ storePaths, codecs }, new AbortController().signal);
+    closeBlobs(layer);
+    return Object.values(layer.blobs).reduce((sum, { size }) => sum + size, 0);
+  });
+  const sizes = await Promise.all(packing);
   return { ms: performance.now() - started, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
-async function tool(
-  command: string,
-  args: readonly string[],
-  output: string,
-): Promise<{ ms: number; bytes: number }> {
-  const started = performance.now();
-  await run(command, args, output);
-  return { ms: performance.now() - started, bytes: (await stat(output)).size };
-}
-
-async function run(command: string, args: readonly string[], output = "/dev/null"): Promise<void> {
-  const fd = openSync(output, "w");
+/** Peak resident memory of an origin's packing and uploading, as a process of its own. */
+async function packMemory(report: Report): Promise<void> {
+  const directory = await tempDir("bench-memory");
+  const bucket = await startBucket();
   try {
-    const child = spawn(command, args, { stdio: ["ignore", fd, "inherit"] });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    child.once("error", reject);
-    child.once("exit", (code, signal) =>
-      code === 0 ? resolve() : reject(new Error(`${command} ended with ${signal ?? code}`)),
-    );
-    await promise;
+    const root = join(directory, "root");
+    await mkdir(join(root, "nix/store"), { recursive: true });
+    for (const [index, mib] of HUGE_LAYERS.entries())
+      await pipeline(
+        Readable.from(madeUp(mib, index)),
+        createWriteStream(join(root, storePath(index))),
+      );
+    const paths = HUGE_LAYERS.map((mib, index) => ({
+      path: storePath(index),
+      narHash: `sha256:${String(index).padStart(64, "0")}`,
+      narSize: mib * MIB,
+      references: [],
+    }));
+    const input: PackProcessInput = { s3: bucket.access, root, cacheDir: directory, paths };
+    const program = new URL("pack-process.ts", import.meta.url).pathname;
+    const { stdout } = await execa(process.execPath, [program, JSON.stringify(input)]);
+    report({ name: "pack.memory", unit: "MB", values: [Number(stdout) / 1e6] });
   } finally {
-    closeSync(fd);
+    await bucket.stop();
+    await removeTree(directory);
   }
 }
 
-const round = (value: number): number => Math.round(value * 1_000) / 1_000;
+const storePath = (index: number): string =>
+  `/nix/store/${String(index).padStart(32, "0")}-made-up`;
+
+/** Half of each MiB does not compress, half does: about as packages are. The same every time. */
+function* madeUp(mib: number, seed: number): Generator<Buffer> {
+  const noise = createCipheriv("aes-128-ctr", Buffer.alloc(16, seed), Buffer.alloc(16));
+  const half = Buffer.alloc(MIB / 2);
+  const text = Buffer.alloc(MIB / 2, "the same words again and again\n");
+  for (let at = 0; at < mib; at++) yield Buffer.concat([noise.update(half), text]);
+}

@@ -1,10 +1,8 @@
 /**
- * A bucket in trouble behind a whole Firn, and a member cache that rots: pulls succeed or say why,
- * nothing is half-published, and the same pull works afterwards, to the same digest.
+ * A bucket in trouble behind a whole Firn: pulls succeed or say why, nothing is half-published, and
+ * the same pull works afterwards, to the same digest.
  */
 import assert from "node:assert/strict";
-import { open, readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { blobPath } from "../../edge/contract/keys.ts";
@@ -128,29 +126,6 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       await pullImage(firn.url, IMAGE);
       await assertWhole(bucket);
     }));
-
-  test("members that rotted in an origin's cache are made again: a new plan cuts the same layers from them as from a sound store", () =>
-    inWorld(async ({ start }) => {
-      const [rotten, sound] = await Promise.all([start(), start()]);
-      await putPlan(sound.edge.s3, PACKAGE_SET, layeredPlan());
-      const wanted = await pullImage(sound.url, IMAGE);
-
-      const whole = await pullImage(rotten.url, IMAGE);
-      assert.notEqual(whole.digest, wanted.digest, "without a plan it is cut otherwise");
-      const [origin] = rotten.origins;
-      await origin?.stop();
-      const members = join(origin?.stateDir ?? "", "members/members");
-      const files = (await readdir(members, { recursive: true, withFileTypes: true }))
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name));
-      assert.ok(files.length > 60);
-      for (const [number, file] of files.entries())
-        await damage(file, number % 2 === 0 ? "flip" : "truncate");
-      await putPlan(rotten.edge.s3, PACKAGE_SET, layeredPlan());
-      await rotten.restartEdge();
-      await origin?.start();
-      assert.equal((await pullImage(rotten.url, IMAGE)).digest, wanted.digest);
-    }));
 });
 
 const isBlobUpload = ({
@@ -194,22 +169,5 @@ async function assertWhole(bucket: OperatorBucket): Promise<void> {
           `${key} names ${digest}, which is not there`,
         );
     }
-  }
-}
-
-/** One byte in the middle becomes another, or the last quarter is gone. */
-async function damage(path: string, how: "flip" | "truncate"): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    const { size } = await file.stat();
-    if (how === "truncate") return await file.truncate(Math.floor((size * 3) / 4));
-    const byte = Buffer.alloc(1);
-    // The trailer, 64 bytes, tells what the payload must be.
-    const at = Math.floor((size - 64) / 2);
-    await file.read(byte, 0, 1, at);
-    byte[0] = (byte[0] ?? 0) ^ 0xff;
-    await file.write(byte, 0, 1, at);
-  } finally {
-    await file.close();
   }
 }

@@ -10,7 +10,6 @@ import {
   type DirectoryRef,
 } from "../../../edge/contract/listing.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
-import { cancelFlag } from "../../../origin/layers/cancel.ts";
 import { type LayerStore, openLayerStore } from "../../../origin/layers/index.ts";
 import { listTree } from "../../../origin/layers/list-tree.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
@@ -26,7 +25,6 @@ before(async () => {
   layers = openLayerStore({
     s3: bucket.access,
     cacheDir: join(store.scratch, "cache"),
-    cacheBytes: 2 ** 30,
     root: store.root,
     logger: pino({ level: "silent" }),
   });
@@ -49,9 +47,10 @@ function read(bytes: Uint8Array): Nested {
   return directory(decodeTrailer(bytes, bytes.length));
 }
 
-const list = (path: string): Nested => read(listTree(store.root, path, cancelFlag()));
+const never = new AbortController().signal;
+const list = async (path: string): Promise<Nested> => read(await listTree(store.root, path, never));
 
-test("files, directories, links to files and to directories, of this and of other store paths", () => {
+test("files, directories, links to files and to directories, of this and of other store paths", async () => {
   const other = store.add("data", { "share/doc/readme": "", "share/man/man1/tool.1": "" });
   const { path } = store.add("tool", {
     "bin/tool": { run: "" },
@@ -65,7 +64,7 @@ test("files, directories, links to files and to directories, of this and of othe
     "deep/nix-support/kept": "",
   });
   const share = { doc: { readme: null }, man: { man1: { "tool.1": null } } };
-  assert.deepEqual(list(path), {
+  assert.deepEqual(await list(path), {
     bin: { alias: null, tool: null },
     lib: { empty: {} },
     lib64: { empty: {} },
@@ -76,7 +75,7 @@ test("files, directories, links to files and to directories, of this and of othe
   });
 });
 
-test("links that lead around in circles end", () => {
+test("links that lead around in circles end", async () => {
   const { path } = store.add("loops", {
     "a/up": { link: ".." },
     "a/self": { link: "self" },
@@ -85,38 +84,38 @@ test("links that lead around in circles end", () => {
     store: { link: "/nix/store" },
     d: { link: "/nix/store/../store/./" },
   });
-  const tree = list(path);
+  const tree = await list(path);
   assert.deepEqual(tree["a"], { up: null, self: null });
   assert.deepEqual(tree["b"], { over: { back: null } });
   assert.deepEqual([tree["store"], tree["d"]], [null, null]);
 });
 
-test("a store path that is a file has nothing to link; one that is a link is what it leads to", () => {
-  assert.deepEqual(list(store.add("just-a-file", "x").path), {});
+test("a store path that is a file has nothing to link; one that is a link is what it leads to", async () => {
+  assert.deepEqual(await list(store.add("just-a-file", "x").path), {});
   const real = store.add("real", { "bin/x": "" });
   const link = `/nix/store/${"1".repeat(32)}-link`;
   symlinkSync(real.path, join(store.root, link));
-  assert.deepEqual(list(link), { bin: { x: null } });
+  assert.deepEqual(await list(link), { bin: { x: null } });
 });
 
-test("names that are not UTF-8 are left to the directory that holds them", () => {
+test("names that are not UTF-8 are left to the directory that holds them", async () => {
   const { path } = store.add("bytes", { "share/ok": "" });
   writeFileSync(
     Buffer.concat([Buffer.from(join(store.root, path, "share/")), Buffer.from([0x66, 0xff])]),
     "",
   );
   mkdirSync(join(store.root, path, "share/日本"));
-  assert.deepEqual(list(path), { share: { ok: null, 日本: {} } });
+  assert.deepEqual(await list(path), { share: { ok: null, 日本: {} } });
 });
 
-test("a package of 20,000 files is listed", () => {
+test("a package of 20,000 files is listed", async () => {
   const { path } = store.add("huge", {});
   for (let directory = 0; directory < 20; directory++) {
     const at = join(store.root, path, `lib/${directory}`);
     mkdirSync(at, { recursive: true });
     for (let file = 0; file < 1_000; file++) writeFileSync(join(at, `file-${file}`), "");
   }
-  const lib = list(path)["lib"];
+  const lib = (await list(path))["lib"];
   assert.ok(lib);
   assert.equal(
     Object.values(lib).reduce((sum, files) => sum + Object.keys(files ?? {}).length, 0),

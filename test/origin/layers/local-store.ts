@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { layerKey } from "../../../edge/contract/keys.ts";
-import type { LayerPart } from "../../../origin/layers/index.ts";
+import type { Layer } from "../../../edge/contract/records.ts";
+import { type LayerPart, UnfitError } from "../../../origin/layers/index.ts";
 import type { StorePathInfo } from "../../../origin/nix/types.ts";
 
 /**
@@ -87,6 +88,17 @@ export class LocalStore {
 
 export async function partOf(...paths: StorePathInfo[]): Promise<LayerPart> {
   return { key: await layerKey(paths), paths };
+}
+
+/** What `make` made of a part, which must be a layer. */
+export function madeLayer(
+  made: ReadonlyMap<string, Layer | UnfitError>,
+  { key }: LayerPart,
+): Layer {
+  const layer = made.get(key);
+  if (layer === undefined) throw new Error(`nothing was made of ${key}`);
+  if (layer instanceof UnfitError) throw layer;
+  return layer;
 }
 
 /** Bytes that do not compress, the same every time. */

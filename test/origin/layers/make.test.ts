@@ -6,9 +6,15 @@ import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { pino } from "pino";
 import { join } from "node:path";
 import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
-import { openLayerStore, type LayerStore } from "../../../origin/layers/index.ts";
+import type { Layer } from "../../../edge/contract/records.ts";
+import {
+  type LayerPart,
+  type LayerStore,
+  openLayerStore,
+  UnfitError,
+} from "../../../origin/layers/index.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
-import { LocalStore, noise, partOf, prose } from "./local-store.ts";
+import { LocalStore, madeLayer, noise, partOf, prose } from "./local-store.ts";
 
 let bucket: LocalBucket;
 let store: LocalStore;
@@ -28,7 +34,6 @@ function open(cache: string, more: Partial<Parameters<typeof openLayerStore>[0]>
   const layers = openLayerStore({
     s3: bucket.access,
     cacheDir: join(store.scratch, cache),
-    cacheBytes: 2 ** 30,
     root: store.root,
     logger: pino({ level: "silent" }),
     ...more,
@@ -40,6 +45,8 @@ function open(cache: string, more: Partial<Parameters<typeof openLayerStore>[0]>
 const sha256 = (bytes: Uint8Array): string =>
   `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 const never = new AbortController().signal;
+const makeOne = async (layers: LayerStore, part: LayerPart): Promise<Layer> =>
+  madeLayer(await layers.make([part], { signal: never, zstd: true }), part);
 
 test("a layer is its store paths' tar, by gzip and by zstd, under its digests", async () => {
   const big = store.add("big", {
@@ -58,8 +65,8 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   const file = store.add("file.txt", "just a file\n");
   const layers = open("plain");
   const part = await partOf(big, small, file);
-  const [layer] = await layers.make([part], { signal: never, zstd: true });
-  assert.ok(layer?.zstd);
+  const layer = await makeOne(layers, part);
+  assert.ok(layer.zstd);
 
   const gzip = await bucket.bytes(blobPath(layer.digest));
   assert.equal(gzip.length, layer.size);
@@ -80,7 +87,7 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   assert.equal(new Set(names).size, names.length);
   const directory = join(store.scratch, "unpacked");
   execFileSync("sh", ["-c", 'mkdir -p "$1" && tar -xf - -C "$1"', "sh", directory], {
-    input: gzip.length > 0 ? tar : tar,
+    input: tar,
   });
   for (const { path } of [big, small, file])
     execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(directory, path)]);
@@ -91,15 +98,62 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   );
   execFileSync("chmod", ["-R", "u+w", directory]);
 
-  assert.deepEqual(JSON.parse((await bucket.bytes(layerPath(part.key))).toString()), {
+  const record = JSON.parse((await bucket.bytes(layerPath(part.key))).toString());
+  assert.match(record.compressor, /^libdeflate \d+\.\d+\S*, level 5$/);
+  assert.deepEqual(record, {
     key: part.key,
     digest: layer.digest,
     size: layer.size,
     diffId: layer.diffId,
+    compressor: record.compressor,
+    members: record.members,
   });
+  // Each member can be read for itself, at the place that the record gives.
+  for (const [codec, blob] of [
+    ["gzip", gzip],
+    ["zstd", frames],
+  ] as const) {
+    const path = layerPath(codec === "gzip" ? part.key : `${part.key}.zstd`);
+    const { members } = JSON.parse((await bucket.bytes(path)).toString());
+    assert.equal(members.sizes.length, Math.ceil(tar.length / members.tarBytes));
+    let at = 0;
+    for (const [index, size] of members.sizes.entries()) {
+      const member = blob.subarray(at, at + size);
+      const unpacked = codec === "gzip" ? gunzipSync(member) : zstdDecompressSync(member);
+      const from = index * members.tarBytes;
+      assert.deepEqual(unpacked, tar.subarray(from, from + members.tarBytes));
+      at += size;
+    }
+    assert.equal(at, blob.length);
+  }
 });
 
-test("another origin with its own cache and any number of threads makes the same bytes", async () => {
+test("a bare part is the members of its trees alone, and concatenates with others", async () => {
+  const paths = [store.add("bare-1", { a: prose(1_500_000, 5) }), store.add("bare-2", "file")];
+  const layers = open("bare");
+  const whole = await makeOne(layers, await partOf(...paths));
+  const bare = await makeOne(layers, {
+    ...(await partOf(...paths)),
+    key: "b".repeat(64),
+    bare: true,
+  });
+  const tar = gunzipSync(await bucket.bytes(blobPath(whole.digest)));
+  const trees = gunzipSync(await bucket.bytes(blobPath(bare.digest)));
+  assert.deepEqual(trees, tar.subarray(2 * 512, tar.length - 2 * 512));
+  assert.equal(sha256(trees), bare.diffId);
+});
+
+test("a part that no layer can hold fails alone, with its reason; the others are made", async () => {
+  const good = await partOf(store.add("beside", { data: prose(2_000_000) }));
+  const bad = await partOf(store.add("whiteout", { "etc/.wh.x": "" }));
+  const made = await open("unfit").make([bad, good], { signal: never, zstd: false });
+  assert.equal(madeLayer(made, good).key, good.key);
+  const unfit = made.get(bad.key);
+  assert.ok(unfit instanceof UnfitError);
+  assert.match(unfit.message, /-whiteout\/etc\/\.wh\.x cannot be in a layer/);
+});
+
+test("any number of threads makes the same bytes", async () => {
   const paths = [
     store.add("same-1", { data: prose(5_000_000, 3) }),
     store.add("same-2", { data: noise(100_000, "b"), text: prose(700_000, 4) }),
@@ -108,7 +162,7 @@ test("another origin with its own cache and any number of threads makes the same
   const results: unknown[] = [];
   for (const concurrency of [1, 2, 5]) {
     const layers = open(`threads-${concurrency}`, { concurrency, packMemory: 2 ** 30 });
-    results.push(await layers.make([part], { signal: never, zstd: true }));
+    results.push(await makeOne(layers, part));
     await bucket.delete(layerPath(part.key));
     await bucket.delete(layerPath(`${part.key}.zstd`));
   }

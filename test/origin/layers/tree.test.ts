@@ -15,16 +15,24 @@ import {
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { tarEnd } from "../../../edge/contract/tar.ts";
-import { tarChunks } from "../../../origin/layers/tar-chunks.ts";
-import { TreeError } from "../../../origin/layers/tree.ts";
+import { LayerTar } from "../../../origin/layers/layer-tar.ts";
+import { ChangedError, UnfitError } from "../../../origin/layers/tree.ts";
 import { LocalStore, noise } from "./local-store.ts";
 
 const store = new LocalStore();
 after(() => store.remove());
 
+const openTar = (...storePaths: string[]): LayerTar =>
+  new LayerTar({ root: store.root, storePaths, bare: true });
+
 function tarOf(path: string, chunkBytes = 65_536): Buffer {
-  const chunks = Array.from(tarChunks(store.root, path, () => Buffer.alloc(chunkBytes)));
-  for (const chunk of chunks.slice(0, -1)) assert.equal(chunk.length, chunkBytes);
+  const source = openTar(path);
+  const chunks: Buffer[] = [];
+  for (let length = chunkBytes; length === chunkBytes;) {
+    const chunk = Buffer.alloc(chunkBytes);
+    length = source.fill(chunk);
+    chunks.push(chunk.subarray(0, length));
+  }
   return Buffer.concat([...chunks, tarEnd]);
 }
 
@@ -107,20 +115,37 @@ for (const [what, change] of [
 ] as const) {
   test(`a file that ${what} while it is read is an error`, () => {
     const { path } = store.add(`changing-${what.replaceAll(" ", "-")}`, { file: noise(200_000) });
-    const chunks = tarChunks(store.root, path, () => Buffer.alloc(10_240));
-    for (let count = 0; count < 3; count++) assert.equal(chunks.next().done, false);
+    const source = openTar(path);
+    assert.equal(source.fill(Buffer.alloc(30_720)), 30_720);
     change(join(store.root, path, "file"));
     assert.throws(
-      () => Array.from(chunks),
+      () => source.fill(Buffer.alloc(2 ** 20)),
       (error: unknown) =>
-        error instanceof TreeError && /file changed while it was packed/.test(error.message),
+        error instanceof ChangedError && /file changed while it was packed/.test(error.message),
     );
   });
 }
 
+test("a layer has the parent directories once, in front, then its store paths in order", () => {
+  const paths = [store.add("order-b", "b").path, store.add("order-a", "a").path].toSorted();
+  const bytes = Buffer.alloc(2 ** 20);
+  const whole = new LayerTar({ root: store.root, storePaths: paths.toReversed(), bare: false });
+  const names = tar(bytes.subarray(0, whole.fill(bytes)), "-tf", "-")
+    .trimEnd()
+    .split("\n");
+  assert.deepEqual(names, ["nix/", "nix/store/", ...paths.map((path) => path.slice(1))]);
+  const bare = Buffer.alloc(2 ** 20);
+  const length = openTar(...paths).fill(bare);
+  assert.deepEqual(bytes.subarray(1_024, 1_024 + length), bare.subarray(0, length));
+});
+
 test("what no layer can hold is refused by name", () => {
   const whiteout = store.add("whiteout", { ".wh.passwd": "" });
-  assert.throws(() => tarOf(whiteout.path), /\.wh\.passwd cannot be in a layer/);
+  assert.throws(
+    () => tarOf(whiteout.path),
+    (error: unknown) =>
+      error instanceof UnfitError && /\.wh\.passwd cannot be in a layer/.test(error.message),
+  );
   const pipe = store.add("pipe", {});
   execFileSync("mkfifo", [join(store.root, pipe.path, "fifo")]);
   assert.throws(() => tarOf(pipe.path), /fifo is neither a file/);

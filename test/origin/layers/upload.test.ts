@@ -8,9 +8,15 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { pino } from "pino";
 import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
-import { BucketError, type LayerStore, openLayerStore } from "../../../origin/layers/index.ts";
+import type { Layer } from "../../../edge/contract/records.ts";
+import {
+  BucketError,
+  type LayerPart,
+  type LayerStore,
+  openLayerStore,
+} from "../../../origin/layers/index.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
-import { LocalStore, noise, partOf } from "./local-store.ts";
+import { LocalStore, madeLayer, noise, partOf } from "./local-store.ts";
 import { startProxy, type TamperingProxy } from "./tampering-proxy.ts";
 
 let bucket: LocalBucket;
@@ -19,6 +25,10 @@ let store: LocalStore;
 let layers: LayerStore;
 const never = new AbortController().signal;
 const MIB = 2 ** 20;
+const makeOne = async (
+  part: LayerPart,
+  { zstd = false, from = layers, signal = never } = {},
+): Promise<Layer> => madeLayer(await from.make([part], { signal, zstd }), part);
 
 before(async () => {
   bucket = await startBucket();
@@ -28,10 +38,9 @@ before(async () => {
   layers = openLayerStore({
     s3: { ...bucket.access, endpoint: proxy.origin + endpoint.pathname },
     cacheDir: join(store.scratch, "cache"),
-    cacheBytes: 2 ** 30,
     root: store.root,
     retryMs: 5_000,
-    multipartBytes: 20 * MIB,
+    partBytes: 8 * MIB,
     logger: pino({ level: "silent" }),
   });
 });
@@ -54,9 +63,8 @@ test("a blob that fails in the middle, by status and by hang-up, is sent again; 
         ? { status: 503 }
         : "hang-up"
       : "pass";
-  const [layer] = await layers.make([part], { signal: never, zstd: false });
+  const layer = await makeOne(part);
   assert.equal(failed, 2);
-  assert.ok(layer);
   const bytes = await bucket.bytes(blobPath(layer.digest));
   assert.equal(`sha256:${createHash("sha256").update(bytes).digest("hex")}`, layer.digest);
 });
@@ -79,10 +87,7 @@ test("a bucket that stays broken fails the job in a bounded time, says where, an
   assert.deepEqual(await bucket.keys(), before);
   proxy.trouble = () => "pass";
   const made = await layers.make([good, bad], { signal: never, zstd: true });
-  assert.deepEqual(
-    made.map(({ key }) => key),
-    [good.key, bad.key],
-  );
+  for (const part of [good, bad]) assert.equal(madeLayer(made, part).key, part.key);
 });
 
 test("a refusal that will not pass is an error at once", async () => {
@@ -104,11 +109,12 @@ test("a large blob goes in parts; a part that fails is sent again", async () => 
     return { status: 500 };
   };
   const from = proxy.seen.length;
-  const [layer] = await layers.make([part], { signal: never, zstd: false });
-  assert.ok(layer && failed);
+  const layer = await makeOne(part);
+  assert.ok(failed);
   const bytes = await bucket.bytes(blobPath(layer.digest));
   assert.equal(`sha256:${createHash("sha256").update(bytes).digest("hex")}`, layer.digest);
-  assert.equal(proxy.seen.slice(from).filter((line) => line.includes("partNumber=")).length, 5);
+  // Seven parts of at most 8 MiB, one of them twice.
+  assert.equal(proxy.seen.slice(from).filter((line) => line.includes("partNumber=")).length, 8);
 });
 
 test("a large blob that cannot be finished is given up whole: its parts are aborted", async () => {
@@ -126,30 +132,29 @@ test("a large blob that cannot be finished is given up whole: its parts are abor
 
 test("what the bucket has is neither packed nor sent again; what was deleted from it comes back", async () => {
   const part = await partOf(store.add("twice", { data: noise(MIB, "twice") }));
-  const first = await layers.make([part], { signal: never, zstd: true });
+  const first = await makeOne(part, { zstd: true });
   const from = proxy.seen.length;
-  assert.deepEqual(await layers.make([part], { signal: never, zstd: true }), first);
+  assert.deepEqual(await makeOne(part, { zstd: true }), first);
   assert.deepEqual(
     proxy.seen.slice(from).filter((line) => line.startsWith("PUT")),
     [],
   );
-  const digest = first[0]?.digest as `sha256:${string}`;
+  const { digest } = first;
   await bucket.delete(blobPath(digest));
-  assert.deepEqual(await layers.make([part], { signal: never, zstd: true }), first);
+  assert.deepEqual(await makeOne(part, { zstd: true }), first);
   assert.ok((await bucket.keys()).includes(blobPath(digest)));
 });
 
 test("an earlier record of a layer counts, whatever this origin's compressor makes", async () => {
   const path = store.add("earlier", { data: "by another zlib" });
   const part = await partOf(path);
-  const [own] = await layers.make([part], { signal: never, zstd: false });
-  assert.ok(own);
+  const own = await makeOne(part);
   const theirs = new TextEncoder().encode("what another compressor made");
   const digest = `sha256:${createHash("sha256").update(theirs).digest("hex")}` as const;
   await bucket.put(blobPath(digest), new TextDecoder().decode(theirs));
   const record = { ...own, digest, size: theirs.length };
   await bucket.put(layerPath(part.key), JSON.stringify(record));
-  assert.deepEqual(await layers.make([part], { signal: never, zstd: false }), [record]);
+  assert.deepEqual(await makeOne(part), record);
 });
 
 test("two origins that finish the same layer at once agree on one record", async () => {
@@ -157,14 +162,13 @@ test("two origins that finish the same layer at once agree on one record", async
   const other = openLayerStore({
     s3: bucket.access,
     cacheDir: join(store.scratch, "other"),
-    cacheBytes: 2 ** 30,
     root: store.root,
     logger: pino({ level: "silent" }),
   });
   try {
     const [a, b] = await Promise.all([
-      layers.make([part], { signal: never, zstd: true }),
-      other.make([part], { signal: never, zstd: true }),
+      makeOne(part, { zstd: true }),
+      makeOne(part, { zstd: true, from: other }),
     ]);
     assert.deepEqual(a, b);
   } finally {
@@ -176,29 +180,27 @@ test("a layer first made with gzip alone gets its zstd blob later, with the same
   const part = await partOf(
     store.add("later", { data: noise(MIB, "later"), text: "text".repeat(1_000) }),
   );
-  const [gzip] = await layers.make([part], { signal: never, zstd: false });
-  assert.equal(gzip?.zstd, undefined);
-  const [both] = await layers.make([part], { signal: never, zstd: true });
+  const gzip = await makeOne(part);
+  assert.equal(gzip.zstd, undefined);
+  const both = await makeOne(part, { zstd: true });
   assert.deepEqual({ ...both, zstd: undefined }, { ...gzip, zstd: undefined });
-  assert.ok((await bucket.keys()).includes(blobPath(both?.zstd?.digest as `sha256:${string}`)));
+  assert.ok((await bucket.keys()).includes(blobPath(both.zstd?.digest as `sha256:${string}`)));
 });
 
 test("a request that nobody waits for ends at once, and what it shared with others goes on", async () => {
   const part = await partOf(store.add("aborted", { data: noise(4 * MIB, "aborted") }));
   const leaving = new AbortController();
   const reached = Promise.withResolvers<void>();
-  const hold = Promise.withResolvers<void>();
   proxy.trouble = ({ method }) => {
-    if (method === "HEAD") reached.resolve();
+    if (method === "PUT") reached.resolve();
     return "pass";
   };
-  const left = layers.make([part], { signal: leaving.signal, zstd: false });
-  const stays = layers.make([part], { signal: never, zstd: false });
+  const left = makeOne(part, { signal: leaving.signal });
+  const stays = makeOne(part);
   await reached.promise;
   leaving.abort(new Error("hung up"));
-  hold.resolve();
   await assert.rejects(left, /hung up/);
-  assert.equal((await stays)[0]?.key, part.key);
+  assert.equal((await stays).key, part.key);
   await assert.rejects(
     layers.make([part], { signal: AbortSignal.abort(new Error("before")), zstd: false }),
     /before/,

@@ -1,0 +1,54 @@
+/**
+ * A blob being made: its members are appended to a temporary file and hashed on the way. The file
+ * has no name, so nothing is left behind by a process that dies.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { Digest } from "../../edge/contract/digest.ts";
+
+/** A whole blob in a temporary file; whoever has it closes `fd`. */
+export interface SpooledBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly fd: number;
+  /** Bytes of each member, in order. */
+  readonly members: readonly number[];
+}
+
+export class BlobFile {
+  readonly #fd: number;
+  readonly #hash = createHash("sha256");
+  readonly #members: number[] = [];
+  #size = 0;
+
+  constructor(directory: string) {
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, randomUUID());
+    this.#fd = openSync(path, "wx+");
+    unlinkSync(path);
+  }
+
+  append(member: Buffer): void {
+    this.#hash.update(member);
+    // write(2) may take less than it was given.
+    for (let at = 0; at < member.length;)
+      at += writeSync(this.#fd, member, at, member.length - at, this.#size + at);
+    this.#size += member.length;
+    this.#members.push(member.length);
+  }
+
+  /** The blob; the file now belongs to whoever asked. */
+  finish(): SpooledBlob {
+    return {
+      digest: `sha256:${this.#hash.digest("hex")}`,
+      size: this.#size,
+      fd: this.#fd,
+      members: this.#members,
+    };
+  }
+
+  drop(): void {
+    closeSync(this.#fd);
+  }
+}
