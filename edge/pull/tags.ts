@@ -10,7 +10,7 @@ import type { PackageSetSpec } from "../contract/package-set.ts";
 import type { TagRecord } from "../contract/records.ts";
 import { type Deadline, left } from "./deadline.ts";
 import { notDone, tagFailed } from "./failures.ts";
-import { Memory } from "../store/memory.ts";
+import { memory } from "../store/memory.ts";
 import { readRecord, tagRecord } from "../store/records.ts";
 import type { Registry } from "./registry.ts";
 
@@ -47,9 +47,12 @@ const REMEMBERED_BYTES = 2 ** 20;
 interface Known extends TagRecord {
   readonly rereadAt: number;
 }
-const known = new Memory<Known>(REMEMBERED_BYTES);
+const known = memory<Known>(REMEMBERED_BYTES, ({ revision }) => revision.length);
 /** By key: when the next refresh may begin, and whether the last one failed. */
-const refreshes = new Memory<{ readonly next: number; readonly failed: boolean }>(REMEMBERED_BYTES);
+const refreshes = memory<{ readonly next: number; readonly failed: boolean }>(
+  REMEMBERED_BYTES,
+  () => 16,
+);
 
 /**
  * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
@@ -99,7 +102,7 @@ export function tagMeaning(packageSet: PackageSetSpec): string {
 function remember(key: string, record: TagRecord | null, tagFresh: number): Known | undefined {
   if (record === null) return undefined;
   const entry = { ...record, rereadAt: Date.now() + Math.min(REREAD_MS, tagFresh) };
-  known.set(key, entry, record.revision.length);
+  known.set(key, entry);
   return entry;
 }
 
@@ -140,7 +143,7 @@ function refresh(
   const last = refreshes.get(key);
   if (last !== undefined && now < last.next) return;
   const next = now + Math.min(REFRESH_MS, Math.max(tagFresh, MIN_REFRESH_MS));
-  const note = (failed: boolean): void => refreshes.set(key, { next, failed }, 16);
+  const note = (failed: boolean): void => void refreshes.set(key, { next, failed });
   note(last?.failed ?? false);
   const resolve = async (): Promise<void> => {
     try {

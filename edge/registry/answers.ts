@@ -10,7 +10,7 @@ import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { countPull } from "../pull/demand.ts";
 import type { ManifestBlob } from "../store/manifests.ts";
-import { Memory } from "../store/memory.ts";
+import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
 
 export interface Answer {
@@ -42,7 +42,10 @@ const MAX_ACCEPT = 1_024;
  */
 const TAG_ANSWER_MS = 1_000;
 
-const remembered = new Memory<Remembered>(REMEMBERED_BYTES);
+const remembered = memory<Remembered>(
+  REMEMBERED_BYTES,
+  ({ answer }) => answer.bytes.length + HEADER_BYTES,
+);
 
 /**
  * An answer with a manifest and everything that a client gets to know about it. Content-Type is the
@@ -81,7 +84,7 @@ export function respond(
 
 /** Gives the same answer to equal requests: by digest from now on. */
 export function rememberByDigest({ url }: Request, answer: Answer): void {
-  remember(pathOf(url), { answer, image: null, until: Number.POSITIVE_INFINITY });
+  remembered.set(pathOf(url), { answer, image: null, until: Number.POSITIVE_INFINITY });
 }
 
 /**
@@ -92,7 +95,7 @@ export function rememberByTag({ url, headers }: Request, answer: Answer, image: 
   const accept = headers.get("Accept") ?? "";
   if (accept.length > MAX_ACCEPT || answer.headers.has("Warning")) return;
   const until = Date.now() + TAG_ANSWER_MS;
-  remember(tagKey(pathOf(url), accept), { answer, image, until });
+  remembered.set(tagKey(pathOf(url), accept), { answer, image, until });
 }
 
 /**
@@ -112,9 +115,6 @@ export function rememberedAnswer(
   if (found.image !== null) countPull(found.image, request, env, ctx);
   return respond({ method, headers }, found.answer);
 }
-
-const remember = (key: string, entry: Remembered): void =>
-  remembered.set(key, entry, entry.answer.bytes.length + HEADER_BYTES);
 
 const tagKey = (path: string, accept: string): string => `${path} ${accept}`;
 

@@ -6,7 +6,7 @@ import { ConfigError } from "../config.ts";
 import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
 import { nameInvalid, RegistryError } from "../pull/errors.ts";
-import { BucketUnavailable } from "../store/retry.ts";
+import { BucketUnavailable } from "../store/bucket.ts";
 import { API_VERSION, warning } from "./headers.ts";
 
 /**

@@ -6,7 +6,7 @@ import { presign } from "../store/s3.ts";
 import type { BlobDelivery } from "../config.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
-import { Memory } from "../store/memory.ts";
+import { memory } from "../store/memory.ts";
 import { API_VERSION } from "./headers.ts";
 
 /**
@@ -24,7 +24,10 @@ const REMEMBERED_BYTES = 2 * 2 ** 20;
 /** How long a redirect to a public URL may be cached, seconds: the base may change. */
 const PUBLIC_SECONDS = 3_600;
 
-const signed = new Memory<{ readonly url: string; readonly until: number }>(REMEMBERED_BYTES);
+const signed = memory<{ readonly url: string; readonly until: number }>(
+  REMEMBERED_BYTES,
+  ({ url }) => url.length,
+);
 
 /**
  * The redirect to the blob, or null when BLOBS says that it is streamed. 307 keeps the method, and
@@ -48,7 +51,7 @@ export async function redirectTo(delivery: BlobDelivery, digest: Digest): Promis
           url: await presign(delivery.s3, blobPath(digest), PRESIGN_SECONDS),
           until: now + REUSE_MS,
         };
-        signed.set(digest, known, known.url.length);
+        signed.set(digest, known);
       }
       return redirect(known.url, digest, "no-store");
     }

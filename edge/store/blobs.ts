@@ -9,7 +9,7 @@ import { blobPath } from "../contract/keys.ts";
 import { MANIFEST_TYPES, OCI_INDEX } from "../contract/media-types.ts";
 import type { Descriptor } from "../contract/records.ts";
 import { rememberManifest } from "./manifests.ts";
-import { Memory } from "./memory.ts";
+import { memory } from "./memory.ts";
 import { readWhole } from "./read.ts";
 
 export interface Presence {
@@ -23,7 +23,7 @@ const ENTRY_BYTES = 64;
 /** Requests to the bucket at once: a Worker may have six connections waiting for an answer. */
 export const BUCKET_REQUESTS = 6;
 
-const present = new Memory<Presence>(REMEMBERED_BYTES);
+const present = memory<Presence>(REMEMBERED_BYTES, () => ENTRY_BYTES);
 
 /**
  * Size and content type of a blob, null when the bucket lacks it. Absence is not remembered: an
@@ -39,7 +39,7 @@ export async function findBlob(bucket: Bucket, digest: Digest): Promise<Presence
 
 /** To be called with what was just read or written. */
 export function rememberBlob(digest: Digest, { size, contentType }: Presence): void {
-  present.set(digest, { size, contentType }, ENTRY_BYTES);
+  present.set(digest, { size, contentType });
 }
 
 /** To be called when a blob that was remembered turned out to be gone. */

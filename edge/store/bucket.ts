@@ -2,6 +2,7 @@
  * The edge's view of the bucket. Keys come from edge/contract/keys.ts; everything but tags/ and
  * plans/ is written once.
  */
+import { withRetries } from "./retry.ts";
 
 export interface StoredObject {
   /** Bytes of the whole object. */
@@ -35,4 +36,27 @@ export interface Bucket {
   ): Promise<boolean>;
   /** Where copies are kept in front of the bucket: drops the one of this object, which is wrong. */
   dropCopy?(key: string): Promise<void>;
+}
+
+/**
+ * Attempts for one operation: R2 and S3 services answer a small share of requests with a passing
+ * error. A client waits for the answer, so trouble that lasts is told soon.
+ */
+export const ATTEMPTS = 3;
+
+/** The bucket does not answer, or not as it should; worth another try in a few seconds. */
+export class BucketUnavailable extends Error {
+  override readonly name = "BucketUnavailable";
+}
+
+/**
+ * One operation of a bucket, tried again while it fails. Throws a BucketUnavailable when every
+ * attempt failed: an absent object is null, so trouble is never told, or cached, as a 404.
+ */
+export async function bucketOperation<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+  try {
+    return await withRetries(attempt, { attempts: ATTEMPTS });
+  } catch (cause) {
+    throw new BucketUnavailable(`${what} failed`, { cause });
+  }
 }

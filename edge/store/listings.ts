@@ -6,7 +6,7 @@ import pLimit from "p-limit";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
-import { Memory } from "./memory.ts";
+import { memory } from "./memory.ts";
 import { BUCKET_REQUESTS } from "./blobs.ts";
 import type { Bucket } from "./bucket.ts";
 
@@ -15,7 +15,7 @@ import type { Bucket } from "./bucket.ts";
  * listing.
  */
 const REMEMBERED_BYTES = 6 * 2 ** 20;
-const remembered = new Memory<Uint8Array>(REMEMBERED_BYTES);
+const remembered = memory<Uint8Array>(REMEMBERED_BYTES, ({ length }) => length);
 
 /**
  * Reads as many at once as a Worker may have connections. A listing that a record names and the
@@ -31,7 +31,7 @@ export function listingReader(bucket: Bucket): ReadRange {
       const part = await bucket.get(blobPath(digest), range);
       if (part === null) throw new Error(`the listing ${digest} is not in the bucket`);
       const bytes = new Uint8Array(await new Response(part.body).arrayBuffer());
-      remembered.set(key, bytes, bytes.length);
+      remembered.set(key, bytes);
       return bytes;
     });
   };

@@ -3,7 +3,7 @@ import { readWhole } from "./read.ts";
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
-import { Memory } from "./memory.ts";
+import { memory } from "./memory.ts";
 import type { Bucket } from "./bucket.ts";
 
 export interface ManifestBlob {
@@ -16,10 +16,10 @@ const REMEMBERED_BYTES = 12 * 2 ** 20;
 /** Largest manifest that is served, bytes: ours are below 100 kB; clients take 4 MiB. */
 const MAX_MANIFEST_BYTES = 2 ** 20;
 
-const remembered = new Memory<ManifestBlob>(REMEMBERED_BYTES);
+const remembered = memory<ManifestBlob>(REMEMBERED_BYTES, ({ bytes }) => bytes.length);
 
 export function rememberManifest(digest: Digest, manifest: ManifestBlob): void {
-  remembered.set(digest, manifest, manifest.bytes.length);
+  remembered.set(digest, manifest);
 }
 
 /**

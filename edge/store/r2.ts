@@ -2,17 +2,22 @@
  * The bucket over the Worker's R2 binding: no signing, no request over the network that the runtime
  * does not make itself.
  */
-import type { Bucket, ByteRange, StoredBody, StoredObject } from "./bucket.ts";
-import { withRetries } from "./retry.ts";
+import {
+  type Bucket,
+  type ByteRange,
+  bucketOperation,
+  type StoredBody,
+  type StoredObject,
+} from "./bucket.ts";
 
 export function r2Bucket(r2: R2Bucket): Bucket {
   return {
     async head(key) {
-      const object = await withRetries(`HEAD of ${key}`, () => r2.head(key));
+      const object = await bucketOperation(`HEAD of ${key}`, () => r2.head(key));
       return object && stored(object);
     },
     async get(key, range) {
-      const object = await withRetries(`GET of ${key}`, () =>
+      const object = await bucketOperation(`GET of ${key}`, () =>
         range ? r2.get(key, { range: rangeOption(range) }) : r2.get(key),
       );
       return object && ({ ...stored(object), body: object.body } satisfies StoredBody);
@@ -20,7 +25,7 @@ export function r2Bucket(r2: R2Bucket): Bucket {
     async put(key, data, { contentType, ifAbsent }) {
       // A failed condition is no error of the binding: it answers null, and the object that is
       // there stays.
-      const written = await withRetries(`PUT of ${key}`, () =>
+      const written = await bucketOperation(`PUT of ${key}`, () =>
         r2.put(key, data, {
           httpMetadata: { contentType },
           ...(ifAbsent ? { onlyIf: { etagDoesNotMatch: "*" } } : {}),

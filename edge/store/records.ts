@@ -30,7 +30,7 @@ import {
   TagRecordSchema,
 } from "../contract/records.ts";
 import type { Bucket } from "./bucket.ts";
-import { Memory } from "./memory.ts";
+import { memory } from "./memory.ts";
 
 /** One record's place in the bucket, and what may stand there. */
 export interface RecordPlace<T> {
@@ -109,17 +109,20 @@ const MAX_RECORD_BYTES = 8 * 2 ** 20;
 const REMEMBERED_BYTES = 20 * 2 ** 20;
 const OBJECT_FACTOR = 3;
 /** By path, which says the type: only values that their place's schema has passed. */
-const remembered = new Memory<unknown>(REMEMBERED_BYTES);
+const remembered = memory<Stored<unknown>>(
+  REMEMBERED_BYTES,
+  ({ length }) => length * OBJECT_FACTOR,
+);
 
 /** Paths of damaged records that the log has named: about 1,000. */
-const reported = new Memory<true>(2 ** 18);
+const reported = memory<object>(2 ** 18, () => 0);
 
 /** The record, or null when there is none that can be used. */
 export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
   const known = place.mutable ? undefined : remembered.get(place.path);
-  if (known !== undefined) return known as T;
+  if (known !== undefined) return known.value as T;
   const record = await readStored(bucket, place);
-  if (record !== null) remember(place, record.value, record.length);
+  if (record !== null) remember(place, record);
   return record?.value ?? null;
 }
 
@@ -130,13 +133,13 @@ export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Prom
 export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, record: T): Promise<T> {
   const text = canonicalJson(record);
   // At once: nobody in this isolate should make it again while it is being written.
-  remember(place, record, text.length);
+  remember(place, { value: record, length: text.length });
   const put = (ifAbsent: boolean): Promise<boolean> =>
     bucket.put(place.path, text, { contentType: "application/json", ifAbsent });
   if (!(await put(!place.mutable))) {
     const stored = await readStored(bucket, place);
     if (stored !== null) {
-      remember(place, stored.value, stored.length);
+      remember(place, stored);
       return stored.value;
     }
     await put(false);
@@ -155,8 +158,8 @@ export async function writeTag(
   await writeRecord(bucket, tagRecord(packageSet, tag), { revision, resolvedAt: Date.now() });
 }
 
-function remember<T>(place: RecordPlace<T>, record: T, length: number): void {
-  if (!place.mutable) remembered.set(place.path, record, length * OBJECT_FACTOR);
+function remember<T>(place: RecordPlace<T>, record: Stored<T>): void {
+  if (!place.mutable) remembered.set(place.path, record);
 }
 
 interface Stored<T> {
@@ -174,8 +177,8 @@ async function readStored<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Sto
     found = await read(bucket, place);
   }
   if (typeof found !== "string") return found;
-  if (!reported.get(place.path)) {
-    reported.set(place.path, true, 0);
+  if (!reported.has(place.path)) {
+    reported.set(place.path, {});
     console.warn(
       JSON.stringify({ level: "warn", event: "record.damaged", path: place.path, reason: found }),
     );

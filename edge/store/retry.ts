@@ -1,36 +1,39 @@
-/**
- * Bounded retries for one operation of a bucket: both R2 and S3 services answer a small share of
- * requests with a passing error.
- */
+/** Trying again, for everything that the edge asks over a network. */
+import pRetry from "p-retry";
 
-/** Attempts in all. A client waits for the answer, so trouble that lasts is told soon. */
-export const ATTEMPTS = 3;
-/**
- * Wait before the second attempt, milliseconds; it doubles, and is spread by half so that isolates
- * do not retry in step.
- */
+/** Wait before the second attempt, milliseconds. */
 const FIRST_WAIT_MS = 50;
+/** Longest wait between two attempts, milliseconds. */
+const LONGEST_WAIT_MS = 2_000;
 
-/** The bucket does not answer, or not as it should; worth another try in a few seconds. */
-export class BucketUnavailable extends Error {
-  override readonly name = "BucketUnavailable";
+export interface Retries {
+  /** Most attempts in all; as many as the time allows when left out. */
+  readonly attempts?: number;
+  /** For how long another attempt may begin, milliseconds; for ever when left out. */
+  readonly withinMs?: number;
+  /** To be called after every attempt that failed, with its number, 1 for the first. */
+  readonly onFailure?: (error: Error, attempt: number) => void;
+  /** Whether another attempt may help; always when left out. */
+  readonly mayPass?: (error: Error) => boolean;
 }
 
 /**
- * Runs `attempt` until it succeeds, at most ATTEMPTS times. Throws a BucketUnavailable
- * when every attempt failed: an absent object is null, so trouble is never told, or cached, as a
- * 404.
+ * Runs `attempt` until it succeeds. Before the second attempt it waits 50 to 100 ms, by chance, so
+ * that isolates do not retry in step; before each further one twice as long, at most 2 s. Throws
+ * the last attempt's error once the attempts or the time are used up; and at once an error that
+ * will not pass, such as a TypeError that comes from no network: that is a mistake in the code.
  */
-export async function withRetries<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-  for (let number = 1; ; number++) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (number === ATTEMPTS)
-        throw new BucketUnavailable(`${what} failed ${ATTEMPTS} times`, { cause: error });
-      await sleep(FIRST_WAIT_MS * 2 ** (number - 1) * (0.5 + Math.random()));
-    }
-  }
+export function withRetries<T>(
+  attempt: () => Promise<T>,
+  { attempts = Number.POSITIVE_INFINITY, withinMs, onFailure, mayPass }: Retries,
+): Promise<T> {
+  return pRetry(attempt, {
+    retries: attempts - 1,
+    minTimeout: FIRST_WAIT_MS,
+    maxTimeout: LONGEST_WAIT_MS,
+    randomize: true,
+    ...(withinMs === undefined ? {} : { maxRetryTime: withinMs }),
+    onFailedAttempt: ({ error, attemptNumber }) => onFailure?.(error, attemptNumber),
+    shouldRetry: ({ error }) => mayPass?.(error) ?? true,
+  });
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

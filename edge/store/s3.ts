@@ -3,8 +3,7 @@
  * services without a binding; and presigned URLs.
  */
 import { AwsClient } from "aws4fetch";
-import type { Bucket, ByteRange, StoredObject } from "./bucket.ts";
-import { withRetries } from "./retry.ts";
+import { type Bucket, type ByteRange, bucketOperation, type StoredObject } from "./bucket.ts";
 
 export interface S3Config {
   /**
@@ -37,7 +36,7 @@ export function s3Bucket(config: S3Config): Bucket {
     expected: readonly number[],
     init: { headers?: Record<string, string>; body?: Uint8Array<ArrayBuffer> | string } = {},
   ): Promise<Response> =>
-    withRetries(`${method} of ${key}`, async () => {
+    bucketOperation(`${method} of ${key}`, async () => {
       // no-store: a Worker's fetch may otherwise be answered by the CDN, with a 404 of a moment
       // ago.
       const response = await client.fetch(objectUrl(config, key), {
@@ -94,8 +93,8 @@ function clientOf(config: S3Config): AwsClient {
   let client = clients.get(config);
   if (!client) {
     const { region, accessKeyId, secretAccessKey } = config;
-    // Retries are withRetries' matter: aws4fetch's own would multiply them, and they leave network
-    // errors out.
+    // bucketOperation retries: aws4fetch's own retries would multiply that, and leave network errors
+    // out.
     clients.set(
       config,
       (client = new AwsClient({ service: "s3", region, accessKeyId, secretAccessKey, retries: 0 })),

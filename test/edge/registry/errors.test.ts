@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { InvalidName } from "../../../edge/contract/names.ts";
 import { InvalidRecord } from "../../../edge/contract/records.ts";
 import { errorResponse } from "../../../edge/registry/errors.ts";
-import { BucketUnavailable } from "../../../edge/store/retry.ts";
+import { BucketUnavailable } from "../../../edge/store/bucket.ts";
 
 const request = new Request("https://firn.example/v2/git/manifests/latest");
 

@@ -1,74 +1,43 @@
-/**
- * What an isolate remembers: bounded, whatever is put in; and work that several requests want at
- * once.
- */
+/** What an isolate remembers is bounded, whatever is put in. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Memory } from "../../../edge/store/memory.ts";
-import { once } from "../../../edge/pull/once.ts";
+import { memory } from "../../../edge/store/memory.ts";
 
-test("what is set is there, until it is deleted or set anew", () => {
-  const memory = new Memory<number>(10_000);
-  assert.equal(memory.get("a"), undefined);
-  memory.set("a", 1, 10);
-  memory.set("a", 2, 10);
-  assert.equal(memory.get("a"), 2);
-  memory.delete("a");
-  assert.equal(memory.get("a"), undefined);
-});
+interface Sized {
+  readonly bytes: number;
+}
+const ofBudget = (budget: number) => memory<Sized>(budget, ({ bytes }) => bytes);
 
-test("never more than its budget, and what is used stays", () => {
-  const memory = new Memory<Uint8Array>(100_000);
-  const keys: string[] = [];
-  memory.set("used", new Uint8Array(1), 1_000);
+test("it never holds more than its budget, and what is used stays", () => {
+  const remembered = ofBudget(100_000);
+  remembered.set("used", { bytes: 1_000 });
   for (let n = 0; n < 1_000; n++) {
-    keys.push(`k${n}`);
-    memory.set(`k${n}`, new Uint8Array(1), 1_000);
-    assert.ok(memory.get("used"), `after ${n}`);
+    remembered.set(`k${n}`, { bytes: 1_000 });
+    assert.ok(remembered.get("used"), `after ${n}`);
   }
-  const left = keys.filter((key) => memory.get(key) !== undefined);
-  assert.ok(left.length * 1_000 <= 100_000, `${left.length} are left`);
-  assert.ok(left.length >= 20, `${left.length} are left`);
+  const values = [...remembered.values()];
+  const held = values.reduce((sum, { bytes }) => sum + bytes, 0);
+  assert.ok(held <= 100_000, `${held} bytes are held`);
+  assert.ok(values.length >= 50, `${values.length} values are held`);
 });
 
-test("what is larger than half of the budget is not kept, and drives nothing out", () => {
-  const memory = new Memory<string>(10_000);
-  memory.set("small", "x", 10);
-  memory.set("large", "y", 6_000);
-  assert.equal(memory.get("large"), undefined);
-  assert.equal(memory.get("small"), "x");
+test("keys count too: many small values with long keys stay within the budget", () => {
+  const remembered = ofBudget(100_000);
+  for (let n = 0; n < 1_000; n++) remembered.set(`${n}`.padEnd(1_000), { bytes: 0 });
+  assert.ok(remembered.size <= 50, `${remembered.size} values are held`);
+});
+
+test("a value larger than the budget is not kept, and drives nothing out", () => {
+  const remembered = ofBudget(10_000);
+  remembered.set("small", { bytes: 10 });
+  remembered.set("large", { bytes: 10_000 });
+  assert.equal(remembered.get("large"), undefined);
+  assert.ok(remembered.get("small"));
 });
 
 test("setting one key over and over fills nothing", () => {
-  const memory = new Memory<number>(10_000);
-  memory.set("kept", 0, 100);
-  for (let n = 0; n < 1_000; n++) memory.set("same", n, 100);
-  assert.equal(memory.get("kept"), 0);
-});
-
-test("work under way is joined; afterwards, and after a failure, it is done anew", async () => {
-  let runs = 0;
-  const gate = Promise.withResolvers<void>();
-  const work = async (): Promise<number> => {
-    runs++;
-    await gate.promise;
-    return runs;
-  };
-  const all = [once("k", work), once("k", work), once("k", work)];
-  gate.resolve();
-  assert.deepEqual(await Promise.all(all), [1, 1, 1]);
-  assert.equal(await once("k", work), 2);
-
-  let failures = 0;
-  const failing = (): Promise<number> =>
-    failures++ === 0 ? Promise.reject(new Error("first")) : Promise.resolve(7);
-  const [first, second] = await Promise.allSettled([once("f", failing), once("f", failing)]);
-  assert.equal(first.status, "rejected");
-  assert.deepEqual(second, { status: "fulfilled", value: 7 });
-});
-
-test("nobody waits for work that never ends", async () => {
-  void once("stuck", () => new Promise<number>(() => undefined));
-  assert.equal(await once("stuck", () => Promise.resolve(1)), 1);
-  assert.equal(await once("stuck", () => Promise.resolve(2)), 2);
+  const remembered = ofBudget(10_000);
+  remembered.set("kept", { bytes: 100 });
+  for (let n = 0; n < 1_000; n++) remembered.set("same", { bytes: 100 });
+  assert.ok(remembered.get("kept"));
 });

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
-import { ATTEMPTS, BucketUnavailable } from "../../../edge/store/retry.ts";
+import { ATTEMPTS, BucketUnavailable } from "../../../edge/store/bucket.ts";
 import { presign, s3Bucket, type S3Config } from "../../../edge/store/s3.ts";
 
 let server: Server | undefined;

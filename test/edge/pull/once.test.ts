@@ -1,0 +1,31 @@
+/** Work that several requests of one isolate want at the same time. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { once } from "../../../edge/pull/once.ts";
+
+test("work under way is joined; afterwards, and after a failure, it is done anew", async () => {
+  let runs = 0;
+  const gate = Promise.withResolvers<void>();
+  const work = async (): Promise<number> => {
+    runs++;
+    await gate.promise;
+    return runs;
+  };
+  const all = [once("k", work), once("k", work), once("k", work)];
+  gate.resolve();
+  assert.deepEqual(await Promise.all(all), [1, 1, 1]);
+  assert.equal(await once("k", work), 2);
+
+  let failures = 0;
+  const failing = (): Promise<number> =>
+    failures++ === 0 ? Promise.reject(new Error("first")) : Promise.resolve(7);
+  const [first, second] = await Promise.allSettled([once("f", failing), once("f", failing)]);
+  assert.equal(first.status, "rejected");
+  assert.deepEqual(second, { status: "fulfilled", value: 7 });
+});
+
+test("nobody waits for work that never ends", async () => {
+  void once("stuck", () => new Promise<number>(() => undefined));
+  assert.equal(await once("stuck", () => Promise.resolve(1)), 1);
+  assert.equal(await once("stuck", () => Promise.resolve(2)), 2);
+});
