@@ -155,8 +155,8 @@ function packingFailure(
   { layers, listings }: Made,
 ): Failure | undefined {
   const needed = [
-    listings.get(item.name),
     ...partsOf(item, pkg).map((part) => layers.get(part.key)),
+    listings.get(item.name),
   ];
   const unfit = needed.find((made) => made instanceof UnfitError);
   if (unfit === undefined) return undefined;

@@ -29,14 +29,21 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * The listing's bytes of `storePath`, which lies below the directory `root`. A store path that is
- * no directory has an empty one.
+ * no directory has an empty one. Throws an UnfitError when no listing can hold it.
  */
 export async function listTree(
   root: string,
   storePath: string,
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  return encodeListing(await new Walk(root, signal).package(storePath));
+  const tree = await new Walk(root, signal).package(storePath);
+  try {
+    return encodeListing(tree);
+  } catch (error) {
+    // A name that no listing can hold.
+    if (error instanceof TypeError) throw new UnfitError(`${storePath}: ${error.message}`);
+    throw error;
+  }
 }
 
 class Walk {
