@@ -1,17 +1,18 @@
 /**
- * Nix's own words for why something cannot be, as one line. Works on the output of Nix 2.8 (`error:
- * text`, then `at file:line:`) and of newer ones (`error:`, a trace of `… while …` lines, and the
- * real `error: text` last).
+ * Reads Nix's error message from its output, as one line. Nix 2.8 prints `error: text`, then `at
+ * file:line:`; newer versions print `error:`, a trace of `… while …` lines, and the real `error:
+ * text` last.
  */
+import type { RunResult } from "./run.ts";
 
-/** `/nix/store/<hash>-source/` in front of a file's name tells nobody anything. */
+/** Removed from file names: the store path of the package set's source. */
 const SOURCE_PREFIX = /\/nix\/store\/[0-9a-z]{32}-source\//g;
-/** Where in the source an error arose, and the source lines Nix shows for it. */
+/** Where in the source the error is, and the lines of source that Nix shows. */
 const LOCATION = /^\s*(at |…|\d*\|)|^\s*\(use '--show-trace'/;
 
 /**
- * The last error in Nix's stderr as one line, or null when there is none. Of what nixpkgs adds
- * after its reason only the known issues of an insecure package are kept.
+ * The last error in Nix's stderr as one line, or null when there is none. Of what nixpkgs adds to
+ * its reason, only the known issues of an insecure package are kept.
  */
 export function errorLine(stderr: readonly string[]): string | null {
   const start = stderr.findLastIndex((line) => /^\s*error: *\S/.test(line));
@@ -33,7 +34,7 @@ export function errorLine(stderr: readonly string[]): string | null {
   return text.replace(SOURCE_PREFIX, "").replace(/\s+/g, " ").trim();
 }
 
-/** Groups of lines between empty ones and locations, trimmed. */
+/** Trimmed lines, in groups that empty lines and locations separate. */
 function paragraphs(lines: readonly string[]): string[][] {
   const groups: string[][] = [[]];
   for (const line of lines) {
@@ -44,12 +45,21 @@ function paragraphs(lines: readonly string[]): string[][] {
 }
 
 /**
- * Trouble of this machine and not of the package, so that another origin may do better: the words
- * for it, or null.
+ * What is wrong with this machine and not with the package, so that another origin may succeed; or
+ * null. `line`: any line of Nix's output.
  */
 export function machineTrouble(line: string): string | null {
-  for (const [pattern, words] of TROUBLE) if (pattern.test(line)) return words;
-  return null;
+  return TROUBLE.find(([pattern]) => pattern.test(line))?.[1] ?? null;
+}
+
+/** Why a call of Nix failed, as one line. `seconds`: the limit that it had. */
+export function whyFailed(
+  { stderr, timedOut }: Pick<RunResult, "stderr" | "timedOut">,
+  seconds: number,
+): string {
+  if (timedOut) return `it took longer than ${seconds} s`;
+  const line = errorLine(stderr) ?? stderr.at(-1) ?? "Nix gave no reason";
+  return machineTrouble(line) ?? line;
 }
 
 const TROUBLE: readonly (readonly [RegExp, string])[] = [

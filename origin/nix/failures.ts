@@ -1,20 +1,15 @@
-/**
- * The failures that the Nix side reports, each made in one place so that its words are the same
- * everywhere.
- */
+/** Makes the failures that the Nix side reports, within the limits of the channel's messages. */
 import type { Failure } from "../../edge/contract/messages.ts";
 import { FailureError } from "./types.ts";
 
-/** Longest message, characters (protocol.ts). */
+/** Longest message of a failure, characters (messages.ts). */
 const MAX_MESSAGE = 2_000;
 /** Log lines that travel in a failure. */
 export const FAILURE_LINES = 50;
 
-export type Reason = Failure["reason"];
-
-/** A failure within the protocol's bounds. `log`: the last lines that tell more. */
+/** `nearest`: names that do exist; `log`: lines of output, of which the last ones are kept. */
 export function failure(
-  reason: Reason,
+  reason: Failure["reason"],
   message: string,
   more: { readonly nearest?: readonly string[]; readonly log?: readonly string[] } = {},
 ): Failure {
@@ -29,15 +24,16 @@ export function failure(
   };
 }
 
+/** The same as an error to throw. */
 export function failed(
-  reason: Reason,
+  reason: Failure["reason"],
   message: string,
   more: Parameters<typeof failure>[2] = {},
 ): FailureError {
   return new FailureError(failure(reason, message, more));
 }
 
-/** Both phases, evaluating and building, share one limit. `seconds`: the limit. */
+/** `doing` took longer than NIX_TIMEOUT, `seconds`: one limit for evaluating and building. */
 export function timeout(seconds: number, doing: string, log: readonly string[] = []): Failure {
   return failure(
     "timeout",

@@ -1,41 +1,37 @@
 /**
- * Opens a package set of any kind: what all kinds have in common, evaluating and building, around
- * the backend that knows where sources come from.
+ * A package set of any kind: tags and sources by its kind (sets/), what names mean (evaluate/), and
+ * the packages built (build/).
  */
 import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
+import * as v from "valibot";
 import type { Failure } from "../../edge/contract/messages.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
-import type { System } from "../../edge/contract/records.ts";
+import { StorePathSchema, type System } from "../../edge/contract/records.ts";
 import { prepareStarter } from "../starter/index.ts";
-import type { Backend } from "./sets/source.ts";
-import { realise } from "./build/build.ts";
-import { builtPackage, isStorePath } from "./build/built-package.ts";
+import { buildPackages } from "./build/build.ts";
+import { builtPackage } from "./build/built-package.ts";
 import { DerivationLocks } from "./build/derivation-locks.ts";
-import {
-  attributeNames,
-  describe,
-  type Description,
-  type Evaluation,
-  type Found,
-} from "./evaluate/describe.ts";
-import { explain } from "./evaluate/explain.ts";
+import { Roots } from "./build/roots.ts";
+import { attributeNames, describe, type Description, type Found } from "./evaluate/describe.ts";
+import { nearest } from "./evaluate/nearest.ts";
+import type { Evaluation } from "./evaluate/restricted.ts";
+import { unbuildable } from "./evaluate/unbuildable.ts";
 import { failure } from "./failures.ts";
 import { limitLog } from "./log.ts";
-import { nearest } from "./evaluate/nearest.ts";
-import { Recent } from "./recent.ts";
+import { channelSources } from "./sets/channel.ts";
+import { gitSources } from "./sets/git.ts";
+import { pathSources } from "./sets/path.ts";
 import { Revisions } from "./sets/revisions.ts";
-import { Roots } from "./build/roots.ts";
-import { channelBackend } from "./sets/channel.ts";
-import { gitBackend } from "./sets/git.ts";
-import { pathBackend } from "./sets/path.ts";
-import { starterBackend } from "./sets/starter.ts";
+import type { Sources } from "./sets/source.ts";
+import { starterSources } from "./sets/starter.ts";
 import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
 import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "./types.ts";
 
 export interface PackageSetOptions {
-  /** Keeps clones, roots, snapshots; made when absent. */
+  /** Directory of clones, roots and snapshots; made when absent. */
   readonly stateDir: string;
   readonly systems: readonly System[];
   /** Longest evaluation and build of one job, seconds. */
@@ -43,20 +39,20 @@ export interface PackageSetOptions {
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   /** NIX_CONFIG for every call; the machine's own by default. */
   readonly nixConfig?: string;
-  /** What an evaluation may fetch, see settings.ts. */
+  /** URIs that an evaluation may fetch, see settings.ts. */
   readonly allowedUris?: readonly string[];
-  /** Base URL of the channels, see set-channel.ts. */
+  /** Base URL of the channels, see sets/channel.ts. */
   readonly channels?: string;
   /** URL of the archive of a commit of nixpkgs, with `{revision}` in it. */
   readonly archive?: string;
 }
 
-/** Names whose evaluation is remembered. */
+/** Packages whose description is kept in memory. */
 const MAX_FOUND = 5_000;
-/** Lists of attribute names remembered; one of nixpkgs takes about 2 MB. */
+/** Lists of attribute names kept in memory; one of nixpkgs takes about 2 MB. */
 const MAX_LISTS = 16;
 
-/** `spec`: as PACKAGE_SET says it. Throws an Error that names what is wrong with it. */
+/** `spec`: as in PACKAGE_SET. Throws an Error that says what is wrong with it. */
 export async function openPackageSet(
   spec: string | PackageSetSpec,
   options: PackageSetOptions,
@@ -70,54 +66,60 @@ export async function openPackageSet(
     nixConfig: options.nixConfig,
     allowedUris: options.allowedUris,
   };
-  return new StoreSet(parsed.id, settings, await openBackend(parsed, settings, options));
+  return new NixPackageSet(parsed.id, settings, await openSources(parsed, settings, options));
 }
 
-async function openBackend(
+async function openSources(
   spec: PackageSetSpec,
   settings: NixSettings,
   { systems, logger, channels, archive }: PackageSetOptions,
-): Promise<Backend> {
+): Promise<Sources> {
   const revisions = new Revisions(settings, spec.id);
   const onError = (error: unknown): void =>
-    logger.error({ err: error }, "looking for changes of the package set failed");
+    logger.error({ err: error }, "cannot look for changes of the package set");
   switch (spec.kind) {
     case "channel":
-      return channelBackend({ channel: spec.channel, settings, revisions, channels, archive });
+      return channelSources({ channel: spec.channel, settings, revisions, channels, archive });
     case "git":
-      return gitBackend({ id: spec.id, url: spec.url, settings, revisions });
+      return gitSources({ id: spec.id, url: spec.url, settings, revisions });
     case "path":
-      return pathBackend({ directory: spec.dir, settings, revisions, onError });
+      return pathSources({ directory: spec.dir, settings, revisions, onError });
     case "starter": {
       const prepare = () =>
         prepareStarter({ stateDir: settings.stateDir, systems, log: (line) => logger.info(line) });
-      return starterBackend({ settings, revisions, prepare, onError });
+      return starterSources({ settings, revisions, prepare, onError });
     }
   }
 }
 
-class StoreSet implements PackageSet {
+interface Job extends Evaluation {
+  readonly revision: string;
+  readonly signal: AbortSignal;
+  readonly log: (line: string) => void;
+}
+
+class NixPackageSet implements PackageSet {
   readonly id: string;
   readonly #settings: NixSettings;
-  readonly #backend: Backend;
+  readonly #sources: Sources;
   readonly #roots: Roots;
   readonly #locks = new DerivationLocks();
-  readonly #found = new Recent<Found>(MAX_FOUND);
-  readonly #lists = new Recent<Promise<string[]>>(MAX_LISTS);
+  readonly #found = new LRUCache<string, Found>({ max: MAX_FOUND });
+  readonly #lists = new LRUCache<string, Promise<string[]>>({ max: MAX_LISTS });
 
-  constructor(id: string, settings: NixSettings, backend: Backend) {
+  constructor(id: string, settings: NixSettings, sources: Sources) {
     this.id = id;
     this.#settings = settings;
-    this.#backend = backend;
+    this.#sources = sources;
     this.#roots = new Roots(join(settings.stateDir, "roots"));
   }
 
   resolve(tag: string, signal: AbortSignal): Promise<string> {
-    return this.#backend.resolve(tag, signal);
+    return this.#sources.resolve(tag, signal);
   }
 
   watch(onChange: (tag: string, revision: string) => void): () => void {
-    return this.#backend.watch(onChange);
+    return this.#sources.watch(onChange);
   }
 
   async attributes(
@@ -125,140 +127,110 @@ class StoreSet implements PackageSet {
     system: System,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<readonly string[]> {
-    return this.#names(revision, await this.#evaluation(revision, system, signal), []);
+    return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), []);
   }
 
-  async build(
-    { revision, system, names }: BuildRequest,
-    { signal, log }: BuildOptions,
-  ): Promise<BuildOutcome[]> {
+  async build(request: BuildRequest, { signal, log }: BuildOptions): Promise<BuildOutcome[]> {
     const limited = limitLog(log);
     try {
-      return await this.#build(
-        await this.#evaluation(revision, system, signal, limited.write),
-        revision,
-        [...new Set(names)],
-        signal,
-        limited.write,
-      );
+      const job = await this.#job(request, { signal, log: limited.write });
+      return await this.#build(job, [...new Set(request.names)]);
     } finally {
       limited.end();
     }
   }
 
-  async #build(
-    job: Evaluation,
-    revision: string,
-    names: readonly string[],
-    signal: AbortSignal,
-    log: (line: string) => void,
-  ): Promise<BuildOutcome[]> {
-    const outcomes = new Map<string, BuildOutcome>();
-    const fail = (name: string, reason: Failure): void =>
-      void outcomes.set(name, { kind: "failure", name, failure: reason });
-    const packages: Found[] = [];
-    for (const description of await this.#describe(job, revision, names)) {
-      const { name } = description;
-      if (description.kind !== "package")
-        fail(name, explain(description, await this.#nearest(job, revision, description)));
-      else if (isStorePath(description.storePath)) packages.push(description);
-      else
-        fail(
-          name,
-          failure(
-            "refused",
-            `${name} has no store path before it is built (a floating content-addressed derivation)`,
-          ),
-        );
-    }
-    const left = job.timeLeft();
-    const instantiate = async (): Promise<void> => {
-      await describe(
-        { ...job, write: true },
-        packages.map(({ name }) => name),
-      );
-    };
-    const failures = await realise(
-      {
-        settings: this.#settings,
-        roots: this.#roots,
-        locks: this.#locks,
-        signal,
-        log,
-        instantiate,
-        timeLeft: () => left,
-      },
-      packages,
-    );
-    for (const found of packages) {
-      const reason = failures.get(found.name) ?? damage(found);
-      if (reason === undefined)
-        outcomes.set(found.name, { kind: "built", package: builtPackage(found) });
-      else fail(found.name, reason);
-    }
-    return names.flatMap((name) => outcomes.get(name) ?? []);
-  }
-
-  async #evaluation(
-    revision: string,
-    system: System,
-    signal: AbortSignal,
-    log?: (line: string) => void,
-  ): Promise<Evaluation> {
-    const source = await this.#backend.source(revision, signal);
-    const start = Date.now();
+  /** Gets the source; the time for it does not count for the job. */
+  async #job(
+    { revision, system }: Pick<BuildRequest, "revision" | "system">,
+    { signal, log }: BuildOptions,
+  ): Promise<Job> {
+    const source = await this.#sources.source(revision, signal);
+    const end = Date.now() + this.#settings.nixTimeout * 1_000;
     return {
+      revision,
       settings: this.#settings,
       source,
       system,
       signal,
       log,
       write: source.importFromDerivation,
-      timeLeft: () => this.#settings.nixTimeout * 1_000 - (Date.now() - start),
+      timeLeft: () => end - Date.now(),
     };
   }
 
+  async #build(job: Job, names: readonly string[]): Promise<BuildOutcome[]> {
+    const packages: Found[] = [];
+    const outcomes = new Map<string, BuildOutcome>();
+    const fail = (name: string, reason: Failure): void =>
+      void outcomes.set(name, { kind: "failure", name, failure: reason });
+    for (const description of await this.#describe(job, names)) {
+      if (isBuildable(description)) packages.push(description);
+      else fail(description.name, await this.#unbuildable(job, description));
+    }
+    const failures = await this.#buildPackages(job, packages);
+    for (const found of packages) {
+      const reason = failures.get(found.name) ?? damage(found);
+      if (reason !== undefined) fail(found.name, reason);
+      else outcomes.set(found.name, { kind: "built", package: builtPackage(found) });
+    }
+    return names.flatMap((name) => outcomes.get(name) ?? []);
+  }
+
   /**
-   * A revision never changes: what was found, and is still in the store, need not be evaluated
+   * A revision never changes: a package that was found, and is still in the store, is not evaluated
    * again.
    */
-  async #describe(
-    job: Evaluation,
-    revision: string,
-    names: readonly string[],
-  ): Promise<Description[]> {
-    const key = (name: string): string => `${revision} ${job.system} ${name}`;
+  async #describe(job: Job, names: readonly string[]): Promise<Description[]> {
+    const key = (name: string): string => `${job.revision} ${job.system} ${name}`;
     const known = new Map<string, Description>();
     for (const name of names) {
       const found = this.#found.get(key(name));
       if (found !== undefined && this.#roots.holds([found.storePath])) known.set(name, found);
     }
-    const rest = names.filter((name) => !known.has(name));
-    for (const description of rest.length === 0 ? [] : await describe(job, rest)) {
+    const others = names.filter((name) => !known.has(name));
+    for (const description of others.length === 0 ? [] : await describe(job, others)) {
       known.set(description.name, description);
       if (description.kind === "package") this.#found.set(key(description.name), description);
     }
     return names.flatMap((name) => known.get(name) ?? []);
   }
 
-  async #nearest(job: Evaluation, revision: string, description: Description): Promise<string[]> {
-    if (
-      description.kind !== "missing" ||
-      (description.type !== "set" && description.type !== "package")
-    )
-      return [];
-    return nearest(
-      await this.#names(revision, job, description.path),
-      description.path,
-      description.missing,
+  #buildPackages(job: Job, packages: readonly Found[]): Promise<Map<string, Failure>> {
+    const names = packages.map(({ name }) => name);
+    return buildPackages(
+      {
+        settings: job.settings,
+        roots: this.#roots,
+        locks: this.#locks,
+        signal: job.signal,
+        log: job.log,
+        instantiate: async () => void (await describe({ ...job, write: true }, names)),
+        timeout: job.timeLeft(),
+      },
+      packages,
     );
   }
 
-  #names(revision: string, job: Evaluation, path: readonly string[]): Promise<string[]> {
-    const key = JSON.stringify([revision, job.system, path]);
+  async #unbuildable(job: Job, description: Description): Promise<Failure> {
+    const { name } = description;
+    if (description.kind === "package")
+      return failure(
+        "refused",
+        `${name} has no store path before it is built (a floating content-addressed derivation)`,
+      );
+    if (description.kind !== "missing" || !["set", "package"].includes(description.type))
+      return unbuildable(description);
+    const { path, missing } = description;
+    return unbuildable(description, nearest(await this.#names(job, path), path, missing));
+  }
+
+  /** Attribute names at `path`; a list is evaluated once for all jobs that ask for it. */
+  #names(job: Job, path: readonly string[]): Promise<string[]> {
+    const key = JSON.stringify([job.revision, job.system, path]);
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
-    // Shared by every job that asks, so none of them may end it.
+    // Shared by jobs, so none of them may abort it.
     const list = attributeNames({ ...job, signal: undefined, log: undefined }, path);
     this.#lists.set(key, list);
     list.catch(() => this.#lists.delete(key));
@@ -266,13 +238,14 @@ class StoreSet implements PackageSet {
   }
 }
 
-/**
- * A store path that the database holds valid and somebody deleted by hand: no build brings it back.
- */
+const isBuildable = (description: Description): description is Found =>
+  description.kind === "package" && v.is(StorePathSchema, description.storePath);
+
+/** A store path that the database has and somebody deleted by hand: no build makes it again. */
 function damage({ storePath }: Found): Failure | undefined {
   if (lstatSync(storePath, { throwIfNoEntry: false }) !== undefined) return undefined;
   return failure(
     "error",
-    `Nix's database is wrong about ${storePath}, which is not there: run nix-store --verify --check-contents --repair on this origin`,
+    `Nix's database has ${storePath}, but the path does not exist: run nix-store --verify --check-contents --repair on this origin`,
   );
 }

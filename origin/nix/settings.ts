@@ -1,6 +1,6 @@
 /**
- * What every call of Nix here has in common: where state lies, how long things may take, and the
- * environment, which holds only what is needed.
+ * What every call of Nix has in common: where its state is, how long it may take, and its
+ * environment.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -9,22 +9,22 @@ import { join, resolve } from "node:path";
 export const DEFAULT_NIX_TIMEOUT = 600;
 
 export interface NixSettings {
-  /** Keeps roots, clones and the empty home directory; absolute. */
+  /** Directory of roots, clones and the empty home; absolute. */
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout: number;
-  /** NIX_CONFIG for every call, where the machine's own configuration is not to decide. */
+  /** NIX_CONFIG for every call; the machine's own configuration when left out. */
   readonly nixConfig?: string | undefined;
   /**
-   * URIs that an evaluation may fetch (Nix's allowed-uris); none by default, for it could reach
-   * inner hosts (NixOS/nix#7098).
+   * URIs that an evaluation may fetch (Nix's allowed-uris). None by default: an evaluation could
+   * reach hosts of the internal network (NixOS/nix#7098).
    */
   readonly allowedUris?: readonly string[] | undefined;
 }
 
 /**
- * How Nix finds its store, daemon and configuration. NIX_PATH is not among them: what `<nixpkgs>`
- * means is the package set's business.
+ * How Nix finds its store, daemon and configuration. Not NIX_PATH: the package set decides what
+ * `<nixpkgs>` means.
  */
 const NIX_VARIABLES = [
   "NIX_CONFIG",
@@ -40,6 +40,7 @@ const NIX_VARIABLES = [
   "NIX_IGNORE_SYMLINK_STORE",
   "NIX_LOCALSTATE_DIR",
 ];
+
 /**
  * For downloads, by Nix itself and by derivations that ask for them (impureEnvVars; the starter set
  * fetches with the machine's apt).
@@ -59,40 +60,33 @@ const NETWORK_VARIABLES = [
   "APT_CONFIG",
 ];
 
-/** The environment of a call that only reads or evaluates. */
+/**
+ * The environment of a call of Nix: these variables of this process and nothing else. With
+ * `settings` its home directory is empty: no ~/.config/nixpkgs, no ~/.netrc, no SSH keys for what
+ * is evaluated or built. `network`: the call may download.
+ */
 export function nixEnvironment(
-  settings: Pick<NixSettings, "nixConfig"> & { readonly home?: string } = {},
+  settings?: Pick<NixSettings, "stateDir" | "nixConfig">,
+  { network = false }: { readonly network?: boolean } = {},
 ): Record<string, string> {
+  const names = ["PATH", "TMPDIR", ...NIX_VARIABLES, ...(network ? NETWORK_VARIABLES : [])];
+  const kept = names.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value]];
+  });
   return {
-    ...picked(["PATH", "TMPDIR", ...NIX_VARIABLES]),
+    ...Object.fromEntries(kept),
     LC_ALL: "C.UTF-8",
-    ...(settings.home === undefined ? {} : { HOME: settings.home }),
-    ...(settings.nixConfig === undefined ? {} : { NIX_CONFIG: settings.nixConfig }),
+    ...(settings === undefined ? {} : { HOME: emptyHome(settings.stateDir) }),
+    ...(settings?.nixConfig === undefined ? {} : { NIX_CONFIG: settings.nixConfig }),
   };
 }
 
-/** The environment of a call that may download. */
-export function downloadEnvironment(
-  settings: Parameters<typeof nixEnvironment>[0] = {},
-): Record<string, string> {
-  return { ...picked(NETWORK_VARIABLES), ...nixEnvironment(settings) };
-}
-
-/**
- * An own, empty home directory: no ~/.config/nixpkgs, no ~/.netrc, no SSH keys for whatever is
- * evaluated or built.
- */
-export function emptyHome(stateDir: string): string {
+function emptyHome(stateDir: string): string {
   const home = resolve(stateDir, "home");
   mkdirSync(home, { recursive: true, mode: 0o700 });
   return home;
 }
 
-/** Directory of the Nix files of this program. */
+/** Directory of Firn's Nix files. */
 export const NIX_DIR = join(import.meta.dirname, "..", "..", "nix");
-
-function picked(names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
-  );
-}

@@ -1,22 +1,12 @@
-/**
- * Turns what was found and built into outcomes: what names mean to a person, and the metadata of
- * what is in the store.
- */
-import { statSync } from "node:fs";
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { StorePathSchema } from "../../../edge/contract/records.ts";
-import * as v from "valibot";
 import type { Found } from "../evaluate/describe.ts";
 import type { BuiltPackage } from "../types.ts";
 
 /** Longest metadata text (records.ts). */
 const MAX_TEXT = 1_000;
 
-export function isStorePath(path: string): boolean {
-  return v.is(StorePathSchema, path);
-}
-
+/** The metadata of a package that is in the store, within the limits of a package record. */
 export function builtPackage(found: Found): BuiltPackage {
   const mainProgram = programOf(found);
   const description = found.description.replace(/\s+/g, " ").trim().slice(0, MAX_TEXT);
@@ -32,15 +22,15 @@ export function builtPackage(found: Found): BuiltPackage {
 }
 
 /**
- * What the package says it runs (meta.mainProgram), else a program of the package's name (as
- * nixpkgs' getExe), else its only one; always one that is there.
+ * The program that the package names (meta.mainProgram), else one of the package's own name (as
+ * nixpkgs' getExe), else its only one; undefined when the file does not exist.
  */
 function programOf({ storePath, mainProgram, pname }: Found): string | undefined {
   const bin = join(storePath, "bin");
-  const said = [mainProgram, pname].find(
+  const named = [mainProgram, pname].find(
     (name) => /^[^/\0]{1,255}$/.test(name) && isProgram(join(bin, name)),
   );
-  if (said !== undefined) return said;
+  if (named !== undefined) return named;
   const all =
     statSync(bin, { throwIfNoEntry: false })?.isDirectory() === true
       ? readdirSync(bin).filter((name) => isProgram(join(bin, name)))
@@ -52,7 +42,7 @@ function isProgram(path: string): boolean {
   try {
     return statSync(path).isFile();
   } catch {
-    // A dangling link, a link into nowhere that we may read: no program here.
+    // A dangling link, or one that leads to where this process may not read.
     return false;
   }
 }

@@ -1,8 +1,12 @@
-/** Closures, read from Nix's database in two calls whatever their size. */
-import { failed } from "../failures.ts";
-import { parseDump } from "./dump.ts";
-import { errorLine, machineTrouble } from "../error-message.ts";
-import { run } from "../run.ts";
+/**
+ * Closures, read from Nix's database with two calls of nix-store whatever their size.
+ *
+ * The second call prints Nix's registration format (libstore, makeValidityRegistration), which has
+ * not changed since 2004, while the JSON of `nix path-info` has. For each store path:
+ *
+ *   its path / NAR hash, hex / NAR size / deriver or empty / number of references / one line each
+ */
+import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment } from "../settings.ts";
 import type { StorePathInfo } from "../types.ts";
 
@@ -10,45 +14,24 @@ import type { StorePathInfo } from "../types.ts";
 const PATHS_PER_CALL = 5_000;
 
 /**
- * Everything that the roots need, the roots included. The roots must be in the store; a
- * FailureError says when they are not.
+ * Everything that the roots need, the roots included, by path. Throws a FailureError when a root is
+ * not in the store.
  */
 export async function queryClosure(
   roots: readonly string[],
   signal?: AbortSignal,
 ): Promise<Map<string, StorePathInfo>> {
-  const closure = new Map<string, StorePathInfo>();
-  const paths = await query(["--query", "--requisites"], roots, signal);
-  const dump = await query(
-    ["--dump-db"],
-    [...new Set(paths.split("\n").filter((line) => line !== ""))].sort(),
-    signal,
-  );
-  for (const info of parseDump(dump)) closure.set(info.path, info);
-  return closure;
+  const paths = lines(await query(["--query", "--requisites"], roots, signal));
+  const infos = await queryPaths([...new Set(paths)].sort(), signal);
+  return new Map(infos.map((info) => [info.path, info]));
 }
 
-async function query(
-  operation: readonly string[],
+/** What Nix's database says about store paths, which must be in the store. */
+export async function queryPaths(
   paths: readonly string[],
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  let text = "";
-  for (let start = 0; start < paths.length; start += PATHS_PER_CALL) {
-    const { exitCode, stdout, stderr } = await run(
-      "nix-store",
-      [...operation, "--", ...paths.slice(start, start + PATHS_PER_CALL)],
-      { env: nixEnvironment(), signal },
-    );
-    if (exitCode !== 0) {
-      const line = errorLine(stderr) ?? "it gave no reason";
-      throw failed("error", `Nix's database cannot be read: ${machineTrouble(line) ?? line}`, {
-        log: stderr,
-      });
-    }
-    text += stdout;
-  }
-  return text;
+  signal?: AbortSignal,
+): Promise<StorePathInfo[]> {
+  return parseRegistrations(await query(["--dump-db"], paths, signal));
 }
 
 /** Those of the paths that are in the store, whole and registered. */
@@ -58,6 +41,51 @@ export async function validPaths(
 ): Promise<Set<string>> {
   const valid = new Set(paths);
   const invalid = await query(["--check-validity", "--print-invalid"], [...valid].sort(), signal);
-  for (const path of invalid.split("\n")) valid.delete(path);
+  for (const path of lines(invalid)) valid.delete(path);
   return valid;
+}
+
+async function query(
+  operation: readonly string[],
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  let text = "";
+  for (let start = 0; start < paths.length; start += PATHS_PER_CALL)
+    text += await nixOutput(
+      "Nix's database cannot be read",
+      "nix-store",
+      [...operation, "--", ...paths.slice(start, start + PATHS_PER_CALL)],
+      { env: nixEnvironment(), signal },
+    );
+  return text;
+}
+
+const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+/** Parses Nix's registration format; throws an Error when the text is not whole. */
+export function parseRegistrations(text: string): StorePathInfo[] {
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  const infos: StorePathInfo[] = [];
+  for (let at = 0; at < lines.length;) {
+    const [path = "", hash = "", size, , count] = lines.slice(at, at + 5);
+    const narSize = Number(size);
+    const end = at + 5 + Number(count);
+    if (
+      !path.startsWith("/") ||
+      !/^[0-9a-f]{64}$/.test(hash) ||
+      !Number.isSafeInteger(narSize) ||
+      !Number.isSafeInteger(end)
+    )
+      throw new Error(
+        `nix-store --dump-db wrote an entry of an unknown form at line ${at + 1}: ${path.slice(0, 200)}`,
+      );
+    if (end > lines.length) throw new Error("nix-store --dump-db ended in the middle of an entry");
+    const references = new Set(lines.slice(at + 5, end));
+    references.delete(path);
+    infos.push({ path, narHash: `sha256:${hash}`, narSize, references: [...references].sort() });
+    at = end;
+  }
+  return infos;
 }

@@ -1,7 +1,7 @@
 /**
- * Lets jobs build at the same time unless they need the same derivation: Nix waits for a build lock
- * that another process holds in steps of 5 s, so the later job would lose up to 5 s, and a test of
- * both would too. Here it waits for exactly as long as the other builds.
+ * Lets jobs build at the same time unless they need the same derivation. Nix itself polls a build
+ * lock that another process holds every 5 s, so the later job would lose up to 5 s; here it waits
+ * exactly as long as the other job builds.
  */
 
 export class DerivationLocks {
@@ -9,9 +9,9 @@ export class DerivationLocks {
   readonly #waiting = new Set<() => void>();
 
   /**
-   * Holds what `needed` lists (asked again after every wait, for then much of it is built) and
-   * calls `work`. Everything is taken at once or nothing, so no two jobs wait for each other.
-   * Waiting ends by the signal; `work` runs without locks when nothing is needed.
+   * Locks what `needed` lists (asked again after every wait, as much of it is built by then) and
+   * calls `work`. A job takes all its locks at once or none, so no two jobs wait for each other. An
+   * abort ends the waiting, and rejects with the signal's reason.
    */
   async with<T>(
     needed: () => Promise<readonly string[]>,

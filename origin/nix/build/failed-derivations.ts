@@ -1,20 +1,22 @@
 /**
- * Reads from nix-build's output which derivations failed, and why. Two forms are known:
+ * Reads from nix-build's output which derivations failed, and why. Nix has two forms:
+ *
  *   Nix 2.8     error: builder for '/nix/store/….drv' failed with exit code 3;
  *   Nix 2.31    error: Cannot build '/nix/store/….drv'.
  *                      Reason: builder failed with exit code 3.
- * Failed dependencies are named by both and left out here: what matters is the derivation that
- * failed by itself.
+ *
+ * Both also name the derivations that need a failed one. These are left out: what counts is the
+ * derivation that failed by itself.
  */
 import { machineTrouble } from "../error-message.ts";
 
 export interface FailedDerivation {
   readonly drvPath: string;
-  /** `failed with exit code 3`: goes after the derivation's name. */
+  /** What happened, to be put after the derivation's name: `failed with exit code 3`. */
   readonly how: string;
-  /** The limit of Nix's own configuration (timeout, max-silent-time) ended it. */
+  /** A limit of Nix's own configuration (timeout, max-silent-time) ended it. */
   readonly timedOut: boolean;
-  /** It is the machine's trouble (killed, disk full): another origin may do better. */
+  /** The machine is the cause (out of memory, a full disk): another origin may succeed. */
   readonly trouble: boolean;
 }
 
@@ -22,7 +24,7 @@ export interface FailedDerivation {
 const DRV = "'(/nix/store/[^'!^]+\\.drv)(?:[!^][^']*)?'";
 const OLD = new RegExp(`^error: builder for ${DRV} (failed .*?)[;,.]?$`);
 const OLD_TIMEOUT = new RegExp(`^error: building of ${DRV}.* timed out after (.*)$`);
-/** By a remote builder; newer ones say it in the words of both. */
+/** From a remote builder; newer versions wrap the form of either version. */
 const REMOTE = new RegExp(
   `^error: build of ${DRV} on '[^']*' failed: (?:builder (?:for ${DRV} )?)?(.*?)[;,.]?$`,
 );
@@ -30,6 +32,7 @@ const HASH_MISMATCH = new RegExp(`^error: hash mismatch in fixed-output derivati
 const WRONG_SYSTEM = new RegExp(
   `^error: a '([^']+)' .*is required to build ${DRV}, but I am a '([^']+)'`,
 );
+/** Any other error that begins with the derivation. */
 const OTHER = new RegExp(
   `^error: (?:output .* of |some outputs of )?(?:fixed-output )?derivation ${DRV} (.*)$`,
 );
@@ -37,13 +40,11 @@ const NEW = new RegExp(`^error: Cannot build ${DRV}`);
 const NEW_REASON = /^\s*Reason: (.*?)\.?$/;
 /** `1 dependencies of derivation '…' failed to build`, `Reason: 1 dependency failed`. */
 const DEPENDENCY = /dependenc(y|ies)\b.*failed/;
-/**
- * The kernel's out-of-memory killer and people end builders so; a builder does not do it to itself.
- */
+/** The kernel's out-of-memory killer, or an operator: a builder does not kill itself. */
 const KILLED = /signal 9\b/;
 
-/** Takes the lines of stderr one by one, as they come. */
-export class BuildOutput {
+/** Takes the lines of nix-build's stderr one by one, as they come. */
+export class FailedDerivations {
   readonly #failed = new Map<string, FailedDerivation>();
   #trouble: string | null = null;
   #pending: string | null = null;
@@ -87,13 +88,8 @@ export class BuildOutput {
     return [...this.#failed.values()];
   }
 
-  /** The machine's trouble that no derivation is to blame for. */
+  /** Trouble of the machine that Nix reported without a derivation; null when there is none. */
   get trouble(): string | null {
     return this.#trouble;
   }
-}
-
-/** `/nix/store/<hash>-curl-8.0.drv` → `curl-8.0`. */
-export function derivationName(drvPath: string): string {
-  return drvPath.replace(/^.*\/[0-9a-z]{32}-/, "").replace(/\.drv$/, "");
 }

@@ -1,9 +1,9 @@
 /**
- * Garbage collector roots of what was built: `nix-collect-garbage` must not take a store path
+ * Garbage collector roots of what was built: `nix-collect-garbage` must not remove a store path
  * between its build and the end of its packing. Nix makes them itself, atomically with the build
- * (`--out-link`, `--add-root`): each job has a directory of links. The newest MAX_JOBS are kept,
- * and none goes before MIN_AGE; so whatever is being packed is safe, and what is asked for again
- * soon is still built.
+ * (`--out-link`, `--add-root`). Each job has a directory of links; the newest MAX_JOBS are kept, and
+ * none is removed before MIN_AGE. So what is being packed is safe, and what is asked for again soon
+ * is still built.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -24,8 +24,9 @@ const MIN_AGE = 6 * 60 * 60 * 1_000;
 
 export class Roots {
   readonly #dir: string;
-  /** Store path → job directories that hold it; job directories in order of age. */
+  /** Store path → the newest job directory with a link to it. */
   readonly #paths = new Map<string, string>();
+  /** Job directories, the oldest first. */
   readonly #jobs = new Map<string, { readonly since: number; readonly paths: readonly string[] }>();
 
   constructor(dir: string) {
@@ -35,17 +36,18 @@ export class Roots {
       job: join(dir, name),
       since: statSync(join(dir, name)).mtimeMs,
     }));
-    for (const { job, since } of left.toSorted((a, b) => a.since - b.since)) this.#know(job, since);
+    for (const { job, since } of left.toSorted((a, b) => a.since - b.since))
+      this.#register(job, since);
   }
 
-  /** Whether all of these are rooted and there, so that Nix need not be asked. */
+  /** Whether all paths exist and have roots, so that Nix need not be asked. */
   holds(paths: readonly string[]): boolean {
     return paths.every((path) => this.#paths.has(path) && exists(path));
   }
 
   /**
-   * Makes a directory for a job's links and calls `work`, which lets Nix make them: `link`,
-   * `link-2`, …
+   * Makes a directory for a job's links and calls `work`, in which Nix makes them: `link`, `link-2`,
+   * …
    */
   async with<T>(work: (link: string) => Promise<T>): Promise<T> {
     const job = join(this.#dir, randomUUID());
@@ -53,12 +55,12 @@ export class Roots {
     try {
       return await work(join(job, "r"));
     } finally {
-      this.#know(job, Date.now());
+      this.#register(job, Date.now());
     }
   }
 
-  /** Reads what a job directory holds; an empty one is removed. */
-  #know(job: string, since: number): void {
+  /** Reads a job directory; an empty one is removed. */
+  #register(job: string, since: number): void {
     const paths = readdirSync(job).map((name) => readlinkSync(join(job, name)));
     if (paths.length === 0) return rmSync(job, { recursive: true });
     this.#jobs.set(job, { since, paths });

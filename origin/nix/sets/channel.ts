@@ -1,17 +1,16 @@
 /**
  * nixpkgs by channel (kind `channel`). A tag is the name of a channel, or a commit; `latest` is the
- * channel (or commit) configured. A channel's revision is asked for over HTTP; the source is always
- * the archive of that commit, never the channel's own tarball, so that a revision means the same
- * files however it was found.
+ * configured channel or commit. A channel's revision comes over HTTP; the source is always the
+ * archive of that commit, never the channel's own tarball, so a revision means the same files
+ * however it was found.
  */
-import pLimit from "p-limit";
-import { type Backend, REVISION, unwatched } from "./source.ts";
+import { whyFailed } from "../error-message.ts";
 import { failed } from "../failures.ts";
-import { errorLine, machineTrouble } from "../error-message.ts";
-import type { Revisions } from "./revisions.ts";
 import { run } from "../run.ts";
-import { downloadEnvironment, emptyHome, type NixSettings } from "../settings.ts";
+import { nixEnvironment, type NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
+import type { Revisions } from "./revisions.ts";
+import { isRevision, type Sources, unwatched } from "./source.ts";
 
 /** Where channels are published (Nixery reads the same). */
 export const DEFAULT_CHANNELS = "https://channels.nixos.org";
@@ -20,7 +19,7 @@ export const DEFAULT_ARCHIVE = "https://github.com/NixOS/nixpkgs/archive/{revisi
 
 /** Longest wait for a channel's revision, ms: somebody waits for the answer. */
 const REVISION_TIMEOUT = 30_000;
-/** A revision is 40 digits and a newline; more than this is something else, bytes. */
+/** Most characters read of an answer: a revision is 40 digits and a newline. */
 const MAX_ANSWER = 1_000;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
 
@@ -35,59 +34,53 @@ export interface ChannelSetOptions {
   readonly archive?: string | undefined;
 }
 
-export function channelBackend({
+/** Throws an Error when `archive` has no place for the revision. */
+export function channelSources({
   channel,
   settings,
   revisions,
   channels = DEFAULT_CHANNELS,
   archive = DEFAULT_ARCHIVE,
-}: ChannelSetOptions): Backend {
+}: ChannelSetOptions): Sources {
   if (!archive.includes("{revision}"))
     throw new Error(`the URL of a commit's archive has no {revision} in it: ${archive}`);
-  // Two downloads of one archive would be one too many.
-  const alone = pLimit(1);
-
-  const resolve = async (tag: string, signal: AbortSignal): Promise<string> => {
-    const name = tag === "latest" ? channel : tag;
-    if (REVISION.test(name)) return name;
-    if (!NAME.test(name)) throw failed("unknown", noChannel(name));
-    const url = `${channels.replace(/\/+$/, "")}/${encodeURIComponent(name)}/git-revision`;
-    const { status, text } = await get(url, signal);
-    if (status === 404 || status === 403) throw failed("unknown", noChannel(name));
-    if (status !== 200)
-      throw failed("error", `the channel ${name} cannot be asked for: HTTP ${status}`);
-    const revision = text.trim();
-    if (!REVISION.test(revision))
-      throw failed("error", `the channel ${name} answered something that is no commit`);
-    return revision;
-  };
-
-  const ensure = (revision: string, signal: AbortSignal): Promise<string> =>
-    alone(async () => {
-      const known = revisions.get(revision);
-      if (known !== undefined) return known;
-      const path = await unpack(
-        archive.replaceAll("{revision}", revision),
-        revision,
-        settings,
-        signal,
-      );
-      await revisions.set(revision, path, signal);
-      return path;
-    });
-
   return {
-    resolve,
-    source: async (revision, signal) => ({
-      path: await ensure(revision, signal),
-      importFromDerivation: false,
-    }),
+    async resolve(tag, signal) {
+      const name = tag === "latest" ? channel : tag;
+      return isRevision(name) ? name : channelRevision(channels, name, signal);
+    },
+    async source(revision, signal) {
+      const path = await revisions.getOrFetch(revision, signal, () =>
+        download(archive, revision, settings, signal),
+      );
+      return { path, importFromDerivation: false };
+    },
     watch: unwatched,
   };
 }
 
-const noChannel = (name: string): string =>
-  `there is no channel ${name}: tags here are latest, the names of nixpkgs channels (nixos-unstable), and full commits of 40 hex digits`;
+/** The commit that a channel is at now. */
+async function channelRevision(
+  channels: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const unknown = (): Error =>
+    failed(
+      "unknown",
+      `there is no channel ${name}: tags are latest, the names of nixpkgs channels (nixos-unstable), and full commits of 40 hex digits`,
+    );
+  if (!NAME.test(name)) throw unknown();
+  const url = `${channels.replace(/\/+$/, "")}/${encodeURIComponent(name)}/git-revision`;
+  const { status, text } = await get(url, signal);
+  if (status === 404 || status === 403) throw unknown();
+  if (status !== 200)
+    throw failed("error", `${new URL(url).host} answered HTTP ${status} for the channel ${name}`);
+  const revision = text.trim();
+  if (!isRevision(revision))
+    throw failed("error", `${new URL(url).host} gave no commit for the channel ${name}`);
+  return revision;
+}
 
 async function get(url: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
   try {
@@ -103,38 +96,41 @@ async function get(url: string, signal: AbortSignal): Promise<{ status: number; 
     return { status: response.status, text };
   } catch (error) {
     signal.throwIfAborted();
-    const cause =
-      error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
-    throw failed("error", `${new URL(url).host} cannot be reached: ${cause.message}`);
+    const { cause } = error as Error;
+    throw failed(
+      "error",
+      `${new URL(url).host} cannot be reached: ${(cause instanceof Error ? cause : (error as Error)).message}`,
+    );
   }
 }
 
 /**
- * Downloads and unpacks into the store: Nix does both, atomically, without the archive's top
- * directory.
+ * Adds the archive of a commit to the store and gives the store path. Nix downloads and unpacks it,
+ * atomically, without the archive's top directory.
  */
-async function unpack(
-  url: string,
+async function download(
+  archive: string,
   revision: string,
   settings: NixSettings,
   signal: AbortSignal,
 ): Promise<string> {
-  const env = downloadEnvironment({ ...settings, home: emptyHome(settings.stateDir) });
+  const url = archive.replaceAll("{revision}", revision);
   const result = await run(
     "nix-prefetch-url",
     ["--unpack", "--print-path", "--name", "source", "--", url],
-    { env, signal, timeout: settings.nixTimeout * 1_000 },
+    {
+      env: nixEnvironment(settings, { network: true }),
+      signal,
+      timeout: settings.nixTimeout * 1_000,
+    },
   );
   const path = result.stdout.trim().split("\n").at(-1) ?? "";
   if (result.exitCode === 0 && path.startsWith("/")) return path;
-  const line = result.timedOut
-    ? `it took longer than ${settings.nixTimeout} s`
-    : (errorLine(result.stderr) ?? result.stderr.at(-1) ?? "Nix gave no reason");
   if (/HTTP error 404|response(?: code|): 404/.test(result.stderr.join(" ")))
     throw new UnknownRevisionError(revision, "set", `nixpkgs has no commit ${revision}`);
   throw failed(
     "error",
-    `the archive of ${revision} cannot be had: ${machineTrouble(line) ?? line}`,
+    `the archive of ${revision} cannot be downloaded: ${whyFailed(result, settings.nixTimeout)}`,
     { log: result.stderr },
   );
 }

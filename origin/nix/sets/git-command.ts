@@ -1,23 +1,26 @@
 /**
- * Calls git for a package set: with the machine's own credentials, and nothing else of its trust.
- * The URL and the refs come from elsewhere, so
- *   - arguments are arrays, never a shell, and what is not an option stands after `--` (`--upload-pack=…` as a ref runs a program: nova-nix#143);
- *   - only transports that run nothing of the URL's choosing are allowed (`ext::` runs a shell);
- *   - nothing is asked on a terminal; hooks, filters and attributes of the machine's configuration do not touch what is checked out.
+ * Calls git with the machine's own credentials. URL and refs come from elsewhere, so:
+ *   - arguments are arrays, never a shell, and what is not an option stands after `--`:
+ *     `--upload-pack=…` as a ref would run a program (nova-nix#143);
+ *   - only transports that run no program of the URL's choosing are allowed (`ext::` does);
+ *   - git never asks on a terminal, and no hook, filter or attribute of the machine's configuration
+ *     touches what is checked out.
  */
-import { failed } from "../failures.ts";
 import { machineTrouble } from "../error-message.ts";
+import { failed } from "../failures.ts";
 import { run, type RunResult } from "../run.ts";
-import type { FailureError } from "../types.ts";
 
 const PROTOCOLS = "https:http:ssh:git:file";
 
-/** Everything that credentials may depend on is passed: HOME, the SSH agent, proxies. */
+/** Everything that credentials may depend on: HOME, the SSH agent, proxies. */
 const KEPT =
   /^(PATH|HOME|USER|LOGNAME|TMPDIR|XDG_(CONFIG|CACHE|RUNTIME)_.*|SSH_(AUTH_SOCK|AGENT_PID)|GIT_(SSH|SSH_COMMAND|SSL_.*|CONFIG_.*|ASKPASS|HTTP_.*|PROXY_.*)|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|[a-z]+_proxy|[A-Z]+_PROXY)$/;
 
-/** For git that talks to another host. */
-export function remoteEnvironment(sshCommand: string | undefined): Record<string, string> {
+/**
+ * The environment of a git that talks to another host. `sshCommand`: git's own core.sshCommand,
+ * which GIT_SSH_COMMAND would hide.
+ */
+export function remoteEnvironment(sshCommand?: string): Record<string, string> {
   const kept = Object.entries(process.env).flatMap(([name, value]) =>
     value !== undefined && KEPT.test(name) ? [[name, value] as const] : [],
   );
@@ -34,8 +37,8 @@ export function remoteEnvironment(sshCommand: string | undefined): Record<string
 }
 
 /**
- * For git that only handles what is here: no configuration of the machine or of a user, so that the
- * same commit is the same files everywhere.
+ * The environment of a git that handles local files only: no configuration of the machine or of a
+ * user, so the same commit is the same files everywhere.
  */
 export function localEnvironment(): Record<string, string> {
   return {
@@ -52,11 +55,10 @@ export interface GitOptions {
   readonly signal: AbortSignal;
   /** Longest time it may take, ms. */
   readonly timeout: number;
+  readonly cwd?: string;
 }
 
-/**
- * Runs git; throws a FailureError of reason error on a timeout, leaves any other end to the caller.
- */
+/** Runs git, whatever its exit code. Throws a FailureError of reason `error` on a timeout. */
 export async function git(args: readonly string[], options: GitOptions): Promise<RunResult> {
   const result = await run("git", args, options);
   if (result.timedOut) throw failed("error", `git took longer than ${options.timeout / 1_000} s`);
@@ -64,28 +66,24 @@ export async function git(args: readonly string[], options: GitOptions): Promise
 }
 
 /**
- * Runs git and gives its output; anything but success is a FailureError that says what was being
- * done.
+ * Runs a git that must succeed and gives its stdout; else throws a FailureError of reason `error`:
+ * `what` (a sentence about what cannot be done) and git's own message.
  */
 export async function gitOutput(
   what: string,
   args: readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const result = await git(args, options);
-  if (result.exitCode !== 0) throw gitFailure(what, result);
-  return result.stdout;
-}
-
-export function gitFailure(what: string, { stderr }: RunResult): FailureError {
+  const { exitCode, stdout, stderr } = await git(args, options);
+  if (exitCode === 0) return stdout;
   const line =
     stderr.findLast((text) => /^(fatal|error|remote|ERROR)\b/.test(text)) ??
     stderr.at(-1) ??
     "git gave no reason";
-  return failed("error", `${what}: ${machineTrouble(line) ?? withoutUserinfo(line)}`);
+  throw failed("error", `${what}: ${machineTrouble(line) ?? withoutUserinfo(line)}`);
 }
 
-/** Messages of git repeat URLs, and these may carry passwords. */
+/** Messages of git repeat URLs, and these may contain passwords. */
 export function withoutUserinfo(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s']*@/gi, "$1");
 }

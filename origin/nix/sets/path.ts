@@ -1,18 +1,18 @@
 /**
  * A package set in a directory of this machine (kind `path`). Its revision is the hash of its
- * content: the first 160 bits of the NAR hash of a snapshot in the store, so the same files are the
- * same revision on every machine, and editing them later does not change what a revision means.
+ * content (snapshot.ts), and its source is a snapshot in the store: editing the files later does
+ * not change what a revision means.
  */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import pLimit from "p-limit";
-import { type Backend, REVISION } from "./source.ts";
 import { failed } from "../failures.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
 import { snapshot } from "./snapshot.ts";
+import { isRevision, type Sources } from "./source.ts";
 import { watchDirectory } from "./watch.ts";
 
 export interface PathSetOptions {
@@ -20,36 +20,35 @@ export interface PathSetOptions {
   readonly settings: NixSettings;
   readonly revisions: Revisions;
   readonly onError: (error: unknown) => void;
-  /** Time between two looks at all files, ms. */
+  /** Time between two scans of all files, ms. */
   readonly poll?: number | undefined;
 }
 
-/** Throws when the directory is not there. */
-export function pathBackend({
+/** Throws an Error when the directory does not exist. */
+export function pathSources({
   directory,
   settings,
   revisions,
   onError,
   poll,
-}: PathSetOptions): Backend {
+}: PathSetOptions): Sources {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Error(`the package set's directory ${resolve(directory)} does not exist`);
   const top = realpathSync(directory);
-  // The state may lie inside of what is served (`npm start` with path:.); it changes all the time
-  // and is no source.
+  // The origin's state may be inside the directory (`npm start` with path:.). It is no source.
   const state = resolve(settings.stateDir);
   const inside = relative(top, state);
   const ignored = inside !== "" && !inside.startsWith("..") && !isAbsolute(inside) ? [state] : [];
   let last: { readonly hash: string; readonly revision: string } | undefined;
 
-  // Two snapshots of one directory at once would be one too many.
-  const alone = pLimit(1);
+  const oneAtATime = pLimit(1);
+  /** The revision of the directory as it is now; makes a snapshot when it has changed. */
   const current = (signal: AbortSignal): Promise<string> =>
-    alone(async () => {
+    oneAtATime(async () => {
       const { hash } = await fingerprint(top, ignored);
       if (last?.hash === hash && revisions.get(last.revision) !== undefined) return last.revision;
       const { path, revision } = await snapshot(top, ignored, settings, signal);
-      await revisions.set(revision, path, signal);
+      await revisions.keep(revision, path, signal);
       last = { hash, revision };
       return revision;
     });
@@ -57,10 +56,10 @@ export function pathBackend({
   return {
     async resolve(tag, signal) {
       if (tag === "latest") return current(signal);
-      if (!REVISION.test(tag))
+      if (!isRevision(tag))
         throw failed(
           "unknown",
-          `there is no tag ${tag} here: packages come from a directory, whose tags are latest and the 40 hex digits of a revision that latest had`,
+          `there is no tag ${tag}: packages come from a directory, whose tags are latest and the 40 hex digits of a revision that latest has been`,
         );
       if (revisions.get(tag) === undefined && (await current(signal)) !== tag)
         throw unknownRevision(tag);

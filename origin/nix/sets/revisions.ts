@@ -1,13 +1,12 @@
 /**
- * Which store path holds a revision's source, kept across restarts as links that are also garbage
- * collector roots: a revision resolved once can be built again later, and a path's old revisions
- * exist nowhere else.
+ * The sources that this origin keeps: for each revision a link to its store path. The links are
+ * garbage collector roots and outlive a restart, so a revision resolved once can be built later; an
+ * old revision of a path set exists nowhere else.
  */
-import { lutimesSync, mkdirSync, readdirSync, readlinkSync, lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, lutimesSync, mkdirSync, readdirSync, readlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { failed } from "../failures.ts";
-import { errorLine, machineTrouble } from "../error-message.ts";
-import { run } from "../run.ts";
+import pLimit from "p-limit";
+import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 
 /** Sources kept: one of nixpkgs takes 200 to 400 MB. */
@@ -16,6 +15,7 @@ export const MAX_SOURCES = 20;
 export class Revisions {
   readonly #dir: string;
   readonly #settings: NixSettings;
+  readonly #oneAtATime = pLimit(1);
 
   constructor(settings: NixSettings, id: string) {
     this.#settings = settings;
@@ -26,29 +26,36 @@ export class Revisions {
   /** The source's store path, or undefined when this origin does not have it. */
   get(revision: string): string | undefined {
     const link = join(this.#dir, revision);
-    if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return undefined;
+    if (!exists(link)) return undefined;
     const path = readlinkSync(link);
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-    // The link's time says when it was last used: the oldest go first.
+    if (!exists(path)) return undefined;
+    // The link's time says when it was last used: the oldest are removed first.
     lutimesSync(link, new Date(), new Date());
     return path;
   }
 
-  /** Remembers and roots it. */
-  async set(revision: string, path: string, signal: AbortSignal): Promise<void> {
-    const { exitCode, stderr } = await run(
+  /**
+   * The source's store path; `fetch` adds it to the store when this origin does not have it. One
+   * fetch at a time: two jobs that want the same revision share it.
+   */
+  getOrFetch(revision: string, signal: AbortSignal, fetch: () => Promise<string>): Promise<string> {
+    return this.#oneAtATime(async () => {
+      const known = this.get(revision);
+      if (known !== undefined) return known;
+      const path = await fetch();
+      await this.keep(revision, path, signal);
+      return path;
+    });
+  }
+
+  /** Makes a link to the store path, and removes the oldest ones above MAX_SOURCES. */
+  async keep(revision: string, path: string, signal: AbortSignal): Promise<void> {
+    await nixOutput(
+      "the package set's source cannot be kept",
       "nix-store",
       ["--realise", "--add-root", join(this.#dir, revision), "--", path],
       { env: nixEnvironment(this.#settings), signal },
     );
-    if (exitCode !== 0) {
-      const line = errorLine(stderr) ?? "Nix gave no reason";
-      throw failed(
-        "error",
-        `the package set's source cannot be kept: ${machineTrouble(line) ?? line}`,
-        { log: stderr },
-      );
-    }
     const links = readdirSync(this.#dir).map((name) => ({
       link: join(this.#dir, name),
       used: lstatSync(join(this.#dir, name)).mtimeMs,
@@ -57,3 +64,5 @@ export class Revisions {
       unlinkSync(link);
   }
 }
+
+const exists = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

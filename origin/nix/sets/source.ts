@@ -1,21 +1,32 @@
 /**
- * What the kinds of package sets differ in: how a tag becomes a revision, and a revision a source
- * in the store. All else is the same (package-set.ts).
+ * Where the files of a package set come from. The four kinds of package sets differ in this alone:
+ * how a tag becomes a revision, and a revision a source in the Nix store.
  */
-import type { Source } from "../evaluate/describe.ts";
+import * as v from "valibot";
+import { RevisionSchema } from "../../../edge/contract/records.ts";
 
-export interface Backend {
-  resolve(tag: string, signal: AbortSignal): Promise<string>;
+/** The files of one revision, in the store. */
+export interface Source {
+  /** Store path of the directory that holds default.nix. */
+  readonly path: string;
   /**
-   * Brings the revision's source into the store. Throws a FailureError of reason unknown when there
-   * is no such revision.
+   * Whether evaluating may build (import from derivation). nixpkgs needs none and Hydra forbids it;
+   * private repositories use it.
    */
+  readonly importFromDerivation: boolean;
+}
+
+/** Every failure is thrown as a FailureError. */
+export interface Sources {
+  /** The revision that a tag means now. */
+  resolve(tag: string, signal: AbortSignal): Promise<string>;
+  /** Puts a revision into the store. Throws an UnknownRevisionError when it cannot be had. */
   source(revision: string, signal: AbortSignal): Promise<Source>;
+  /** Calls back when a tag comes to mean another revision; returns how to stop. */
   watch(onChange: (tag: string, revision: string) => void): () => void;
 }
 
-/** The form of every revision (records.ts). */
-export const REVISION = /^[0-9a-f]{40}$/;
+export const isRevision = (tag: string): boolean => v.is(RevisionSchema, tag);
 
-/** A watch for sets that change only when somebody asks. */
-export const unwatched: Backend["watch"] = () => () => {};
+/** For sets that change only when somebody asks. */
+export const unwatched: Sources["watch"] = () => () => {};

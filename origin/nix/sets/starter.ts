@@ -1,44 +1,42 @@
 /**
- * The embedded package set (kind `starter`): made from Debian's archive as it is today, so its
- * revision changes when the archive does. It is made again now and then, and announced when it came
- * out differently.
+ * The embedded package set (kind `starter`): made from Debian's archive as it is now, so its
+ * revision changes with the archive. It is made again at intervals, and announced when it has
+ * changed.
  */
-import { type Backend, REVISION } from "./source.ts";
 import { failed } from "../failures.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
 import { snapshot } from "./snapshot.ts";
+import { isRevision, type Sources } from "./source.ts";
 
-/** Time between two looks at the archive, ms; Debian publishes four times a day. */
+/** Time between two updates, ms; Debian publishes four times a day. */
 const REFRESH = 6 * 60 * 60 * 1_000;
 
 export interface StarterSetOptions {
   readonly settings: NixSettings;
   readonly revisions: Revisions;
-  /**
-   * Makes the set and says in which directory it lies; a directory never changes once it is named.
-   */
+  /** Makes the set and returns its directory, which never changes afterwards. */
   readonly prepare: () => Promise<{ readonly dir: string }>;
   readonly onError: (error: unknown) => void;
-  /** Time between two looks at the archive, ms. */
+  /** Time between two updates, ms. */
   readonly refresh?: number;
 }
 
-export async function starterBackend({
+export async function starterSources({
   settings,
   revisions,
   prepare,
   onError,
   refresh = REFRESH,
-}: StarterSetOptions): Promise<Backend> {
+}: StarterSetOptions): Promise<Sources> {
   let dir = "";
   let latest = "";
   const update = async (signal: AbortSignal): Promise<boolean> => {
     const prepared = await prepare();
     if (prepared.dir === dir) return false;
     const { path, revision } = await snapshot(prepared.dir, [], settings, signal);
-    await revisions.set(revision, path, signal);
+    await revisions.keep(revision, path, signal);
     const changed = revision !== latest;
     dir = prepared.dir;
     latest = revision;
@@ -49,10 +47,10 @@ export async function starterBackend({
   return {
     async resolve(tag) {
       if (tag === "latest") return latest;
-      if (!REVISION.test(tag))
+      if (!isRevision(tag))
         throw failed(
           "unknown",
-          `there is no tag ${tag} here: the starter set's tags are latest and the 40 hex digits of a revision that latest had`,
+          `there is no tag ${tag}: the starter set's tags are latest and the 40 hex digits of a revision that latest has been`,
         );
       if (revisions.get(tag) === undefined) throw unknownRevision(tag);
       return tag;
@@ -64,14 +62,14 @@ export async function starterBackend({
     },
     watch(onChange) {
       const stop = new AbortController();
-      const look = async (): Promise<void> => {
+      const refreshOnce = async (): Promise<void> => {
         try {
           if ((await update(stop.signal)) && !stop.signal.aborted) onChange("latest", latest);
         } catch (error) {
           if (!stop.signal.aborted) onError(error);
         }
       };
-      const timer = setInterval(() => void look(), refresh).unref();
+      const timer = setInterval(() => void refreshOnce(), refresh).unref();
       setImmediate(() => {
         if (!stop.signal.aborted) onChange("latest", latest);
       });

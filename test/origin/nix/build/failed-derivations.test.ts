@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BuildOutput, derivationName } from "../../../../origin/nix/build/failed-derivations.ts";
+import { FailedDerivations } from "../../../../origin/nix/build/failed-derivations.ts";
 
 const A = `/nix/store/${"a".repeat(32)}-left-1.0.drv`;
 const B = `/nix/store/${"b".repeat(32)}-top-2.0.drv`;
 
-function read(text: string): BuildOutput {
-  const output = new BuildOutput();
+function read(text: string): FailedDerivations {
+  const output = new FailedDerivations();
   for (const line of text.split("\n")) output.add(line);
   return output;
 }
@@ -117,6 +117,3 @@ test("trouble that no derivation is to blame for", () => {
   );
   assert.equal(read("warning: x").trouble, null);
 });
-
-test("a derivation's name is its store path without hash and suffix", () =>
-  assert.equal(derivationName(A), "left-1.0"));

@@ -84,7 +84,7 @@ test("a tag is a channel or a commit; latest is the channel configured", nix, as
   assert.equal(await (await open(t, `channel:${TWO}`, options)).resolve("latest", signal), TWO);
   await assert.rejects(
     set.resolve("nixos-0.1", signal),
-    failedWith("unknown", /no channel nixos-0\.1: tags here are/),
+    failedWith("unknown", /no channel nixos-0\.1: tags are/),
   );
   await assert.rejects(set.resolve("../../etc", signal), failedWith("unknown", /no channel/));
   await assert.rejects(set.resolve("down", signal), failedWith("error", /HTTP 500/));

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { withoutUserinfo } from "../../../../origin/nix/sets/git-command.ts";
-import { gitBackend } from "../../../../origin/nix/sets/git.ts";
+import { gitSources } from "../../../../origin/nix/sets/git.ts";
 import { Revisions } from "../../../../origin/nix/sets/revisions.ts";
 import { FailureError } from "../../../../origin/nix/types.ts";
 import {
@@ -109,7 +109,7 @@ test(
     const { url, git, one, three } = repository(t);
     const source = async (revision: string): Promise<string> => {
       const settings = { stateDir: temporary(t), nixTimeout: 60 };
-      const backend = await gitBackend({
+      const backend = await gitSources({
         id: "git-test",
         url,
         settings,
@@ -178,7 +178,7 @@ test("a URL that runs a program is refused by git's own rule too", nix, async (t
   const mark = join(temporary(t), "mark");
   const settings = { stateDir: temporary(t), nixTimeout: 60 };
   for (const url of [`ext::sh -c touch% ${mark}`, `--upload-pack=touch ${mark}`]) {
-    const backend = await gitBackend({
+    const backend = await gitSources({
       id: "git-test",
       url,
       settings,

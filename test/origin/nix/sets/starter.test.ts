@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once, EventEmitter } from "node:events";
 import { test } from "node:test";
 import { Revisions } from "../../../../origin/nix/sets/revisions.ts";
-import { starterBackend } from "../../../../origin/nix/sets/starter.ts";
+import { starterSources } from "../../../../origin/nix/sets/starter.ts";
 import { FailureError } from "../../../../origin/nix/types.ts";
 import {
   directoryWith,
@@ -34,9 +34,9 @@ test(
       onError: (error: unknown) => errors.push(error),
       refresh: 20,
     };
-    const backend = await starterBackend(options);
+    const backend = await starterSources(options);
     const old = await backend.resolve("latest", signal);
-    const other = await starterBackend({
+    const other = await starterSources({
       ...options,
       prepare: async () => ({ dir: directoryWith(t, text) }),
     });

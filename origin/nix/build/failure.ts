@@ -1,0 +1,86 @@
+/** Why a package is not in the store after nix-build: the derivation that failed, and its log. */
+import type { Failure } from "../../../edge/contract/messages.ts";
+import { errorLine, machineTrouble } from "../error-message.ts";
+import type { Found } from "../evaluate/describe.ts";
+import { failure, FAILURE_LINES, timeout } from "../failures.ts";
+import { Tail } from "../lines.ts";
+import type { RunResult } from "../run.ts";
+import type { NixSettings } from "../settings.ts";
+import type { FailedDerivation, FailedDerivations } from "./failed-derivations.ts";
+import { nixStore } from "./store.ts";
+
+interface Job {
+  readonly settings: NixSettings;
+  readonly signal: AbortSignal;
+}
+
+/** What is known about a nix-build that did not succeed. */
+export interface FailedBuild {
+  readonly result: RunResult;
+  readonly derivations: FailedDerivations;
+  /** The last lines of its output. */
+  readonly tail: readonly string[];
+}
+
+export async function buildFailure(
+  job: Job,
+  found: Found,
+  { result, derivations, tail }: FailedBuild,
+): Promise<Failure> {
+  const cause = await causeOf(job, found, derivations.failed);
+  if (cause !== undefined) return derivationFailure(found, cause, await logOf(job, cause, tail));
+  const log = { log: tail };
+  if (result.timedOut) return timeout(job.settings.nixTimeout, `building ${found.name}`, tail);
+  if (result.exitCode === null)
+    return failure(
+      "error",
+      `Nix was ended by ${result.signalName ?? "a signal"} while building`,
+      log,
+    );
+  const line = errorLine(tail) ?? "Nix gave no reason";
+  const reason = derivations.trouble ?? machineTrouble(line) ?? line;
+  return failure("error", `building ${found.name} failed: ${reason}`, log);
+}
+
+/** The derivation that failed by itself and is the package's, or one that the package needs. */
+async function causeOf(
+  job: Job,
+  { drvPath }: Found,
+  candidates: readonly FailedDerivation[],
+): Promise<FailedDerivation | undefined> {
+  const own = candidates.find((candidate) => candidate.drvPath === drvPath);
+  if (own !== undefined || candidates.length === 0) return own;
+  const { stdout } = await nixStore(job, ["--query", "--requisites", "--", drvPath]);
+  const needed = new Set(stdout.split("\n"));
+  return candidates.find((candidate) => needed.has(candidate.drvPath));
+}
+
+/** The last lines of a derivation's own log; of the whole output where Nix kept none. */
+async function logOf(
+  job: Job,
+  { drvPath }: FailedDerivation,
+  otherwise: readonly string[],
+): Promise<readonly string[]> {
+  const tail = new Tail(FAILURE_LINES);
+  await nixStore(job, ["--read-log", "--", drvPath], { onOutput: (line) => tail.add(line) });
+  return tail.lines.length > 0 ? tail.lines : otherwise;
+}
+
+function derivationFailure(
+  { name, drvPath }: Found,
+  cause: FailedDerivation,
+  log: readonly string[],
+): Failure {
+  const full = log.some((line) => /No space left on device/i.test(line));
+  const reason = cause.timedOut ? "timeout" : cause.trouble || full ? "error" : "failed";
+  const derivation = derivationName(cause.drvPath);
+  const subject =
+    cause.drvPath === drvPath
+      ? `the build of ${derivation}`
+      : `${name} needs ${derivation}, whose build`;
+  return failure(reason, `${subject} ${cause.how}${full ? " (the disk is full)" : ""}`, { log });
+}
+
+/** `/nix/store/<hash>-curl-8.0.drv` → `curl-8.0`. */
+const derivationName = (drvPath: string): string =>
+  drvPath.replace(/^.*\/[0-9a-z]{32}-/, "").replace(/\.drv$/, "");

@@ -1,0 +1,174 @@
+/**
+ * The clones of a repository that an origin keeps, and checking out a commit into the Nix store.
+ * There are two bare clones: `tips` gets single commits (`--depth 1`), `history` whole branches.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { nixOutput } from "../nix-output.ts";
+import { nixEnvironment, type NixSettings } from "../settings.ts";
+import {
+  git,
+  type GitOptions,
+  gitOutput,
+  localEnvironment,
+  remoteEnvironment,
+} from "./git-command.ts";
+import { isRevision } from "./source.ts";
+
+/** Longest ls-remote, ms: a client waits for the answer. */
+const LIST_TIMEOUT = 60_000;
+const EVERY_REF = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+/** Fetches what is named and nothing else; housekeeping ends with the fetch. */
+const FETCH = [
+  "-c",
+  "gc.autoDetach=false",
+  "-c",
+  "maintenance.autoDetach=false",
+  "fetch",
+  "--quiet",
+  "--no-tags",
+  "--no-write-fetch-head",
+  "--no-recurse-submodules",
+];
+
+export class GitClone {
+  readonly #directory: string;
+  readonly #url: string;
+  readonly #settings: NixSettings;
+  readonly #remoteEnv: Readonly<Record<string, string>>;
+
+  /** `directory`: made when absent; `url`: as configured, with its user information. */
+  static async open(directory: string, url: string, settings: NixSettings): Promise<GitClone> {
+    mkdirSync(directory, { recursive: true });
+    const { stdout } = await git(["config", "--get", "core.sshCommand"], {
+      env: remoteEnvironment(),
+      signal: new AbortController().signal,
+      timeout: LIST_TIMEOUT,
+    });
+    return new GitClone(directory, url, settings, remoteEnvironment(stdout.trim() || undefined));
+  }
+
+  private constructor(
+    directory: string,
+    url: string,
+    settings: NixSettings,
+    remoteEnv: Readonly<Record<string, string>>,
+  ) {
+    this.#directory = directory;
+    this.#url = url;
+    this.#settings = settings;
+    this.#remoteEnv = remoteEnv;
+  }
+
+  /** The refs that match a pattern, and the object that each one names. */
+  async refs(patterns: readonly string[], signal: AbortSignal): Promise<Map<string, string>> {
+    const output = await gitOutput(
+      "the repository cannot be read",
+      ["ls-remote", "--quiet", "--", this.#url, ...patterns],
+      { ...this.#remote(signal), timeout: LIST_TIMEOUT },
+    );
+    const refs = output.split("\n").map((line) => line.split("\t"));
+    return new Map(
+      refs.flatMap(([commit = "", ref = ""]) => (isRevision(commit) ? [[ref, commit]] : [])),
+    );
+  }
+
+  /**
+   * Fetches one commit alone; gives the clone that has it, or undefined when the server does not
+   * hand out single commits.
+   */
+  async fetchTip(commit: string, signal: AbortSignal): Promise<string | undefined> {
+    const directory = await this.#init("tips", signal);
+    const { exitCode } = await git(
+      [
+        "--git-dir",
+        directory,
+        ...FETCH,
+        "--depth",
+        "1",
+        "--",
+        this.#url,
+        `+${commit}:refs/heads/tip`,
+      ],
+      this.#remote(signal),
+    );
+    return exitCode === 0 ? directory : undefined;
+  }
+
+  /**
+   * Fetches every branch and tag; gives the clone, or undefined when none of them contains the
+   * commit.
+   */
+  async fetchHistory(commit: string, signal: AbortSignal): Promise<string | undefined> {
+    const directory = await this.#init("history", signal);
+    await gitOutput(
+      "the repository cannot be fetched",
+      ["--git-dir", directory, ...FETCH, "--prune", "--", this.#url, ...EVERY_REF],
+      this.#remote(signal),
+    );
+    const containing = await git(
+      [
+        "--git-dir",
+        directory,
+        "for-each-ref",
+        "--count=1",
+        "--format=%(refname)",
+        "--contains",
+        commit,
+      ],
+      this.#local(signal),
+    );
+    return containing.exitCode === 0 && containing.stdout.trim() !== "" ? directory : undefined;
+  }
+
+  /** Adds the commit's files to the store, exactly as committed; gives the store path. */
+  async addToStore(clone: string, commit: string, signal: AbortSignal): Promise<string> {
+    const work = mkdtempSync(join(this.#directory, "tree-"));
+    try {
+      // The directory's name is part of the store path: Nix's own fetchers use `source` too.
+      const source = join(work, "source");
+      mkdirSync(source);
+      const local = this.#local(signal);
+      const options = {
+        ...local,
+        env: {
+          ...local.env,
+          GIT_INDEX_FILE: join(work, "index"),
+          GIT_DIR: clone,
+          GIT_WORK_TREE: source,
+        },
+        cwd: source,
+      };
+      const what = `the commit ${commit} cannot be checked out`;
+      await gitOutput(what, ["read-tree", commit], options);
+      await gitOutput(what, ["checkout-index", "--all", "--force"], options);
+      const path = await nixOutput(
+        "the package set's source cannot be added to the store",
+        "nix-store",
+        ["--add", "--", source],
+        { env: nixEnvironment(this.#settings), signal, timeout: local.timeout },
+      );
+      return path.trim();
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  }
+
+  async #init(name: "tips" | "history", signal: AbortSignal): Promise<string> {
+    const directory = join(this.#directory, `${name}.git`);
+    await gitOutput(
+      "the clone cannot be made",
+      ["init", "--quiet", "--bare", "--", directory],
+      this.#local(signal),
+    );
+    return directory;
+  }
+
+  #remote(signal: AbortSignal): GitOptions {
+    return { env: this.#remoteEnv, signal, timeout: this.#settings.nixTimeout * 1_000 };
+  }
+
+  #local(signal: AbortSignal): GitOptions {
+    return { env: localEnvironment(), signal, timeout: this.#settings.nixTimeout * 1_000 };
+  }
+}
