@@ -7,7 +7,7 @@ import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
 import { parseImageName } from "../contract/names.ts";
 import { demandRecord, writeRecord } from "../store/records.ts";
-import { openRegistry } from "./registry.ts";
+import { openContext } from "./context.ts";
 
 /**
  * Counts are told with an isolate's first pull and then this often, milliseconds: one small object
@@ -66,7 +66,7 @@ async function tell(
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<void> {
-  const { bucket, config } = await openRegistry(request, env, ctx);
+  const { bucket, config } = await openContext(request, env, ctx);
   const set = config.packageSet.id;
   if (env.DEMAND === undefined) {
     const day = new Date().toISOString().slice(0, "yyyy-mm-dd".length);

@@ -13,14 +13,10 @@ export type ErrorCode =
   | "NAME_INVALID"
   | "TAG_INVALID"
   | "DIGEST_INVALID"
-  | "NAME_UNKNOWN"
   | "MANIFEST_UNKNOWN"
   | "BLOB_UNKNOWN"
   | "RANGE_INVALID"
-  | "UNAUTHORIZED"
-  | "DENIED"
   | "UNSUPPORTED"
-  | "TOOMANYREQUESTS"
   | "UNAVAILABLE"
   | "UNKNOWN";
 
@@ -77,18 +73,6 @@ export const timedOut = (message: string, detail?: unknown): RegistryError =>
 /** 405: every write, and every method that the route does not know; `allow` lists those it does. */
 export const unsupported = (message: string, allow: string): RegistryError =>
   new RegistryError({ code: "UNSUPPORTED", status: 405, message, headers: { Allow: allow } });
-/** 403: signed in, but not allowed. */
-export const denied = (message: string, detail?: unknown): RegistryError =>
-  new RegistryError({ code: "DENIED", status: 403, message, detail });
-/** 401 with the challenge that says how to sign in. */
-export const unauthorized = (message: string, challenge: string): RegistryError =>
-  new RegistryError({
-    code: "UNAUTHORIZED",
-    status: 401,
-    message,
-    headers: { "WWW-Authenticate": challenge },
-  });
-
 /** 503: no origin, queue full, or still building; worth another try after `retryAfter` seconds. */
 export const unavailable = (message: string, retryAfter: number, detail?: unknown): RegistryError =>
   new RegistryError({
@@ -98,24 +82,11 @@ export const unavailable = (message: string, retryAfter: number, detail?: unknow
     detail,
     headers: { "Retry-After": String(Math.ceil(retryAfter)) },
   });
-/** 429: a rate limit or quota; worth another try after `retryAfter` seconds. */
-export const tooManyRequests = (
-  message: string,
-  retryAfter: number,
-  detail?: unknown,
-): RegistryError =>
-  new RegistryError({
-    code: "TOOMANYREQUESTS",
-    status: 429,
-    message,
-    detail,
-    headers: { "Retry-After": String(Math.ceil(retryAfter)) },
-  });
 /** 416: no part of the range lies within an object of `size` bytes (RFC 9110, section 15.5.17). */
 export const rangeInvalid = (size: number): RegistryError =>
   new RegistryError({
     code: "RANGE_INVALID",
     status: 416,
-    message: `the range lies outside the blob of ${size} bytes`,
+    message: `the requested range is outside the blob, which has ${size} bytes`,
     headers: { "Content-Range": `bytes */${size}` },
   });

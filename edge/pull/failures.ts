@@ -1,62 +1,81 @@
 /**
- * What an origin reported, and what the farm could not do, as errors for the client (DESIGN.md,
- * "Errors"). Pure.
+ * What origins reported, and what the farm could not do, as errors for the person who pulls. Pure.
+ *
+ * An image holds packages that its name does not mention: every image has cacert, and `shell` brings
+ * bash. They are never named to that person. And one cause is told once: when a revision is unknown,
+ * every package of the image fails for the same reason.
  */
-import type { Answer } from "../farm/answer.ts";
 import type { Failure } from "../contract/messages.ts";
-import { manifestUnknown, type RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
+import { type ImageRequest, SHELL } from "../contract/names.ts";
 import type { System } from "../contract/records.ts";
-import type { Deadline } from "./deadline.ts";
+import type { Answer } from "../farm/answer.ts";
+import { manifestUnknown, type RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
 
-/** A package, or a tag, and why it is not there. */
+/** A package, and why there is no record of it. */
 export interface Failed {
   readonly name: string;
   readonly failure: Failure;
 }
 
-/** Where the client can read a log blob. */
-export type BlobUrl = (digest: string) => string;
+/** What of an image request decides how its packages are named. */
+export type Asked = Pick<ImageRequest, "requested" | "shell">;
 
-/** An origin's own trouble: another one, or the same one a little later, may do it. */
+/** Where the client can read a build's log. */
+export type LogUrl = (digest: string) => string;
+
+/** What the farm was asked to do. */
+export interface Unfinished {
+  /** In words: `building git, curl`. */
+  readonly doing: string;
+  readonly system?: System;
+  /** How long the request was held for it, milliseconds. */
+  readonly held: number;
+}
+
+/** Retry-After of an origin's own trouble, seconds: another origin, or the same one soon, may do it. */
 const TROUBLE_RETRY_SECONDS = 10;
-/** No origin, or too many jobs: long enough for an origin to come back or a job to end. */
+/** … without an origin, or with too many jobs: time for an origin to come back or a job to end. */
 const FARM_RETRY_SECONDS = 30;
-/** A retry joins the build and is held again, so it may come soon. */
+/** … while it is built: the retry joins the build and is held again, so it may come soon. */
 const BUILDING_RETRY_SECONDS = 5;
 /** Names that a message lists before "and N more". */
 const MAX_NAMED = 10;
 
 /**
- * The error for an image of which at least one package failed: unknown packages first, all of them;
- * else the first of the others. `detail` has them all.
+ * The error for an image of which at least one package failed: all unknown packages, or else the
+ * first of the others. `detail` has all causes.
  */
-export function packagesFailed(failures: readonly Failed[], blobUrl: BlobUrl): RegistryError {
-  const detail = { failures: failures.map((failed) => describe(failed, blobUrl)) };
-  const strangers = failures.filter(({ failure }) => failure.reason === "unknown");
-  if (strangers.length > 0) {
-    return manifestUnknown(
-      strangers
-        .map(({ name, failure }) => `${named(name, failure.message)}${nearest(failure)}`)
-        .join("; "),
-      detail,
-    );
-  }
-  const [first] = failures;
+export function packagesFailed(
+  failures: readonly Failed[],
+  asked: Asked,
+  logUrl: LogUrl,
+): RegistryError {
+  const causes = causesOf(failures, asked);
+  const detail = { failures: causes.flatMap((cause) => detailsOf(cause, asked, logUrl)) };
+  const unknowns = causes.filter(({ failure }) => failure.reason === "unknown");
+  if (unknowns.length > 0)
+    return manifestUnknown(unknowns.map((cause) => unknownText(cause, asked)).join("; "), detail);
+  const [first] = causes;
   if (first === undefined)
-    return unknown("the farm answered without an outcome for every package", detail);
-  const { name, failure } = first;
-  const log = failure.logBlob ? ` (log: ${blobUrl(failure.logBlob.digest)})` : "";
-  if (failure.reason === "refused")
-    return unknown(`package ${name} refuses to evaluate: ${failure.message}${log}`, detail);
-  if (failure.reason === "failed")
-    return unknown(`package ${name} does not build: ${failure.message}${log}`, detail);
-  if (failure.reason === "timeout")
-    return timedOut(`package ${name} took too long to build: ${failure.message}${log}`, detail);
-  return unavailable(
-    `no origin could build ${name} just now: ${failure.message}${log}`,
-    TROUBLE_RETRY_SECONDS,
-    detail,
-  );
+    return unknown("the farm answered without a result for every package", detail);
+  const { failure } = first;
+  const subject = subjectOf(first, asked);
+  const log = failure.logBlob ? ` (log: ${logUrl(failure.logBlob.digest)})` : "";
+  const reason = `${failure.message}${log}`;
+  switch (failure.reason) {
+    case "refused":
+      return unknown(`${subject} refuses to evaluate: ${reason}`, detail);
+    case "failed":
+      return unknown(`${subject} does not build: ${reason}`, detail);
+    case "timeout":
+      return timedOut(`${subject} took too long to build: ${reason}`, detail);
+    default:
+      return unavailable(
+        `no origin could build ${subject} at the moment: ${reason}`,
+        TROUBLE_RETRY_SECONDS,
+        detail,
+      );
+  }
 }
 
 /**
@@ -64,41 +83,32 @@ export function packagesFailed(failures: readonly Failed[], blobUrl: BlobUrl): R
  * set.
  */
 export function tagFailed(tag: string, failure: Failure, meaning: string): RegistryError {
-  const detail = {
-    tag,
-    reason: failure.reason,
-    message: failure.message,
-    ...(failure.nearest ? { nearest: failure.nearest } : {}),
-  };
-  if (failure.reason === "unknown")
+  const { reason, message, nearest } = failure;
+  const detail = { tag, reason, message, ...(nearest ? { nearest } : {}) };
+  if (reason === "unknown")
     return manifestUnknown(
-      `the tag "${tag}" is unknown: ${failure.message}${nearest(failure)}. ${meaning}`,
+      `the tag "${tag}" is unknown: ${message}${nearestText(failure)}. ${meaning}`,
       detail,
     );
-  if (failure.reason === "timeout")
-    return timedOut(`resolving the tag "${tag}" took too long: ${failure.message}`, detail);
+  if (reason === "timeout")
+    return timedOut(`resolving the tag "${tag}" took too long: ${message}`, detail);
   return unavailable(
-    `the tag "${tag}" cannot be resolved just now: ${failure.message}`,
+    `the tag "${tag}" cannot be resolved at the moment: ${message}`,
     TROUBLE_RETRY_SECONDS,
     detail,
   );
 }
 
-/**
- * The error for work that no origin has done yet: which of the three it is, and what to do. `wish`:
- * what was wanted, such as `git, curl for x86_64-linux`.
- */
+/** The error for what no origin has done yet: which of the three reasons it has, and what to do. */
 export function notDone(
   state: Exclude<Answer["state"], "done" | "failed">,
-  wish: { readonly doing: string; readonly system?: System },
-  deadline: Deadline,
+  { doing, system, held }: Unfinished,
 ): RegistryError {
-  const { doing, system } = wish;
   const detail = { state, doing, ...(system ? { system } : {}) };
   switch (state) {
     case "no-origin":
       return unavailable(
-        `no origin${system ? ` for ${system}` : ""} is connected to this registry at the moment, and ${doing} needs one; images of packages that were built before still pull`,
+        `no origin${system ? ` for ${system}` : ""} is connected to this registry at the moment, and ${doing} needs one; images of packages that were built before can still be pulled`,
         FARM_RETRY_SECONDS,
         detail,
       );
@@ -110,11 +120,18 @@ export function notDone(
       );
     case "building":
       return unavailable(
-        `${doing} is not finished after ${deadline.seconds} seconds; it goes on, and pulling again waits for the same build`,
+        `${doing} is not finished after ${Math.round(held / 1_000)} seconds; it goes on, and pulling again waits for the same build`,
         BUILDING_RETRY_SECONDS,
         detail,
       );
   }
+}
+
+/** Packages in the words of the image's name: those that it mentions, or what brings the others. */
+export function packagesForPeople(names: readonly string[], asked: Asked): string {
+  const own = mentioned(names, asked);
+  if (own.length > 0) return listed(own);
+  return asked.shell ? SHELL : "the packages that every image holds";
 }
 
 /** `git, curl and 3 more`. */
@@ -124,13 +141,53 @@ export function listed(names: readonly string[]): string {
     : `${names.slice(0, MAX_NAMED).join(", ")} and ${names.length - MAX_NAMED} more`;
 }
 
-/** What Nix's side says of a package mostly names it already. */
-const named = (name: string, message: string): string =>
-  message.includes(name) ? message : `${name}: ${message}`;
+/** One reason why packages are not there. */
+interface Cause {
+  readonly failure: Failure;
+  readonly names: readonly string[];
+}
 
-const nearest = ({ nearest: names = [] }: Failure): string =>
-  names.length > 0 ? ` (nearest: ${names.join(", ")})` : "";
+/** Failures by their cause: first those of packages that the image's name mentions. */
+function causesOf(failures: readonly Failed[], asked: Asked): Cause[] {
+  const groups = Map.groupBy(failures, ({ failure: { reason, message, nearest } }) =>
+    JSON.stringify([reason, message, nearest]),
+  );
+  const causes = Array.from(groups.values(), (group) => ({
+    failure: (group[0] as Failed).failure,
+    names: group.map(({ name }) => name),
+  }));
+  const rank = ({ names }: Cause): number => (mentioned(names, asked).length > 0 ? 0 : 1);
+  return causes.sort((a, b) => rank(a) - rank(b));
+}
 
-function describe({ name, failure: { logBlob, ...failure } }: Failed, blobUrl: BlobUrl): unknown {
-  return { package: name, ...failure, ...(logBlob ? { logUrl: blobUrl(logBlob.digest) } : {}) };
+const mentioned = (names: readonly string[], { requested }: Asked): string[] =>
+  names.filter((name) => requested.includes(name));
+
+function subjectOf({ names }: Cause, asked: Asked): string {
+  const own = mentioned(names, asked);
+  if (own.length === 0) return packagesForPeople(names, asked);
+  return `package${own.length > 1 ? "s" : ""} ${listed(own)}`;
+}
+
+/**
+ * The message of an unknown package mostly names it already; and a cause that also concerns packages
+ * that the image's name does not mention is not about single packages.
+ */
+function unknownText({ names, failure }: Cause, asked: Asked): string {
+  const own = mentioned(names, asked);
+  const words = new Set(failure.message.split(/[^a-z0-9._-]+/i));
+  const namesNeeded = own.length === names.length && !own.every((name) => words.has(name));
+  const text = namesNeeded ? `${listed(own)}: ${failure.message}` : failure.message;
+  return text + nearestText(failure);
+}
+
+const nearestText = ({ nearest = [] }: Failure): string =>
+  nearest.length > 0 ? ` (nearest: ${nearest.join(", ")})` : "";
+
+/** Of each package that the image's name mentions, or else of what else has this cause. */
+function detailsOf({ names, failure }: Cause, asked: Asked, logUrl: LogUrl): unknown[] {
+  const own = mentioned(names, asked);
+  const { logBlob, ...rest } = failure;
+  const told = { ...rest, ...(logBlob ? { logUrl: logUrl(logBlob.digest) } : {}) };
+  return (own.length > 0 ? own : names).map((name) => ({ package: name, ...told }));
 }

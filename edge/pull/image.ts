@@ -1,118 +1,108 @@
 /**
- * The way of a pull, after the name is parsed (DESIGN.md): tag → revision → image record, or
- * package records → compose → store.
+ * From a name and a tag to an image. First what the bucket knows already:
+ *
+ *   tag → revision → image record
+ *
+ * and when there is no image record:
+ *
+ *   package records → made layers of one level → compose → blobs, then the image record
+ *
+ * Only a tag, a package or a level that nobody asked for before waits for an origin.
  */
-import { compose, type ComposedImage, type ComposeInput } from "../compose/compose.ts";
-import { RegistryError } from "./errors.ts";
+import { compose, type ComposeInput } from "../compose/compose.ts";
 import { imageKey, type Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { ImageRecord } from "../contract/records.ts";
-import { deadlineIn } from "./deadline.ts";
-import type { BlobUrl } from "./failures.ts";
-import { chooseMadeLevels } from "./levels.ts";
+import type { Descriptor, ImageRecord } from "../contract/records.ts";
+import { missingBlobs, writeBlobs } from "../store/blobs.ts";
+import type { Bucket } from "../store/bucket.ts";
 import { listingReader } from "../store/listings.ts";
+import { planInForce } from "../store/plan.ts";
+import { imageRecord, readRecord, type RecordPlace, writeRecord } from "../store/records.ts";
+import type { Context } from "./context.ts";
+import { RegistryError } from "./errors.ts";
+import { chooseMadeLevels } from "./levels.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
-import { planInForce } from "../store/plan.ts";
-import { missingBlobs, writeBlobs } from "../store/blobs.ts";
-import { imageRecord, readRecord, writeRecord } from "../store/records.ts";
-import type { Registry } from "./registry.ts";
 import { resolveTag } from "./tags.ts";
 
 export interface FoundImage {
   readonly record: ImageRecord;
-  /** Until when the same request has the same answer, milliseconds since 1970. */
-  readonly until: number;
-  /** Something for a person to know about this answer. */
-  readonly warning?: string;
+  /** Something that the person who pulls should know about this answer. */
+  readonly warning: string | undefined;
 }
+
+const COARSE =
+  "some layers of this image are not made yet, so coarser ones take their place; pull again later for layers that other images share";
 
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
- * waits for BUILD_WAIT at most.
+ * waits for BUILD_WAIT at most. Throws a RegistryError for what the person who pulls can know.
  */
 export async function findImage(
-  registry: Registry,
+  context: Context,
   request: ImageRequest,
   tag: string,
-  blobUrl: BlobUrl,
 ): Promise<FoundImage> {
-  const deadline = deadlineIn(registry.config.buildWait);
-  const { revision, until: tagUntil, staleSince } = await resolveTag(registry, tag, deadline);
-  const stale =
-    staleSince === undefined
-      ? {}
-      : {
-          warning: `no origin answers; the tag ${tag} was last resolved at ${new Date(staleSince).toISOString()}`,
-        };
-  const { plan, until: planUntil } = await planInForce(
-    registry.bucket,
-    registry.config.packageSet.id,
-  );
-  const until = Math.min(tagUntil, planUntil);
-  const scope: Scope = {
-    packageSet: registry.config.packageSet.id,
-    revision,
-    system: request.system,
-    plan,
-  };
-  const key = await imageKey(scope, request.names, request.shell);
-  const record = await readRecord(registry.bucket, imageRecord(key));
-  if (record !== null) return { record, until, ...stale };
+  const { revision, warning } = await resolveTag(context, tag);
+  const scope = await scopeOf(context, revision, request);
+  const place = imageRecord(await imageKey(scope, request.names, request.shell));
+  const known = await readRecord(context.bucket, place);
+  if (known !== null) return { record: known, warning };
 
-  const records = await packageRecords(registry, scope, request.names, deadline, blobUrl);
-  const { packages, canonical } = await chooseMadeLevels(registry, scope, records, deadline);
-  if (!canonical) {
-    const made = await composed(registry, { scope, request, packages });
-    return {
-      record: made,
-      until: 0,
-      warning:
-        "some layers of this image are not made yet, so it comes in coarser ones; pull again later for those that other images share",
-    };
-  }
-  const made = await once(key, () => composed(registry, { scope, request, packages }, key));
-  return { record: made, until, ...stale };
+  const records = await packageRecords(context, scope, request);
+  const { packages, canonical } = await chooseMadeLevels(context, scope, records, request);
+  const input = { scope, request, packages };
+  if (!canonical) return { record: await composeImage(context.bucket, input), warning: COARSE };
+  const record = await once(place.path, async () => {
+    const composed = await composeImage(context.bucket, input);
+    // Behind the answer: a record that gets lost is composed again, to the same bytes.
+    context.ctx.waitUntil(storeRecord(context.bucket, place, composed));
+    return composed;
+  });
+  return { record, warning };
 }
 
-/**
- * Composes and stores an image, under `key` when it is the one that the name stands for from now
- * on.
- */
-async function composed(
-  registry: Registry,
-  input: ComposeInput,
-  key?: string,
-): Promise<ImageRecord> {
-  const image = await compose(input, listingReader(registry.bucket));
-  await checkLayers(registry, image);
-  await writeBlobs(registry.bucket, image.blobs);
-  if (key !== undefined) {
-    // Behind the answer: a record that is lost is composed again, to the same bytes.
-    registry.ctx.waitUntil(writeImage(registry, key, image.record));
-  }
-  return image.record;
+async function scopeOf(
+  { bucket, config: { packageSet } }: Context,
+  revision: string,
+  { system }: ImageRequest,
+): Promise<Scope> {
+  const plan = await planInForce(bucket, packageSet.id);
+  return { packageSet: packageSet.id, revision, system, plan };
 }
 
-async function checkLayers({ bucket }: Registry, { layers }: ComposedImage): Promise<void> {
+/** Composes an image and stores its blobs, once every blob of an origin that it names is there. */
+async function composeImage(bucket: Bucket, input: ComposeInput): Promise<ImageRecord> {
+  const { record, layers, blobs } = await compose(input, listingReader(bucket));
   const missing = await missingBlobs(bucket, layers);
-  if (missing.length === 0) return;
-  throw new RegistryError({
+  if (missing.length > 0) throw layersLost(missing);
+  await writeBlobs(bucket, blobs);
+  return record;
+}
+
+function layersLost(layers: readonly Descriptor[]): RegistryError {
+  const digests = layers.map(({ digest }) => digest);
+  return new RegistryError({
     code: "UNKNOWN",
     status: 500,
-    message: `${missing.length} layers of this image are gone from the registry's storage; its operator has to restore them`,
-    detail: { missing: missing.map(({ digest }) => digest) },
-    cause: new Error("layers that records name are not in the bucket"),
+    message: `${layers.length} layers of this image are no longer in the registry's storage; its operator has to restore them`,
+    detail: { missing: digests },
+    cause: new Error(`layers that records name are not in the bucket: ${digests.join(", ")}`),
   });
 }
 
-/** Last, so that whoever finds the record finds everything it names. */
-async function writeImage({ bucket }: Registry, key: string, record: ImageRecord): Promise<void> {
+/** Last, so that whoever finds the record finds everything that it names. */
+async function storeRecord(
+  bucket: Bucket,
+  place: RecordPlace<ImageRecord>,
+  record: ImageRecord,
+): Promise<void> {
   try {
-    await writeRecord(bucket, imageRecord(key), record);
+    await writeRecord(bucket, place, record);
   } catch (error) {
+    const { path } = place;
     console.error(
-      JSON.stringify({ level: "error", event: "image.record.lost", key, error: String(error) }),
+      JSON.stringify({ level: "error", event: "image.record.lost", path, error: String(error) }),
     );
   }
 }

@@ -2,25 +2,26 @@
  * The level of each package of an image, and the made layers of that level.
  *
  * chooseLevels (contract/levels.ts) decides from the records alone, so every edge and the command
- * line choose the same: that image is the canonical one. A record carries the layers of one level.
- * Those of another are in a LevelRecord once somebody asked for it; when nobody did, an origin
- * makes them now. When none can, the next coarser level that is known serves: the client gets an
- * image that works, and it is not stored as the image of this name, so that the same request gives
- * the canonical one as soon as its layers exist.
+ * line choose the same: that image is the canonical one. A package record carries the layers of one
+ * level. Those of another level are in a level record once somebody asked for it; before that, an
+ * origin makes them now. When no origin can, the next coarser level that is known takes its place:
+ * the client gets an image that works, and it is not stored as the image of this name, so that the
+ * same request gives the canonical one as soon as its layers exist.
  */
 import pLimit from "p-limit";
-import { askFarm } from "../farm/ask.ts";
 import type { ComposePackage } from "../compose/compose.ts";
-import { RegistryError } from "./errors.ts";
 import type { Scope } from "../contract/keys.ts";
 import { chooseLevels, LAYER_BUDGET } from "../contract/levels.ts";
+import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
-import { type Deadline, left } from "./deadline.ts";
-import { listed, notDone } from "./failures.ts";
-import { publishJob } from "./packages.ts";
+import { askFarm } from "../farm/ask.ts";
+import type { Answer } from "../farm/answer.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
-import type { Registry } from "./registry.ts";
+import { type Context, timeLeft } from "./context.ts";
+import { nameInvalid } from "./errors.ts";
+import { notDone, packagesForPeople } from "./failures.ts";
+import { publishJob } from "./packages.ts";
 
 export interface ChosenLevels {
   readonly packages: readonly ComposePackage[];
@@ -28,106 +29,116 @@ export interface ChosenLevels {
   readonly canonical: boolean;
 }
 
-/** A package at a level whose layers are not with the package's own record. */
-interface Wish {
+/** A level of a package whose layers do not come with the package's own record. */
+interface FurtherLevel {
   readonly name: string;
   readonly level: number;
 }
-const wishKey = ({ name, level }: Wish): string => `${name}~${level}`;
+const keyOf = ({ name, level }: FurtherLevel): string => `${name}~${level}`;
+/** Records of further levels by keyOf. */
+type MadeLevels = Map<string, LevelRecord>;
 
 /**
  * Throws NAME_INVALID (400) when the packages have too many layers at every level, UNAVAILABLE
  * (503) when no known levels fit.
  */
 export async function chooseMadeLevels(
-  registry: Registry,
+  context: Context,
   scope: Scope,
   records: readonly PackageRecord[],
-  deadline: Deadline,
+  request: ImageRequest,
 ): Promise<ChosenLevels> {
-  const made = new Map<string, LevelRecord>();
   const levels = chooseLevels(records);
-  if (levels === null) throw tooManyLayers(records);
-
-  const wanted = wishes(records, levels);
-  const absent = await load(registry, scope, wanted, made);
+  if (levels === null)
+    throw nameInvalid(
+      `the ${records.length} packages of this image have more than ${LAYER_BUDGET} layers together, which docker cannot mount: ask for fewer`,
+      { packages: records.length, limit: LAYER_BUDGET },
+    );
+  const made: MadeLevels = new Map();
+  const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
   if (absent.length === 0) return { packages: withLayers(records, levels, made), canonical: true };
 
-  const answer = await askFarm(registry.env, publishJob(scope, absent), left(deadline));
-  if (answer.state === "done" && answer.result.kind === "published") {
-    for (const outcome of answer.result.outcomes)
-      if (outcome.kind === "level")
-        made.set(wishKey({ name: outcome.name, level: outcome.record.level }), outcome.record);
-  }
-  const never = new Set(absent.map(wishKey).filter((key) => !made.has(key)));
-  if (never.size === 0) return { packages: withLayers(records, levels, made), canonical: true };
+  const answer = await askFarm(context.env, publishJob(scope, absent), timeLeft(context));
+  addPublished(answer, made);
+  const unmade = new Set(absent.map(keyOf).filter((key) => !made.has(key)));
+  if (unmade.size === 0) return { packages: withLayers(records, levels, made), canonical: true };
 
-  // Each turn either finds every chosen level, or learns of at least one more that nobody made: it
-  // ends.
+  const known = await finestKnown(context, scope, records, { made, unmade });
+  if (known !== null) return { packages: withLayers(records, known, made), canonical: false };
+  throw notDone(answer.state === "done" || answer.state === "failed" ? "building" : answer.state, {
+    doing: `making layers of ${packagesForPeople(
+      absent.map(({ name }) => name),
+      request,
+    )}`,
+    system: scope.system,
+    held: context.config.buildWait,
+  });
+}
+
+/** The finest levels whose layers are all made, or null when those do not fit. Fills `made`. */
+async function finestKnown(
+  context: Context,
+  scope: Scope,
+  records: readonly PackageRecord[],
+  { made, unmade }: { readonly made: MadeLevels; readonly unmade: Set<string> },
+): Promise<number[] | null> {
+  // Each turn either finds every chosen level, or learns of at least one more that is not made.
   for (;;) {
-    const known = chooseLevels(
+    const levels = chooseLevels(
       records,
       LAYER_BUDGET,
-      (record, level) =>
-        level === record.level || !never.has(wishKey({ name: record.name, level })),
+      ({ name, level: own }, level) => level === own || !unmade.has(keyOf({ name, level })),
     );
-    if (known === null)
-      throw notDone(
-        answer.state === "done" || answer.state === "failed" ? "building" : answer.state,
-        {
-          doing: `making layers of ${listed(absent.map(({ name }) => name))}`,
-          system: scope.system,
-        },
-        deadline,
-      );
-    const unmade = await load(registry, scope, wishes(records, known), made);
-    if (unmade.length === 0)
-      return { packages: withLayers(records, known, made), canonical: false };
-    for (const wish of unmade) never.add(wishKey(wish));
+    if (levels === null) return null;
+    const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
+    if (absent.length === 0) return levels;
+    for (const level of absent) unmade.add(keyOf(level));
   }
 }
 
-/** What is chosen and does not come with the record. */
-const wishes = (records: readonly PackageRecord[], levels: readonly number[]): Wish[] =>
+/** What is chosen and does not come with the package's own record. */
+const furtherLevels = (
+  records: readonly PackageRecord[],
+  levels: readonly number[],
+): FurtherLevel[] =>
   records.flatMap((record, index) => {
     const level = levels[index] ?? record.level;
     return level === record.level ? [] : [{ name: record.name, level }];
   });
 
-/** Reads level records into `made`; answers those that the bucket lacks. */
-async function load(
-  { bucket }: Registry,
+/** Reads level records into `made`; returns those that the bucket lacks, by name. */
+async function readLevels(
+  { bucket }: Context,
   scope: Scope,
-  wanted: readonly Wish[],
-  made: Map<string, LevelRecord>,
-): Promise<Wish[]> {
+  wanted: readonly FurtherLevel[],
+  made: MadeLevels,
+): Promise<FurtherLevel[]> {
   const limit = pLimit(BUCKET_REQUESTS);
-  const absent: Wish[] = [];
-  const read = async (wish: Wish): Promise<void> => {
-    if (made.has(wishKey(wish))) return;
-    const record = await readRecord(bucket, levelRecord(scope, wish.name, wish.level));
-    if (record !== null) made.set(wishKey(wish), record);
-    else absent.push(wish);
+  const absent: FurtherLevel[] = [];
+  const read = async (level: FurtherLevel): Promise<void> => {
+    if (made.has(keyOf(level))) return;
+    const record = await readRecord(bucket, levelRecord(scope, level.name, level.level));
+    if (record !== null) made.set(keyOf(level), record);
+    else absent.push(level);
   };
-  await Promise.all(wanted.map((wish) => limit(() => read(wish))));
+  await Promise.all(wanted.map((level) => limit(() => read(level))));
   return absent.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function addPublished(answer: Answer, made: MadeLevels): void {
+  if (answer.state !== "done" || answer.result.kind !== "published") return;
+  for (const outcome of answer.result.outcomes)
+    if (outcome.kind === "level")
+      made.set(keyOf({ name: outcome.name, level: outcome.record.level }), outcome.record);
 }
 
 function withLayers(
   records: readonly PackageRecord[],
   levels: readonly number[],
-  made: ReadonlyMap<string, LevelRecord>,
+  made: MadeLevels,
 ): ComposePackage[] {
   return records.map((record, index) => {
-    const level = made.get(wishKey({ name: record.name, level: levels[index] ?? record.level }));
-    return level && level.level !== record.level ? { record, made: level } : { record };
+    const level = made.get(keyOf({ name: record.name, level: levels[index] ?? record.level }));
+    return level ? { record, made: level } : { record };
   });
 }
-
-const tooManyLayers = (records: readonly PackageRecord[]): RegistryError =>
-  new RegistryError({
-    code: "NAME_INVALID",
-    status: 400,
-    message: `the ${records.length} packages of this image have more than ${LAYER_BUDGET} layers together, which docker cannot mount: ask for fewer`,
-    detail: { packages: records.length, limit: LAYER_BUDGET },
-  });

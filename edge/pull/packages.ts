@@ -1,84 +1,79 @@
 /**
- * Package records: from memory, from the bucket, and those that nobody has asked for before from an
- * origin, all of them by one question.
+ * The package records of an image: those that the bucket has, and from an origin those that nobody
+ * has asked for before, all of them in one job.
  */
 import pLimit from "p-limit";
-import { askFarm } from "../farm/ask.ts";
-import type { PublishJob } from "../contract/messages.ts";
 import type { Scope } from "../contract/keys.ts";
+import type { PublishJob } from "../contract/messages.ts";
+import type { ImageRequest } from "../contract/names.ts";
 import type { PackageRecord } from "../contract/records.ts";
-import { type Deadline, left } from "./deadline.ts";
-import { type BlobUrl, type Failed, listed, notDone, packagesFailed } from "./failures.ts";
-import { packageRecord, readRecord } from "../store/records.ts";
+import { askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
-import type { Registry } from "./registry.ts";
+import { packageRecord, readRecord } from "../store/records.ts";
+import { type Context, timeLeft } from "./context.ts";
+import { type Failed, notDone, packagesFailed, packagesForPeople } from "./failures.ts";
 
-/** One record for each name, in their order. Throws what packagesFailed and notDone make. */
+/**
+ * One record for each of `request.names`, in their order. Throws what packagesFailed and notDone
+ * make.
+ */
 export async function packageRecords(
-  registry: Registry,
+  context: Context,
   scope: Scope,
-  names: readonly string[],
-  deadline: Deadline,
-  blobUrl: BlobUrl,
+  request: ImageRequest,
 ): Promise<PackageRecord[]> {
   const limit = pLimit(BUCKET_REQUESTS);
-  const found = new Map<string, PackageRecord>();
-  await Promise.all(
-    names.map((name) =>
-      limit(async () => {
-        const record = await readRecord(registry.bucket, packageRecord(scope, name));
-        if (record !== null) found.set(name, record);
-      }),
+  const known = await Promise.all(
+    request.names.map((name) =>
+      limit(() => readRecord(context.bucket, packageRecord(scope, name))),
     ),
   );
-  const missing = names.filter((name) => !found.has(name));
-  if (missing.length > 0)
-    for (const [name, record] of await publish(registry, scope, missing, deadline, blobUrl))
-      found.set(name, record);
-  return names.map((name) => {
-    const record = found.get(name);
+  const missing = request.names.filter((_, index) => known[index] === null);
+  const published =
+    missing.length > 0
+      ? await publish(context, scope, request, missing)
+      : new Map<string, PackageRecord>();
+  return request.names.map((name, index) => {
+    const record = known[index] ?? published.get(name);
     if (record === undefined)
-      throw new Error(`the farm is done with ${name}, but gave no record of it`);
+      throw new Error(`the farm published ${name}, but answered without its record`);
     return record;
   });
 }
 
-/** The fields that all jobs of a scope have. */
+/** The job that has an origin publish items of a scope. */
 export const publishJob = (
   { packageSet, revision, system, plan }: Scope,
   items: PublishJob["items"],
 ): PublishJob => ({ kind: "publish", packageSet, revision, system, plan, items });
 
 /**
- * Has origins build what is missing. When it is done, the farm has validated the records, found
- * their blobs, and written them.
+ * Has an origin build and publish packages. Before it answers, the farm has validated the records,
+ * found their blobs in the bucket, and written them.
  */
 async function publish(
-  registry: Registry,
+  context: Context,
   scope: Scope,
+  request: ImageRequest,
   names: readonly string[],
-  deadline: Deadline,
-  blobUrl: BlobUrl,
 ): Promise<Map<string, PackageRecord>> {
-  const answer = await askFarm(
-    registry.env,
-    publishJob(
-      scope,
-      names.map((name) => ({ name })),
-    ),
-    left(deadline),
+  const job = publishJob(
+    scope,
+    names.map((name) => ({ name })),
   );
-  if (answer.state === "failed")
-    throw packagesFailed(
-      names.map((name) => ({ name, failure: answer.failure })),
-      blobUrl,
-    );
+  const answer = await askFarm(context.env, job, timeLeft(context));
+  const logUrl = (digest: string): string =>
+    new URL(`/v2/${request.name}/blobs/${digest}`, context.url).href;
+  if (answer.state === "failed") {
+    const failures = names.map((name) => ({ name, failure: answer.failure }));
+    throw packagesFailed(failures, request, logUrl);
+  }
   if (answer.state !== "done")
-    throw notDone(
-      answer.state,
-      { doing: `building ${listed(names)}`, system: scope.system },
-      deadline,
-    );
+    throw notDone(answer.state, {
+      doing: `building ${packagesForPeople(names, request)}`,
+      system: scope.system,
+      held: context.config.buildWait,
+    });
   if (answer.result.kind !== "published")
     throw new TypeError(`the farm answered a publish with ${answer.result.kind}`);
   const records = new Map<string, PackageRecord>();
@@ -87,6 +82,6 @@ async function publish(
     if (outcome.kind === "package") records.set(outcome.name, outcome.record);
     if (outcome.kind === "failure") failures.push(outcome);
   }
-  if (failures.length > 0) throw packagesFailed(failures, blobUrl);
+  if (failures.length > 0) throw packagesFailed(failures, request, logUrl);
   return records;
 }

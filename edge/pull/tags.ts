@@ -1,28 +1,23 @@
 /**
  * Tag → revision. A resolved tag is fresh for TAG_FRESH; then it is served stale while an origin
  * resolves it anew behind the answer, and for as long as no origin answers. So pulls outlive
- * origins, and only a tag that nobody ever asked for waits for one.
+ * origins, and only a tag that nobody asked for before waits for one.
  */
-import { askFarm } from "../farm/ask.ts";
-import { manifestUnknown } from "./errors.ts";
-import { tagPath } from "../contract/keys.ts";
+import type { ResolveJob } from "../contract/messages.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
 import type { TagRecord } from "../contract/records.ts";
-import { type Deadline, left } from "./deadline.ts";
-import { notDone, tagFailed } from "./failures.ts";
+import { askFarm } from "../farm/ask.ts";
+import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
-import { readRecord, tagRecord } from "../store/records.ts";
-import type { Registry } from "./registry.ts";
+import { type RecordPlace, tagRecord } from "../store/records.ts";
+import { type Context, timeLeft } from "./context.ts";
+import { manifestUnknown } from "./errors.ts";
+import { notDone, tagFailed } from "./failures.ts";
 
 export interface ResolvedTag {
   readonly revision: string;
-  /** Until when this answer may be given again without looking, milliseconds since 1970. */
-  readonly until: number;
-  /**
-   * When it was resolved, milliseconds since 1970, if nobody could resolve it anew since it went
-   * stale.
-   */
-  readonly staleSince?: number;
+  /** That and since when nobody could resolve the tag anew. */
+  readonly warning: string | undefined;
 }
 
 /** A revision is its own tag: 40 lower-case hex digits are never resolved. */
@@ -33,8 +28,8 @@ const REVISION = /^[0-9a-f]{40}$/;
  */
 const REREAD_MS = 10_000;
 /**
- * A stale tag is asked for at most this often by one isolate, milliseconds; the Build object joins
- * what several isolates ask.
+ * A stale tag is resolved anew at most this often by one isolate, milliseconds; the Build object
+ * joins what several isolates ask.
  */
 const REFRESH_MS = 10_000;
 /** The same when TAG_FRESH is shorter than that. */
@@ -44,49 +39,41 @@ const REFRESH_WAIT_MS = 25_000;
 /** About 2,000 tags. */
 const REMEMBERED_BYTES = 2 ** 20;
 
-interface Known extends TagRecord {
-  readonly rereadAt: number;
+interface Refresh {
+  /** When the next one may begin, milliseconds since 1970. */
+  readonly next: number;
+  /** Whether the last one failed. */
+  readonly failed: boolean;
 }
-const known = memory<Known>(REMEMBERED_BYTES, ({ revision }) => revision.length);
-/** By key: when the next refresh may begin, and whether the last one failed. */
-const refreshes = memory<{ readonly next: number; readonly failed: boolean }>(
-  REMEMBERED_BYTES,
-  () => 16,
-);
+/** By the path of the tag's record. */
+const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
 
 /**
  * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
  * UNAVAILABLE (503) when no origin can tell in time.
  */
-export async function resolveTag(
-  registry: Registry,
-  tag: string,
-  deadline: Deadline,
-): Promise<ResolvedTag> {
-  const { packageSet, tagFresh } = registry.config;
-  if (REVISION.test(tag)) return { revision: tag, until: Number.POSITIVE_INFINITY };
-  if ((packageSet.kind === "starter" || packageSet.kind === "path") && tag !== "latest") {
+export async function resolveTag(context: Context, tag: string): Promise<ResolvedTag> {
+  const { packageSet, tagFresh } = context.config;
+  if (REVISION.test(tag)) return { revision: tag, warning: undefined };
+  if ((packageSet.kind === "starter" || packageSet.kind === "path") && tag !== "latest")
     throw manifestUnknown(`the tag "${tag}" is unknown. ${tagMeaning(packageSet)}`, { tag });
-  }
-  const key = tagPath(packageSet.id, tag);
-  const now = Date.now();
-  let record = known.get(key);
-  if (record === undefined || now >= record.rereadAt)
-    record =
-      remember(key, await readRecord(registry.bucket, tagRecord(packageSet.id, tag)), tagFresh) ??
-      record;
-  if (record === undefined) return firstTime(registry, tag, key, deadline);
 
-  const { revision, resolvedAt, rereadAt } = record;
-  const freshUntil = resolvedAt + tagFresh;
-  if (now < freshUntil) return { revision, until: Math.min(freshUntil, rereadAt) };
-  const failed = refreshes.get(key)?.failed ?? false;
-  refresh(registry, tag, key, now);
-  return { revision, until: rereadAt, ...(failed ? { staleSince: resolvedAt } : {}) };
+  const place = tagRecord(packageSet.id, tag);
+  const ages = { present: rereadAge(context), absent: 0 };
+  const known = await readCurrent(context.bucket, place, ages);
+  if (known === null) return { revision: await resolveFirst(context, tag), warning: undefined };
+  const { revision, resolvedAt } = known;
+  const isFresh = Date.now() < resolvedAt + tagFresh;
+  return {
+    revision,
+    warning: isFresh ? undefined : refreshBehind(context, tag, place, resolvedAt),
+  };
 }
 
+const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD_MS, tagFresh);
+
 /** What a person may write after the colon. */
-export function tagMeaning(packageSet: PackageSetSpec): string {
+function tagMeaning(packageSet: PackageSetSpec): string {
   switch (packageSet.kind) {
     case "starter":
       return "Packages come from the set that is built into this registry: its only tags are latest, and the 40 hex digits of its revision";
@@ -99,70 +86,69 @@ export function tagMeaning(packageSet: PackageSetSpec): string {
   }
 }
 
-function remember(key: string, record: TagRecord | null, tagFresh: number): Known | undefined {
-  if (record === null) return undefined;
-  const entry = { ...record, rereadAt: Date.now() + Math.min(REREAD_MS, tagFresh) };
-  known.set(key, entry);
-  return entry;
-}
+const resolveJob = ({ config: { packageSet } }: Context, tag: string): ResolveJob => ({
+  kind: "resolve",
+  packageSet: packageSet.id,
+  tag,
+});
 
-async function firstTime(
-  registry: Registry,
-  tag: string,
-  key: string,
-  deadline: Deadline,
-): Promise<ResolvedTag> {
-  const { packageSet, tagFresh } = registry.config;
-  const answer = await askFarm(
-    registry.env,
-    { kind: "resolve", packageSet: packageSet.id, tag },
-    left(deadline),
-  );
+/** The revision of a tag that the bucket does not know, from an origin. */
+async function resolveFirst(context: Context, tag: string): Promise<string> {
+  const { packageSet, buildWait } = context.config;
+  const answer = await askFarm(context.env, resolveJob(context, tag), timeLeft(context));
   if (answer.state === "failed") throw tagFailed(tag, answer.failure, tagMeaning(packageSet));
   if (answer.state !== "done")
-    throw notDone(answer.state, { doing: `resolving the tag "${tag}"` }, deadline);
+    throw notDone(answer.state, { doing: `resolving the tag "${tag}"`, held: buildWait });
   if (answer.result.kind !== "resolved")
     throw new TypeError(`the farm answered a resolve with ${answer.result.kind}`);
-  const { revision } = answer.result;
-  return {
-    revision,
-    until: remember(key, { revision, resolvedAt: Date.now() }, tagFresh)?.rereadAt ?? 0,
-  };
+  return see(context, tagRecord(packageSet.id, tag), answer.result.revision);
+}
+
+/** The farm has written the record of this revision: this isolate need not read it. */
+function see(context: Context, place: RecordPlace<TagRecord>, revision: string): string {
+  seeCurrent(place, { revision, resolvedAt: Date.now() }, rereadAge(context));
+  return revision;
 }
 
 /**
- * Resolves a stale tag behind the answer. The farm writes the new record; a failure leaves the old
- * one in force (a branch that was deleted keeps its last revision).
+ * Has an origin resolve a stale tag behind the answer, unless that was tried a moment ago; returns
+ * the warning for this answer, when the last try failed.
  */
-function refresh(
-  { env, ctx, config: { packageSet, tagFresh } }: Registry,
+function refreshBehind(
+  context: Context,
   tag: string,
-  key: string,
-  now: number,
-): void {
-  const last = refreshes.get(key);
-  if (last !== undefined && now < last.next) return;
-  const next = now + Math.min(REFRESH_MS, Math.max(tagFresh, MIN_REFRESH_MS));
-  const note = (failed: boolean): void => void refreshes.set(key, { next, failed });
-  note(last?.failed ?? false);
-  const resolve = async (): Promise<void> => {
-    try {
-      const answer = await askFarm(
-        env,
-        { kind: "resolve", packageSet: packageSet.id, tag },
-        REFRESH_WAIT_MS,
-      );
-      const resolved = answer.state === "done" && answer.result.kind === "resolved";
-      if (resolved)
-        remember(key, { revision: answer.result.revision, resolvedAt: Date.now() }, tagFresh);
-      else console.warn(JSON.stringify({ level: "warn", event: "tag.stale", tag, ...answer }));
-      note(!resolved);
-    } catch (error) {
-      console.error(
-        JSON.stringify({ level: "error", event: "tag.stale", tag, error: String(error) }),
-      );
-      note(true);
+  { path }: RecordPlace<TagRecord>,
+  resolvedAt: number,
+): string | undefined {
+  const { tagFresh } = context.config;
+  const last = refreshes.get(path) ?? { next: 0, failed: false };
+  const now = Date.now();
+  if (now >= last.next) {
+    const next = now + Math.min(REFRESH_MS, Math.max(tagFresh, MIN_REFRESH_MS));
+    const note = (failed: boolean): void => void refreshes.set(path, { next, failed });
+    note(last.failed);
+    context.ctx.waitUntil(refresh(context, tag).then((resolved) => note(!resolved)));
+  }
+  if (!last.failed) return undefined;
+  return `no origin answers; the tag ${tag} was last resolved at ${new Date(resolvedAt).toISOString()}`;
+}
+
+/**
+ * Whether an origin resolved the tag; never throws. A failure leaves the last record in force: a
+ * branch that was deleted keeps its last revision.
+ */
+async function refresh(context: Context, tag: string): Promise<boolean> {
+  try {
+    const answer = await askFarm(context.env, resolveJob(context, tag), REFRESH_WAIT_MS);
+    if (answer.state === "done" && answer.result.kind === "resolved") {
+      see(context, tagRecord(context.config.packageSet.id, tag), answer.result.revision);
+      return true;
     }
-  };
-  ctx.waitUntil(resolve());
+    console.warn(JSON.stringify({ level: "warn", event: "tag.stale", tag, ...answer }));
+  } catch (error) {
+    console.error(
+      JSON.stringify({ level: "error", event: "tag.stale", tag, error: String(error) }),
+    );
+  }
+  return false;
 }

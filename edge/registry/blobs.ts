@@ -7,7 +7,7 @@ import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobUnknown, rangeInvalid, type RegistryError } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
-import { openRegistry } from "../pull/registry.ts";
+import { openContext } from "../pull/context.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { API_VERSION, etagOf, IMMUTABLE, isUnchanged } from "./headers.ts";
@@ -22,7 +22,7 @@ export async function blobs(
 ): Promise<Response> {
   requestedImage(request);
   const digest = requestedDigest(request);
-  const { bucket, config } = await openRegistry(request, env, ctx);
+  const { bucket, config } = await openContext(request, env, ctx);
   const { method, headers } = request;
   if (method === "GET" && config.blobs.kind === "stream" && isUnconditional(headers))
     return stream(bucket, digest, null);

@@ -10,7 +10,7 @@ import type { ImageRequest } from "../contract/names.ts";
 import type { ImageRecord } from "../contract/records.ts";
 import { countPull } from "../pull/demand.ts";
 import { findImage } from "../pull/image.ts";
-import { openRegistry, type Registry } from "../pull/registry.ts";
+import { type Context, openContext } from "../pull/context.ts";
 import { readManifest } from "../store/manifests.ts";
 import {
   type Answer,
@@ -35,20 +35,20 @@ export async function manifests(
 ): Promise<Response> {
   const image = requestedImage(request);
   const reference = requestedReference(request);
-  const registry = await openRegistry(request, env, ctx);
+  const context = await openContext(request, env, ctx);
   if (reference.kind === "digest") {
-    const answer = await byDigest(registry, reference.digest);
+    const answer = await byDigest(context, reference.digest);
     rememberByDigest(request, answer);
     return respond(request, answer);
   }
-  const answer = await byTag(registry, image, reference.tag, request);
+  const answer = await byTag(context, image, reference.tag, request.headers.get("Accept"));
   rememberByTag(request, answer, image.name);
   countPull(image.name, request, env, ctx);
   return respond(request, answer);
 }
 
-async function byDigest(registry: Registry, digest: Digest): Promise<Answer> {
-  const manifest = await readManifest(registry.bucket, digest);
+async function byDigest({ bucket }: Context, digest: Digest): Promise<Answer> {
+  const manifest = await readManifest(bucket, digest);
   if (manifest === null)
     throw manifestUnknown(
       `there is no manifest ${digest} in this registry: pull the image by its tag, and it is made`,
@@ -58,16 +58,14 @@ async function byDigest(registry: Registry, digest: Digest): Promise<Answer> {
 }
 
 async function byTag(
-  registry: Registry,
+  context: Context,
   image: ImageRequest,
   tag: string,
-  { headers, url }: Request,
+  accept: string | null,
 ): Promise<Answer> {
-  const blobUrl = (digest: string): string =>
-    `${new URL(url).origin}/v2/${image.name}/blobs/${digest}`;
-  const found = await findImage(registry, image, tag, blobUrl);
-  const digest = acceptedManifest(headers.get("Accept"), found.record);
-  const manifest = await readManifest(registry.bucket, digest);
+  const found = await findImage(context, image, tag);
+  const digest = acceptedManifest(accept, found.record);
+  const manifest = await readManifest(context.bucket, digest);
   if (manifest === null)
     throw new Error(`the manifest ${digest} of an image record is not in the bucket`);
   return manifestAnswer(manifest, digest, {

@@ -1,4 +1,4 @@
-/** What went wrong, as status, code and words: pure, so every case of DESIGN.md's table is here. */
+/** Failures as the status, code and message that a client gets. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Failure } from "../../../edge/contract/messages.ts";
@@ -7,6 +7,7 @@ import {
   listed,
   notDone,
   packagesFailed,
+  packagesForPeople,
   tagFailed,
 } from "../../../edge/pull/failures.ts";
 
@@ -14,7 +15,8 @@ const failed = (name: string, reason: Failure["reason"], more: Partial<Failure> 
   name,
   failure: { reason, message: `why ${name}`, ...more },
 });
-const blobUrl = (digest: string): string => `http://firn.example/v2/x/blobs/${digest}`;
+const asked = { requested: ["a", "b", "c", "gti"], shell: false };
+const logUrl = (digest: string): string => `http://firn.example/v2/x/blobs/${digest}`;
 
 const table: [string, Failed[], number, string, RegExp][] = [
   [
@@ -51,13 +53,13 @@ const table: [string, Failed[], number, string, RegExp][] = [
     [failed("a", "error")],
     503,
     "UNAVAILABLE",
-    /^no origin could build a just now: why a$/,
+    /^no origin could build package a at the moment: why a$/,
   ],
-  ["nothing at all", [], 500, "UNKNOWN", /without an outcome/],
+  ["nothing at all", [], 500, "UNKNOWN", /without a result/],
 ];
 for (const [what, failures, status, code, message] of table) {
   test(`${what}: ${status}`, () => {
-    const error = packagesFailed(failures, blobUrl);
+    const error = packagesFailed(failures, asked, logUrl);
     assert.equal(error.status, status);
     assert.equal(error.code, code);
     assert.match(error.message, message);
@@ -66,7 +68,62 @@ for (const [what, failures, status, code, message] of table) {
   });
 }
 
-test("tags: unknown says what tags mean, the rest passes", () => {
+const general = "nixpkgs has no commit 0000";
+const same = (names: readonly string[], failure: Partial<Failure> = {}): Failed[] =>
+  names.map((name) => failed(name, "unknown", { message: general, ...failure }));
+const everything = ["cacert", "iana-etc", "bashinteractive", "a", "b"];
+
+test("one cause of every package is told once, without names", () => {
+  const error = packagesFailed(same(everything), asked, logUrl);
+  assert.deepEqual([error.status, error.message], [404, general]);
+  assert.deepEqual(
+    (error.detail as { failures: { package: string }[] }).failures.map((each) => each.package),
+    ["a", "b"],
+  );
+});
+
+test("one cause of several packages is told once, with their names", () => {
+  const error = packagesFailed(
+    [...same(["b", "a"], { message: "a set, not a package" }), failed("c", "unknown")],
+    asked,
+    logUrl,
+  );
+  assert.equal(error.message, "b, a: a set, not a package; why c");
+});
+
+for (const reason of ["refused", "failed", "timeout", "error"] as const) {
+  test(`a package that the name does not mention is not named: ${reason}`, () => {
+    const failure = { message: "exit 1" };
+    const unmentioned = failed("cacert", reason, failure);
+    const alone = packagesFailed([unmentioned], asked, logUrl);
+    assert.match(alone.message, /the packages that every image holds/);
+    assert.doesNotMatch(alone.message, /cacert/);
+    const both = packagesFailed([unmentioned, failed("b", reason, failure)], asked, logUrl);
+    assert.match(both.message, /package b/);
+    assert.doesNotMatch(JSON.stringify([both.message, both.detail]), /cacert/);
+    const shell = packagesFailed(
+      [failed("nano", reason, failure)],
+      { requested: [], shell: true },
+      logUrl,
+    );
+    assert.match(shell.message, /shell/);
+    assert.doesNotMatch(shell.message, /nano/);
+  });
+}
+
+test("packages in the words of the image's name", () => {
+  const names = ["cacert", "git", "nano"];
+  for (const [requested, shell, words] of [
+    [["git"], false, "git"],
+    [["git"], true, "git"],
+    [["git", "nano"], false, "git, nano"],
+    [[], true, "shell"],
+    [["jq"], false, "the packages that every image holds"],
+  ] as const)
+    assert.equal(packagesForPeople(names, { requested, shell }), words);
+});
+
+test("an unknown tag is 404 and says what tags mean; other failures of a tag are worth another try", () => {
   const error = tagFailed(
     "x",
     { reason: "unknown", message: "no ref x", nearest: ["y"] },
@@ -80,15 +137,14 @@ test("tags: unknown says what tags mean, the rest passes", () => {
   assert.equal(tagFailed("x", { reason: "error", message: "network" }, "").status, 503);
 });
 
-test("not done: which of the three it is, with Retry-After", () => {
-  const deadline = { at: 0, seconds: 600 };
-  const wish = { doing: "building git", system: "aarch64-linux" as const };
+test("what is not done yet is 503 with its reason and Retry-After", () => {
+  const unfinished = { doing: "building git", system: "aarch64-linux", held: 600_000 } as const;
   for (const [state, message] of [
     ["no-origin", /no origin for aarch64-linux/],
     ["queue-full", /queue is full/],
     ["building", /not finished after 600 seconds/],
   ] as const) {
-    const error = notDone(state, wish, deadline);
+    const error = notDone(state, unfinished);
     assert.deepEqual([error.status, error.code], [503, "UNAVAILABLE"]);
     assert.match(error.message, message);
     assert.match(error.message, /building git/);
@@ -96,7 +152,7 @@ test("not done: which of the three it is, with Retry-After", () => {
   }
 });
 
-test("long lists are cut", () => {
+test("a long list of names ends in a number", () => {
   assert.equal(
     listed(Array.from({ length: 12 }, (_, n) => `p${n}`)),
     "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more",

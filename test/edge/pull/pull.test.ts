@@ -225,7 +225,7 @@ describe("failed", () => {
     await start();
     const answer = await get("/v2/holed/manifests/latest");
     assert.equal(answer.status, 500);
-    assert.match(messageOf(answer), /gone/);
+    assert.match(messageOf(answer), /no longer in the registry.s storage/);
     assert.equal((await get("/v2/holed/manifests/latest")).status, 500, "nothing was stored");
   });
 

@@ -1,0 +1,43 @@
+/** What every request works with. */
+import { type Config, readConfig } from "../config.ts";
+import type { Env } from "../env.ts";
+import type { Bucket } from "../store/bucket.ts";
+import { nearbyBucket } from "../store/cache.ts";
+import { openBucket } from "../store/open.ts";
+
+export interface Context {
+  readonly env: Env;
+  readonly ctx: Pick<ExecutionContext, "waitUntil">;
+  readonly config: Config;
+  readonly bucket: Bucket;
+  /** As the client asked. */
+  readonly url: string;
+  /** Until when the request is held while origins work for it, milliseconds since 1970. */
+  readonly heldUntil: number;
+}
+
+/** Throws a ConfigError. */
+export async function openContext(
+  request: Pick<Request, "url" | "cf">,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): Promise<Context> {
+  const config = await readConfig(env);
+  const bucket = openBucket(env);
+  return {
+    env,
+    ctx,
+    config,
+    // Without a data centre around it (a workerd of one's own) the cache is an emulation, slower
+    // than the bucket.
+    bucket:
+      request.cf?.colo === undefined
+        ? bucket
+        : nearbyBucket(bucket, caches.default, (work) => ctx.waitUntil(work)),
+    url: request.url,
+    heldUntil: Date.now() + config.buildWait,
+  };
+}
+
+/** Milliseconds for which the request is still held. */
+export const timeLeft = ({ heldUntil }: Context): number => Math.max(0, heldUntil - Date.now());

@@ -1,0 +1,61 @@
+/**
+ * Records that change (tags, the plan pointer), as this isolate has seen them last: each is read
+ * again now and then. The last one seen stays in force while the bucket does not answer, or holds
+ * none that can be used.
+ */
+import type { Bucket } from "./bucket.ts";
+import { memory } from "./memory.ts";
+import { readRecord, type RecordPlace } from "./records.ts";
+
+/** About 2,000 records. */
+const REMEMBERED_BYTES = 2 ** 20;
+const RECORD_BYTES = 200;
+
+interface Seen {
+  readonly record: unknown;
+  /** When to read it again, milliseconds since 1970. */
+  readonly rereadAt: number;
+}
+const remembered = memory<Seen>(REMEMBERED_BYTES, () => RECORD_BYTES);
+
+/** How long what was read is taken as the truth, milliseconds. */
+export interface Ages {
+  readonly present: number;
+  /** The same for there being no record. */
+  readonly absent: number;
+}
+
+/** The record, or null when there is none. Throws what the bucket throws only without one seen. */
+export async function readCurrent<T>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+  ages: Ages,
+): Promise<T | null> {
+  const seen = remembered.get(place.path) as { record: T | null; rereadAt: number } | undefined;
+  const now = Date.now();
+  if (seen !== undefined && now < seen.rereadAt) return seen.record;
+  const last = seen?.record ?? null;
+  // At once: other requests need not wait for this one's bucket.
+  if (last !== null) seeCurrent(place, last, ages.present);
+  const record = (await readOr(last, bucket, place)) ?? last;
+  seeCurrent(place, record, record === null ? ages.absent : ages.present);
+  return record;
+}
+
+/** To be called with a record that somebody else has just written. `age` as in Ages. */
+export function seeCurrent<T>({ path }: RecordPlace<T>, record: T | null, age: number): void {
+  remembered.set(path, { record, rereadAt: Date.now() + age });
+}
+
+async function readOr<T>(last: T | null, bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
+  try {
+    return await readRecord(bucket, place);
+  } catch (error) {
+    if (last === null) throw error;
+    const { path } = place;
+    console.warn(
+      JSON.stringify({ level: "warn", event: "record.unread", path, error: String(error) }),
+    );
+    return last;
+  }
+}
