@@ -24,13 +24,22 @@ export async function makeRepository(
   name: string,
   files: Readonly<Record<string, string>>,
 ): Promise<string> {
+  await git(parent, "init", "--quiet", "--initial-branch=main", `${name}.work`);
+  await git(parent, "init", "--quiet", "--initial-branch=main", "--bare", `${name}.git`);
+  return commitFiles(parent, name, files);
+}
+
+/** Commits `files` to the repository and returns the commit. */
+export async function commitFiles(
+  parent: string,
+  name: string,
+  files: Readonly<Record<string, string>>,
+): Promise<string> {
   const work = join(parent, `${name}.work`);
-  const bare = join(parent, `${name}.git`);
-  await git(parent, "init", "--quiet", "--initial-branch=main", work);
   for (const [path, text] of Object.entries(files)) await writeFile(join(work, path), text);
   await git(work, "add", "--all");
-  await git(work, "commit", "--quiet", "--message=First snow");
-  await git(parent, "clone", "--quiet", "--bare", work, bare);
-  await git(bare, "update-server-info");
+  await git(work, "commit", "--quiet", "--message=Snow");
+  await git(work, "push", "--quiet", `../${name}.git`, "main");
+  await git(join(parent, `${name}.git`), "update-server-info");
   return (await git(work, "rev-parse", "HEAD")).stdout;
 }

@@ -10,10 +10,17 @@ import { prepareStarter } from "../../origin/starter/index.ts";
 
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/firn");
 
+const silent = (): void => undefined;
+
+/** The starter set's directory: never to be changed. */
+export async function starterDirectory(): Promise<string> {
+  await mkdir(CACHE, { recursive: true });
+  return (await prepareStarter({ stateDir: CACHE, systems: SYSTEMS, log: silent })).dir;
+}
+
 /** Gives an origin the lists before it starts. `stateDir`: its STATE_DIR. */
 export async function givePackageLists(stateDir: string): Promise<void> {
-  await mkdir(CACHE, { recursive: true });
-  await prepareStarter({ stateDir: CACHE, systems: SYSTEMS, log: () => undefined });
+  await starterDirectory();
   const state = join(stateDir, "sets", "starter");
   await mkdir(state, { recursive: true });
   for (const part of ["apt", "locks"])

@@ -15,15 +15,8 @@
 import { operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { blobPath, canonicalJson, planPath } from "../../edge/contract/keys.ts";
 import type { BucketAccess } from "../../origin/layers/index.ts";
-import type { Need } from "../../origin/local/needs.ts";
+import { SHELL } from "./tiny-set.ts";
 import { type LayerPlan, PLAN_VERSION, planId } from "../../origin/plan/plan.ts";
-
-/** The shell of these images. */
-export const BUSYBOX: Need = {
-  command: "busybox",
-  debian: "busybox-static",
-  purpose: "a shell for tests",
-};
 
 const WEIGHTS = ["light", "middle", "heavy"] as const;
 type Weight = (typeof WEIGHTS)[number];
@@ -51,11 +44,7 @@ export const printed = (name: string): string => names(name).join("\n");
 
 /** Attributes for tinySet. */
 export const LAYERED = `
-  sh = mk "sh" ''
-    mkdir -p $out/bin
-    cp "$(command -v busybox)" $out/bin/busybox
-    for applet in sh cat; do ln -s busybox $out/bin/$applet; done
-  '';
+${SHELL}
 ${Object.keys(COUNTS)
   .map(
     (name) => `  ${name} = mk "${name}" ''

@@ -22,8 +22,8 @@ import {
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, unpackImage } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
-import { BUSYBOX, LAYERED, layeredPlan, printed, putPlan } from "./layered-set.ts";
-import { type TinySet, tinySet } from "./tiny-set.ts";
+import { LAYERED, layeredPlan, printed, putPlan } from "./layered-set.ts";
+import { BUSYBOX, type TinySet, tinySet } from "./tiny-set.ts";
 
 const skip =
   (await firnUnavailable()) ||

@@ -4,14 +4,28 @@
  */
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { which } from "../../origin/local/needs.ts";
+import { type Need, which } from "../../origin/local/needs.ts";
 import { packageSet } from "../origin/nix/support.ts";
 
 /** What every image holds. */
-const BASE = `
+export const BASE = `
   cacert = mk "cacert" "mkdir -p $out/etc/ssl/certs; echo none > $out/etc/ssl/certs/ca-bundle.crt";
   iana-etc = mk "iana-etc" "mkdir -p $out/etc; echo https 443/tcp > $out/etc/services";
 `;
+
+/** A shell for images that run; the machine needs BUSYBOX. */
+export const SHELL = `
+  sh = mk "sh" ''
+    mkdir -p $out/bin
+    cp "$(command -v busybox)" $out/bin/busybox
+    for applet in sh cat; do ln -s busybox $out/bin/$applet; done
+  '';
+`;
+export const BUSYBOX: Need = {
+  command: "busybox",
+  debian: "busybox-static",
+  purpose: "a shell for tests",
+};
 
 export interface TinySet {
   /** For PACKAGE_SET. */

@@ -12,8 +12,8 @@ import { type Firn, type FirnOptions, firnUnavailable, startFirn } from "../harn
 import { pullImage, pullManifest, RegistryAnswer } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
-import { BUSYBOX, LAYERED, layeredPlan, putPlan } from "./layered-set.ts";
-import { tinySet } from "./tiny-set.ts";
+import { LAYERED, layeredPlan, putPlan } from "./layered-set.ts";
+import { BUSYBOX, tinySet } from "./tiny-set.ts";
 
 const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX]));
 const PACKAGE_SET = "path";

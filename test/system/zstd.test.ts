@@ -21,8 +21,7 @@ import {
 } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
-import { BUSYBOX } from "./layered-set.ts";
-import { type TinySet, tinySet } from "./tiny-set.ts";
+import { BUSYBOX, SHELL, type TinySet, tinySet } from "./tiny-set.ts";
 
 const ZSTD = { command: "zstd", debian: "zstd", purpose: "unpacks layers" };
 const skip = (await firnUnavailable()) || (await unavailable([BUSYBOX, ZSTD], { root: true }));
@@ -33,11 +32,7 @@ const ANNOTATION = "io.github.containers.compression.zstd";
 const EVERYTHING = `${DOCKER_MANIFEST}, application/vnd.docker.distribution.manifest.list.v2+json, ${OCI_INDEX}, ${OCI_MANIFEST}`;
 
 const ATTRIBUTES = `
-  sh = mk "sh" ''
-    mkdir -p $out/bin
-    cp "$(command -v busybox)" $out/bin/busybox
-    for applet in sh cat; do ln -s busybox $out/bin/$applet; done
-  '';
+  ${SHELL}
   old = mk "old" "mkdir -p $out/share/old; echo old snow > $out/share/old/text";
   new = mk "new" "mkdir -p $out/share/new; echo new snow > $out/share/new/text";
 `;

@@ -1,21 +1,17 @@
 /** `npm start` as a person meets it: the command as a process. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { hostWarning } from "../../../origin/local/start.ts";
 import { firnUnavailable } from "../../harness/firn.ts";
 import { pullImage } from "../../harness/registry-client.ts";
+import { StartProcess } from "../../harness/start-process.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { type TinySet, tinySet } from "../../system/tiny-set.ts";
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const COMMAND = [process.execPath, join(ROOT, "origin/main.ts"), "start"];
 /** How long the processes of a Firn that was told to stop may take to end, milliseconds. */
 const END_LIMIT = 20_000;
 const POLL = 50;
@@ -44,64 +40,11 @@ async function running(pids: readonly number[]): Promise<number[]> {
 const isOrigin = async (pid: number): Promise<boolean> =>
   (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("origin/main.ts\0origin");
 
-class Run {
-  readonly lines: string[] = [];
-  readonly child: ChildProcess;
-  readonly #waiting = new Set<() => void>();
-
-  constructor(env: Readonly<Record<string, string>>, [program = "", ...args] = COMMAND) {
-    this.child = spawn(program, args, {
-      cwd: ROOT,
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
-    });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      if (stream === null) continue;
-      createInterface({ input: stream }).on("line", (line) => {
-        this.lines.push(line);
-        for (const look of this.#waiting) look();
-      });
-    }
-    this.child.once("close", () => {
-      for (const look of this.#waiting) look();
-    });
-  }
-
-  /** The first line that matches; throws with everything said when the process ends without it. */
-  line(pattern: RegExp): Promise<string> {
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const look = (): void => {
-      const found = this.lines.find((line) => pattern.test(line));
-      if (found !== undefined) resolve(found);
-      else if (this.child.exitCode !== null || this.child.signalCode !== null)
-        reject(new Error(`it ended without ${pattern}:\n${this.lines.join("\n")}`));
-    };
-    this.#waiting.add(look);
-    look();
-    return promise.finally(() => this.#waiting.delete(look));
-  }
-
-  /** `http://127.0.0.1:…` of the line that says that pulls work. */
-  async ready(): Promise<string> {
-    return (await this.line(/^ready: /)).slice("ready: ".length);
-  }
-
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      const closed = once(this.child, "close");
-      this.child.kill(signal);
-      await closed;
-    }
-    return this.child.exitCode;
-  }
-}
-
 describe("npm start", { skip }, () => {
   let root: string;
   let state: string;
   let set: TinySet;
-  let runs: Run[];
+  let runs: StartProcess[];
   beforeEach(async () => {
     root = await tempDir("start");
     state = join(root, "state");
@@ -114,8 +57,8 @@ describe("npm start", { skip }, () => {
     await Promise.all(runs.map((run) => run.end("SIGTERM")));
     await removeTree(root);
   });
-  const start = (env: Readonly<Record<string, string>> = {}, command?: string[]): Run => {
-    const run = new Run(
+  const start = (env: Readonly<Record<string, string>> = {}, command?: string[]): StartProcess => {
+    const run = new StartProcess(
       { PORT: "0", FIRN_STATE: state, PACKAGE_SET: set.spec, ...set.originEnv, ...env },
       command,
     );
@@ -166,8 +109,7 @@ describe("npm start", { skip }, () => {
       if (await isOrigin(pid)) process.kill(pid, "SIGKILL");
     await run.line(/the origin ended \(SIGKILL\); it is started again in 0.5 s/);
     await pullImage(url, "cacert");
-    while (run.lines.filter((line) => /connected to the edge/.test(line)).length < 2)
-      await once(run.child.stdout!, "data");
+    await run.line(/connected to the edge/, 2);
     await pullImage(url, "snow");
   });
 
