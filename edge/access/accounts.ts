@@ -1,0 +1,108 @@
+/**
+ * Who may ask for what: the ACCESS mode and the accounts, as the operator configured them.
+ *
+ *   public    anybody pulls, and anybody's pull may start a build
+ *   cached    anybody pulls what is known; starting a build takes an account
+ *   private   everything takes an account
+ *
+ * ACCOUNTS is a JSON object, account name → account; `firn user NAME` makes a line of it:
+ *   {"ci": {"password": "pbkdf2-sha256$…", "names": ["shell*"], "packages": {"deny": ["gcc*"]}, "build": false}}
+ */
+import * as v from "valibot";
+import { firstMatch, globFault } from "../contract/globs.ts";
+import type { ImageRequest } from "../contract/names.ts";
+import { PASSWORD_HASH_PATTERN } from "../contract/password.ts";
+
+export const ACCESS_MODES = ["public", "cached", "private"] as const;
+export type AccessMode = (typeof ACCESS_MODES)[number];
+
+/** Most accounts: they are a variable of the Worker, and those have 5 kB to 100 kB. */
+const MAX_ACCOUNTS = 500;
+const MAX_GLOBS = 100;
+
+const globs = v.pipe(
+  v.array(
+    v.pipe(
+      v.string(),
+      v.check(
+        (glob) => globFault(glob) === undefined,
+        ({ input }) => `the glob "${input}" ${globFault(input)}`,
+      ),
+    ),
+  ),
+  v.maxLength(MAX_GLOBS),
+);
+
+const AccountSchema = v.strictObject({
+  password: v.pipe(
+    v.string(),
+    v.regex(PASSWORD_HASH_PATTERN, "password must be a hash that `firn user` prints"),
+  ),
+  /** Globs over whole image names; any name when left out. */
+  names: v.optional(globs),
+  /** Globs over package names: what is not allowed, or denied, is refused. Deny wins. */
+  packages: v.optional(v.strictObject({ allow: v.optional(globs), deny: v.optional(globs) })),
+  /** Whether its pulls may start builds. */
+  build: v.optional(v.boolean(), true),
+});
+
+export interface Account extends v.InferOutput<typeof AccountSchema> {
+  readonly name: string;
+}
+
+/** No `:`: Basic credentials end the user name there (RFC 7617, section 2). */
+export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+const AccountsSchema = v.pipe(
+  v.record(
+    v.pipe(
+      v.string(),
+      v.regex(ACCOUNT_NAME_PATTERN, "an account name is 1 to 64 letters, digits, . _ @ and -"),
+    ),
+    AccountSchema,
+  ),
+  v.check((accounts) => Object.keys(accounts).length <= MAX_ACCOUNTS, `more than ${MAX_ACCOUNTS}`),
+);
+
+/**
+ * Accounts by name, from the text of ACCOUNTS. Throws an Error that names the variable and what is
+ * wrong, without showing a hash.
+ */
+export function parseAccounts(text: string): ReadonlyMap<string, Account> {
+  if (text.trim() === "") return new Map();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error("ACCOUNTS must be a JSON object, account name → account (see `firn user`)");
+  }
+  const parsed = v.safeParse(AccountsSchema, json);
+  if (!parsed.success) {
+    const problems = parsed.issues.map(
+      (issue) => `${v.getDotPath(issue) ?? "the object"}: ${issue.message}`,
+    );
+    throw new Error(`ACCOUNTS: ${problems.slice(0, 5).join("; ")}`);
+  }
+  return new Map(Object.entries(parsed.output).map(([name, rest]) => [name, { name, ...rest }]));
+}
+
+/**
+ * Why an account may not have an image, in words for the person who asked; undefined when it may.
+ * Packages that every image holds are not counted: nobody asked for them.
+ */
+export function refusal(account: Account, image: ImageRequest): string | undefined {
+  const { names, packages } = account;
+  if (names !== undefined && firstMatch(names, image.name) === undefined)
+    return `the account ${account.name} may not pull ${image.name}: its image names are ${names.join(", ")}`;
+  for (const name of image.requested) {
+    const deny = firstMatch(packages?.deny ?? [], name);
+    if (deny !== undefined)
+      return `the account ${account.name} may not have the package ${name}: ${deny} is denied`;
+    if (packages?.allow !== undefined && firstMatch(packages.allow, name) === undefined)
+      return `the account ${account.name} may not have the package ${name}: it may have ${packages.allow.join(", ")}`;
+  }
+  return undefined;
+}
+
+/** Whether a pull of this account, or of nobody's, may start a build. */
+export const mayBuild = (mode: AccessMode, account: Account | null): boolean =>
+  account === null ? mode === "public" : account.build;

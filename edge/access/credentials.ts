@@ -1,0 +1,49 @@
+/** What clients send to prove who they are: Basic and Bearer headers, and scopes of tokens. */
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Longest header or parameter that is read, characters. */
+const MAX_LENGTH = 1_024;
+/** Most scopes of one token request; docker and containerd send one or two. */
+export const MAX_SCOPES = 16;
+
+/**
+ * User and password of a Basic header (RFC 7617); null when there are none. podman without
+ * credentials sends an empty user and password (`Basic Og==`): that is nobody as well.
+ */
+export function basicCredentials(header: string | null): Credentials | null {
+  const encoded = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(header ?? "")?.[1];
+  if (encoded === undefined || encoded.length > MAX_LENGTH) return null;
+  let text: string;
+  try {
+    const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+  const colon = text.indexOf(":");
+  if (colon < 0 || text === ":") return null;
+  return { user: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+/** The token of a Bearer header (RFC 6750, section 2.1); null when there is none. */
+export function bearerToken(header: string | null): string | null {
+  return /^Bearer +([\w.~+/=-]+)$/i.exec(header ?? "")?.[1] ?? null;
+}
+
+/**
+ * The image names whose pull is asked for, of scopes such as `repository:shell/git:pull` (several in
+ * one parameter have spaces between them). Other types and actions are left out: a grant is never
+ * wider than what exists here.
+ */
+export function imagesOfScopes(scopes: readonly string[]): string[] {
+  const names = scopes
+    .flatMap((scope) => scope.slice(0, MAX_LENGTH).split(" "))
+    .map((scope) => /^repository(?:\([a-z]+\))?:([^:]+):([a-z*,]+)$/.exec(scope))
+    .filter((match) => match?.[2]?.split(",").includes("pull") === true)
+    .map((match) => match?.[1] ?? "");
+  return [...new Set(names)].slice(0, MAX_SCOPES);
+}

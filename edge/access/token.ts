@@ -1,0 +1,75 @@
+/**
+ * Tokens of clients (distribution spec, "Token Authentication"): a JWT that the edge signs and checks
+ * itself, for one account or for nobody, for the images that were asked for, and for TOKEN_SECONDS.
+ *
+ * HS256 with the one key of TOKEN_KEY: who signs is who checks. Algorithm, issuer, audience and type
+ * are pinned, and nothing that the token's header says of keys is looked at (CVE-2025-24976).
+ *
+ *   {"iss":"firn","aud":"registry.example","sub":"ci","iat":…,"exp":…,"images":["shell/git"]}
+ */
+import { jwtVerify, SignJWT } from "jose";
+import * as v from "valibot";
+
+/** How long a token is good, seconds: the time of a pull, and of a revocation. */
+export const TOKEN_SECONDS = 300;
+/** Difference between the clocks of two data centres that is overlooked, seconds. */
+const CLOCK_SKEW_SECONDS = 5;
+/** Longest token that is looked at, characters: 16 names of 255, and the rest. */
+const MAX_TOKEN_LENGTH = 8_192;
+const ALGORITHM = "HS256";
+const ISSUER = "firn";
+const TYPE = "firn-pull+jwt";
+
+export interface Grant {
+  /** Account name; null for nobody's. */
+  readonly account: string | null;
+  /** Image names, as written in the scopes. */
+  readonly images: readonly string[];
+}
+
+/** What a token is signed and checked with. */
+export interface TokenContext {
+  readonly key: Uint8Array;
+  /** The host that the client asks: a token of one registry is worthless at another. */
+  readonly audience: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+const ClaimsSchema = v.object({
+  sub: v.string(),
+  images: v.array(v.string()),
+});
+
+export async function signToken(grant: Grant, context: TokenContext): Promise<string> {
+  const issuedAt = Math.floor(context.now / 1_000);
+  return new SignJWT({ images: grant.images })
+    .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
+    .setIssuer(ISSUER)
+    .setAudience(context.audience)
+    .setSubject(grant.account ?? "")
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + TOKEN_SECONDS)
+    .sign(context.key);
+}
+
+/** What a token grants; null for one that is malformed, expired, another registry's or forged. */
+export async function verifyToken(token: string, context: TokenContext): Promise<Grant | null> {
+  if (token.length > MAX_TOKEN_LENGTH) return null;
+  try {
+    const { payload } = await jwtVerify(token, context.key, {
+      algorithms: [ALGORITHM],
+      issuer: ISSUER,
+      audience: context.audience,
+      typ: TYPE,
+      requiredClaims: ["sub", "iat", "exp"],
+      maxTokenAge: TOKEN_SECONDS,
+      clockTolerance: CLOCK_SKEW_SECONDS,
+      currentDate: new Date(context.now),
+    });
+    const { sub, images } = v.parse(ClaimsSchema, payload);
+    return { account: sub === "" ? null : sub, images };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Globs over package and image names, as operators write them in allow and deny lists: `*` stands
+ * for any characters, `.` and `/` included; everything else for itself, whatever its case.
+ *
+ *   "pkgscross*"   pkgsCross, pkgsCross.aarch64-multiplatform.hello
+ *   "*.pkgs"       python3packages.pkgs
+ */
+
+/** Longest glob, characters: a name has at most 255. */
+export const MAX_GLOB_LENGTH = 255;
+/** Most `*` in one glob: matching takes time that grows with them. */
+export const MAX_GLOB_STARS = 8;
+
+/** What is wrong with a glob, in words; undefined when nothing is. */
+export function globFault(glob: string): string | undefined {
+  if (glob === "") return "is empty";
+  if (glob.length > MAX_GLOB_LENGTH) return `has more than ${MAX_GLOB_LENGTH} characters`;
+  if (glob.split("*").length - 1 > MAX_GLOB_STARS) return `has more than ${MAX_GLOB_STARS} "*"`;
+  return undefined;
+}
+
+/**
+ * Whether a glob stands for a name. Linear for each `*`: the leftmost place where a piece fits
+ * leaves the most room for those behind it, so nothing is ever tried twice.
+ */
+export function globMatches(glob: string, name: string): boolean {
+  const [first = "", ...pieces] = glob.toLowerCase().split("*");
+  const text = name.toLowerCase();
+  if (!text.startsWith(first)) return false;
+  const last = pieces.pop();
+  if (last === undefined) return text === first;
+  let at = first.length;
+  for (const piece of pieces) {
+    const found = text.indexOf(piece, at);
+    if (found < 0) return false;
+    at = found + piece.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
+}
+
+/** The first glob of a list that stands for the name. */
+export const firstMatch = (globs: readonly string[], name: string): string | undefined =>
+  globs.find((glob) => globMatches(glob, name));

@@ -1,0 +1,68 @@
+/**
+ * Which packages may be asked for at all: the operator's allow and deny lists, which the edge checks
+ * before it asks anybody, and an origin again before it evaluates anything.
+ *
+ * Deny wins. The defaults keep out what multiplies the package set: nixpkgs holds itself many times
+ * over (pkgsCross, pkgsStatic, pkgsMusl, python3Packages.pkgs …), each with a hundred thousand
+ * packages that no cache has built, and its tests, which boot virtual machines.
+ */
+import { firstMatch, globFault } from "./globs.ts";
+
+export interface PackagePolicy {
+  /** Globs; everything when it is empty. */
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+/** What PACKAGES_DENY is when it is not set. */
+export const DEFAULT_DENY: readonly string[] = [
+  "pkgs*",
+  "*.pkgs*",
+  "buildpackages*",
+  "*.buildpackages*",
+  "targetpackages*",
+  "*.targetpackages*",
+  "nixostests*",
+  "tests.*",
+  "*.tests*",
+];
+
+/** Most globs in one list. */
+const MAX_GLOBS = 200;
+
+/**
+ * A list of globs with spaces or commas between them, as PACKAGES_ALLOW and PACKAGES_DENY hold it.
+ * Throws an Error that names the variable and the glob that is wrong.
+ */
+export function parseGlobs(variable: string, text: string): readonly string[] {
+  const globs = text.split(/[\s,]+/).filter((glob) => glob !== "");
+  if (globs.length > MAX_GLOBS)
+    throw new Error(`${variable} has ${globs.length} globs; the most is ${MAX_GLOBS}`);
+  for (const glob of globs) {
+    const fault = globFault(glob);
+    if (fault !== undefined) throw new Error(`${variable}: the glob "${glob}" ${fault}`);
+  }
+  return globs;
+}
+
+/** The policy of these variables; one that is not set has its default, an empty one is empty. */
+export const packagePolicy = (variables: {
+  readonly PACKAGES_ALLOW?: string | undefined;
+  readonly PACKAGES_DENY?: string | undefined;
+}): PackagePolicy => ({
+  allow: parseGlobs("PACKAGES_ALLOW", variables.PACKAGES_ALLOW ?? ""),
+  deny:
+    variables.PACKAGES_DENY === undefined
+      ? DEFAULT_DENY
+      : parseGlobs("PACKAGES_DENY", variables.PACKAGES_DENY),
+});
+
+/** Why a package is not served, in words for the person who asked; undefined when it is. */
+export function policyRefusal({ allow, deny }: PackagePolicy, name: string): string | undefined {
+  const denied = firstMatch(deny, name);
+  if (denied !== undefined)
+    return `the package ${name} is not served here: this registry's policy denies ${denied}`;
+  if (allow.length > 0 && firstMatch(allow, name) === undefined)
+    return `the package ${name} is not served here: this registry's policy does not list it`;
+  return undefined;
+}

@@ -1,0 +1,77 @@
+/**
+ * Passwords of accounts, as slow salted hashes: PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto
+ * has in workerd and in Node alike.
+ *
+ *   pbkdf2-sha256$100000$<salt, 16 bytes as base64url>$<hash, 32 bytes as base64url>
+ */
+
+/**
+ * Iterations of a new hash: the most that Cloudflare's WebCrypto takes. It costs some 30 ms of CPU,
+ * once for each token. `firn user` makes passwords of 160 random bits, which no number of guesses
+ * finds; the iterations protect passwords that people choose.
+ */
+export const PASSWORD_ITERATIONS = 100_000;
+/** Shortest password that a person may choose, characters (NIST SP 800-63B asks for 8 or more). */
+export const MIN_PASSWORD_LENGTH = 12;
+/** Longest password that is hashed, characters. */
+export const MAX_PASSWORD_LENGTH = 256;
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
+
+/** A hash as accounts hold it. */
+export const PASSWORD_HASH_PATTERN =
+  /^pbkdf2-sha256\$([1-9]\d{3,5})\$([A-Za-z0-9_-]{22})\$([A-Za-z0-9_-]{43})$/;
+
+/** Verifying against it takes as long as against a real hash, and never succeeds. */
+const NO_ACCOUNT = `pbkdf2-sha256$${PASSWORD_ITERATIONS}$${"A".repeat(22)}$${"A".repeat(43)}`;
+
+/** Throws a TypeError that names the rule which the password breaks. */
+export async function hashPassword(password: string): Promise<string> {
+  if (password.length < MIN_PASSWORD_LENGTH || password.length > MAX_PASSWORD_LENGTH)
+    throw new TypeError(
+      `the password has ${password.length} characters; it must have ${MIN_PASSWORD_LENGTH} to ${MAX_PASSWORD_LENGTH}`,
+    );
+  const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+  const hash = await derive(password, salt, PASSWORD_ITERATIONS);
+  return `pbkdf2-sha256$${PASSWORD_ITERATIONS}$${toBase64Url(salt)}$${toBase64Url(hash)}`;
+}
+
+/**
+ * Whether the password has this hash. `hash` undefined stands for an account that does not exist:
+ * false, after the same time, so that nobody learns which accounts there are.
+ */
+export async function verifyPassword(password: string, hash: string | undefined): Promise<boolean> {
+  const [, iterations = "", salt = "", expected = ""] =
+    PASSWORD_HASH_PATTERN.exec(hash ?? NO_ACCOUNT) ?? [];
+  if (expected === "" || password.length > MAX_PASSWORD_LENGTH) return false;
+  const found = await derive(password, fromBase64Url(salt), Number(iterations));
+  return sameBytes(found, fromBase64Url(expected)) && hash !== undefined;
+}
+
+async function derive(
+  password: string,
+  salt: Uint8Array<ArrayBuffer>,
+  iterations: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new TextEncoder().encode(password);
+  const key = await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
+  const algorithm = { name: "PBKDF2", hash: "SHA-256", salt, iterations };
+  return new Uint8Array(await crypto.subtle.deriveBits(algorithm, key, HASH_BYTES * 8));
+}
+
+/** Compares in a time that does not depend on where two byte strings differ. */
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let at = 0; at < a.length; at++) difference |= (a[at] ?? 0) ^ (b[at] ?? 0);
+  return difference === 0;
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  const base64 = btoa(String.fromCharCode(...bytes));
+  return base64.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}

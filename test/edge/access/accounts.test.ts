@@ -1,0 +1,76 @@
+/** Accounts: what ACCOUNTS may hold, and what an account may have. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { mayBuild, parseAccounts, refusal } from "../../../edge/access/accounts.ts";
+import { parseImageName } from "../../../edge/contract/names.ts";
+import { hashPassword } from "../../../edge/contract/password.ts";
+
+const password = await hashPassword("correct horse battery");
+const account = (rest: Record<string, unknown> = {}) => {
+  const [found] = parseAccounts(JSON.stringify({ ci: { password, ...rest } })).values();
+  assert.ok(found);
+  return found;
+};
+
+describe("ACCOUNTS", () => {
+  test("is a JSON object of accounts; empty means none", () => {
+    assert.equal(parseAccounts("").size, 0);
+    assert.deepEqual(account(), { name: "ci", password, build: true });
+  });
+
+  const wrong: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
+    ["no JSON", "ci:secret", /JSON object/],
+    ["a plain password", JSON.stringify({ ci: { password: "secret" } }), /ci\.password.*firn user/],
+    ["a colon in a name", JSON.stringify({ "a:b": { password } }), /1 to 64 letters/],
+    ["an unknown key", JSON.stringify({ ci: { password, admin: true } }), /admin/],
+    ["an empty glob", JSON.stringify({ ci: { password, names: [""] } }), /is empty/],
+  ];
+  for (const [title, text, problem] of wrong) {
+    test(`${title} is an error that names the place and shows no secret`, () => {
+      assert.throws(
+        () => parseAccounts(text),
+        (error: Error) => {
+          assert.match(error.message, /^ACCOUNTS/);
+          assert.match(error.message, problem);
+          assert.doesNotMatch(error.message, /secret|pbkdf2-sha256\$/);
+          return true;
+        },
+      );
+    });
+  }
+});
+
+describe("what an account may have", () => {
+  const cases: readonly (readonly [rest: object, name: string, refused: RegExp | undefined])[] = [
+    [{}, "shell/git", undefined],
+    [{ names: ["shell*"] }, "shell/git", undefined],
+    [{ names: ["shell/git"] }, "git/shell", /its image names are shell\/git/],
+    [{ packages: { allow: ["git", "curl"] } }, "shell/git/curl", undefined],
+    [{ packages: { allow: ["git"] } }, "git/curl", /may not have the package curl.*git/],
+    [{ packages: { deny: ["gcc*"] } }, "git/gcc13", /gcc\* is denied/],
+    [{ packages: { allow: ["*"], deny: ["curl"] } }, "curl", /curl is denied/],
+    [{ packages: { allow: [] } }, "shell", undefined],
+  ];
+  for (const [rest, name, refused] of cases) {
+    test(`${JSON.stringify(rest)}: ${name}`, () => {
+      const found = refusal(account({ ...rest }), parseImageName(name));
+      if (refused === undefined) assert.equal(found, undefined);
+      else assert.match(found ?? "", refused);
+    });
+  }
+
+  test("who may start builds", () => {
+    assert.deepEqual(
+      (["public", "cached", "private"] as const).map((mode) => [
+        mayBuild(mode, null),
+        mayBuild(mode, account()),
+        mayBuild(mode, account({ build: false })),
+      ]),
+      [
+        [true, true, false],
+        [false, true, false],
+        [false, true, false],
+      ],
+    );
+  });
+});
