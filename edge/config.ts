@@ -4,11 +4,13 @@
  * variables are secret.
  */
 import * as v from "valibot";
+import { type Access, type AccessVariables, readAccess } from "./access/access.ts";
+import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
-export interface Variables {
+export interface Variables extends AccessVariables {
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /**
@@ -41,6 +43,9 @@ export interface Variables {
   readonly TAG_FRESH?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;
+  /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
+  readonly PACKAGES_ALLOW?: string;
+  readonly PACKAGES_DENY?: string;
 }
 
 /**
@@ -61,6 +66,10 @@ export interface Config {
   readonly tagFresh: number;
   /** Whether origins also make layers with zstd. */
   readonly zstd: boolean;
+  /** Who may pull, and who may have something built. */
+  readonly access: Access;
+  /** What may be asked for at all. */
+  readonly packages: PackagePolicy;
 }
 
 /** The public half of an origin's key, as JWK (RFC 8037). */
@@ -224,13 +233,22 @@ async function validate(env: Environment): Promise<Config> {
     );
   const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
-  if (problems.length > 0 || !values || !packageSet || !blobs) throw new ConfigError(problems);
+  const access = await attempt(() => readAccess(env));
+  const packages = await attempt(() => packagePolicy(env));
+  if (access?.mode === "private" && blobs?.kind === "public")
+    problems.push(
+      "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",
+    );
+  if (problems.length > 0 || !values || !packageSet || !blobs || !access || !packages)
+    throw new ConfigError(problems);
   return {
     packageSet,
     blobs,
     buildWait: values.BUILD_WAIT * 1_000,
     tagFresh: values.TAG_FRESH * 1_000,
     zstd: values.ZSTD === "on",
+    access,
+    packages,
   };
 }
 

@@ -1,8 +1,17 @@
 /** The Worker: routes, and nothing else. */
-import { type IRequestStrict, Router } from "itty-router";
+import { Router } from "itty-router";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
+import {
+  type AuthorizedRequest,
+  authorize,
+  authorizeBase,
+  isPrivate,
+  privately,
+  token,
+  TOKEN_PATH,
+} from "./registry/access.ts";
 import { rememberedAnswer } from "./registry/answers.ts";
 import { base, notFound, refuseEarly, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
@@ -13,24 +22,29 @@ import { manifests } from "./registry/manifests.ts";
 export { Build } from "./farm/build.ts";
 export { Farm } from "./farm/farm.ts";
 
-const router = Router<IRequestStrict, [Env, ExecutionContext]>({
+const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({
   catch: (error: unknown, request: Request) => errorResponse(error, request),
+  finally: [privately],
 });
 
 // A name may itself hold `manifests` or `blobs`: `:name+` is greedy, so the last one in the path is
 // the route's.
 router
   .all(CONNECT_PATH, connectOrigin)
+  .get(TOKEN_PATH, token)
+  .post(TOKEN_PATH, token)
   .all("*", refuseEarly)
-  .all("/v2", base)
-  .all("/v2/:name+/manifests/:reference", manifests)
-  .all("/v2/:name+/blobs/:digest", blobs)
-  .all("/v2/:name+/tags/list", tagsList)
-  .all("/v2/:name+/referrers/:digest", referrers)
+  .all("/v2", authorizeBase, base)
+  .all("/v2/:name+/manifests/:reference", authorize, manifests)
+  .all("/v2/:name+/blobs/:digest", authorize, blobs)
+  .all("/v2/:name+/tags/list", authorize, tagsList)
+  .all("/v2/:name+/referrers/:digest", authorize, referrers)
   .all("/", welcome)
   .all("*", notFound);
 
 export default {
   fetch: (request, env, ctx) =>
-    rememberedAnswer(request, env, ctx) ?? (router.fetch(request, env, ctx) as Promise<Response>),
+    // A private registry answers nothing before it knows who asks.
+    (isPrivate(env) ? null : rememberedAnswer(request, env, ctx)) ??
+    (router.fetch(request, env, ctx) as Promise<Response>),
 } satisfies ExportedHandler<Env>;

@@ -64,11 +64,12 @@ test("origin imports of edge only edge/contract and edge/compose", async () => {
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   contract: [],
+  access: ["contract"],
   store: ["contract"],
   compose: ["contract"],
-  pull: ["contract", "store", "compose", "farm"],
+  pull: ["contract", "access", "store", "compose", "farm"],
   farm: ["contract", "store"],
-  registry: ["contract", "store", "compose", "pull"],
+  registry: ["contract", "access", "store", "compose", "pull"],
 };
 
 for (const [room, others] of Object.entries(ROOMS)) {

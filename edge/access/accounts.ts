@@ -50,6 +50,16 @@ export interface Account extends v.InferOutput<typeof AccountSchema> {
   readonly name: string;
 }
 
+/** Whoever sent a request. */
+export interface Caller {
+  /** Null for somebody who is not signed in. */
+  readonly account: Account | null;
+  /** Whether the request came with a token: asking for one again would change nothing. */
+  readonly hasToken: boolean;
+  /** The WWW-Authenticate header of a 401; null when nobody can sign in here. */
+  readonly challenge: string | null;
+}
+
 /** No `:`: Basic credentials end the user name there (RFC 7617, section 2). */
 export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const AccountsSchema = v.pipe(

@@ -1,4 +1,5 @@
 /** What every request works with. */
+import type { Caller } from "../access/accounts.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -10,15 +11,18 @@ export interface Context {
   readonly ctx: Pick<ExecutionContext, "waitUntil">;
   readonly config: Config;
   readonly bucket: Bucket;
+  readonly caller: Caller;
   /** As the client asked. */
   readonly url: string;
   /** Until when the request is held while origins work for it, milliseconds since 1970. */
   readonly heldUntil: number;
 }
 
+const NOBODY: Caller = { account: null, hasToken: false, challenge: null };
+
 /** Throws a ConfigError. */
 export async function openContext(
-  request: Pick<Request, "url" | "cf">,
+  request: Pick<Request, "url" | "cf"> & { readonly caller?: Caller },
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<Context> {
@@ -34,6 +38,7 @@ export async function openContext(
       request.cf?.colo === undefined
         ? bucket
         : nearbyBucket(bucket, caches.default, (work) => ctx.waitUntil(work)),
+    caller: request.caller ?? NOBODY,
     url: request.url,
     heldUntil: Date.now() + config.buildWait,
   };

@@ -16,6 +16,8 @@ export type ErrorCode =
   | "MANIFEST_UNKNOWN"
   | "BLOB_UNKNOWN"
   | "RANGE_INVALID"
+  | "UNAUTHORIZED"
+  | "DENIED"
   | "UNSUPPORTED"
   | "UNAVAILABLE"
   | "UNKNOWN";
@@ -70,6 +72,17 @@ export const unknown = (message: string, detail?: unknown): RegistryError =>
 /** 504: the build ran into its limit. */
 export const timedOut = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "UNKNOWN", status: 504, message, detail });
+/** 401: signing in may help; `challenge` says where (the WWW-Authenticate header). */
+export const unauthorized = (message: string, challenge: string): RegistryError =>
+  new RegistryError({
+    code: "UNAUTHORIZED",
+    status: 401,
+    message,
+    headers: { "WWW-Authenticate": challenge },
+  });
+/** 403: the registry's policy, or the caller's account, does not allow it. */
+export const denied = (message: string, detail?: unknown): RegistryError =>
+  new RegistryError({ code: "DENIED", status: 403, message, detail });
 /** 405: every write, and every method that the route does not know; `allow` lists those it does. */
 export const unsupported = (message: string, allow: string): RegistryError =>
   new RegistryError({ code: "UNSUPPORTED", status: 405, message, headers: { Allow: allow } });

@@ -23,6 +23,7 @@ import { RegistryError } from "./errors.ts";
 import { chooseMadeLevels } from "./levels.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
+import { checkAllowed } from "./permission.ts";
 import { resolveTag } from "./tags.ts";
 
 export interface FoundImage {
@@ -43,6 +44,7 @@ export async function findImage(
   request: ImageRequest,
   tag: string,
 ): Promise<FoundImage> {
+  checkAllowed(context, request);
   const { revision, warning } = await resolveTag(context, tag);
   const scope = await scopeOf(context, revision, request);
   const place = imageRecord(await imageKey(scope, request.names, request.shell));

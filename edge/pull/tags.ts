@@ -13,6 +13,7 @@ import { type RecordPlace, tagRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
+import { checkMayBuild } from "./permission.ts";
 
 export interface ResolvedTag {
   readonly revision: string;
@@ -94,6 +95,7 @@ const resolveJob = ({ config: { packageSet } }: Context, tag: string): ResolveJo
 
 /** The revision of a tag that the bucket does not know, from an origin. */
 async function resolveFirst(context: Context, tag: string): Promise<string> {
+  checkMayBuild(context);
   const { packageSet, buildWait } = context.config;
   const answer = await askFarm(context.env, resolveJob(context, tag), timeLeft(context));
   if (answer.state === "failed") throw tagFailed(tag, answer.failure, tagMeaning(packageSet));

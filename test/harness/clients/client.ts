@@ -28,6 +28,9 @@ export interface Client {
    * when it fails.
    */
   pull(image: string, platform?: string): Promise<void>;
+  /** Signs in at a registry (`127.0.0.1:8787`). Throws with the client's own words. */
+  login(host: string, user: string, password: string): Promise<void>;
+  logout(host: string): Promise<void>;
   /** The OCI architecture of a pulled image. */
   architecture(image: string): Promise<string>;
   /** Runs a command in a pulled image; without arguments, the image's own. */

@@ -35,6 +35,12 @@ address = "${address}.ttrpc"
     throw error;
   });
   let runs = 0;
+  /** By registry: ctr keeps no credentials, each pull is given them. */
+  const credentials = new Map<string, string>();
+  const userOf = (image: string): string[] => {
+    const user = credentials.get(image.split("/")[0] ?? "");
+    return user === undefined ? [] : ["--user", user];
+  };
   return {
     name: "containerd",
     async pull(image, platform) {
@@ -42,9 +48,18 @@ address = "${address}.ttrpc"
         "images",
         "pull",
         "--plain-http",
+        ...userOf(image),
         ...(platform === undefined ? [] : ["--platform", platform]),
         full(image),
       ]);
+    },
+    login(host, user, password) {
+      credentials.set(host, `${user}:${password}`);
+      return Promise.resolve();
+    },
+    logout(host) {
+      credentials.delete(host);
+      return Promise.resolve();
     },
     async architecture(image) {
       const { stdout } = await ctr(["images", "list", `name==${full(image)}`]);

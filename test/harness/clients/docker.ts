@@ -57,6 +57,13 @@ async function open(): Promise<Client> {
         image,
       ]);
     },
+    async login(host, user, password) {
+      const args = ["login", "--username", user, "--password-stdin", host];
+      await execa("docker", args, { env, input: password });
+    },
+    async logout(host) {
+      await cli(["logout", host]);
+    },
     async architecture(image) {
       return (await cli(["image", "inspect", "--format", "{{.Architecture}}", image])).stdout;
     },

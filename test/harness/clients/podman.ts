@@ -52,6 +52,13 @@ async function open(): Promise<Client> {
         image,
       ]);
     },
+    async login(host, user, password) {
+      const args = ["login", "--tls-verify=false", "--username", user, "--password-stdin", host];
+      await execa("podman", [...storage, ...args], { env, input: password });
+    },
+    async logout(host) {
+      await cli(["logout", host]);
+    },
     async architecture(image) {
       return (await cli(["image", "inspect", "--format", "{{.Architecture}}", image])).stdout;
     },

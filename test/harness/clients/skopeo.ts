@@ -62,6 +62,13 @@ async function open(): Promise<Client> {
       tags.set(image, tag);
       bundles.delete(image);
     },
+    async login(host, user, password) {
+      const args = ["login", "--tls-verify=false", "--username", user, "--password-stdin", host];
+      await execa("skopeo", args, { env, input: password });
+    },
+    async logout(host) {
+      await cli(["logout", host]);
+    },
     async architecture(image) {
       const { stdout } = await cli(["inspect", "--config", `oci:${layout}:${tagOf(image)}`]);
       return (JSON.parse(stdout) as { architecture: string }).architecture;

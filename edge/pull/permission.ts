@@ -1,0 +1,31 @@
+/** What a caller may have: by the registry's policy, and by the account that signed in. */
+import { mayBuild, refusal } from "../access/accounts.ts";
+import type { ImageRequest } from "../contract/names.ts";
+import { policyRefusal } from "../contract/package-policy.ts";
+import type { Context } from "./context.ts";
+import { denied, unauthorized } from "./errors.ts";
+
+/** Throws DENIED (403) when the registry's policy, or the caller's account, refuses the image. */
+export function checkAllowed({ config, caller }: Context, image: ImageRequest): void {
+  for (const name of image.requested) {
+    const refused = policyRefusal(config.packages, name);
+    if (refused !== undefined) throw denied(refused, { package: name });
+  }
+  const refused = caller.account === null ? undefined : refusal(caller.account, image);
+  if (refused !== undefined) throw denied(refused, { account: caller.account?.name });
+}
+
+/**
+ * Throws when the caller's pull may not start a build: UNAUTHORIZED (401) when signing in may help,
+ * else DENIED (403).
+ */
+export function checkMayBuild({ config, caller }: Context): void {
+  if (mayBuild(config.access.mode, caller.account)) return;
+  const what = "this image is not made yet, and having one built takes an account";
+  if (caller.account !== null)
+    throw denied(`${what} that may build, which ${caller.account.name} may not`);
+  const how = `${what}: docker login, or ask for an image that is there`;
+  throw caller.hasToken || caller.challenge === null
+    ? denied(how)
+    : unauthorized(how, caller.challenge);
+}
