@@ -14,6 +14,7 @@ import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { makeUser } from "./user.ts";
 import { version } from "./version.ts";
 
 const program = new Command("firn")
@@ -88,6 +89,18 @@ program
     }
     chmodSync(out, 0o600);
     process.stdout.write(`${JSON.stringify({ [name]: key.publicJwk })}\n`);
+  });
+
+program
+  .command("user")
+  .description("make an account: a line for the edge's ACCOUNTS, on standard output")
+  .argument("<name>", "the account's name, which `docker login` asks for")
+  .option("--names <globs...>", "image names that it may pull; any when left out")
+  .option("--no-build", "it may pull what is there, and have nothing built")
+  .option("--password-stdin", "read its password from standard input instead of making one")
+  .action(async (name, { names, build, passwordStdin }) => {
+    const password = passwordStdin === true ? process.stdin : undefined;
+    process.stdout.write(`${await makeUser(name, { names, build, password, tell })}\n`);
   });
 
 program

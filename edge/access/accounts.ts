@@ -11,7 +11,7 @@
 import * as v from "valibot";
 import { firstMatch, globFault } from "../contract/globs.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import { PASSWORD_HASH_PATTERN } from "../contract/password.ts";
+import { ACCOUNT_NAME_PATTERN, PASSWORD_HASH_PATTERN } from "../contract/account.ts";
 
 export const ACCESS_MODES = ["public", "cached", "private"] as const;
 export type AccessMode = (typeof ACCESS_MODES)[number];
@@ -60,8 +60,6 @@ export interface Caller {
   readonly challenge: string | null;
 }
 
-/** No `:`: Basic credentials end the user name there (RFC 7617, section 2). */
-export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const AccountsSchema = v.pipe(
   v.record(
     v.pipe(

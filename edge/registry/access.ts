@@ -18,7 +18,7 @@ import {
 } from "../access/credentials.ts";
 import { signToken, TOKEN_SECONDS, type TokenContext, verifyToken } from "../access/token.ts";
 import { readConfig } from "../config.ts";
-import { verifyPassword } from "../contract/password.ts";
+import { verifyPassword } from "../contract/account.ts";
 import type { Env } from "../env.ts";
 import { RegistryError, unauthorized } from "../pull/errors.ts";
 import { notFound } from "./base.ts";

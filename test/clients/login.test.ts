@@ -1,7 +1,7 @@
 /** docker, containerd, podman and skopeo sign in, pull, and sign out, in each mode that asks. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../edge/contract/password.ts";
+import { hashPassword } from "../../edge/contract/account.ts";
 import {
   putBase,
   putPackage,
@@ -16,6 +16,12 @@ import { type Client, CLIENTS } from "../harness/clients/index.ts";
 const PASSWORD = "correct horse battery";
 const DENIED =
   /invalid username|401|403|denied|unauthorized|authentication required|authorization failed/i;
+
+/** ctr has no login: its password is tried with the pull. */
+async function loginAndPull(client: Client, host: string): Promise<void> {
+  await client.login(host, "ci", "wrong horse battery");
+  await client.pull(`${host}/not-made-yet`);
+}
 
 for (const mode of ["cached", "private"] as const) {
   describe(`login, ACCESS=${mode}`, () => {
@@ -52,12 +58,7 @@ for (const mode of ["cached", "private"] as const) {
           await assert.rejects(client.pull(`${host}/not-made-yet`), DENIED);
         });
         test("login with a wrong password fails", { skip }, async () => {
-          // ctr has no login: its password is tried with the pull.
-          const attempt = async (): Promise<void> => {
-            await client.login(host, "ci", "wrong horse battery");
-            await client.pull(`${host}/not-made-yet`);
-          };
-          await assert.rejects(attempt(), DENIED);
+          await assert.rejects(loginAndPull(client, host), DENIED);
         });
         test("login, pull", { skip }, async () => {
           await client.login(host, "ci", PASSWORD);

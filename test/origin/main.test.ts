@@ -7,11 +7,16 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
+import { parseAccounts } from "../../edge/access/accounts.ts";
+import { verifyPassword } from "../../edge/contract/account.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
 import { fileText } from "../../origin/options.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 
 const MAIN = join(import.meta.dirname, "../../origin/main.ts");
+
+const userWith = (input: string) =>
+  execa(process.execPath, [MAIN, "user", "ci", "--password-stdin"], { input, reject: false });
 
 describe("the firn command", () => {
   let dir: string;
@@ -45,6 +50,24 @@ describe("the firn command", () => {
     assert.equal(again.exitCode, 1);
     assert.match(again.stderr, /exists already/);
     assert.equal(fileText(out), text);
+  });
+
+  test("user prints an account that the edge takes, and its password apart from it", async () => {
+    const made = await firn(["user", "ci", "--no-build", "--names", "shell*"]);
+    assert.equal(made.exitCode, 0, made.stderr);
+    const account = parseAccounts(made.stdout).get("ci");
+    assert.deepEqual(account?.names, ["shell*"]);
+    assert.equal(account?.build, false);
+    const password = /^password: (\S{27,})$/m.exec(made.stderr)?.[1] ?? "";
+    assert.equal(await verifyPassword(password, account?.password), true);
+    assert.doesNotMatch(made.stdout, new RegExp(password));
+  });
+  test("user takes a password from standard input, when it is long enough", async () => {
+    const made = await userWith("correct horse battery\n");
+    const account = parseAccounts(made.stdout).get("ci");
+    assert.equal(await verifyPassword("correct horse battery", account?.password), true);
+    assert.match((await userWith("short\n")).stderr, /5 characters; it must have 12/);
+    assert.match((await firn(["user", "a:b"])).stderr, /"a:b" is no account name/);
   });
 
   const SET = {

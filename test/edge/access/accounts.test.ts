@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mayBuild, parseAccounts, refusal } from "../../../edge/access/accounts.ts";
 import { parseImageName } from "../../../edge/contract/names.ts";
-import { hashPassword } from "../../../edge/contract/password.ts";
+import { hashPassword } from "../../../edge/contract/account.ts";
 
 const password = await hashPassword("correct horse battery");
 const account = (rest: Record<string, unknown> = {}) => {

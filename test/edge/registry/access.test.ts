@@ -1,7 +1,7 @@
 /** Signing in, against the real Worker: who gets what, in each mode of ACCESS. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/password.ts";
+import { hashPassword } from "../../../edge/contract/account.ts";
 import {
   type Answer,
   errorsOf,

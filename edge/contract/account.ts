@@ -1,9 +1,13 @@
 /**
- * Passwords of accounts, as slow salted hashes: PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto
- * has in workerd and in Node alike.
+ * What the command line makes of an account and the edge checks: its name, and the hash of its
+ * password, salted and slow: PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto has in workerd and
+ * in Node alike.
  *
  *   pbkdf2-sha256$100000$<salt, 16 bytes as base64url>$<hash, 32 bytes as base64url>
  */
+
+/** No `:`: Basic credentials end the user name there (RFC 7617, section 2). */
+export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
 /**
  * Iterations of a new hash: the most that Cloudflare's WebCrypto takes. It costs some 30 ms of CPU,

@@ -6,7 +6,7 @@ import {
   hashPassword,
   PASSWORD_HASH_PATTERN,
   verifyPassword,
-} from "../../../edge/contract/password.ts";
+} from "../../../edge/contract/account.ts";
 
 const PASSWORD = "correct horse battery";
 

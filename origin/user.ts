@@ -1,0 +1,41 @@
+/** `firn user NAME`: makes an account, as a line for the edge's ACCOUNTS. */
+import { randomBytes } from "node:crypto";
+import { text } from "node:stream/consumers";
+import { ACCOUNT_NAME_PATTERN, hashPassword } from "../edge/contract/account.ts";
+
+/** Random bits of a password that is made here: no number of guesses finds it. */
+const PASSWORD_BITS = 160;
+
+export interface UserOptions {
+  /** Globs of image names that it may pull. */
+  readonly names?: readonly string[] | undefined;
+  /** Whether its pulls may start builds. */
+  readonly build: boolean;
+  /** Where its password comes from; made here, and told through `tell`, when left out. */
+  readonly password?: NodeJS.ReadableStream | undefined;
+  /** Says something to the person at the terminal; the line itself is the result. */
+  readonly tell: (line: string) => void;
+}
+
+/**
+ * The account as JSON, `{"<name>": {…}}`. Throws an Error for a name or password that breaks a
+ * rule, with the rule.
+ */
+export async function makeUser(name: string, options: UserOptions): Promise<string> {
+  if (!ACCOUNT_NAME_PATTERN.test(name))
+    throw new Error(`"${name}" is no account name: 1 to 64 letters, digits, . _ @ and -`);
+  const password = await passwordOf(options);
+  const account = {
+    password: await hashPassword(password),
+    ...(options.names === undefined ? {} : { names: options.names }),
+    ...(options.build ? {} : { build: false }),
+  };
+  return JSON.stringify({ [name]: account });
+}
+
+async function passwordOf({ password, tell }: UserOptions): Promise<string> {
+  if (password !== undefined) return (await text(password)).replace(/\r?\n$/, "");
+  const made = randomBytes(PASSWORD_BITS / 8).toString("base64url");
+  tell(`password: ${made}`);
+  return made;
+}
