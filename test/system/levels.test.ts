@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { imageKey, imagePath, levelPath, type Scope } from "../../edge/contract/keys.ts";
 import { parseImageName } from "../../edge/contract/names.ts";
@@ -22,6 +21,7 @@ import {
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, unpackImage } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
+import { until } from "../harness/until.ts";
 import { LAYERED, layeredPlan, printed, putPlan } from "./layered-set.ts";
 import { BUSYBOX, type TinySet, tinySet } from "./tiny-set.ts";
 
@@ -32,8 +32,6 @@ const skip =
   }));
 const MAIN = join(import.meta.dirname, "../../origin/main.ts");
 const PACKAGE_SET = "path";
-/** How often a condition in another process is looked at, milliseconds. */
-const POLL = 50;
 /** sh, cacert and iana-etc, and the profile. */
 const OTHERS = 4;
 
@@ -130,7 +128,7 @@ describe("levels of the layer plan", { skip }, () => {
       coarse.digest,
       "what was pulled before still pulls",
     );
-    while (!(await isStored(TWO.name, scope))) await sleep(POLL);
+    await until("stored", () => isStored(TWO.name, scope));
   });
 
   test("a new plan changes what names mean from then on, and nothing that was pulled before", async () => {

@@ -7,7 +7,6 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { unavailable } from "../harness/available.ts";
 import { type Client, containerd } from "../harness/clients/index.ts";
@@ -17,6 +16,7 @@ import { OPENSSL, startWebServer, type WebServer } from "../harness/https-server
 import { pullManifest } from "../harness/registry-client.ts";
 import { StartProcess } from "../harness/start-process.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
+import { until } from "../harness/until.ts";
 import { packageSet } from "../origin/nix/support.ts";
 import { BASE, BUSYBOX, SHELL } from "./tiny-set.ts";
 
@@ -25,9 +25,6 @@ const skip =
   (await unavailable([BUSYBOX, OPENSSL, ...containerd.needs], { root: true }));
 const IMAGE = "sh/snow";
 const CHANNEL = "nixos-unstable";
-/** How long a change may take to be seen, milliseconds. */
-const CHANGE_LIMIT = 60_000;
-const POLL = 200;
 
 /** A package set whose `snow` says this. */
 const saying = (text: string): string =>
@@ -45,14 +42,11 @@ const manifest = async (
 };
 
 /** What the tag means once it means something else than `old`. */
-const changed = async (url: string, old: string): ReturnType<typeof manifest> => {
-  for (const start = performance.now(); performance.now() - start < CHANGE_LIMIT;) {
+const changed = (url: string, old: string): Promise<Awaited<ReturnType<typeof manifest>>> =>
+  until("another digest", async () => {
     const now = await manifest(url);
-    if (now.digest !== old) return now;
-    await sleep(POLL);
-  }
-  throw new Error(`latest still means ${old} after ${CHANGE_LIMIT / 1_000} s`);
-};
+    return now.digest === old ? undefined : now;
+  });
 
 describe("npm start with a package set of one's own", { skip }, () => {
   let root: string;

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { startEdge } from "../../../origin/local/edge.ts";
 import { canTie } from "../../../origin/local/workerd.ts";
+import { until } from "../../harness/until.ts";
 
 const worker = fileURLToPath(new URL("fixtures/worker.js", import.meta.url));
 let stateDir: string;
@@ -111,8 +112,10 @@ test(
     assert.equal((await fetch(`${url}/farm`)).status, 200);
     parent.kill("SIGKILL");
     await once(parent, "exit");
-    while ((await Promise.all(children.map(isAlive))).includes(true))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(
+      "workerd ended",
+      async () => !(await Promise.all(children.map(isAlive))).includes(true),
+    );
     await assert.rejects(fetch(url));
   },
 );

@@ -4,17 +4,16 @@ import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { hostWarning } from "../../../origin/local/start.ts";
 import { firnUnavailable } from "../../harness/firn.ts";
 import { pullImage } from "../../harness/registry-client.ts";
 import { StartProcess } from "../../harness/start-process.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
+import { until } from "../../harness/until.ts";
 import { type TinySet, tinySet } from "../../system/tiny-set.ts";
 
 /** How long the processes of a Firn that was told to stop may take to end, milliseconds. */
 const END_LIMIT = 20_000;
-const POLL = 50;
 const skip = await firnUnavailable();
 
 const childrenOf = async (pid: number | undefined): Promise<number[]> =>
@@ -127,9 +126,7 @@ describe("npm start", { skip }, () => {
     try {
       run.child.kill("SIGTERM");
       await once(run.child, "exit");
-      const end = performance.now() + END_LIMIT;
-      while ((await running(processes)).length > 0 && performance.now() < end) await sleep(POLL);
-      assert.deepEqual(await running(processes), [], "these run on");
+      await until("all ended", async () => (await running(processes)).length === 0, END_LIMIT);
     } finally {
       for (const pid of await running(processes)) process.kill(pid, "SIGKILL");
     }
