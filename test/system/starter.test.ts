@@ -88,9 +88,10 @@ describe("the starter set through two Firns", { skip }, () => {
   });
 });
 
+const names = (path: string): string[] => path.split("/").filter(Boolean);
+
 /** The file that a path leads to within the unpacked image, as a container sees it. */
 async function inTree(tree: string, path: string): Promise<string> {
-  const names = (text: string): string[] => text.split("/").filter(Boolean);
   const ahead = names(path);
   let at = "/";
   for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
