@@ -1,0 +1,166 @@
+/**
+ * A damaged record counts as absent: the pull that meets it works, the log names it once, and what
+ * is made again takes its place in the bucket. In workerd, with an origin, for every kind.
+ */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { after, before, test } from "node:test";
+import {
+  blobPath,
+  imageKey,
+  imagePath,
+  levelPath,
+  packagePath,
+  planPath,
+  tagPath,
+} from "../../../edge/contract/keys.ts";
+import { parseImageName } from "../../../edge/contract/names.ts";
+import { startOrigin, type TestOrigin } from "../registry/origin.ts";
+import {
+  digestOf,
+  makeLevel,
+  makePackage,
+  putBase,
+  putPackage,
+  REVISION,
+  SCOPE,
+  send,
+  startTestEdge,
+  type TestEdge,
+  type TestPackage,
+} from "../registry/support.ts";
+
+/** Longest wait for what is written behind an answer, milliseconds. */
+const WAIT_MS = 10_000;
+const POLL_MS = 20;
+
+/** A package whose finest level is not with its record. */
+const layered = (name: string): TestPackage => ({
+  name,
+  levels: [[`${name}-a`, name], [`${name}-all`]],
+  level: 1,
+});
+const layeredNames = ["level-0", "level-1", "level-2"];
+
+let firn: TestEdge;
+let origin: TestOrigin;
+before(async () => {
+  firn = await startTestEdge();
+  await putBase(firn.bucket);
+  origin = await startOrigin(firn, {
+    stock: Object.fromEntries(layeredNames.map((name) => [name, layered(name)])),
+  });
+});
+after(async () => {
+  await origin?.stop();
+  await firn?.stop();
+});
+
+const put = (path: string, text: string) =>
+  firn.bucket.put(path, text, { contentType: "application/json", ifAbsent: false });
+const textAt = async (path: string): Promise<string> => {
+  const object = await firn.bucket.get(path);
+  return object === null ? "" : new Response(object.body).text();
+};
+const pull = async (name: string) => {
+  const answer = await send("GET", `${firn.url}/v2/${name}/manifests/latest`);
+  assert.equal(answer.status, 200, String(answer.body));
+  return answer;
+};
+const reports = (path: string) =>
+  firn.log.filter((line) => line["event"] === "record.damaged" && line["path"] === path);
+
+/** Fails when the object at `path` stays `damaged`. */
+async function replaced(path: string, damaged: string): Promise<unknown> {
+  const end = Date.now() + WAIT_MS;
+  for (;;) {
+    const text = await textAt(path);
+    if (text !== damaged) return JSON.parse(text) as unknown;
+    assert.ok(Date.now() < end, `${path} is still damaged after ${WAIT_MS} ms`);
+    await sleep(POLL_MS);
+  }
+}
+
+test("the tag and the plan pointer", async () => {
+  await put(planPath("starter"), '{"plan":7}');
+  await put(tagPath("starter", "latest"), "{no JSON");
+  await putPackage(firn.bucket, { name: "git" });
+  const answer = await pull("git");
+  assert.equal(answer.headers["firn-revision"], REVISION);
+  const tag = (await replaced(tagPath("starter", "latest"), "{no JSON")) as { revision: string };
+  assert.equal(tag.revision, REVISION);
+  await pull("git");
+  for (const path of [planPath("starter"), tagPath("starter", "latest")])
+    assert.equal(reports(path).length, 1, path);
+});
+
+interface Damage {
+  readonly name: string;
+  readonly path: string;
+  /** What stands there when the pull begins. */
+  readonly text: string;
+  /** What else the image needs. */
+  readonly prepare?: () => Promise<unknown>;
+}
+
+async function imageDamage(name: string, text: string): Promise<Damage> {
+  const path = imagePath(await imageKey(SCOPE, parseImageName(name).names, false));
+  return { name, path, text, prepare: () => putPackage(firn.bucket, { name }) };
+}
+const packageDamage = (name: string, text: string): Damage => ({
+  name,
+  path: packagePath(SCOPE, name),
+  text,
+});
+const levelDamage = (name: string, text: string): Damage => ({
+  name,
+  path: levelPath(SCOPE, name, 0),
+  text,
+  prepare: () => putPackage(firn.bucket, layered(name)),
+});
+
+const table: readonly [what: string, make: () => Damage | Promise<Damage>][] = [
+  ["an image record that is no JSON", () => imageDamage("image-0", "{no JSON")],
+  ["an image record against its schema", () => imageDamage("image-1", '{"format":0}')],
+  ["a package record that is no JSON", () => packageDamage("package-0", "")],
+  ["a package record against its schema", () => packageDamage("package-1", '{"format":0}')],
+  [
+    "a package record of another package",
+    async () =>
+      packageDamage("package-2", JSON.stringify(await makePackage(firn.bucket, { name: "other" }))),
+  ],
+  ["a level record that is no JSON", () => levelDamage("level-0", "[")],
+  ["a level record against its schema", () => levelDamage("level-1", '{"format":0}')],
+  [
+    "a level record of another level",
+    async () =>
+      levelDamage("level-2", JSON.stringify(await makeLevel(firn.bucket, 5, ["level-2"]))),
+  ],
+];
+for (const [what, make] of table) {
+  test(what, async () => {
+    const { name, path, text, prepare } = await make();
+    await prepare?.();
+    await put(path, text);
+    const { body } = await pull(name);
+    await replaced(path, text);
+    assert.deepEqual((await pull(name)).body, body);
+    assert.equal(reports(path).length, 1);
+  });
+}
+
+test("a record that can be used stays, whoever makes it again", async () => {
+  const record = { ...(await makePackage(firn.bucket, { name: "kept" })), version: "first" };
+  await put(packagePath(SCOPE, "kept"), JSON.stringify(record));
+  await pull("kept");
+  assert.equal(await textAt(packagePath(SCOPE, "kept")), JSON.stringify(record));
+});
+
+test("a manifest whose bytes are damaged", async () => {
+  await putPackage(firn.bucket, { name: "manifest" });
+  const { headers, body } = await pull("manifest");
+  const digest = digestOf(body);
+  assert.equal(headers["docker-content-digest"], digest);
+  const stored = await textAt(blobPath(digest));
+  assert.equal(stored, String(body));
+});
