@@ -37,18 +37,21 @@ const COARSE =
 
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
- * waits for BUILD_WAIT at most. Throws a RegistryError for what the person who pulls can know.
+ * waits for BUILD_WAIT at most. `anew`: the blobs of the image that is known are not in the bucket,
+ * or damaged, so it is composed again, which replaces them. Throws a RegistryError for what the
+ * person who pulls can know.
  */
 export async function findImage(
   context: Context,
   request: ImageRequest,
   tag: string,
+  { anew = false } = {},
 ): Promise<FoundImage> {
   checkAllowed(context, request);
   const { revision, warning } = await resolveTag(context, tag);
   const scope = await scopeOf(context, revision, request);
   const place = imageRecord(await imageKey(scope, request.names, request.shell));
-  const known = await readRecord(context.bucket, place);
+  const known = anew ? null : await readRecord(context.bucket, place);
   if (known !== null) return { record: known, warning };
 
   const records = await packageRecords(context, scope, request);

@@ -63,11 +63,15 @@ async function byTag(
   tag: string,
   accept: string | null,
 ): Promise<Answer> {
-  const found = await findImage(context, image, tag);
-  const digest = acceptedManifest(accept, found.record);
-  const manifest = await readManifest(context.bucket, digest);
-  if (manifest === null)
-    throw new Error(`the manifest ${digest} of an image record is not in the bucket`);
+  let found = await findImage(context, image, tag);
+  let digest = acceptedManifest(accept, found.record);
+  let manifest = await readManifest(context.bucket, digest);
+  if (manifest === null) {
+    found = await findImage(context, image, tag, { anew: true });
+    digest = acceptedManifest(accept, found.record);
+    manifest = await readManifest(context.bucket, digest);
+  }
+  if (manifest === null) throw new Error(`the manifest ${digest} cannot be read back`);
   return manifestAnswer(manifest, digest, {
     "Cache-Control": SHORT,
     "Firn-Revision": found.record.revision,

@@ -47,6 +47,7 @@ export async function readManifest(bucket: Bucket, digest: Digest): Promise<Mani
         reason: "the blob is not what its name and content type say",
       }),
     );
+    await bucket.dropCopy?.(blobPath(digest));
     return null;
   }
   const manifest = { bytes: object.bytes, mediaType };

@@ -22,6 +22,7 @@ import {
   makePackage,
   putBase,
   putPackage,
+  putTag,
   REVISION,
   SCOPE,
   send,
@@ -58,8 +59,8 @@ after(async () => {
 
 const put = (path: string, text: string) =>
   firn.bucket.put(path, text, { contentType: "application/json", ifAbsent: false });
-const textAt = async (path: string): Promise<string> => {
-  const object = await firn.bucket.get(path);
+const textAt = async (path: string, { bucket } = firn): Promise<string> => {
+  const object = await bucket.get(path);
   return object === null ? "" : new Response(object.body).text();
 };
 const pull = async (name: string) => {
@@ -75,7 +76,7 @@ async function replaced(path: string, damaged: string): Promise<unknown> {
   const end = Date.now() + WAIT_MS;
   for (;;) {
     const text = await textAt(path);
-    if (text !== damaged) return JSON.parse(text) as unknown;
+    if (text !== damaged && text !== "") return JSON.parse(text) as unknown;
     assert.ok(Date.now() < end, `${path} is still damaged after ${WAIT_MS} ms`);
     await sleep(POLL_MS);
   }
@@ -156,11 +157,33 @@ test("a record that can be used stays, whoever makes it again", async () => {
   assert.equal(await textAt(packagePath(SCOPE, "kept")), JSON.stringify(record));
 });
 
-test("a manifest whose bytes are damaged", async () => {
-  await putPackage(firn.bucket, { name: "manifest" });
-  const { headers, body } = await pull("manifest");
-  const digest = digestOf(body);
-  assert.equal(headers["docker-content-digest"], digest);
-  const stored = await textAt(blobPath(digest));
-  assert.equal(stored, String(body));
-});
+for (const [what, harm] of [
+  ["contents", (text: string) => text.replace("schemaVersion", "schemaversion")],
+  ["length", (text: string) => text.slice(0, -1)],
+] as const) {
+  test(`a manifest with other ${what}, of an image that is known`, async (t) => {
+    // Made by one edge, harmed in the bucket of another one, which remembers nothing of it.
+    const name = `manifest-${what}`;
+    await putPackage(firn.bucket, { name });
+    const { body } = await pull(name);
+    const { path, text } = await imageDamage(name, "");
+    const record = await replaced(path, text);
+
+    const fresh = await startTestEdge();
+    t.after(() => fresh.stop());
+    await putBase(fresh.bucket);
+    await putPackage(fresh.bucket, { name });
+    await putTag(fresh.bucket, "latest", REVISION);
+    const contentType = (JSON.parse(String(body)) as { mediaType: string }).mediaType;
+    const manifest = blobPath(digestOf(body));
+    const write = { contentType, ifAbsent: true };
+    await fresh.bucket.put(path, JSON.stringify(record), write);
+    await fresh.bucket.put(manifest, harm(String(body)), write);
+
+    const answer = await send("GET", `${fresh.url}/v2/${name}/manifests/latest`);
+    assert.equal(answer.status, 200, String(answer.body));
+    assert.deepEqual(answer.body, body);
+    assert.equal(await textAt(manifest, fresh), String(body));
+    assert.equal((await fresh.logged("blob.replaced")).length, 1);
+  });
+}
