@@ -1,99 +1,67 @@
 /**
- * A cheap look at whether anything in a directory changed: names, kinds, sizes and times of all
- * files, without reading one.
+ * A cheap check for changes in a directory: names, kinds, sizes and times of all files, without
+ * reading one.
  */
 import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import pLimit from "p-limit";
 
-/**
- * Directories deeper than this are not looked into: nixpkgs has 8, and a loop of bind mounts has no
- * end.
- */
+/** Directories deeper than this are not read: nixpkgs has 8, a loop of bind mounts has no end. */
 const MAX_DEPTH = 64;
-/** Read operations at once. */
-const BATCH = 64;
+/** File system calls at once. */
+const CALLS = 64;
+/**
+ * Not part of a package set: git's own files, which change without the sources changing.
+ * nix/snapshot.nix has the same rule.
+ */
+const IGNORED = new Set([".git"]);
 
 export interface Fingerprint {
   /** Differs when something changed. */
   readonly hash: string;
-  /** Every directory looked into, the top one included. */
+  /** Every directory that was read, the top one included, sorted. */
   readonly directories: readonly string[];
 }
 
-/**
- * What is not part of a package set: git's own files, which change without the sources changing.
- * The same rule stands in snapshot.nix.
- */
-export const IGNORED = new Set([".git"]);
-
-/**
- * Fingerprint of `directory`; paths in `ignored` (absolute) are left out. Files that vanish
- * meanwhile count as gone.
- */
+/** `ignored`: absolute paths that are left out. A file removed meanwhile counts as absent. */
 export async function fingerprint(
   directory: string,
   ignored: readonly string[] = [],
 ): Promise<Fingerprint> {
+  const limited = pLimit(CALLS);
   const directories: string[] = [];
   const entries: string[] = [];
-  let open = [directory];
-  for (let depth = 0; open.length > 0 && depth < MAX_DEPTH; depth += 1) {
-    const next: string[] = [];
-    for (let start = 0; start < open.length; start += BATCH) {
-      await Promise.all(
-        open
-          .slice(start, start + BATCH)
-          .map((path) => look(path, ignored, directories, entries, next)),
-      );
-    }
-    open = next;
-  }
-  const hash = createHash("sha256");
-  for (const entry of entries.sort()) hash.update(entry).update("\n");
-  return { hash: hash.digest("hex"), directories: directories.sort() };
-}
-
-async function look(
-  path: string,
-  ignored: readonly string[],
-  directories: string[],
-  entries: string[],
-  next: string[],
-): Promise<void> {
-  directories.push(path);
-  for (const item of await readdir(path, { withFileTypes: true }).catch(gone<never[]>([]))) {
-    const full = join(path, item.name);
-    if (IGNORED.has(item.name) || ignored.includes(full)) continue;
-    if (item.isDirectory()) next.push(full);
-    const stat = await lstat(full, { bigint: true }).catch(gone(null));
-    if (stat === null) continue;
-    // A directory's own times change with every file left out of the set that is made in it; its
-    // entries say what matters.
-    entries.push(
-      JSON.stringify(
-        stat.isDirectory()
-          ? [full, "d"]
-          : [
-              full,
-              String(stat.mode),
-              String(stat.size),
-              String(stat.mtimeNs),
-              String(stat.ctimeNs),
-              String(stat.ino),
-            ],
-      ),
+  const read = async (path: string, depth: number): Promise<void> => {
+    directories.push(path);
+    const items = await limited(() => readdir(path, { withFileTypes: true }).catch(absent([])));
+    await Promise.all(
+      items.map(async (item) => {
+        const full = join(path, item.name);
+        if (IGNORED.has(item.name) || ignored.includes(full)) return;
+        if (!item.isDirectory()) return void entries.push(await limited(() => fileEntry(full)));
+        // A directory's own times also change with files that are left out.
+        entries.push(JSON.stringify([full]));
+        if (depth < MAX_DEPTH) await read(full, depth + 1);
+      }),
     );
-  }
+  };
+  await read(directory, 1);
+  const hash = createHash("sha256").update(entries.sort().join("\n")).digest("hex");
+  return { hash, directories: directories.sort() };
 }
 
-function gone<T>(value: T): (error: unknown) => T {
-  return (error) => {
-    if (
-      (error as NodeJS.ErrnoException).code === "ENOENT" ||
-      (error as NodeJS.ErrnoException).code === "ENOTDIR"
-    )
-      return value;
+async function fileEntry(path: string): Promise<string> {
+  const stat = await lstat(path, { bigint: true }).catch(absent(null));
+  if (stat === null) return "";
+  const { mode, size, mtimeNs, ctimeNs, ino } = stat;
+  return JSON.stringify([path, ...[mode, size, mtimeNs, ctimeNs, ino].map(String)]);
+}
+
+/** For `catch`: the value for what does not exist; any other error is thrown. */
+const absent =
+  <T>(value: T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return value;
     throw error;
   };
-}

@@ -1,29 +1,29 @@
 /**
- * Notices that a directory changed: the kernel's notifications (inotify) where there are any, and a
- * slow look at all files for what they miss (network file systems, more directories than the kernel
- * watches).
+ * Notices changes in a directory: by the kernel's notifications (inotify), and by a slow scan of
+ * all files for what these miss (network file systems, more directories than the kernel watches).
  */
 import { type FSWatcher, watch } from "node:fs";
+import pLimit from "p-limit";
 import { fingerprint } from "./fingerprint.ts";
 
-/**
- * Quiet time after a change before it counts, ms: an editor or a checkout writes many files in a
- * row.
- */
+/** Quiet time after a change before a scan, ms: editors and checkouts write many files in a row. */
 const SETTLE = 300;
-/** Time between two looks at everything, ms. */
+/** Time between two slow scans, ms. */
 const POLL = 30_000;
 /**
- * Directories with a notification each; users may have 8,192 (fs.inotify.max_user_watches) on small
- * machines.
+ * Directories with a notification each; on small machines a user may have 8,192
+ * (fs.inotify.max_user_watches).
  */
 const MAX_WATCHED = 4_000;
 
 export interface WatchOptions {
+  /** Absolute paths that are left out. */
   readonly ignored: readonly string[];
   readonly onError: (error: unknown) => void;
-  /** Time between two looks, ms. */
+  /** Time between two slow scans, ms. */
   readonly poll?: number;
+  /** Most directories with a notification. */
+  readonly maxWatched?: number;
 }
 
 /**
@@ -32,72 +32,62 @@ export interface WatchOptions {
 export function watchDirectory(
   directory: string,
   onChange: () => Promise<void>,
-  { ignored, onError, poll = POLL }: WatchOptions,
+  { ignored, onError, poll = POLL, maxWatched = MAX_WATCHED }: WatchOptions,
 ): () => void {
   const watchers = new Map<string, FSWatcher>();
-  const stop = new AbortController();
+  const oneAtATime = pLimit(1);
+  let stopped = false;
   let last: string | undefined;
   let settle: NodeJS.Timeout | undefined;
-  let looking = false;
-  let again = false;
 
-  const soon = (): void => {
+  const scan = async (): Promise<void> => {
+    if (stopped) return;
+    try {
+      const { hash, directories } = await fingerprint(directory, ignored);
+      if (stopped) return;
+      watchOnly(directories.slice(0, maxWatched));
+      const changed = last !== undefined && hash !== last;
+      last = hash;
+      if (changed) await onChange();
+    } catch (error) {
+      onError(error);
+    }
+  };
+  const scanOnce = (): void => {
+    // A scan that waits sees this change too.
+    if (oneAtATime.pendingCount === 0) void oneAtATime(scan);
+  };
+  const scanSoon = (): void => {
     clearTimeout(settle);
-    if (!stop.signal.aborted) settle = setTimeout(() => void look(), SETTLE).unref();
+    if (!stopped) settle = setTimeout(scanOnce, SETTLE).unref();
   };
 
-  const follow = (directories: readonly string[]): void => {
-    const wanted = new Set(directories.slice(0, MAX_WATCHED));
-    for (const [path, watcher] of watchers) {
-      if (wanted.has(path)) continue;
-      watcher.close();
-      watchers.delete(path);
-    }
+  const unwatch = (path: string): void => {
+    watchers.get(path)?.close();
+    watchers.delete(path);
+  };
+  const watchOnly = (directories: readonly string[]): void => {
+    const wanted = new Set(directories);
+    for (const path of watchers.keys()) if (!wanted.has(path)) unwatch(path);
     for (const path of wanted) {
       if (watchers.has(path)) continue;
       try {
-        const watcher = watch(path, { persistent: false }, soon);
-        watcher.on("error", () => {
-          watcher.close();
-          watchers.delete(path);
-        });
+        const watcher = watch(path, { persistent: false }, scanSoon);
+        watcher.on("error", () => unwatch(path));
         watchers.set(path, watcher);
       } catch {
-        // Gone again, or no more notifications to be had: the slow look finds what changes there.
+        // Removed meanwhile, or the kernel's limit: the slow scan finds what changes there.
         return;
       }
     }
   };
 
-  const look = async (): Promise<void> => {
-    if (looking) {
-      again = true;
-      return;
-    }
-    looking = true;
-    try {
-      do {
-        again = false;
-        const { hash, directories } = await fingerprint(directory, ignored);
-        if (stop.signal.aborted) return;
-        follow(directories);
-        const changed = last !== undefined && hash !== last;
-        last = hash;
-        if (changed) await onChange();
-      } while (again && !stop.signal.aborted);
-    } catch (error) {
-      onError(error);
-    } finally {
-      looking = false;
-    }
-  };
-
-  const slow = setInterval(() => void look(), poll).unref();
-  void look();
+  const slowScan = setInterval(scanOnce, poll).unref();
+  scanOnce();
   return () => {
-    stop.abort();
-    clearInterval(slow);
+    stopped = true;
+    clearInterval(slowScan);
     clearTimeout(settle);
-    for (const watcher of watchers.values()) watcher.close();
+    for (const path of watchers.keys()) unwatch(path);
   };
 }

@@ -1,13 +1,15 @@
 /**
- * What the tests of the Nix side share: a machine with Nix or a reason to skip, temporary
- * directories, tiny package sets that nobody built before.
+ * What the tests of the Nix side share: whether this machine has Nix, temporary directories, small
+ * package sets that nothing has built before.
  */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import type { TestContext } from "node:test";
+import { execa } from "execa";
+import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { openPackageSet, type PackageSetOptions } from "../../../origin/nix/package-set.ts";
 import {
   type BuildOutcome,
@@ -87,6 +89,8 @@ export async function buildOf(
   options: Partial<PackageSetOptions> = {},
 ): Promise<BuildOutcome[]> {
   const set = await open(t, `path:${directoryWith(t, packageSet(attributes))}`, options);
+  // A test that takes too long ends what it has started.
+  const { signal } = t;
   return set.build(
     { revision: await set.resolve("latest", signal), system, names },
     { signal, log: () => {} },
@@ -117,3 +121,40 @@ export function script(t: TestContext, text: string): string {
   chmodSync(path, 0o755);
   return path;
 }
+
+/**
+ * Starts `firn origin` with programs of these names first on PATH (shell scripts), and `env`. It
+ * ends with the test.
+ */
+export function firnOrigin(
+  t: TestContext,
+  programs: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>>,
+) {
+  const directory = temporary(t);
+  for (const [name, text] of Object.entries(programs))
+    writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  const key = join(directory, "key");
+  writeFileSync(key, generateOriginKey().privateKey);
+  return execa(process.execPath, [MAIN, "origin"], {
+    env: {
+      PATH: `${directory}${delimiter}${process.env["PATH"] ?? ""}`,
+      HOME: directory,
+      STATE_DIR: join(directory, "state"),
+      ORIGIN_NAME: "test",
+      ORIGIN_KEY_FILE: key,
+      S3_ENDPOINT: "http://127.0.0.1:1",
+      S3_BUCKET: "bucket",
+      S3_ACCESS_KEY_ID: "id",
+      S3_SECRET_ACCESS_KEY: "secret",
+      ...env,
+    },
+    extendEnv: false,
+    reject: false,
+    cancelSignal: t.signal,
+    forceKillAfterDelay: 1_000,
+    killDescendants: true,
+  });
+}
+
+const MAIN = join(import.meta.dirname, "../../../origin/main.ts");

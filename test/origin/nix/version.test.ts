@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isVulnerable, nixVersion } from "../../../origin/nix/version.ts";
-import { needs } from "./support.ts";
+import { firnOrigin, needs } from "./support.ts";
 
 const VULNERABLE = [
   "2.8.0",
@@ -19,7 +19,7 @@ const VULNERABLE = [
   "2.35.0pre20260101_abc",
   "1.11",
   "lix-2.93.0",
-  "unheard of",
+  "unknown",
   "",
 ];
 const FIXED = [
@@ -38,11 +38,71 @@ const FIXED = [
 ];
 
 for (const version of VULNERABLE)
-  test(`builds may escape from Nix ${version}`, () => assert.equal(isVulnerable(version), true));
+  test(`builds can leave the sandbox of Nix "${version}"`, () =>
+    assert.equal(isVulnerable(version), true));
 for (const version of FIXED)
-  test(`builds cannot escape from Nix ${version}`, () =>
+  test(`builds cannot leave the sandbox of Nix "${version}"`, () =>
     assert.equal(isVulnerable(version), false));
 
-test("the machine's Nix tells its version", needs("nix-build"), async () => {
+test("the version of this machine's Nix is read", needs("nix-build"), async () => {
   assert.match(await nixVersion(), /^(lix-)?\d+\.\d+/);
 });
+
+const REFUSED = /lets builds leave the sandbox .*, and \S+ may be open to the public: update Nix/;
+const WARNED = /lets builds leave the sandbox .*: let only people you trust pull/;
+/** What an origin says that has gone on after the check: its package set does not exist. */
+const WENT_ON = /nowhere does not exist/;
+
+for (const { what, version, edges, allow, says, saysNot } of [
+  { what: "refuses", version: "(Nix) 2.31.3", says: [REFUSED], saysNot: [WENT_ON] },
+  { what: "refuses", version: "(Lix, like Nix) 2.93.0", says: [REFUSED], saysNot: [WENT_ON] },
+  {
+    what: "refuses (one edge of two is remote)",
+    version: "(Nix) 2.31.3",
+    edges: "ws://127.0.0.1:1,wss://firn.example",
+    says: [REFUSED],
+    saysNot: [WENT_ON],
+  },
+  {
+    what: "starts with a warning for a local edge on",
+    version: "(Nix) 2.31.3",
+    edges: "ws://127.0.0.1:1,ws://localhost:1,ws://[::1]:1",
+    says: [WARNED, WENT_ON],
+    saysNot: [REFUSED],
+  },
+  {
+    what: "starts with a warning, where the operator allows it, on",
+    version: "(Nix) 2.31.3",
+    allow: "1",
+    says: [WARNED, WENT_ON],
+    saysNot: [REFUSED],
+  },
+  {
+    what: "starts without a warning on",
+    version: "(Nix) 2.31.4",
+    says: [WENT_ON],
+    saysNot: [REFUSED, WARNED],
+  },
+] as readonly {
+  readonly what: string;
+  readonly version: string;
+  readonly edges?: string;
+  readonly allow?: string;
+  readonly says: readonly RegExp[];
+  readonly saysNot: readonly RegExp[];
+}[]) {
+  test(`firn origin ${what} ${version}`, { timeout: 60_000 }, async (t) => {
+    const { exitCode, stderr } = await firnOrigin(
+      t,
+      { "nix-build": `echo 'nix-build ${version}'` },
+      {
+        FIRN_EDGES: edges ?? "wss://firn.example",
+        PACKAGE_SET: "path:/nowhere",
+        ...(allow === undefined ? {} : { ALLOW_VULNERABLE_NIX: allow }),
+      },
+    );
+    assert.equal(exitCode, 1);
+    for (const words of says) assert.match(stderr, words);
+    for (const words of saysNot) assert.doesNotMatch(stderr, words);
+  });
+}
