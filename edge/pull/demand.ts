@@ -1,7 +1,7 @@
 /**
- * Counts what is pulled, so that layer plans get better with use. Counted in the isolate, told
- * behind an answer every now and then: to Analytics Engine where the DEMAND binding is, else to the
- * bucket. An isolate that ends before takes its last counts with it: shares matter here, not sums.
+ * Counts what is pulled, so that layer plans get better with use. An isolate counts in memory and
+ * writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound, else
+ * to the bucket. The last counts of an isolate that ends are lost: a plan needs shares, not sums.
  */
 import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
@@ -10,25 +10,22 @@ import { demandRecord, writeRecord } from "../store/records.ts";
 import { openContext } from "./context.ts";
 
 /**
- * Counts are told with an isolate's first pull and then this often, milliseconds: one small object
- * an isolate and interval.
+ * Counts are written with an isolate's first pull and then this often, milliseconds: one small
+ * object for each isolate and interval.
  */
-const TELL_MS = 60_000;
+const WRITE_MS = 60_000;
 /**
- * Image names counted apart between two tellings; what comes on top of that is not counted, or a
- * flood of names would fill the memory.
+ * Image names counted between two writes; more are not counted, or a flood of names would fill the
+ * memory.
  */
 const MAX_NAMES = 5_000;
 /** Data points that one invocation may write to Analytics Engine. */
 const MAX_POINTS = 250;
 
 const pulls = new Map<string, number>();
-let tellAt = 0;
+let writeAt = 0;
 
-/**
- * To be called for every manifest answered by tag: `name` as in the path. Costs a Map entry; every
- * TELL_MS the counts are written behind the answer.
- */
+/** To be called for every manifest answered by tag, with the image's name as in the path. */
 export function countPull(
   name: string,
   request: Request,
@@ -39,18 +36,18 @@ export function countPull(
   if (times === undefined && pulls.size >= MAX_NAMES) return;
   pulls.set(name, (times ?? 0) + 1);
   const now = Date.now();
-  if (now < tellAt) return;
-  tellAt = now + TELL_MS;
+  if (now < writeAt) return;
+  writeAt = now + WRITE_MS;
   const counted = sumOf(pulls);
   pulls.clear();
   ctx.waitUntil(
-    tell(counted, request, env, ctx).catch((error: unknown) =>
+    write(counted, request, env, ctx).catch((error: unknown) =>
       console.error(JSON.stringify({ level: "error", event: "demand", error: String(error) })),
     ),
   );
 }
 
-/** By package, from image names that were answered, so each of them parses. */
+/** By package. Every name was answered before, so it parses. */
 function sumOf(names: ReadonlyMap<string, number>): DemandCount {
   return addDemand(
     Array.from(names, ([name, times]) => ({
@@ -60,7 +57,7 @@ function sumOf(names: ReadonlyMap<string, number>): DemandCount {
   );
 }
 
-async function tell(
+async function write(
   counted: DemandCount,
   request: Request,
   env: Env,
@@ -73,7 +70,7 @@ async function tell(
     await writeRecord(bucket, demandRecord(set, day, crypto.randomUUID()), counted);
     return;
   }
-  // The most wanted first: what does not fit is dust. The pulls themselves are the package "".
+  // What is pulled most first, since the rest may not fit. The pulls themselves are the package "".
   const points = [
     ["", counted.pulls] as const,
     ...Object.entries(counted.packages).sort(([, a], [, b]) => b - a),

@@ -1,10 +1,10 @@
 /**
- * Work that several requests want of one isolate at the same moment: one does it, the others wait.
- * Thirty clients at once would otherwise compose one image thirty times.
+ * Work that several requests need from one isolate at the same moment: one does it, the others wait.
+ * Otherwise thirty clients at once would compose one image thirty times.
  *
- * A request that is cancelled takes its promises with it, and whoever waits for one of them would
- * wait for ever. So nobody waits longer than JOIN_MS, and then does the work itself: all of this
- * work may run twice.
+ * The runtime drops the promises of a request that is cancelled, and other requests that await one
+ * of them would wait for ever. So no request waits longer than JOIN_MS; then it does the work
+ * itself, which may always be done twice.
  */
 
 /** Longest wait for another request's work, milliseconds: several times what composing takes. */
@@ -13,8 +13,8 @@ const JOIN_MS = 2_000;
 const running = new Map<string, Promise<unknown>>();
 
 /**
- * The result of `work`, or of the same work that is under way. `key` names what is worked on. An
- * error of another request's is not shared.
+ * The result of `work`, or of the same work that another request is doing. `key` names the work. An
+ * error of the other request is not shared.
  */
 export async function once<T>(key: string, work: () => Promise<T>): Promise<T> {
   const other = running.get(key) as Promise<T> | undefined;
@@ -37,7 +37,7 @@ async function join<T>(other: Promise<T>): Promise<{ readonly value: T } | null>
   try {
     return await Promise.race([other.then((value) => ({ value })), tooLong.promise]);
   } catch {
-    // It is the other request's to report; here the work is simply not done yet.
+    // The other request reports its error; for this one the work is not done yet.
     return null;
   } finally {
     clearTimeout(timer);

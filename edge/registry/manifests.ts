@@ -80,7 +80,7 @@ async function byTag(
   });
 }
 
-/** The image's manifest that the client likes best. Throws MANIFEST_UNKNOWN (404). */
+/** The image's manifest that the client prefers. Throws MANIFEST_UNKNOWN (404). */
 function acceptedManifest(accept: string | null, { manifests }: ImageRecord): Digest {
   const offers = Object.keys(manifests);
   const accepted = manifests[negotiate(accept, offers) ?? ""];

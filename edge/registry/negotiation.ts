@@ -18,9 +18,9 @@ interface MediaRange {
 }
 
 /**
- * The one of `offers` (media types) that the client likes best, or null when it accepts none: the
+ * The one of `offers` (media types) that the client prefers, or null when it accepts none: the
  * caller answers 404 MANIFEST_UNKNOWN, as docker's registry does. `accept` is the header, several
- * joined by commas; null, or without a readable piece, accepts everything. By q, then a type named
+ * joined by commas; null, or without a readable range, accepts everything. By q, then a type named
  * exactly before one that only a wildcard allows, then the server's preference; the order of the
  * header never counts. Whoever allows an index only by a wildcard, or says nothing, gets a plain
  * manifest: it may not know indexes.
@@ -57,15 +57,15 @@ function bestMatch(offer: string, ranges: readonly MediaRange[]): { q: number; e
 }
 
 /**
- * Malformed pieces are left out; parameters other than q are ignored, since no manifest type has
+ * Malformed ranges are left out; parameters other than q are ignored, since no manifest type has
  * any.
  */
 function parseAccept(accept: string): MediaRange[] {
   return accept
     .slice(0, MAX_ACCEPT)
     .split(",")
-    .flatMap((piece) => {
-      const [type = "", ...parameters] = piece.split(";").map((part) => part.trim().toLowerCase());
+    .flatMap((range) => {
+      const [type = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
       if (!/^(\*\/\*|[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+))$/.test(type)) return [];
       const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
       return /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(weight) ? [{ type, q: Number(weight) }] : [];

@@ -14,9 +14,9 @@ const MAX_RANGE_HEADER = 200;
 const SINGLE = /^bytes=\s*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))\s*$/i;
 
 /**
- * The part that is asked for; `whole` when the header asks for nothing that must be honoured (no
- * header, another unit, several ranges, malformed: the whole blob is always a right answer);
- * `unsatisfiable` when no byte of it exists, which is a 416.
+ * The requested part; `whole` without a range that must be honoured (no header, another unit,
+ * several ranges, malformed: the whole blob is always a correct answer); `unsatisfiable` when no
+ * byte of it exists, which is a 416.
  */
 export function parseRange(header: string | null, size: number): Part | "whole" | "unsatisfiable" {
   if (header === null || header.length > MAX_RANGE_HEADER) return "whole";
@@ -29,7 +29,7 @@ export function parseRange(header: string | null, size: number): Part | "whole" 
   }
   const offset = Number(first);
   const end = last === "" ? size - 1 : Math.min(Number(last), size - 1);
-  // `5-2` is no range at all and must be ignored; `size-` is one, beyond the end.
+  // `5-2` is not a range and must be ignored; `size-` is one, beyond the end.
   if (last !== "" && Number(last) < offset) return "whole";
   return offset >= size ? "unsatisfiable" : { offset, length: end - offset + 1 };
 }

@@ -1,7 +1,6 @@
-/** Pulls are counted into the bucket, where the next layer plan finds them. */
+/** Pulls are counted, in Analytics Engine or in the bucket, for the next layer plan. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import {
   addDemand,
@@ -11,7 +10,9 @@ import {
   demandShares,
 } from "../../../edge/contract/demand.ts";
 import { operatorBucket } from "../../../origin/plan/operator-bucket.ts";
+import { until } from "../../harness/until.ts";
 import {
+  putBase,
   putPackage,
   putTag,
   REVISION,
@@ -20,11 +21,17 @@ import {
   startTestEdge,
   type TestEdge,
 } from "../registry/support.ts";
+import { startFrontedEdge } from "./front.ts";
 
-/**
- * How often the bucket is looked at for what the Worker writes behind its answers, milliseconds.
- */
-const POLL = 50;
+const HOUR = 3_600_000;
+
+/** The data points of pulls of git. */
+const pointsOf = (times: number): object[] =>
+  ["", "cacert", "git", "iana-etc"].map((name) => ({
+    indexes: ["starter"],
+    blobs: [name],
+    doubles: [times],
+  }));
 
 let firn: TestEdge;
 before(async () => {
@@ -44,7 +51,7 @@ async function counts(): Promise<DemandCount[]> {
   return found;
 }
 
-test("a pull by tag is counted by its packages; one by digest, of nothing, or of a blob is not", async () => {
+test("a pull by tag is counted for each of its packages; a refused request and a pull by digest are not", async () => {
   const refused = await send("GET", `${firn.url}/v2/git/manifests/-bad`);
   assert.equal(refused.status, 400);
   const pulled = await send("HEAD", `${firn.url}/v2/git/manifests/latest`);
@@ -58,12 +65,43 @@ test("a pull by tag is counted by its packages; one by digest, of nothing, or of
     ).status,
     200,
   );
-  let found = await counts();
-  while (found.length === 0) {
-    await sleep(POLL);
-    found = await counts();
-  }
+  const found = await until("counts are in the bucket", async () => {
+    const written = await counts();
+    return written.length > 0 ? written : undefined;
+  });
   assert.deepEqual(found, [{ pulls: 1, packages: { cacert: 1, git: 1, "iana-etc": 1 } }]);
+});
+
+test("what is counted goes to Analytics Engine: the set as index, the package as blob, the pulls as double", async () => {
+  const edge = await startFrontedEdge();
+  try {
+    const { bucket, url } = edge.firn;
+    await putBase(bucket);
+    await putPackage(bucket, { name: "git" });
+    await putTag(bucket, "latest", REVISION);
+    const pull = async (): Promise<void> => {
+      assert.equal((await send("GET", `${url}/v2/git/manifests/latest`)).status, 200);
+    };
+    const points = (count: number) =>
+      until(`pulls are counted ${count} times`, async () => {
+        const { body } = await send("GET", `${url}/test/points`);
+        const found = JSON.parse(String(body)) as object[];
+        return found.length > 0 ? found : undefined;
+      });
+    await pull();
+    assert.deepEqual(await points(1), pointsOf(1));
+    await pull();
+    await pull();
+    await edge.advance(HOUR);
+    await pull();
+    assert.deepEqual(await points(3), pointsOf(3));
+    assert.ok(
+      !edge.front.requests.some((line) => line.includes(" demand/")),
+      "and not to the bucket",
+    );
+  } finally {
+    await edge.stop();
+  }
 });
 
 test("counts add up to shares", () => {

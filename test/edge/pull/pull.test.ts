@@ -1,7 +1,4 @@
-/**
- * The way of a pull through a real farm to a connected origin, and back; what goes wrong on it, in
- * words for the person who pulls.
- */
+/** Pulls through a real farm and a connected origin, and what a person is told when one fails. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { Failure } from "../../../edge/contract/messages.ts";
@@ -39,6 +36,8 @@ const published = (): string[] =>
   (origin?.works ?? [])
     .flatMap((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : []))
     .sort();
+const timesPublished = (wanted: string): number =>
+  published().filter((name) => name === wanted).length;
 const failure = (
   reason: Failure["reason"],
   message: string,
@@ -108,18 +107,43 @@ describe("built", () => {
     );
   });
 
-  test("a build longer than BUILD_WAIT: 503 that says so, the build goes on, and a retry joins it", async () => {
-    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
-    await start({ gate: () => opened });
-    const early = await get("/v2/slow/manifests/latest");
-    assert.equal(early.status, 503);
-    assert.equal(errorsOf(early)[0]?.code, "UNAVAILABLE");
-    assert.match(messageOf(early), /slow.*not finished after 2 seconds.*pulling again/);
-    assert.match(String(early.headers["retry-after"]), /^\d+$/);
-    const late = get("/v2/slow/manifests/latest");
-    open();
-    assert.equal((await late).status, 200);
-    assert.equal(published().filter((name) => name === "slow").length, 1);
+  test(
+    "a build longer than BUILD_WAIT: 503 that says so; a retry joins the same build",
+    {
+      timeout: 60_000,
+    },
+    async () => {
+      const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+      await start({ gate: () => opened });
+      for (const attempt of ["first", "retry"]) {
+        const early = await get("/v2/slow/manifests/latest");
+        assert.equal(early.status, 503, attempt);
+        assert.equal(errorsOf(early)[0]?.code, "UNAVAILABLE");
+        assert.match(messageOf(early), /slow.*not finished after 2 seconds.*pulling again/);
+        assert.match(String(early.headers["retry-after"]), /^\d+$/);
+      }
+      assert.equal(
+        timesPublished("slow"),
+        1,
+        "the retry was held by the build that the first request began",
+      );
+      const late = get("/v2/slow/manifests/latest");
+      open();
+      assert.equal((await late).status, 200);
+      assert.equal(timesPublished("slow"), 1);
+    },
+  );
+
+  test("no method but GET and HEAD builds anything", async () => {
+    await start();
+    for (const method of ["PUT", "POST", "PATCH", "DELETE", "OPTIONS"]) {
+      const answer = await send(method, `${firn.url}/v2/unasked/manifests/latest`);
+      assert.equal(answer.status, 405, method);
+    }
+    // Jobs arrive in order: when this one is here, one for what was refused would be too.
+    assert.equal((await get("/v2/fence/manifests/latest")).status, 200);
+    assert.ok(published().includes("fence"));
+    assert.ok(!published().includes("unasked"));
   });
 
   test("while one image is asked for over and over, every answer is whole", async () => {
@@ -143,7 +167,7 @@ describe("built", () => {
 });
 
 describe("failed", () => {
-  test("unknown packages: all of them, each with its nearest, before any other failure", async () => {
+  test("unknown packages: 404 with all of them and their nearest names, whatever else failed", async () => {
     await start({
       stock: {
         gti: failure("unknown", "no such attribute", { nearest: ["git", "gtk"] }),
@@ -171,7 +195,7 @@ describe("failed", () => {
     assert.match(String(head.headers["warning"]), /gti/);
   });
 
-  test("a failed build: the reason in one line, the last lines and the whole log in detail", async () => {
+  test("a failed build: 500 with the reason in one line; the end of the log and its URL in the detail", async () => {
     const logBlob = await putBlob(
       firn.bucket,
       new TextEncoder().encode("a\nb\nerror: boom\n"),
@@ -210,7 +234,7 @@ describe("failed", () => {
     });
   }
 
-  test("a layer that is gone from the bucket: no manifest that names it", async () => {
+  test("a layer that is lost from the bucket: no manifest that names it is served or stored", async () => {
     await putTag(firn.bucket, "latest", REVISION);
     const record = await putPackage(firn.bucket, { name: "holed" });
     const layer = record.layers.at(-1);
@@ -229,7 +253,17 @@ describe("failed", () => {
     assert.equal((await get("/v2/holed/manifests/latest")).status, 500, "nothing was stored");
   });
 
-  test("a record that is damaged is made again", async () => {
+  test("an unknown revision: one cause, told once, without packages that were not asked for", async () => {
+    const unknown = failure("unknown", "nixpkgs has no commit 0000");
+    const names = ["cacert", "iana-etc", "git", "curl"];
+    await start({ stock: Object.fromEntries(names.map((name) => [name, unknown])) });
+    const answer = await get(`/v2/git/curl/manifests/${"0".repeat(40)}`);
+    assert.equal(answer.status, 404);
+    assert.equal(messageOf(answer), "nixpkgs has no commit 0000");
+    assert.doesNotMatch(String(answer.body), /cacert|iana-etc/);
+  });
+
+  test("a package record that is damaged is made again", async () => {
     await start();
     await firn.bucket.put(packagePath(SCOPE, "damaged"), JSON.stringify({ ...SCOPE, format: 0 }), {
       contentType: "application/json",

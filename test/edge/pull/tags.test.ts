@@ -1,12 +1,13 @@
 /**
- * Tag → revision: resolved once, fresh for a while, stale for as long as nobody can tell better;
- * and the layer plan in force.
+ * Tag → revision: resolved once, fresh for a while, then served stale while it is resolved anew; and
+ * the layer plan in force.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { PublishJob } from "../../../edge/contract/messages.ts";
 import { packagePath } from "../../../edge/contract/keys.ts";
 import { parsePackageSet } from "../../../edge/contract/package-set.ts";
+import { until } from "../../harness/until.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
   type Answer,
@@ -34,7 +35,7 @@ async function seeded(firn: TestEdge): Promise<void> {
   }
 }
 
-describe("fresh for no time", () => {
+describe("TAG_FRESH=0", () => {
   let firn: TestEdge;
   before(async () => {
     firn = await startTestEdge({ TAG_FRESH: "0" });
@@ -42,7 +43,7 @@ describe("fresh for no time", () => {
   });
   after(() => firn?.stop());
 
-  test("a tag that nobody asked for waits for an origin; then it is stale, served at once, and resolved anew behind the answer", async () => {
+  test("a tag that nobody asked for before waits for an origin; a stale one is served at once and resolved anew behind the answer", async () => {
     const before = await get(firn, "/v2/git/manifests/latest");
     assert.equal(before.status, 503);
     assert.match(errorsOf(before)[0]?.message ?? "", /no origin.*resolving the tag "latest"/);
@@ -54,15 +55,13 @@ describe("fresh for no time", () => {
     assert.equal(revisionOf(first), REVISION);
     assert.ok(String(first.body).includes(REVISION), "an annotation tells the revision too");
 
-    // The farm lets those who ask in one moment share one answer, so ask until it has asked again.
+    // The farm gives the same answer to all who ask at about the same time.
     tags.latest = LATER;
-    let last: unknown = REVISION;
-    while (last === REVISION) {
+    const last = await until("the stale tag is resolved anew", async () => {
       const answer = await get(firn, "/v2/git/manifests/latest");
       assert.equal(answer.status, 200);
-      last = revisionOf(answer);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return revisionOf(answer) === REVISION ? undefined : revisionOf(answer);
+    });
     assert.equal(last, LATER);
     assert.deepEqual(new Set(origin.works.map(({ kind }) => kind)), new Set(["resolve"]));
     await origin.stop();
@@ -75,18 +74,19 @@ describe("fresh for no time", () => {
 
   test("a tag that no origin could resolve for long is served with a warning", async () => {
     await putTag(firn.bucket, "latest", LATER, Date.UTC(2020, 0, 1));
-    // The first answer only sets out to ask; which of the next ones knows the outcome is a matter
-    // of time.
-    for (let warning = ""; !warning.includes("2020-01-01");) {
+    // The first answer starts the refresh; which of the next ones knows its result is a matter of
+    // time.
+    await until("a warning that names the date", async () => {
       const answer = await get(firn, "/v2/git/manifests/latest");
       assert.equal(answer.status, 200);
-      warning = String(answer.headers["warning"]);
-      if (warning !== "undefined") assert.match(warning, /no origin answers/);
-    }
+      const warning = String(answer.headers["warning"] ?? "");
+      if (warning !== "") assert.match(warning, /no origin answers/);
+      return warning.includes("2020-01-01") ? true : undefined;
+    });
   });
 });
 
-describe("fresh for a day", () => {
+describe("TAG_FRESH of a day", () => {
   let firn: TestEdge;
   before(async () => {
     firn = await startTestEdge({ TAG_FRESH: "86400" });
@@ -94,7 +94,7 @@ describe("fresh for a day", () => {
   });
   after(() => firn?.stop());
 
-  test("a resolved tag asks nobody", async () => {
+  test("a fresh tag is served without an origin", async () => {
     await putTag(firn.bucket, "latest", REVISION);
     const origin = await startOrigin(firn);
     for (let n = 0; n < 3; n++)
@@ -111,7 +111,7 @@ describe("fresh for a day", () => {
   });
 });
 
-describe("of a git repository", () => {
+describe("a git repository as package set", () => {
   let firn: TestEdge;
   before(async () => {
     firn = await startTestEdge({ PACKAGE_SET: "git:https://user:secret@git.example/nixpkgs.git" });
@@ -133,7 +133,7 @@ describe("of a git repository", () => {
   });
 });
 
-test("jobs and records are of the layer plan in force", async () => {
+test("jobs and records belong to the layer plan in force", async () => {
   const plan = "c".repeat(64);
   const firn = await startTestEdge();
   try {

@@ -4,7 +4,6 @@
  */
 import { createHash } from "node:crypto";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Bucket } from "../../../edge/store/bucket.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
@@ -28,10 +27,8 @@ import type {
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
+import { until } from "../../harness/until.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
-
-/** How often the console is looked at, milliseconds. */
-const POLL = 10;
 
 export interface Answer {
   readonly status: number;
@@ -117,13 +114,11 @@ export async function startTestEdge(
     url: edge.url,
     bucket: s3Bucket(edge.s3),
     log,
-    async logged(event, count = 1) {
-      for (;;) {
+    logged: (event, count = 1) =>
+      until(`${count} log lines of the event ${event}`, () => {
         const found = log.filter((line) => line["event"] === event);
-        if (found.length >= count) return found.slice(0, count);
-        await sleep(POLL);
-      }
-    },
+        return found.length >= count ? found.slice(0, count) : undefined;
+      }),
     stop: async () => {
       await edge.stop();
       await removeTree(stateDir);
