@@ -110,7 +110,7 @@ describe("built", () => {
   test(
     "a build longer than BUILD_WAIT: 503 that says so; a retry joins the same build",
     {
-      timeout: 60_000,
+      timeout: 30_000,
     },
     async () => {
       const { promise: opened, resolve: open } = Promise.withResolvers<void>();
