@@ -46,7 +46,7 @@ const read = async (variables: Record<string, unknown>): Promise<Read> =>
     await fetch(edge.url, { method: "POST", body: JSON.stringify(variables) })
   ).json()) as Read;
 
-test("what is not set, or set to nothing", async () => {
+test("defaults: variables that are not set, or set to nothing", async () => {
   for (const variables of [
     { BUCKET },
     {
@@ -69,7 +69,7 @@ test("what is not set, or set to nothing", async () => {
   }
 });
 
-test("what is set", async () => {
+test("variables that are set", async () => {
   const { config } = await read({
     ...S3,
     PACKAGE_SET: "channel:nixos-unstable",
@@ -166,7 +166,7 @@ describe("a Worker that is configured wrongly", () => {
   });
   after(() => firn?.stop());
 
-  test("says so to whoever pulls and in its log, and still answers /v2/", async () => {
+  test("says so to the client and in its log, and still answers /v2/", async () => {
     assert.equal((await send("GET", `${firn.url}/v2/`)).status, 200);
     const answer = await send("GET", `${firn.url}/v2/git/manifests/latest`);
     assert.equal(answer.status, 500);

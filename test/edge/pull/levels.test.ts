@@ -1,6 +1,6 @@
 /**
- * Levels that nobody has made yet: made on demand; and while nobody can, coarser ones serve without
- * becoming the image of that name.
+ * Levels whose layers are not made yet: made on demand; and while no origin can, coarser levels take
+ * their place without becoming the image of that name.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -42,7 +42,7 @@ const get = (name: string): Promise<Answer> =>
 const layersOf = ({ body }: Answer): number =>
   (JSON.parse(String(body)) as { layers: unknown[] }).layers.length - 3;
 
-test("a level that nobody made is made by an origin, and the image is stored", async () => {
+test("a level that is not made yet is made by an origin, and the image is stored", async () => {
   const fine = layered("fine");
   await putPackage(firn.bucket, fine);
   const origin = await startOrigin(firn, { stock: { fine } });

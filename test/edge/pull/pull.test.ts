@@ -75,7 +75,7 @@ describe("built", () => {
     }
   });
 
-  test("many at once: one job, equal answers", async () => {
+  test("16 requests at once for one package: one job, equal answers", async () => {
     await start();
     const answers = await Promise.all(
       Array.from({ length: 16 }, () => get("/v2/together/manifests/latest")),
@@ -146,7 +146,7 @@ describe("built", () => {
     assert.ok(!published().includes("unasked"));
   });
 
-  test("while one image is asked for over and over, every answer is whole", async () => {
+  test("60 requests at once for one image: every answer is complete", async () => {
     await start();
     const accepts = [
       "application/vnd.oci.image.manifest.v1+json",

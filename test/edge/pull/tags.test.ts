@@ -78,7 +78,7 @@ describe("TAG_FRESH=0", () => {
     );
   });
 
-  test("a tag that no origin could resolve for long is served with a warning", async () => {
+  test("a tag that no origin can resolve any more is served with a warning", async () => {
     await putTag(firn.bucket, "latest", LATER, Date.UTC(2020, 0, 1));
     // The first answer starts the refresh; which of the next ones knows its result is a matter of
     // time.

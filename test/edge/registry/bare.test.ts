@@ -28,7 +28,7 @@ before(async () => {
 });
 after(() => firn?.stop());
 
-test("a hit, and a combination nobody asked for, touch no Durable Object", async () => {
+test("a known image and a new combination of known packages touch no Durable Object", async () => {
   for (const name of ["git", "git", "curl/git", "curl/git"]) {
     const answer = await send("GET", `${firn.url}/v2/${name}/manifests/latest`);
     assert.equal(answer.status, 200, String(answer.body));
@@ -36,7 +36,7 @@ test("a hit, and a combination nobody asked for, touch no Durable Object", async
   }
   assert.ok(
     (await send("GET", `${firn.url}/v2/jq/manifests/latest`)).status >= 500,
-    "what is not known does",
+    "an unknown package does",
   );
 });
 

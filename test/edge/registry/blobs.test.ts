@@ -91,7 +91,7 @@ describe("streamed", () => {
     }
   });
 
-  test("an origin's content type runs in no browser; a log can be read in one", async () => {
+  test("no content type that a browser would run is passed on; logs are plain text", async () => {
     const html = await putBlob(firn.bucket, new TextEncoder().encode("<script>"), "text/html");
     const log = await putBlob(
       firn.bucket,
@@ -137,7 +137,7 @@ for (const kind of ["presign", "public"] as const) {
     });
     after(() => firn?.stop());
 
-    test("GET: 307 to the bucket, which holds nothing of the client's credentials", async () => {
+    test("GET: 307 to the bucket, without the client's credentials", async () => {
       const answer = await send("GET", firn.url + path, {
         authorization: "Basic c2VjcmV0OnNlY3JldA==",
         range: "bytes=0-1",
@@ -167,14 +167,14 @@ for (const kind of ["presign", "public"] as const) {
       );
     });
 
-    test("HEAD is answered here", async () => {
+    test("HEAD is answered by the Worker", async () => {
       const answer = await send("HEAD", firn.url + path);
       assert.equal(answer.status, 200);
       assert.equal(Number(answer.headers["content-length"]), SIZE);
       assert.equal(answer.headers.location, undefined);
     });
 
-    test("no redirect to what is not there, or what the client has", async () => {
+    test("no redirect to a blob that is absent, or that the client has already", async () => {
       assert.equal(
         (await send("GET", `${firn.url}/v2/git/blobs/sha256:${"0".repeat(64)}`)).status,
         404,

@@ -1,4 +1,4 @@
-/** What nobody foresaw: an id for the client, the rest in the log, once. */
+/** Unexpected errors: an id for the client, everything else in the log, once. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { packagePath } from "../../../edge/contract/keys.ts";
@@ -14,7 +14,7 @@ import {
   send,
   startTestEdge,
   type TestEdge,
-} from "../registry/support.ts";
+} from "./support.ts";
 
 let firn: TestEdge;
 before(async () => {
@@ -33,7 +33,7 @@ const scope = {
 } as const;
 const LISTING = encodeListing([{ name: "bin", entries: [{ name: "other" }] }]);
 
-test("an exception is 500 with an id that the log has, and shows nothing of itself", async () => {
+test("an unexpected error is 500 with an id that is also in the log, and shows no details", async () => {
   await putBase(firn.bucket, scope);
   const record = await makePackage(firn.bucket, { name: "lost", scope });
   const listing = { digest: digestOf(LISTING), size: LISTING.length };
@@ -55,7 +55,7 @@ test("an exception is 500 with an id that the log has, and shows nothing of itse
   assert.equal(failures().length, 1);
 });
 
-test("what is the client's own fault is not logged", async () => {
+test("errors of the client are not logged", async () => {
   const before = failures().length;
   await send("GET", `${firn.url}/v2/Git/manifests/latest`);
   await send("PUT", `${firn.url}/v2/git/manifests/latest`);
@@ -63,7 +63,7 @@ test("what is the client's own fault is not logged", async () => {
   assert.equal(failures().length, before);
 });
 
-test("a mistake is not remembered: once the bucket is right, so is the answer", async () => {
+test("an unexpected error is not remembered: once its cause is gone, the pull works", async () => {
   await putBlob(firn.bucket, LISTING);
   assert.equal((await send("GET", `${firn.url}/v2/lost/manifests/latest`)).status, 200);
 });
