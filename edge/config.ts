@@ -156,6 +156,9 @@ export async function readConfig(env: Environment): Promise<Config> {
   return config;
 }
 
+export const NO_BUCKET =
+  "there is no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT and the rest of S3_*";
+
 /** The S3-compatible bucket, null when S3_ENDPOINT is not set. Throws a ConfigError. */
 export function readS3(env: Variables): S3Config | null {
   const { S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = env;
@@ -227,10 +230,7 @@ async function validate(env: Environment): Promise<Config> {
 
   const s3 = await attempt(() => readS3(env));
   await attempt(() => originKeys(env));
-  if (!env.BUCKET && s3 === null)
-    problems.push(
-      "there is no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT and the rest of S3_*",
-    );
+  if (!env.BUCKET && s3 === null) problems.push(NO_BUCKET);
   const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
   const access = await attempt(() => readAccess(env));

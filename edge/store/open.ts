@@ -1,7 +1,7 @@
 /**
  * Which bucket the edge uses: the R2 binding where there is one, else the S3-compatible endpoint.
  */
-import { ConfigError, readS3 } from "../config.ts";
+import { ConfigError, NO_BUCKET, readS3 } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Bucket } from "./bucket.ts";
 import { r2Bucket } from "./r2.ts";
@@ -21,7 +21,5 @@ function open(env: Env): Bucket {
   if (env.BUCKET) return r2Bucket(env.BUCKET);
   const s3 = readS3(env);
   if (s3) return s3Bucket(s3);
-  throw new ConfigError([
-    "no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY",
-  ]);
+  throw new ConfigError([NO_BUCKET]);
 }
