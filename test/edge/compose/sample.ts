@@ -101,11 +101,6 @@ export class Blobs {
     return descriptor;
   }
 
-  /** Digest and bytes of every blob, as numbers. */
-  entries(): [string, number[]][] {
-    return Array.from(this.#blobs, ([name, bytes]) => [name, Array.from(bytes)]);
-  }
-
   readonly read: ReadRange = (name, { offset, length }) => {
     const blob = this.#blobs.get(name);
     if (!blob || offset < 0 || length < 1 || offset + length > blob.length)

@@ -1,21 +1,29 @@
-/** A Worker that composes what it is sent, for workerd.test.ts. */
+/** A Worker that composes what it is sent, and reads listings by HTTP, for workerd.test.ts. */
 import { type ComposeInput, compose } from "../../../edge/compose/compose.ts";
+import { InvalidName } from "../../../edge/contract/names.ts";
 
 export interface Order {
   readonly input: ComposeInput;
-  /** Listing blobs by digest, one byte a number. */
-  readonly blobs: Readonly<Record<string, readonly number[]>>;
+  /** Where listing blobs are: the URL of each ends in its digest. */
+  readonly listings: string;
 }
 
 export default {
   async fetch(request: Request): Promise<Response> {
-    const { input, blobs } = (await request.json()) as Order;
-    const image = await compose(input, (digest, { offset, length }) =>
-      Promise.resolve(Uint8Array.from(blobs[digest] ?? []).subarray(offset, offset + length)),
-    );
-    return Response.json({
-      record: image.record,
-      blobs: image.blobs.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
-    });
+    const { input, listings } = (await request.json()) as Order;
+    try {
+      const image = await compose(input, async (digest, { offset, length }) => {
+        const range = `bytes=${offset}-${offset + length - 1}`;
+        const response = await fetch(listings + digest, { headers: { range } });
+        return new Uint8Array(await response.arrayBuffer());
+      });
+      return Response.json({
+        record: image.record,
+        blobs: image.blobs.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
+      });
+    } catch (error) {
+      if (error instanceof InvalidName) return new Response(error.message, { status: 400 });
+      throw error;
+    }
   },
 };

@@ -1,20 +1,47 @@
 /**
- * The same image is the same bytes in workerd as in Node: the edge and the command line give one
- * digest.
+ * Composing in workerd: the same image is the same bytes as in Node, so the edge and the command
+ * line give one digest; and the largest images stay within the memory of a Worker.
  */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { Miniflare } from "miniflare";
-import { compose } from "../../../edge/compose/compose.ts";
+import { type ComposedImage, compose, type ComposeInput } from "../../../edge/compose/compose.ts";
+import type { Digest } from "../../../edge/contract/digest.ts";
+import type { ListingTree } from "../../../edge/contract/listing.ts";
 import { parseImageName } from "../../../edge/contract/names.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
-import { Blobs, random, randomTree, record, SCOPE } from "./sample.ts";
+import { Blobs, random, randomTree, record, SCOPE, tree } from "./sample.ts";
 import type { Order } from "./workerd-entry.ts";
 
-test("workerd composes the bytes that Node composes", async (t) => {
+/**
+ * A Worker has 128 MB (Cloudflare, "Workers limits"), its JavaScript heap and what lies beside it:
+ * the profile's tar, at most MAX_PROFILE_BYTES in pieces and again as a whole. What is left is the
+ * heap's, and V8 ends a workerd whose heap grows above it.
+ */
+const HEAP_MIB = 64;
+
+const blobs = new Blobs();
+const listings = createServer((request, response) => {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? [];
+  const offset = Number(from);
+  blobs
+    .read((request.url ?? "").slice(1) as Digest, { offset, length: Number(to) + 1 - offset })
+    .then(
+      (bytes) => response.writeHead(206).end(bytes),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
+});
+let miniflare: Miniflare | undefined;
+let worker: URL;
+
+before(async () => {
+  listings.listen(0, "127.0.0.1");
   const contents = await bundleWorker(fileURLToPath(new URL("workerd-entry.ts", import.meta.url)));
-  const miniflare = new Miniflare({
+  process.env["MINIFLARE_WORKERD_V8_FLAGS"] = `--max-heap-size=${HEAP_MIB}`;
+  miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
     cf: false,
@@ -33,23 +60,85 @@ test("workerd composes the bytes that Node composes", async (t) => {
       },
     ],
   });
-  t.after(() => miniflare.dispose());
-  const url = await miniflare.ready;
+  worker = await miniflare.ready;
+});
+after(async () => {
+  await miniflare?.dispose();
+  listings.close();
+});
+
+async function composeInWorkerd(input: ComposeInput): Promise<Response> {
+  const { port } = listings.address() as AddressInfo;
+  const order: Order = { input, listings: `http://127.0.0.1:${port}/` };
+  return fetch(worker, { method: "POST", body: JSON.stringify(order) });
+}
+
+const namesOf = ({ record: image, blobs: made }: ComposedImage) => ({
+  record: image,
+  blobs: made.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
+});
+
+function inputOf(name: string, treeOf: (name: string) => ListingTree): ComposeInput {
+  const request = parseImageName(name);
+  const packages = request.names.map((each) => ({ record: record(blobs, each, treeOf(each)) }));
+  return { scope: SCOPE, request, packages };
+}
+
+test("workerd composes the bytes that Node composes", async () => {
   for (let seed = 0; seed < 10; seed++) {
     const next = random(seed);
-    const blobs = new Blobs();
-    const request = parseImageName("shell/git/curl/tmux");
-    const packages = request.names.map((name) => ({
-      record: record(blobs, name, randomTree(next, 6), { shared: ["libc"] }),
-    }));
-    const input = { scope: SCOPE, request, packages };
-    const image = await compose(input, blobs.read);
-    const order: Order = { input, blobs: Object.fromEntries(blobs.entries()) };
-    const response = await fetch(url, { method: "POST", body: JSON.stringify(order) });
+    const input = inputOf("shell/git/curl/tmux", () => randomTree(next, 6));
+    const response = await composeInWorkerd(input);
     assert.equal(response.status, 200, await response.clone().text());
-    assert.deepEqual(await response.json(), {
-      record: image.record,
-      blobs: image.blobs.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
-    });
+    assert.deepEqual(await response.json(), namesOf(await compose(input, blobs.read)));
   }
+});
+
+const files = (prefix: string, count: number): ListingTree =>
+  Array.from({ length: count }, (_, n) => ({ name: `${prefix}-${n}` }));
+/** Directories of 1,000 files, four below the root. */
+const deep = (prefix: string, directories: number): ListingTree => [
+  {
+    name: "share",
+    entries: [
+      {
+        name: "all",
+        entries: [
+          {
+            name: "of",
+            entries: Array.from({ length: directories }, (_, n) => ({
+              name: `d${n}`,
+              entries: files(`${prefix}${n}`, 1_000),
+            })),
+          },
+        ],
+      },
+    ],
+  },
+];
+
+test("200,000 files in two packages that overlap in 40 directories: composed in a Worker's memory", async () => {
+  // Every directory is read: the shared ones to link what is in them, bin for env and sh.
+  const trees = new Map([
+    ["aaa", [...deep("a", 20), { name: "bin", entries: files("tool", 160_000) }]],
+    ["bbb", deep("b", 20)],
+  ]);
+  const input = inputOf("aaa/bbb", (name) => trees.get(name) ?? tree(`etc/${name}`));
+  const { bytes } = blobs;
+  const response = await composeInWorkerd(input);
+  assert.equal(response.status, 200, await response.clone().text());
+  assert.ok(blobs.bytes - bytes > 2_000_000, `${blobs.bytes - bytes} bytes of listings were read`);
+  assert.deepEqual(await response.json(), namesOf(await compose(input, blobs.read)));
+});
+
+test("200,000 files in two packages, all of them to be linked: refused, and the Worker lives", async () => {
+  const trees = new Map([
+    ["aaa", deep("a", 100)],
+    ["bbb", deep("b", 100)],
+  ]);
+  const response = await composeInWorkerd(
+    inputOf("aaa/bbb", (name) => trees.get(name) ?? tree(`etc/${name}`)),
+  );
+  assert.equal(response.status, 400, await response.clone().text());
+  assert.match(await response.text(), /overlap in too many files/);
 });
