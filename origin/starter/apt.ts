@@ -64,6 +64,9 @@ Acquire::IndexTargets::deb-src::Sources::DefaultEnabled "false";
 const withoutCredentials = (text: string): string => text.replace(/:\/\/[^/@\s]*@/g, "://");
 const env = { LC_ALL: "C" };
 
+/** Hex. */
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
 export async function openApt(
   dir: string,
   architectures: readonly Architecture[],
@@ -80,25 +83,13 @@ export async function openApt(
   await writeAtomically(config, configuration(dir, architectures));
   const stamp = join(dir, "refreshed");
 
-  /** What would be fetched: the answer without Release files comes at once. */
-  const sources = async (): Promise<string> => {
-    const { stdout } = await execa(
-      "apt-get",
-      [
-        "-c",
-        config,
-        "-o",
-        `Dir::State::lists=${dir}/none`,
-        "indextargets",
-        "--no-release-info",
-        "--format",
-        "$(URI)",
-        "Created-By: Packages",
-      ],
-      { env },
-    );
-    return createHash("sha256").update(stdout).digest("hex");
-  };
+  const aptGet = async (...args: string[]): Promise<string> =>
+    (await execa("apt-get", ["-c", config, ...args], { env })).stdout;
+  const targets = (format: string, ...args: string[]): Promise<string> =>
+    aptGet("indextargets", "--format", format, ...args, "Created-By: Packages");
+  /** What would be fetched: without Release files, of which there are none there, it comes at once. */
+  const sources = async (): Promise<string> =>
+    sha256(await targets("$(URI)", "--no-release-info", "-o", `Dir::State::lists=${dir}/none`));
 
   return {
     async refresh() {
@@ -135,18 +126,14 @@ export async function openApt(
         .filter((name) => name.includes("_Packages"))
         .sort();
       const stats = await Promise.all(names.map((name) => stat(join(dir, "lists", name))));
-      return createHash("sha256")
-        .update(JSON.stringify(names.map((name, i) => [name, stats[i]?.size, stats[i]?.mtimeMs])))
-        .digest("hex");
+      return sha256(
+        JSON.stringify(names.map((name, i) => [name, stats[i]?.size, stats[i]?.mtimeMs])),
+      );
     },
     async lists() {
-      const format = "$(FILENAME)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(ARCHITECTURE)|$(ORIGIN)";
-      const { stdout } = await execa(
-        "apt-get",
-        ["-c", config, "indextargets", "--format", format, "Created-By: Packages"],
-        { env },
-      );
-      return stdout
+      const fields = "FILENAME RELEASE CODENAME COMPONENT ARCHITECTURE ORIGIN".split(" ");
+      const lines = await targets(fields.map((field) => `$(${field})`).join("|"));
+      return lines
         .split("\n")
         .filter(Boolean)
         .map((line) => {

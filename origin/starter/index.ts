@@ -6,9 +6,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
-import { type Apt, openApt, type PackageList, writeAtomically } from "./apt.ts";
+import { type Apt, openApt, sha256, writeAtomically } from "./apt.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
-import { indexPackages } from "./packages-file.ts";
+import { indexPackages, type PackageIndex } from "./packages-file.ts";
 import { chooseLists, runningRelease } from "./release.ts";
 import type { Recipe } from "./resolve.ts";
 
@@ -74,77 +74,59 @@ async function currentLocks(
   const dir = join(state, "locks");
   await mkdir(dir, { recursive: true });
   const recipe = await readFile(join(NIX_SOURCE, "packages.json"), "utf8");
-  const key = createHash("sha256")
-    .update(
-      JSON.stringify([
-        await apt.fingerprint(),
-        recipe,
-        await generatorHash(),
-        await runningRelease(),
-      ]),
-    )
-    .digest("hex")
-    .slice(0, 32);
-  const path = (architecture: Architecture) => join(dir, `${key}-${architecture}.json`);
-  const locks = new Map<Architecture, string>();
-  let lists: Promise<PackageList[]> | undefined;
-  for (const architecture of architectures) {
-    const cached = await readFile(path(architecture), "utf8").catch(() => undefined);
-    const text =
-      cached ??
-      (await generate(
-        apt,
-        await (lists ??= apt.lists()),
-        architecture,
-        JSON.parse(recipe) as Recipe,
-        log,
-      ));
-    if (text === undefined) continue;
-    if (cached === undefined) await writeAtomically(path(architecture), text);
-    locks.set(architecture, text);
-  }
-  await removeOld(
-    dir,
-    new Set([...locks.keys()].map((architecture) => `${key}-${architecture}.json`)),
+  const release = await runningRelease();
+  const generator = await contentHash(import.meta.dirname);
+  const key = sha256(JSON.stringify([await apt.fingerprint(), recipe, generator, release])).slice(
+    0,
+    32,
   );
+
+  const locks = new Map<Architecture, string>();
+  const files = new Set<string>();
+  for (const architecture of architectures) {
+    const file = `${key}-${architecture}.json`;
+    let text = await readFile(join(dir, file), "utf8").catch(() => undefined);
+    if (text === undefined) {
+      const index = await archiveIndex(apt, architecture, release);
+      if (index === undefined) {
+        log(`apt has no package lists for ${architecture}: the starter set is without it`);
+        continue;
+      }
+      text = generate(architecture, index, JSON.parse(recipe) as Recipe, log);
+      await writeAtomically(join(dir, file), text);
+    }
+    locks.set(architecture, text);
+    files.add(file);
+  }
+  await removeOld(dir, files);
   return locks;
 }
 
-async function generate(
+/** What the archive has for an architecture; undefined when apt has no lists of it. */
+async function archiveIndex(
   apt: Apt,
-  all: readonly PackageList[],
   architecture: Architecture,
-  recipe: Recipe,
-  log: (line: string) => void,
-): Promise<string | undefined> {
-  const lists = chooseLists(
-    all.filter((list) => list.architecture === architecture),
-    await runningRelease(),
-  );
-  if (lists.length === 0) {
-    log(`apt has no package lists for ${architecture}: the starter set is without it`);
-    return undefined;
-  }
+  release: string | undefined,
+): Promise<PackageIndex | undefined> {
+  const all = (await apt.lists()).filter((list) => list.architecture === architecture);
   const texts: { text: string; suite: string }[] = [];
-  for (const list of lists) texts.push({ text: await apt.read(list), suite: list.suite });
-  const { lock, missing } = makeLock(architecture, indexPackages(texts), recipe);
-  if (missing.length > 0)
-    log(`the archive has no package for these attributes (${architecture}): ${missing.join(", ")}`);
-  log(
-    `starter set for ${architecture}: ${Object.keys(lock.attributes).length} attributes, ${Object.keys(lock.units).length} store paths`,
-  );
-  return lockText(lock);
+  for (const list of chooseLists(all, release))
+    texts.push({ text: await apt.read(list), suite: list.suite });
+  return texts.length === 0 ? undefined : indexPackages(texts);
 }
 
-async function generatorHash(): Promise<string> {
-  const files = (await readdir(import.meta.dirname)).filter((name) => name.endsWith(".ts")).sort();
-  const hash = createHash("sha256");
-  for (const file of files)
-    hash
-      .update(file)
-      .update("\0")
-      .update(await readFile(join(import.meta.dirname, file)));
-  return hash.digest("hex");
+function generate(
+  architecture: Architecture,
+  index: PackageIndex,
+  recipe: Recipe,
+  log: (line: string) => void,
+): string {
+  const { lock, missing } = makeLock(architecture, index, recipe);
+  if (missing.length > 0)
+    log(`the archive has no package for these attributes (${architecture}): ${missing.join(", ")}`);
+  const [attributes, units] = [lock.attributes, lock.units].map((of) => Object.keys(of).length);
+  log(`starter set for ${architecture}: ${attributes} attributes, ${units} store paths`);
+  return lockText(lock);
 }
 
 /** Puts nix/starter and the locks into a directory named by its content. */
@@ -170,6 +152,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
   }
 }
 
+/** Hash of every file below a directory, by name and content. */
 async function contentHash(dir: string): Promise<string> {
   const entries = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
     entry.isFile(),

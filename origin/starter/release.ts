@@ -9,7 +9,7 @@ const DISTRIBUTIONS = new Set(["Debian", "Ubuntu"]);
 /** Free software that the distribution itself maintains. */
 const COMPONENTS = new Set(["main", "universe"]);
 /** Suites that mix other versions in. */
-const ASIDE = /backports|proposed|experimental|fasttrack/;
+const EXCLUDED_SUITES = /backports|proposed|experimental|fasttrack/;
 
 /** `bookworm`, from /etc/os-release; undefined where it says nothing. */
 export async function runningRelease(file = "/etc/os-release"): Promise<string | undefined> {
@@ -30,8 +30,8 @@ export function chooseLists(
     ({ origin, component, suite, codename }) =>
       DISTRIBUTIONS.has(origin) &&
       COMPONENTS.has(component) &&
-      !ASIDE.test(suite) &&
-      !ASIDE.test(codename),
+      !EXCLUDED_SUITES.test(suite) &&
+      !EXCLUDED_SUITES.test(codename),
   );
   const running = own.filter(
     ({ codename }) =>
