@@ -15,7 +15,7 @@ import { type Client, CLIENTS } from "../harness/clients/index.ts";
 
 const PASSWORD = "correct horse battery";
 const DENIED =
-  /invalid username|401|403|denied|unauthorized|authentication required|authorization failed/i;
+  /\b40[13]\b|invalid username|denied|unauthorized|authentication required|authorization failed/i;
 
 /** ctr has no login: its password is tried with the pull. */
 async function loginAndPull(client: Client, host: string): Promise<void> {
