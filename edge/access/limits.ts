@@ -1,0 +1,132 @@
+/**
+ * How much one client may ask for: so many of a thing in a period, and so many at once.
+ *
+ * A client is an account, or the address that it comes from; of an IPv6 address the first 64 bits,
+ * since that is what one customer of a network gets. Counted in the isolate: on Cloudflare a client
+ * meets a few of them in its location, and may get a few times as much. What must hold for all of
+ * them together, builds in the queue, the farm counts.
+ */
+import { LRUCache } from "lru-cache";
+
+/** `count` in `seconds`; a `count` at once where `seconds` is 0. */
+export interface Limit {
+  readonly count: number;
+  readonly seconds: number;
+}
+
+/** What is limited, in words for the client that meets the limit. */
+export const LIMITED = {
+  /** A pull of 40 layers is 45 requests; this is a cluster of 60 nodes behind one address. */
+  requests: { default: { count: 3_000, seconds: 60 }, words: "requests" },
+  /** Images that nobody asked for before: each is 20 ms of CPU and two or three objects. */
+  images: { default: { count: 200, seconds: 3_600 }, words: "new images" },
+  /** Tags that nobody asked for before: each asks an origin. */
+  tags: { default: { count: 30, seconds: 3_600 }, words: "new tags" },
+  /** Packages that nobody asked for before: each asks an origin for a build. */
+  packages: { default: { count: 300, seconds: 3_600 }, words: "new packages" },
+  /** Requests that wait for origins. */
+  waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
+  /** Each checks a password, which takes 30 ms of CPU. */
+  logins: { default: { count: 30, seconds: 60 }, words: "logins" },
+} as const satisfies Record<string, { default: Limit; words: string }>;
+
+export type Limited = keyof typeof LIMITED;
+/** Null: no limit. */
+export type Limits = Readonly<Record<Limited, Limit | null>>;
+export type LimitVariables = { readonly [Name in `LIMIT_${Uppercase<Limited>}`]?: string };
+
+/** Seconds to wait when too many requests of a client wait already: nobody knows how long. */
+export const WAITS_RETRY_SECONDS = 10;
+/** Most clients that are counted at once; the one unseen for longest is forgotten. */
+const MAX_CLIENTS = 20_000;
+const PATTERN = /^(\d{1,9})\/(\d{1,5})$/;
+
+/**
+ * The limits of the variables LIMIT_REQUESTS and so on: `<count>/<seconds>`, for waits `<count>`, or
+ * `off`. Throws an Error that names the variable and what it may be.
+ */
+export function readLimits(variables: LimitVariables): Limits {
+  const read = (name: Limited): Limit | null => {
+    const variable = `LIMIT_${name.toUpperCase() as Uppercase<Limited>}` as const;
+    const text = variables[variable] || undefined;
+    const preset = LIMITED[name].default;
+    if (text === undefined) return preset;
+    if (text === "off") return null;
+    const match = PATTERN.exec(preset.seconds === 0 ? `${text}/0` : text);
+    const [count, seconds] = [Number(match?.[1]), Number(match?.[2])];
+    if (match === null || count === 0 || (seconds === 0) !== (preset.seconds === 0))
+      throw new Error(
+        `${variable} must be ${preset.seconds === 0 ? "<count>" : "<count>/<seconds>"}, or off`,
+      );
+    return { count, seconds };
+  };
+  return Object.fromEntries(
+    (Object.keys(LIMITED) as Limited[]).map((name) => [name, read(name)]),
+  ) as Limits;
+}
+
+interface Window {
+  /** Milliseconds since 1970. */
+  readonly start: number;
+  readonly used: number;
+}
+
+/** Counts what clients use, in windows that begin with a client's first use. */
+export class Meter {
+  readonly #windows = new LRUCache<string, Window>({ max: MAX_CLIENTS });
+  readonly #held = new Map<string, number>();
+
+  /**
+   * Takes `amount` of a client's share. Returns 0, or in how many milliseconds to come again, and
+   * then nothing was taken. More than the whole limit at once is taken from a fresh window alone.
+   */
+  take(client: string, name: Limited, { count, seconds }: Limit, amount = 1): number {
+    const key = `${name} ${client}`;
+    const now = Date.now();
+    const known = this.#windows.get(key);
+    const open = known !== undefined && now < known.start + seconds * 1_000;
+    const window = open ? known : { start: now, used: 0 };
+    if (window.used > 0 && window.used + amount > count)
+      return window.start + seconds * 1_000 - now;
+    this.#windows.set(key, { start: window.start, used: window.used + amount });
+    return 0;
+  }
+
+  /** Holds one of a client's places until the returned function is called; null when all are held. */
+  hold(client: string, { count }: Limit): (() => void) | null {
+    const held = this.#held.get(client) ?? 0;
+    if (held >= count) return null;
+    this.#held.set(client, held + 1);
+    return () => {
+      const now = (this.#held.get(client) ?? 1) - 1;
+      if (now === 0) this.#held.delete(client);
+      else this.#held.set(client, now);
+    };
+  }
+}
+
+/**
+ * The name under which a client is counted: its account, else its address. Null when neither is
+ * known, on a Firn of one's own without a proxy in front: then nobody can be told apart, and
+ * nothing is limited.
+ */
+export function clientKey(account: string | null, address: string | null): string | null {
+  if (account !== null) return `account ${account}`;
+  if (address === null || address === "") return null;
+  return `address ${address.includes(":") ? network64(address) : address}`;
+}
+
+/** The first 64 bits of an IPv6 address, as four groups: `2001:db8:0:0`. */
+function network64(address: string): string {
+  const [head = "", tail] = address.toLowerCase().split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const rest = tail === undefined || tail === "" ? [] : tail.split(":");
+  // An IPv4 address at the end stands for two groups.
+  const width = rest.length + (rest.at(-1)?.includes(".") === true ? 1 : 0);
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - width);
+  const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...rest];
+  return all
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":");
+}
