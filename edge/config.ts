@@ -5,12 +5,13 @@
  */
 import * as v from "valibot";
 import { type Access, type AccessVariables, readAccess } from "./access/access.ts";
+import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts";
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
-export interface Variables extends AccessVariables {
+export interface Variables extends AccessVariables, LimitVariables {
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /**
@@ -43,6 +44,8 @@ export interface Variables extends AccessVariables {
   readonly TAG_FRESH?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;
+  /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
+  readonly CLIENT_ADDRESS_HEADER?: string;
   /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
   readonly PACKAGES_ALLOW?: string;
   readonly PACKAGES_DENY?: string;
@@ -68,6 +71,10 @@ export interface Config {
   readonly zstd: boolean;
   /** Who may pull, and who may have something built. */
   readonly access: Access;
+  /** How much each client may ask for. */
+  readonly limits: Limits;
+  /** Null: clients' addresses are known on Cloudflare only. */
+  readonly clientAddressHeader: string | null;
   /** What may be asked for at all. */
   readonly packages: PackagePolicy;
 }
@@ -130,6 +137,9 @@ const VariablesSchema = v.object({
   BUILD_WAIT: seconds(MAX_BUILD_WAIT, 600),
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  CLIENT_ADDRESS_HEADER: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]+$/, "must be the name of a header")),
+  ),
 });
 
 const OriginKeySchema = v.object({
@@ -235,11 +245,12 @@ async function validate(env: Environment): Promise<Config> {
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
   const access = await attempt(() => readAccess(env));
   const packages = await attempt(() => packagePolicy(env));
+  const limits = await attempt(() => readLimits(env));
   if (access?.mode === "private" && blobs?.kind === "public")
     problems.push(
       "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",
     );
-  if (problems.length > 0 || !values || !packageSet || !blobs || !access || !packages)
+  if (problems.length > 0 || !values || !packageSet || !blobs || !access || !packages || !limits)
     throw new ConfigError(problems);
   return {
     packageSet,
@@ -249,6 +260,8 @@ async function validate(env: Environment): Promise<Config> {
     zstd: values.ZSTD === "on",
     access,
     packages,
+    limits,
+    clientAddressHeader: values.CLIENT_ADDRESS_HEADER ?? null,
   };
 }
 

@@ -9,15 +9,15 @@ import {
   authorizeBase,
   isPrivate,
   privately,
-  token,
   TOKEN_PATH,
-} from "./registry/access.ts";
+} from "./registry/authorize.ts";
 import { rememberedAnswer } from "./registry/answers.ts";
 import { base, notFound, refuseEarly, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
 import { referrers, tagsList } from "./registry/discovery.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
+import { token } from "./registry/token.ts";
 
 export { Build } from "./farm/build.ts";
 export { Farm } from "./farm/farm.ts";

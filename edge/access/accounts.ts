@@ -56,6 +56,8 @@ export interface Caller {
   readonly account: Account | null;
   /** Whether the request came with a token: asking for one again would change nothing. */
   readonly hasToken: boolean;
+  /** Under which it is counted (clientKey in limits.ts); null when nobody can tell who it is. */
+  readonly client: string | null;
   /** The WWW-Authenticate header of a 401; null when nobody can sign in here. */
   readonly challenge: string | null;
 }

@@ -18,7 +18,7 @@ export interface Context {
   readonly heldUntil: number;
 }
 
-const NOBODY: Caller = { account: null, hasToken: false, challenge: null };
+const NOBODY: Caller = { account: null, hasToken: false, client: null, challenge: null };
 
 /** Throws a ConfigError. */
 export async function openContext(

@@ -19,6 +19,7 @@ export type ErrorCode =
   | "UNAUTHORIZED"
   | "DENIED"
   | "UNSUPPORTED"
+  | "TOOMANYREQUESTS"
   | "UNAVAILABLE"
   | "UNKNOWN";
 
@@ -83,6 +84,19 @@ export const unauthorized = (message: string, challenge: string): RegistryError 
 /** 403: the registry's policy, or the caller's account, does not allow it. */
 export const denied = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "DENIED", status: 403, message, detail });
+/** 429: a client's limit is used up; worth another try after `retryAfter` seconds. */
+export const tooManyRequests = (
+  message: string,
+  retryAfter: number,
+  detail: unknown,
+): RegistryError =>
+  new RegistryError({
+    code: "TOOMANYREQUESTS",
+    status: 429,
+    message,
+    detail,
+    headers: { "Retry-After": String(retryAfter) },
+  });
 /** 405: every write, and every method that the route does not know; `allow` lists those it does. */
 export const unsupported = (message: string, allow: string): RegistryError =>
   new RegistryError({ code: "UNSUPPORTED", status: 405, message, headers: { Allow: allow } });

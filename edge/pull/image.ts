@@ -21,6 +21,7 @@ import { imageRecord, readRecord, type RecordPlace, writeRecord } from "../store
 import type { Context } from "./context.ts";
 import { RegistryError } from "./errors.ts";
 import { chooseMadeLevels } from "./levels.ts";
+import { spend } from "./limits.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
 import { checkAllowed } from "./permission.ts";
@@ -54,6 +55,7 @@ export async function findImage(
   const known = anew ? null : await readRecord(context.bucket, place);
   if (known !== null) return { record: known, warning };
 
+  spend(context, "images");
   const records = await packageRecords(context, scope, request);
   const { packages, canonical } = await chooseMadeLevels(context, scope, records, request);
   const input = { scope, request, packages };

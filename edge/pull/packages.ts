@@ -11,6 +11,7 @@ import { askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
+import { spend, waiting } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
 import { type Failed, notDone, packagesFailed, packagesForPeople } from "./failures.ts";
 
@@ -63,7 +64,8 @@ async function publish(
     names.map((name) => ({ name })),
   );
   checkMayBuild(context);
-  const answer = await askFarm(context.env, job, timeLeft(context));
+  spend(context, "packages", names.length);
+  const answer = await waiting(context, () => askFarm(context.env, job, timeLeft(context)));
   const logUrl = (digest: string): string =>
     new URL(`/v2/${request.name}/blobs/${digest}`, context.url).href;
   if (answer.state === "failed") {

@@ -13,6 +13,7 @@ import { type RecordPlace, tagRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
+import { spend, waiting } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
 
 export interface ResolvedTag {
@@ -97,7 +98,10 @@ const resolveJob = ({ config: { packageSet } }: Context, tag: string): ResolveJo
 async function resolveFirst(context: Context, tag: string): Promise<string> {
   checkMayBuild(context);
   const { packageSet, buildWait } = context.config;
-  const answer = await askFarm(context.env, resolveJob(context, tag), timeLeft(context));
+  spend(context, "tags");
+  const answer = await waiting(context, () =>
+    askFarm(context.env, resolveJob(context, tag), timeLeft(context)),
+  );
   if (answer.state === "failed") throw tagFailed(tag, answer.failure, tagMeaning(packageSet));
   if (answer.state !== "done")
     throw notDone(answer.state, { doing: `resolving the tag "${tag}"`, held: buildWait });

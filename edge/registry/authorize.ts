@@ -1,0 +1,132 @@
+/**
+ * Who asks, and whether they may (distribution spec, "Token Authentication"): a 401 names the token
+ * endpoint, the client brings its user and password there (token.ts), gets a token for the image,
+ * and asks again with it.
+ *
+ *   GET /v2/shell/git/manifests/latest                        401, WWW-Authenticate: Bearer realm="…/token",…
+ *   GET /token?service=HOST&scope=repository:shell/git:pull   200 {"token": …}      (Basic, or nobody)
+ *   GET /v2/shell/git/manifests/latest                        200                   (Bearer)
+ */
+import type { IRequestStrict } from "itty-router";
+import type { Access } from "../access/access.ts";
+import type { Caller } from "../access/accounts.ts";
+import { bearerToken } from "../access/credentials.ts";
+import { clientKey } from "../access/limits.ts";
+import { type TokenContext, verifyToken } from "../access/token.ts";
+import { type Config, readConfig } from "../config.ts";
+import type { Env } from "../env.ts";
+import { type RegistryError, unauthorized } from "../pull/errors.ts";
+import { spend } from "../pull/limits.ts";
+import { requestedImage } from "./request.ts";
+
+export const TOKEN_PATH = "/token";
+
+/** A request, and who sent it once `authorize` has found out. */
+export type AuthorizedRequest = IRequestStrict & { caller?: Caller };
+
+/** Whether every request must be authorized before anything is answered. */
+export const isPrivate = (env: Env): boolean => env.ACCESS === "private";
+
+/** `/v2/`: where docker and podman find out that they may sign in. Throws UNAUTHORIZED (401). */
+export async function authorizeBase(
+  request: AuthorizedRequest,
+  env: Env,
+  _ctx: ExecutionContext,
+): Promise<void> {
+  // Without accounts this waits for nothing, not even for the configuration to be right.
+  if (!env.ACCOUNTS && !env.ACCESS) return;
+  const config = await readConfig(env);
+  if (config.access.tokenKey === null) return;
+  const caller = await identify(request, config, null);
+  if (!caller.hasToken) throw signIn(caller);
+}
+
+/**
+ * Any route of an image: finds out who asks. Throws UNAUTHORIZED (401) for a token that is not
+ * valid, or is not for this image, and in a private registry for no token; TOOMANYREQUESTS (429).
+ */
+export async function authorize(
+  request: AuthorizedRequest,
+  env: Env,
+  _ctx: ExecutionContext,
+): Promise<void> {
+  const { name } = requestedImage(request);
+  const config = await readConfig(env);
+  const caller = await identify(request, config, name);
+  request.caller = caller;
+  spend({ config, caller }, "requests");
+  if (config.access.mode === "private" && caller.account === null) throw signIn(caller);
+}
+
+/** A private registry's answers are for whoever asked: no shared cache may keep one. */
+export function privately(response: Response, _request: IRequestStrict, env: Env): Response {
+  if (!isPrivate(env)) return response;
+  const caching = response.headers.get("Cache-Control");
+  if (caching?.startsWith("public") !== true) return response;
+  const copy = new Response(response.body, response);
+  copy.headers.set("Cache-Control", caching.replace("public", "private"));
+  return copy;
+}
+
+/**
+ * Who sent a request. `image`: the name that it is for, null for none. Throws UNAUTHORIZED (401) for
+ * a token that is not valid, of an account that is gone, or not for this image.
+ */
+async function identify(
+  request: IRequestStrict,
+  config: Config,
+  image: string | null,
+): Promise<Caller> {
+  const { access } = config;
+  const address = clientAddress(request, config);
+  const nobody = { account: null, hasToken: false, client: clientKey(null, address) };
+  if (access.tokenKey === null) return { ...nobody, challenge: null };
+
+  const context = tokenContext(request, access);
+  const challenge = (error?: string): string =>
+    [
+      `Bearer realm="${context.url}${TOKEN_PATH}"`,
+      `service="${context.audience}"`,
+      ...(image === null ? [] : [`scope="repository:${image}:pull"`]),
+      ...(error === undefined ? [] : [`error="${error}"`]),
+    ].join(",");
+  const sent = bearerToken(request.headers.get("Authorization"));
+  if (sent === null) return { ...nobody, challenge: challenge() };
+
+  const grant = await verifyToken(sent, context);
+  const account = grant?.account == null ? null : access.accounts.get(grant.account);
+  if (grant === null || account === undefined)
+    throw unauthorized("the token is not valid, or has expired", challenge("invalid_token"));
+  if (image !== null && !grant.images.includes(image))
+    throw unauthorized(`the token is not for ${image}`, challenge("insufficient_scope"));
+  const client = clientKey(account?.name ?? null, address);
+  return { account, hasToken: true, client, challenge: challenge() };
+}
+
+const signIn = ({ challenge }: Caller): RegistryError =>
+  unauthorized("sign in first: docker login", challenge ?? "Basic");
+
+/**
+ * The address that a request came from: as Cloudflare says, where it runs there (elsewhere a client
+ * could write that header itself), or as the proxy in front says in the configured header, whose
+ * last entry is the proxy's own. Null when nobody says.
+ */
+export function clientAddress(
+  request: IRequestStrict,
+  { clientAddressHeader }: Config,
+): string | null {
+  if (clientAddressHeader !== null)
+    return request.headers.get(clientAddressHeader)?.split(",").at(-1)?.trim() ?? null;
+  const { colo } = (request["cf"] ?? {}) as { readonly colo?: unknown };
+  return colo === undefined ? null : request.headers.get("CF-Connecting-IP");
+}
+
+/** Key, audience and clock of tokens, and the registry's own URL, for this request. */
+export function tokenContext(
+  { url }: IRequestStrict,
+  { url: configured, tokenKey }: Access,
+): TokenContext & { readonly url: string } {
+  if (tokenKey === null) throw new TypeError("there is no TOKEN_KEY to sign or check tokens with");
+  const origin = configured ?? new URL(url).origin;
+  return { url: origin, audience: new URL(origin).host, key: tokenKey, now: Date.now() };
+}

@@ -1,0 +1,128 @@
+/** Limits of a client, against the real Worker: who meets one gets 429, and nobody else does. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { hashPassword } from "../../../edge/contract/account.ts";
+import { startOrigin } from "./origin.ts";
+import {
+  type Answer,
+  errorsOf,
+  putBase,
+  putPackage,
+  putTag,
+  REVISION,
+  send,
+  startTestEdge,
+  type TestEdge,
+} from "./support.ts";
+
+const PASSWORD = "correct horse battery";
+
+const isLimited = (answer: Answer, says: RegExp): void => {
+  assert.equal(answer.status, 429, String(answer.body));
+  assert.equal(errorsOf(answer)[0]?.code, "TOOMANYREQUESTS");
+  assert.match(errorsOf(answer)[0]?.message ?? "", says);
+  assert.ok(Number(answer.headers["retry-after"]) > 0);
+};
+const image = (name: string): string => `/v2/${name}/manifests/latest`;
+
+describe("limits of a client", () => {
+  let firn: TestEdge;
+  let clients = 0;
+  before(async () => {
+    firn = await startTestEdge({
+      CLIENT_ADDRESS_HEADER: "X-Client",
+      ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword(PASSWORD) } }),
+      TOKEN_KEY: "0123456789abcdef0123456789abcdef",
+      BUILD_WAIT: "2",
+      LIMIT_REQUESTS: "20/3600",
+      LIMIT_IMAGES: "3/3600",
+      LIMIT_PACKAGES: "4/3600",
+      LIMIT_WAITS: "1",
+      LIMIT_LOGINS: "2/3600",
+    });
+    await putBase(firn.bucket);
+    for (const name of ["a", "b", "c"]) await putPackage(firn.bucket, { name });
+    await putTag(firn.bucket, "latest", REVISION);
+  });
+  after(() => firn?.stop());
+
+  /** Requests of one client that nobody else in this file is. */
+  const newClient = () => {
+    const address = `192.0.2.${++clients}`;
+    return (path: string, headers = {}): Promise<Answer> =>
+      send("GET", firn.url + path, { "X-Client": `10.0.0.1, ${address}`, ...headers });
+  };
+
+  test("requests", async () => {
+    const get = newClient();
+    for (let n = 0; n < 20; n++) assert.equal((await get("/v2/a/tags/list")).status, 200);
+    isLimited(await get("/v2/a/tags/list"), /20 requests in 3600 seconds/);
+    assert.equal(
+      (await newClient()("/v2/a/tags/list")).status,
+      200,
+      "another client's are its own",
+    );
+    assert.equal((await get("/v2/a/tags/list", { "X-Client": "x" })).status, 200);
+  });
+
+  test("an address that the client made up in front of the proxy's does not help", async () => {
+    const get = newClient();
+    const address = `192.0.2.${clients}`;
+    for (let n = 0; n < 20; n++)
+      await get("/v2/a/tags/list", { "X-Client": `198.51.100.${n}, ${address}` });
+    isLimited(
+      await get("/v2/a/tags/list", { "X-Client": `198.51.100.99, ${address}` }),
+      /requests/,
+    );
+  });
+
+  test("new images; those that are known stay", async () => {
+    const get = newClient();
+    for (const name of ["a", "b", "a/b"]) assert.equal((await get(image(name))).status, 200);
+    isLimited(await get(image("a/b/c")), /3 new images/);
+    assert.equal((await get(image("b/a"))).status, 200);
+    assert.equal((await newClient()(image("a/b/c"))).status, 200);
+  });
+
+  test("new packages: nonsense does not reach the farm for ever", async () => {
+    const get = newClient();
+    assert.equal((await get(image("n1/n2/n3"))).status, 503, "no origin is connected");
+    isLimited(await get(image("n4/n5")), /4 new packages/);
+  });
+
+  test("waits: so many are held at once, and a place is given back", async () => {
+    const begun = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const origin = await startOrigin(firn, {
+      gate: () => {
+        begun.resolve();
+        return gate.promise;
+      },
+    });
+    try {
+      const get = newClient();
+      const held = get(image("slow"));
+      // An answer instead of a held request ends the wait: the test then fails below.
+      await Promise.race([begun.promise, held]);
+      isLimited(await get(image("slow")), /1 waiting requests/);
+      assert.equal((await newClient()(image("a"))).status, 200);
+      gate.resolve();
+      assert.equal((await held).status, 200);
+      assert.equal((await get(image("slow"))).status, 200);
+    } finally {
+      gate.resolve();
+      await origin.stop();
+    }
+  });
+
+  test("logins: a password is not guessed at speed", async () => {
+    const get = newClient();
+    const guess = (password: string) =>
+      get("/token", {
+        Authorization: `Basic ${Buffer.from(`ci:${password}`).toString("base64")}`,
+      });
+    assert.equal((await guess("wrong horse battery")).status, 401);
+    assert.equal((await guess("wrong horse again")).status, 401);
+    isLimited(await guess(PASSWORD), /2 logins/);
+  });
+});
