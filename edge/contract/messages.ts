@@ -12,6 +12,7 @@
  * after a lost connection it names the job in `hello.running` and says it again.
  */
 import * as v from "valibot";
+import { TAG_PATTERN } from "./names.ts";
 import {
   ComponentSchema,
   DescriptorSchema,
@@ -59,7 +60,7 @@ const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
 const jobId = text(100);
 const tag = v.pipe(
   v.string(),
-  v.regex(/^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/, "a tag is at most 128 letters, digits, _ . and -"),
+  v.regex(TAG_PATTERN, "a tag is at most 128 letters, digits, _ . and -"),
 );
 
 /**

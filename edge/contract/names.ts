@@ -6,7 +6,7 @@
  *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual tools, and makes bash the command;
  *   - without `arm64` the system is x86_64-linux.
  */
-import type { System } from "./records.ts";
+import { COMPONENT_PATTERN, type System } from "./records.ts";
 
 /**
  * Most components in a name: each may cost a build, and each brings layers (an image has about
@@ -39,8 +39,8 @@ const SYSTEM_PACKAGES: ReadonlyMap<string, System> = new Map([
 ]);
 const DEFAULT_SYSTEM: System = "x86_64-linux";
 
-/** One component of the distribution spec's `<name>` grammar ("Pulling manifests"). */
-const COMPONENT = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
+/** The distribution spec's `<reference>` grammar for tags ("Pulling manifests"). */
+export const TAG_PATTERN = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
 export interface ImageRequest {
   /**
@@ -128,14 +128,14 @@ export function canonicalName(names: readonly string[], shell: boolean): string 
 }
 
 function checkComponent(name: string, component: string, index: number): void {
-  if (COMPONENT.test(component)) return;
-  const detail = { name, component, position: index + 1, rule: COMPONENT.source };
+  if (COMPONENT_PATTERN.test(component)) return;
+  const detail = { name, component, position: index + 1, rule: COMPONENT_PATTERN.source };
   if (component === "")
     throw new InvalidName(
       `component ${index + 1} of the image name "${name}" is empty: write package names with one "/" between them`,
       detail,
     );
-  if (/[A-Z]/.test(component) && COMPONENT.test(component.toLowerCase())) {
+  if (/[A-Z]/.test(component) && COMPONENT_PATTERN.test(component.toLowerCase())) {
     throw new InvalidName(
       `component "${component}" of the image name has capitals: write "${component.toLowerCase()}", which finds the attribute whatever its case`,
       detail,

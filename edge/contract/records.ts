@@ -67,6 +67,10 @@ export const RevisionSchema = v.pipe(
   v.string(),
   v.regex(/^[0-9a-f]{40}$/, "a revision is 40 lower-case hex digits"),
 );
+export const isRevision = (text: string): boolean => v.is(RevisionSchema, text);
+
+/** One component of the distribution spec's `<name>` grammar ("Pulling manifests"). */
+export const COMPONENT_PATTERN = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
 /**
  * One component of an image name, as the client wrote it: lower case, `.` between nested
  * attributes.
@@ -75,7 +79,7 @@ export const ComponentSchema = v.pipe(
   v.string(),
   v.maxLength(255),
   v.regex(
-    /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/,
+    COMPONENT_PATTERN,
     "a component is lower-case letters and digits, separated by . _ __ or -",
   ),
 );

@@ -5,7 +5,7 @@
  */
 import type { ResolveJob } from "../contract/messages.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
-import type { TagRecord } from "../contract/records.ts";
+import { isRevision, type TagRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
@@ -22,8 +22,6 @@ export interface ResolvedTag {
   readonly warning: string | undefined;
 }
 
-/** A revision is its own tag: 40 lower-case hex digits are never resolved. */
-const REVISION = /^[0-9a-f]{40}$/;
 /**
  * The bucket's record is read again this often, milliseconds: what an origin announced, or another
  * isolate resolved, shows after this at the latest.
@@ -56,7 +54,8 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
  */
 export async function resolveTag(context: Context, tag: string): Promise<ResolvedTag> {
   const { packageSet, tagFresh } = context.config;
-  if (REVISION.test(tag)) return { revision: tag, warning: undefined };
+  // A revision is its own tag.
+  if (isRevision(tag)) return { revision: tag, warning: undefined };
   if ((packageSet.kind === "starter" || packageSet.kind === "path") && tag !== "latest")
     throw manifestUnknown(`the tag "${tag}" is unknown. ${tagMeaning(packageSet)}`, { tag });
 

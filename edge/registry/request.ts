@@ -5,14 +5,12 @@
 import type { IRequestStrict } from "itty-router";
 import { type Digest, isDigest } from "../contract/digest.ts";
 import { digestInvalid, tagInvalid } from "../pull/errors.ts";
-import { type ImageRequest, parseImageName } from "../contract/names.ts";
+import { type ImageRequest, parseImageName, TAG_PATTERN } from "../contract/names.ts";
 
 export type Reference =
   | { readonly kind: "tag"; readonly tag: string }
   | { readonly kind: "digest"; readonly digest: Digest };
 
-/** The spec's `<reference>` grammar for tags. */
-const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 /** How much of a wrong tag or digest an error repeats, characters. */
 const SHOWN = 200;
 
@@ -36,11 +34,11 @@ export function requestedDigest({ params }: Pick<IRequestStrict, "params">): Dig
 }
 
 function parseTag(text: string): string {
-  if (TAG.test(text)) return text;
+  if (TAG_PATTERN.test(text)) return text;
   const tag = text.slice(0, SHOWN);
   throw tagInvalid(
     `the tag "${tag}" is not valid: a tag is 1 to 128 letters, digits, "_", "." and "-", and begins with neither "." nor "-"`,
-    { tag, rule: TAG.source },
+    { tag, rule: TAG_PATTERN.source },
   );
 }
 

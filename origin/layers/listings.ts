@@ -8,13 +8,13 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { LISTING_FORMAT } from "../../edge/contract/listing.ts";
 import { blobPath, canonicalJson } from "../../edge/contract/keys.ts";
+import { LISTING } from "../../edge/contract/media-types.ts";
 import { type Descriptor, DescriptorSchema } from "../../edge/contract/records.ts";
 import type { OriginBucket } from "./bucket.ts";
 import { listTree } from "./list-tree.ts";
 
 /** Goes up when the walk of the same files comes to give other entries. */
 const WALK_FORMAT = 1;
-const CONTENT_TYPE = "application/vnd.firn.listing.v1+json";
 
 export interface ListingsParts {
   readonly directory: string;
@@ -47,7 +47,7 @@ export class Listings {
     )
       return known;
     const bytes = await listTree(this.#with.root, storePath, signal);
-    const descriptor = await this.#with.blob(bytes, CONTENT_TYPE, signal);
+    const descriptor = await this.#with.blob(bytes, LISTING, signal);
     if (note !== undefined) await this.#write(note, descriptor);
     return descriptor;
   }

@@ -6,6 +6,7 @@
  *
  *   its path / NAR hash, hex / NAR size / deriver or empty / number of references / one line each
  */
+import { HEX256_PATTERN } from "../../../edge/contract/digest.ts";
 import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment } from "../settings.ts";
 import type { StorePathInfo } from "../types.ts";
@@ -74,7 +75,7 @@ export function parseRegistrations(text: string): StorePathInfo[] {
     const end = at + 5 + Number(count);
     if (
       !path.startsWith("/") ||
-      !/^[0-9a-f]{64}$/.test(hash) ||
+      !HEX256_PATTERN.test(hash) ||
       !Number.isSafeInteger(narSize) ||
       !Number.isSafeInteger(end)
     )

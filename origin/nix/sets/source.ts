@@ -2,8 +2,7 @@
  * Where the files of a package set come from. The four kinds of package sets differ in this alone:
  * how a tag becomes a revision, and a revision a source in the Nix store.
  */
-import * as v from "valibot";
-import { RevisionSchema } from "../../../edge/contract/records.ts";
+export { isRevision } from "../../../edge/contract/records.ts";
 
 /** The files of one revision, in the store. */
 export interface Source {
@@ -25,8 +24,6 @@ export interface Sources {
   /** Calls back when a tag comes to mean another revision; returns how to stop. */
   watch(onChange: (tag: string, revision: string) => void): () => void;
 }
-
-export const isRevision = (tag: string): boolean => v.is(RevisionSchema, tag);
 
 /** For sets that change only when somebody asks. */
 export const unwatched: Sources["watch"] = () => () => {};
