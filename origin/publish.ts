@@ -3,7 +3,8 @@
  * layers, describe the packages. Nothing is said to be done before all its blobs are in the bucket;
  * running it twice, or on two origins at once, writes the same things.
  */
-import type { Failure, Item, Outcome, PublishJob, Result } from "../edge/contract/messages.ts";
+import type { Scope } from "../edge/contract/keys.ts";
+import type { Failure, PackageItem, Result } from "../edge/contract/messages.ts";
 import {
   type Descriptor,
   type Layer,
@@ -49,35 +50,38 @@ interface Made {
 const MAX_MESSAGE = 2_000;
 
 /**
- * Does the job. A package that does not build or cannot be packed fails alone; throws when no
- * package of it can have an outcome (a full disk, a bucket that does not answer).
+ * One result for each item, in their order; all items are of the scope. A package that does not
+ * build or cannot be packed fails alone; throws when no package can have a result (a full disk, a
+ * bucket that does not answer).
  */
-export async function publish(job: PublishJob, context: PublishContext): Promise<Result> {
-  const plan = context.plans.load(job.plan);
-  const [{ built, failures }] = await Promise.all([build(job, context), plan]);
+export async function publish(
+  scope: Scope,
+  items: readonly PackageItem[],
+  context: PublishContext,
+): Promise<Result[]> {
+  const plan = context.plans.load(scope.plan);
+  const [{ built, failures }] = await Promise.all([build(scope, items, context), plan]);
   const packages = await cut(built, await plan);
-  const made = await make(job.items, packages, context);
-  const outcomes = job.items.map((item): Outcome => {
+  const made = await make(items, packages, context);
+  return items.map((item): Result => {
     const pkg = packages.get(item.name);
     const failure = failures.get(item.name) ?? packingFailure(item, pkg, made);
     if (failure !== undefined || pkg === undefined)
       return {
         kind: "failure",
-        name: item.name,
-        ...(item.level === undefined ? {} : { level: item.level }),
         failure: failure ?? {
           reason: "error",
           message: `the build gave no answer for ${item.name}`,
         },
       };
-    return describe(job, item, pkg, made);
+    return describe(scope, item, pkg, made);
   });
-  return { kind: "published", outcomes };
 }
 
 /** What builds, and why the rest does not, with the job's whole log as a blob. */
 async function build(
-  { revision, system, items }: PublishJob,
+  { revision, system }: Scope,
+  items: readonly PackageItem[],
   { packageSet, layers, signal, log }: PublishContext,
 ): Promise<{ built: BuiltPackage[]; failures: Map<string, Failure> }> {
   const tail = new LogTail();
@@ -128,7 +132,7 @@ async function cut(
 
 /** Makes the layers and listings of all items, each once. */
 async function make(
-  items: readonly Item[],
+  items: readonly PackageItem[],
   packages: ReadonlyMap<string, CutPackage>,
   { layers, signal, zstd }: PublishContext,
 ): Promise<Made> {
@@ -150,7 +154,7 @@ async function make(
 
 /** Why a package that was built cannot be published: no other attempt would do better. */
 function packingFailure(
-  item: Item,
+  item: PackageItem,
   pkg: CutPackage | undefined,
   { layers, listings }: Made,
 ): Failure | undefined {
@@ -165,15 +169,15 @@ function packingFailure(
 }
 
 /** The record of a package, or of one more level of it. */
-function describe(job: PublishJob, item: Item, pkg: CutPackage, made: Made): Outcome {
+function describe(scope: Scope, item: PackageItem, pkg: CutPackage, made: Made): Result {
   const { built, closureSize, cut } = pkg;
   const level = levelOf(item, cut);
   const layers = partsOf(item, pkg).map(({ key }) => found(made.layers.get(key), `layer ${key}`));
   if (item.level !== undefined) {
     const record: LevelRecord = { format: RECORD_FORMAT, level, layers };
-    return { kind: "level", name: item.name, record };
+    return { kind: "level", record };
   }
-  const { packageSet, revision, system, plan } = job;
+  const { packageSet, revision, system, plan } = scope;
   const { attribute, pname, version, description, mainProgram, storePath } = built;
   const record: PackageRecord = {
     format: RECORD_FORMAT,
@@ -195,13 +199,13 @@ function describe(job: PublishJob, item: Item, pkg: CutPackage, made: Made): Out
     level,
     layers,
   };
-  return { kind: "package", name: item.name, record };
+  return { kind: "package", record };
 }
 
-const levelOf = (item: Item, cut: Cut): number => item.level ?? cut.level;
+const levelOf = (item: PackageItem, cut: Cut): number => item.level ?? cut.level;
 
 /** What the item's level consists of; nothing where the package was not built. */
-function partsOf(item: Item, pkg: CutPackage | undefined): Cut["parts"] {
+function partsOf(item: PackageItem, pkg: CutPackage | undefined): Cut["parts"] {
   if (pkg === undefined) return [];
   const { cut } = pkg;
   const level = levelOf(item, cut);

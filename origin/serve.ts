@@ -1,8 +1,9 @@
 /** `firn origin`: connects to its edges and does their jobs until it is told to stop. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Result, Work } from "../edge/contract/messages.ts";
+import type { Item, PackageItem, Result } from "../edge/contract/messages.ts";
 import { layerPath } from "../edge/contract/keys.ts";
+import { parsePackageSet } from "../edge/contract/package-set.ts";
 import type { System } from "../edge/contract/records.ts";
 import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
@@ -54,7 +55,8 @@ export async function serve(
   stop: AbortSignal,
 ): Promise<void> {
   const nix = await refuseVulnerableNix(options, logger);
-  const packageSet = await openPackageSet(options.packageSet, {
+  const spec = await parsePackageSet(options.packageSet);
+  const packageSet = await openPackageSet(spec, {
     stateDir: join(options.stateDir, "sets"),
     systems: options.systems,
     nixTimeout: options.nixTimeout,
@@ -82,14 +84,12 @@ export async function serve(
     );
   const plans = planStore((key) => layers.get(key));
 
-  const run = async (work: Work, context: RunContext): Promise<Result> => {
-    if (work.packageSet !== packageSet.id)
-      throw new Error(
-        `asked for the package set ${work.packageSet}; this origin serves ${packageSet.id}`,
-      );
-    if (work.kind === "resolve")
-      return { kind: "resolved", revision: await packageSet.resolve(work.tag, context.signal) };
-    return publish(work, {
+  const run = async (items: readonly Item[], context: RunContext): Promise<readonly Result[]> => {
+    const [first] = items;
+    if (first === undefined) return [];
+    if (first.kind === "tag")
+      return [{ kind: "revision", revision: await packageSet.resolve(first.tag, context.signal) }];
+    return publish(first, items.filter(isPackage), {
       packageSet,
       layers,
       plans,
@@ -104,7 +104,7 @@ export async function serve(
     nix,
     systems: [...options.systems],
     slots: options.slots,
-    packageSet: packageSet.id,
+    packageSet: { id: spec.id, label: spec.label },
   };
   const slots = new Slots(options.slots);
   const channels: Channel[] = options.edges.map((edge) =>
@@ -143,3 +143,5 @@ export async function serve(
   await Promise.all(channels.map((channel) => channel.drain()));
   await layers.close();
 }
+
+const isPackage = (item: Item): item is PackageItem => item.kind === "package";

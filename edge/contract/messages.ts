@@ -3,13 +3,18 @@
  * opens to `wss://EDGE/farm/connect`.
  *
  *   origin → edge   hello, accepted, refused, log, done, failed, revision, bye
- *   edge → origin   welcome, job, settled, cancel
+ *   edge → origin   welcome, job, settled, repeat, cancel
+ *
+ * What is missing is an item: a tag to resolve, or a package to publish. A job is the batch of
+ * items that an origin is given under one lease; `done` has one result for each of its items, in
+ * their order.
  *
  * The origin also sends the bare text PING; the runtime answers PONG without waking the Farm object
- * (Durable Objects auto-response), so an idle farm hibernates. A job is leased: silence for
- * LEASE_SECONDS (no PING, no message), a lost connection or `refused` gives it to another origin
- * (schedule.ts). An origin keeps what became of a job until the edge says `settled` or `cancel`;
- * after a lost connection it names the job in `hello.running` and says it again.
+ * (Durable Objects auto-response), so an idle farm hibernates. Silence for LEASE_SECONDS (no PING,
+ * no message), a lost connection or `refused` gives a job to another origin (schedule.ts). An
+ * origin keeps the results of a job until the edge says `settled` or `cancel`; after a lost
+ * connection it names the job in `hello.running` and sends them again, and it does so on `repeat`,
+ * by which the edge says that its bucket did not take them.
  */
 import * as v from "valibot";
 import { TAG_PATTERN } from "./names.ts";
@@ -24,7 +29,7 @@ import {
   SystemSchema,
 } from "./records.ts";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const CONNECT_PATH = "/farm/connect";
 export const PING = "ping";
 export const PONG = "pong";
@@ -63,17 +68,20 @@ const tag = v.pipe(
   v.regex(TAG_PATTERN, "a tag is at most 128 letters, digits, _ . and -"),
 );
 
-/**
- * Why a piece of work cannot be done, by kind; the edge turns it into an HTTP answer (DESIGN.md,
- * Errors).
- */
+/** Why an item cannot be had, by kind; the edge turns it into an HTTP answer. */
 export const FailureSchema = v.strictObject({
   /**
-   * unknown: no such package or tag; refused: evaluation refuses (broken, unfree, insecure);
-   * failed: the build failed; timeout: NIX_TIMEOUT; error: the origin's own trouble (disk, bucket),
-   * worth another origin.
+   * Final, whichever origin tries:
+   * - unknown: no such package or tag
+   * - refused: evaluation refuses (broken, unfree, insecure)
+   * - failed: the build fails, or what it makes cannot be packed
+   * - timeout: NIX_TIMEOUT
+   *
+   * For another origin to try:
+   * - unknown-revision: this origin does not have the revision (no attempt)
+   * - error: the origin's own trouble (disk, bucket; an attempt)
    */
-  reason: v.picklist(["unknown", "refused", "failed", "timeout", "error"]),
+  reason: v.picklist(["unknown", "refused", "failed", "timeout", "unknown-revision", "error"]),
   /** One line for a person. */
   message: text(2_000),
   /** For unknown names: the nearest that exist, best first. */
@@ -87,54 +95,39 @@ export type Failure = v.InferOutput<typeof FailureSchema>;
 
 const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_LEVELS - 1));
 
-/**
- * One package wanted: its record, or the layers of one more level of a package whose record exists.
- */
-export const ItemSchema = v.strictObject({ name: ComponentSchema, level: v.optional(level) });
-export type Item = v.InferOutput<typeof ItemSchema>;
-
-export const ResolveJobSchema = v.strictObject({
-  kind: v.literal("resolve"),
+/** A tag to resolve. */
+export const TagItemSchema = v.strictObject({
+  kind: v.literal("tag"),
   packageSet: text(1_000),
   tag,
 });
-export const PublishJobSchema = v.strictObject({
-  kind: v.literal("publish"),
+/**
+ * A package to publish: its record or, with `level`, the layers of one more level of a package
+ * whose record exists.
+ */
+export const PackageItemSchema = v.strictObject({
+  kind: v.literal("package"),
   packageSet: text(1_000),
   revision: RevisionSchema,
   system: SystemSchema,
   plan: PlanIdSchema,
-  items: v.pipe(v.array(ItemSchema), v.minLength(1), v.maxLength(MAX_ITEMS)),
+  name: ComponentSchema,
+  level: v.optional(level),
 });
-export type ResolveJob = v.InferOutput<typeof ResolveJobSchema>;
-export type PublishJob = v.InferOutput<typeof PublishJobSchema>;
-export type Work = ResolveJob | PublishJob;
+export const ItemSchema = v.variant("kind", [TagItemSchema, PackageItemSchema]);
+export type TagItem = v.InferOutput<typeof TagItemSchema>;
+export type PackageItem = v.InferOutput<typeof PackageItemSchema>;
+export type Item = v.InferOutput<typeof ItemSchema>;
 
-/** What became of one item of a publish job. */
-export const OutcomeSchema = v.variant("kind", [
-  v.strictObject({
-    kind: v.literal("package"),
-    name: ComponentSchema,
-    record: PackageRecordSchema,
-  }),
-  v.strictObject({ kind: v.literal("level"), name: ComponentSchema, record: LevelRecordSchema }),
-  v.strictObject({
-    kind: v.literal("failure"),
-    name: ComponentSchema,
-    level: v.optional(level),
-    failure: FailureSchema,
-  }),
-]);
-export type Outcome = v.InferOutput<typeof OutcomeSchema>;
-
+/** What became of one item. */
 export const ResultSchema = v.variant("kind", [
-  v.strictObject({ kind: v.literal("resolved"), revision: RevisionSchema }),
-  v.strictObject({
-    kind: v.literal("published"),
-    outcomes: v.pipe(v.array(OutcomeSchema), v.minLength(1), v.maxLength(MAX_ITEMS)),
-  }),
+  v.strictObject({ kind: v.literal("revision"), revision: RevisionSchema }),
+  v.strictObject({ kind: v.literal("package"), record: PackageRecordSchema }),
+  v.strictObject({ kind: v.literal("level"), record: LevelRecordSchema }),
+  v.strictObject({ kind: v.literal("failure"), failure: FailureSchema }),
 ]);
 export type Result = v.InferOutput<typeof ResultSchema>;
+export const ResultsSchema = v.pipe(v.array(ResultSchema), v.minLength(1), v.maxLength(MAX_ITEMS));
 
 export const FromOriginSchema = v.variant("type", [
   v.strictObject({
@@ -146,7 +139,12 @@ export const FromOriginSchema = v.variant("type", [
     systems: v.pipe(v.array(SystemSchema), v.minLength(1), v.maxLength(8)),
     /** Jobs it works on at once. */
     slots: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
-    packageSet: text(1_000),
+    /**
+     * Both are compared with the edge's. The id is part of every key; the label tells apart what
+     * shares an id and resolves tags differently: two channels of nixpkgs. Neither has a path or
+     * credentials in it (package-set.ts), so a directory that lies elsewhere is the same set.
+     */
+    packageSet: v.strictObject({ id: text(1_000), label: text(1_000) }),
     /** Tags that it has resolved already. */
     revisions: v.pipe(v.array(v.strictObject({ tag, revision: RevisionSchema })), v.maxLength(100)),
     /** Jobs it is still working on from before the connection was lost. */
@@ -160,7 +158,9 @@ export const FromOriginSchema = v.variant("type", [
     job: jobId,
     lines: v.pipe(v.array(text(2_000)), v.maxLength(100)),
   }),
-  v.strictObject({ type: v.literal("done"), job: jobId, result: ResultSchema }),
+  /** One result for each item of the job, in their order. */
+  v.strictObject({ type: v.literal("done"), job: jobId, results: ResultsSchema }),
+  /** The same failure for every item of the job. */
   v.strictObject({ type: v.literal("failed"), job: jobId, failure: FailureSchema }),
   /** A mutable package set changed: the tag now means another revision. */
   v.strictObject({ type: v.literal("revision"), tag, revision: RevisionSchema }),
@@ -176,16 +176,19 @@ export const FromEdgeSchema = v.variant("type", [
     origin: text(255),
     zstd: v.boolean(),
   }),
+  /** One tag, or packages of one revision, system and plan. */
   v.strictObject({
     type: v.literal("job"),
     job: jobId,
-    work: v.variant("kind", [ResolveJobSchema, PublishJobSchema]),
+    items: v.pipe(v.array(ItemSchema), v.minLength(1), v.maxLength(MAX_ITEMS)),
   }),
   /**
-   * What became of the job has arrived and was dealt with (published, or refused and given away):
+   * The results of the job have arrived and were dealt with (published, or refused and given away):
    * the origin may forget it.
    */
   v.strictObject({ type: v.literal("settled"), job: jobId }),
+  /** The edge's bucket did not take the results: send them again in a while. No attempt is lost. */
+  v.strictObject({ type: v.literal("repeat"), job: jobId }),
   /** Nobody wants it any more from this origin: stop and forget it. */
   v.strictObject({ type: v.literal("cancel"), job: jobId }),
 ]);

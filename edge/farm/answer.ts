@@ -1,20 +1,34 @@
-/** What the farm answers. */
-import type { Failure, Result } from "../contract/messages.ts";
+/** What the farm and its Build objects answer, and how they name an item. */
+import { sha256Hex } from "../contract/digest.ts";
+import { canonicalJson } from "../contract/keys.ts";
+import type { Item, Result } from "../contract/messages.ts";
 
 /**
- * What became of the work.
- * - `done`: the tag is resolved, or every item of a publish has its outcome (a package's own
- *   failure is an outcome, the others are published all the same). Everything named is in the
- *   bucket, and the records are written.
- * - `failed`: the tag cannot be resolved. A publish is never `failed` as a whole: its items carry
- *   their failures.
+ * What became of the items that were asked for.
+ * - `done`: one result for each, in the order asked. Everything named is in the bucket, and the
+ *   records are written. A failure is a result too; the others are published all the same.
  * - `building`: not ready within the time the caller waits; the work goes on.
- * - `no-origin`: no connected origin builds for this system. - `queue-full`: the farm takes no more
- *   work for now.
+ * - `no-origin`: no connected origin builds for this system.
+ * - `queue-full`: the farm takes nothing more for now.
  */
 export type Answer =
-  | { readonly state: "done"; readonly result: Result }
-  | { readonly state: "failed"; readonly failure: Failure }
-  | { readonly state: "building" }
-  | { readonly state: "no-origin" }
-  | { readonly state: "queue-full" };
+  | { readonly state: "done"; readonly results: readonly Result[] }
+  | { readonly state: "building" | "no-origin" | "queue-full" };
+
+/** How an item ended: an origin's result, or that no origin is left that could make one. */
+export type Ending = Result | "no-origin";
+
+/**
+ * What the farm says to a Build that asks for items: `taken`, with what is known already; the rest
+ * is delivered later.
+ */
+export type Reply =
+  | { readonly state: "taken"; readonly known: ReadonlyMap<string, Ending> }
+  | { readonly state: "no-origin" | "queue-full" };
+
+/** Equal items have equal keys. */
+export const itemKey = (item: Item): string => canonicalJson(item);
+
+/** The name of the Build object for these items: who asks for the same waits on the same. */
+export const buildName = (items: readonly Item[]): Promise<string> =>
+  sha256Hex(canonicalJson(items));

@@ -1,9 +1,8 @@
-/** The edge's one question to the farm: do this work, and tell me what became of it. */
-import { workKey } from "../contract/keys.ts";
+/** The edge's one question to the farm: have these items made, and tell me how they ended. */
+import type { Item } from "../contract/messages.ts";
 import type { Env } from "../env.ts";
-import type { Answer } from "./answer.ts";
+import { type Answer, buildName } from "./answer.ts";
 import { note } from "./log.ts";
-import type { Work } from "../contract/messages.ts";
 
 export type { Answer } from "./answer.ts";
 
@@ -20,28 +19,29 @@ const LONGEST_PAUSE = 2_000;
 const MAX_UNEXPLAINED = 10;
 
 /**
- * Has the work done by an origin, or joins those who wait for the same work already, for at most
- * `waitMs`. Asking twice does no harm: a call that breaks because the Build object was moved, reset
- * or overloaded is made again within the time.
+ * Has the items made by an origin, or joins those who wait for the same items already, for at most
+ * `waitMs`. The items are one tag, or packages of one revision, system and plan. Asking twice does
+ * no harm: a call that breaks because the Build object was moved, reset or overloaded is made again
+ * within the time.
  */
 export async function askFarm(
   env: Pick<Env, "BUILD">,
-  work: Work,
+  items: readonly Item[],
   waitMs: number,
 ): Promise<Answer> {
-  const key = await workKey(work);
+  const build = await buildName(items);
   const deadline = Date.now() + waitMs;
   let unexplained = 0;
   for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     try {
       // A stub whose call failed may stay broken, so each try takes a new one.
-      return (await env.BUILD.getByName(key).ask(
-        work,
+      return (await env.BUILD.getByName(build).ask(
+        items,
         Math.max(0, deadline - Date.now()),
       )) as Answer;
     } catch (error) {
       const rest = deadline - Date.now();
-      note("warn", "farm.ask.broken", { work: key, error: String(error), again: rest > 0 });
+      note("warn", "farm.ask.broken", { build, error: String(error), again: rest > 0 });
       if (!isPassing(error) && ++unexplained >= MAX_UNEXPLAINED) throw error;
       if (rest <= 0) return { state: "building" };
       await new Promise((resolve) =>

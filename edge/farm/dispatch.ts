@@ -1,19 +1,19 @@
 /**
  * Jobs between the farm's queue and its origins: carries out what schedule.ts decides, and deals
- * with what origins say became of their jobs.
+ * with the results that come back.
  */
 import type { Env } from "../env.ts";
-import { Untrue } from "./check.ts";
+import { CLOSE, type Failure, type Result } from "../contract/messages.ts";
+import { type Ending, itemKey } from "./answer.ts";
+import { InvalidResult } from "./check.ts";
 import type { Times } from "./limits.ts";
 import { note } from "./log.ts";
 import type { Origins } from "./origins.ts";
-import { type Fate, failed, type Piece, piecesOf } from "./pieces.ts";
-import { CLOSE, type Failure, type Result } from "../contract/messages.ts";
 import type { Publication } from "./publication.ts";
 import type { Job, Queue } from "./queue.ts";
 import { type Decision, schedule } from "./schedule.ts";
 
-/** Longest message of a failure (protocol.ts, FailureSchema). */
+/** Longest message of a failure (contract/messages.ts). */
 const MAX_REASON = 2_000;
 
 export interface DispatchParts {
@@ -30,8 +30,8 @@ export class Dispatch {
   readonly #origins: Origins;
   readonly #publication: Publication;
   readonly #times: () => Times;
-  /** Jobs whose result is being published in this moment. */
-  readonly #publishing = new Set<string>();
+  /** Jobs whose results are being stored in this moment. */
+  readonly #storing = new Set<string>();
 
   constructor(
     ctx: DurableObjectState,
@@ -47,71 +47,85 @@ export class Dispatch {
   }
 
   /**
-   * A job is done, says the origin: what it made is checked and published, and whoever wants it is
-   * told.
+   * An origin tells how the items of a job ended: what it made is stored, and whoever wants it is
+   * told. Its own trouble with an item, or a revision that it does not have, is for another origin
+   * to do better: these items go back to the queue.
    */
-  async done(name: string, id: string, result: Result): Promise<void> {
+  async done(name: string, id: string, results: readonly Result[]): Promise<void> {
     const job = this.#queue.job(id);
     if (job === undefined) return void this.#origins.send(name, { type: "settled", job: id });
-    // The same result again, from an origin that reconnected meanwhile: the first one is being
+    // The same results again, from an origin that reconnected meanwhile: the first ones are being
     // dealt with.
-    if (this.#publishing.has(id)) return;
-    this.#publishing.add(id);
-    const published = await this.#publication
-      .publish(job.work, result)
+    if (this.#storing.has(id)) return;
+    this.#storing.add(id);
+    const stored = await this.#publication
+      .store(job.items, results)
       .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    this.#publishing.delete(id);
-    if (this.#queue.job(id) === undefined) return this.#finished(job, name);
-    if (published instanceof Error) {
-      note("error", published instanceof Untrue ? "origin.untrue" : "farm.publication", {
-        origin: name,
-        job: id,
-        problem: published.message,
-      });
-      return this.refuseResult(name, id, published.message);
-    }
-    const fates = new Map(published);
-    const troubled = [...fates].filter(
-      ([, fate]) => fate.kind === "failure" && fate.failure.reason === "error",
-    );
-    for (const [piece] of troubled) fates.delete(piece);
-    if (job.work.kind === "publish") this.#origins.has(name, job.work.revision);
-    this.#settle(job, fates);
-    const trouble = troubled[0]?.[1];
-    if (trouble?.kind === "failure") {
-      note("warn", "job.trouble", { origin: name, job: id, message: trouble.failure.message });
-      this.#queue.split(job, crypto.randomUUID(), `origin ${name}: ${trouble.failure.message}`, {
-        [name]: Date.now() + this.#times().avoid,
-      });
-    }
+    this.#storing.delete(id);
+    if (stored instanceof Error) return this.#notStored(name, id, stored);
+    // Another origin's results of the same job may have been stored in the meantime.
+    if (this.#queue.job(id) !== undefined) this.#endOrPutBack(name, job, stored);
     await this.#finished(job, name);
+  }
+
+  /** The same failure for every item of a job. */
+  async failed(name: string, id: string, failure: Failure): Promise<void> {
+    const items = this.#queue.job(id)?.items ?? [];
+    await this.done(
+      name,
+      id,
+      items.map(() => ({ kind: "failure", failure })),
+    );
   }
 
   /**
-   * A job cannot be done, says the origin: its own trouble is for another origin to do better,
-   * anything else is what became of the job.
+   * Results that are invalid cost the origin the job. For the bucket's trouble it keeps both job
+   * and results, and sends these again: nothing is built twice.
    */
-  async failed(name: string, id: string, failure: Failure): Promise<void> {
-    const job = this.#queue.job(id);
-    if (job === undefined) return void this.#origins.send(name, { type: "settled", job: id });
-    if (failure.reason === "error") this.#troubled(job, name, failure.message);
-    else {
-      const seen = await this.#publication.failure(failure);
-      // Another origin's result may have come while the bucket was asked.
-      if (this.#queue.job(id) !== undefined)
-        this.#settle(
-          job,
-          new Map(piecesOf(job.work).map((piece) => [piece.key, failed(piece, seen)])),
-        );
-    }
-    await this.#finished(job, name);
+  async #notStored(name: string, job: string, error: Error): Promise<void> {
+    if (error instanceof InvalidResult) return this.refuseResults(name, job, error.message);
+    note("error", "farm.storage", { origin: name, job, problem: error.message });
+    this.#origins.send(name, { type: "repeat", job });
   }
 
-  /** A result that is not taken: the attempt was made, and another origin makes the next. */
-  async refuseResult(name: string, id: string, problem: string): Promise<void> {
+  #endOrPutBack(name: string, job: Job, stored: readonly Result[]): void {
+    const endings = new Map<string, Ending>();
+    const troubles: Failure[] = [];
+    for (const [at, item] of job.items.entries()) {
+      const result = stored[at];
+      if (result?.kind === "failure" && isForAnother(result.failure)) troubles.push(result.failure);
+      else if (result !== undefined) endings.set(itemKey(item), result);
+      if (item.kind === "package" && result?.kind === "package")
+        this.#origins.has(name, item.revision);
+    }
+    this.#end(endings);
+    const [trouble] = troubles;
+    if (trouble === undefined) return;
+    note("warn", "job.trouble", { origin: name, job: job.id, message: trouble.message });
+    // Another origin that has the job by now goes on with it, unless the job has become smaller.
+    if (endings.size === 0 && job.holder?.origin !== name) return;
+    const lacksRevision = troubles.every(({ reason }) => reason === "unknown-revision");
+    this.#queue.putBack(job, {
+      origin: name,
+      reason: `origin ${name}: ${trouble.message}`,
+      attempted: !lacksRevision,
+      lacksRevision,
+      ...(lacksRevision ? {} : { avoidUntil: Date.now() + this.#times().avoid }),
+      ...(endings.size === 0 ? {} : { id: crypto.randomUUID() }),
+    });
+  }
+
+  /** Results that are not taken: the attempt was made, and another origin makes the next. */
+  async refuseResults(name: string, id: string, problem: string): Promise<void> {
+    note("error", "origin.invalid", { origin: name, job: id, problem });
     const job = this.#queue.job(id);
-    if (job !== undefined)
-      this.#troubled(job, name, `the edge did not take its result: ${problem}`);
+    if (job?.holder?.origin === name)
+      this.#queue.putBack(job, {
+        origin: name,
+        reason: `origin ${name}: the edge did not take its results: ${problem}`,
+        attempted: true,
+        avoidUntil: Date.now() + this.#times().avoid,
+      });
     this.#origins.send(name, { type: "settled", job: id });
     await this.schedule();
   }
@@ -121,7 +135,9 @@ export class Dispatch {
     const job = this.#queue.job(id);
     if (job?.holder?.origin !== name) return;
     note("info", "job.refused", { origin: name, job: id, message });
-    this.#queue.takeBack(job, `origin ${name} refused: ${message}`, {
+    this.#queue.putBack(job, {
+      origin: name,
+      reason: `origin ${name} refused: ${message}`,
       attempted: false,
       avoidUntil: Date.now() + this.#times().avoid,
     });
@@ -129,20 +145,8 @@ export class Dispatch {
   }
 
   /**
-   * The origin's own trouble with a job: another one should try, unless another one has it already.
-   */
-  #troubled(job: Job, name: string, message: string): void {
-    note("warn", "job.trouble", { origin: name, job: job.id, message });
-    if (job.holder?.origin === name)
-      this.#queue.takeBack(job, `origin ${name}: ${message}`, {
-        attempted: true,
-        avoidUntil: Date.now() + this.#times().avoid,
-      });
-  }
-
-  /**
-   * The origin may forget the job; and if it was given to another one meanwhile and is settled,
-   * that one may stop.
+   * The origin may forget the job; and if it was given to another one meanwhile and is over, that
+   * one may stop.
    */
   async #finished(job: Job, name: string): Promise<void> {
     this.#origins.send(name, { type: "settled", job: job.id });
@@ -153,15 +157,15 @@ export class Dispatch {
   }
 
   /**
-   * Settles pieces and tells those who want them. A notice that gets lost is made good by Build's
-   * own asking.
+   * Items have ended: those who want them are told. A delivery that gets lost is made good by
+   * Build's own asking.
    */
-  #settle(job: Job, fates: ReadonlyMap<string, Fate>): void {
-    for (const [build, settlements] of this.#queue.settle(job, fates, Date.now())) {
+  #end(endings: ReadonlyMap<string, Ending>): void {
+    for (const [build, delivery] of this.#queue.end(endings, Date.now())) {
       const lost = (error: unknown): void =>
-        note("warn", "build.notice", { build, error: String(error) });
+        note("warn", "build.delivery", { build, error: String(error) });
       this.#ctx.waitUntil(
-        Promise.resolve(this.#env.BUILD.getByName(build).settle(settlements)).catch(lost),
+        Promise.resolve(this.#env.BUILD.getByName(build).deliver(delivery)).catch(lost),
       );
     }
   }
@@ -172,8 +176,8 @@ export class Dispatch {
     this.#queue.forget(now);
     for (const name of this.#origins.dropRevoked())
       note("warn", "origin.revoked", { origin: name });
-    // What is being published stays with its origin until that is over.
-    const jobs = this.#queue.jobs().filter(({ id }) => !this.#publishing.has(id));
+    // What is being stored stays with its origin until that is over.
+    const jobs = this.#queue.jobs().filter(({ id }) => !this.#storing.has(id));
     const { decisions, wakeAt } = schedule(jobs, this.#origins.states(now), now, this.#times());
     for (const decision of decisions) this.#carryOut(decision, now);
     if (wakeAt === null) await this.#ctx.storage.deleteAlarm();
@@ -186,25 +190,38 @@ export class Dispatch {
       return this.#origins.drop(decision.origin, CLOSE.lost, "silent for too long");
     const job = this.#queue.job(decision.job);
     if (job === undefined) return;
-    const settleAll = (fate: (piece: Piece) => Fate): void =>
-      this.#settle(job, new Map(piecesOf(job.work).map((piece) => [piece.key, fate(piece)])));
+    const endAll = (ending: Ending): void =>
+      this.#end(new Map(job.items.map((item) => [itemKey(item), ending])));
     switch (decision.kind) {
       case "take-back":
         this.#origins.send(decision.origin, { type: "cancel", job: job.id });
-        return this.#queue.takeBack(job, decision.reason, {
+        return this.#queue.putBack(job, {
+          origin: decision.origin,
+          reason: decision.reason,
           attempted: true,
           avoidUntil: now + this.#times().avoid,
         });
       case "give-up":
-        return settleAll((piece) =>
-          failed(piece, { reason: "error", message: decision.reason.slice(0, MAX_REASON) }),
-        );
+        return endAll(failure("error", decision.reason));
+      case "unknown-revision":
+        return endAll(failure("unknown-revision", unknownRevision(job)));
       case "no-origin":
-        return settleAll(() => ({ kind: "no-origin" }));
+        return endAll("no-origin");
       case "assign":
         this.#queue.hold(job.id, decision.origin, now);
         // Not sent: the connection is closing, and its end takes the job back.
-        this.#origins.send(decision.origin, { type: "job", job: job.id, work: job.work });
+        this.#origins.send(decision.origin, { type: "job", job: job.id, items: [...job.items] });
     }
   }
 }
+
+const isForAnother = ({ reason }: Failure): boolean =>
+  reason === "error" || reason === "unknown-revision";
+
+const failure = (reason: Failure["reason"], message: string): Ending => ({
+  kind: "failure",
+  failure: { reason, message: message.slice(0, MAX_REASON) },
+});
+
+const unknownRevision = ({ revision }: Job): string =>
+  `no connected origin has ${revision === undefined ? "this revision" : `the revision ${revision}`} of the package set`;

@@ -6,14 +6,15 @@
 import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
-import type { Env, FarmRpc, Reply } from "../env.ts";
+import type { Env, FarmRpc } from "../env.ts";
 import { writeTag } from "../store/records.ts";
+import type { Reply } from "./answer.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
 import { note } from "./log.ts";
 import { attachmentOf, type Attachment, close, type Hello, Origins } from "./origins.ts";
-import { piecesOf } from "./pieces.ts";
+import type { PackageSetSpec } from "../contract/package-set.ts";
 import { readMessage } from "./read-message.ts";
 import {
   CLOSE,
@@ -21,7 +22,7 @@ import {
   PING,
   PONG,
   PROTOCOL_VERSION,
-  type Work,
+  type Item,
 } from "../contract/messages.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
@@ -78,24 +79,22 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** Takes the pieces of `work` that the build does not have yet; idempotent. */
-  async request(build: string, work: Work, have: readonly string[]): Promise<Reply> {
+  /** Takes what is wanted into the queue, unless it is there; idempotent. */
+  async request(build: string, items: readonly Item[]): Promise<Reply> {
     const now = Date.now();
-    const { settled, busy, fresh } = this.#queue.sort(
-      piecesOf(work).filter(({ key }) => !have.includes(key)),
-      now,
-    );
-    if (fresh.length > 0) {
+    const { known, busy, fresh } = this.#queue.look(items, now);
+    const [first] = fresh;
+    if (first !== undefined) {
       this.#origins.dropRevoked();
-      const system = work.kind === "publish" ? work.system : undefined;
+      const system = first.kind === "package" ? first.system : undefined;
       if (!isServed(system, this.#origins.states(now), now, this.times))
         return { state: "no-origin" };
-      if (this.#queue.queued >= this.maxQueued) return { state: "queue-full" };
-      this.#queue.add(crypto.randomUUID(), work, fresh, now);
+      if (this.#queue.waiting >= this.maxQueued) return { state: "queue-full" };
+      this.#queue.add(crypto.randomUUID(), fresh, now);
     }
     this.#queue.want(build, [...busy, ...fresh]);
     await this.#dispatch.schedule();
-    return { state: "taken", settled };
+    return { state: "taken", known };
   }
 
   override async alarm(): Promise<void> {
@@ -112,8 +111,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       try {
         return await this.#take(socket, name, read.message);
       } catch (error) {
-        // The bucket or the configuration: the origin comes back and says again what was not dealt
-        // with.
+        // The configuration, or a fault of ours: the origin comes back and says again what was not
+        // dealt with.
         note("error", "origin.message", {
           origin: name,
           type: read.message.type,
@@ -123,8 +122,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       }
     }
     note("error", "origin.protocol", { origin: name, problem: read.problem });
-    if (read.kind === "nonsense") close(socket, CLOSE.protocol, read.problem);
-    else await this.#dispatch.refuseResult(name, read.job, read.problem);
+    if (read.kind === "unreadable") close(socket, CLOSE.protocol, read.problem);
+    else await this.#dispatch.refuseResults(name, read.job, read.problem);
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
@@ -154,7 +153,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       case "refused":
         return this.#dispatch.handBack(name, message.job, message.message);
       case "done":
-        return this.#dispatch.done(name, message.job, message.result);
+        return this.#dispatch.done(name, message.job, message.results);
       case "failed":
         return this.#dispatch.failed(name, message.job, message.failure);
       case "revision":
@@ -167,12 +166,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   async #welcome(socket: WebSocket, name: string, hello: Hello): Promise<void> {
     const { packageSet, zstd } = await readConfig(this.env);
-    const mismatch =
-      hello.protocol !== PROTOCOL_VERSION
-        ? `the edge speaks protocol ${PROTOCOL_VERSION}, this origin ${hello.protocol}`
-        : hello.packageSet !== packageSet.id
-          ? `the edge serves package set ${packageSet.id}, this origin ${hello.packageSet}`
-          : undefined;
+    const mismatch = mismatchOf(packageSet, hello);
     if (mismatch !== undefined) {
       note("error", "origin.mismatch", { origin: name, reason: mismatch });
       return void close(socket, CLOSE.mismatch, mismatch);
@@ -195,7 +189,11 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     for (const job of this.#queue.jobs()) {
       if (!running.has(job.id)) {
         if (job.holder?.origin === name)
-          this.#queue.takeBack(job, `origin ${name} came back without it`, { attempted: true });
+          this.#queue.putBack(job, {
+            origin: name,
+            reason: `origin ${name} came back without it`,
+            attempted: true,
+          });
       } else if (job.holder === undefined || job.holder.origin === name) {
         this.#queue.accept(job.id, name);
         this.#queue.reclaim(job.id, name, Date.now());
@@ -210,7 +208,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   /**
    * An origin tells what a tag means. Only of a package set that the origin itself holds (a
    * directory, the starter set) it knows better than whoever resolved the tag last; what a channel
-   * or a git ref means is for a resolve to find out.
+   * or a git ref means is for an item to find out, and so is what the bucket does not take now.
    */
   async #announced(
     name: string,
@@ -219,10 +217,24 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const { packageSet } = await readConfig(this.env);
     for (const { tag, revision } of revisions) {
       this.#origins.has(name, revision);
-      if (packageSet.kind === "path" || packageSet.kind === "starter")
-        await writeTag(openBucket(this.env), packageSet.id, tag, revision);
+      if (packageSet.kind !== "path" && packageSet.kind !== "starter") continue;
+      await writeTag(openBucket(this.env), packageSet.id, tag, revision).catch((error: unknown) =>
+        note("error", "farm.storage", { origin: name, tag, problem: String(error) }),
+      );
     }
   }
+}
+
+/** Why this origin cannot serve this edge; both ends show it to their operators. */
+function mismatchOf(
+  { id, label }: Pick<PackageSetSpec, "id" | "label">,
+  { protocol, packageSet }: Hello,
+): string | undefined {
+  if (protocol !== PROTOCOL_VERSION)
+    return `the edge speaks protocol ${PROTOCOL_VERSION}, this origin ${protocol}`;
+  if (packageSet.id !== id || packageSet.label !== label)
+    return `the edge serves package set ${label}, this origin ${packageSet.label}`;
+  return undefined;
 }
 
 /** RFC 6455, section 7.4.1. */

@@ -1,6 +1,6 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
-import type { Fate } from "./pieces.ts";
 import { type Failure, LEASE_SECONDS } from "../contract/messages.ts";
+import type { Ending } from "./answer.ts";
 
 export interface Times {
   /**
@@ -73,6 +73,7 @@ const FAILURE_MEMORY: Record<Failure["reason"], number> = {
   refused: 60_000,
   timeout: 60_000,
   unknown: 30_000,
+  "unknown-revision": 5_000,
   error: 5_000,
 };
 /** A tag that was just resolved: who asks in the same moment shares the answer. */
@@ -82,18 +83,16 @@ const RESOLVED_MEMORY = 5_000;
  */
 const PUBLISHED_MEMORY = 60_000;
 
-/** How long what became of a piece is remembered. */
-export function memoryOf(fate: Fate): number {
-  switch (fate.kind) {
-    case "resolved":
+/** How long an ending is remembered, ms. */
+export function memoryOf(ending: Ending): number {
+  if (ending === "no-origin") return 0;
+  switch (ending.kind) {
+    case "revision":
       return RESOLVED_MEMORY;
     case "package":
     case "level":
       return PUBLISHED_MEMORY;
     case "failure":
-    case "unresolved":
-      return FAILURE_MEMORY[fate.failure.reason];
-    case "no-origin":
-      return 0;
+      return FAILURE_MEMORY[ending.failure.reason];
   }
 }

@@ -1,17 +1,15 @@
 /**
- * From an origin's result to records in the bucket: nothing is written, and nobody is told, before
- * every blob that it names is there.
+ * From an origin's results to records in the bucket: nothing is written, and nobody is told, before
+ * every blob that they name is there.
  */
 import pLimit from "p-limit";
 import type { Bucket } from "../store/bucket.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
-import type { PackageRecord } from "../contract/records.ts";
+import type { Failure, Item, PackageItem, Result } from "../contract/messages.ts";
 import { levelRecord, packageRecord, readRecord, writeRecord, writeTag } from "../store/records.ts";
-import { blobsOf, checkLayers, checkResult, itemKey, outcomeKey, Untrue } from "./check.ts";
+import { blobsOf, checkLayers, checkResults, InvalidResult } from "./check.ts";
 import { BUCKET_CONCURRENCY, MAX_KNOWN_BLOBS } from "./limits.ts";
-import { type Fate, piecesOf } from "./pieces.ts";
-import type { Failure, Outcome, PublishJob, Result, Work } from "../contract/messages.ts";
 
 export class Publication {
   readonly #bucket: Bucket;
@@ -26,52 +24,23 @@ export class Publication {
   }
 
   /**
-   * Checks a result against its job and the bucket, writes what it says, and returns the fate of
-   * every piece of the job. Throws Untrue when the result cannot be trusted; nothing has been
-   * written then. Running it twice, or for two origins at once, writes the same things.
+   * Checks the results of a job's items against these and the bucket, writes what they say, and
+   * returns what the bucket holds now: what everybody else sees too. Throws InvalidResult when a
+   * result cannot be trusted (nothing has been written then), and any other error when the bucket
+   * does not answer. Running it twice, or for two origins at once, writes the same things.
    */
-  async publish(work: Work, result: Result): Promise<Map<string, Fate>> {
-    checkResult(work, result);
-    if (work.kind === "resolve") {
-      if (result.kind !== "resolved") throw new Untrue("not a revision");
-      await writeTag(this.#bucket, work.packageSet, work.tag, result.revision);
-      return new Map(piecesOf(work).map(({ key }) => [key, result]));
-    }
-    const outcomes = result.kind === "published" ? result.outcomes : [];
-    await this.#checkBlobs(blobsOf(result));
+  async store(items: readonly Item[], results: readonly Result[]): Promise<Result[]> {
+    checkResults(items, results);
+    await this.#checkBlobs(blobsOf(results));
     const limit = pLimit(BUCKET_CONCURRENCY);
-    const fresh = new Map(
-      outcomes.flatMap((outcome) =>
-        outcome.kind === "package" ? [[outcome.name, outcome.record] as const] : [],
-      ),
-    );
+    const pairs = items.flatMap((item, at) => {
+      const result = results[at];
+      return result === undefined ? [] : [{ item, result }];
+    });
     await Promise.all(
-      outcomes.map((outcome) => limit(() => this.#checkLevel(work, outcome, fresh))),
+      pairs.map(({ item, result }) => limit(() => this.#checkLevel(item, result, results))),
     );
-    const written = await Promise.all(
-      outcomes.map((outcome) => limit(() => this.#write(work, outcome))),
-    );
-    const byItem = new Map(written.map((outcome) => [outcomeKey(outcome), outcome]));
-    return new Map(
-      piecesOf(work).flatMap(({ key, item }) => {
-        const outcome = item && byItem.get(itemKey(item.name, item.level));
-        return outcome === undefined ? [] : [[key, outcome] as const];
-      }),
-    );
-  }
-
-  /**
-   * A failure without its log when the log is not in the bucket: the log is a kindness, its failure
-   * is news all the same.
-   */
-  async failure(failure: Failure): Promise<Failure> {
-    const { logBlob, ...rest } = failure;
-    if (
-      logBlob === undefined ||
-      (await this.#bucket.head(blobPath(logBlob.digest)))?.size === logBlob.size
-    )
-      return failure;
-    return rest;
+    return Promise.all(pairs.map(({ item, result }) => limit(() => this.#write(item, result))));
   }
 
   async #checkBlobs(blobs: ReadonlyMap<Digest, number>): Promise<void> {
@@ -81,9 +50,9 @@ export class Publication {
       unseen.map(([digest, size]) =>
         limit(async () => {
           const found = await this.#bucket.head(blobPath(digest));
-          if (found === null) throw new Untrue(`the blob ${digest} is not in the bucket`);
+          if (found === null) throw new InvalidResult(`the blob ${digest} is not in the bucket`);
           if (found.size !== size)
-            throw new Untrue(
+            throw new InvalidResult(
               `the blob ${digest} has ${found.size} bytes in the bucket, not ${size}`,
             );
           this.#known.set(digest, size);
@@ -96,34 +65,47 @@ export class Publication {
     }
   }
 
-  /** The layers of one more level must be those that the package's own record announced. */
-  async #checkLevel(
-    work: PublishJob,
-    outcome: Outcome,
-    fresh: ReadonlyMap<string, PackageRecord>,
-  ): Promise<void> {
-    if (outcome.kind !== "level") return;
+  /**
+   * The layers of one more level must be those that the package's own record announced, in the
+   * bucket or beside it.
+   */
+  async #checkLevel(item: Item, result: Result, results: readonly Result[]): Promise<void> {
+    if (item.kind !== "package" || result.kind !== "level") return;
+    const beside = results.find((other) => isRecordOf(item, other));
     const record =
-      (await readRecord(this.#bucket, packageRecord(work, outcome.name))) ??
-      fresh.get(outcome.name);
+      (await readRecord(this.#bucket, packageRecord(item, item.name))) ?? beside?.record;
     if (record === undefined)
-      throw new Untrue(`there is no record of ${outcome.name} that a level could belong to`);
-    checkLayers(record, outcome.record.level, outcome.record.layers);
+      throw new InvalidResult(`there is no record of ${item.name} that a level could belong to`);
+    checkLayers(record, result.record.level, result.record.layers);
   }
 
-  /**
-   * Writes a record unless there is one, and returns what the bucket holds now: what everybody else
-   * sees too.
-   */
-  async #write(work: PublishJob, outcome: Outcome): Promise<Outcome> {
-    if (outcome.kind === "failure") return outcome;
-    const { name } = outcome;
-    if (outcome.kind === "package")
-      return {
-        ...outcome,
-        record: await writeRecord(this.#bucket, packageRecord(work, name), outcome.record),
-      };
-    const place = levelRecord(work, name, outcome.record.level);
-    return { ...outcome, record: await writeRecord(this.#bucket, place, outcome.record) };
+  async #write(item: Item, result: Result): Promise<Result> {
+    if (result.kind === "failure")
+      return { kind: "failure", failure: await this.#withoutLostLog(result.failure) };
+    if (item.kind === "tag") {
+      if (result.kind === "revision")
+        await writeTag(this.#bucket, item.packageSet, item.tag, result.revision);
+    } else if (result.kind === "package") {
+      const place = packageRecord(item, item.name);
+      return { kind: "package", record: await writeRecord(this.#bucket, place, result.record) };
+    } else if (result.kind === "level") {
+      const place = levelRecord(item, item.name, result.record.level);
+      return { kind: "level", record: await writeRecord(this.#bucket, place, result.record) };
+    }
+    return result;
+  }
+
+  /** A log that is not in the bucket is left out: the failure is worth telling all the same. */
+  async #withoutLostLog(failure: Failure): Promise<Failure> {
+    const { logBlob, ...rest } = failure;
+    if (logBlob === undefined) return rest;
+    const found = await this.#bucket.head(blobPath(logBlob.digest));
+    return found?.size === logBlob.size ? failure : rest;
   }
 }
+
+const isRecordOf = (
+  { name }: PackageItem,
+  result: Result,
+): result is Extract<Result, { kind: "package" }> =>
+  result.kind === "package" && result.record.name === name;

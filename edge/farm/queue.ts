@@ -1,23 +1,28 @@
 /**
- * The farm's memory of work, in the Farm object's SQLite, so that hibernation, eviction and deploys
- * lose nothing.
+ * The farm's queue, in the Farm object's SQLite, so that hibernation, eviction and deploys lose
+ * nothing.
  *
- *   jobs      one row per job, queued or held          pieces    piece → the one job that it is in
- *   wants     which Build waits for which piece        fates     what became of pieces lately: the memory of failures
+ *   items   one row per item: the job that it is in, or how it ended, remembered for a while
+ *   jobs    one row per job, waiting for an origin or held by one
+ *   wants   which Build waits for which item
+ *
+ * A job is made of those items of one request that no other job has: when one Build wants git and
+ * curl and another one curl and jq, `curl` is in the first one's job only, and both hear how it
+ * ended. The items of a job never change; what an origin leaves unfinished goes back to the queue
+ * as a new job, so that late results of the old one cannot be taken for its own.
  */
 import type { System } from "../contract/records.ts";
+import type { Item, Result } from "../contract/messages.ts";
+import { type Ending, itemKey } from "./answer.ts";
 import { memoryOf } from "./limits.ts";
-import { type Fate, type Piece, piecesOf, type Settlement, workOf } from "./pieces.ts";
-import type { Work } from "../contract/messages.ts";
 import type { JobState } from "./schedule.ts";
 
 export interface Job extends JobState {
-  readonly work: Work;
+  readonly items: readonly Item[];
 }
 
 interface JobRow extends Record<string, SqlStorageValue> {
   id: string;
-  work: string;
   system: System | null;
   revision: string | null;
   queued: number;
@@ -26,6 +31,7 @@ interface JobRow extends Record<string, SqlStorageValue> {
   since: number;
   accepted: number;
   avoid: string;
+  lacking: string;
   trouble: string;
 }
 
@@ -37,84 +43,92 @@ export class Queue {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, work TEXT NOT NULL, system TEXT, revision TEXT, queued INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-        origin TEXT, since INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0, avoid TEXT NOT NULL DEFAULT '{}', trouble TEXT NOT NULL DEFAULT '');
-      CREATE TABLE IF NOT EXISTS pieces (piece TEXT PRIMARY KEY, job TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS wants (piece TEXT NOT NULL, build TEXT NOT NULL, PRIMARY KEY (piece, build)) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS fates (piece TEXT PRIMARY KEY, fate TEXT NOT NULL, until INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS jobs (
+        id TEXT PRIMARY KEY, system TEXT, revision TEXT, queued INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0, origin TEXT, since INTEGER NOT NULL DEFAULT 0,
+        accepted INTEGER NOT NULL DEFAULT 0, avoid TEXT NOT NULL DEFAULT '{}',
+        lacking TEXT NOT NULL DEFAULT '[]', trouble TEXT NOT NULL DEFAULT '');
+      CREATE TABLE IF NOT EXISTS items (
+        key TEXT PRIMARY KEY, item TEXT NOT NULL, job TEXT, ending TEXT, until INTEGER);
+      CREATE INDEX IF NOT EXISTS items_by_job ON items (job);
+      CREATE TABLE IF NOT EXISTS wants (
+        key TEXT NOT NULL, build TEXT NOT NULL, PRIMARY KEY (key, build)) WITHOUT ROWID;
     `);
   }
 
-  /**
-   * Sorts pieces into those whose fate is remembered, those that a job has already, and those that
-   * need a new job.
-   */
-  sort(
-    pieces: readonly Piece[],
+  /** Sorts items into those whose ending is remembered, those that a job has, and new ones. */
+  look(
+    items: readonly Item[],
     now: number,
-  ): { settled: Settlement[]; busy: Piece[]; fresh: Piece[] } {
-    const sorted = { settled: [] as Settlement[], busy: [] as Piece[], fresh: [] as Piece[] };
-    for (const piece of pieces) {
-      const fate = this.#sql
-        .exec<{ fate: string }>(
-          "SELECT fate FROM fates WHERE piece = ? AND until > ?",
-          piece.key,
+  ): { known: Map<string, Ending>; busy: Item[]; fresh: Item[] } {
+    const sorted = { known: new Map<string, Ending>(), busy: [] as Item[], fresh: [] as Item[] };
+    for (const item of items) {
+      const key = itemKey(item);
+      const row = this.#sql
+        .exec<{ ending: string | null }>(
+          "SELECT ending FROM items WHERE key = ? AND (job IS NOT NULL OR until > ?)",
+          key,
           now,
         )
         .toArray()[0];
-      if (fate !== undefined)
-        sorted.settled.push({ piece: piece.key, fate: JSON.parse(fate.fate) as Fate });
-      else if (
-        this.#sql.exec("SELECT 1 FROM pieces WHERE piece = ?", piece.key).toArray().length > 0
-      )
-        sorted.busy.push(piece);
-      else sorted.fresh.push(piece);
+      if (row === undefined) sorted.fresh.push(item);
+      else if (row.ending === null) sorted.busy.push(item);
+      else sorted.known.set(key, JSON.parse(row.ending) as Result);
     }
     return sorted;
   }
 
-  /** A new job for pieces that no job has. */
-  add(id: string, work: Work, fresh: readonly Piece[], now: number): void {
+  /** A new job for items that no job has. */
+  add(id: string, items: readonly Item[], now: number): void {
+    const [first] = items;
+    const { system = null, revision = null } = first?.kind === "package" ? first : {};
     this.#storage.transactionSync(() => {
-      const { system = null, revision = null } = work.kind === "publish" ? work : {};
       this.#sql.exec(
-        "INSERT INTO jobs (id, work, system, revision, queued) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO jobs (id, system, revision, queued) VALUES (?, ?, ?, ?)",
         id,
-        JSON.stringify(workOf(work, fresh)),
         system,
         revision,
         now,
       );
-      for (const { key } of fresh)
-        this.#sql.exec("INSERT INTO pieces (piece, job) VALUES (?, ?)", key, id);
+      for (const item of items)
+        this.#sql.exec(
+          "INSERT OR REPLACE INTO items (key, item, job) VALUES (?, ?, ?)",
+          itemKey(item),
+          JSON.stringify(item),
+          id,
+        );
     });
   }
 
-  /** From now on the build hears what becomes of the pieces. */
-  want(build: string, pieces: readonly Piece[]): void {
-    for (const { key } of pieces)
-      this.#sql.exec("INSERT OR IGNORE INTO wants (piece, build) VALUES (?, ?)", key, build);
+  /** From now on the build hears how the items end. */
+  want(build: string, items: readonly Item[]): void {
+    for (const item of items)
+      this.#sql.exec(
+        "INSERT OR IGNORE INTO wants (key, build) VALUES (?, ?)",
+        itemKey(item),
+        build,
+      );
   }
 
-  get queued(): number {
+  /** Jobs that wait for an origin. */
+  get waiting(): number {
     return this.#sql
       .exec<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE origin IS NULL")
       .one().n;
   }
 
-  /** Every job, without its work: the queue may be long, and is looked through at every event. */
+  /** Every job, without its items: the queue may be long, and is looked through at every event. */
   jobs(): JobState[] {
-    return this.#sql
-      .exec<JobRow>(
-        "SELECT id, system, revision, queued, attempts, origin, since, accepted, avoid, trouble FROM jobs",
-      )
-      .toArray()
-      .map(stateOf);
+    return this.#sql.exec<JobRow>("SELECT * FROM jobs").toArray().map(stateOf);
   }
 
   job(id: string): Job | undefined {
     const row = this.#sql.exec<JobRow>("SELECT * FROM jobs WHERE id = ?", id).toArray()[0];
-    return row && { ...stateOf(row), work: JSON.parse(row.work) as Work };
+    const items = this.#sql
+      .exec<{ item: string }>("SELECT item FROM items WHERE job = ? ORDER BY rowid", id)
+      .toArray()
+      .map(({ item }) => JSON.parse(item) as Item);
+    return row && { ...stateOf(row), items };
   }
 
   /** The origin holds the job from now on; the attempt is counted. */
@@ -132,7 +146,7 @@ export class Queue {
   }
 
   /**
-   * The origin is working on the job still, though it was taken back meanwhile: nobody else has it
+   * The origin is working on the job still, though it was put back meanwhile: nobody else has it
    * yet, so it keeps it. The attempt is the same.
    */
   reclaim(id: string, origin: string, now: number): void {
@@ -144,90 +158,71 @@ export class Queue {
     );
   }
 
-  /**
-   * Queues a held job again, in its old place. `attempted`: whether the attempt counts.
-   * `avoidUntil`: not offered to its holder before.
-   */
-  takeBack(
-    job: JobState,
-    reason: string,
-    { attempted, avoidUntil }: { attempted: boolean; avoidUntil?: number },
-  ): void {
-    const avoid =
-      job.holder === undefined || avoidUntil === undefined
-        ? job.avoid
-        : { ...job.avoid, [job.holder.origin]: avoidUntil };
-    this.#sql.exec(
-      "UPDATE jobs SET origin = NULL, attempts = ?, avoid = ?, trouble = ? WHERE id = ?",
-      job.attempts - (attempted ? 0 : 1),
-      JSON.stringify(avoid),
-      reason,
-      job.id,
-    );
+  /** Puts a job back into the queue, in its old place, as `change` says. */
+  putBack(job: JobState, change: PutBack): void {
+    const { id = job.id, origin, avoidUntil } = change;
+    const avoid = avoidUntil === undefined ? job.avoid : { ...job.avoid, [origin]: avoidUntil };
+    const lacking = change.lacksRevision ? [...new Set([...job.lacking, origin])] : job.lacking;
+    const uncounted = change.attempted || job.holder === undefined ? 0 : 1;
+    this.#storage.transactionSync(() => {
+      this.#sql.exec(
+        "UPDATE jobs SET id = ?, origin = NULL, attempts = ?, avoid = ?, lacking = ?, trouble = ? WHERE id = ?",
+        id,
+        job.attempts - uncounted,
+        JSON.stringify(avoid),
+        JSON.stringify(lacking),
+        change.reason,
+        job.id,
+      );
+      this.#sql.exec("UPDATE items SET job = ? WHERE job = ?", id, job.id);
+    });
   }
 
   /**
-   * Settles pieces of a job, and with the last of them the job. Returns what each build is to hear.
+   * Items have ended, and with the last item of a job the job. Returns what each build is to hear.
    */
-  settle(job: Job, fates: ReadonlyMap<string, Fate>, now: number): Map<string, Settlement[]> {
-    const notices = new Map<string, Settlement[]>();
+  end(endings: ReadonlyMap<string, Ending>, now: number): Map<string, Map<string, Ending>> {
+    const deliveries = new Map<string, Map<string, Ending>>();
     this.#storage.transactionSync(() => {
-      for (const [piece, fate] of fates) {
-        for (const { build } of this.#sql.exec<{ build: string }>(
-          "SELECT build FROM wants WHERE piece = ?",
-          piece,
-        )) {
-          notices.set(build, [...(notices.get(build) ?? []), { piece, fate }]);
-        }
-        this.#sql.exec("DELETE FROM wants WHERE piece = ?", piece);
-        this.#sql.exec("DELETE FROM pieces WHERE piece = ?", piece);
+      for (const [key, ending] of endings) {
+        const wants = this.#sql.exec<{ build: string }>(
+          "SELECT build FROM wants WHERE key = ?",
+          key,
+        );
+        for (const { build } of wants.toArray())
+          deliveries.set(build, (deliveries.get(build) ?? new Map()).set(key, ending));
+        this.#sql.exec("DELETE FROM wants WHERE key = ?", key);
         this.#sql.exec(
-          "INSERT OR REPLACE INTO fates (piece, fate, until) VALUES (?, ?, ?)",
-          piece,
-          JSON.stringify(fate),
-          now + memoryOf(fate),
+          "UPDATE items SET job = NULL, ending = ?, until = ? WHERE key = ?",
+          JSON.stringify(ending),
+          now + memoryOf(ending),
+          key,
         );
       }
-      this.#sql.exec(
-        "DELETE FROM jobs WHERE id = ? AND NOT EXISTS (SELECT 1 FROM pieces WHERE job = jobs.id)",
-        job.id,
-      );
+      this.#sql.exec("DELETE FROM jobs WHERE NOT EXISTS (SELECT 1 FROM items WHERE job = jobs.id)");
     });
-    return notices;
+    return deliveries;
   }
 
-  /**
-   * What is left of a job that was settled in part is queued as job `id`, in the old place, so that
-   * late results of the whole cannot be taken for its own.
-   */
-  split(job: Job, id: string, reason: string, avoid: Readonly<Record<string, number>>): void {
-    this.#storage.transactionSync(() => {
-      const left = new Set(
-        this.#sql
-          .exec<{ piece: string }>("SELECT piece FROM pieces WHERE job = ?", job.id)
-          .toArray()
-          .map(({ piece }) => piece),
-      );
-      const work = workOf(
-        job.work,
-        piecesOf(job.work).filter(({ key }) => left.has(key)),
-      );
-      this.#sql.exec("UPDATE pieces SET job = ? WHERE job = ?", id, job.id);
-      this.#sql.exec(
-        "UPDATE jobs SET id = ?, work = ?, origin = NULL, avoid = ?, trouble = ? WHERE id = ?",
-        id,
-        JSON.stringify(work),
-        JSON.stringify({ ...job.avoid, ...avoid }),
-        reason,
-        job.id,
-      );
-    });
-  }
-
-  /** Forgets fates whose time is over. */
+  /** Forgets the endings whose time is over. */
   forget(now: number): void {
-    this.#sql.exec("DELETE FROM fates WHERE until <= ?", now);
+    this.#sql.exec("DELETE FROM items WHERE until <= ?", now);
   }
+}
+
+/** How a job comes back from an origin. */
+export interface PutBack {
+  readonly origin: string;
+  /** What went wrong, for people. */
+  readonly reason: string;
+  /** Whether the attempt counts. */
+  readonly attempted: boolean;
+  /** Not offered to this origin before, ms since 1970. */
+  readonly avoidUntil?: number;
+  /** The origin does not have the job's revision: it is not offered the job again. */
+  readonly lacksRevision?: boolean;
+  /** A new id, when some of the job's items have ended. */
+  readonly id?: string;
 }
 
 function stateOf(row: JobRow): JobState {
@@ -241,6 +236,7 @@ function stateOf(row: JobRow): JobState {
       ? {}
       : { holder: { origin: row.origin, since: row.since, accepted: row.accepted === 1 } }),
     avoid: JSON.parse(row.avoid) as Record<string, number>,
+    lacking: JSON.parse(row.lacking) as string[],
     trouble: row.trouble,
   };
 }

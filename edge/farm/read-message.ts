@@ -5,24 +5,23 @@ import { type FromOrigin, FromOriginSchema, MAX_MESSAGE } from "../contract/mess
 export type Read =
   | { readonly kind: "message"; readonly message: FromOrigin }
   /**
-   * It tells what became of a job, in a form that cannot be taken: that job's next attempt is
-   * another origin's.
+   * Results of a job in a form that cannot be taken: that job's next attempt is another origin's.
    */
-  | { readonly kind: "bad-result"; readonly job: string; readonly problem: string }
-  | { readonly kind: "nonsense"; readonly problem: string };
+  | { readonly kind: "invalid-results"; readonly job: string; readonly problem: string }
+  | { readonly kind: "unreadable"; readonly problem: string };
 
 /** Longest explanation of what is wrong with a message. */
 const MAX_PROBLEM = 500;
 
 export function readMessage(data: string | ArrayBuffer): Read {
-  if (typeof data !== "string") return { kind: "nonsense", problem: "messages are text" };
+  if (typeof data !== "string") return { kind: "unreadable", problem: "messages are text" };
   if (data.length > MAX_MESSAGE)
-    return { kind: "nonsense", problem: `a message is at most ${MAX_MESSAGE} characters` };
+    return { kind: "unreadable", problem: `a message is at most ${MAX_MESSAGE} characters` };
   let json: unknown;
   try {
     json = JSON.parse(data);
   } catch {
-    return { kind: "nonsense", problem: "not JSON" };
+    return { kind: "unreadable", problem: "not JSON" };
   }
   const read = v.safeParse(FromOriginSchema, json);
   if (read.success) return { kind: "message", message: read.output };
@@ -33,6 +32,6 @@ export function readMessage(data: string | ArrayBuffer): Read {
     json,
   );
   return result.success
-    ? { kind: "bad-result", job: result.output.job, problem }
-    : { kind: "nonsense", problem };
+    ? { kind: "invalid-results", job: result.output.job, problem }
+    : { kind: "unreadable", problem };
 }

@@ -1,5 +1,6 @@
 /**
  * Which origin does which job: a pure function from what the farm knows to what it should do now.
+ * (A job is a batch of items; what is in it is no concern of the schedule's.)
  *
  * The lease rules
  * 1. A job is queued, or held by one origin. It is held from the moment it is sent, and that moment
@@ -9,14 +10,16 @@
  * 3. A job that was sent must be accepted within `accept`, and may be worked on for `job`.
  * 4. A job that is taken back is queued again, in its old place; its last holder is avoided for
  *    `avoid`. After MAX_ATTEMPTS attempts it is given up instead. (An origin that refuses a job, or
- *    hands it back when it stops, has not attempted it; farm.ts takes that attempt off again.)
+ *    hands it back when it stops, has not attempted it; dispatch.ts takes that attempt off again.)
  * 5. Queued jobs go, oldest first, to an origin that builds for their system, has a free slot, is
  *    not leaving and not avoided. Of several: one that has the revision already (evaluating a
  *    package set anew costs more than a busy neighbour), then the least loaded by share of its
  *    slots, then the first by name. One that still waits `queue` after it was asked for is given
  *    up.
  * 6. A queued job that no origin could ever take, because none for its system is connected or was
- *    within `reconnect`, is settled as `no-origin`.
+ *    within `reconnect`, ends as `no-origin`.
+ * 7. An origin that does not have the job's revision is never offered it again; when those are all
+ *    that could take it, the job ends as `unknown-revision`.
  *
  * Worked example, times in seconds, lease 60, reconnect 10, avoid 5; origins a (2 slots) and b (1
  * slot):
@@ -44,13 +47,15 @@ export interface OriginState {
 export interface JobState {
   readonly id: string;
   readonly queuedAt: number;
-  /** Absent for a resolve, which any origin can do. */
+  /** Absent for a tag, which any origin can resolve. */
   readonly system?: System;
   readonly revision?: string;
   readonly attempts: number;
   readonly holder?: { readonly origin: string; readonly since: number; readonly accepted: boolean };
   /** Origin → until when it is not offered this job. */
   readonly avoid: Readonly<Record<string, number>>;
+  /** Origins that do not have its revision. */
+  readonly lacking: readonly string[];
   /** What went wrong with it last; empty at first. */
   readonly trouble: string;
 }
@@ -64,7 +69,7 @@ export type Decision =
       readonly reason: string;
     }
   | { readonly kind: "give-up"; readonly job: string; readonly reason: string }
-  | { readonly kind: "no-origin"; readonly job: string }
+  | { readonly kind: "no-origin" | "unknown-revision"; readonly job: string }
   /** Its lease expired: close its socket. */
   | { readonly kind: "drop"; readonly origin: string };
 
@@ -140,7 +145,9 @@ export function schedule(
       });
       continue;
     }
-    const able = origins.filter((origin) => serves(origin, job.system) && !origin.leaving);
+    const able = origins.filter(
+      (o) => serves(o, job.system) && !o.leaving && !job.lacking.includes(o.name),
+    );
     const origin = able
       .filter(
         (o) =>
@@ -162,8 +169,9 @@ export function schedule(
       wakes.push(
         leaseOf({ origin: origin.name, since: now, accepted: false }, origin, times).until,
       );
-    } else if (!isServed(job.system, origins, now, times)) {
-      decisions.push({ kind: "no-origin", job: job.id });
+    } else if (!isServed(job.system, able, now, times)) {
+      const kind = job.lacking.length > 0 ? "unknown-revision" : "no-origin";
+      decisions.push({ kind, job: job.id });
     } else if (now >= job.queuedAt + times.queue) {
       decisions.push({ kind: "give-up", job: job.id, reason: "no origin had a free slot in time" });
     } else {

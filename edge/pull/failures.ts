@@ -52,7 +52,9 @@ export function packagesFailed(
 ): RegistryError {
   const causes = causesOf(failures, asked);
   const detail = { failures: causes.flatMap((cause) => detailsOf(cause, asked, logUrl)) };
-  const unknowns = causes.filter(({ failure }) => failure.reason === "unknown");
+  const unknowns = causes.filter(
+    ({ failure: { reason } }) => reason === "unknown" || reason === "unknown-revision",
+  );
   if (unknowns.length > 0)
     return manifestUnknown(unknowns.map((cause) => unknownText(cause, asked)).join("; "), detail);
   const [first] = causes;
@@ -101,7 +103,7 @@ export function tagFailed(tag: string, failure: Failure, meaning: string): Regis
 
 /** The error for what no origin has done yet: which of the three reasons it has, and what to do. */
 export function notDone(
-  state: Exclude<Answer["state"], "done" | "failed">,
+  state: Exclude<Answer["state"], "done">,
   { doing, system, held }: Unfinished,
 ): RegistryError {
   const detail = { state, doing, ...(system ? { system } : {}) };

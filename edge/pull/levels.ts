@@ -12,16 +12,16 @@ import pLimit from "p-limit";
 import type { ComposePackage } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";
 import { chooseLevels, LAYER_BUDGET } from "../contract/levels.ts";
+import type { Result } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
-import type { Answer } from "../farm/answer.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { nameInvalid } from "./errors.ts";
 import { notDone, packagesForPeople } from "./failures.ts";
-import { publishJob } from "./packages.ts";
+import { packageItem } from "./packages.ts";
 
 export interface ChosenLevels {
   readonly packages: readonly ComposePackage[];
@@ -58,14 +58,15 @@ export async function chooseMadeLevels(
   const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
   if (absent.length === 0) return { packages: withLayers(records, levels, made), canonical: true };
 
-  const answer = await askFarm(context.env, publishJob(scope, absent), timeLeft(context));
-  addPublished(answer, made);
+  const items = absent.map((level) => packageItem(scope, level));
+  const answer = await askFarm(context.env, items, timeLeft(context));
+  if (answer.state === "done") addPublished(absent, answer.results, made);
   const unmade = new Set(absent.map(keyOf).filter((key) => !made.has(key)));
   if (unmade.size === 0) return { packages: withLayers(records, levels, made), canonical: true };
 
   const known = await finestKnown(context, scope, records, { made, unmade });
   if (known !== null) return { packages: withLayers(records, known, made), canonical: false };
-  throw notDone(answer.state === "done" || answer.state === "failed" ? "building" : answer.state, {
+  throw notDone(answer.state === "done" ? "building" : answer.state, {
     doing: `making layers of ${packagesForPeople(
       absent.map(({ name }) => name),
       request,
@@ -125,11 +126,15 @@ async function readLevels(
   return absent.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function addPublished(answer: Answer, made: MadeLevels): void {
-  if (answer.state !== "done" || answer.result.kind !== "published") return;
-  for (const outcome of answer.result.outcomes)
-    if (outcome.kind === "level")
-      made.set(keyOf({ name: outcome.name, level: outcome.record.level }), outcome.record);
+function addPublished(
+  levels: readonly FurtherLevel[],
+  results: readonly Result[],
+  made: MadeLevels,
+): void {
+  for (const [index, level] of levels.entries()) {
+    const result = results[index];
+    if (result?.kind === "level") made.set(keyOf(level), result.record);
+  }
 }
 
 function withLayers(

@@ -4,7 +4,7 @@
  */
 import pLimit from "p-limit";
 import type { Scope } from "../contract/keys.ts";
-import type { PublishJob } from "../contract/messages.ts";
+import type { PackageItem } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { PackageRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
@@ -43,11 +43,11 @@ export async function packageRecords(
   });
 }
 
-/** The job that has an origin publish items of a scope. */
-export const publishJob = (
+/** What the farm is asked for: a package's record, or the layers of one more level of it. */
+export const packageItem = (
   { packageSet, revision, system, plan }: Scope,
-  items: PublishJob["items"],
-): PublishJob => ({ kind: "publish", packageSet, revision, system, plan, items });
+  wanted: Pick<PackageItem, "name" | "level">,
+): PackageItem => ({ kind: "package", packageSet, revision, system, plan, ...wanted });
 
 /**
  * Has an origin build and publish packages. Before it answers, the farm has validated the records,
@@ -59,32 +59,24 @@ async function publish(
   request: ImageRequest,
   names: readonly string[],
 ): Promise<Map<string, PackageRecord>> {
-  const job = publishJob(
-    scope,
-    names.map((name) => ({ name })),
-  );
   checkMayBuild(context);
   spend(context, "packages", names.length);
-  const answer = await waiting(context, () => askFarm(context.env, job, timeLeft(context)));
+  const items = names.map((name) => packageItem(scope, { name }));
+  const answer = await waiting(context, () => askFarm(context.env, items, timeLeft(context)));
   const logUrl = (digest: string): string =>
     new URL(`/v2/${request.name}/blobs/${digest}`, context.url).href;
-  if (answer.state === "failed") {
-    const failures = names.map((name) => ({ name, failure: answer.failure }));
-    throw packagesFailed(failures, request, logUrl);
-  }
   if (answer.state !== "done")
     throw notDone(answer.state, {
       doing: `building ${packagesForPeople(names, request)}`,
       system: scope.system,
       held: context.config.buildWait,
     });
-  if (answer.result.kind !== "published")
-    throw new TypeError(`the farm answered a publish with ${answer.result.kind}`);
   const records = new Map<string, PackageRecord>();
   const failures: Failed[] = [];
-  for (const outcome of answer.result.outcomes) {
-    if (outcome.kind === "package") records.set(outcome.name, outcome.record);
-    if (outcome.kind === "failure") failures.push(outcome);
+  for (const [index, name] of names.entries()) {
+    const result = answer.results[index];
+    if (result?.kind === "package") records.set(name, result.record);
+    if (result?.kind === "failure") failures.push({ name, failure: result.failure });
   }
   if (failures.length > 0) throw packagesFailed(failures, request, logUrl);
   return records;

@@ -3,7 +3,7 @@
  * resolves it anew behind the answer, and for as long as no origin answers. So pulls outlive
  * origins, and only a tag that nobody asked for before waits for one.
  */
-import type { ResolveJob } from "../contract/messages.ts";
+import type { TagItem } from "../contract/messages.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
 import { isRevision, type TagRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
@@ -87,8 +87,8 @@ function tagMeaning(packageSet: PackageSetSpec): string {
   }
 }
 
-const resolveJob = ({ config: { packageSet } }: Context, tag: string): ResolveJob => ({
-  kind: "resolve",
+const tagItem = ({ config: { packageSet } }: Context, tag: string): TagItem => ({
+  kind: "tag",
   packageSet: packageSet.id,
   tag,
 });
@@ -99,14 +99,15 @@ async function resolveFirst(context: Context, tag: string): Promise<string> {
   const { packageSet, buildWait } = context.config;
   spend(context, "tags");
   const answer = await waiting(context, () =>
-    askFarm(context.env, resolveJob(context, tag), timeLeft(context)),
+    askFarm(context.env, [tagItem(context, tag)], timeLeft(context)),
   );
-  if (answer.state === "failed") throw tagFailed(tag, answer.failure, tagMeaning(packageSet));
   if (answer.state !== "done")
     throw notDone(answer.state, { doing: `resolving the tag "${tag}"`, held: buildWait });
-  if (answer.result.kind !== "resolved")
-    throw new TypeError(`the farm answered a resolve with ${answer.result.kind}`);
-  return see(context, tagRecord(packageSet.id, tag), answer.result.revision);
+  const [result] = answer.results;
+  if (result?.kind === "failure") throw tagFailed(tag, result.failure, tagMeaning(packageSet));
+  if (result?.kind !== "revision")
+    throw new TypeError(`the farm answered for a tag with a ${result?.kind}`);
+  return see(context, tagRecord(packageSet.id, tag), result.revision);
 }
 
 /** The farm has written the record of this revision: this isolate need not read it. */
@@ -144,9 +145,10 @@ function refreshBehind(
  */
 async function refresh(context: Context, tag: string): Promise<boolean> {
   try {
-    const answer = await askFarm(context.env, resolveJob(context, tag), REFRESH_WAIT_MS);
-    if (answer.state === "done" && answer.result.kind === "resolved") {
-      see(context, tagRecord(context.config.packageSet.id, tag), answer.result.revision);
+    const answer = await askFarm(context.env, [tagItem(context, tag)], REFRESH_WAIT_MS);
+    const result = answer.state === "done" ? answer.results[0] : undefined;
+    if (result?.kind === "revision") {
+      see(context, tagRecord(context.config.packageSet.id, tag), result.revision);
       return true;
     }
     console.warn(JSON.stringify({ level: "warn", event: "tag.stale", tag, ...answer }));

@@ -1,6 +1,6 @@
 /**
- * How long to wait before the next try to connect: exponential with full jitter, so that a farm's
- * origins do not all return in the same moment after a deploy.
+ * How long to wait before the next try, to connect or to have results stored: exponential with full
+ * jitter, so that a farm's origins do not all return in the same moment after a deploy.
  */
 
 /** Upper bound of the first wait, ms; it doubles with every failure in a row. */
@@ -12,11 +12,10 @@ const LONGEST = 30_000;
  * of the same name) are between half this and this, ms.
  */
 const REFUSED = 60_000;
-/** A connection that lasted this long, ms, was a good one: the next failure is the first again. */
-export const STABLE = 30_000;
 
 /** `failures`: failed tries in a row, from 1. `random`: from 0 to 1. Returns ms. */
-export function pause(failures: number, refused: boolean, random: number): number {
-  if (refused) return (REFUSED / 2) * (1 + random);
-  return Math.min(LONGEST, FIRST * 2 ** Math.min(failures - 1, 20)) * random;
-}
+export const backoff = (failures: number, random: number): number =>
+  Math.min(LONGEST, FIRST * 2 ** Math.min(failures - 1, 20)) * random;
+
+/** The wait after a refusal, ms. `random`: from 0 to 1. */
+export const refusedBackoff = (random: number): number => (REFUSED / 2) * (1 + random);

@@ -1,7 +1,7 @@
 /**
  * An origin's end of the channel to one edge: connects outward, says hello, does the jobs that it
  * is given, and comes back when the connection is lost. Jobs outlive connections: what runs goes
- * on, and what became of it is said on the next one.
+ * on, and its results are sent on the next one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -12,7 +12,7 @@ import {
   PROTOCOL_VERSION,
 } from "../../edge/contract/messages.ts";
 import type { System } from "../../edge/contract/records.ts";
-import { pause, STABLE } from "./backoff.ts";
+import { backoff, refusedBackoff } from "./backoff.ts";
 import { Jobs, type Run } from "./jobs.ts";
 import { readOriginKey } from "./key.ts";
 import { openSession, type Session } from "./session.ts";
@@ -34,7 +34,7 @@ export interface ConnectOptions {
     readonly nix: string;
     readonly systems: readonly System[];
     readonly slots: number;
-    readonly packageSet: string;
+    readonly packageSet: { readonly id: string; readonly label: string };
   };
   readonly run: Run;
   readonly logger: Logger;
@@ -55,7 +55,7 @@ export type ChannelState = "connecting" | "connected" | "waiting" | "draining" |
 
 export interface Channel {
   readonly state: ChannelState;
-  /** A tag means another revision now: told at once, and again on every later connection. */
+  /** A tag means another revision now: sent at once, and again on every later connection. */
   announce(tag: string, revision: string): void;
   /** Takes no more jobs, finishes those it has or hands them back, and closes. */
   drain(): Promise<void>;
@@ -66,9 +66,11 @@ export interface Channel {
  * leave time to hand back.
  */
 const DRAIN = 60_000;
+/** A connection that lasted this long, ms, was a good one: the next failure is the first again. */
+const STABLE = 30_000;
 /** How long the edge has for confirming the last results, ms. */
 const CONFIRM = 5_000;
-/** Most tags in a hello (protocol.ts). */
+/** Most tags in a hello (contract/messages.ts). */
 const MAX_TAGS = 100;
 
 /** Connects, and stays connected until `drain`. Throws at once when the key cannot be one. */
@@ -81,7 +83,7 @@ class Connection implements Channel {
   readonly #jobs: Jobs;
   readonly #tags = new Map<string, string>();
   /** Tags announced since the last hello was written. */
-  readonly #untold = new Set<string>();
+  readonly #unsent = new Set<string>();
   readonly #stop = new AbortController();
   readonly #over: Promise<void>;
   #state: ChannelState = "connecting";
@@ -108,7 +110,7 @@ class Connection implements Channel {
       this.#tags.delete(oldest);
     }
     if (this.#state === "connected") this.#send({ type: "revision", tag, revision });
-    else this.#untold.add(tag);
+    else this.#unsent.add(tag);
   }
 
   drain(): Promise<void> {
@@ -144,7 +146,8 @@ class Connection implements Channel {
       this.#session = undefined;
       if (this.#stop.signal.aborted) return;
       failures = end.lasted >= STABLE ? 1 : failures + 1;
-      const wait = pause(failures, end.refused, Math.random());
+      const random = Math.random();
+      const wait = end.refused ? refusedBackoff(random) : backoff(failures, random);
       const facts = {
         edge: edge.host,
         origin: name,
@@ -164,7 +167,7 @@ class Connection implements Channel {
 
   #hello(): Extract<FromOrigin, { type: "hello" }> {
     const { version, nix, systems, slots, packageSet } = this.#options.hello;
-    this.#untold.clear();
+    this.#unsent.clear();
     const revisions = [...this.#tags].map(([tag, revision]) => ({ tag, revision }));
     return {
       type: "hello",
@@ -190,13 +193,15 @@ class Connection implements Channel {
         if (this.#drained === undefined) this.#become("connected");
         else this.#send({ type: "bye" });
         for (const [tag, revision] of this.#tags)
-          if (this.#untold.has(tag)) this.#send({ type: "revision", tag, revision });
-        this.#untold.clear();
-        return this.#jobs.repeat();
+          if (this.#unsent.has(tag)) this.#send({ type: "revision", tag, revision });
+        this.#unsent.clear();
+        return this.#jobs.repeatAll();
       case "job":
-        return this.#jobs.start(message.job, message.work, this.#zstd);
+        return this.#jobs.start(message.job, message.items, this.#zstd);
       case "settled":
         return this.#jobs.settled(message.job);
+      case "repeat":
+        return this.#jobs.repeat(message.job);
       case "cancel":
         return this.#jobs.cancel(message.job);
     }

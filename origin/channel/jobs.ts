@@ -1,6 +1,6 @@
 /**
- * The jobs of one channel: runs them, within the origin's slots, and keeps what became of them
- * until the edge has it.
+ * The jobs of one channel: runs them, within the origin's slots, and keeps their results until the
+ * edge has them.
  */
 import type { Logger } from "pino";
 import * as v from "valibot";
@@ -8,11 +8,12 @@ import {
   type Failure,
   FailureSchema,
   type FromOrigin,
+  type Item,
   MAX_MESSAGE,
   type Result,
-  ResultSchema,
-  type Work,
+  ResultsSchema,
 } from "../../edge/contract/messages.ts";
+import { backoff } from "./backoff.ts";
 import { LogLines } from "./log-lines.ts";
 import type { Slots } from "./slots.ts";
 
@@ -27,11 +28,13 @@ export interface RunContext {
 }
 
 /**
- * Does a piece of work. Throws an error with a `failure` (protocol.ts) for what the work cannot be;
- * any other error is the origin's own trouble.
+ * Does a job: one result for each of its items, in their order. Throws an error with a `failure`
+ * (contract/messages.ts) when one reason holds for all of them; any other error is the origin's own
+ * trouble.
  */
-export type Run = (work: Work, context: RunContext) => Promise<Result>;
+export type Run = (items: readonly Item[], context: RunContext) => Promise<readonly Result[]>;
 
+/** How a job ended, as the edge is told. */
 type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 
 interface Job {
@@ -40,9 +43,11 @@ interface Job {
   /** Resolves when the run is over, however. */
   ended: Promise<void>;
   ending?: Ending;
+  /** How often the edge's bucket did not take the ending. */
+  repeats: number;
 }
 
-/** Longest message of a failure or a refusal (protocol.ts). */
+/** Longest message of a failure or a refusal (contract/messages.ts). */
 const MAX_TEXT = 2_000;
 
 export interface JobsOptions {
@@ -50,8 +55,8 @@ export interface JobsOptions {
   readonly slots: Slots;
   readonly logger: Logger;
   /**
-   * Sends now or never: what is said while there is no connection is lost, but for endings, which
-   * are said again.
+   * Sends now or never: what is sent while there is no connection is lost, except for endings, which
+   * are sent again.
    */
   readonly send: (message: FromOrigin) => void;
 }
@@ -71,7 +76,7 @@ export class Jobs {
     return [...this.#jobs.keys()];
   }
 
-  start(id: string, work: Work, zstd: boolean): void {
+  start(id: string, items: readonly Item[], zstd: boolean): void {
     const { run, slots, logger, send } = this.#options;
     const known = this.#jobs.get(id);
     if (known !== undefined) {
@@ -87,14 +92,14 @@ export class Jobs {
 
     const abort = new AbortController();
     const lines = new LogLines((batch) => send({ type: "log", job: id, lines: batch }));
-    const job: Job = { abort, lines, ended: Promise.resolve() };
+    const job: Job = { abort, lines, ended: Promise.resolve(), repeats: 0 };
     this.#jobs.set(id, job);
     send({ type: "accepted", job: id });
-    logger.info({ job: id, work: summary(work) }, "job begun");
+    logger.info({ job: id, items: items.map(shown) }, "job begun");
     const begun = Date.now();
     job.ended = (async (): Promise<void> => {
-      const ending = await outcome(id, () =>
-        run(work, { signal: abort.signal, log: (line) => lines.add(line), zstd }),
+      const ending = await endingOf(id, items, () =>
+        run(items, { signal: abort.signal, log: (line) => lines.add(line), zstd }),
       ).finally(release);
       lines.flush();
       // Cancelled or handed back: nobody waits for it.
@@ -111,10 +116,23 @@ export class Jobs {
     })();
   }
 
-  /** Says every unconfirmed ending again, on a new connection. */
-  repeat(): void {
+  /** Sends every unconfirmed ending again, on a new connection. */
+  repeatAll(): void {
     for (const { ending } of this.#jobs.values())
       if (ending !== undefined) this.#options.send(ending);
+  }
+
+  /** The edge could not store the results: they are sent again after a while. */
+  repeat(id: string): void {
+    const job = this.#jobs.get(id);
+    const ending = job?.ending;
+    if (job === undefined || ending === undefined) return;
+    job.repeats += 1;
+    const wait = backoff(job.repeats, Math.random());
+    this.#options.logger.warn({ job: id, ms: wait }, "the edge's bucket did not take the results");
+    setTimeout(() => {
+      if (this.#jobs.get(id) === job) this.#options.send(ending);
+    }, wait);
   }
 
   /** The edge has the ending. */
@@ -134,8 +152,9 @@ export class Jobs {
   }
 
   /**
-   * Takes no more; finishes what runs within `ms` and hands back the rest; returns when nothing
-   * runs any more and every ending was confirmed, or the time is over.
+   * Takes no more jobs; finishes what runs within `ms` and hands back the rest. Returns when nothing
+   * runs any more and every ending is confirmed; those that are not within `confirmMs` are handed
+   * back too.
    */
   async drain(why: string, ms: number, confirmMs: number): Promise<void> {
     this.#closed = why;
@@ -145,14 +164,14 @@ export class Jobs {
       () => Promise.all([...this.#jobs.values()].map(({ ended }) => ended)),
     );
     const handedBack: Promise<void>[] = [];
-    for (const [id, job] of this.#jobs) {
-      if (job.ending !== undefined) continue;
+    const handBack = (id: string, job: Job): void => {
       this.#options.send({ type: "refused", job: id, message: why.slice(0, MAX_TEXT) });
       this.#jobs.delete(id);
       job.abort.abort(new Error(why));
       handedBack.push(job.ended);
       this.#options.logger.info({ job: id }, "job handed back");
-    }
+    };
+    for (const [id, job] of this.#jobs) if (job.ending === undefined) handBack(id, job);
     await within(
       confirmMs,
       () => false,
@@ -160,6 +179,7 @@ export class Jobs {
     );
     for (const until = Date.now() + confirmMs; this.#jobs.size > 0 && Date.now() < until;)
       await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const [id, job] of this.#jobs) handBack(id, job);
   }
 }
 
@@ -175,21 +195,30 @@ async function within(
   clearTimeout(timer);
 }
 
-/** Runs, and says how it ended in a form that the edge will take. Never rejects. */
-async function outcome(job: string, run: () => Promise<Result>): Promise<Ending> {
+/** Runs a job, and tells how it ended in a form that the edge will take. Never rejects. */
+async function endingOf(
+  job: string,
+  items: readonly Item[],
+  run: () => Promise<readonly Result[]>,
+): Promise<Ending> {
   try {
-    const result = v.safeParse(ResultSchema, await run());
-    if (!result.success) {
-      const [issue] = result.issues;
+    const results = v.safeParse(ResultsSchema, await run());
+    if (!results.success) {
+      const [issue] = results.issues;
       return failed(
         job,
-        `this origin made a result that is not valid: ${v.getDotPath(issue) ?? "result"}: ${issue.message}`,
+        `this origin made a result that is not valid: ${v.getDotPath(issue) ?? "results"}: ${issue.message}`,
       );
     }
-    const done: Ending = { type: "done", job, result: result.output };
+    if (results.output.length !== items.length)
+      return failed(
+        job,
+        `this origin made ${results.output.length} results for ${items.length} items`,
+      );
+    const done: Ending = { type: "done", job, results: results.output };
     return JSON.stringify(done).length <= MAX_MESSAGE
       ? done
-      : failed(job, `the result is longer than a message may be (${MAX_MESSAGE} characters)`);
+      : failed(job, `the results are longer than a message may be (${MAX_MESSAGE} characters)`);
   } catch (error) {
     const failure = v.safeParse(FailureSchema, (error as { failure?: Failure } | null)?.failure);
     return failure.success
@@ -204,7 +233,10 @@ const failed = (job: string, message: string): Ending => ({
   failure: { reason: "error", message: message.slice(0, MAX_TEXT) },
 });
 
-const summary = (work: Work): string =>
-  work.kind === "resolve"
-    ? `resolve ${work.tag}`
-    : `publish ${work.items.map(({ name, level }) => (level === undefined ? name : `${name}~${level}`)).join(" ")}`;
+/** An item for the log: `tag latest`, `git`, `git level 1`. */
+const shown = (item: Item): string =>
+  item.kind === "tag"
+    ? `tag ${item.tag}`
+    : item.level === undefined
+      ? item.name
+      : `${item.name} level ${item.level}`;

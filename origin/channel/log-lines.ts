@@ -7,9 +7,9 @@
  * Lines are sent this often, ms: often enough to watch, seldom enough to let the Farm object sleep.
  */
 const INTERVAL = 500;
-/** Most lines in one message, and in one interval (protocol.ts). */
+/** Most lines in one message, and in one interval (contract/messages.ts). */
 const MAX_LINES = 100;
-/** Longest line, characters (protocol.ts). */
+/** Longest line, characters (contract/messages.ts). */
 const MAX_LINE = 2_000;
 
 export class LogLines {

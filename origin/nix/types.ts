@@ -101,7 +101,7 @@ export class UnknownRevisionError extends FailureError {
   readonly scope: "origin" | "set";
 
   constructor(revision: string, scope: "origin" | "set", message: string) {
-    super({ reason: "unknown", message });
+    super({ reason: scope === "origin" ? "unknown-revision" : "unknown", message });
     this.name = "UnknownRevisionError";
     this.revision = revision;
     this.scope = scope;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pino } from "pino";
+import type { Scope } from "../../edge/contract/keys.ts";
 import { openLayerStore } from "../../origin/layers/index.ts";
 import { publish } from "../../origin/publish.ts";
 import { planStore } from "../../origin/plan/plans.ts";
@@ -38,15 +39,15 @@ test(
     t.after(() => layers.close());
     const set = await open(t, `path:${directoryWith(t, SET)}`);
     const names = ["good", "unfit", "needs-unfit", "broken"];
-    const result = await publish(
-      {
-        kind: "publish",
-        packageSet: set.id,
-        revision: await set.resolve("latest", signal),
-        system,
-        plan: "none",
-        items: names.map((name) => ({ name })),
-      },
+    const scope: Scope = {
+      packageSet: set.id,
+      revision: await set.resolve("latest", signal),
+      system,
+      plan: "none",
+    };
+    const [good, unfit, needsUnfit, broken] = await publish(
+      scope,
+      names.map((name) => ({ kind: "package", ...scope, name })),
       {
         packageSet: set,
         layers,
@@ -56,9 +57,8 @@ test(
         log: () => {},
       },
     );
-    assert.ok(result.kind === "published");
-    const [good, unfit, needsUnfit, broken] = result.outcomes;
-    assert.deepEqual([good?.kind, good?.name], ["package", "good"]);
+    assert.ok(good?.kind === "package");
+    assert.equal(good.record.name, "good");
     for (const outcome of [unfit, needsUnfit]) {
       assert.ok(outcome?.kind === "failure");
       // Not "error": that would be tried again on another origin.

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { tagPath } from "../../../edge/contract/keys.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
+import { eventually } from "../../harness/soon.ts";
 import { originKeys, startOrigin } from "./origins.ts";
-import { resolveJob, REVISION } from "./records.ts";
+import { tagItems, REVISION } from "./records.ts";
 
 const OTHER_REVISION = "f".repeat(40);
 
@@ -14,10 +15,8 @@ afterEach(() => edge.stop());
 const latest = async (packageSet: string): Promise<string | undefined> =>
   ((await edge.get(tagPath(packageSet, "latest"))) as { revision: string } | undefined)?.revision;
 /** Waits until the starter set's tag means this revision. */
-async function becomes(revision: string): Promise<void> {
-  while ((await latest("starter")) !== revision)
-    await new Promise((resolve) => setTimeout(resolve, 20));
-}
+const becomes = (revision: string): Promise<void> =>
+  eventually(`latest means ${revision}`, async () => (await latest("starter")) === revision);
 
 test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
   edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a") } });
@@ -32,13 +31,15 @@ test("what a channel's tag means is for a resolve to find out", async (t) => {
   edge = await startFarm({
     vars: { ORIGIN_KEYS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" },
   });
-  const origin = startOrigin(t, edge, "a", { hello: { packageSet: "channel" } });
+  const origin = startOrigin(t, edge, "a", {
+    hello: { packageSet: { id: "channel", label: "channel:nixos-unstable" } },
+  });
   origin.announce("latest", OTHER_REVISION);
   await origin.reached("connected");
   origin.announce("latest", OTHER_REVISION);
   // What comes after the announcements on the same socket is dealt with after them.
-  assert.equal((await edge.ask({ ...resolveJob("other"), packageSet: "channel" })).state, "done");
+  assert.equal((await edge.ask(tagItems("other", "channel"))).state, "done");
   assert.equal(await latest("channel"), undefined);
-  assert.equal((await edge.ask({ ...resolveJob(), packageSet: "channel" })).state, "done");
+  assert.equal((await edge.ask(tagItems("latest", "channel"))).state, "done");
   assert.equal(await latest("channel"), REVISION);
 });

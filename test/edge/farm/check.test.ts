@@ -1,104 +1,80 @@
 /** What the farm believes of a result before it looks into the bucket. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { blobsOf, checkResult } from "../../../edge/farm/check.ts";
+import { blobsOf, checkResults } from "../../../edge/farm/check.ts";
 import { MAX_RECORD } from "../../../edge/farm/limits.ts";
-import type { Outcome, Result, Work } from "../../../edge/contract/messages.ts";
+import type { Item, Result } from "../../../edge/contract/messages.ts";
 import type { PackageRecord } from "../../../edge/contract/records.ts";
-import { levelRecord, packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
+import { levelRecord, packageItems, packageRecord, REVISION, tagItems } from "./records.ts";
 
 const nowhere = { put: () => Promise.resolve() };
-const job = publishJob(["git", "curl~1"]);
-const git = await packageRecord(nowhere, job, "git");
-const curl: Outcome = { kind: "level", name: "curl", record: await levelRecord(nowhere, 1) };
-const failure = { reason: "failed", message: "no" } as const;
+const items = packageItems(["git", "curl~1"]);
+const git = await packageRecord(nowhere, "git");
+const curl: Result = { kind: "level", record: await levelRecord(nowhere, 1) };
+const failure: Result = { kind: "failure", failure: { reason: "failed", message: "no" } };
+const revision: Result = { kind: "revision", revision: REVISION };
 
-const outcomes = (...list: Outcome[]): Result => ({ kind: "published", outcomes: list });
-const withGit = (change: Partial<PackageRecord>): Result =>
-  outcomes({ kind: "package", name: "git", record: { ...git, ...change } }, curl);
+const withGit = (change: Partial<PackageRecord>): Result[] => [
+  { kind: "package", record: { ...git, ...change } },
+  curl,
+];
 const [libc, own] = git.layers;
 if (libc === undefined || own === undefined) throw new Error("the record has two layers");
 
-const table: readonly [string, Work, Result, RegExp | null][] = [
-  ["what was asked for", job, withGit({}), null],
-  ["in another order", job, outcomes(curl, { kind: "package", name: "git", record: git }), null],
-  [
-    "failures",
-    job,
-    outcomes(
-      { kind: "failure", name: "git", failure },
-      { kind: "failure", name: "curl", level: 1, failure },
-    ),
-    null,
-  ],
-  ["a coarser level made", job, withGit({ level: 1, layers: [libc] }), null],
-  ["a revision", resolveJob(), { kind: "resolved", revision: REVISION }, null],
-  ["packages for a tag", resolveJob(), withGit({}), /was to resolve/],
-  ["a revision for packages", job, { kind: "resolved", revision: REVISION }, /was to publish/],
-  ["one missing", job, outcomes(curl), /no outcome for git/],
-  ["one twice", job, outcomes(curl, curl), /comes twice/],
-  [
-    "one too many",
-    job,
-    outcomes({ kind: "package", name: "git", record: git }, curl, {
-      kind: "failure",
-      name: "jq",
-      failure,
-    }),
-    /jq was not asked for/,
-  ],
+const table: readonly [string, readonly Item[], readonly Result[], RegExp | null][] = [
+  ["what was asked for", items, withGit({}), null],
+  ["in another order", items, withGit({}).toReversed(), /git was answered with a level/],
+  ["failures", items, [failure, failure], null],
+  ["a coarser level made", items, withGit({ level: 1, layers: [libc] }), null],
+  ["a revision", tagItems(), [revision], null],
+  ["a failure for a tag", tagItems(), [failure], null],
+  ["a package for a tag", tagItems(), withGit({}).slice(0, 1), /tag latest was answered with a p/],
+  ["a revision for a package", items, [revision, curl], /git was answered with a revision/],
+  ["one missing", items, withGit({}).slice(0, 1), /1 results for 2 items/],
+  ["one too many", items, [...withGit({}), failure], /3 results for 2 items/],
   [
     "a package for a level",
-    job,
-    outcomes(
-      { kind: "package", name: "git", record: git },
-      { kind: "package", name: "curl", record: { ...git, name: "curl" } },
-    ),
-    /curl was not asked for/,
+    items,
+    [
+      { kind: "package", record: git },
+      { kind: "package", record: { ...git, name: "curl" } },
+    ],
+    /curl at level 1 was answered with a package/,
   ],
   [
     "another level",
-    job,
-    outcomes(
-      { kind: "package", name: "git", record: git },
+    items,
+    [
+      { kind: "package", record: git },
       { ...curl, record: { ...curl.record, level: 2 } },
-    ),
-    /curl~2 was not asked for/,
-  ],
-  [
-    "a failure of the package for that of a level",
-    job,
-    outcomes(
-      { kind: "package", name: "git", record: git },
-      { kind: "failure", name: "curl", failure },
-    ),
-    /curl was not asked for/,
+    ],
+    /curl at level 1 was answered with level 2/,
   ],
   [
     "another package set",
-    job,
+    items,
     withGit({ packageSet: "channel" }),
     /is for packageSet channel, not starter/,
   ],
-  ["another revision", job, withGit({ revision: "f".repeat(40) }), /is for revision/],
-  ["another system", job, withGit({ system: "aarch64-linux" }), /is for system/],
-  ["another plan", job, withGit({ plan: "f".repeat(64) }), /is for plan/],
-  ["another package's record", job, withGit({ name: "curl" }), /is that of curl/],
+  ["another revision", items, withGit({ revision: "f".repeat(40) }), /is for revision/],
+  ["another system", items, withGit({ system: "aarch64-linux" }), /is for system/],
+  ["another plan", items, withGit({ plan: "f".repeat(64) }), /is for plan/],
+  ["another package's record", items, withGit({ name: "curl" }), /is for name curl, not git/],
   [
     "a part twice",
-    job,
+    items,
     withGit({ parts: [...git.parts.slice(0, 1), ...git.parts.slice(0, 1)] }),
     /has a part twice/,
   ],
   [
     "a part that is not there",
-    job,
+    items,
     withGit({ levels: [[0, 1], [2]] }),
     /names a part that does not exist/,
   ],
   [
     "a level that names a part twice",
-    job,
+    items,
     withGit({
       levels: [
         [0, 1],
@@ -107,51 +83,53 @@ const table: readonly [string, Work, Result, RegExp | null][] = [
     }),
     /names a part twice/,
   ],
-  ["a level that is not there", job, withGit({ level: 2 }), /no level 2/],
-  ["a level that cannot be used", job, withGit({ levels: [[], [0]] }), /no level 0/],
+  ["a level that is not there", items, withGit({ level: 2 }), /no level 2/],
+  ["a level that cannot be used", items, withGit({ levels: [[], [0]] }), /no level 0/],
   [
     "layers in another order",
-    job,
+    items,
     withGit({ layers: [own, libc] }),
     /are not the parts of level 0/,
   ],
-  ["a layer missing", job, withGit({ layers: [libc] }), /are not the parts of level 0/],
-  ["a layer too many", job, withGit({ layers: [libc, own, own] }), /are not the parts of level 0/],
+  ["a layer missing", items, withGit({ layers: [libc] }), /are not the parts of level 0/],
+  [
+    "a layer too many",
+    items,
+    withGit({ layers: [libc, own, own] }),
+    /are not the parts of level 0/,
+  ],
   [
     "a record too long",
-    job,
+    items,
     withGit({ description: "x".repeat(MAX_RECORD) }),
     new RegExp(`longer than ${MAX_RECORD}`),
   ],
 ];
 
-describe("checkResult", () => {
-  for (const [what, work, result, refused] of table) {
+describe("checkResults", () => {
+  for (const [what, items, results, refused] of table) {
     test(what, () => {
-      if (refused === null) checkResult(work, result);
-      else assert.throws(() => checkResult(work, result), refused);
+      if (refused === null) checkResults(items, results);
+      else assert.throws(() => checkResults(items, results), refused);
     });
   }
 });
 
 describe("blobsOf", () => {
-  test("every blob once: layers, zstd layers, listings, logs", () => {
+  test("every blob of a record once: layers, zstd layers, listings", () => {
     const zstd = { digest: `sha256:${"1".repeat(64)}`, size: 3 } as const;
-    const logBlob = { digest: `sha256:${"2".repeat(64)}`, size: 4 } as const;
-    const blobs = blobsOf(
-      outcomes(
-        { kind: "package", name: "git", record: { ...git, layers: [{ ...libc, zstd }, own] } },
-        curl,
-        { kind: "failure", name: "jq", failure: { ...failure, logBlob } },
-      ),
-    );
+    const blobs = blobsOf([
+      { kind: "package", record: { ...git, layers: [{ ...libc, zstd }, own] } },
+      curl,
+      failure,
+    ]);
     assert.deepEqual(
       [...blobs].sort(),
-      [libc, own, git.listing, zstd, logBlob].map(({ digest, size }) => [digest, size]).sort(),
+      [libc, own, git.listing, zstd].map(({ digest, size }) => [digest, size]).sort(),
     );
   });
 
-  test("one digest with two sizes is a lie", () => {
+  test("one digest with two sizes is invalid", () => {
     assert.throws(
       () => blobsOf(withGit({ listing: { ...git.listing, digest: libc.digest } })),
       /is named with the sizes/,

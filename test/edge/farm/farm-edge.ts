@@ -5,17 +5,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
-import type { Work } from "../../../edge/contract/messages.ts";
+import type { Item } from "../../../edge/contract/messages.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { tieWorkerd } from "../../../origin/local/workerd.ts";
+import { eventually } from "../../harness/soon.ts";
 
-/** How often the console is looked at, milliseconds. */
-const POLL = 10;
 const WORKER = "farm";
 const LOOPBACK = "127.0.0.1";
 const ENTRY = join(import.meta.dirname, "fixtures", "worker.js");
@@ -104,13 +102,17 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
      * beside its answers, sometimes after.
      */
     async logged(event: string, count = 1): Promise<Record<string, unknown>[]> {
-      while (this.events(event).length < count) await sleep(POLL);
+      await eventually(`${count} × ${event} in the log`, () => this.events(event).length >= count);
       return this.events(event).slice(0, count);
     },
-    async ask(work: Work, waitMs = 20_000, signal: AbortSignal | null = null): Promise<Answer> {
+    async ask(
+      items: readonly Item[],
+      waitMs = 20_000,
+      signal: AbortSignal | null = null,
+    ): Promise<Answer> {
       const response = await fetch(`http://${host}/ask`, {
         method: "POST",
-        body: JSON.stringify({ work, waitMs }),
+        body: JSON.stringify({ items, waitMs }),
         signal,
       });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);
@@ -125,17 +127,9 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
     evictFarm: (webSockets: "hibernate" | "close"): Promise<void> =>
       miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),
-    /** Resets the Build object of this work under those who wait on it. */
-    async crashBuild(work: Work): Promise<void> {
-      await fetch(`http://${host}/crash`, { method: "POST", body: JSON.stringify({ work }) });
-    },
-    /** How much the Build object of this work keeps, table by table. */
-    async tablesOfBuild(work: Work): Promise<{ name: string; rows: number }[]> {
-      const response = await fetch(`http://${host}/tables`, {
-        method: "POST",
-        body: JSON.stringify({ work }),
-      });
-      return (await response.json()) as { name: string; rows: number }[];
+    /** Resets the Build object of these items under those who wait on it. */
+    async crashBuild(items: readonly Item[]): Promise<void> {
+      await fetch(`http://${host}/crash`, { method: "POST", body: JSON.stringify({ items }) });
     },
     /** As a deploy does: everything in memory is lost, every socket dropped. */
     async restart(current: Readonly<Record<string, string>> = vars): Promise<void> {

@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { levelPath, packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
-import { gate, honest, originKeys, startOrigin } from "./origins.ts";
-import { packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
+import { eventually } from "../../harness/soon.ts";
+import { failure, gate, honest, originKeys, startOrigin } from "./origins.ts";
+import { packageItems, packageRecord, REVISION, SCOPE, tagItems } from "./records.ts";
 
 describe("one origin", () => {
   let edge: FarmEdge;
@@ -19,130 +20,112 @@ describe("one origin", () => {
   test("resolves a tag and writes it", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
-    assert.deepEqual(await edge.ask(resolveJob()), {
+    assert.deepEqual(await edge.ask(tagItems()), {
       state: "done",
-      result: { kind: "resolved", revision: REVISION },
+      results: [{ kind: "revision", revision: REVISION }],
     });
     const record = (await edge.get(tagPath("starter", "latest"))) as { revision: string };
     assert.equal(record.revision, REVISION);
-    assert.deepEqual(await edge.ask(resolveJob("nowhere")), {
-      state: "failed",
-      failure: { reason: "unknown", message: "there is no tag nowhere" },
+    assert.deepEqual(await edge.ask(tagItems("nowhere")), {
+      state: "done",
+      results: [failure("unknown", "there is no tag nowhere")],
     });
   });
 
   test("publishes packages and levels; one that fails leaves the others alone", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
-    const work = publishJob(["git", "broken-git"]);
-    const answer = await edge.ask(work);
-    assert.equal(answer.state, "done");
-    const outcomes =
-      answer.state === "done" && answer.result.kind === "published" ? answer.result.outcomes : [];
-    assert.deepEqual(
-      outcomes.map(({ kind, name }) => [kind, name]),
-      [
-        ["package", "git"],
-        ["failure", "broken-git"],
-      ],
-    );
-    assert.deepEqual(
-      await edge.get(packagePath(work, "git")),
-      await packageRecord(edge, work, "git"),
-    );
-    assert.equal(await edge.get(packagePath(work, "broken-git")), undefined);
-    assert.equal((await edge.ask(publishJob(["git~1"]))).state, "done");
-    assert.equal(((await edge.get(levelPath(work, "git", 1))) as { level: number }).level, 1);
+    const record = await packageRecord(edge, "git");
+    assert.deepEqual(await edge.ask(packageItems(["git", "broken-git"])), {
+      state: "done",
+      results: [{ kind: "package", record }, failure("failed", "broken-git does not build")],
+    });
+    assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), record);
+    assert.equal(await edge.get(packagePath(SCOPE, "broken-git")), undefined);
+    assert.equal((await edge.ask(packageItems(["git~1"]))).state, "done");
+    assert.equal(((await edge.get(levelPath(SCOPE, "git", 1))) as { level: number }).level, 1);
   });
 
   test("32 askers at once, and those who come while it runs, share one job; who stops waiting is told that it goes on", async (t) => {
     const { opened, open } = gate();
     const origin = startOrigin(t, edge, "a", {
-      run: async (work, context) => (await opened, honest(edge)(work, context)),
+      run: async (items, context) => (await opened, honest(edge)(items, context)),
     });
     await origin.reached("connected");
-    const work = publishJob(["coalesced"]);
-    const answers = Array.from({ length: 32 }, () => edge.ask(work));
+    const items = packageItems(["coalesced"]);
+    const answers = Array.from({ length: 32 }, () => edge.ask(items));
     await origin.begun(1);
-    assert.deepEqual(await edge.ask(work, 1), { state: "building" });
+    assert.deepEqual(await edge.ask(items, 1), { state: "building" });
     open();
     for (const answer of await Promise.all(answers)) assert.equal(answer.state, "done");
-    assert.equal((await edge.ask(work)).state, "done");
-    assert.equal(origin.works.length, 1);
+    assert.equal((await edge.ask(items)).state, "done");
+    assert.equal(origin.jobs.length, 1);
   });
 
   test("a client that hangs up cancels nothing, and its retry joins", async (t) => {
     const { opened, open } = gate();
     const origin = startOrigin(t, edge, "a", {
-      run: async (work, context) => (await opened, honest(edge)(work, context)),
+      run: async (items, context) => (await opened, honest(edge)(items, context)),
     });
     await origin.reached("connected");
-    const work = publishJob(["impatient"]);
+    const items = packageItems(["impatient"]);
     const client = new AbortController();
-    const hungUp = assert.rejects(edge.ask(work, 20_000, client.signal));
+    const hungUp = assert.rejects(edge.ask(items, 20_000, client.signal));
     await origin.begun(1);
     client.abort();
     await hungUp;
-    const retry = edge.ask(work);
+    const retry = edge.ask(items);
     open();
     assert.equal((await retry).state, "done");
-    assert.equal(origin.works.length, 1);
+    assert.equal(origin.jobs.length, 1);
   });
 
   test("work that overlaps is done once: each package is in one job", async (t) => {
     const { opened, open } = gate();
     const origin = startOrigin(t, edge, "a", {
-      run: async (work, context) => (await opened, honest(edge)(work, context)),
+      run: async (items, context) => (await opened, honest(edge)(items, context)),
     });
     await origin.reached("connected");
-    const first = edge.ask(publishJob(["one", "two"]));
+    const first = edge.ask(packageItems(["one", "two"]));
     await origin.begun(1);
-    const second = edge.ask(publishJob(["two", "three"]));
+    const second = edge.ask(packageItems(["two", "three"]));
     await origin.begun(2);
-    const third = edge.ask(publishJob(["one", "three"]));
+    const third = edge.ask(packageItems(["one", "three"]));
     open();
     for (const answer of await Promise.all([first, second, third]))
       assert.equal(answer.state, "done");
-    assert.deepEqual(
-      origin.works.map((work) =>
-        work.kind === "publish" ? work.items.map(({ name }) => name) : [],
-      ),
-      [["one", "two"], ["three"]],
-    );
+    assert.deepEqual(origin.names(), [["one", "two"], ["three"]]);
   });
 
   test("a failure is remembered for whoever asks next, in other company too", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
-    await edge.ask(publishJob(["broken-a"]));
-    await edge.ask(publishJob(["broken-a"]));
-    await edge.ask(publishJob(["broken-a", "fine-a"]));
-    assert.deepEqual(
-      origin.works.map((work) =>
-        work.kind === "publish" ? work.items.map(({ name }) => name) : [],
-      ),
-      [["broken-a"], ["fine-a"]],
-    );
+    await edge.ask(packageItems(["broken-a"]));
+    await edge.ask(packageItems(["broken-a"]));
+    await edge.ask(packageItems(["broken-a", "fine-a"]));
+    assert.deepEqual(origin.names(), [["broken-a"], ["fine-a"]]);
   });
 
-  test("a Build object vanishes when its answer's time is over", async (t) => {
+  test("an answer is given again for as long as it is remembered, then made anew", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
-    const work = resolveJob("brief");
-    await edge.ask(work);
-    while ((await edge.tablesOfBuild(work)).some(({ rows }) => rows > 0))
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    await edge.ask(work);
-    assert.equal(origin.works.length, 2);
+    const items = tagItems("brief");
+    await edge.ask(items);
+    await edge.ask(items);
+    assert.equal(origin.jobs.length, 1);
+    await eventually("the tag is resolved again", async () => {
+      await edge.ask(items);
+      return origin.jobs.length === 2;
+    });
   });
 
   test("no origin for the system, or none at all, is said at once", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
-    assert.deepEqual(await edge.ask(publishJob(["hello"], { system: "aarch64-linux" })), {
+    assert.deepEqual(await edge.ask(packageItems(["hello"], { system: "aarch64-linux" })), {
       state: "no-origin",
     });
     await origin.drain();
-    assert.deepEqual(await edge.ask(publishJob(["hello"])), { state: "no-origin" });
+    assert.deepEqual(await edge.ask(packageItems(["hello"])), { state: "no-origin" });
   });
 });

@@ -5,12 +5,11 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Times } from "../../../edge/farm/limits.ts";
-import type { Outcome } from "../../../edge/contract/messages.ts";
 import { packagePath } from "../../../edge/contract/keys.ts";
 import type { PackageRecord } from "../../../edge/contract/records.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
-import { gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
-import { packageRecord, publishJob, resolveJob } from "./records.ts";
+import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
+import { packageItems, packageRecord, SCOPE, tagItems } from "./records.ts";
 
 let edge: FarmEdge;
 afterEach(() => edge.stop());
@@ -48,46 +47,46 @@ describe("objects that lose their memory", () => {
     await start();
     const { opened, open } = gate();
     const [origin] = await origins(t, {
-      a: async (work, context) => (await opened, honest(edge)(work, context)),
+      a: async (items, context) => (await opened, honest(edge)(items, context)),
     });
-    const answer = edge.ask(publishJob(["git"]));
+    const answer = edge.ask(packageItems(["git"]));
     await origin?.begun(1);
     await edge.evictFarm("hibernate");
     open();
     assert.equal((await answer).state, "done");
     assert.equal(origin?.state, "connected");
-    assert.equal(origin?.works.length, 1);
+    assert.equal(origin?.jobs.length, 1);
   });
 
   test("the farm is moved and its sockets dropped; the origin comes back with its job and says what became of it", async (t) => {
     await start();
     const { opened, open } = gate();
     const [origin] = await origins(t, {
-      a: async (work, context) => (await opened, honest(edge)(work, context)),
+      a: async (items, context) => (await opened, honest(edge)(items, context)),
     });
-    const answer = edge.ask(publishJob(["git"]));
+    const answer = edge.ask(packageItems(["git"]));
     await origin?.begun(1);
     const lost = origin?.reached("waiting");
     await edge.evictFarm("close");
     await lost;
     open();
     assert.equal((await answer).state, "done");
-    assert.equal(origin?.works.length, 1);
+    assert.equal(origin?.jobs.length, 1);
   });
 
   test("a Build object is reset under those who wait on it", async (t) => {
     await start();
     const { opened, open } = gate();
     const [origin] = await origins(t, {
-      a: async (work, context) => (await opened, honest(edge)(work, context)),
+      a: async (items, context) => (await opened, honest(edge)(items, context)),
     });
-    const work = publishJob(["git"]);
-    const answers = [edge.ask(work), edge.ask(work)];
+    const items = packageItems(["git"]);
+    const answers = [edge.ask(items), edge.ask(items)];
     await origin?.begun(1);
-    await edge.crashBuild(work);
+    await edge.crashBuild(items);
     open();
     for (const answer of await Promise.all(answers)) assert.equal(answer.state, "done");
-    assert.equal(origin?.works.length, 1);
+    assert.equal(origin?.jobs.length, 1);
     assert.equal((await edge.logged("farm.ask.broken", 2)).length, 2);
   });
 
@@ -95,15 +94,15 @@ describe("objects that lose their memory", () => {
     await start();
     const { opened, open } = gate();
     const [origin] = await origins(t, {
-      a: async (work, context) => (await opened, honest(edge)(work, context)),
+      a: async (items, context) => (await opened, honest(edge)(items, context)),
     });
-    const lost = edge.ask(publishJob(["git"])).catch(() => undefined);
+    const lost = edge.ask(packageItems(["git"])).catch(() => undefined);
     await origin?.begun(1);
     await edge.restart();
     assert.equal(await lost, undefined);
     open();
-    assert.equal((await edge.ask(publishJob(["git"]))).state, "done");
-    assert.equal(origin?.works.length, 1);
+    assert.equal((await edge.ask(packageItems(["git"]))).state, "done");
+    assert.equal(origin?.jobs.length, 1);
   });
 });
 
@@ -114,10 +113,10 @@ describe("origins that go away", () => {
     const other = startOrigin(t, edge, "b", { pingMs: 300 });
     await Promise.all([silent.reached("connected"), other.reached("connected")]);
     const dropped = silent.reached("waiting");
-    const answer = edge.ask(publishJob(["git"]));
+    const answer = edge.ask(packageItems(["git"]));
     await silent.begun(1);
     assert.equal((await answer).state, "done");
-    assert.equal(other.works.length, 1);
+    assert.equal(other.jobs.length, 1);
     await dropped;
     assert.deepEqual(
       (await edge.logged("job.take-back")).map(({ reason }) => reason),
@@ -128,20 +127,20 @@ describe("origins that go away", () => {
   test("an origin that stops hands its jobs back, and that is no attempt", async (t) => {
     await start();
     const stopping = await origins(t, { a: never });
-    const answer = edge.ask(resolveJob());
+    const answer = edge.ask(tagItems());
     await stopping[0]?.begun(1);
     const [b] = await origins(t, { b: honest(edge) });
     await stopping[0]?.drain();
     assert.equal(stopping[0]?.state, "closed");
     assert.equal((await answer).state, "done");
-    assert.equal(b?.works.length, 1);
+    assert.equal(b?.jobs.length, 1);
     assert.equal(edge.events("job.take-back").length, 0);
   });
 
   test("the only origin goes away for good: those who wait are told that there is none", async (t) => {
     await start({ reconnect: 300 });
     const [a] = await origins(t, { a: never });
-    const answer = edge.ask(publishJob(["git"]));
+    const answer = edge.ask(packageItems(["git"]));
     await a?.begun(1);
     await a?.drain();
     assert.deepEqual(await answer, { state: "no-origin" });
@@ -151,8 +150,8 @@ describe("origins that go away", () => {
     await start();
     const [a] = await origins(t, { a: honest(edge) });
     await edge.restart();
-    assert.equal((await edge.ask(resolveJob())).state, "done");
-    assert.equal(a?.works.length, 1);
+    assert.equal((await edge.ask(tagItems())).state, "done");
+    assert.equal(a?.jobs.length, 1);
   });
 
   test("a newer connection of the same name takes the place of the older", async (t) => {
@@ -161,8 +160,8 @@ describe("origins that go away", () => {
     const replaced = old?.reached("waiting");
     const [young] = await origins(t, { a: honest(edge) });
     await replaced;
-    assert.equal((await edge.ask(resolveJob())).state, "done");
-    assert.equal(young?.works.length, 1);
+    assert.equal((await edge.ask(tagItems())).state, "done");
+    assert.equal(young?.jobs.length, 1);
   });
 });
 
@@ -174,66 +173,50 @@ describe("jobs that are not done", () => {
       slots: { total: 0, take: () => undefined } as never,
     });
     await full.reached("connected");
-    const answer = edge.ask(resolveJob());
+    const answer = edge.ask(tagItems());
     const [b] = await origins(t, { b: honest(edge) });
     assert.equal((await answer).state, "done");
-    assert.equal(b?.works.length, 1);
+    assert.equal(b?.jobs.length, 1);
     await edge.logged("job.refused");
   });
 
   test("an origin's own trouble: another one tries; after three attempts the failure says so", async (t) => {
     await start({ avoid: 100 });
     const [a, b] = await origins(t, { a: troubled, b: troubled });
-    const answer = await edge.ask(resolveJob());
-    assert.equal(answer.state, "failed");
-    assert.deepEqual(answer.state === "failed" && answer.failure, {
-      reason: "error",
-      message: "no origin could do it in 3 attempts; the last: origin a: the disk is full",
-    });
-    assert.equal(a?.works.length, 2);
-    assert.equal(b?.works.length, 1);
+    const answer = await edge.ask(tagItems());
+    const message = "no origin could do it in 3 attempts; the last: origin a: the disk is full";
+    assert.deepEqual(answer, { state: "done", results: [failure("error", message)] });
+    assert.equal(a?.jobs.length, 2);
+    assert.equal(b?.jobs.length, 1);
   });
 
   test("trouble with one package: only that one is tried again", async (t) => {
     await start({ avoid: 100 });
     let first = true;
     const [a] = await origins(t, {
-      a: async (work, context) => {
-        const result = await honest(edge)(work, context);
-        if (!first || result.kind !== "published") return result;
+      a: async (items, context) => {
+        const results = await honest(edge)(items, context);
+        if (!first) return results;
         first = false;
-        const outcomes = result.outcomes.map((outcome): Outcome =>
-          outcome.name === "curl"
-            ? {
-                kind: "failure",
-                name: "curl",
-                failure: { reason: "error", message: "upload broke" },
-              }
-            : outcome,
-        );
-        return { kind: "published", outcomes };
+        return [failure("error", "upload broke"), ...results.slice(1)];
       },
     });
-    const answer = await edge.ask(publishJob(["curl", "git"]));
-    const kinds =
-      answer.state === "done" && answer.result.kind === "published"
-        ? answer.result.outcomes.map(({ kind }) => kind)
-        : [];
-    assert.deepEqual(kinds, ["package", "package"]);
-    assert.deepEqual(
-      a?.works.map((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : [])),
-      [["curl", "git"], ["curl"]],
-    );
+    const answer = await edge.ask(packageItems(["curl", "git"]));
+    assert.deepEqual(answer.state === "done" && answer.results.map(({ kind }) => kind), [
+      "package",
+      "package",
+    ]);
+    assert.deepEqual(a?.names(), [["curl", "git"], ["curl"]]);
   });
 
   test("the queue is full", async (t) => {
     await start({}, { MAX_QUEUED: "2" });
     const [a] = await origins(t, { a: never }, 1);
-    const waiting = [edge.ask(resolveJob("one"), 5_000)];
+    const waiting = [edge.ask(tagItems("one"), 5_000)];
     await a?.begun(1);
     for (const tag of ["two", "three"])
-      assert.deepEqual(await edge.ask(resolveJob(tag), 1), { state: "building" });
-    assert.deepEqual(await edge.ask(resolveJob("four")), { state: "queue-full" });
+      assert.deepEqual(await edge.ask(tagItems(tag), 1), { state: "building" });
+    assert.deepEqual(await edge.ask(tagItems("four")), { state: "queue-full" });
     await a?.drain();
     await Promise.all(waiting);
   });
@@ -265,42 +248,28 @@ describe("origins that are wrong", () => {
     test(`${what}: refused, and another origin does it`, async (t) => {
       await start();
       const [a] = await origins(t, {
-        a: async (work) => {
-          if (work.kind !== "publish") throw new Error("not a publish");
-          return {
-            kind: "published",
-            outcomes: [
-              {
-                kind: "package",
-                name: "git",
-                record: change(await packageRecord(edge, work, "git")),
-              },
-            ],
-          };
-        },
+        a: async () => [{ kind: "package", record: change(await packageRecord(edge, "git")) }],
       });
-      const answer = edge.ask(publishJob(["git"]));
+      const answer = edge.ask(packageItems(["git"]));
       await a?.begun(1);
       const [b] = await origins(t, { b: honest(edge) });
       assert.equal((await answer).state, "done");
-      assert.equal(b?.works.length, 1);
-      assert.match(String((await edge.logged("origin.untrue"))[0]?.["problem"]), says);
-      const work = publishJob(["git"]);
-      assert.deepEqual(
-        await edge.get(packagePath(work, "git")),
-        await packageRecord(edge, work, "git"),
-      );
+      assert.equal(b?.jobs.length, 1);
+      assert.match(String((await edge.logged("origin.invalid"))[0]?.["problem"]), says);
+      assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), await packageRecord(edge, "git"));
     });
   }
 
   test("another package set: both ends say so, and it gets no work", async (t) => {
     await start();
-    const stranger = startOrigin(t, edge, "a", { hello: { packageSet: "channel" } });
+    const stranger = startOrigin(t, edge, "a", {
+      hello: { packageSet: { id: "channel", label: "channel:nixos-unstable" } },
+    });
     await stranger.reached("waiting");
-    assert.deepEqual(await edge.ask(resolveJob()), { state: "no-origin" });
+    assert.deepEqual(await edge.ask(tagItems()), { state: "no-origin" });
     assert.equal(
       (await edge.logged("origin.mismatch"))[0]?.["reason"],
-      "the edge serves package set starter, this origin channel",
+      "the edge serves package set starter, this origin channel:nixos-unstable",
     );
   });
 
@@ -308,8 +277,8 @@ describe("origins that are wrong", () => {
     await start();
     const [a, b] = await origins(t, { a: honest(edge), b: honest(edge) });
     await edge.restart({ ORIGIN_KEYS: originKeys("b") });
-    assert.equal((await edge.ask(resolveJob())).state, "done");
-    assert.equal(a?.works.length, 0);
-    assert.equal(b?.works.length, 1);
+    assert.equal((await edge.ask(tagItems())).state, "done");
+    assert.equal(a?.jobs.length, 0);
+    assert.equal(b?.jobs.length, 1);
   });
 });

@@ -5,7 +5,7 @@ import { CLOSE } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
-import { packageRecord, publishJob, resolveJob, REVISION } from "./records.ts";
+import { packageRecord, packageItems, tagItems, REVISION } from "./records.ts";
 
 let edge: FarmEdge;
 before(async () => {
@@ -22,7 +22,7 @@ const freshTag = (): string => `t${++tags}`;
 const resolved = (job: string): object => ({
   type: "done",
   job,
-  result: { kind: "resolved", revision: REVISION },
+  results: [{ kind: "revision", revision: REVISION }],
 });
 const bye = { type: "bye" };
 
@@ -33,17 +33,26 @@ describe("messages that close the socket", () => {
     ["no JSON", [hello, "ping?"], CLOSE.protocol],
     ["an unknown message", [hello, { type: "welcome" }], CLOSE.protocol],
     ["a hello without slots", [{ ...hello, slots: 0 }], CLOSE.protocol],
-    ["another protocol", [{ ...hello, protocol: 2 }], CLOSE.mismatch],
-    ["another package set", [{ ...hello, packageSet: "channel" }], CLOSE.mismatch],
+    ["another protocol", [{ ...hello, protocol: 1 }], CLOSE.mismatch],
+    [
+      "another package set",
+      [{ ...hello, packageSet: { id: "path", label: "starter" } }],
+      CLOSE.mismatch,
+    ],
+    [
+      "another package set of the same kind",
+      [{ ...hello, packageSet: { id: "starter", label: "starter:other" } }],
+      CLOSE.mismatch,
+    ],
   ];
   for (const [what, messages, code] of table) {
     test(what, async () => {
       const origin = await rawOrigin(edge, "a");
-      for (const message of messages) {
+      for (const [at, message] of messages.entries()) {
         origin.say(message);
-        if (message === hello) await Promise.race([origin.heard("welcome"), origin.closed]);
+        if (message === hello && messages.indexOf(message) === at) await origin.heard("welcome");
       }
-      assert.equal(await origin.closed, code);
+      assert.equal(await origin.closed(), code);
     });
   }
 });
@@ -54,14 +63,14 @@ describe("the way of a job", () => {
     origin.say(hello);
     assert.deepEqual(await origin.heard("welcome"), {
       type: "welcome",
-      protocol: 1,
+      protocol: 2,
       origin: "a",
       zstd: true,
     });
-    const work = resolveJob(freshTag());
-    const answer = edge.ask(work);
-    const { job, work: given } = await origin.heard("job");
-    assert.deepEqual(given, work);
+    const items = tagItems(freshTag());
+    const answer = edge.ask(items);
+    const { job, items: given } = await origin.heard("job");
+    assert.deepEqual(given, items);
     origin.say({ type: "accepted", job });
     origin.say({ type: "log", job, lines: ["evaluating"] });
     origin.say(resolved(job));
@@ -74,108 +83,104 @@ describe("the way of a job", () => {
       "what is settled already may be forgotten too",
     );
     origin.say(bye);
-    origin.vanish();
+    origin.cut();
   });
 
   test("a connection cut without a word: the job goes to another origin, the first one is told to stop when it comes back", async (t) => {
     const lost = await rawOrigin(edge, "a");
     lost.say(hello);
-    const answer = edge.ask(resolveJob(freshTag()));
+    const answer = edge.ask(tagItems(freshTag()));
     const { job } = await lost.heard("job");
     lost.say({ type: "accepted", job });
     const other = startOrigin(t, edge, "b");
     await other.reached("connected");
-    lost.vanish();
+    lost.cut();
     assert.equal((await answer).state, "done");
-    assert.equal(other.works.length, 1);
+    assert.equal(other.jobs.length, 1);
     const back = await rawOrigin(edge, "a");
     back.say({ ...hello, running: [job] });
     assert.deepEqual(await back.heard("cancel"), { type: "cancel", job });
     back.say(bye);
-    back.vanish();
+    back.cut();
   });
 
   test("an origin that comes back in time keeps its job; one that came back without it is given it again", async () => {
     const first = await rawOrigin(edge, "a");
     first.say(hello);
-    const answer = edge.ask(resolveJob(freshTag()));
+    const answer = edge.ask(tagItems(freshTag()));
     const { job } = await first.heard("job");
-    first.vanish();
+    first.cut();
     const second = await rawOrigin(edge, "a");
     second.say(hello);
     assert.equal((await second.heard("job")).job, job);
     second.say({ type: "accepted", job });
-    second.vanish();
+    second.cut();
     const third = await rawOrigin(edge, "a");
     third.say({ ...hello, running: [job] });
     await third.heard("welcome");
     third.say(resolved(job));
     assert.equal((await answer).state, "done");
     third.say(bye);
-    third.vanish();
+    third.cut();
   });
 
   test("a job that is not accepted in time goes to another origin; a late result is confirmed and changes nothing", async (t) => {
     const deaf = await rawOrigin(edge, "a");
     deaf.say(hello);
-    const answer = edge.ask(resolveJob(freshTag()));
+    const answer = edge.ask(tagItems(freshTag()));
     const { job } = await deaf.heard("job");
     const other = startOrigin(t, edge, "b");
     assert.equal((await answer).state, "done");
-    assert.equal(other.works.length, 1);
+    assert.equal(other.jobs.length, 1);
     assert.equal((await deaf.heard("cancel")).job, job);
     deaf.say(resolved(job));
     assert.equal((await deaf.heard("settled")).job, job);
     deaf.say(bye);
-    deaf.vanish();
+    deaf.cut();
   });
 
   test("the result of an origin whose lease had expired is taken all the same, and the other one is told to stop", async () => {
     const slow = await rawOrigin(edge, "a");
     slow.say(hello);
     await slow.heard("welcome");
-    const work = publishJob([`late${freshTag()}`]);
-    const answer = edge.ask(work);
+    const name = `late${freshTag()}`;
+    const answer = edge.ask(packageItems([name]));
     const { job } = await slow.heard("job");
     const other = await rawOrigin(edge, "b");
     other.say(hello);
     assert.equal((await other.heard("job")).job, job);
-    const name = work.items[0]?.name ?? "";
     slow.say({
       type: "done",
       job,
-      result: {
-        kind: "published",
-        outcomes: [{ kind: "package", name, record: await packageRecord(edge, work, name) }],
-      },
+      results: [{ kind: "package", record: await packageRecord(edge, name) }],
     });
     assert.equal((await answer).state, "done");
     assert.equal((await other.heard("cancel")).job, job);
     for (const origin of [slow, other]) {
       origin.say(bye);
-      origin.vanish();
+      origin.cut();
     }
   });
 
   test("a result that the schema refuses counts as an attempt, and the connection stays", async (t) => {
     const wrong = await rawOrigin(edge, "a");
     wrong.say(hello);
-    const answer = edge.ask(resolveJob(freshTag()));
+    const answer = edge.ask(tagItems(freshTag()));
     const { job } = await wrong.heard("job");
     wrong.say({ type: "accepted", job });
-    wrong.say({ type: "done", job, result: { kind: "resolved", revision: "main" } });
+    wrong.say({ type: "done", job, results: [{ kind: "revision", revision: "main" }] });
     assert.equal((await wrong.heard("settled")).job, job);
     const other = startOrigin(t, edge, "b");
     assert.equal((await answer).state, "done");
-    assert.equal(other.works.length, 1);
+    assert.equal(other.jobs.length, 1);
     wrong.say(bye);
-    wrong.vanish();
+    wrong.cut();
   });
 
   test("nobody says anything of a job that another one holds", async () => {
     const holder = await rawOrigin(edge, "a");
     holder.say(hello);
-    const answer = edge.ask(resolveJob(freshTag()));
+    const answer = edge.ask(tagItems(freshTag()));
     const { job } = await holder.heard("job");
     holder.say({ type: "accepted", job });
     const meddler = await rawOrigin(edge, "b");
@@ -187,11 +192,11 @@ describe("the way of a job", () => {
     holder.say(resolved(job));
     assert.deepEqual(await answer, {
       state: "done",
-      result: { kind: "resolved", revision: REVISION },
+      results: [{ kind: "revision", revision: REVISION }],
     });
     for (const origin of [holder, meddler]) {
       origin.say(bye);
-      origin.vanish();
+      origin.cut();
     }
   });
 });

@@ -4,14 +4,7 @@
  */
 import type { TestContext } from "node:test";
 import { pino } from "pino";
-import type {
-  Failure,
-  Item,
-  Outcome,
-  PublishJob,
-  Result,
-  Work,
-} from "../../../edge/contract/messages.ts";
+import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
 import {
   type Channel,
   type ChannelState,
@@ -21,6 +14,7 @@ import {
   type OriginKey,
   type RunContext,
 } from "../../../origin/channel/index.ts";
+import { soon } from "../../harness/soon.ts";
 import type { FarmEdge } from "./farm-edge.ts";
 import { levelRecord, packageRecord, REVISION } from "./records.ts";
 
@@ -35,15 +29,17 @@ export const originKeys = (...names: string[]): string =>
   JSON.stringify(Object.fromEntries(names.map((name) => [name, keys[name]?.publicJwk])));
 
 export interface TestOrigin extends Channel {
-  /** Work that it was given, in order. */
-  readonly works: Work[];
+  /** The jobs that it was given, in order. */
+  readonly jobs: (readonly Item[])[];
+  /** Their items, by name. */
+  names(): string[][];
   /** Resolves when the state is reached. */
   reached(state: ChannelState): Promise<void>;
   /** Resolves when it was given `n` jobs in all. */
   begun(n: number): Promise<void>;
 }
 
-export type TestRun = (work: Work, context: RunContext) => Promise<Result>;
+export type TestRun = (items: readonly Item[], context: RunContext) => Promise<readonly Result[]>;
 type TestOriginOptions = Partial<Omit<ConnectOptions, "hello" | "run">> & {
   readonly hello?: Partial<ConnectOptions["hello"]>;
   readonly run?: TestRun;
@@ -56,19 +52,22 @@ export function startOrigin(
   name: string,
   { hello, run = honest(edge), ...rest }: TestOriginOptions = {},
 ): TestOrigin {
-  const works: Work[] = [];
+  const jobs: (readonly Item[])[] = [];
   const changed = new Set<() => void>();
   const change = (): void => changed.forEach((wake) => wake());
-  const until = (reached: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
-      const look = (): void => {
-        if (!reached()) return;
-        changed.delete(look);
-        resolve();
-      };
-      changed.add(look);
-      look();
-    });
+  const until = (what: string, reached: () => boolean): Promise<void> =>
+    soon(
+      `origin ${name} ${what}`,
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (!reached()) return;
+          changed.delete(look);
+          resolve();
+        };
+        changed.add(look);
+        look();
+      }),
+    );
   const channel = connect({
     edge: edge.url,
     name,
@@ -78,16 +77,16 @@ export function startOrigin(
       nix: "2.8.0",
       systems: ["x86_64-linux"],
       slots: 2,
-      packageSet: "starter",
+      packageSet: { id: "starter", label: "starter" },
       ...hello,
     },
     logger: pino({ level: "silent" }),
     drainMs: 0,
     ...rest,
-    run: (work, context) => {
-      works.push(work);
+    run: (items, context) => {
+      jobs.push(items);
       change();
-      return run(work, context);
+      return run(items, context);
     },
     onState: (state) => {
       rest.onState?.(state);
@@ -96,9 +95,10 @@ export function startOrigin(
   });
   t.after(() => channel.drain());
   return {
-    works,
-    reached: (state) => until(() => channel.state === state),
-    begun: (n) => until(() => works.length >= n),
+    jobs,
+    names: () => jobs.map((items) => items.map(nameOf)),
+    reached: (state) => until(`is ${state}`, () => channel.state === state),
+    begun: (n) => until(`is given ${n} jobs`, () => jobs.length >= n),
     announce: (tag, revision) => channel.announce(tag, revision),
     drain: () => channel.drain(),
     get state() {
@@ -107,36 +107,31 @@ export function startOrigin(
   };
 }
 
+const nameOf = (item: Item): string => (item.kind === "tag" ? item.tag : item.name);
+
 /**
  * What an honest origin answers: every package exists but those whose name begins with `broken`.
  */
 export const honest =
   (edge: FarmEdge): TestRun =>
-  async (work) => {
-    if (work.kind === "resolve") {
-      if (work.tag === "nowhere")
-        throw Object.assign(new Error("no such tag"), {
-          failure: { reason: "unknown", message: "there is no tag nowhere" } satisfies Failure,
-        });
-      return { kind: "resolved", revision: REVISION };
-    }
-    return {
-      kind: "published",
-      outcomes: await Promise.all(work.items.map((item) => outcome(edge, work, item))),
-    };
-  };
+  (items) =>
+    Promise.all(items.map((item) => resultOf(edge, item)));
 
-async function outcome(edge: FarmEdge, work: PublishJob, { name, level }: Item): Promise<Outcome> {
-  if (name.startsWith("broken"))
-    return {
-      kind: "failure",
-      name,
-      ...(level === undefined ? {} : { level }),
-      failure: { reason: "failed", message: `${name} does not build` },
-    };
-  if (level !== undefined) return { kind: "level", name, record: await levelRecord(edge, level) };
-  return { kind: "package", name, record: await packageRecord(edge, work, name) };
+async function resultOf(edge: FarmEdge, item: Item): Promise<Result> {
+  if (item.kind === "tag")
+    return item.tag === "nowhere"
+      ? failure("unknown", "there is no tag nowhere")
+      : { kind: "revision", revision: REVISION };
+  if (item.name.startsWith("broken")) return failure("failed", `${item.name} does not build`);
+  if (item.level !== undefined)
+    return { kind: "level", record: await levelRecord(edge, item.level) };
+  return { kind: "package", record: await packageRecord(edge, item.name, item) };
 }
+
+export const failure = (reason: Failure["reason"], message: string): Result => ({
+  kind: "failure",
+  failure: { reason, message },
+});
 
 /** A gate that runs wait at until it is opened. */
 export function gate(): { readonly opened: Promise<void>; open: () => void } {

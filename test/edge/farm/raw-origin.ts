@@ -2,10 +2,12 @@
  * An origin that says exactly what a test wants, over a real socket: to be rude, slow, or gone
  * without a word.
  */
+import { once } from "node:events";
 import { WebSocket } from "ws";
 import { CONNECT_PATH, type FromEdge, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
+import { soon } from "../../harness/soon.ts";
 import type { FarmEdge } from "./farm-edge.ts";
 import { keys } from "./origins.ts";
 
@@ -16,7 +18,7 @@ export const hello = {
   nix: "2.8.0",
   systems: ["x86_64-linux"],
   slots: 2,
-  packageSet: "starter",
+  packageSet: { id: "starter", label: "starter" },
   revisions: [],
   running: [],
 };
@@ -26,9 +28,9 @@ export interface RawOrigin {
   /** The next message of this type, past or future; each is returned once. */
   heard<T extends FromEdge["type"]>(type: T): Promise<Extract<FromEdge, { type: T }>>;
   /** The code that the edge closed with. */
-  readonly closed: Promise<number>;
+  closed(): Promise<number>;
   /** Cuts the connection without a word. */
-  vanish(): void;
+  cut(): void;
 }
 
 /** Opens the socket; says nothing yet. */
@@ -45,21 +47,24 @@ export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin
   });
   socket.on("error", () => undefined);
   const closed = new Promise<number>((resolve) => socket.on("close", resolve));
-  await new Promise<void>((resolve) => socket.once("open", () => resolve()));
+  await soon(`${name} connects`, once(socket, "open"));
   return {
     say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
     heard: (type) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          const at = messages.findIndex((message) => message.type === type);
-          if (at < 0) return;
-          waiting.delete(look);
-          resolve(messages.splice(at, 1)[0] as never);
-        };
-        waiting.add(look);
-        look();
-      }),
-    closed,
-    vanish: () => socket.terminate(),
+      soon(
+        `${name} hears ${type}`,
+        new Promise((resolve) => {
+          const look = (): void => {
+            const at = messages.findIndex((message) => message.type === type);
+            if (at < 0) return;
+            waiting.delete(look);
+            resolve(messages.splice(at, 1)[0] as never);
+          };
+          waiting.add(look);
+          look();
+        }),
+      ),
+    closed: () => soon(`the edge closes the connection of ${name}`, closed),
+    cut: () => socket.terminate(),
   };
 }

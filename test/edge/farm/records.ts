@@ -1,7 +1,7 @@
 /** Package records as an origin makes them, of blobs that are a few bytes long. */
-import type { Item, PublishJob, ResolveJob } from "../../../edge/contract/messages.ts";
+import type { PackageItem, TagItem } from "../../../edge/contract/messages.ts";
 import { digestOf, sha256Hex } from "../../../edge/contract/digest.ts";
-import { blobPath } from "../../../edge/contract/keys.ts";
+import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
 import {
   type Descriptor,
   type Layer,
@@ -13,32 +13,30 @@ import type { FarmEdge } from "./farm-edge.ts";
 
 export const REVISION = "0123456789abcdef0123456789abcdef01234567";
 
-export const resolveJob = (tag = "latest"): ResolveJob => ({
-  kind: "resolve",
+/** What all packages of the tests have in common. */
+export const SCOPE: Scope = {
   packageSet: "starter",
-  tag,
-});
+  revision: REVISION,
+  system: "x86_64-linux",
+  plan: "none",
+};
+
+export const tagItems = (tag = "latest", packageSet = "starter"): TagItem[] => [
+  { kind: "tag", packageSet, tag },
+];
 
 /** `curl` asks for the record of curl, `curl~1` for the layers of its level 1. */
-export function publishJob(
-  items: readonly string[],
-  scope: Partial<Pick<PublishJob, "system" | "revision">> = {},
-): PublishJob {
-  return {
-    kind: "publish",
-    packageSet: "starter",
-    revision: REVISION,
-    system: "x86_64-linux",
-    plan: "none",
-    ...scope,
-    items: items.map(itemOf),
-  };
-}
-
-function itemOf(text: string): Item {
-  const [name = "", level] = text.split("~");
-  return level === undefined ? { name } : { name, level: Number(level) };
-}
+export const packageItems = (names: readonly string[], scope: Partial<Scope> = {}): PackageItem[] =>
+  names.map((text) => {
+    const [name = "", level] = text.split("~");
+    return {
+      kind: "package",
+      ...SCOPE,
+      ...scope,
+      name,
+      ...(level === undefined ? {} : { level: Number(level) }),
+    };
+  });
 
 /** Writes blobs; anything with `put` will do. */
 export type Blobs = Pick<FarmEdge, "put">;
@@ -63,16 +61,16 @@ async function layer(blobs: Blobs, text: string): Promise<Layer> {
  */
 export async function packageRecord(
   blobs: Blobs,
-  job: PublishJob,
   name: string,
+  { packageSet, revision, system, plan }: Scope = SCOPE,
 ): Promise<PackageRecord> {
   const layers = await Promise.all([layer(blobs, "libc"), layer(blobs, name)]);
   return {
     format: RECORD_FORMAT,
-    packageSet: job.packageSet,
-    revision: job.revision,
-    system: job.system,
-    plan: job.plan,
+    packageSet,
+    revision,
+    system,
+    plan,
     name,
     attribute: name,
     pname: name,

@@ -30,6 +30,7 @@ const job = (id: string, more: Partial<JobState> = {}): JobState => ({
   revision: REVISION,
   attempts: 0,
   avoid: {},
+  lacking: [],
   trouble: "",
   ...more,
 });
@@ -47,7 +48,7 @@ const by = (name: string, since: number, attempts = 1): Partial<JobState> => ({
 const at = (now: number, jobs: JobState[], origins: OriginState[]): string =>
   short(schedule(jobs, origins, now, TIMES).decisions);
 
-/** `1→a`, `1←a` (taken back), `1✗` (given up), `1∅` (no origin), `†a` (dropped). */
+/** `1→a`, `1←a` (taken back), `1✗` (given up), `1∅` (no origin), `1?` (unknown revision), `†a` (dropped). */
 const short = (decisions: readonly Decision[]): string =>
   decisions
     .map((d) =>
@@ -55,6 +56,7 @@ const short = (decisions: readonly Decision[]): string =>
         assign: () => `${"job" in d ? d.job : ""}→${"origin" in d ? d.origin : ""}`,
         "take-back": () => `${"job" in d ? d.job : ""}←${"origin" in d ? d.origin : ""}`,
         "give-up": () => `${"job" in d ? d.job : ""}✗`,
+        "unknown-revision": () => `${"job" in d ? d.job : ""}?`,
         "no-origin": () => `${"job" in d ? d.job : ""}∅`,
         drop: () => `†${"origin" in d ? d.origin : ""}`,
       })[d.kind](),
@@ -119,7 +121,7 @@ const table: Row[] = [
   },
   {
     what: "a resolve goes to any system",
-    jobs: [{ id: "1", queuedAt: 0, attempts: 0, avoid: {}, trouble: "" }],
+    jobs: [{ id: "1", queuedAt: 0, attempts: 0, avoid: {}, lacking: [], trouble: "" }],
     origins: [origin("a", { systems: ["aarch64-linux"] })],
     does: "1→a",
   },
@@ -158,6 +160,25 @@ const table: Row[] = [
     jobs: [job("1")],
     origins: [origin("a", { leaving: true })],
     does: "1∅",
+  },
+  {
+    what: "lacks the revision: another one, though it is busier",
+    jobs: [held("0", "b"), job("1", { lacking: ["a"] })],
+    origins: [origin("a"), origin("b", { slots: 2 })],
+    does: "1→b",
+  },
+  {
+    what: "lacks the revision, and the other one is full: waits for that",
+    jobs: [held("0", "b"), job("1", { lacking: ["a"] })],
+    origins: [origin("a"), origin("b")],
+    does: "",
+  },
+  {
+    what: "all of them lack the revision",
+    jobs: [job("1", { lacking: ["a", "b"] })],
+    origins: [origin("a"), origin("b")],
+    does: "1?",
+    wakeAt: null,
   },
   {
     what: "avoided: another one",

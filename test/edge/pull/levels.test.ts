@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { PublishJob } from "../../../edge/contract/messages.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
   type Answer,
@@ -52,8 +51,10 @@ test("a level that is not made yet is made by an origin, and the image is stored
   assert.equal(layersOf(answer), 3);
   assert.equal(answer.headers["warning"], undefined);
   assert.deepEqual(
-    origin.works.map((work) => (work as PublishJob).items),
-    [[{ name: "fine", level: 0 }]],
+    origin.jobs.map((items) =>
+      items.map((item) => (item.kind === "package" ? [item.name, item.level] : [])),
+    ),
+    [[["fine", 0]]],
   );
   assert.equal(
     (await get("fine")).headers["docker-content-digest"],

@@ -33,8 +33,9 @@ const start = async (options: OriginOptions = {}): Promise<TestOrigin> =>
   (origin = await startOrigin(firn, options));
 const get = (path: string, headers = {}): Promise<Answer> => send("GET", firn.url + path, headers);
 const published = (): string[] =>
-  (origin?.works ?? [])
-    .flatMap((work) => (work.kind === "publish" ? work.items.map(({ name }) => name) : []))
+  (origin?.jobs ?? [])
+    .flat()
+    .flatMap((item) => (item.kind === "package" ? [item.name] : []))
     .sort();
 const timesPublished = (wanted: string): number =>
   published().filter((name) => name === wanted).length;

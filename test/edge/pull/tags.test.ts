@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { PublishJob } from "../../../edge/contract/messages.ts";
 import { packagePath } from "../../../edge/contract/keys.ts";
 import { parsePackageSet } from "../../../edge/contract/package-set.ts";
 import { until } from "../../harness/until.ts";
@@ -69,7 +68,7 @@ describe("TAG_FRESH=0", () => {
       REFRESHED_MS,
     );
     assert.equal(last, LATER);
-    assert.deepEqual(new Set(origin.works.map(({ kind }) => kind)), new Set(["resolve"]));
+    assert.deepEqual(new Set(origin.jobs.flat().map(({ kind }) => kind)), new Set(["tag"]));
     await origin.stop();
     assert.equal(
       (await get(firn, "/v2/git/manifests/latest")).status,
@@ -106,14 +105,14 @@ describe("TAG_FRESH of a day", () => {
     for (let n = 0; n < 3; n++)
       assert.equal(revisionOf(await get(firn, "/v2/git/manifests/latest")), REVISION);
     await origin.stop();
-    assert.deepEqual(origin.works, []);
+    assert.deepEqual(origin.jobs, []);
   });
 
   test("the revision as tag is never resolved", async () => {
     const origin = await startOrigin(firn);
     assert.equal(revisionOf(await get(firn, `/v2/git/manifests/${LATER}`)), LATER);
     await origin.stop();
-    assert.deepEqual(origin.works, []);
+    assert.deepEqual(origin.jobs, []);
   });
 });
 
@@ -125,8 +124,8 @@ describe("a git repository as package set", () => {
   after(() => firn?.stop());
 
   test("an unknown tag: 404 that says what tags mean, and shows no credentials", async () => {
-    const { id } = await parsePackageSet("git:https://git.example/nixpkgs.git");
-    const origin = await startOrigin(firn, { packageSet: id, tags: { main: LATER } });
+    const { id, label } = await parsePackageSet("git:https://git.example/nixpkgs.git");
+    const origin = await startOrigin(firn, { packageSet: { id, label }, tags: { main: LATER } });
     const answer = await get(firn, "/v2/git/manifests/no-such-branch");
     assert.equal(answer.status, 404);
     const [error] = errorsOf(answer);
@@ -149,7 +148,7 @@ test("jobs and records belong to the layer plan in force", async () => {
     assert.equal((await get(firn, "/v2/git/manifests/latest")).status, 200);
     await origin.stop();
     assert.deepEqual(
-      new Set(origin.works.map((work) => (work as PublishJob).plan)),
+      new Set(origin.jobs.flat().map((item) => (item.kind === "package" ? item.plan : undefined))),
       new Set([plan]),
     );
     assert.notEqual(await firn.bucket.head(packagePath({ ...SCOPE, plan }, "git")), null);

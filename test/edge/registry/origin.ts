@@ -1,13 +1,6 @@
 /** A real origin, connected over the real channel, whose packages a test makes up. */
 import { pino } from "pino";
-import type {
-  Failure,
-  Item,
-  Outcome,
-  PublishJob,
-  Result,
-  Work,
-} from "../../../edge/contract/messages.ts";
+import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
 import { connect } from "../../../origin/channel/index.ts";
 import {
   makeLevel,
@@ -18,12 +11,12 @@ import {
   type TestPackage,
 } from "./support.ts";
 
-/** What the origin does with one wish: a package it has, or the failure it reports. */
+/** What the origin has: packages, and the failures that it reports. */
 export type Stock = Readonly<Record<string, Omit<TestPackage, "name"> | Failure>>;
 
 export interface TestOrigin {
-  /** Work that it was given, in order. */
-  readonly works: Work[];
+  /** The jobs that it was given, in order. */
+  readonly jobs: (readonly Item[])[];
   stop(): Promise<void>;
 }
 
@@ -32,62 +25,47 @@ export interface OriginOptions {
   readonly stock?: Stock;
   /** What tags mean; `latest` is REVISION. */
   readonly tags?: Readonly<Record<string, string | Failure>>;
-  readonly packageSet?: string;
-  /** Awaited before each piece of work is begun. */
+  readonly packageSet?: { readonly id: string; readonly label: string };
+  /** Awaited before each job is begun. */
   readonly gate?: () => Promise<void>;
 }
 
-class Failed extends Error {
-  readonly failure: Failure;
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
 const isFailure = (value: object): value is Failure => "reason" in value;
 
 /** Connects it, and returns when the edge has let it in. */
 export async function startOrigin(
   firn: TestEdge,
-  { stock = {}, tags = { latest: REVISION }, packageSet = "starter", gate }: OriginOptions = {},
+  {
+    stock = {},
+    tags = { latest: REVISION },
+    packageSet = { id: "starter", label: "starter" },
+    gate,
+  }: OriginOptions = {},
 ): Promise<TestOrigin> {
-  const works: Work[] = [];
+  const jobs: (readonly Item[])[] = [];
 
-  const outcome = async (job: PublishJob, { name, level }: Item): Promise<Outcome> => {
-    const { packageSet: set, revision, system, plan } = job;
+  const resultOf = async (item: Item): Promise<Result> => {
+    if (item.kind === "tag") {
+      const { tag } = item;
+      const revision = tags[tag] ?? { reason: "unknown", message: `no ref ${tag}` };
+      return typeof revision === "string"
+        ? { kind: "revision", revision }
+        : { kind: "failure", failure: revision };
+    }
+    const { name, level, packageSet: set, revision, system, plan } = item;
     const found = stock[name] ?? {};
-    if (isFailure(found))
-      return { kind: "failure", name, ...(level === undefined ? {} : { level }), failure: found };
-    if (level !== undefined)
-      return {
-        kind: "level",
-        name,
-        record: await makeLevel(firn.bucket, level, found.levels?.[level] ?? []),
-      };
-    return {
-      kind: "package",
-      name,
-      record: await makePackage(firn.bucket, {
-        name,
-        ...found,
-        scope: { packageSet: set, revision, system, plan },
-      }),
-    };
+    if (isFailure(found)) return { kind: "failure", failure: found };
+    if (level !== undefined) {
+      const record = await makeLevel(firn.bucket, level, found.levels?.[level] ?? []);
+      return { kind: "level", record };
+    }
+    const scope = { packageSet: set, revision, system, plan };
+    return { kind: "package", record: await makePackage(firn.bucket, { name, ...found, scope }) };
   };
-  const run = async (work: Work): Promise<Result> => {
-    works.push(work);
+  const run = async (items: readonly Item[]): Promise<readonly Result[]> => {
+    jobs.push(items);
     await gate?.();
-    if (work.kind === "publish")
-      return {
-        kind: "published",
-        outcomes: await Promise.all(work.items.map((item) => outcome(work, item))),
-      };
-    const revision = tags[work.tag] ?? {
-      reason: "unknown" as const,
-      message: `no ref ${work.tag}`,
-    };
-    if (typeof revision !== "string") throw new Failed(revision);
-    return { kind: "resolved", revision };
+    return Promise.all(items.map(resultOf));
   };
 
   const channel = await new Promise<ReturnType<typeof connect>>((resolve) => {
@@ -108,5 +86,5 @@ export async function startOrigin(
       onState: (state) => state === "connected" && resolve(opened),
     });
   });
-  return { works, stop: () => channel.drain() };
+  return { jobs, stop: () => channel.drain() };
 }

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { CLOSE, type Result } from "../../../edge/contract/messages.ts";
 import { connect, Slots } from "../../../origin/channel/index.ts";
-import { held, open, RESOLVED, resolve, WELCOME } from "./open.ts";
+import { held, open, RESOLVED, tagJob, WELCOME } from "./open.ts";
 import { rudeEdge } from "./rude-edge.ts";
 
 describe("connecting", () => {
@@ -94,10 +94,10 @@ describe("jobs", () => {
     const first = await edge.connected();
     assert.deepEqual((await first.heard("hello")).running, []);
     first.say(WELCOME);
-    first.say(resolve("1"));
+    first.say(tagJob("1"));
     assert.equal((await first.heard("accepted")).job, "1");
     assert.deepEqual((await first.heard("log")).lines, ["building"]);
-    assert.deepEqual((await first.heard("done")).result, RESOLVED);
+    assert.deepEqual((await first.heard("done")).results, RESOLVED);
     first.socket.terminate();
     const second = await edge.connected();
     assert.deepEqual((await second.heard("hello")).running, ["1"]);
@@ -116,7 +116,7 @@ describe("jobs", () => {
     const { state } = open(t, edge, { run });
     const first = await edge.connected();
     first.say(WELCOME);
-    first.say(resolve("1"));
+    first.say(tagJob("1"));
     await first.heard("accepted");
     first.socket.terminate();
     await state("waiting");
@@ -124,7 +124,7 @@ describe("jobs", () => {
     const second = await edge.connected();
     assert.deepEqual((await second.heard("hello")).running, ["1"]);
     second.say(WELCOME);
-    assert.deepEqual((await second.heard("done")).result, RESOLVED);
+    assert.deepEqual((await second.heard("done")).results, RESOLVED);
     second.say({ type: "settled", job: "1" });
   });
 
@@ -135,9 +135,9 @@ describe("jobs", () => {
     for (const edge of edges) open(t, edge, { slots, run });
     const [first, second] = await Promise.all(edges.map((edge) => edge.connected()));
     for (const connection of [first, second]) connection?.say(WELCOME);
-    first?.say(resolve("1"));
+    first?.say(tagJob("1"));
     await first?.heard("accepted");
-    second?.say(resolve("2"));
+    second?.say(tagJob("2"));
     assert.deepEqual(await second?.heard("refused"), {
       type: "refused",
       job: "2",
@@ -150,21 +150,21 @@ describe("jobs", () => {
     const { run, aborted } = held();
     let first = true;
     open(t, edge, {
-      run: (work, context) =>
-        first ? ((first = false), run(work, context)) : Promise.resolve(RESOLVED),
+      run: (items, context) =>
+        first ? ((first = false), run(items, context)) : Promise.resolve(RESOLVED),
     });
     const connection = await edge.connected();
     connection.say(WELCOME);
-    connection.say(resolve("1"));
+    connection.say(tagJob("1"));
     await connection.heard("accepted");
     connection.say({ type: "cancel", job: "1" });
-    await aborted;
-    connection.say(resolve("2"));
+    await aborted();
+    connection.say(tagJob("2"));
     assert.equal((await connection.heard("done")).job, "2");
     connection.say({ type: "settled", job: "2" });
   });
 
-  const failures: readonly [string, () => Promise<Result>, object][] = [
+  const failures: readonly [string, () => Promise<readonly Result[]>, object][] = [
     [
       "a failure of the work",
       () =>
@@ -190,12 +190,17 @@ describe("jobs", () => {
     ],
     [
       "a result that the edge would refuse",
-      () => Promise.resolve({ kind: "resolved", revision: "main" }),
+      () => Promise.resolve([{ kind: "revision", revision: "main" }]),
       {
         reason: "error",
         message:
-          "this origin made a result that is not valid: revision: a revision is 40 lower-case hex digits",
+          "this origin made a result that is not valid: 0.revision: a revision is 40 lower-case hex digits",
       },
+    ],
+    [
+      "too many results",
+      () => Promise.resolve([...RESOLVED, ...RESOLVED]),
+      { reason: "error", message: "this origin made 2 results for 1 items" },
     ],
   ];
   for (const [what, run, failure] of failures) {
@@ -204,7 +209,7 @@ describe("jobs", () => {
       open(t, edge, { run });
       const connection = await edge.connected();
       connection.say(WELCOME);
-      connection.say(resolve("1"));
+      connection.say(tagJob("1"));
       assert.deepEqual((await connection.heard("failed")).failure, failure);
       connection.say({ type: "settled", job: "1" });
     });

@@ -1,7 +1,7 @@
 /** How an origin stops. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { held, open, RESOLVED, resolve, WELCOME } from "./open.ts";
+import { held, open, RESOLVED, tagJob, WELCOME } from "./open.ts";
 import { rudeEdge } from "./rude-edge.ts";
 
 describe("drain", () => {
@@ -11,11 +11,11 @@ describe("drain", () => {
     const { channel } = open(t, edge, { run, drainMs: 20_000 });
     const connection = await edge.connected();
     connection.say(WELCOME);
-    connection.say(resolve("1"));
+    connection.say(tagJob("1"));
     await connection.heard("accepted");
     const drained = channel.drain();
     await connection.heard("bye");
-    connection.say(resolve("2"));
+    connection.say(tagJob("2"));
     assert.deepEqual(await connection.heard("refused"), {
       type: "refused",
       job: "2",
@@ -34,7 +34,7 @@ describe("drain", () => {
     const { channel } = open(t, edge, { run, drainMs: 50 });
     const connection = await edge.connected();
     connection.say(WELCOME);
-    connection.say(resolve("1"));
+    connection.say(tagJob("1"));
     await connection.heard("accepted");
     const drained = channel.drain();
     assert.deepEqual(await connection.heard("refused"), {
@@ -42,7 +42,7 @@ describe("drain", () => {
       job: "1",
       message: "this origin is stopping",
     });
-    await Promise.all([aborted, drained]);
+    await Promise.all([aborted(), drained]);
   });
 
   test("without a connection it ends too", async (t) => {

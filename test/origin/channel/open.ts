@@ -1,7 +1,7 @@
 /** A channel under test, and what is said over it. */
 import type { TestContext } from "node:test";
 import { pino } from "pino";
-import type { FromEdge, Result, Work } from "../../../edge/contract/messages.ts";
+import type { FromEdge, Item, Result } from "../../../edge/contract/messages.ts";
 import {
   type Channel,
   type ChannelState,
@@ -9,15 +9,16 @@ import {
   type ConnectOptions,
   generateOriginKey,
 } from "../../../origin/channel/index.ts";
+import { soon } from "../../harness/soon.ts";
 import type { RudeEdge } from "./rude-edge.ts";
 
 const key = generateOriginKey();
-export const WELCOME: FromEdge = { type: "welcome", protocol: 1, origin: "mine", zstd: false };
-export const RESOLVED: Result = { kind: "resolved", revision: "a".repeat(40) };
-export const resolve = (job: string): FromEdge => ({
+export const WELCOME: FromEdge = { type: "welcome", protocol: 2, origin: "mine", zstd: false };
+export const RESOLVED: Result[] = [{ kind: "revision", revision: "a".repeat(40) }];
+export const tagJob = (job: string): FromEdge => ({
   type: "job",
   job,
-  work: { kind: "resolve", packageSet: "starter", tag: "latest" },
+  items: [{ kind: "tag", packageSet: "starter", tag: "latest" }],
 });
 
 export interface OpenOptions extends Partial<ConnectOptions> {
@@ -44,7 +45,7 @@ export function open(
       nix: "2.8.0",
       systems: ["x86_64-linux"],
       slots: 1,
-      packageSet: "starter",
+      packageSet: { id: "starter", label: "starter" },
     },
     run: () => Promise.resolve(RESOLVED),
     logger,
@@ -56,21 +57,26 @@ export function open(
   return {
     channel,
     state: (state) =>
-      channel.state === state ? Promise.resolve() : new Promise((done) => waiting.set(state, done)),
+      channel.state === state
+        ? Promise.resolve()
+        : soon(`the channel is ${state}`, new Promise((done) => waiting.set(state, done))),
   };
 }
 
 /** A run that ends when the test says so. */
 export function held(): {
-  run: (work: Work, context: { signal: AbortSignal }) => Promise<Result>;
-  end: (result: Result) => void;
-  aborted: Promise<void>;
+  run: (items: readonly Item[], context: { signal: AbortSignal }) => Promise<readonly Result[]>;
+  end: (results: readonly Result[]) => void;
+  aborted: () => Promise<void>;
 } {
-  const { promise, resolve: end } = Promise.withResolvers<Result>();
+  const { promise, resolve: end } = Promise.withResolvers<readonly Result[]>();
   const { promise: aborted, resolve: abort } = Promise.withResolvers<void>();
-  const run = (_: Work, { signal }: { signal: AbortSignal }): Promise<Result> => {
+  const run = (
+    _: readonly Item[],
+    { signal }: { signal: AbortSignal },
+  ): Promise<readonly Result[]> => {
     signal.addEventListener("abort", () => abort());
     return Promise.race([promise, aborted.then(() => Promise.reject(new Error("aborted")))]);
   };
-  return { run, end, aborted };
+  return { run, end, aborted: () => soon("the run is aborted", aborted) };
 }

@@ -2,27 +2,28 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
-import { pause } from "../../../origin/channel/backoff.ts";
+import { backoff, refusedBackoff } from "../../../origin/channel/backoff.ts";
 import { generateOriginKey, publicJwkOf, readOriginKey } from "../../../origin/channel/key.ts";
 import { LogLines } from "../../../origin/channel/log-lines.ts";
 import { Slots } from "../../../origin/channel/slots.ts";
 
-describe("pause", () => {
-  const table: readonly [failures: number, refused: boolean, random: number, ms: number][] = [
-    [1, false, 1, 1_000],
-    [2, false, 1, 2_000],
-    [5, false, 1, 16_000],
-    [6, false, 1, 30_000],
-    [1_000, false, 1, 30_000],
-    [6, false, 0, 0],
-    [3, false, 0.5, 2_000],
-    [1, true, 0, 30_000],
-    [9, true, 1, 60_000],
+describe("backoff", () => {
+  const table: readonly [failures: number, random: number, ms: number][] = [
+    [1, 1, 1_000],
+    [2, 1, 2_000],
+    [5, 1, 16_000],
+    [6, 1, 30_000],
+    [1_000, 1, 30_000],
+    [6, 0, 0],
+    [3, 0.5, 2_000],
   ];
-  for (const [failures, refused, random, ms] of table) {
-    test(`${failures} failures${refused ? ", refused" : ""}, random ${random}: ${ms} ms`, () =>
-      assert.equal(pause(failures, refused, random), ms));
+  for (const [failures, random, ms] of table) {
+    test(`${failures} failures, random ${random}: ${ms} ms`, () =>
+      assert.equal(backoff(failures, random), ms));
   }
+
+  test("after a refusal: half a minute to a minute", () =>
+    assert.deepEqual([refusedBackoff(0), refusedBackoff(1)], [30_000, 60_000]));
 });
 
 test("slots are shared, and given back once", () => {

@@ -14,6 +14,7 @@ import {
   PING,
   PONG,
 } from "../../../edge/contract/messages.ts";
+import { soon } from "../../harness/soon.ts";
 
 export interface RudeConnection {
   readonly request: IncomingMessage;
@@ -61,7 +62,7 @@ export async function rudeEdge(
     connected: () => {
       const connection = connections.shift();
       return connection === undefined
-        ? new Promise((resolve) => takers.push(resolve))
+        ? soon("an origin connects", new Promise((resolve) => takers.push(resolve)))
         : Promise.resolve(connection);
     },
   };
@@ -81,15 +82,18 @@ function listen(request: IncomingMessage, socket: WebSocket, pong: boolean): Rud
     socket,
     say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
     heard: (type) =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          const at = messages.findIndex((message) => message.type === type);
-          if (at < 0) return;
-          waiting.delete(look);
-          resolve(messages.splice(at, 1)[0] as never);
-        };
-        waiting.add(look);
-        look();
-      }),
+      soon(
+        `the edge hears ${type}`,
+        new Promise((resolve) => {
+          const look = (): void => {
+            const at = messages.findIndex((message) => message.type === type);
+            if (at < 0) return;
+            waiting.delete(look);
+            resolve(messages.splice(at, 1)[0] as never);
+          };
+          waiting.add(look);
+          look();
+        }),
+      ),
   };
 }
