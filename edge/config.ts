@@ -166,6 +166,13 @@ export async function readConfig(env: Environment): Promise<Config> {
   return config;
 }
 
+/** Whether every request must be authorized before anything is answered. Needs no validation. */
+export const isPrivate = ({ ACCESS }: Variables): boolean => ACCESS === "private";
+
+/** Whether anything is said of who may pull. Needs no validation. */
+export const setsAccess = ({ ACCESS, ACCOUNTS }: Variables): boolean =>
+  Boolean(ACCESS) || Boolean(ACCOUNTS);
+
 export const NO_BUCKET =
   "there is no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT and the rest of S3_*";
 

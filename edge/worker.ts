@@ -1,5 +1,6 @@
 /** The Worker: routes, and nothing else. */
 import { Router } from "itty-router";
+import { isPrivate } from "./config.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
@@ -7,7 +8,6 @@ import {
   type AuthorizedRequest,
   authorize,
   authorizeBase,
-  isPrivate,
   privately,
   TOKEN_PATH,
 } from "./registry/authorize.ts";

@@ -13,7 +13,7 @@ import type { Caller } from "../access/accounts.ts";
 import { bearerToken } from "../access/credentials.ts";
 import { clientKey } from "../access/limits.ts";
 import { type TokenContext, verifyToken } from "../access/token.ts";
-import { type Config, readConfig } from "../config.ts";
+import { type Config, isPrivate, readConfig, setsAccess } from "../config.ts";
 import type { Env } from "../env.ts";
 import { type RegistryError, unauthorized } from "../pull/errors.ts";
 import { spend } from "../pull/limits.ts";
@@ -24,9 +24,6 @@ export const TOKEN_PATH = "/token";
 /** A request, and who sent it once `authorize` has found out. */
 export type AuthorizedRequest = IRequestStrict & { caller?: Caller };
 
-/** Whether every request must be authorized before anything is answered. */
-export const isPrivate = (env: Env): boolean => env.ACCESS === "private";
-
 /** `/v2/`: where docker and podman find out that they may sign in. Throws UNAUTHORIZED (401). */
 export async function authorizeBase(
   request: AuthorizedRequest,
@@ -34,7 +31,7 @@ export async function authorizeBase(
   _ctx: ExecutionContext,
 ): Promise<void> {
   // Without accounts this waits for nothing, not even for the configuration to be right.
-  if (!env.ACCOUNTS && !env.ACCESS) return;
+  if (!setsAccess(env)) return;
   const config = await readConfig(env);
   if (config.access.tokenKey === null) return;
   const caller = await identify(request, config, null);
