@@ -2,6 +2,7 @@
  * Makes layers: for each part, by its key, what the bucket has a record of is done; the rest is
  * packed and uploaded. Blobs go first, the record last.
  */
+import pLimit, { type LimitFunction } from "p-limit";
 import type { Logger } from "pino";
 import { blobPath } from "../../edge/contract/keys.ts";
 import type { Descriptor, Layer, Members } from "../../edge/contract/records.ts";
@@ -38,6 +39,16 @@ export interface LayerMakerParts {
   readonly logger: Logger;
 }
 
+/** What the layers of one call of `make` have in common. */
+interface Work {
+  readonly codecs: readonly CodecName[];
+  /**
+   * They are read one after another, so that the first is whole as early as can be. Two jobs take
+   * turns piece by piece: a small one does not wait for a huge one.
+   */
+  readonly reading: LimitFunction;
+}
+
 const MEDIA_TYPES: Record<CodecName, string> = {
   gzip: "application/vnd.oci.image.layer.v1.tar+gzip",
   zstd: "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -61,13 +72,13 @@ export class LayerMaker {
   ): Promise<Map<string, Layer | UnfitError>> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
-    const codecs: readonly CodecName[] = zstd ? ["gzip", "zstd"] : ["gzip"];
-    // The largest are begun first: their upload is what takes longest.
+    const work: Work = { codecs: zstd ? ["gzip", "zstd"] : ["gzip"], reading: pLimit(1) };
+    // The largest is first on its way to the bucket, while the others are packed.
     const making = parts
       .toSorted((a, b) => size(b) - size(a))
       .map(async (part) => {
         const made = this.#layers
-          .run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, codecs, signal))
+          .run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, work, signal))
           .catch((error: unknown) => {
             if (error instanceof UnfitError) return error;
             throw error;
@@ -83,21 +94,23 @@ export class LayerMaker {
     }
   }
 
-  async #one(part: LayerPart, codecs: readonly CodecName[], signal: AbortSignal): Promise<Layer> {
+  async #one(part: LayerPart, { codecs, reading }: Work, signal: AbortSignal): Promise<Layer> {
     const { bucket, packer, logger } = this.#with;
-    const known = await readLayer(bucket, part.key, codecs, signal);
-    const there = await Promise.all(codecs.map((name) => this.#isThere(known[name], signal)));
-    const missing = codecs.filter((_, index) => there[index] !== true);
-    if (missing.length === 0) return merged(known);
     const started = performance.now();
-    const storePaths = part.paths.map(({ path }) => path);
-    const packed = await packer.pack(
-      { storePaths, bare: part.bare ?? false, codecs: missing },
-      signal,
-    );
+    const known = readLayer(bucket, part.key, codecs, signal);
+    const lacking = known.then((found) => this.#missing(found, codecs, signal));
+    lacking.catch(() => undefined);
+    const reader = await reading(async () => {
+      const missing = await lacking;
+      if (missing.length === 0) return undefined;
+      const storePaths = part.paths.map(({ path }) => path);
+      return packer.read({ storePaths, bare: part.bare ?? false, codecs: missing }, signal);
+    });
+    if (reader === undefined) return merged(await known);
+    const packed = await reader.packed;
     try {
       const packMs = Math.round(performance.now() - started);
-      const made = await this.#publish(part.key, known, packed, signal);
+      const made = await this.#publish(part.key, await known, packed, signal);
       const totalMs = Math.round(performance.now() - started);
       logger.debug({ key: part.key, size: made.size, packMs, totalMs }, "layer made");
       return made;
@@ -106,12 +119,20 @@ export class LayerMaker {
     }
   }
 
-  /** Whether a recorded blob is in the bucket still; one that somebody deleted is made again. */
-  async #isThere(blob: Descriptor | undefined, signal: AbortSignal): Promise<boolean> {
-    return (
-      blob !== undefined &&
-      (await this.#with.bucket.size(blobPath(blob.digest), signal)) === blob.size
+  /** The blobs that are not recorded, or not in the bucket any more. */
+  async #missing(
+    known: KnownLayer,
+    codecs: readonly CodecName[],
+    signal: AbortSignal,
+  ): Promise<CodecName[]> {
+    const there = await Promise.all(
+      codecs.map(async (codec) => {
+        const blob = known[codec];
+        if (blob === undefined) return false;
+        return (await this.#with.bucket.size(blobPath(blob.digest), signal)) === blob.size;
+      }),
     );
+    return codecs.filter((_, index) => there[index] !== true);
   }
 
   async #publish(

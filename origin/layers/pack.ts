@@ -4,12 +4,10 @@
  *   read → tar → SHA-256 (diffId) → compress → SHA-256 (digest) → temporary file
  *
  * The main thread reads and hashes, which takes a tenth of the compressor's time; the pieces of one
- * layer are compressed on all threads of Node's pool and written in their order. When a layer has
- * been read, the next one is begun, so that no thread waits for another's last piece.
+ * layer are compressed on all threads of Node's pool and written in their order.
  */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { closeSync } from "node:fs";
-import pLimit from "p-limit";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { BlobFile, type SpooledBlob } from "./blob-file.ts";
 import type { CodecName, Codecs, Piece } from "./codecs.ts";
@@ -37,12 +35,10 @@ export interface PackerOptions {
   readonly spoolDir: string;
 }
 
-/** Layers that are read at once: two, so that a small one need not wait for a huge one. */
-const LAYERS_AT_ONCE = 2;
+type Files = Map<CodecName, BlobFile>;
 
 export class Packer {
   readonly #options: PackerOptions;
-  readonly #reading = pLimit(LAYERS_AT_ONCE);
 
   constructor(options: PackerOptions) {
     this.#options = options;
@@ -53,38 +49,38 @@ export class Packer {
    * throws, the disk's errors, and the signal's reason; nothing is left behind then.
    */
   async pack(request: PackRequest, signal: AbortSignal): Promise<PackedLayer> {
-    const { storePaths, bare = false, codecs } = request;
+    return (await this.read(request, signal)).packed;
+  }
+
+  /** The same, returning as soon as all is read: the last pieces are still being compressed. */
+  async read(
+    { storePaths, bare = false, codecs }: PackRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly packed: Promise<PackedLayer> }> {
+    signal.throwIfAborted();
     const { root, spoolDir } = this.#options;
-    const files = new Map<CodecName, BlobFile>();
-    let written: Promise<void> | undefined;
+    const diff = createHash("sha256");
+    const tar = new LayerTar({ root, storePaths, bare });
+    const files: Files = new Map();
+    let written = Promise.resolve();
     try {
-      const diffId = await this.#reading(async () => {
-        signal.throwIfAborted();
-        for (const codec of codecs) files.set(codec, new BlobFile(spoolDir));
-        const diff = createHash("sha256");
-        const tar = new LayerTar({ root, storePaths, bare });
-        try {
-          for await (const [piece, length] of this.#filled(tar, signal)) {
-            diff.update(piece.tar.subarray(0, length));
-            written = this.#write(piece, length, files, written);
-            // A full disk ends the reading, too; the error itself is thrown below.
-            written.catch(() => tar.close());
-          }
-        } finally {
-          tar.close();
-        }
-        return diff;
-      });
-      await written;
-      return {
-        diffId: `sha256:${diffId.digest("hex")}`,
-        blobs: Object.fromEntries([...files].map(([codec, file]) => [codec, file.finish()])),
-      };
+      for (const codec of codecs) files.set(codec, new BlobFile(spoolDir));
+      for await (const [piece, length] of this.#filled(tar, signal)) {
+        diff.update(piece.tar.subarray(0, length));
+        written = this.#write(piece, length, files, written);
+        // A full disk ends the reading, too; the error itself is thrown by `packed`.
+        written.catch(() => tar.close());
+      }
     } catch (error) {
-      await written?.catch(() => undefined);
+      await written.catch(() => undefined);
       for (const file of files.values()) file.drop();
       throw error;
+    } finally {
+      tar.close();
     }
+    const packed = finished(files, written, diff);
+    packed.catch(() => undefined);
+    return { packed };
   }
 
   /** The tar, piece by piece; whoever takes a piece gives it back. */
@@ -105,12 +101,7 @@ export class Packer {
   }
 
   /** Compresses a piece at once and appends it to the files after all before it. */
-  async #write(
-    piece: Piece,
-    length: number,
-    files: ReadonlyMap<CodecName, BlobFile>,
-    before: Promise<void> | undefined,
-  ): Promise<void> {
+  async #write(piece: Piece, length: number, files: Files, before: Promise<void>): Promise<void> {
     const { codecs, pieces } = this.#options;
     try {
       // All of them end before the piece is given back: they work in its memory.
@@ -127,6 +118,20 @@ export class Packer {
       pieces.give(piece);
     }
   }
+}
+
+/** The blobs, when all of their members are written. */
+async function finished(files: Files, written: Promise<void>, diff: Hash): Promise<PackedLayer> {
+  try {
+    await written;
+  } catch (error) {
+    for (const file of files.values()) file.drop();
+    throw error;
+  }
+  return {
+    diffId: `sha256:${diff.digest("hex")}`,
+    blobs: Object.fromEntries([...files].map(([codec, file]) => [codec, file.finish()])),
+  };
 }
 
 export function closeBlobs({ blobs }: PackedLayer): void {
