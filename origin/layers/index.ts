@@ -59,6 +59,8 @@ export interface LayerStore {
   blob(bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<Descriptor>;
   /** An object of the bucket, null when it is not there. */
   get(key: string): Promise<Uint8Array<ArrayBuffer> | null>;
+  /** The memory that packing works in. */
+  readonly pieces: Pick<Pieces, "lent" | "peak">;
   /** Ends all work; what still runs fails. */
   close(): Promise<void>;
 }
@@ -71,7 +73,7 @@ export const DEFAULT_PACK_MEMORY = 256 * 2 ** 20;
  */
 const RETRY_MS = 60_000;
 /** One request up to here; above it, one part that fails is sent again alone. */
-const PART_BYTES = 16 * 2 ** 20;
+const PART_BYTES = 8 * 2 ** 20;
 
 /** Throws when libdeflate is not there. */
 export function openLayerStore(options: LayerStoreOptions): LayerStore {
@@ -107,6 +109,7 @@ export function openLayerStore(options: LayerStoreOptions): LayerStore {
     log: (text) => blob(new TextEncoder().encode(text), "text/plain; charset=utf-8"),
     blob: (bytes, contentType) => blob(bytes, contentType),
     get: (key) => bucket.get(key, closing.signal),
+    pieces,
     async close() {
       closing.abort(new Error("the layer store was closed"));
       pieces.close();

@@ -14,6 +14,7 @@ import {
   UnfitError,
 } from "../../../origin/layers/index.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
+import { PIECE_MEMORY } from "../../../origin/layers/codecs.ts";
 import { LocalStore, madeLayer, noise, partOf, prose } from "./local-store.ts";
 
 let bucket: LocalBucket;
@@ -125,6 +126,18 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
       at += size;
     }
     assert.equal(at, blob.length);
+  }
+});
+
+test("a store keeps to its memory and uses all of its threads", async () => {
+  for (const [packMemory, concurrency, peak] of [
+    [2 * PIECE_MEMORY, 16, 2],
+    [2 ** 30, 3, 6],
+  ] as const) {
+    const layers = open(`memory-${concurrency}`, { packMemory, concurrency });
+    await makeOne(layers, await partOf(store.add(`large-${peak}`, { data: prose(9_000_000) })));
+    assert.equal(layers.pieces.peak, peak);
+    assert.equal(layers.pieces.lent, 0);
   }
 });
 
