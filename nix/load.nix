@@ -1,24 +1,36 @@
-# Loads a package set given as data: `source` is the directory that holds its default.nix, `system` the Nix system wanted.
-# Gives { set; honoursSystem; }: the attribute set, and whether it was told for which system it is.
+# Loads a package set: `source` is the directory that holds its default.nix, `system` the wanted Nix
+# system. Gives { set; honoursSystem; }: the attribute set, and whether it takes the system as an
+# argument.
 #
-# nixpkgs takes { system, config, overlays, … }; other people's sets take some of these, something else with defaults, or nothing at all, so what is
-# passed is what the function's own pattern names. An empty config and no overlays keep the machine's own (~/.config/nixpkgs) out.
+# nixpkgs takes { system, config, overlays, … }; other sets take some of these, or others that have
+# defaults, or none. So what the function's own pattern names is passed. An empty config and no
+# overlays keep the machine's own (~/.config/nixpkgs) out.
 { source, system }:
 let
   place = /. + source;
   imported =
     if !builtins.pathExists (place + "/default.nix") then
-      throw "the package set has no default.nix${if builtins.pathExists (place + "/flake.nix") then " (its flake.nix is not read: put a default.nix beside it)" else ""}"
+      throw "the package set has no default.nix${flakeHint}"
     else import place;
+  flakeHint =
+    if builtins.pathExists (place + "/flake.nix")
+    then " (its flake.nix is not read: put a default.nix beside it)"
+    else "";
   offered = { inherit system; config = { }; overlays = [ ]; };
 
-  # functionArgs tells neither { }: from { ... }: nor either from args:, and a call with a wrong guess is an error; the XML of a function tells.
-  takesNothing = f: builtins.match ".*<attrspat *[^>]*>.*" (oneLine f) != null && builtins.match ".*ellipsis=.*" (oneLine f) == null;
+  # functionArgs is empty for { }:, { ... }: and args: alike, and only the first takes no argument.
+  # The XML of the function shows the difference.
+  takesNothing = f:
+    builtins.match ".*<attrspat *[^>]*>.*" (oneLine f) != null
+    && builtins.match ".*ellipsis=.*" (oneLine f) == null;
   oneLine = f: builtins.replaceStrings [ "\n" ] [ " " ] (builtins.toXML f);
 
   argumentsFor = f:
-    let named = builtins.functionArgs f;
-    in if named != { } then builtins.intersectAttrs named offered // (if named ? system || !(named ? localSystem) then { } else { localSystem = system; })
+    let
+      named = builtins.functionArgs f;
+      onlyLocalSystem = named ? localSystem && !(named ? system);
+      local = if onlyLocalSystem then { localSystem = system; } else { };
+    in if named != { } then builtins.intersectAttrs named offered // local
     else if takesNothing f then { }
     else offered;
 

@@ -1,29 +1,39 @@
-# What each of `names` (a JSON list of image-name components) is in a package set, as data. Evaluated strictly, as JSON, in read-write mode, so that the
-# derivations of what was found are in the store afterwards.
-#   package  { kind; name; attribute; drvPath; storePath; output; pname; version; description; mainProgram; }
-#   missing  { kind; name; missing; path; type; }   nothing answers to `missing` in the `type` at `path`
-#   other    { kind; name; type; }                  it exists and is no package
-#   foreign  { kind; name; system; }                a set that takes no system has it for another one only
-#   throws   { kind; name; }                        its evaluation throws or an assertion fails; evaluate it alone with catch = "false" for the message
+# What each of `names` (a JSON list of image-name components) means in a package set, as data.
+# Evaluated strictly, as JSON; in read-write mode the derivations are in the store afterwards. By
+# kind:
+#   package  { name; attribute; drvPath; storePath; output; pname; version; description;
+#              mainProgram; }
+#   missing  { name; missing; path; type; }  `missing` does not exist in the `type` at `path`
+#   other    { name; type; }                 it exists and is no package
+#   foreign  { name; system; }               a set that takes no system has it for another one only
+#   throws   { name; }                       it throws, or an assertion fails; evaluated alone with
+#                                            catch = "false" it gives the message
 { source, system, names, catch ? "true" }:
 let
   inherit (import ./load.nix { inherit source system; }) set honoursSystem;
   inherit (import ./find.nix) find isDerivation typeOf;
 
-  # Metadata never spoils a package: what throws or is no string is left out.
+  # Metadata never fails a package: what throws or is no string is left out.
   text = value:
-    let tried = builtins.tryEval (if builtins.isString value then builtins.unsafeDiscardStringContext value else "");
+    let
+      plain = if builtins.isString value then builtins.unsafeDiscardStringContext value else "";
+      tried = builtins.tryEval plain;
     in if tried.success then tried.value else "";
 
-  # A package is one output: the one asked for (git.man), else the one that nix-build builds (`outputName`), unless the package says that another
-  # one is what people install (nixpkgs: meta.outputsToInstall, which buildEnv and nix-env follow).
+  # A package is one output: the one asked for (git.man), else the one that nix-build builds
+  # (`outputName`), unless meta.outputsToInstall names others (buildEnv and nix-env follow it).
   outputOf = found:
     let
       package = found.value;
-      install = builtins.tryEval (let outputs = package.meta.outputsToInstall or [ ]; in if builtins.isList outputs then builtins.filter (name: package ? ${name}) outputs else [ ]);
+      outputs = package.meta.outputsToInstall or [ ];
+      existing = builtins.filter (name: package ? ${name}) outputs;
+      tried = builtins.tryEval (if builtins.isList outputs then existing else [ ]);
+      install = if tried.success then tried.value else [ ];
       named = found.output || (package.outputSpecified or false);
-    in if named || !install.success || install.value == [ ] || builtins.elem (package.outputName or "out") install.value then package
-    else package.${builtins.head install.value};
+      default = package.outputName or "out";
+    in
+    if named || install == [ ] || builtins.elem default install then package
+    else package.${builtins.head install};
 
   describe = name:
     let
@@ -33,8 +43,10 @@ let
       orParsed = given: from: if given == "" then from else given;
     in
     if found ? missing then { kind = "missing"; inherit name; inherit (found) missing path type; }
-    else if !isDerivation found.value then { kind = "other"; inherit name; type = typeOf found.value; }
-    else if !honoursSystem && package.system != system then { kind = "foreign"; inherit name; inherit (package) system; }
+    else if !isDerivation found.value then
+      { kind = "other"; inherit name; type = typeOf found.value; }
+    else if !honoursSystem && package.system != system then
+      { kind = "foreign"; inherit name; inherit (package) system; }
     else {
       kind = "package";
       inherit name;
@@ -54,5 +66,5 @@ let
       tried = builtins.tryEval (builtins.deepSeq description description);
     in if tried.success then tried.value else { kind = "throws"; inherit name; };
 in
-# The set is forced first: one that does not load is told from a package that does not.
+# The set is evaluated first, so that an error of the set is no error of a package.
 builtins.seq set (map (if catch == "true" then caught else describe) (builtins.fromJSON names))
