@@ -69,7 +69,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   compose: ["contract"],
   pull: ["contract", "access", "store", "compose", "farm"],
   farm: ["contract", "store"],
-  registry: ["contract", "access", "store", "compose", "pull"],
+  registry: ["contract", "access", "store", "pull"],
 };
 
 for (const [room, others] of Object.entries(ROOMS)) {

@@ -6,7 +6,7 @@
 
 export type BaseEntry =
   | { readonly type: "directory"; readonly mode: number }
-  /** Stand back when a package has something at the same path. */
+  /** Left out when a package has something at the same path. */
   | { readonly type: "file"; readonly contents: string }
   | { readonly type: "symlink"; readonly target: string };
 
@@ -26,7 +26,7 @@ export interface Programs {
  */
 export const LEFT_OUT: ReadonlySet<string> = new Set(["nix-support", "nix", "dev", "proc", "sys"]);
 
-/** By path without a leading slash; a directory stands in it for every path below it. */
+/** By path without a leading slash; every path comes after the directories above it. */
 export function baseEntries({ env, sh, bash }: Programs): ReadonlyMap<string, BaseEntry> {
   // A login shell: an interactive bash where there is one.
   const shell = bash === undefined ? "/bin/sh" : "/bin/bash";

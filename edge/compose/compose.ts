@@ -66,7 +66,7 @@ export interface ComposedImage {
   /** To be written last, at imagePath(key). */
   readonly record: ImageRecord;
   /**
-   * To be written first: profile layer, config, manifests; what is named stands before what names
+   * To be written first: profile layer, config, manifests; what is named comes before what names
    * it.
    */
   readonly blobs: readonly ComposedBlob[];

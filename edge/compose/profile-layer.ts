@@ -31,21 +31,21 @@ export async function packProfile(entries: readonly ProfileEntry[]): Promise<Pro
 
 /** Throws profileTooLarge. */
 function tarOf(entries: readonly ProfileEntry[]): Uint8Array<ArrayBuffer> {
-  const pieces: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   let size = tarEnd.length;
   for (const entry of entries) {
-    for (const piece of tarMember(entry)) {
-      pieces.push(piece);
-      size += piece.length;
+    for (const chunk of tarMember(entry)) {
+      chunks.push(chunk);
+      size += chunk.length;
     }
-    // Before the rest is made: all of it lies in the Worker's memory.
+    // Before the rest is made: all of it is in the Worker's memory.
     if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
   }
   const tar = new Uint8Array(size);
   let at = 0;
-  for (const piece of pieces) {
-    tar.set(piece, at);
-    at += piece.length;
+  for (const chunk of chunks) {
+    tar.set(chunk, at);
+    at += chunk.length;
   }
   return tar;
 }

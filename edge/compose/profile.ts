@@ -9,7 +9,7 @@
  *
  * Packages count in the order of their names. Where two have a file at the same path the first
  * wins; where one has a file and another a directory, too (when the directory wins, later
- * directories join it). The base files (files.ts) join in: their directories always, their files
+ * directories join it). The base files (base-files.ts) join in: their directories always, their files
  * where no package has any. Listings are read one depth at a time, all packages at once, and only
  * where packages overlap.
  */
@@ -28,7 +28,7 @@ export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing
 export type ProfileEntry = BaseEntry & { readonly path: string };
 
 /**
- * Most of the profile as a tar, bytes: it and its compressed form lie in the Worker's 128 MB. About
+ * Most of the profile as a tar, bytes: it and its compressed form are in the Worker's 128 MB. About
  * 20,000 links with long targets.
  */
 export const MAX_PROFILE_BYTES = 32 * 2 ** 20;
@@ -36,7 +36,7 @@ export const MAX_PROFILE_BYTES = 32 * 2 ** 20;
 const ENTRY_BYTES = 512;
 /**
  * Deepest directory that is looked into: each depth may cost a round of reads, and a listing from
- * an origin that lies could go on for ever.
+ * a malicious origin could go on for ever.
  */
 const MAX_DEPTH = 64;
 

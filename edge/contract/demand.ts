@@ -1,5 +1,5 @@
 /**
- * What is really pulled, as it lies in the bucket for the next layer plan: each isolate of the edge
+ * What is really pulled, as the bucket holds it for the next layer plan: each isolate of the edge
  * writes what it counted, `firn plan` adds it up. A pull is one request for a manifest by tag; its
  * packages are those of the image, meta-packages applied, in the names that requests use (lower
  * case).

@@ -1,5 +1,5 @@
 /**
- * Where everything lies in the bucket, and the hashes that name it. Every input of a value is in
+ * The path of everything in the bucket, and the hashes that name it. Every input of a value is in
  * its key (Nixery's key left out the architecture and the separator).
  */
 import canonicalize from "canonicalize";
@@ -39,7 +39,7 @@ export function imageKey(scope: Scope, names: readonly string[], shell: boolean)
   return sha256Hex(canonicalJson({ format: RECORD_FORMAT, ...scopeOf(scope), names, shell }));
 }
 
-/** Key of one unit of work for the farm: equal wishes are one Build object. */
+/** Key of what is asked of the farm: equal questions share one Build object. */
 export function workKey(work: unknown): Promise<string> {
   return sha256Hex(canonicalJson({ format: RECORD_FORMAT, work }));
 }
@@ -58,14 +58,14 @@ export const imagePath = (key: string): string => `images/${key}.json`;
 export const tagPath = (packageSet: string, tag: string): string =>
   `tags/${packageSet}/${tag}.json`;
 /**
- * The records of all packages of a set. The format stands in the path, as it stands in every hash:
- * records of another one are simply not there.
+ * The records of all packages of a set. The format is part of the path, as it is part of every
+ * hash, so records of another format are never found.
  */
 export const packagesPrefix = (packageSet: string): string =>
   `packages/v${RECORD_FORMAT}/${packageSet}/`;
 export const packagePath = ({ packageSet, revision, system, plan }: Scope, name: string): string =>
   `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}.json`;
-/** `~` cannot stand in a name, so no package's record is ever in the way of another's level. */
+/** No name holds `~`, so no package's record has the path of another's level. */
 export const levelPath = (
   { packageSet, revision, system, plan }: Scope,
   name: string,

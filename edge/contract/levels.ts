@@ -1,6 +1,6 @@
 /**
- * Which level of its closure each package of an image uses, and in which order the image's layers
- * stand. Pure: the edge decides it from the records alone, and the simulator (test/bench/layers)
+ * Which level of its closure each package of an image uses, and the order of the image's layers.
+ * Pure: the edge decides it from the records alone, and the simulator (test/bench/layers)
  * measures this very code.
  *
  * Every level of a record is canonical, so equal parts of two packages are one layer. Fine levels

@@ -26,7 +26,7 @@ const GAP_BYTES = 32 * 1024;
  */
 export const MAX_LISTING_BYTES = 12 * 2 ** 20;
 
-interface Piece {
+interface Chunk {
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
@@ -41,7 +41,7 @@ export class ListingReader {
   readonly #listing: Descriptor;
   readonly #read: ReadRange;
   readonly #budget: ReadBudget;
-  #tail: Piece | undefined;
+  #tail: Chunk | undefined;
 
   /**
    * `name` is the package's, for errors: InvalidRecord for a broken listing, InvalidName when the
@@ -67,9 +67,9 @@ export class ListingReader {
 
   /** The directories at `refs`, in their order. */
   async directories(refs: readonly DirectoryRef[]): Promise<Directory[]> {
-    const pieces = this.#tail ? [this.#tail] : [];
-    const missing = refs.filter((ref) => !pieces.some((piece) => covers(piece, ref)));
-    pieces.push(
+    const chunks = this.#tail ? [this.#tail] : [];
+    const missing = refs.filter((ref) => !chunks.some((chunk) => covers(chunk, ref)));
+    chunks.push(
       ...(await Promise.all(
         coalesce(missing).map(async ({ offset, length }) => ({
           offset,
@@ -78,10 +78,10 @@ export class ListingReader {
       )),
     );
     return refs.map((ref) => {
-      const piece = pieces.find((candidate) => covers(candidate, ref));
-      const start = ref.offset - (piece?.offset ?? 0);
+      const chunk = chunks.find((candidate) => covers(candidate, ref));
+      const start = ref.offset - (chunk?.offset ?? 0);
       return this.#checked(() =>
-        decodeDirectory(piece?.bytes.subarray(start, start + ref.length) ?? new Uint8Array(), ref),
+        decodeDirectory(chunk?.bytes.subarray(start, start + ref.length) ?? new Uint8Array(), ref),
       );
     });
   }
@@ -115,8 +115,8 @@ export class ListingReader {
   }
 }
 
-function covers(piece: Piece, ref: DirectoryRef): boolean {
-  return piece.offset <= ref.offset && ref.offset + ref.length <= piece.offset + piece.bytes.length;
+function covers(chunk: Chunk, ref: DirectoryRef): boolean {
+  return chunk.offset <= ref.offset && ref.offset + ref.length <= chunk.offset + chunk.bytes.length;
 }
 
 /** Ranges that hold all `refs`, with those near each other in one. */

@@ -3,7 +3,7 @@
  * holds, so that the edge can link packages into one tree.
  *
  * The edge reads it only as deep as packages overlap, by byte range. So it is one line of JSON a
- * directory, the deepest first, the root last, and every directory tells where its children's lines
+ * directory, the deepest first, the root last, and every directory says where its children's lines
  * are; then a trailer. Each entry is a name (a file), or [name, offset, length] (a directory):
  *
  *   0    ["git.1"]\n                               share/man/man1
@@ -170,7 +170,7 @@ export function decodeTrailer(tail: Uint8Array, end: number): DirectoryRef {
 }
 
 /**
- * The entries of a directory's line at `ref`. A listing may come from an origin that lies:
+ * The entries of a directory's line at `ref`. An origin may be wrong or malicious, so
  * everything is checked. Throws a TypeError on anything malformed.
  */
 export function decodeDirectory(line: Uint8Array, ref: DirectoryRef): Directory {
@@ -193,7 +193,7 @@ export function decodeDirectory(line: Uint8Array, ref: DirectoryRef): Directory 
   return directory;
 }
 
-/** A line lies wholly before `end`: children before their parents, so no directory holds itself. */
+/** A line ends before `end`: children come before their parents, so no directory holds itself. */
 function checkedRef(offset: unknown, length: unknown, end: number): DirectoryRef {
   if (
     !isWhole(offset) ||

@@ -57,8 +57,8 @@ export interface ImageRequest {
 }
 
 /**
- * The name breaks a rule, or asks for an image that cannot be. The message is one line for whoever
- * wrote the name; `detail` is the same as data: the rule, the component, the limit.
+ * The name breaks a rule, or asks for an image that cannot be made. The message is one line for the
+ * person who wrote the name; `detail` is the same as data: the rule, the component, the limit.
  */
 export class InvalidName extends Error {
   override readonly name = "InvalidName";

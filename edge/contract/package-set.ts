@@ -1,7 +1,7 @@
 /**
  * Where packages come from, as PACKAGE_SET says it: `starter`, `channel:<name or commit>`,
- * `git:<url>` or `path:<dir>`. `id` stands in every key of the bucket and in an origin's hello: the
- * edge and its origins agree on it whatever credentials or directories each has.
+ * `git:<url>` or `path:<dir>`. `id` is part of every key of the bucket and of an origin's hello: the
+ * edge and its origins agree on it, whatever credentials or directories each has.
  */
 import { sha256Hex } from "./digest.ts";
 

@@ -1,7 +1,7 @@
 /**
  * What an origin publishes and the edge composes from. These schemas are the contract between the
  * two: the origin builds values of these types, the edge validates them again before it writes them
- * (an origin may be wrong or lie).
+ * (an origin may be wrong or malicious).
  */
 import * as v from "valibot";
 import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
@@ -101,7 +101,7 @@ export const DescriptorSchema = v.strictObject({ digest, size: bytes });
 export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
 
 /**
- * A layer that has been made and lies in the bucket. `key`: hash of its sorted (store path, NAR
+ * A layer that has been made and is in the bucket. `key`: hash of its sorted (store path, NAR
  * hash), see `layerKey`. `digest`, `size`: of the gzip blob. `diffId`: digest of the tar (OCI
  * config.md). `zstd`: the same tar as a zstd blob, where the origin makes those.
  */

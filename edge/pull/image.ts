@@ -16,7 +16,7 @@ import type { Descriptor, ImageRecord } from "../contract/records.ts";
 import { missingBlobs, writeBlobs } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { listingReader } from "../store/listings.ts";
-import { planInForce } from "../store/plan.ts";
+import { planInForce } from "../store/current.ts";
 import { imageRecord, readRecord, type RecordPlace, writeRecord } from "../store/records.ts";
 import type { Context } from "./context.ts";
 import { RegistryError } from "./errors.ts";

@@ -3,14 +3,13 @@
  * what was seen once need not be asked again by this isolate.
  */
 import pLimit from "p-limit";
-import type { Bucket } from "./bucket.ts";
+import { type Bucket, readWhole } from "./bucket.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { MANIFEST_TYPES, OCI_INDEX } from "../contract/media-types.ts";
 import type { Descriptor } from "../contract/records.ts";
 import { rememberManifest } from "./manifests.ts";
 import { memory } from "./memory.ts";
-import { readWhole } from "./read.ts";
 
 export interface Presence {
   readonly size: number;
@@ -79,7 +78,7 @@ export async function writeBlobs(bucket: Bucket, blobs: readonly NewBlob[]): Pro
 const turnOf = (mediaType: string): number =>
   mediaType === OCI_INDEX ? 2 : MANIFEST_TYPES.includes(mediaType) ? 1 : 0;
 
-/** What stands there already stays when it is what its name says, and is replaced otherwise. */
+/** An object that is there already stays when its bytes have the digest; else it is replaced. */
 async function writeBlob(bucket: Bucket, blob: NewBlob): Promise<void> {
   const { digest, bytes, size, mediaType: contentType } = blob;
   const path = blobPath(digest);

@@ -38,9 +38,35 @@ export interface Bucket {
   dropCopy?(key: string): Promise<void>;
 }
 
+export interface WholeObject {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly contentType: string | undefined;
+}
+
+/**
+ * The object's bytes, or null when it is absent or not `wanted`; a layer may have gigabytes, so
+ * that is decided before anything is read.
+ */
+export async function readWhole(
+  bucket: Bucket,
+  key: string,
+  wanted: (object: StoredObject) => boolean,
+): Promise<WholeObject | null> {
+  const object = await bucket.get(key);
+  if (object === null) return null;
+  if (!wanted(object)) {
+    await object.body.cancel();
+    return null;
+  }
+  return {
+    bytes: new Uint8Array(await new Response(object.body).arrayBuffer()),
+    contentType: object.contentType,
+  };
+}
+
 /**
  * Attempts for one operation: R2 and S3 services answer a small share of requests with a passing
- * error. A client waits for the answer, so trouble that lasts is told soon.
+ * error. A client waits for the answer, so it soon learns of a failure that lasts.
  */
 export const ATTEMPTS = 3;
 
@@ -51,7 +77,7 @@ export class BucketUnavailable extends Error {
 
 /**
  * One operation of a bucket, tried again while it fails. Throws a BucketUnavailable when every
- * attempt failed: an absent object is null, so trouble is never told, or cached, as a 404.
+ * attempt failed: an absent object is null, so a failure is never taken, or cached, for a 404.
  */
 export async function bucketOperation<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   try {

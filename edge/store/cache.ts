@@ -1,11 +1,11 @@
 /**
- * A bucket with the data centre's cache in front: a bucket lies in one region, and an isolate that
+ * A bucket with the data centre's cache in front: a bucket is in one region, and an isolate that
  * has just started on another continent knows nothing yet. Only small objects that never change are
  * kept there: image and package records, manifests, configs. What is absent is never cached.
  */
 import type { Bucket, StoredBody } from "./bucket.ts";
 
-/** What runs on after the answer, so that nobody waits for the cache to be filled. */
+/** Lets work go on after the answer, so that no client waits for the cache to be filled. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 /** Keys whose objects are written once; tags/ and plans/ are not among them. */

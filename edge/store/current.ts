@@ -5,7 +5,7 @@
  */
 import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
-import { readRecord, type RecordPlace } from "./records.ts";
+import { planPointer, readRecord, type RecordPlace } from "./records.ts";
 
 /** About 2,000 records. */
 const REMEMBERED_BYTES = 2 ** 20;
@@ -58,4 +58,18 @@ async function readOr<T>(last: T | null, bucket: Bucket, place: RecordPlace<T>):
     );
     return last;
   }
+}
+
+/** Before a set's first plan. */
+const NO_PLAN = "none";
+/** How long a pointer is taken as read, milliseconds: a new plan comes perhaps once a day. */
+const PLAN_FRESH_MS = 60_000;
+
+/**
+ * The identity of the layer plan in force. A new plan changes every key, so images that were pulled
+ * before stay as they are.
+ */
+export async function planInForce(bucket: Bucket, packageSet: string): Promise<string> {
+  const ages = { present: PLAN_FRESH_MS, absent: PLAN_FRESH_MS };
+  return (await readCurrent(bucket, planPointer(packageSet), ages))?.plan ?? NO_PLAN;
 }

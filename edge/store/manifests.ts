@@ -1,10 +1,9 @@
 /** Manifests as bytes, by digest: remembered, or read from the bucket and checked. */
-import { readWhole } from "./read.ts";
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { memory } from "./memory.ts";
-import type { Bucket } from "./bucket.ts";
+import { type Bucket, readWhole } from "./bucket.ts";
 
 export interface ManifestBlob {
   readonly bytes: Uint8Array<ArrayBuffer>;

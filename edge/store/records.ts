@@ -1,9 +1,9 @@
 /**
- * The records in the bucket: which kinds there are, where each stands, and the one way to read and
+ * The records in the bucket: which kinds there are, the path of each, and the one way to read and
  * to write them.
  *
  * A record that cannot be used (no JSON, against its schema, of something else than its path says)
- * is damaged. It counts as absent: whoever needs it makes it again, and `writeRecord` replaces it,
+ * is damaged. It counts as absent: whoever needs it has it made again, and `writeRecord` replaces it,
  * although it never replaces a record that can be used.
  */
 import * as v from "valibot";
@@ -32,7 +32,7 @@ import {
 import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
 
-/** One record's place in the bucket, and what may stand there. */
+/** One record's place in the bucket, and what may be there. */
 export interface RecordPlace<T> {
   readonly path: string;
   readonly schema: v.GenericSchema<unknown, T>;
@@ -168,7 +168,7 @@ interface Stored<T> {
   readonly length: number;
 }
 
-/** What the bucket holds; null when that is nothing, or damaged, which the log is told once. */
+/** What the bucket holds; null when that is nothing, or damaged, which is logged once. */
 async function readStored<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Stored<T> | null> {
   let found = await read(bucket, place);
   if (typeof found === "string" && bucket.dropCopy) {

@@ -18,7 +18,7 @@ export interface S3Config {
 }
 
 /**
- * Statuses that may pass: trouble of the service, throttling, and two writers of one key at once
+ * Statuses that may pass: failures of the service, throttling, and two writers of one key at once
  * (409 ConditionalRequestConflict).
  */
 const PASSING = new Set([408, 409, 429, 500, 502, 503, 504]);
@@ -27,8 +27,8 @@ export function s3Bucket(config: S3Config): Bucket {
   const client = clientOf(config);
 
   /**
-   * One signed request. A status that is neither 2xx nor in `expected` throws, and is retried or
-   * told as UNAVAILABLE: 403 too, since the client can do nothing about the edge's credentials.
+   * One signed request. A status that is neither 2xx nor in `expected` throws, and is retried and
+   * then a BucketUnavailable: 403 too, since the client can do nothing about the edge's credentials.
    */
   const send = (
     method: string,
