@@ -5,10 +5,12 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Times } from "../../../edge/farm/limits.ts";
-import { packagePath } from "../../../edge/contract/keys.ts";
+import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
+import { CLOSE } from "../../../edge/contract/messages.ts";
 import type { PackageRecord } from "../../../edge/contract/records.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
+import { hello, rawOrigin } from "./raw-origin.ts";
 import { packageItems, packageRecord, SCOPE, tagItems } from "./records.ts";
 
 let edge: FarmEdge;
@@ -32,6 +34,9 @@ const never: TestRun = (_, { signal }) =>
     signal.addEventListener("abort", () => reject(signal.reason as Error)),
   );
 const troubled: TestRun = () => Promise.reject(new Error("the disk is full"));
+
+const withoutRevision: TestRun = (items) =>
+  Promise.resolve(items.map(() => failure("unknown-revision", "this origin keeps it no more")));
 
 /** Starts origins and waits until all are connected. */
 async function origins(t: TestContext, runs: Readonly<Record<string, TestRun>>, slots = 2) {
@@ -209,6 +214,44 @@ describe("jobs that are not done", () => {
     assert.deepEqual(a?.names(), [["curl", "git"], ["curl"]]);
   });
 
+  test("a bucket that fails for a while when finished results come: they are sent again, nothing is built twice, and no attempt is lost", async (t) => {
+    await start({ lease: 120_000 });
+    const [a] = await origins(t, { a: honest(edge) });
+    await edge.change({ bucketFails: true });
+    const answer = edge.ask(packageItems(["git"]), 55_000);
+    await edge.logged("farm.storage", 2);
+    assert.equal(a?.state, "connected");
+    await edge.change({ bucketFails: false });
+    const record = await packageRecord(edge, "git");
+    assert.deepEqual(await answer, { state: "done", results: [{ kind: "package", record }] });
+    assert.equal(a?.jobs.length, 1);
+    assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), record);
+    for (const event of ["job.trouble", "job.take-back", "origin.invalid"])
+      assert.deepEqual(edge.events(event), []);
+  });
+
+  test("an origin that does not have the revision: another one does it at once, and that is no attempt", async (t) => {
+    await start({ avoid: 50_000 });
+    const [a, b] = await origins(t, { a: withoutRevision, b: withoutRevision });
+    const missing = edge.ask(packageItems(["git"]));
+    assert.deepEqual(await missing, {
+      state: "done",
+      results: [
+        failure(
+          "unknown-revision",
+          `no connected origin has the revision ${SCOPE.revision} of the package set`,
+        ),
+      ],
+    });
+    assert.deepEqual([a?.jobs.length, b?.jobs.length], [1, 1], "each was asked once");
+
+    const [c] = await origins(t, { c: honest(edge) });
+    const answer = await edge.ask(packageItems(["curl"]));
+    const record = await packageRecord(edge, "curl");
+    assert.deepEqual(answer, { state: "done", results: [{ kind: "package", record }] });
+    assert.equal(c?.jobs.length, 1);
+  });
+
   test("the queue is full", async (t) => {
     await start({}, { MAX_QUEUED: "2" });
     const [a] = await origins(t, { a: never }, 1);
@@ -273,7 +316,45 @@ describe("origins that are wrong", () => {
     );
   });
 
-  test("a revoked origin is put out and gets no work", async (t) => {
+  test("a key that is taken out of ORIGIN_KEYS ends the connection: its job goes to another origin", async (t) => {
+    await start();
+    const [a] = await origins(t, { a: never });
+    const answer = edge.ask(tagItems());
+    await a?.begun(1);
+    const [b] = await origins(t, { b: honest(edge) });
+    const ended = a?.reached("waiting");
+    await edge.change({ keys: originKeys("b") });
+    // Whatever wakes the farm next will do.
+    assert.equal((await edge.ask(tagItems("other"))).state, "done");
+    await ended;
+    assert.equal((await answer).state, "done");
+    assert.deepEqual([a?.jobs.length, b?.jobs.length], [1, 2]);
+  });
+
+  test("an origin whose key was taken out is not heard any more", async () => {
+    await start();
+    const origin = await rawOrigin(edge, "a");
+    origin.say(hello);
+    await origin.heard("welcome");
+    await edge.change({ keys: originKeys("b") });
+    origin.say({ type: "revision", tag: "latest", revision: "f".repeat(40) });
+    assert.equal(await origin.closed(), CLOSE.unauthorized);
+    assert.equal(await edge.get(tagPath("starter", "latest")), undefined);
+  });
+
+  test("another channel of nixpkgs: both ends say so, in words", async (t) => {
+    await start({}, { PACKAGE_SET: "channel:nixos-unstable" });
+    const other = startOrigin(t, edge, "a", {
+      hello: { packageSet: { id: "channel", label: "channel:nixos-25.11" } },
+    });
+    await other.reached("waiting");
+    assert.equal(
+      (await edge.logged("origin.mismatch"))[0]?.["reason"],
+      "the edge serves package set channel:nixos-unstable, this origin channel:nixos-25.11",
+    );
+  });
+
+  test("a revoked origin does not come back after a restart", async (t) => {
     await start();
     const [a, b] = await origins(t, { a: honest(edge), b: honest(edge) });
     await edge.restart({ ORIGIN_KEYS: originKeys("b") });
