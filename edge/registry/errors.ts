@@ -17,7 +17,9 @@ export function errorResponse(error: unknown, request: Request): Response {
   const shown = error instanceof RegistryError ? error : translated(error);
   if (shown.cause !== undefined) log(shown, shown.cause, request);
 
-  const { code, message, detail } = shown;
+  const { code, detail } = shown;
+  // One line: part of it may be what the client sent, and a terminal shows it.
+  const message = shown.message.replace(/\p{Cc}/gu, "?");
   const body = JSON.stringify({
     errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }],
   });
