@@ -83,15 +83,18 @@ for (const kind of ["r2", "s3", "nearby"]) {
     }
 
     test("if absent, the first one stays; else the last", async () => {
-      await put("once", "first", true);
-      await put("once", "second", true);
+      assert.equal(await put("once", "first", true), true);
+      assert.equal(await put("once", "second", true), false);
       assert.equal(((await get("once")) as { text: string }).text, "first");
-      await put("once", "third", false);
+      assert.equal(await put("once", "third", false), true);
       assert.equal(((await get("once")) as { text: string }).text, "third");
     });
 
     test("of ten writers at once one wins, and nobody fails", async () => {
-      await Promise.all(Array.from({ length: 10 }, (_, n) => put("race", `writer ${n}`, true)));
+      const written = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => put("race", `writer ${n}`, true)),
+      );
+      assert.equal(written.filter((each) => each === true).length, 1);
       assert.match(((await get("race")) as { text: string }).text, /^writer \d$/);
     });
 
@@ -139,5 +142,21 @@ describe("the data centre's cache", () => {
     assert.equal(String(await textNearby("blobs/sha256/cc")).length, 2_000_000);
     await putBehind("blobs/sha256/cc", "y");
     assert.equal(await textNearby("blobs/sha256/cc"), "y");
+  });
+
+  test("gives up a copy that is found to be damaged, or that is replaced", async () => {
+    await putBehind("images/b.json", "damaged");
+    assert.equal(await textNearby("images/b.json"), "damaged");
+    await putBehind("images/b.json", "good");
+    await runBy("nearby", { op: "dropCopy", key: "images/b.json" });
+    assert.equal(await textNearby("images/b.json"), "good");
+    await runBy("nearby", {
+      op: "put",
+      key: "images/b.json",
+      text: "better",
+      contentType: "text/x-test",
+      ifAbsent: false,
+    });
+    assert.equal(await textNearby("images/b.json"), "better");
   });
 });

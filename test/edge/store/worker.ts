@@ -26,8 +26,10 @@ async function run(bucket: Bucket, operation: Operation): Promise<unknown> {
       );
     }
     case "put":
-      await bucket.put(operation.key, operation.text, operation);
-      return "put";
+      return bucket.put(operation.key, operation.text, operation);
+    case "dropCopy":
+      await bucket.dropCopy?.(operation.key);
+      return null;
   }
 }
 
