@@ -197,7 +197,7 @@ export const ORIGIN = {
     .argParser(words),
   allowVulnerableNix: new Option(
     "--allow-vulnerable-nix",
-    "serve edges that strangers can reach with a Nix whose sandbox is known to leak",
+    "serve public edges even with a Nix whose sandbox is known to leak",
   )
     .env("ALLOW_VULNERABLE_NIX")
     .default(false),

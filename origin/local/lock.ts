@@ -11,11 +11,11 @@ const LOCK = "lock";
 export async function lockState(stateDir: string): Promise<() => Promise<void>> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const path = join(stateDir, LOCK);
-  const mine = await identity(process.pid);
+  const own = await identity(process.pid);
   for (;;) {
-    // By link(2), so that nobody ever reads a lock that is not written yet.
+    // By link(2): a lock is complete as soon as it is there.
     const prepared = `${path}.${process.pid}`;
-    await writeFile(prepared, mine, { mode: 0o600 });
+    await writeFile(prepared, own, { mode: 0o600 });
     try {
       await link(prepared, path);
       return () => rm(path, { force: true });
@@ -47,7 +47,7 @@ async function identity(pid: number): Promise<string> {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return "";
   }
   // proc(5): the command in parentheses may hold anything; after it come the state and, 19 fields
-  // on, the start time. A zombie is over, whoever has yet to collect it.
+  // on, the start time. A zombie has ended, though its parent has not collected it yet.
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" ? "" : `${pid} ${fields[19] ?? ""}`;

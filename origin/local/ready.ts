@@ -1,9 +1,8 @@
-/** When pulls work: the whole way of a pull has been gone once, by what every image holds. */
+/** Whether pulls work: one has been made, through the edge, the origin, Nix and the bucket. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * In every image (edge/contract/names.ts): whatever is pulled first needs it, so nothing is built
- * in vain.
+ * In every image (edge/contract/names.ts), so the first pull needs what is built here.
  */
 const PROBE = "/v2/cacert/manifests/latest";
 /** Waits between probes, milliseconds. */

@@ -109,11 +109,11 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
 export const hostWarning = (host: string): string | undefined =>
   LOOPBACK.test(host)
     ? undefined
-    : `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: whoever reaches that address can have any package of the set built on this machine and pull it, with no login and no TLS (HOST=127.0.0.1 is for this machine alone)`;
+    : `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: anybody who reaches that address can have any package of the set built on this machine and pull it, with no login and no TLS (HOST=127.0.0.1 is for this machine alone)`;
 
 /**
- * What to copy and paste. Docker takes a registry on 127.0.0.1 as it is; elsewhere it wants it
- * named as insecure, for there is no TLS here.
+ * What to copy and paste. Docker accepts a registry without TLS on 127.0.0.1; anywhere else
+ * it must be configured as insecure.
  */
 function example(url: string): string {
   const { host } = new URL(url);

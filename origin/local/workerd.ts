@@ -11,7 +11,10 @@ export const canTie: boolean =
   spawnSync("setpriv", ["--version"]).status === 0 &&
   spawnSync("setsid", ["--version"]).status === 0;
 
-/** The command, such that its process gets the signal when its parent dies; as it is elsewhere. */
+/**
+ * The command, changed so that its process gets the signal when its parent dies; unchanged where the
+ * system cannot do that.
+ */
 export const tied = (
   signal: "TERM" | "KILL",
   [program, ...args]: readonly [string, ...string[]],

@@ -161,7 +161,7 @@ export async function openApt(
 }
 
 /**
- * The file has the old content or the new one, never half of it, whoever writes at the same time.
+ * The file has the old content or the new one, never half of it, with any number of writers.
  */
 export async function writeAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;

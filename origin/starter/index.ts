@@ -140,7 +140,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
       await writeAtomically(join(temporary, `lock-${architecture}.json`), text);
     const name = await contentHash(temporary);
     const dir = join(sets, name);
-    // The name is the content: whoever came first made the same one.
+    // The name is the hash of the content: a directory that is there already is the same.
     await rename(temporary, dir).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });

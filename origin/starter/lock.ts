@@ -122,5 +122,5 @@ export function makeLock(
  */
 const plainName = (name: string): string => name.replace(/-(?=\d)/g, "_");
 
-/** The lock as it is written: canonical JSON (RFC 8785). */
+/** The lock's file: canonical JSON (RFC 8785). */
 export const lockText = (lock: Lock): string => `${canonicalize(lock)}\n`;

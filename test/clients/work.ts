@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { RunOptions, RunResult } from "../harness/clients/client.ts";
 
 /**
- * What the containers meet: a directory mounted at /given with a repository and a certificate, and
+ * What the containers have around them: a directory mounted at /given with a repository and a certificate, and
  * servers on the machine's own 127.0.0.1.
  */
 export interface Surroundings {
@@ -85,7 +85,7 @@ export const WORK: readonly Work[] = [
     check: succeeds("hello over TLS"),
   },
   {
-    title: "curl trusts nobody whom the image's certificates do not name",
+    title: "curl refuses a certificate whose authority the image does not have",
     image: GIT_CURL,
     command: ({ https }) => ["curl", "--silent", "--show-error", `${https}/hello.txt`],
     options: networked,
@@ -127,7 +127,7 @@ assert len(ssl.create_default_context().get_ca_certs()) > 50
 def get(context): return urllib.request.urlopen("${https}/hello.txt", context=context).read().decode()
 try:
     get(ssl.create_default_context())
-    raise SystemExit("trusted a stranger")
+    raise SystemExit("trusted an unknown authority")
 except urllib.error.URLError as error:
     assert isinstance(error.reason, ssl.SSLCertVerificationError), error
 context = ssl.create_default_context()

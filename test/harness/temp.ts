@@ -1,4 +1,4 @@
-/** Directories of a test's own, gone without trace afterwards, mounts included. */
+/** Directories of a test's own, removed afterwards, mounts included. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

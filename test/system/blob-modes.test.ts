@@ -63,7 +63,7 @@ describe("blobs by redirect", { skip }, () => {
 
   describe("presigned", () => {
     withBlobs(() => "presign");
-    test("the URL is good for 5 minutes, and nobody opens it without its signature", async () => {
+    test("the URL is valid for 5 minutes, and only with its signature", async () => {
       const url = await target(firn);
       assert.equal(url.origin, new URL(firn.edge.s3.endpoint).origin);
       assert.equal(url.searchParams.get("X-Amz-Expires"), "300");

@@ -1,5 +1,5 @@
 /**
- * Images at every level of the layer plan, pulled and run; levels that nobody made before; and
+ * Images at every level of the layer plan, pulled and run; levels that have not been made yet; and
  * plans that change under images that were pulled.
  */
 import assert from "node:assert/strict";
@@ -81,7 +81,7 @@ describe("levels of the layer plan", { skip }, () => {
     const { names, shell } = parseImageName(name);
     return (await bucket.get(imagePath(await imageKey(scope, names, shell)))) !== null;
   };
-  test("real clients run images of every level, and one of as many layers as docker can mount; levels that nobody used are made by the origin", async () => {
+  test("real clients run images of every level, and one of as many layers as docker can mount; the origin makes levels that were not used before", async () => {
     const [plain, shared, limited] = [
       await open(skopeo),
       await open(containerd),
@@ -147,7 +147,7 @@ describe("levels of the layer plan", { skip }, () => {
     await firn.origins[0]?.start();
 
     const after = await pullImage(firn.url, ALONE.name);
-    // All of it is dust: packages of a few bytes.
+    // Packages of a few bytes share one layer.
     assert.equal(after.layers.length, 1 + OTHERS);
     assert.deepEqual(after.config.config, before.config.config, "the same image in other layers");
     await firn.origins[0]?.stop();

@@ -1,5 +1,5 @@
 /**
- * A package set of a few tiny packages that nobody has built before, and a count of the nix-builds
+ * A package set of a few tiny packages that are in no store before, and a count of the nix-builds
  * that were run for it.
  */
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";

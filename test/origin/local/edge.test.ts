@@ -120,7 +120,7 @@ test(
   },
 );
 
-/** A zombie is dead: nobody may be there to collect it. */
+/** A zombie has ended; its parent may not be there to collect it. */
 async function isAlive(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   return stat !== "" && !/\) Z /.test(stat);
