@@ -5,12 +5,10 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
-import type { Logger } from "pino";
 import * as v from "valibot";
 import type { Failure } from "../../edge/contract/messages.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { StorePathSchema, type System } from "../../edge/contract/records.ts";
-import { prepareStarter } from "../starter/index.ts";
 import { buildPackages } from "./build/build.ts";
 import { builtPackage } from "./build/built-package.ts";
 import { DerivationLocks } from "./build/derivation-locks.ts";
@@ -21,30 +19,20 @@ import type { Evaluation } from "./evaluate/restricted.ts";
 import { unbuildable } from "./evaluate/unbuildable.ts";
 import { failure } from "./failures.ts";
 import { limitLog } from "./log.ts";
-import { channelSources } from "./sets/channel.ts";
-import { gitSources } from "./sets/git.ts";
-import { pathSources } from "./sets/path.ts";
-import { Revisions } from "./sets/revisions.ts";
+import { openSources, type SourcesOptions } from "./sets/open.ts";
 import type { Sources } from "./sets/source.ts";
-import { starterSources } from "./sets/starter.ts";
 import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
 import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "./types.ts";
 
-export interface PackageSetOptions {
+export interface PackageSetOptions extends SourcesOptions {
   /** Directory of clones, roots and snapshots; made when absent. */
   readonly stateDir: string;
-  readonly systems: readonly System[];
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout?: number;
-  readonly logger: Pick<Logger, "info" | "warn" | "error">;
   /** NIX_CONFIG for every call; the machine's own by default. */
   readonly nixConfig?: string;
   /** URIs that an evaluation may fetch, see settings.ts. */
   readonly allowedUris?: readonly string[];
-  /** Base URL of the channels, see sets/channel.ts. */
-  readonly channels?: string;
-  /** URL of the archive of a commit of nixpkgs, with `{revision}` in it. */
-  readonly archive?: string;
 }
 
 /** Packages whose description is kept in memory. */
@@ -67,29 +55,6 @@ export async function openPackageSet(
     allowedUris: options.allowedUris,
   };
   return new NixPackageSet(parsed.id, settings, await openSources(parsed, settings, options));
-}
-
-async function openSources(
-  spec: PackageSetSpec,
-  settings: NixSettings,
-  { systems, logger, channels, archive }: PackageSetOptions,
-): Promise<Sources> {
-  const revisions = new Revisions(settings, spec.id);
-  const onError = (error: unknown): void =>
-    logger.error({ err: error }, "cannot look for changes of the package set");
-  switch (spec.kind) {
-    case "channel":
-      return channelSources({ channel: spec.channel, settings, revisions, channels, archive });
-    case "git":
-      return gitSources({ id: spec.id, url: spec.url, settings, revisions });
-    case "path":
-      return pathSources({ directory: spec.dir, settings, revisions, onError });
-    case "starter": {
-      const prepare = () =>
-        prepareStarter({ stateDir: settings.stateDir, systems, log: (line) => logger.info(line) });
-      return starterSources({ settings, revisions, prepare, onError });
-    }
-  }
 }
 
 interface Job extends Evaluation {

@@ -29,10 +29,15 @@ export async function nixVersion(signal?: AbortSignal): Promise<string> {
  * The first patch release of each series 2.x, by x, in which a build cannot leave the sandbox:
  * CVE-2026-39860. CVE-2024-27297 was fixed before all of these.
  */
-const FIRST_FIXED = { 28: 6, 29: 3, 30: 4, 31: 4, 32: 7, 33: 4, 34: 5 } as const;
-const FIXED_PATCH = new Map(
-  Object.entries(FIRST_FIXED).map(([minor, patch]) => [Number(minor), patch]),
-);
+const FIXED_PATCH: ReadonlyMap<number, number> = new Map([
+  [28, 6],
+  [29, 3],
+  [30, 4],
+  [31, 4],
+  [32, 7],
+  [33, 4],
+  [34, 5],
+]);
 const LAST_FIXED = Math.max(...FIXED_PATCH.keys());
 
 /**

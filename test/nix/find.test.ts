@@ -4,7 +4,7 @@ import { run } from "../../origin/nix/run.ts";
 import { NIX_DIR, nixEnvironment } from "../../origin/nix/settings.ts";
 import { needs } from "../origin/nix/support.ts";
 
-/** An infinite set and one that throws stand beside what is asked for: nothing may force them. */
+/** An infinite set and one that throws: neither may be evaluated. */
 const SET = `rec {
   endless = { again = endless; };
   poison = throw "forced";
@@ -32,7 +32,7 @@ const FINDS: readonly (readonly [string, unknown])[] = [
 ];
 
 test(
-  "each component finds what the name rules say, and forces nothing else",
+  "each component finds what the name rules say, and evaluates nothing else",
   needs("nix-instantiate"),
   async () => {
     const names = FINDS.map(([name]) => `"${name}"`).join(" ");
@@ -52,7 +52,7 @@ test(
 );
 
 test(
-  "outputs of a package are told from its other attributes",
+  "outputs of a package are distinguished from its other attributes",
   needs("nix-instantiate"),
   async () => {
     const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: (find set name).output) [ "git" "git.man" "git.passthru" ]`;

@@ -62,16 +62,20 @@ for (const { form, text, gives } of FORMS) {
   });
 }
 
-test("a package set that is a list is refused with words", needs("nix-instantiate"), async (t) => {
-  const directory = temporary(t);
-  writeFileSync(join(directory, "default.nix"), "[ 1 ]");
-  const { exitCode, stderr } = await load(directory);
-  assert.notEqual(exitCode, 0);
-  assert.match(stderr.join("\n"), /the package set is a list, not a set of packages/);
-});
+test(
+  "a package set that is a list is refused with a message",
+  needs("nix-instantiate"),
+  async (t) => {
+    const directory = temporary(t);
+    writeFileSync(join(directory, "default.nix"), "[ 1 ]");
+    const { exitCode, stderr } = await load(directory);
+    assert.notEqual(exitCode, 0);
+    assert.match(stderr.join("\n"), /the package set is a list, not a set of packages/);
+  },
+);
 
 test(
-  "a directory without default.nix is refused with words, a flake with advice",
+  "a directory without default.nix is refused with a message, a flake with advice",
   needs("nix-instantiate"),
   async (t) => {
     const directory = temporary(t);

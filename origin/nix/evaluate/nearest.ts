@@ -1,16 +1,16 @@
-/** The names that exist nearest to one that does not, as one would type them into an image name. */
+/** Suggests existing names for one that does not exist, as they are in an image name. */
 import { ComponentSchema } from "../../../edge/contract/records.ts";
 import * as v from "valibot";
 
-/** Names suggested: more are not read. */
+/** Most names suggested. */
 export const MAX_NEAREST = 5;
 
 /**
  * `attributes`: the names at the level where the search ended, as Nix spells them; `path`: the
- * attributes above it; `wanted`: the component that nothing answers to. A name counts as near
- * within one edit per three letters (at least one; a swap of neighbours is one edit), or when one
- * is the beginning of the other (`python` → python3, `node` → nodejs); fewest edits first, then in
- * order of the alphabet.
+ * attributes above it; `wanted`: the component that does not exist. A name is near within
+ * one edit per three letters (at least one; a swap of neighbours is one edit), or when it begins
+ * with the wanted one (`python` → python3, `node` → nodejs). Fewest edits first, then in
+ * alphabetical order.
  */
 export function nearest(
   attributes: readonly string[],
@@ -32,7 +32,7 @@ export function nearest(
   return scored.slice(0, MAX_NEAREST).map(({ name }) => name);
 }
 
-/** Letters from which on the beginning of a name says something. */
+/** Fewest letters that count as the beginning of a name. */
 const MIN_BEGINNING = 3;
 
 /**

@@ -31,40 +31,39 @@ const FETCH = [
   "--no-recurse-submodules",
 ];
 
+interface Repository {
+  /** Directory of the clones. */
+  readonly directory: string;
+  /** As configured, with its user information. */
+  readonly url: string;
+  readonly settings: NixSettings;
+}
+
 export class GitClone {
-  readonly #directory: string;
-  readonly #url: string;
-  readonly #settings: NixSettings;
+  readonly #repository: Repository;
   readonly #remoteEnv: Readonly<Record<string, string>>;
 
-  /** `directory`: made when absent; `url`: as configured, with its user information. */
-  static async open(directory: string, url: string, settings: NixSettings): Promise<GitClone> {
-    mkdirSync(directory, { recursive: true });
+  /** Makes the directory when it is absent. */
+  static async open(repository: Repository): Promise<GitClone> {
+    mkdirSync(repository.directory, { recursive: true });
     const { stdout } = await git(["config", "--get", "core.sshCommand"], {
       env: remoteEnvironment(),
       signal: new AbortController().signal,
       timeout: LIST_TIMEOUT,
     });
-    return new GitClone(directory, url, settings, remoteEnvironment(stdout.trim() || undefined));
+    return new GitClone(repository, stdout.trim() || undefined);
   }
 
-  private constructor(
-    directory: string,
-    url: string,
-    settings: NixSettings,
-    remoteEnv: Readonly<Record<string, string>>,
-  ) {
-    this.#directory = directory;
-    this.#url = url;
-    this.#settings = settings;
-    this.#remoteEnv = remoteEnv;
+  private constructor(repository: Repository, sshCommand: string | undefined) {
+    this.#repository = repository;
+    this.#remoteEnv = remoteEnvironment(sshCommand);
   }
 
   /** The refs that match a pattern, and the object that each one names. */
   async refs(patterns: readonly string[], signal: AbortSignal): Promise<Map<string, string>> {
     const output = await gitOutput(
       "the repository cannot be read",
-      ["ls-remote", "--quiet", "--", this.#url, ...patterns],
+      ["ls-remote", "--quiet", "--", this.#repository.url, ...patterns],
       { ...this.#remote(signal), timeout: LIST_TIMEOUT },
     );
     const refs = output.split("\n").map((line) => line.split("\t"));
@@ -87,7 +86,7 @@ export class GitClone {
         "--depth",
         "1",
         "--",
-        this.#url,
+        this.#repository.url,
         `+${commit}:refs/heads/tip`,
       ],
       this.#remote(signal),
@@ -103,7 +102,7 @@ export class GitClone {
     const directory = await this.#init("history", signal);
     await gitOutput(
       "the repository cannot be fetched",
-      ["--git-dir", directory, ...FETCH, "--prune", "--", this.#url, ...EVERY_REF],
+      ["--git-dir", directory, ...FETCH, "--prune", "--", this.#repository.url, ...EVERY_REF],
       this.#remote(signal),
     );
     const containing = await git(
@@ -123,7 +122,7 @@ export class GitClone {
 
   /** Adds the commit's files to the store, exactly as committed; gives the store path. */
   async addToStore(clone: string, commit: string, signal: AbortSignal): Promise<string> {
-    const work = mkdtempSync(join(this.#directory, "tree-"));
+    const work = mkdtempSync(join(this.#repository.directory, "tree-"));
     try {
       // The directory's name is part of the store path: Nix's own fetchers use `source` too.
       const source = join(work, "source");
@@ -146,7 +145,7 @@ export class GitClone {
         "the package set's source cannot be added to the store",
         "nix-store",
         ["--add", "--", source],
-        { env: nixEnvironment(this.#settings), signal, timeout: local.timeout },
+        { env: nixEnvironment(this.#repository.settings), signal, timeout: local.timeout },
       );
       return path.trim();
     } finally {
@@ -155,7 +154,7 @@ export class GitClone {
   }
 
   async #init(name: "tips" | "history", signal: AbortSignal): Promise<string> {
-    const directory = join(this.#directory, `${name}.git`);
+    const directory = join(this.#repository.directory, `${name}.git`);
     await gitOutput(
       "the clone cannot be made",
       ["init", "--quiet", "--bare", "--", directory],
@@ -165,10 +164,14 @@ export class GitClone {
   }
 
   #remote(signal: AbortSignal): GitOptions {
-    return { env: this.#remoteEnv, signal, timeout: this.#settings.nixTimeout * 1_000 };
+    return { env: this.#remoteEnv, signal, timeout: this.#repository.settings.nixTimeout * 1_000 };
   }
 
   #local(signal: AbortSignal): GitOptions {
-    return { env: localEnvironment(), signal, timeout: this.#settings.nixTimeout * 1_000 };
+    return {
+      env: localEnvironment(),
+      signal,
+      timeout: this.#repository.settings.nixTimeout * 1_000,
+    };
   }
 }

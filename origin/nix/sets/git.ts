@@ -33,7 +33,11 @@ export async function gitSources({
   settings,
   revisions,
 }: GitSetOptions): Promise<Sources> {
-  const repository = await GitClone.open(join(settings.stateDir, "git", id), url, settings);
+  const repository = await GitClone.open({
+    directory: join(settings.stateDir, "git", id),
+    url,
+    settings,
+  });
   const fetch = async (revision: string, signal: AbortSignal): Promise<string> => {
     const clone = await fetchOwn(repository, revision, signal);
     return repository.addToStore(clone, revision, signal);

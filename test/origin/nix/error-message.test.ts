@@ -75,7 +75,7 @@ for (const [form, stderr, reason] of CASES) {
 test("output without an error has no reason", () =>
   assert.equal(errorLine(["warning: x", "error:"]), null));
 
-test("the machine's own trouble is told from a package's", () => {
+test("trouble of the machine is distinguished from an error of a package", () => {
   assert.equal(
     machineTrouble("error: writing to file: No space left on device"),
     "the disk is full",

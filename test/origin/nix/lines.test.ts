@@ -23,7 +23,7 @@ test("colours and control characters go, a progress bar shows its last state", (
   ]);
 });
 
-test("a line without end takes no memory and is cut short", () => {
+test("a line without an end is cut short", () => {
   const [line = ""] = split(...Array.from({ length: 100 }, () => "x".repeat(10_000)));
   assert.equal(line.length, MAX_LINE);
   assert.ok(line.endsWith("…"));

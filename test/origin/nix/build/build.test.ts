@@ -86,7 +86,7 @@ test("one job: what builds is built, and every other name has its own reason", n
 });
 
 test(
-  "metadata: what the package says, else its name; a program only when it is there; nothing of it can fail a package",
+  "metadata: the package's own, else its name; a program only when it exists; none of it can fail a package",
   nix,
   async (t) => {
     const attributes = `
@@ -113,7 +113,7 @@ test(
 );
 
 test(
-  "a package is its default output, or the one it says people install; a name can ask for another",
+  "a package is its default output, or the one in meta.outputsToInstall; a name can ask for another",
   nix,
   async (t) => {
     const attributes = `
@@ -134,7 +134,7 @@ test(
   },
 );
 
-test("a set that knows no systems has its packages for one only", nix, async (t) => {
+test("a set that takes no system has its packages for one system only", nix, async (t) => {
   const directory = directoryWith(
     t,
     packageSet(`x = program "x";`).replace(
@@ -150,7 +150,7 @@ test("a set that knows no systems has its packages for one only", nix, async (t)
   assert.match(summary(outcomes)["x"] ?? "", /^unknown: this package set has x for \S+ only$/);
 });
 
-test("a set that does not load refuses everything in Nix's words", nix, async (t) => {
+test("a set that does not load is one refusal, with Nix's message", nix, async (t) => {
   const set = await open(
     t,
     `path:${directoryWith(t, '{ system, ... }: throw "the set is broken"')}`,
@@ -169,7 +169,7 @@ test("a set that does not load refuses everything in Nix's words", nix, async (t
 });
 
 test(
-  "a build above the limit is ended with its processes, and spoils nothing that was built",
+  "a build above NIX_TIMEOUT is ended with its processes; what was built before stays built",
   nix,
   async (t) => {
     const pidFile = join(temporary(t), "pid");
@@ -269,7 +269,7 @@ test("what was built is a root of Nix's garbage collector", nix, async (t) => {
 });
 
 test(
-  "a disk that is full in the middle of a build is the machine's trouble, not the package's",
+  "a disk that fills up during a build is trouble of the machine, not of the package",
   nix,
   async (t) => {
     const outcomes = await buildOf(
@@ -282,7 +282,7 @@ test(
   },
 );
 
-test("a Nix that is killed is the machine's trouble", nix, async (t) => {
+test("a Nix that is killed is trouble of the machine", nix, async (t) => {
   const bin = temporary(t);
   mkdirSync(join(bin, "bin"));
   const program = script(t, "kill -9 $$");
@@ -296,7 +296,7 @@ test("a Nix that is killed is the machine's trouble", nix, async (t) => {
   assert.equal(summary(outcomes)["a"], "error: Nix was ended by SIGKILL while building");
 });
 
-test("a store path that somebody deleted by hand is the machine's trouble", nix, async (t) => {
+test("a store path that somebody deleted by hand is trouble of the machine", nix, async (t) => {
   const spec = `path:${directoryWith(t, packageSet(`a = program "a";`))}`;
   const build = async (): Promise<BuildOutcome[]> => {
     const set = await open(t, spec);

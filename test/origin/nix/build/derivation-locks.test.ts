@@ -48,7 +48,7 @@ test("what is needed is asked again after a wait: the other job may have built i
   assert.deepEqual(asked, [false, false, true]);
 });
 
-test("a failed job gives its derivations back", async () => {
+test("a failed job releases its locks", async () => {
   const locks = new DerivationLocks();
   await assert.rejects(
     locks.with(oneDerivation, never, () => Promise.reject(new Error("no"))),

@@ -110,7 +110,7 @@ for (const { form, text, gives } of CASES) {
   });
 }
 
-test("trouble that no derivation is to blame for", () => {
+test("trouble of the machine without a derivation", () => {
   assert.equal(
     read("error: executing SQLite statement: database or disk is full").trouble,
     "the disk is full",

@@ -12,7 +12,7 @@ import { test } from "node:test";
 import { Roots } from "../../../../origin/nix/build/roots.ts";
 import { temporary } from "../support.ts";
 
-test("what a job linked is held as long as it is there; a job without links leaves nothing", async (t) => {
+test("a path that a job linked is held while it exists; a job without links leaves nothing", async (t) => {
   const directory = join(temporary(t), "roots");
   const built = join(temporary(t), "built");
   writeFileSync(built, "");

@@ -40,7 +40,7 @@ function watchCalls(t: TestContext): () => string[] {
 }
 
 test(
-  "calls of Nix: one evaluation and one look for what is built, none for what is known, two for a closure",
+  "calls of Nix: one evaluation and one query for what is built, none for what is known, two for a closure",
   nix,
   async (t) => {
     const spec = `path:${directoryWith(t, packageSet(`a = program "a"; b = program "b"; c = program "c";`))}`;

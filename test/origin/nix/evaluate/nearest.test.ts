@@ -17,7 +17,7 @@ const NAMES = [
   "foo-",
 ];
 
-test("misspelled, swapped, differently cased and begun names find what exists", () => {
+test("a misspelled, swapped, differently cased or incomplete name finds existing names", () => {
   assert.deepEqual(nearest(NAMES, [], "gti"), ["git", "gti2"]);
   assert.deepEqual(nearest(NAMES, [], "imagmagick"), ["imagemagick"]);
   assert.deepEqual(nearest(NAMES, [], "python"), ["python3", "python39"]);
@@ -27,17 +27,17 @@ test("misspelled, swapped, differently cased and begun names find what exists", 
   assert.deepEqual(nearest(NAMES, [], "zzzzzzzz"), []);
 });
 
-test("names in a nested set are given whole, as one would type them", () => {
+test("names in a nested set are given in full, as in an image name", () => {
   assert.deepEqual(nearest(["requests", "Flask"], ["python3Packages"], "flaks"), [
     "python3packages.flask",
   ]);
 });
 
-test("a name that cannot be typed is not suggested", () => {
+test("a name that cannot be in an image name is not suggested", () => {
   assert.deepEqual(nearest(NAMES, [], "foo"), []);
 });
 
-test("among equally near names the alphabet decides, and there are few", () => {
+test("equally near names are in alphabetical order, and there are at most five", () => {
   const names = Array.from(
     { length: 20 },
     (_, index) => `abc${String.fromCodePoint(97 + index)}`,
@@ -53,7 +53,7 @@ test("distance counts inserted, deleted, replaced and swapped letters, up to a l
   assert.equal(distance("", "abc", 3), 3);
 });
 
-test("20,000 names are searched at once", () => {
+test("a list of 20,000 names is searched", () => {
   const names = Array.from({ length: 20_000 }, (_, index) => `package-${index}`);
   assert.equal(nearest(names, [], "pakcage-123")[0], "package-123");
 });

@@ -104,20 +104,24 @@ test("a private set may build while it evaluates, within what it may read", nix,
   );
 });
 
-test("an evaluation that does not end is ended, and said to be", nix, async (t) => {
-  // Long instead of endless: Nix finds true endlessness by its stack.
-  const endless =
-    "endless = let many = builtins.genList (n: n) 100000; in mk (toString (builtins.foldl' (a: _: builtins.foldl' (b: _: b + 1) a many) 0 many)) \"\";";
-  const set = await open(t, `path:${directoryWith(t, packageSet(endless))}`, { nixTimeout: 3 });
-  const build = set.build(
-    { revision: await set.resolve("latest", signal), system, names: ["endless"] },
-    { signal, log: () => {} },
-  );
-  await assert.rejects(build, (error: { failure?: { reason?: string; message?: string } }) => {
-    assert.partialDeepStrictEqual(error.failure, {
-      reason: "timeout",
-      message: "evaluating took longer than 3 s, the limit of this origin (NIX_TIMEOUT)",
+test(
+  "an evaluation that takes too long is ended, with a timeout as its failure",
+  nix,
+  async (t) => {
+    // Long instead of endless: Nix finds true endlessness by its stack.
+    const endless =
+      "endless = let many = builtins.genList (n: n) 100000; in mk (toString (builtins.foldl' (a: _: builtins.foldl' (b: _: b + 1) a many) 0 many)) \"\";";
+    const set = await open(t, `path:${directoryWith(t, packageSet(endless))}`, { nixTimeout: 3 });
+    const build = set.build(
+      { revision: await set.resolve("latest", signal), system, names: ["endless"] },
+      { signal, log: () => {} },
+    );
+    await assert.rejects(build, (error: { failure?: { reason?: string; message?: string } }) => {
+      assert.partialDeepStrictEqual(error.failure, {
+        reason: "timeout",
+        message: "evaluating took longer than 3 s, the limit of this origin (NIX_TIMEOUT)",
+      });
+      return true;
     });
-    return true;
-  });
-});
+  },
+);

@@ -75,7 +75,7 @@ async function host(t: TestContext) {
   };
 }
 
-test("a tag is a channel or a commit; latest is the channel configured", nix, async (t) => {
+test("a tag is a channel or a commit; latest is the configured channel", nix, async (t) => {
   const { options } = await host(t);
   const set = await open(t, "channel:nixos-unstable", options);
   assert.equal(await set.resolve("latest", signal), ONE);
@@ -92,7 +92,7 @@ test("a tag is a channel or a commit; latest is the channel configured", nix, as
 });
 
 test(
-  "a revision is downloaded once, whoever asks, and stays when the host is gone",
+  "a revision is downloaded once for all jobs, and stays when the host is gone",
   nix,
   async (t) => {
     const { options, asked, server } = await host(t);

@@ -60,7 +60,7 @@ function repository(t: TestContext) {
 }
 
 test(
-  "a tag is HEAD, a branch, a git tag or a commit that one of these leads to",
+  "a tag is HEAD, a branch, a git tag, or a commit that one of these contains",
   nix,
   async (t) => {
     const { url, git, one, two, three } = repository(t);
@@ -141,7 +141,7 @@ test(
   },
 );
 
-test("a commit that only a pull request or nothing leads to is not served", nix, async (t) => {
+test("a commit that only a pull request contains is not served", nix, async (t) => {
   const { url, git, commit } = repository(t);
   git("checkout", "-q", "--detach");
   const foreign = commit("foreign");
@@ -174,7 +174,7 @@ test("a moved branch is seen, and what was fetched outlives the repository", nix
   );
 });
 
-test("a URL that runs a program is refused by git's own rule too", nix, async (t) => {
+test("git itself refuses a URL that runs a program", nix, async (t) => {
   const mark = join(temporary(t), "mark");
   const settings = { stateDir: temporary(t), nixTimeout: 60 };
   for (const url of [`ext::sh -c touch% ${mark}`, `--upload-pack=touch ${mark}`]) {

@@ -46,7 +46,7 @@ test(
   },
 );
 
-test("an old revision means what it meant, also after a restart", nix, async (t) => {
+test("an old revision keeps its meaning, also after a restart", nix, async (t) => {
   const directory = directoryWith(t, text);
   const stateDir = temporary(t);
   const set = await open(t, `path:${directory}`, { stateDir });
@@ -79,7 +79,7 @@ test("a revision that this origin does not have is one failure of its own kind",
   );
 });
 
-test("state inside of the directory is no part of it", nix, async (t) => {
+test("the origin's state inside the directory is no part of the set", nix, async (t) => {
   const directory = directoryWith(t, text);
   const set = await open(t, `path:${directory}`, { stateDir: join(directory, "state") });
   const before = await set.resolve("latest", signal);
@@ -87,7 +87,7 @@ test("state inside of the directory is no part of it", nix, async (t) => {
   assert.equal(await set.resolve("latest", signal), before);
 });
 
-test("a change is noticed and announced, first what is there", nix, async (t) => {
+test("the current revision is announced first, then every change", nix, async (t) => {
   const directory = directoryWith(t, text);
   mkdirSync(join(directory, "deep"));
   writeFileSync(join(directory, "deep", "file"), "1");

@@ -20,7 +20,7 @@ const unknown = (error: unknown): boolean =>
   /tags are latest and/.test(error.message);
 
 test(
-  "the set's revision is its content; when the archive changes it is made again and announced, and the old revision stays",
+  "the revision is the content; a changed set is announced, and the old revision stays",
   nix,
   async (t) => {
     const text = packageSet(`a = program "a";`, "starter");
