@@ -39,11 +39,6 @@ export function imageKey(scope: Scope, names: readonly string[], shell: boolean)
   return sha256Hex(canonicalJson({ format: RECORD_FORMAT, ...scopeOf(scope), names, shell }));
 }
 
-/** Key of what is asked of the farm: equal questions share one Build object. */
-export function workKey(work: unknown): Promise<string> {
-  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, work }));
-}
-
 const scopeOf = ({ packageSet, revision, system, plan }: Scope) => ({
   packageSet,
   revision,

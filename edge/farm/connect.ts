@@ -1,4 +1,4 @@
-/** The door of the farm: a WebSocket for an origin that proves who it is, and for nobody else. */
+/** Where origins connect: a WebSocket for an origin that proves who it is, and for nobody else. */
 import type { Env } from "../env.ts";
 import { note } from "./log.ts";
 import { type Caller, identify } from "./token.ts";

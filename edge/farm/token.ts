@@ -1,5 +1,5 @@
 /**
- * Who is at the door: an origin's Ed25519 token, checked against the public keys of ORIGIN_KEYS.
+ * Who connects: an origin's Ed25519 token, checked against the public keys of ORIGIN_KEYS.
  *
  * The key is chosen by the token's subject from configuration alone. What the token's header says
  * about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at (CVE-2025-24976: a registry that

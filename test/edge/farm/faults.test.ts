@@ -1,6 +1,6 @@
 /**
  * What the farm does when origins, connections, objects or the whole edge go away, and when an
- * origin is wrong or lies.
+ * origin is wrong.
  */
 import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
@@ -267,10 +267,10 @@ describe("jobs that are not done", () => {
 
 describe("origins that are wrong", () => {
   /**
-   * Ways of lying, as changes of an honest record; none may reach the bucket. check.test.ts has
-   * those that the record itself gives away.
+   * Changes of an honest record that the bucket shows to be wrong; none may reach it. check.test.ts
+   * has those that the record itself shows.
    */
-  const lies: readonly [string, (record: PackageRecord) => PackageRecord, RegExp][] = [
+  const invalid: readonly [string, (record: PackageRecord) => PackageRecord, RegExp][] = [
     [
       "a blob that is not there",
       (r) => ({ ...r, listing: { digest: `sha256:${"0".repeat(64)}`, size: 1 } }),
@@ -287,7 +287,7 @@ describe("origins that are wrong", () => {
       /are not the parts/,
     ],
   ];
-  for (const [what, change, says] of lies) {
+  for (const [what, change, says] of invalid) {
     test(`${what}: refused, and another origin does it`, async (t) => {
       await start();
       const [a] = await origins(t, {
@@ -305,10 +305,10 @@ describe("origins that are wrong", () => {
 
   test("another package set: both ends say so, and it gets no work", async (t) => {
     await start();
-    const stranger = startOrigin(t, edge, "a", {
+    const other = startOrigin(t, edge, "a", {
       hello: { packageSet: { id: "channel", label: "channel:nixos-unstable" } },
     });
-    await stranger.reached("waiting");
+    await other.reached("waiting");
     assert.deepEqual(await edge.ask(tagItems()), { state: "no-origin" });
     assert.equal(
       (await edge.logged("origin.mismatch"))[0]?.["reason"],

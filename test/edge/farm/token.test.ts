@@ -1,5 +1,5 @@
 /**
- * The door of the farm: a table of tokens, first against the check itself, then over real
+ * Who may connect to the farm: a table of tokens, first against the check itself, then over real
  * connections.
  */
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ import { originKeys } from "./origins.ts";
 
 const HOST = "edge.test:8787";
 const mine = generateOriginKey();
-const stranger = generateOriginKey();
+const unknownKey = generateOriginKey();
 const config = {
   EDGE_HOST: `other.test, ${HOST}`,
   ORIGIN_KEYS: JSON.stringify({ mine: mine.publicJwk }),
@@ -135,10 +135,10 @@ const table: readonly [
     undefined,
     /no key in ORIGIN_KEYS/,
   ],
-  ["another's key", () => bearer(forge({ key: stranger.privateKey })), undefined, /signature/],
+  ["another's key", () => bearer(forge({ key: unknownKey.privateKey })), undefined, /signature/],
   [
     "another's key in the header as jwk",
-    () => bearer(forge({ key: stranger.privateKey, header: { jwk: stranger.publicJwk } })),
+    () => bearer(forge({ key: unknownKey.privateKey, header: { jwk: unknownKey.publicJwk } })),
     undefined,
     /signature/,
   ],
@@ -147,7 +147,7 @@ const table: readonly [
     () =>
       bearer(
         forge({
-          key: stranger.privateKey,
+          key: unknownKey.privateKey,
           header: { jku: "http://127.0.0.1/jwks", x5u: "http://127.0.0.1/x5u", kid: "../mine" },
         }),
       ),
@@ -233,7 +233,7 @@ describe("identify", () => {
   });
 });
 
-describe("the door", () => {
+describe("connecting", () => {
   let edge: FarmEdge;
   before(async () => {
     edge = await startFarm({
@@ -285,7 +285,7 @@ describe("the door", () => {
     for (const authorization of [
       "",
       "Bearer x",
-      `Bearer ${await signToken(readOriginKey(stranger.privateKey), "mine", edge.host)}`,
+      `Bearer ${await signToken(readOriginKey(unknownKey.privateKey), "mine", edge.host)}`,
     ]) {
       assert.deepEqual(await knock({ authorization }), {
         status: 401,
