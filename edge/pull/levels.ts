@@ -9,19 +9,22 @@
  * same request gives the canonical one as soon as its layers exist.
  */
 import pLimit from "p-limit";
+import { mayBuild } from "../access/accounts.ts";
 import type { ComposePackage } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";
 import { chooseLevels, LAYER_BUDGET } from "../contract/levels.ts";
 import type { Result } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
-import { askFarm } from "../farm/ask.ts";
+import { type Answer, askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { nameInvalid } from "./errors.ts";
 import { notDone, packagesForPeople } from "./failures.ts";
+import { spend, waiting } from "./limits.ts";
 import { packageItem } from "./packages.ts";
+import { checkMayBuild } from "./permission.ts";
 
 export interface ChosenLevels {
   readonly packages: readonly ComposePackage[];
@@ -58,15 +61,15 @@ export async function chooseMadeLevels(
   const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
   if (absent.length === 0) return { packages: withLayers(records, levels, made), canonical: true };
 
-  const items = absent.map((level) => packageItem(scope, level));
-  const answer = await askFarm(context.env, items, timeLeft(context));
-  if (answer.state === "done") addPublished(absent, answer.results, made);
+  const answer = await askForLevels(context, scope, absent);
+  if (answer?.state === "done") addPublished(absent, answer.results, made);
   const unmade = new Set(absent.map(keyOf).filter((key) => !made.has(key)));
   if (unmade.size === 0) return { packages: withLayers(records, levels, made), canonical: true };
 
   const known = await finestKnown(context, scope, records, { made, unmade });
   if (known !== null) return { packages: withLayers(records, known, made), canonical: false };
-  throw notDone(answer.state === "done" ? "building" : answer.state, {
+  if (answer === null) checkMayBuild(context);
+  throw notDone(answer === null || answer.state === "done" ? "building" : answer.state, {
     doing: `making layers of ${packagesForPeople(
       absent.map(({ name }) => name),
       request,
@@ -74,6 +77,18 @@ export async function chooseMadeLevels(
     system: scope.system,
     held: context.config.buildWait,
   });
+}
+
+/** Has an origin make levels; null when the caller may not have anything built. */
+async function askForLevels(
+  context: Context,
+  scope: Scope,
+  levels: readonly FurtherLevel[],
+): Promise<Answer | null> {
+  if (!mayBuild(context.config.access.mode, context.caller.account)) return null;
+  spend(context, "packages", levels.length);
+  const items = levels.map((level) => packageItem(scope, level));
+  return waiting(context, () => askFarm(context.env, items, timeLeft(context)));
 }
 
 /** The finest levels whose layers are all made, or null when those do not fit. Fills `made`. */

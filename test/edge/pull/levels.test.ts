@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { hashPassword } from "../../../edge/contract/account.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
   type Answer,
@@ -97,4 +98,26 @@ test("a level that an origin fails to make: coarser ones serve", async () => {
   assert.equal(answer.status, 200, String(answer.body));
   assert.equal(layersOf(answer), 1);
   assert.match(String(answer.headers["warning"]), /coarser/);
+});
+
+test("a caller who may not build gets coarser levels, and no origin is asked", async () => {
+  const guarded = await startTestEdge({
+    ACCESS: "cached",
+    ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword("correct horse battery") } }),
+    TOKEN_KEY: "0123456789abcdef".repeat(2),
+  });
+  try {
+    await putBase(guarded.bucket);
+    await putTag(guarded.bucket, "latest", REVISION);
+    const guest = layered("guest");
+    await putPackage(guarded.bucket, guest);
+    const origin = await startOrigin(guarded, { stock: { guest } });
+    const answer = await send("GET", `${guarded.url}/v2/guest/manifests/latest`);
+    await origin.stop();
+    assert.equal(answer.status, 200, String(answer.body));
+    assert.equal(layersOf(answer), 1);
+    assert.deepEqual(origin.jobs, []);
+  } finally {
+    await guarded.stop();
+  }
 });
