@@ -1,4 +1,5 @@
 /** A real origin, connected over the real channel, whose packages a test makes up. */
+import { after } from "node:test";
 import { pino } from "pino";
 import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
 import { connect } from "../../../origin/channel/index.ts";
@@ -86,5 +87,17 @@ export async function startOrigin(
       onState: (state) => state === "connected" && resolve(opened),
     });
   });
-  return { jobs, stop: () => channel.drain() };
+  const origin: TestOrigin = {
+    jobs,
+    stop: () => {
+      running.delete(origin);
+      return channel.drain();
+    },
+  };
+  running.add(origin);
+  return origin;
 }
+
+/** Not stopped by their tests, which failed: their connections would keep the file from ending. */
+const running = new Set<TestOrigin>();
+after(() => Promise.all(Array.from(running, (origin) => origin.stop())));
