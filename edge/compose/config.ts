@@ -52,10 +52,7 @@ export function describe(
  * requested package that has one; undefined when none or several have. `packages` sorted by name.
  * cacert and iana-etc, which are in every image, never count.
  */
-export function commandOf(
-  packages: readonly PackageRecord[],
-  shell: boolean,
-): string[] | undefined {
+function commandOf(packages: readonly PackageRecord[], shell: boolean): string[] | undefined {
   if (shell) return ["/bin/bash"];
   const [only, ...others] = distinct(
     packages.filter(
