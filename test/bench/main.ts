@@ -14,6 +14,7 @@ NAME             a figure, or what its name begins with: hot, pull.docker, cold.
 --json           one JSON object a line
 --runs N         runs of each measurement, instead of each part's own number
 --rtt MS         round-trip time between the clients of pull and the registries, 0 when left out
+--mbit N         megabits per second from the registries to these clients, unlimited when left out
 --seed N         draws the trace of layers and the combinations of compose, 1 when left out
 --against REV    pull: measures this repository's commit REV beside this tree
 --registry NAME=URL
@@ -33,6 +34,7 @@ function readArguments() {
         json: { type: "boolean", default: false },
         runs: { type: "string" },
         rtt: { type: "string", default: "0" },
+        mbit: { type: "string" },
         seed: { type: "string", default: "1" },
         against: { type: "string" },
         registry: { type: "string", multiple: true, default: [] },
@@ -73,6 +75,7 @@ const wanted = (name: string): boolean =>
 const options: BenchOptions = {
   ...(values.runs === undefined ? {} : { runs: whole("runs", values.runs, 1) }),
   rtt: whole("rtt", values.rtt, 0),
+  ...(values.mbit === undefined ? {} : { mbit: whole("mbit", values.mbit, 1) }),
   seed: whole("seed", values.seed, 0),
   ...(values.against === undefined ? {} : { against: values.against }),
   registries: new Map(values.registry.map(registryOf)),

@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly runs?: number;
   /** Round-trip time between client and registry, milliseconds. */
   readonly rtt: number;
+  /** Megabits per second from registry to clients; unlimited when left out. */
+  readonly mbit?: number;
   /** Draws what the part draws at random. */
   readonly seed: number;
   /** A git revision of this repository that is measured beside this tree. */

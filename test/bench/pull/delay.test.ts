@@ -9,20 +9,22 @@ import { type Delay, startDelay } from "./delay.ts";
 const RTT = 60;
 const LIMIT = { timeout: 20_000 };
 let server: Server;
+let target: number;
 let delay: Delay;
 
 before(async () => {
   server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  delay = await startDelay((server.address() as AddressInfo).port, RTT);
+  target = (server.address() as AddressInfo).port;
+  delay = await startDelay(target, { rtt: RTT });
 });
 after(async () => {
   await delay.stop();
   server.close();
 });
 
-const open = () => connect({ host: "127.0.0.1", port: delay.port, allowHalfOpen: true });
+const open = ({ port }: Delay = delay) => connect({ host: "127.0.0.1", port, allowHalfOpen: true });
 
 test("every byte comes through in order, both ways, and so does the end", LIMIT, async () => {
   // More than is held at once.
@@ -42,4 +44,19 @@ test("an answer comes no sooner than two round trips, the next than one", LIMIT,
     assert.ok(performance.now() - start >= trips * RTT - 5, `${trips} round trips`);
   }
   socket.destroy();
+});
+
+test("connections share the bandwidth", LIMIT, async (t) => {
+  const slow = await startDelay(target, { rtt: 0, mbit: 8 });
+  t.after(() => slow.stop());
+  const start = performance.now();
+  await Promise.all(
+    [1, 2].map(async () => {
+      const socket = open(slow);
+      socket.end(Buffer.alloc(100_000));
+      assert.equal((await buffer(socket)).length, 100_000);
+    }),
+  );
+  // 200 kB at 1 MB/s.
+  assert.ok(performance.now() - start >= 195);
 });

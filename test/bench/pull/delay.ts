@@ -1,7 +1,8 @@
 /**
- * A network's round-trip time on 127.0.0.1: a TCP proxy that hands on every byte half of that time
- * after it came. What a client sends first waits for one round trip more, since a connection over
- * a network is not open earlier. Bandwidth, packets and loss are not modelled.
+ * A network on 127.0.0.1: a TCP proxy that hands on every byte half of the round-trip time after it
+ * came. What a client sends first waits for one round trip more, since a connection over a network
+ * is not open earlier. What the server sends shares one line of a given bandwidth. Packets, their
+ * loss, and TCP's slow start are not modelled.
  *
  *   rtt 40 ms     client      proxy                  server
  *   0             connects →
@@ -13,6 +14,13 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
+export interface Network {
+  /** Round-trip time, milliseconds. */
+  readonly rtt: number;
+  /** Megabits per second to the clients, of all connections together; unlimited when left out. */
+  readonly mbit?: number;
+}
+
 export interface Delay {
   readonly port: number;
   stop(): Promise<void>;
@@ -21,9 +29,10 @@ export interface Delay {
 /** Most bytes on their way in one direction of a connection; the sender waits then. */
 const MAX_HELD_BYTES = 16 * 2 ** 20;
 
-/** `target`: port on 127.0.0.1. `rtt`: milliseconds. */
-export async function startDelay(target: number, rtt: number): Promise<Delay> {
+/** `target`: port on 127.0.0.1. */
+export async function startDelay(target: number, { rtt, mbit }: Network): Promise<Delay> {
   const sockets = new Set<Socket>();
+  const down = new Line(mbit);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const upstream = connect({
       host: "127.0.0.1",
@@ -39,8 +48,9 @@ export async function startDelay(target: number, rtt: number): Promise<Delay> {
       socket.on("error", () => other.destroy());
       socket.on("close", () => sockets.delete(socket));
     }
-    handOn(client, upstream, rtt / 2, performance.now() + rtt);
-    handOn(upstream, client, rtt / 2, 0);
+    const up = new Line(undefined, performance.now() + rtt);
+    handOn(client, upstream, up, rtt / 2);
+    handOn(upstream, client, down, rtt / 2);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -54,8 +64,27 @@ export async function startDelay(target: number, rtt: number): Promise<Delay> {
   };
 }
 
-/** Writes to `to` what comes from `from`, `delay` later; nothing is on its way before `open`. */
-function handOn(from: Socket, to: Socket, delay: number, open: number): void {
+/** What bytes go through one after another. */
+class Line {
+  readonly #bytesPerMs: number;
+  /** When the next byte can go, by performance.now(). */
+  #free: number;
+
+  constructor(mbit = Number.POSITIVE_INFINITY, open = 0) {
+    this.#bytesPerMs = (mbit * 1_000) / 8;
+    this.#free = open;
+  }
+
+  /** How long it takes until so many more bytes are through, milliseconds. */
+  send(bytes: number): number {
+    const now = performance.now();
+    this.#free = Math.max(this.#free, now) + bytes / this.#bytesPerMs;
+    return this.#free - now;
+  }
+}
+
+/** Writes to `to` what comes from `from`, `delay` after it went through the line. */
+function handOn(from: Socket, to: Socket, line: Line, delay: number): void {
   const held: (Buffer | null)[] = [];
   let bytes = 0;
   // Each timer hands on the oldest, not its own: timers of different lengths may swap places.
@@ -72,7 +101,7 @@ function handOn(from: Socket, to: Socket, delay: number, open: number): void {
     held.push(chunk);
     bytes += chunk?.length ?? 0;
     if (bytes >= MAX_HELD_BYTES) from.pause();
-    setTimeout(release, Math.max(open - performance.now(), 0) + delay);
+    setTimeout(release, line.send(chunk?.length ?? 0) + delay);
   };
   from.on("data", hold);
   from.on("end", () => hold(null));

@@ -44,6 +44,7 @@ export const pull: Part = {
   needs: [DISTRIBUTION, ...docker.needs, ...containerd.needs],
   root: true,
   async run(options, report) {
+    const { rtt, mbit } = options;
     // Docker and containerd inflate by unpigz where that is installed; here they never do.
     process.env["MOBY_DISABLE_PIGZ"] = process.env["CONTAINERD_DISABLE_PIGZ"] = "true";
     await withFirn({ edgeEnv: { TAG_FRESH: "3600" } }, async ({ url }) => {
@@ -62,8 +63,9 @@ export const pull: Part = {
         await distribution.push(name, await twoLayers(await pullImage(url, name)));
 
       const delayed = async (registry: Registry): Promise<Registry> => {
-        if (options.rtt === 0) return registry;
-        const delay = await startDelay(Number(new URL(registry.url).port), options.rtt);
+        if (rtt === 0 && mbit === undefined) return registry;
+        const network = { rtt, ...(mbit === undefined ? {} : { mbit }) };
+        const delay = await startDelay(Number(new URL(registry.url).port), network);
         started.defer(delay.stop);
         return { ...registry, url: `http://127.0.0.1:${delay.port}` };
       };
