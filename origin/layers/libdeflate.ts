@@ -37,8 +37,11 @@ export function loadLibdeflate(file: string = SONAME): Libdeflate {
   const compress = library.func(
     "size_t libdeflate_gzip_compress(void *compressor, const void *in, size_t n, void *out, size_t max)",
   );
+  const version = versionOf(file);
+  // It is asked for later, and fails there.
+  version.catch(() => undefined);
   return {
-    version: versionOf(file),
+    version,
     allocate(level) {
       const compressor: Compressor = alloc(level);
       if (compressor === null) throw new Error("libdeflate: no memory for a compressor");
@@ -89,10 +92,12 @@ async function versionOf(file: string): Promise<string> {
   if (inPath !== undefined) return `libdeflate ${inPath}`;
   const { stdout } = await execa(
     "dpkg-query",
-    ["--show", "--showformat=${source:Upstream-Version}", "libdeflate0"],
+    ["--show", "--showformat=${source:Upstream-Version}\\n", "libdeflate0"],
     { reject: false },
   );
-  if (file === SONAME && /^\d+(\.\d+)+$/.test(stdout ?? "")) return `libdeflate ${stdout}`;
+  // One line for each architecture that it is installed for.
+  const [packaged = ""] = (stdout ?? "").split("\n");
+  if (file === SONAME && /^\d+(\.\d+)+$/.test(packaged)) return `libdeflate ${packaged}`;
   const hash = createHash("sha256").update(await readFile(path));
   return `libdeflate sha256:${hash.digest("hex").slice(0, 16)}`;
 }

@@ -12,7 +12,7 @@ import type { OriginBucket } from "./bucket.ts";
 import { type CodecName, type Codecs, PIECE_BYTES } from "./codecs.ts";
 import { type KnownLayer, readLayer, recordLayer } from "./layer-records.ts";
 import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
-import { SharedWork } from "./shared.ts";
+import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
 
 /** What a layer is made of. */

@@ -4,8 +4,8 @@
  */
 import { type Codecs, type Piece, PIECE_MEMORY } from "./codecs.ts";
 
-/** koffi calls at once that its defaults allow; more cores than half of it are not known. */
-const MOST_PIECES = 64;
+/** koffi's calls at once. */
+const MOST_PIECES = 256;
 
 export class Pieces {
   readonly #codecs: Codecs;

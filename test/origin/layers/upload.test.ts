@@ -157,6 +157,21 @@ test("an earlier record of a layer counts, whatever this origin's compressor mak
   assert.deepEqual(await makeOne(part), record);
 });
 
+test("a recorded blob of another compressor that is gone is an error that names both; nothing takes its place", async () => {
+  const part = await partOf(store.add("gone", { data: "by another version" }));
+  const own = await makeOne(part);
+  const digest = `sha256:${"0".repeat(64)}`;
+  const record = JSON.stringify({ ...own, digest, compressor: "libdeflate 0.1, level 5" });
+  await bucket.put(layerPath(part.key), record);
+  const keys = await bucket.keys();
+  await assert.rejects(
+    makeOne(part),
+    /is recorded as sha256:0{64}, made by libdeflate 0\.1, level 5; that blob is gone .* this origin's libdeflate \S+, level 5 makes sha256:/,
+  );
+  assert.equal((await bucket.bytes(layerPath(part.key))).toString(), record);
+  assert.deepEqual(await bucket.keys(), keys);
+});
+
 test("two origins that finish the same layer at once agree on one record", async () => {
   const part = await partOf(store.add("race", { data: noise(MIB, "race") }));
   const other = openLayerStore({
