@@ -82,7 +82,9 @@ const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
 /** Requests at once; the SDK keeps 50 sockets, and complains of more requests than that. */
 const REQUESTS_AT_ONCE = 40;
-/** Files sent at once, and parts of one: with the size of a part they bound the memory. */
+/** Up to here a file waits for no other: many small ones wait for the bucket's answers together. */
+const SMALL_BYTES = 2 ** 20;
+/** Larger files sent at once, and parts of one: with the size of a part they bound the memory. */
 const FILES_AT_ONCE = 4;
 const PARTS_AT_ONCE = 2;
 /** Most parts of one upload (S3 takes 10,000). */
@@ -162,6 +164,7 @@ export class OriginBucket {
       });
     if (content instanceof Uint8Array) return put(() => content);
     const bytes = (): AsyncGenerator<Buffer> => checked(blob, content.fd, signal);
+    if (size <= SMALL_BYTES) return put(() => buffer(bytes()));
     return this.#files(async () => {
       if (size <= this.#options.partBytes) return put(() => buffer(bytes()));
       return this.#try("PUT", blobPath(digest), signal, (target) =>
