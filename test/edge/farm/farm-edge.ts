@@ -124,9 +124,16 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     async get(key: string): Promise<unknown> {
       return (await (await openBucket(miniflare)).get(key))?.json();
     },
-    /** Changes what the farm sees of its bucket and its configuration, while it runs. */
-    async change(values: { bucketFails?: boolean; keys?: string }): Promise<void> {
-      await fetch(`http://${host}/change`, { method: "POST", body: JSON.stringify(values) });
+    /**
+     * Changes what the farm sees of its bucket and its configuration, while it runs. Returns how
+     * often Build objects have asked the farm.
+     */
+    async change(values: { bucketFails?: boolean; keys?: string } = {}): Promise<number> {
+      const response = await fetch(`http://${host}/change`, {
+        method: "POST",
+        body: JSON.stringify(values),
+      });
+      return (await response.json()) as number;
     },
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
     evictFarm: (webSockets: "hibernate" | "close"): Promise<void> =>

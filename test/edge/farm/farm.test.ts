@@ -53,6 +53,7 @@ describe("one origin", () => {
     });
     await origin.reached("connected");
     const items = packageItems(["coalesced"]);
+    const before = await edge.change();
     const answers = Array.from({ length: 32 }, () => edge.ask(items));
     await origin.begun(1);
     assert.deepEqual(await edge.ask(items, 1), { state: "building" });
@@ -60,6 +61,7 @@ describe("one origin", () => {
     for (const answer of await Promise.all(answers)) assert.equal(answer.state, "done");
     assert.equal((await edge.ask(items)).state, "done");
     assert.equal(origin.jobs.length, 1);
+    assert.equal((await edge.change()) - before, 1, "the farm was asked once");
   });
 
   test("a client that hangs up cancels nothing, and its retry joins", async (t) => {
