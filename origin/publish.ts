@@ -12,6 +12,8 @@ import {
   type PackageRecord,
   RECORD_FORMAT,
 } from "../edge/contract/records.ts";
+import { LRUCache } from "lru-cache";
+import { BASE_PACKAGES } from "../edge/contract/names.ts";
 import { type LayerPart, type LayerStore, UnfitError } from "./layers/index.ts";
 import { type Cut, cutClosure } from "./plan/index.ts";
 import { queryClosure } from "./nix/build/closure.ts";
@@ -60,8 +62,8 @@ export async function publish(
   context: PublishContext,
 ): Promise<Result[]> {
   const plan = context.plans.load(scope.plan);
-  const [{ built, failures }] = await Promise.all([build(scope, items, context), plan]);
-  const packages = await cut(built, await plan);
+  const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
+  const packages = await cut(built, base, await plan);
   const made = await make(items, packages, context);
   return items.map((item): Result => {
     const pkg = packages.get(item.name);
@@ -78,14 +80,26 @@ export async function publish(
   });
 }
 
-/** What builds, and why the rest does not, with the job's whole log as a blob. */
+interface Built {
+  readonly built: readonly BuiltPackage[];
+  /** Store paths of the packages of every image. */
+  readonly base: readonly string[];
+  readonly failures: ReadonlyMap<string, Failure>;
+}
+
+/**
+ * What builds, and why the rest does not, with the job's whole log as a blob. The packages of every
+ * image are built with any other: their closures are its base.
+ */
 async function build(
   { revision, system }: Scope,
   items: readonly PackageItem[],
   { packageSet, layers, signal, log }: PublishContext,
-): Promise<{ built: BuiltPackage[]; failures: Map<string, Failure> }> {
+): Promise<Built> {
   const tail = new LogTail();
-  const names = [...new Set(items.map((item) => item.name))];
+  const asked = new Set(items.map((item) => item.name));
+  const known = basesOf(packageSet).get(`${revision} ${system}`);
+  const names = [...new Set([...asked, ...(known === undefined ? BASE_PACKAGES : [])])];
   const outcomes = await packageSet.build(
     { revision, system, names },
     {
@@ -101,12 +115,47 @@ async function build(
   for (const outcome of outcomes)
     if (outcome.kind === "built") built.push(outcome.package);
     else failures.set(outcome.name, outcome.failure);
-  if (tail.empty || ![...failures.values()].some(hasLog)) return { built, failures };
-  // A person can read more than the last lines.
-  const logBlob = await layers.log(tail.text());
-  for (const [name, failure] of failures)
-    if (hasLog(failure)) failures.set(name, { ...failure, logBlob });
-  return { built, failures };
+  if (!tail.empty && [...failures.values()].some(hasLog)) {
+    // A person can read more than the last lines.
+    const logBlob = await layers.log(tail.text());
+    for (const [name, failure] of failures)
+      if (hasLog(failure)) failures.set(name, { ...failure, logBlob });
+  }
+  const base =
+    known ??
+    built.flatMap(({ name, storePath }) => (BASE_PACKAGES.includes(name) ? storePath : []));
+  if (base.length < BASE_PACKAGES.length) failWithBase(asked, failures);
+  else basesOf(packageSet).set(`${revision} ${system}`, base);
+  return {
+    built: built.filter(({ name }) => asked.has(name) && !failures.has(name)),
+    base,
+    failures,
+  };
+}
+
+/** Without its base no image can be made, so nothing else of the job is of use. */
+function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>): void {
+  const [name, cause] =
+    BASE_PACKAGES.flatMap((name) => {
+      const failure = failures.get(name);
+      return failure === undefined ? [] : [[name, failure] as const];
+    })[0] ?? [];
+  const failure: Failure = cause ?? { reason: "error", message: "the build gave no answer for it" };
+  const message = `${name ?? BASE_PACKAGES.join(" or ")}, which is in every image, cannot be had: ${failure.message}`;
+  for (const other of asked)
+    if (!failures.has(other))
+      failures.set(other, { ...failure, message: message.slice(0, MAX_MESSAGE) });
+}
+
+/** Revisions whose base is remembered, by package set: few are in use at a time. */
+const MAX_BASES = 16;
+const bases = new WeakMap<PackageSet, LRUCache<string, readonly string[]>>();
+
+/** Store paths of the packages of every image, by revision and system. */
+function basesOf(packageSet: PackageSet): LRUCache<string, readonly string[]> {
+  let known = bases.get(packageSet);
+  if (known === undefined) bases.set(packageSet, (known = new LRUCache({ max: MAX_BASES })));
+  return known;
 }
 
 const hasLog = ({ reason }: Failure): boolean => reason === "failed" || reason === "timeout";
@@ -114,17 +163,20 @@ const hasLog = ({ reason }: Failure): boolean => reason === "failed" || reason =
 /** The packages by name, each closure cut into parts. */
 async function cut(
   built: readonly BuiltPackage[],
+  basePaths: readonly string[],
   plan: Awaited<ReturnType<PlanStore["load"]>>,
 ): Promise<Map<string, CutPackage>> {
-  const closure = await queryClosure(built.map(({ storePath }) => storePath));
   const packages = new Map<string, CutPackage>();
+  if (built.length === 0) return packages;
+  const closure = await queryClosure([...basePaths, ...built.map(({ storePath }) => storePath)]);
+  const base = reachable(basePaths, closure);
   for (const pkg of built) {
-    const own = reachable(pkg.storePath, closure);
+    const own = reachable([pkg.storePath], closure);
     packages.set(pkg.name, {
       built: pkg,
       narHash: infoOf(pkg.storePath, closure).narHash,
       closureSize: [...own.values()].reduce((total, info) => total + info.narSize, 0),
-      cut: await cutClosure(plan, pkg.storePath, own),
+      cut: await cutClosure(plan, pkg.storePath, own, base),
     });
   }
   return packages;
@@ -194,7 +246,11 @@ function describe(scope: Scope, item: PackageItem, pkg: CutPackage, made: Made):
     storePath,
     closureSize,
     listing: found(made.listings.get(item.name), `the listing of ${item.name}`),
-    parts: cut.parts.map(({ key, rank }) => ({ key, rank })),
+    parts: cut.parts.map(({ key, rank, size, bare }) => ({
+      key,
+      rank,
+      ...(bare && { small: size }),
+    })),
     levels: cut.levels,
     level,
     layers,
@@ -222,13 +278,13 @@ function partsOf(item: PackageItem, pkg: CutPackage | undefined): Cut["parts"] {
   });
 }
 
-/** The closure of one store path within the closure of many. */
+/** The closure of some store paths within the closure of many. */
 function reachable(
-  root: string,
+  roots: readonly string[],
   all: ReadonlyMap<string, StorePathInfo>,
 ): Map<string, StorePathInfo> {
   const found = new Map<string, StorePathInfo>();
-  const open = [root];
+  const open = [...roots];
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
     if (found.has(path)) continue;
     const info = infoOf(path, all);

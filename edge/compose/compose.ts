@@ -7,7 +7,7 @@
 import { encodeConfig, describe } from "./config.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import type { Scope } from "../contract/keys.ts";
-import { orderParts } from "../contract/levels.ts";
+import { imageParts } from "../contract/levels.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
 import {
   encodeDockerManifest,
@@ -163,7 +163,7 @@ type UsedLayer = Layer & { readonly users: readonly string[] };
 
 /** The union of the packages' layers, bottom first. */
 function unionOf(chosen: readonly ChosenPackage[]): UsedLayer[] {
-  const parts = orderParts(
+  const { layers: parts } = imageParts(
     chosen.map(({ record }) => record),
     chosen.map(({ level }) => level),
   );

@@ -21,14 +21,18 @@ export function canonicalJson(value: unknown): string {
   return text;
 }
 
-/** Key of a layer: decided by what is in it, never by the image or package that wants it. */
+/**
+ * Key of a layer: decided by what is in it, never by the image or package that wants it. `bare`: a
+ * small part, whose blob holds the trees and neither parent directories nor end-of-archive.
+ */
 export function layerKey(
   paths: readonly { readonly path: string; readonly narHash: string }[],
+  bare = false,
 ): Promise<string> {
   const contents = paths
     .map(({ path, narHash }) => [path, narHash])
     .sort(([a = ""], [b = ""]) => (a < b ? -1 : a > b ? 1 : 0));
-  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, contents }));
+  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, contents, bare }));
 }
 
 /**

@@ -10,7 +10,7 @@ import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
  * Goes up whenever the bytes of layers, records or images made from the same inputs change; it is
  * part of every key.
  */
-export const RECORD_FORMAT = 1;
+export const RECORD_FORMAT = 2;
 
 /**
  * What an origin published contradicts itself, or what it was asked for. `detail` says where: the
@@ -39,8 +39,8 @@ export const SYSTEMS = Object.keys(PLATFORMS) as [System, ...System[]];
  * for images built on top (`FROM`).
  */
 export const MAX_LAYERS = 120;
-/** Most levels a record may list; the ladder of the layer plan is shorter. */
-export const MAX_LEVELS = 32;
+/** Most levels a record may list; layer plans have three. */
+export const MAX_LEVELS = 8;
 /** A closure has at most this many parts over all its levels. */
 export const MAX_PARTS = 2_000;
 /**
@@ -122,6 +122,10 @@ export type Layer = v.InferOutput<typeof LayerSchema>;
 export const PartSchema = v.strictObject({
   key,
   rank: v.pipe(v.number(), v.finite(), v.minValue(0)),
+  /**
+   * NAR bytes of a part that the plan finds too small for a layer: it travels in the image's own.
+   */
+  small: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
 export type Part = v.InferOutput<typeof PartSchema>;
 

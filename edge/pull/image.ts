@@ -33,9 +33,6 @@ export interface FoundImage {
   readonly warning: string | undefined;
 }
 
-const COARSE =
-  "some layers of this image are not made yet, so coarser ones take their place; pull again later for layers that other images share";
-
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
  * waits for BUILD_WAIT at most. `anew`: the blobs of the image that is known are not in the bucket,
@@ -57,9 +54,8 @@ export async function findImage(
 
   spend(context, "images");
   const records = await packageRecords(context, scope, request);
-  const { packages, canonical } = await chooseMadeLevels(context, scope, records, request);
+  const packages = await chooseMadeLevels(context, scope, records, request);
   const input = { scope, request, packages };
-  if (!canonical) return { record: await composeImage(context.bucket, input), warning: COARSE };
   const record = await once(place.path, async () => {
     const composed = await composeImage(context.bucket, input);
     // Behind the answer: a record that gets lost is composed again, to the same bytes.

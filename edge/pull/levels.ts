@@ -2,17 +2,14 @@
  * The level of each package of an image, and the made layers of that level.
  *
  * chooseLevels (contract/levels.ts) decides from the records alone, so every edge and the command
- * line choose the same: that image is the canonical one. A package record carries the layers of one
- * level. Those of another level are in a level record once somebody asked for it; before that, an
- * origin makes them now. When no origin can, the next coarser level that is known takes its place:
- * the client gets an image that works, and it is not stored as the image of this name, so that the
- * same request gives the canonical one as soon as its layers exist.
+ * line choose the same. A package record has the layers of one level, the one that nearly every
+ * image takes. Those of another are in a level record once an image needed them; before that, an
+ * origin makes them now.
  */
 import pLimit from "p-limit";
-import { mayBuild } from "../access/accounts.ts";
 import type { ComposePackage } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";
-import { chooseLevels, LAYER_BUDGET } from "../contract/levels.ts";
+import { BUDGET, chooseLevels } from "../contract/levels.ts";
 import type { Result } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
@@ -26,12 +23,6 @@ import { spend, waiting } from "./limits.ts";
 import { packageItem } from "./packages.ts";
 import { checkMayBuild } from "./permission.ts";
 
-export interface ChosenLevels {
-  readonly packages: readonly ComposePackage[];
-  /** Whether every level is the one that the canonical image has. */
-  readonly canonical: boolean;
-}
-
 /** A level of a package whose layers do not come with the package's own record. */
 interface FurtherLevel {
   readonly name: string;
@@ -43,33 +34,28 @@ type MadeLevels = Map<string, LevelRecord>;
 
 /**
  * Throws NAME_INVALID (400) when the packages have too many layers at every level, UNAVAILABLE
- * (503) when no known levels fit.
+ * (503) when the layers of the chosen one cannot be made now.
  */
 export async function chooseMadeLevels(
   context: Context,
   scope: Scope,
   records: readonly PackageRecord[],
   request: ImageRequest,
-): Promise<ChosenLevels> {
+): Promise<ComposePackage[]> {
   const levels = chooseLevels(records);
   if (levels === null)
     throw nameInvalid(
-      `the ${records.length} packages of this image have more than ${LAYER_BUDGET} layers together, which docker cannot mount: ask for fewer`,
-      { packages: records.length, limit: LAYER_BUDGET },
+      `the ${records.length} packages of this image have more than ${BUDGET.layers} layers together, which docker cannot mount: ask for fewer`,
+      { packages: records.length, limit: BUDGET.layers },
     );
   const made: MadeLevels = new Map();
   const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
-  if (absent.length === 0) return { packages: withLayers(records, levels, made), canonical: true };
+  if (absent.length === 0) return withLayers(records, levels, made);
 
   const answer = await askForLevels(context, scope, absent);
-  if (answer?.state === "done") addPublished(absent, answer.results, made);
-  const unmade = new Set(absent.map(keyOf).filter((key) => !made.has(key)));
-  if (unmade.size === 0) return { packages: withLayers(records, levels, made), canonical: true };
-
-  const known = await finestKnown(context, scope, records, { made, unmade });
-  if (known !== null) return { packages: withLayers(records, known, made), canonical: false };
-  if (answer === null) checkMayBuild(context);
-  throw notDone(answer === null || answer.state === "done" ? "building" : answer.state, {
+  if (answer.state === "done") addPublished(absent, answer.results, made);
+  if (absent.every((level) => made.has(keyOf(level)))) return withLayers(records, levels, made);
+  throw notDone(answer.state === "done" ? "building" : answer.state, {
     doing: `making layers of ${packagesForPeople(
       absent.map(({ name }) => name),
       request,
@@ -79,37 +65,16 @@ export async function chooseMadeLevels(
   });
 }
 
-/** Has an origin make levels; null when the caller may not have anything built. */
-async function askForLevels(
+/** Has an origin make levels. Throws when the caller may not have anything built. */
+function askForLevels(
   context: Context,
   scope: Scope,
   levels: readonly FurtherLevel[],
-): Promise<Answer | null> {
-  if (!mayBuild(context.config.access.mode, context.caller.account)) return null;
+): Promise<Answer> {
+  checkMayBuild(context);
   spend(context, "packages", levels.length);
   const items = levels.map((level) => packageItem(scope, level));
   return waiting(context, () => askFarm(context.env, items, timeLeft(context)));
-}
-
-/** The finest levels whose layers are all made, or null when those do not fit. Fills `made`. */
-async function finestKnown(
-  context: Context,
-  scope: Scope,
-  records: readonly PackageRecord[],
-  { made, unmade }: { readonly made: MadeLevels; readonly unmade: Set<string> },
-): Promise<number[] | null> {
-  // Each turn either finds every chosen level, or learns of at least one more that is not made.
-  for (;;) {
-    const levels = chooseLevels(
-      records,
-      LAYER_BUDGET,
-      ({ name, level: own }, level) => level === own || !unmade.has(keyOf({ name, level })),
-    );
-    if (levels === null) return null;
-    const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
-    if (absent.length === 0) return levels;
-    for (const level of absent) unmade.add(keyOf(level));
-  }
 }
 
 /** What is chosen and does not come with the package's own record. */
@@ -132,7 +97,6 @@ async function readLevels(
   const limit = pLimit(BUCKET_REQUESTS);
   const absent: FurtherLevel[] = [];
   const read = async (level: FurtherLevel): Promise<void> => {
-    if (made.has(keyOf(level))) return;
     const record = await readRecord(bucket, levelRecord(scope, level.name, level.level));
     if (record !== null) made.set(keyOf(level), record);
     else absent.push(level);

@@ -7,30 +7,36 @@
  *    (dominators.ts): in every closure, all of it or nothing, so that one layer for all of it costs
  *    nothing. Classes that are nearly always together are joined, as long as that saves clients
  *    more layers than it costs them bytes (merge.ts).
- * 3. A class's load is the number of packages holding it in a mean pull; its score, about load ×
- *    size, is what it costs to have no layer of its own (score.ts).
- * 4. Thresholds on the score are the levels: the higher, the fewer layers of their own, the more in
+ * 3. A class's gain is what a layer of its own saves a client, against a place in the rest of each
+ *    package that holds it (score.ts). What gains nothing is left out of the plan.
+ * 4. Thresholds on the gain are the levels: the higher, the fewer layers of their own, the more in
  *    each package's rest (cut.ts). An image takes the finest that fits (edge/contract/levels.ts).
+ *
+ * What the base packages reach is in every image, so it is one layer in all of them (cut.ts), and
+ * the plan says nothing about it.
  *
  *   git ──→ gitlib                       sizes, MB: git 30, gitlib 6, openssl 8, glibc 40, idn 2, curl 1        pulls: git 70 %, curl 50 %
  *    └────→ openssl ──→ glibc ──→ idn
  *   curl ─────┘
  *
  *   Roots are git and curl. openssl is reached through both, so it is a child of the virtual root too; glibc and idn only through openssl, gitlib only through git:
- *   classes       {openssl glibc idn} load 1.2, 50 MB     {git gitlib} load 0.7, 36 MB     {curl} load 0.5, 1 MB
- *   scores, MB    60                                      25                               0.5
- *   below 0.5     git = [openssl glibc idn] [git gitlib]            curl = [openssl glibc idn] [curl]
- *   at 30         git = [openssl glibc idn] [rest: git gitlib]      curl = [openssl glibc idn] [rest: curl]
- *   above 60      git = [everything]                                curl = [everything]
+ *   classes       {openssl glibc idn} 50 MB       {git gitlib} 36 MB       {curl} 1 MB
+ *   In 12 pulls a client meets git with certainty (100 %), and curl too (99.8 %).
+ *   in rests      50 + 50 MB moved                36                       1
+ *   own layer     50 MB and one layer (4 MB)      36 + 4                   1 + 4
+ *   gain          46, and 10 for storing once     −4, + 7.2                −4, + 0.2
+ *   level 0       git = [openssl glibc idn] [git gitlib]            curl = [openssl glibc idn] [rest: curl]
+ *   level 1       git = [openssl glibc idn] [rest: git gitlib]      curl = [openssl glibc idn] [rest: curl]
+ *   level 2       git = [everything]                                curl = [everything]
  *
  * The same graph and demand give the same plan, byte for byte, in whatever order they come: nodes
- * are sorted by id, classes by score and then by their first name.
+ * are sorted by id, classes by gain and then by their first name.
  */
 import { UNREACHED } from "./dominators.ts";
 import { groupComponents } from "./classes.ts";
-import { condense, type GraphNode } from "./graph.ts";
+import { condense, type GraphNode, withoutClosures } from "./graph.ts";
 import { type LayerPlan, PLAN_VERSION } from "./plan.ts";
-import { DUST_SCORE, scoreOf, THRESHOLDS } from "./score.ts";
+import { chance, gainOf, SMALL_PART, THRESHOLDS } from "./score.ts";
 
 /** Attribute → share of pulls that ask for it, 0 to 1, meta-packages applied. */
 export type Demand = ReadonlyMap<string, number>;
@@ -51,82 +57,68 @@ export interface PlanOptions {
    * is wanted as much as any other, but for `usual`.
    */
   readonly demand?: Demand;
-  /**
-   * Shares that are known without counting: the packages of every image (1) and of `shell` (about
-   * half).
-   */
+  /** Shares that are known without counting: the packages of `shell` (about half). */
   readonly usual?: Demand;
+  /** The packages of every image. */
+  readonly base?: readonly string[];
 }
 
-interface Class {
-  readonly names: string[];
-  readonly load: number;
-  readonly size: number;
-}
-
-/**
- * What is known of a name: the classes of the paths that bear it, the largest size and load of one.
- */
+/** What is known of a name: the classes of the paths that bear it, and the most of each number. */
 interface Named {
   readonly classes: Set<number>;
-  size: number;
   load: number;
+  gain: number;
 }
 
 /** The layer plan of a package set. `nodes` in any order. */
 export function buildPlan(
   nodes: readonly GraphNode[],
-  { demand, usual = new Map() }: PlanOptions = {},
+  { demand, usual = new Map(), base = [] }: PlanOptions = {},
 ): LayerPlan {
-  const dag = condense(nodes);
-  const { classOf, sizes, loads, componentLoads } = groupComponents(
+  const dag = condense(withoutClosures(nodes, base));
+  const { classOf, gains, componentLoads, componentHolders } = groupComponents(
     dag,
     shareOf(dag.roots.length, demand, usual),
   );
   const named = new Map<string, Named>();
   classOf.forEach((number, component) => {
     if (number === UNREACHED) return;
+    const load = componentLoads[component]!;
+    const [holders, layers] = [componentHolders[component]!, chance(load)];
     for (const { name, size } of dag.members[component]!) {
-      const known: Named = named.get(name) ?? { classes: new Set(), size: 0, load: 0 };
+      const known: Named = named.get(name) ?? { classes: new Set(), load: 0, gain: -Infinity };
+      const gain = gainOf({ inRests: holders * size, inLayers: layers * size, layers, size });
       named.set(name, known);
       known.classes.add(number);
-      known.size = Math.max(known.size, size);
-      known.load = Math.max(known.load, componentLoads[component]!);
+      known.load = Math.max(known.load, load);
+      known.gain = Math.max(known.gain, gain);
     }
   });
 
-  const classes = new Map<number | string, Class>();
-  for (const [name, { classes: own, load, size }] of [...named].sort(([a], [b]) =>
-    a < b ? -1 : 1,
-  )) {
+  const classes = new Map<number | string, { readonly gain: number; readonly names: string[] }>();
+  for (const [name, { classes: own, gain }] of [...named].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [number = UNREACHED] = own;
     // A name that several classes bear cannot tell them apart: it is a class of its own.
     const id = own.size === 1 ? number : name;
     const found = classes.get(id);
     if (found) found.names.push(name);
-    else
-      classes.set(
-        id,
-        own.size === 1
-          ? { names: [name], load: round(loads[number]!), size: round(sizes[number]!) }
-          : { names: [name], load: round(load), size: round(size) },
-      );
+    else classes.set(id, { gain: round(own.size === 1 ? gains[number]! : gain), names: [name] });
   }
   const kept = [...classes.values()]
-    .filter((each) => scoreOf(each) >= DUST_SCORE)
-    .sort((a, b) => scoreOf(b) - scoreOf(a) || (a.names[0]! < b.names[0]! ? -1 : 1));
-  const names = kept.flatMap((each, number) =>
-    each.names.map((name) => [name, [number, round(named.get(name)!.load)]] as const),
-  );
+    .filter(({ gain }) => gain >= THRESHOLDS[0]!)
+    .sort((a, b) => b.gain - a.gain || (a.names[0]! < b.names[0]! ? -1 : 1));
   return {
     version: PLAN_VERSION,
     thresholds: [...THRESHOLDS],
-    classes: kept.map(({ load, size }) => [load, size]),
+    smallPart: SMALL_PART,
+    gains: kept.map(({ gain }) => gain),
     names: Object.fromEntries(
-      names
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([name, [number, load]]) => [name, [number, load]]),
-    ),
+      kept
+        .flatMap((each, number) =>
+          each.names.map((name) => [name, [number, round(named.get(name)!.load)]] as const),
+        )
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    ) as LayerPlan["names"],
   };
 }
 

@@ -1,22 +1,21 @@
 /**
- * From the reference graph to classes: what shares a layer, how big it is, and how much it is
- * wanted.
+ * From the reference graph to classes: what shares a layer, what that layer saves, and how much
+ * each component is wanted.
  */
 import { rootChildren, UNREACHED } from "./dominators.ts";
 import { type Dag, reach } from "./graph.ts";
-import { mergeClasses } from "./merge.ts";
+import { mergeClasses, type Pair } from "./merge.ts";
+import { chance } from "./score.ts";
 
 export interface Grouped {
   /** By component the number of its class, or UNREACHED. */
   readonly classOf: Int32Array;
+  /** By class what a layer of its own saves a client, bytes; see gainOf. */
+  readonly gains: readonly number[];
   /** By component how many packages of a mean pull hold it. */
   readonly componentLoads: Float64Array;
-  /**
-   * By class how many packages of a mean pull hold some of it, and the mean bytes of what they
-   * hold.
-   */
-  readonly loads: readonly number[];
-  readonly sizes: readonly number[];
+  /** By component how many packages that hold it a client is expected to meet. */
+  readonly componentHolders: Float64Array;
 }
 
 /**
@@ -29,14 +28,8 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
   const numbers = new Map(tops.map((top, number) => [top, number]));
   const exact = child.map((top) => (top === UNREACHED ? UNREACHED : numbers.get(top)!));
   const sizes = Array.from(tops, () => 0);
-  const edges = new Map<number, readonly [number, number]>();
   exact.forEach((own, component) => {
-    if (own === UNREACHED) return;
-    sizes[own]! += dag.size[component]!;
-    for (const target of dag.references[component]!) {
-      const other = exact[target]!;
-      if (other !== own) edges.set(own * tops.length + other, [own, other]);
-    }
+    if (own !== UNREACHED) sizes[own]! += dag.size[component]!;
   });
 
   // Several attributes of one package are as wanted as the most wanted: who asks for one rarely
@@ -45,15 +38,19 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
     Math.max(...attributes.map(share)),
   );
   const users = tops.map((): number[] => []);
+  const held = dag.roots.map((): number[] => []);
   const componentLoads = new Float64Array(dag.count);
+  const componentHolders = new Float64Array(dag.count);
   const mark = new Int32Array(dag.count).fill(-1);
   dag.roots.forEach(({ component }, user) => {
     for (const found of reach(dag, component, mark, component)) {
       componentLoads[found]! += packageLoads[user]!;
+      componentHolders[found]! += chance(packageLoads[user]!);
       const own = exact[found]!;
       // Only a class's top is counted: it is in a closure exactly when all of the class is.
       if (tops[own] !== found) continue;
       users[own]!.push(user);
+      held[user]!.push(own);
     }
   });
 
@@ -61,11 +58,43 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
     sizes,
     users: users.map((own) => Int32Array.from(own)),
     loads: packageLoads,
-    edges: [...edges.values()],
+    pairs: pairsOf(dag, exact, tops.length, held, (own) => componentLoads[tops[own]!]!),
   });
   return {
-    ...merged,
+    gains: merged.gains,
     componentLoads,
+    componentHolders,
     classOf: exact.map((own) => (own === UNREACHED ? UNREACHED : merged.groupOf[own]!)),
   };
+}
+
+/** Neighbours, on either side, that a class has in the order of a package's classes by load. */
+const NEIGHBOURS = 2;
+
+/**
+ * Classes that may be worth joining: one refers to the other, or both are in one package and about
+ * equally wanted.
+ */
+function pairsOf(
+  dag: Dag,
+  exact: Int32Array,
+  count: number,
+  held: readonly number[][],
+  loadOf: (own: number) => number,
+): Pair[] {
+  const pairs = new Set<number>();
+  const add = (a: number, b: number): void => {
+    if (a !== b) pairs.add(Math.min(a, b) * count + Math.max(a, b));
+  };
+  exact.forEach((own, component) => {
+    if (own !== UNREACHED)
+      for (const target of dag.references[component]!) add(own, exact[target]!);
+  });
+  for (const classes of held) {
+    classes.sort((a, b) => loadOf(b) - loadOf(a) || a - b);
+    classes.forEach((own, place) => {
+      for (const other of classes.slice(place + 1, place + 1 + NEIGHBOURS)) add(own, other);
+    });
+  }
+  return [...pairs].map((pair) => [Math.floor(pair / count), pair % count] as const);
 }

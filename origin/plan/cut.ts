@@ -1,26 +1,32 @@
 /**
  * Cuts one package's closure into parts, level by level, as the plan says. Every decision is made
- * from the plan and the store path alone, never from the package, so two packages that hold a class
- * hold the same part:
+ * from the plan, the base and the store path alone, never from the package, so two packages that
+ * hold a class hold the same part:
  *
- *   plan: thresholds 0, 100; classes glibc+libidn2 (score 900), openssl (400), git (60), gitlib (50)
- *   closure of git at level 0:  [glibc libidn2] [openssl] [git] [gitlib]
- *   closure of git at level 1:  [glibc libidn2] [openssl] [git gitlib ← git's rest]
- *   after the last threshold:   [everything]
+ *   base: cacert, perl    plan: thresholds 0, 100; classes glibc+libidn2 (gain 900), openssl (400), git (60)
+ *   closure of git at level 0:  [cacert perl] [glibc libidn2] [openssl] [git] [gitlib ← git's rest]
+ *   closure of git at level 1:  [cacert perl] [glibc libidn2] [openssl] [git gitlib]
+ *   after the last threshold:   [cacert perl] [glibc libidn2 openssl git gitlib]
  *
- * A path that the plan does not know is in the rest at every level. A class of which this closure
- * holds only some members (joined classes, see merge.ts, or a newer revision) is the part of those.
+ * The base, what the packages of every image reach, is the first part of every package, whole, also
+ * where the package needs none or some of it: every image has that layer anyway. A path that the
+ * plan does not know is in the rest at every level. A class of which this closure holds only some
+ * members (joined classes, see merge.ts, or a newer revision) is the part of those.
  */
 import { layerKey } from "../../edge/contract/keys.ts";
-import { LAYER_BUDGET } from "../../edge/contract/levels.ts";
+import { BUDGET } from "../../edge/contract/levels.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import { classifier, type LayerPlan, NO_PLAN } from "./plan.ts";
-import { rankOf, scoreOf } from "./score.ts";
+import { BASE_RANK, rankOf } from "./score.ts";
 
 export type CutPath = Pick<StorePathInfo, "path" | "narSize">;
 
 export interface Group<P extends CutPath> {
   readonly rank: number;
+  /** NAR bytes. */
+  readonly size: number;
+  /** Too small for a layer: its blob holds only the trees, to stand in an image's own layer. */
+  readonly bare: boolean;
   /** Sorted by path. */
   readonly paths: readonly P[];
 }
@@ -37,17 +43,13 @@ export interface Groups<P extends CutPath> {
 }
 
 export interface Cut {
-  readonly parts: readonly {
-    readonly key: string;
-    readonly rank: number;
-    readonly paths: readonly StorePathInfo[];
-  }[];
+  readonly parts: readonly (Group<StorePathInfo> & { readonly key: string })[];
   readonly levels: number[][];
   readonly level: number;
 }
 
 interface Class<P> {
-  readonly score: number;
+  readonly gain: number;
   readonly paths: P[];
 }
 
@@ -57,45 +59,44 @@ const byPath = (a: CutPath, b: CutPath): number => (a.path < b.path ? -1 : a.pat
  * The cut without keys: pure and synchronous, for the simulator too. The order of `closure` does
  * not matter.
  */
-export function cutGroups<P extends CutPath>(plan: LayerPlan, closure: Iterable<P>): Groups<P> {
+export function cutGroups<P extends CutPath>(
+  plan: LayerPlan,
+  closure: Iterable<P>,
+  base: readonly P[] = [],
+): Groups<P> {
   const classify = classifier(plan);
-  const classes = new Map<string, Class<P>>();
+  const classes = new Map<number, Class<P>>();
   const unknown: P[] = [];
   const loads = new Map<P, number>();
-  for (const path of [...closure].sort(byPath)) {
-    const place =
-      plan === NO_PLAN
-        ? { in: { id: path.path, load: 1, size: path.narSize }, load: 1 }
-        : classify(path.path);
+  const inBase = new Set(base.map(({ path }) => path));
+  const paths = [...closure].filter(({ path }) => !inBase.has(path)).sort(byPath);
+  paths.forEach((path, number) => {
+    const place = plan === NO_PLAN ? { number, gain: path.narSize, load: 1 } : classify(path.path);
     if (!place) {
       unknown.push(path);
-      continue;
+      return;
     }
     loads.set(path, place.load);
-    const found = classes.get(place.in.id);
+    const found = classes.get(place.number);
     if (found) found.paths.push(path);
-    else classes.set(place.in.id, { score: scoreOf(place.in), paths: [path] });
-  }
+    else classes.set(place.number, { gain: place.gain, paths: [path] });
+  });
   const sorted = [...classes.values()].sort(
-    (a, b) => b.score - a.score || byPath(a.paths[0]!, b.paths[0]!),
+    (a, b) => b.gain - a.gain || byPath(a.paths[0]!, b.paths[0]!),
   );
 
   const parts: Group<P>[] = [];
   const owns: number[] = [];
-  const add = (paths: readonly P[]): number => {
-    parts.push({ rank: rank(paths), paths });
+  const add = (contents: readonly P[], rank?: number): number => {
+    const size = contents.reduce((sum, { narSize }) => sum + narSize, 0);
+    // A part is as wanted as the least wanted of its paths that the plan knows.
+    const known = contents.flatMap((path) => loads.get(path) ?? []);
+    const load = known.length === 0 ? 0 : Math.min(...known);
+    const bare = rank === undefined && size < plan.smallPart;
+    parts.push({ rank: rank ?? rankOf(load, size), size, bare, paths: contents });
     return parts.length - 1;
   };
-  /** A part is as wanted as the least wanted of its paths that the plan knows. */
-  const rank = (paths: readonly P[]): number => {
-    const known = paths.map((path) => loads.get(path)).filter((load) => load !== undefined);
-    return known.length === 0
-      ? 0
-      : rankOf(
-          Math.min(...known),
-          paths.reduce((sum, { narSize }) => sum + narSize, 0),
-        );
-  };
+  const first = base.length > 0 ? [add([...base].sort(byPath), BASE_RANK)] : [];
   const own = (number: number): number => (owns[number] ??= add(sorted[number]!.paths));
   /**
    * Part of everything but the first `count` classes; made once, as several levels may have the
@@ -115,10 +116,10 @@ export function cutGroups<P extends CutPath>(plan: LayerPlan, closure: Iterable<
     return part;
   };
   const levels = [...plan.thresholds, Number.POSITIVE_INFINITY].map((threshold) => {
-    const count = sorted.findLastIndex(({ score }) => score >= threshold) + 1;
+    const count = sorted.findLastIndex(({ gain }) => gain >= threshold) + 1;
     const hasRest = count < sorted.length || unknown.length > 0;
-    if (count + (hasRest ? 1 : 0) > LAYER_BUDGET) return [];
-    const level = Array.from({ length: count }, (_, number) => own(number));
+    if (first.length + count + (hasRest ? 1 : 0) > BUDGET.layers) return [];
+    const level = [...first, ...Array.from({ length: count }, (_, number) => own(number))];
     if (hasRest) level.push(rest(count));
     return level;
   });
@@ -127,18 +128,20 @@ export function cutGroups<P extends CutPath>(plan: LayerPlan, closure: Iterable<
 
 /**
  * The cut of `storePath`'s closure: what a package record lists, with the paths that go into each
- * layer. `closure` holds storePath and everything it refers to.
+ * layer. `closure` holds storePath and everything it refers to, `base` the closures of the packages
+ * of every image.
  */
 export async function cutClosure(
   plan: LayerPlan,
   storePath: string,
   closure: ReadonlyMap<string, StorePathInfo>,
+  base: ReadonlyMap<string, StorePathInfo> = new Map(),
 ): Promise<Cut> {
   if (!closure.has(storePath))
     throw new Error(`the closure to be cut does not hold ${storePath} itself`);
-  const { parts, levels, level } = cutGroups(plan, closure.values());
+  const { parts, levels, level } = cutGroups(plan, closure.values(), [...base.values()]);
   const keyed = await Promise.all(
-    parts.map(async ({ rank, paths }) => ({ key: await layerKey(paths), rank, paths })),
+    parts.map(async (part) => ({ key: await layerKey(part.paths, part.bare), ...part })),
   );
   return { parts: keyed, levels, level };
 }

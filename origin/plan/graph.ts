@@ -136,3 +136,22 @@ export function reach(dag: Dag, start: number, mark: Int32Array, stamp: number):
   }
   return found;
 }
+
+/** The nodes that none of these attributes' packages reaches. */
+export function withoutClosures(
+  nodes: readonly GraphNode[],
+  attributes: readonly string[],
+): GraphNode[] {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const open = nodes.filter(({ roots = [] }) => roots.some((root) => attributes.includes(root)));
+  const reached = new Set(open);
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    for (const id of node.references) {
+      const target = byId.get(id);
+      if (target === undefined || reached.has(target)) continue;
+      reached.add(target);
+      open.push(target);
+    }
+  }
+  return nodes.filter((node) => !reached.has(node));
+}

@@ -42,10 +42,7 @@ export interface MakePlanOptions {
 const MIN_PULLS = 100;
 /** Share of images with `shell`, until pulls are counted. */
 const USUAL_SHELL = 0.5;
-const USUAL = new Map([
-  ...SHELL_PACKAGES.map((name) => [name, USUAL_SHELL] as const),
-  ...BASE_PACKAGES.map((name) => [name, 1] as const),
-]);
+const USUAL = new Map(SHELL_PACKAGES.map((name) => [name, USUAL_SHELL] as const));
 
 /** Makes the layer plan. The same graph and counts give the same plan, byte for byte. */
 export async function makePlan({
@@ -64,10 +61,11 @@ export async function makePlan({
     );
   const plan = buildPlan(nodes, {
     usual: USUAL,
+    base: BASE_PACKAGES,
     ...(enough ? { demand: demandShares(pulled) } : {}),
   });
   log(
-    `layer plan: ${plan.classes.length} classes of ${Object.keys(plan.names).length} names, from ${nodes.length} store paths`,
+    `layer plan: ${plan.gains.length} classes of ${Object.keys(plan.names).length} names, from ${nodes.length} store paths`,
   );
   return plan;
 }

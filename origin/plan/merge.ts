@@ -16,18 +16,12 @@
  *   loads A .10, B .11    apart: A and B are met by 70 % and 73 %; joined: cuts AB .10 (70 %), B .01 (11 %)    + 0.08 MB for 0.62 layers: joined
  *   loads A .10, B .90    apart: 70 % and 100 %;                   joined: cuts AB .10 (70 %), B .80 (100 %)   + 0.70 MB for 0.00 layers: not joined
  *
- * Groups grow greedily along references, cheapest join first. A price is computed when it is taken
- * from the queue, not whenever a neighbour changes: a hub like glibc has thousands of neighbours.
+ * Groups grow greedily along the pairs that are offered, cheapest join first. A price is computed
+ * when it is taken from the queue, not whenever a neighbour changes: a hub like glibc has thousands
+ * of neighbours.
  */
 import { Heap } from "./heap.ts";
-
-/** What fetching one more layer costs a client, in bytes: 119 tiny layers took docker 5.9 s. */
-export const LAYER_COST = 300_000;
-/**
- * Pulls of one client that are looked at together: about a dozen share a client's layers before
- * they are cleaned up or outdated.
- */
-export const PULLS = 12;
+import { chance, gainOf, LAYER_COST } from "./score.ts";
 
 /**
  * Groups of more cuts together than this are not joined. Cuts that differ in every package are not
@@ -36,15 +30,18 @@ export const PULLS = 12;
  */
 const MAX_CUTS = 32;
 
-/** Classes, the packages that hold them, and what refers to what. */
+/** Two classes that may be joined, the lower number first. */
+export type Pair = readonly [number, number];
+
+/** Classes, the packages that hold them, and which may be joined. */
 export interface Classes {
   readonly sizes: readonly number[];
   /** By class the packages whose closure holds it, ascending. */
   readonly users: readonly Int32Array[];
   /** By package how often it is in a mean pull. */
   readonly loads: Float64Array;
-  /** [a, b]: class a refers to class b, so every user of a is a user of b. Each pair once. */
-  readonly edges: readonly (readonly [number, number])[];
+  /** Each pair once. */
+  readonly pairs: readonly Pair[];
 }
 
 interface Expected {
@@ -72,19 +69,15 @@ interface Join {
 export interface Merged {
   /** For each class the number of its group: the lowest number of a class in it. */
   readonly groupOf: Int32Array;
-  /**
-   * By group how many packages of a mean pull hold some of it, and the mean bytes of what they
-   * hold; 0 for numbers that are no group's.
-   */
-  readonly loads: readonly number[];
-  readonly sizes: readonly number[];
+  /** By group what a layer of its own saves a client; 0 for numbers that are no group's. */
+  readonly gains: readonly number[];
 }
 
 /**
  * Joins classes into groups. Deterministic: joins of one price are made in the order of the
  * classes' numbers.
  */
-export function mergeClasses({ sizes, users, loads, edges }: Classes): Merged {
+export function mergeClasses({ sizes, users, loads, pairs }: Classes): Merged {
   const groups = users.map((own, number): Group | undefined => {
     const load = own.reduce((sum, user) => sum + loads[user]!, 0);
     return {
@@ -102,17 +95,11 @@ export function mergeClasses({ sizes, users, loads, edges }: Classes): Merged {
     if (saved > 0 && price < LAYER_COST)
       queue.push({ a: Math.min(a, b), b: Math.max(a, b), grown, price });
   };
-  for (const [a, b] of edges) {
-    const load = groups[a]!.cutLoads[0]!;
-    offer(
-      a,
-      b,
-      0,
-      expected(
-        [load, Math.max(0, groups[b]!.cutLoads[0]! - load)],
-        [sizes[a]! + sizes[b]!, sizes[b]!],
-      ),
-    );
+  for (const [a, b] of pairs) {
+    const both = commonLoad(users[a]!, users[b]!, loads);
+    const alone = (number: number): number => Math.max(0, groups[number]!.cutLoads[0]! - both);
+    const [sizeA, sizeB] = [sizes[a]!, sizes[b]!];
+    offer(a, b, 0, expected([both, alone(a), alone(b)], [sizeA + sizeB, sizeA, sizeB]));
   }
 
   const top = Int32Array.from(sizes, (_, number) => number);
@@ -142,24 +129,36 @@ export function mergeClasses({ sizes, users, loads, edges }: Classes): Merged {
       offer(a, b, state, join(groups[a]!, groups[b]!, loads));
     }
   }
-  const groupLoads = groups.map(
-    (group) => group?.cutLoads.reduce((sum, load) => sum + load, 0) ?? 0,
-  );
   return {
     groupOf: top.map((_, number) => find(number)),
-    loads: groupLoads,
-    sizes: groups.map((group, number) => (group ? meanSize(group, groupLoads[number]!) : 0)),
+    gains: groups.map((group) => (group ? groupGain(group, loads) : 0)),
   };
 }
 
-/**
- * Mean bytes of a group's cuts, by load; a group that nobody wants has no mean, so its largest cut
- * tells.
- */
-function meanSize({ cutLoads, cutSizes }: Group, load: number): number {
-  return load > 0
-    ? cutSizes.reduce((sum, size, cut) => sum + size * cutLoads[cut]!, 0) / load
-    : cutSizes.reduce((largest, size) => Math.max(largest, size), 0);
+/** How many packages of a mean pull hold both. */
+function commonLoad(a: Int32Array, b: Int32Array, loads: Float64Array): number {
+  let sum = 0;
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    if (a[i] === b[j]) sum += loads[a[i]!]!;
+    if (a[i]! <= b[j]!) i++;
+    else j++;
+  }
+  return sum;
+}
+
+function groupGain(group: Group, loads: Float64Array): number {
+  const { cutLoads, cutSizes, users, cuts } = group;
+  let inRests = 0;
+  users.forEach((user, place) => {
+    inRests += chance(loads[user]!) * cutSizes[cuts[place]!]!;
+  });
+  // A group that nobody wants has no mean, so its largest cut tells.
+  const load = cutLoads.reduce((sum, each) => sum + each, 0);
+  const size =
+    load > 0
+      ? cutSizes.reduce((sum, each, cut) => sum + each * cutLoads[cut]!, 0) / load
+      : Math.max(...cutSizes);
+  return gainOf({ inRests, inLayers: group.bytes, layers: group.layers, size });
 }
 
 /** What a client fetches, by the cuts of a group. */
@@ -167,7 +166,7 @@ function expected(cutLoads: readonly number[], cutSizes: readonly number[]): Exp
   let bytes = 0;
   let layers = 0;
   cutLoads.forEach((load, cut) => {
-    const met = -Math.expm1(-PULLS * load);
+    const met = chance(load);
     bytes += met * cutSizes[cut]!;
     layers += met;
   });

@@ -3,22 +3,29 @@ import * as v from "valibot";
 import { sha256Hex } from "../../edge/contract/digest.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
 import { MAX_LEVELS } from "../../edge/contract/records.ts";
+import { SMALL_PART } from "./score.ts";
 import { commonPrefix, storeName, versionless } from "./names.ts";
 
 /** Goes up when a plan of the same content would cut closures in another way. */
-export const PLAN_VERSION = 1;
+export const PLAN_VERSION = 2;
 
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
 
 export const LayerPlanSchema = v.strictObject({
   version: v.literal(PLAN_VERSION),
   /**
-   * The ladder, finest level first: at level n a class scoring at least `thresholds[n]` has a layer
-   * of its own. After the last one comes a level of one layer for everything.
+   * Finest level first: at level n a class that gains at least `thresholds[n]` has a layer of its
+   * own. After the last one comes a level of one layer for everything but the base.
    */
-  thresholds: v.pipe(v.array(amount), v.minLength(1), v.maxLength(MAX_LEVELS - 1)),
-  /** By class: [packages of a mean pull that hold some of it, mean bytes of what they hold]. */
-  classes: v.array(v.tuple([amount, amount])),
+  thresholds: v.pipe(
+    v.array(v.pipe(v.number(), v.finite())),
+    v.minLength(1),
+    v.maxLength(MAX_LEVELS - 1),
+  ),
+  /** NAR bytes below which a part is no layer but travels in the image's own; the base never is. */
+  smallPart: amount,
+  /** By class: what a layer of its own saves a client in some pulls, bytes. */
+  gains: v.array(v.pipe(v.number(), v.finite())),
   /**
    * Store path's name without the hash (`git-2.39.5`) → [number of its class, packages of a mean
    * pull that hold this path].
@@ -27,36 +34,25 @@ export const LayerPlanSchema = v.strictObject({
 });
 export type LayerPlan = v.InferOutput<typeof LayerPlanSchema>;
 
-/**
- * What is known of a class: how many packages of a mean pull hold some of it, and the mean NAR
- * bytes of what they hold, in the package set that the plan was made from.
- */
-export interface PlanClass {
-  readonly id: string;
-  readonly load: number;
-  readonly size: number;
-}
-
-/**
- * A store path's place in the plan: its class, and how many packages of a mean pull hold the path
- * itself.
- */
+/** A store path's place in the plan. */
 export interface Place {
-  readonly in: PlanClass;
+  /** Number of its class. */
+  readonly number: number;
+  /** What a layer of its own for the class saves a client, bytes. */
+  readonly gain: number;
+  /** How many packages of a mean pull hold the path itself. */
   readonly load: number;
 }
 
 /**
  * The plan of a set that nobody counted or measured: every store path is a class, wanted as much as
- * any other, so size alone decides.
+ * any other, and its size stands for its gain.
  */
 export const NO_PLAN: LayerPlan = {
   version: PLAN_VERSION,
-  thresholds: [
-    100_000, 200_000, 400_000, 700_000, 1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000,
-    8_000_000, 12_000_000, 20_000_000, 30_000_000, 50_000_000, 100_000_000,
-  ],
-  classes: [],
+  thresholds: [2_000_000, 10_000_000],
+  smallPart: SMALL_PART,
+  gains: [],
   names: {},
 };
 
@@ -71,7 +67,7 @@ export async function planId(plan: LayerPlan): Promise<string> {
 /** Text → plan, for one that comes from the bucket or a file; says what is wrong with it. */
 export function parsePlan(text: string): LayerPlan {
   const plan = v.parse(LayerPlanSchema, JSON.parse(text));
-  if (Object.values(plan.names).some(([number]) => number >= plan.classes.length))
+  if (Object.values(plan.names).some(([number]) => number >= plan.gains.length))
     throw new Error("the layer plan names a class that it does not have");
   if (
     plan.thresholds.some(
@@ -98,11 +94,6 @@ export function classifier(plan: LayerPlan): Classifier {
 }
 
 function makeClassifier(plan: LayerPlan): Classifier {
-  const classes = plan.classes.map(([load, size], number): PlanClass => ({
-    id: String(number),
-    load,
-    size,
-  }));
   const versions = new Map<string, string[]>();
   for (const name of Object.keys(plan.names).sort()) {
     const others = versions.get(versionless(name));
@@ -122,7 +113,7 @@ function makeClassifier(plan: LayerPlan): Classifier {
         );
     if (nearest === undefined) return null;
     const [number, load] = plan.names[nearest]!;
-    return { in: classes[number]!, load };
+    return { number, gain: plan.gains[number]!, load };
   };
   return (path) => {
     const name = storeName(path);

@@ -1,12 +1,14 @@
 /** A publish job with real Nix and a real bucket: what fails fails alone. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { pino } from "pino";
 import type { Scope } from "../../edge/contract/keys.ts";
+import type { Result } from "../../edge/contract/messages.ts";
 import { openLayerStore } from "../../origin/layers/index.ts";
 import { publish } from "../../origin/publish.ts";
 import { planStore } from "../../origin/plan/plans.ts";
+import { BASE } from "../system/tiny-set.ts";
 import { startBucket } from "./layers/local-bucket.ts";
 import {
   directoryWith,
@@ -19,33 +21,29 @@ import {
 } from "./nix/support.ts";
 
 const SET = packageSet(`
+  ${BASE}
   good = program "good";
+  other = program "other";
   unfit = mk "unfit" "mkdir -p $out/bin; echo > $out/bin/.wh.x";
   needs-unfit = mk "needs-unfit" "mkdir -p $out; ln -s \${unfit}/bin $out/bin";
   broken = mk "broken" "echo no way; exit 1";
 `);
 
-test(
-  "a package that cannot be packed fails alone, for good and with its reason, and so does what needs it",
-  { ...needs("nix-build"), timeout: 120_000 },
-  async (t) => {
-    const bucket = await startBucket();
-    t.after(() => bucket.stop());
-    const layers = openLayerStore({
-      s3: bucket.access,
-      cacheDir: join(temporary(t), "layers"),
-      logger: pino({ level: "silent" }),
-    });
-    t.after(() => layers.close());
-    const set = await open(t, `path:${directoryWith(t, SET)}`);
-    const names = ["good", "unfit", "needs-unfit", "broken"];
-    const scope: Scope = {
-      packageSet: set.id,
-      revision: await set.resolve("latest", signal),
-      system,
-      plan: "none",
-    };
-    const [good, unfit, needsUnfit, broken] = await publish(
+/** Publishes packages of a set, all in one job. */
+async function publishing(t: TestContext, text: string) {
+  const bucket = await startBucket();
+  t.after(() => bucket.stop());
+  const layers = openLayerStore({
+    s3: bucket.access,
+    cacheDir: join(temporary(t), "layers"),
+    logger: pino({ level: "silent" }),
+  });
+  t.after(() => layers.close());
+  const set = await open(t, `path:${directoryWith(t, text)}`);
+  const revision = await set.resolve("latest", signal);
+  const scope: Scope = { packageSet: set.id, revision, system, plan: "none" };
+  return (...names: string[]): Promise<Result[]> =>
+    publish(
       scope,
       names.map((name) => ({ kind: "package", ...scope, name })),
       {
@@ -57,6 +55,14 @@ test(
         log: () => {},
       },
     );
+}
+
+test(
+  "a package that cannot be packed fails alone, for good and with its reason, and so does what needs it",
+  { ...needs("nix-build"), timeout: 120_000 },
+  async (t) => {
+    const job = await publishing(t, SET);
+    const [good, unfit, needsUnfit, broken] = await job("good", "unfit", "needs-unfit", "broken");
     assert.ok(good?.kind === "package");
     assert.equal(good.record.name, "good");
     for (const outcome of [unfit, needsUnfit]) {
@@ -71,5 +77,36 @@ test(
     assert.ok(broken?.kind === "failure");
     assert.equal(broken.failure.reason, "failed");
     assert.ok(broken.failure.logBlob, "a build that failed has its log");
+  },
+);
+
+test(
+  "every package of a revision has the same base as its first layer, whatever job it is in",
+  { ...needs("nix-build"), timeout: 120_000 },
+  async (t) => {
+    const job = await publishing(t, SET);
+    const results = [...(await job("good")), ...(await job("other", "cacert"))];
+    const records = results.map((result) => {
+      assert.ok(result.kind === "package");
+      return result.record;
+    });
+    const [base] = records[0]!.layers;
+    for (const { layers, levels, name } of records) {
+      assert.deepEqual(layers[0], base, name);
+      assert.ok(levels.every((level) => level[0] === 0));
+    }
+    assert.equal(records[2]!.layers.length, 1, "cacert is in the base, and nothing else is in it");
+  },
+);
+
+test(
+  "without its base no package can be had, and the reason says so",
+  { ...needs("nix-build"), timeout: 120_000 },
+  async (t) => {
+    const job = await publishing(t, `${SET.replace("echo none", "exit 1; echo none")}`);
+    const [good, cacert] = await job("good", "cacert");
+    assert.ok(good?.kind === "failure" && cacert?.kind === "failure");
+    assert.match(good.failure.message, /^cacert, which is in every image, cannot be had: /);
+    assert.doesNotMatch(cacert.failure.message, /which is in every image/);
   },
 );

@@ -2,11 +2,11 @@
  * A package set whose packages have so many store paths that images of several need other levels
  * than images of one, and a layer plan that makes it so:
  *
- *   level   a, b, c: 20 light, 20 middle, 20 heavy paths each   d: 54 heavy paths   sh, cacert, iana-etc
- *   0       61 layers                                            55                  1 each
- *   1       41                                                   55                  1 each
- *   2       21                                                   55                  1 each
- *   3       1                                                    1                   1 each
+ *   level   a, b, c: 20 light, 20 middle, 20 heavy paths each   d: 55 heavy paths   sh   base: cacert, iana-etc
+ *   0       61 layers                                            56                  1    1
+ *   1       41                                                   56                  1    1
+ *   2       21                                                   56                  1    1
+ *   3       1                                                    1                   1    1
  *
  * So an image of sh, a and d has exactly as many layers as an image may have
  * (edge/contract/records.ts, MAX_LAYERS). Each program prints all that its package needs, so that
@@ -20,15 +20,15 @@ import { type LayerPlan, PLAN_VERSION, planId } from "../../origin/plan/plan.ts"
 
 const WEIGHTS = ["light", "middle", "heavy"] as const;
 type Weight = (typeof WEIGHTS)[number];
-/** Sizes that the plan gives, and thresholds between them. */
-const SIZES: Record<Weight, number> = { light: 100, middle: 200, heavy: 300 };
+/** Gains that the plan gives, and thresholds between them. */
+const GAINS: Record<Weight, number> = { light: 100, middle: 200, heavy: 300 };
 const THRESHOLDS = [1, 150, 250];
 
 export const COUNTS: Readonly<Record<string, Readonly<Record<Weight, number>>>> = {
   a: { light: 20, middle: 20, heavy: 20 },
   b: { light: 20, middle: 20, heavy: 20 },
   c: { light: 20, middle: 20, heavy: 20 },
-  d: { light: 0, middle: 0, heavy: 54 },
+  d: { light: 0, middle: 0, heavy: 55 },
 };
 
 const names = (name: string): string[] =>
@@ -62,12 +62,13 @@ ${Object.keys(COUNTS)
 /** The plan of the table above. */
 export const layeredPlan = (thresholds: readonly number[] = THRESHOLDS): LayerPlan => {
   const classes = Object.keys(COUNTS).flatMap((name) =>
-    names(name).map((path) => ({ path, size: SIZES[path.split("-")[1] as Weight] })),
+    names(name).map((path) => ({ path, gain: GAINS[path.split("-")[1] as Weight] })),
   );
   return {
     version: PLAN_VERSION,
     thresholds: [...thresholds],
-    classes: classes.map(({ size }) => [1, size]),
+    smallPart: 0,
+    gains: classes.map(({ gain }) => gain),
     names: Object.fromEntries(classes.map(({ path }, number) => [path, [number, 1]])),
   };
 };

@@ -3,7 +3,7 @@
  * layers, over real reference graphs. README.md tells the figures and findings. A graph that this
  * machine cannot read (no apt) is left out.
  */
-import { buildPlan } from "../../../origin/plan/index.ts";
+import { buildPlan, type LayerPlan } from "../../../origin/plan/index.ts";
 import { condense } from "../../../origin/plan/graph.ts";
 import { debianWorld } from "./debian.ts";
 import { ideal, simulate, type Strategy } from "./simulate.ts";
@@ -30,6 +30,8 @@ const CLIENTS = 300;
 const PULLS = 12;
 /** Share of images with `shell` that a plan assumes until pulls are counted. */
 const USUAL_SHELL = 0.5;
+/** Added to a seed: the same images, pulled by others. */
+const EARLIER = 1_000_000;
 const DIGITS = 4;
 
 /** Runs the simulator; `seed` draws the trace. */
@@ -45,14 +47,11 @@ export async function* layersBench({
 function* worldFigures(world: World, seed: number): Iterable<BenchFigure> {
   const dag = condense(world.nodes);
   const closure = closures(dag);
-  const trace = makeTrace(world, dag, {
-    seed,
-    images: IMAGES[world.name] ?? 1_000,
-    clients: CLIENTS,
-    pulls: PULLS,
-  });
+  const options = { images: IMAGES[world.name] ?? 1_000, clients: CLIENTS, pulls: PULLS };
+  const trace = makeTrace(world, dag, { seed, ...options });
+  const earlier = makeTrace(world, dag, { seed, clientsSeed: seed + EARLIER, ...options });
   const best = ideal(dag, trace, closure);
-  for (const make of strategies(world, trace)) {
+  for (const make of strategies(world, trace, earlier)) {
     const strategy = make(dag, trace, closure);
     for (const [figure, value] of Object.entries(simulate(trace, best, strategy))) {
       yield {
@@ -67,17 +66,27 @@ function* worldFigures(world: World, seed: number): Iterable<BenchFigure> {
 type Make = (...args: Parameters<typeof nixery>) => Strategy;
 
 /**
- * `firn` knows what was pulled before the new revision, as the edge counts it; `firn-uncounted` is
- * a plan made before the first pull.
+ * `firn`: its plan is made from what was pulled in an earlier trace of the same popularity, as the
+ * edge counts it. `firn-uncounted`: made before the first pull. `firn-replanned`: made before the
+ * first pull, and again with the new revision from what was pulled until then.
  */
-function strategies(world: World, trace: Trace): Make[] {
-  const usual = new Map([
-    ...world.base.map((name) => [name, 1] as const),
-    ...world.shell.map((name) => [name, USUAL_SHELL] as const),
-  ]);
+function strategies(world: World, trace: Trace, earlier: Trace): Make[] {
+  const options = {
+    usual: new Map(world.shell.map((name) => [name, USUAL_SHELL] as const)),
+    base: world.base,
+  };
+  const planOf = (demand: Trace["demand"]): LayerPlan =>
+    buildPlan(world.nodes, { ...options, demand });
+  const uncounted = buildPlan(world.nodes, options);
+  const counted = planOf(earlier.demand);
+  const make =
+    (name: string, before: LayerPlan, after: LayerPlan): Make =>
+    (...args) =>
+      firn(name, [before, after], world.base, ...args);
   return [
-    (...args) => firn("firn", buildPlan(world.nodes, { demand: trace.demand, usual }), ...args),
-    (...args) => firn("firn-uncounted", buildPlan(world.nodes, { usual }), ...args),
+    make("firn", counted, counted),
+    make("firn-uncounted", uncounted, uncounted),
+    make("firn-replanned", uncounted, planOf(trace.demand)),
     nixery,
     nixpkgs,
     perPackage,

@@ -41,12 +41,25 @@ describe("the simulator", () => {
     pulls: both.map((each) => ({ client: 0, request: each })),
     changed: new Uint8Array(dag.count),
     demand: new Map(),
-    roots: new Map(),
+    roots: new Map([["libc", component("libc")]]),
   };
   const best = ideal(dag, trace, closure);
 
+  const product = (drawn: Trace, demand?: Trace["demand"]) => {
+    const plan = buildPlan(NODES, { base: ["libc"], ...(demand && { demand }) });
+    return firn("firn", [plan, plan], ["libc"], dag, drawn, closure);
+  };
+
   it("knows the ideal", () =>
-    assert.deepEqual(best, { moved: 16_000_000, stored: 16_000_000, cost: 16_600_000 }));
+    assert.deepEqual(best, {
+      moved: 16_000_000,
+      fetches: 2,
+      stored: 16_000_000,
+      images: new Map([
+        [0, 14_000_000],
+        [2, 16_000_000],
+      ]),
+    }));
 
   it("counts what one layer per package moves twice", () => {
     const figures = simulate(trace, best, perPackage(dag, trace, closure));
@@ -54,6 +67,8 @@ describe("the simulator", () => {
     assert.equal(figures.stored, (14 + 13) / 16);
     assert.equal(figures["layers.max"], 2);
     assert.equal(figures["moved.cost"], (27_000_000 + 2 * 300_000) / 16_600_000);
+    assert.equal(figures.cost, (27_000_000 + 2 * 4_000_000) / (16_000_000 + 2 * 4_000_000));
+    assert.equal(figures.cold, 1, "the first pull of git is one layer");
   });
 
   it("counts as composable what needs nothing new", () => {
@@ -61,20 +76,29 @@ describe("the simulator", () => {
       ...trace,
       pulls: [...trace.pulls, { client: 1, request: request(4, "curl") }],
     };
-    assert.equal(
-      simulate(
-        again,
-        ideal(dag, again, closure),
-        firn("firn", buildPlan(NODES), dag, again, closure),
-      ).composable,
-      1 / 3,
-    );
+    assert.equal(simulate(again, ideal(dag, again, closure), product(again)).composable, 1 / 3);
   });
 
-  it("moves only what is new with the product's plan", () => {
-    const figures = simulate(trace, best, firn("firn", buildPlan(NODES), dag, trace, closure));
+  it("moves little but what is new with the product's plan", () => {
+    const figures = simulate(trace, best, product(trace));
+    assert.equal(figures["moved.digest"], 17 / 16, "zlib, too small for a layer, with both images");
+    assert.ok(figures["moved.prefix"] >= 17 / 16);
+  });
+
+  it("counts what an image's own layer carries as bytes of each image, and as no layer", () => {
+    const figures = simulate(trace, best, {
+      name: "own",
+      image: ({ id }) => ({
+        layers: [],
+        own: { key: `own ${id}`, size: 8_000_000 },
+        composable: true,
+      }),
+      made: () => [],
+    });
     assert.equal(figures["moved.digest"], 1);
-    assert.ok(figures["moved.prefix"] >= 1);
+    assert.equal(figures.cost, 16_000_000 / (16_000_000 + 2 * 4_000_000));
+    assert.equal(figures.cold, 8_000_000 / 18_000_000);
+    assert.equal(figures["layers.max"], 0);
   });
 
   it("gives the same trace for a seed, another for another, and every strategy moves at least the ideal", () => {
@@ -85,7 +109,7 @@ describe("the simulator", () => {
     assert.notDeepEqual(makeTrace(world, dag, { ...options, seed: 4 }), drawn);
     const least = ideal(dag, drawn, closure);
     for (const strategy of [
-      firn("firn", buildPlan(NODES, { demand: drawn.demand }), dag, drawn, closure),
+      product(drawn, drawn.demand),
       nixery(dag, drawn, closure),
       nixpkgs(dag, drawn, closure),
       perPackage(dag, drawn, closure),

@@ -11,6 +11,8 @@ import type { World } from "./world.ts";
 
 export interface TraceOptions {
   readonly seed: number;
+  /** Draws who pulls which image when; the images and their popularity are drawn by `seed`. */
+  readonly clientsSeed?: number;
   readonly images: number;
   readonly clients: number;
   readonly pulls: number;
@@ -50,7 +52,7 @@ const MOST_ABOVE = 0.02;
 export function makeTrace(
   world: World,
   dag: Dag,
-  { seed, images, clients, pulls }: TraceOptions,
+  { seed, clientsSeed, images, clients, pulls }: TraceOptions,
 ): Trace {
   const random = seeded(seed);
   const roots = new Map(
@@ -88,7 +90,8 @@ export function makeTrace(
     }));
   });
 
-  const image = zipf(images, IMAGE_ZIPF, random);
+  const byClient = clientsSeed === undefined ? random : seeded(clientsSeed);
+  const image = zipf(images, IMAGE_ZIPF, byClient);
   const had: number[][] = Array.from({ length: clients }, () => []);
   const trace: { client: number; request: Request }[] = [];
   const counted = new Map<string, number>();
@@ -97,7 +100,7 @@ export function makeTrace(
     for (let client = 0; client < clients; client++) {
       const own = had[client]!;
       const number =
-        revision === 1 && random() < 0.5 ? own[Math.floor(random() * own.length)]! : image();
+        revision === 1 && byClient() < 0.5 ? own[Math.floor(byClient() * own.length)]! : image();
       own.push(number);
       trace.push({ client, request: requests[number]![revision]! });
       if (revision === 0)

@@ -10,6 +10,7 @@ import {
   InvalidRecord,
   MAX_LAYERS,
   type PackageRecord,
+  RECORD_FORMAT,
 } from "../../../edge/contract/records.ts";
 import { Blobs, digest, layer, random, record, SCOPE, shuffled, tree } from "./sample.ts";
 
@@ -257,7 +258,7 @@ test("another level brings its own layers", async () => {
     packages.map((entry) =>
       entry.record.name === "git" ? { record: git, ...(made ? { made } : {}) } : entry,
     );
-  const image = await imageOf("git", swap({ format: 1, level: 1, layers: [coarse] }));
+  const image = await imageOf("git", swap({ format: RECORD_FORMAT, level: 1, layers: [coarse] }));
   assert.equal(image.record.levels.git, 1);
   assert.deepEqual(
     manifestOf(image)
@@ -267,11 +268,11 @@ test("another level brings its own layers", async () => {
     ["cacert", "iana-etc", "git and all below"].map((name) => layer(name).digest).sort(),
   );
   await assert.rejects(
-    imageOf("git", swap({ format: 1, level: 1, layers: [layer("other")] })),
+    imageOf("git", swap({ format: RECORD_FORMAT, level: 1, layers: [layer("other")] })),
     /has not been made/,
   );
   await assert.rejects(
-    imageOf("git", swap({ format: 1, level: 2, layers: [coarse] })),
+    imageOf("git", swap({ format: RECORD_FORMAT, level: 2, layers: [coarse] })),
     /no level 2/,
   );
 });

@@ -10,6 +10,7 @@ import {
 } from "../../../edge/contract/listing.ts";
 import type { ReadRange } from "../../../edge/contract/listing-reader.ts";
 import type { Descriptor, Layer, PackageRecord, System } from "../../../edge/contract/records.ts";
+import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import type { Digest } from "../../../edge/contract/digest.ts";
 
 export const hex = (text: string | Uint8Array): string =>
@@ -129,7 +130,7 @@ export function record(
 ): PackageRecord {
   const layers = [...shared, name].map(layer);
   return {
-    format: 1,
+    format: RECORD_FORMAT,
     ...SCOPE,
     name,
     attribute: name,

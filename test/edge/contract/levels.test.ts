@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { chooseLevels, type Levelled, orderParts } from "../../../edge/contract/levels.ts";
+import {
+  type Budget,
+  chooseLevels,
+  imageParts,
+  type Levelled,
+} from "../../../edge/contract/levels.ts";
 
 /**
  * A record from its levels, each a string of one-letter part names; a part's rank is its distance
@@ -15,46 +20,50 @@ function record(name: string, ...levels: string[]): Levelled {
   };
 }
 
+const upTo = (layers: number): Budget => ({ layers, smallBytes: 1_000 });
+
+/** A package of a large and a small part, or of one. */
+const withSmall = (name: string): Levelled => ({
+  name,
+  parts: [
+    { key: `${name} large`, rank: 1 },
+    { key: `${name} small`, rank: 1, small: 600 },
+    { key: `${name} all`, rank: 1 },
+  ],
+  levels: [[0, 1], [2]],
+});
+
+/** One level of parts, those after m small. */
+const mixed = (...keys: string[]): Levelled => ({
+  name: keys.join(""),
+  parts: keys.map((key) => ({ key, rank: 1, ...(key > "m" ? { small: 9 } : {}) })),
+  levels: [keys.map((_, index) => index)],
+});
+
 describe("chooseLevels", () => {
   const git = record("git", "abcd", "abr", "s");
   const curl = record("curl", "abe", "at");
 
   it("takes the finest levels when they fit", () =>
-    assert.deepEqual(chooseLevels([git, curl], 5), [0, 0]));
+    assert.deepEqual(chooseLevels([git, curl], upTo(5)), [0, 0]));
   it("takes one level for all packages, the finest that fits", () => {
-    assert.deepEqual(chooseLevels([git, curl], 4), [1, 1]);
-    assert.deepEqual(chooseLevels([git, curl], 3), [2, 1]);
+    assert.deepEqual(chooseLevels([git, curl], upTo(4)), [1, 1]);
+    assert.deepEqual(chooseLevels([git, curl], upTo(3)), [2, 1]);
   });
   it("leaves a package without coarser levels at its coarsest", () =>
-    assert.deepEqual(chooseLevels([record("a", "a"), record("b", "bc", "d")], 2), [0, 1]));
-  it("says null when nothing fits", () => assert.equal(chooseLevels([git, curl], 2), null));
+    assert.deepEqual(chooseLevels([record("a", "a"), record("b", "bc", "d")], upTo(2)), [0, 1]));
+  it("says null when nothing fits", () => assert.equal(chooseLevels([git, curl], upTo(2)), null));
   it("passes over levels of too many parts, which records leave empty", () => {
-    assert.deepEqual(chooseLevels([record("a", "", "ab", "c")], 2), [1]);
-    assert.equal(chooseLevels([record("a", "", "")], 2), null);
+    assert.deepEqual(chooseLevels([record("a", "", "ab", "c")], upTo(2)), [1]);
+    assert.equal(chooseLevels([record("a", "", "")], upTo(2)), null);
   });
-  it("passes over levels that nobody made", () => {
-    assert.deepEqual(
-      chooseLevels([git, curl], 5, (r, level) => r !== git || level !== 0),
-      [1, 0],
-    );
-    assert.deepEqual(
-      chooseLevels([git, curl], 4, (r, level) => r !== git || level !== 1),
-      [2, 1],
-    );
-    assert.deepEqual(
-      chooseLevels([git, curl], 5, (r, level) => r !== curl || level !== 1),
-      [0, 0],
-    );
-    assert.deepEqual(
-      chooseLevels([git, curl], 4, (r, level) => r !== curl || level !== 1),
-      [1, 0],
-    );
-    assert.equal(
-      chooseLevels([git, curl], 5, () => false),
-      null,
-    );
+  it("does not count small parts, but takes a coarser level where they are too many bytes", () => {
+    const records = [withSmall("a"), withSmall("b")];
+    assert.deepEqual(chooseLevels(records, { layers: 2, smallBytes: 1_200 }), [0, 0]);
+    assert.deepEqual(chooseLevels(records, { layers: 2, smallBytes: 1_199 }), [1, 1]);
+    assert.equal(chooseLevels(records, { layers: 1, smallBytes: 1_200 }), null);
   });
-  it("has nothing to choose for no records", () => assert.deepEqual(chooseLevels([], 5), []));
+  it("has nothing to choose for no records", () => assert.deepEqual(chooseLevels([], upTo(5)), []));
 });
 
 /** As many parts as a record of the most levels may have, none shared with another package. */
@@ -77,18 +86,18 @@ describe("chooseLevels, at the limits", () => {
       records.map(() => 30),
     );
     assert.equal(
-      orderParts(
+      imageParts(
         records,
         records.map(() => 30),
-      ).length,
+      ).layers.length,
       70,
     );
   });
 });
 
-describe("orderParts", () => {
+describe("imageParts", () => {
   it("is the union, highest rank first", () => {
-    const order = orderParts([record("git", "dba"), record("curl", "ae")], [0, 0]);
+    const order = imageParts([record("git", "dba"), record("curl", "ae")], [0, 0]).layers;
     assert.deepEqual(
       order.map((part) => part.key),
       ["a", "b", "d", "e"],
@@ -109,8 +118,15 @@ describe("orderParts", () => {
       [two, one],
     ])
       assert.deepEqual(
-        orderParts(records, [0, 0]).map((part) => part.key),
+        imageParts(records, [0, 0]).layers.map((part) => part.key),
         ["a", "b", "c"],
       );
+  });
+  it("keeps small parts apart, each once, by key", () => {
+    const { layers, small } = imageParts([mixed("z", "a", "x"), mixed("x", "b")], [0, 0]);
+    assert.deepEqual(
+      [layers, small].map((parts) => parts.map(({ key }) => key).join("")),
+      ["ab", "xz"],
+    );
   });
 });

@@ -1,7 +1,4 @@
-/**
- * Levels whose layers are not made yet: made on demand; and while no origin can, coarser levels take
- * their place without becoming the image of that name.
- */
+/** Levels whose layers are not made yet: made on demand; while no origin can, the image has to wait. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { hashPassword } from "../../../edge/contract/account.ts";
@@ -63,41 +60,37 @@ test("a level that is not made yet is made by an origin, and the image is stored
   );
 });
 
-test("without an origin the next coarser known level serves, and later the same request gives the canonical image", async () => {
+test("a level that no origin can make now: the client is told to come back, and nothing coarser takes its place", async () => {
   await putPackage(firn.bucket, layered("late"));
-  const coarsest = await get("late");
-  assert.equal(coarsest.status, 200, String(coarsest.body));
-  assert.equal(layersOf(coarsest), 1);
-  assert.match(String(coarsest.headers["warning"]), /^299 - ".*coarser/);
-  const pulled = await send(
-    "GET",
-    `${firn.url}/v2/late/manifests/${coarsest.headers["docker-content-digest"]}`,
-  );
-  assert.deepEqual(pulled.body, coarsest.body, "what was answered can be pulled by digest");
-
-  await putLevel(firn.bucket, "late", 1, ["late-ab", "late"]);
-  assert.equal(layersOf(await get("late")), 2, "the finest of those that are known");
+  const answer = await get("late");
+  assert.equal(answer.status, 503, String(answer.body));
+  assert.match(String(answer.body), /making layers of late/);
 
   await putLevel(firn.bucket, "late", 0, ["late-a", "late-b", "late"]);
-  const canonical = await get("late");
-  assert.equal(layersOf(canonical), 3);
-  assert.equal(canonical.headers["warning"], undefined);
-  assert.equal(
-    (await get("late")).headers["docker-content-digest"],
-    canonical.headers["docker-content-digest"],
-  );
+  const made = await get("late");
+  assert.equal(made.status, 200, String(made.body));
+  assert.equal(layersOf(made), 3);
 });
 
-test("a level that an origin fails to make: coarser ones serve", async () => {
-  await putPackage(firn.bucket, layered("failing"));
-  const origin = await startOrigin(firn, {
-    stock: { failing: { reason: "failed", message: "disk full" } },
+test("a caller who may not build has no level made, and no origin is asked", async () => {
+  const guarded = await startTestEdge({
+    ACCESS: "cached",
+    ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword("correct horse battery") } }),
+    TOKEN_KEY: "0123456789abcdef".repeat(2),
   });
-  const answer = await get("failing");
-  await origin.stop();
-  assert.equal(answer.status, 200, String(answer.body));
-  assert.equal(layersOf(answer), 1);
-  assert.match(String(answer.headers["warning"]), /coarser/);
+  try {
+    await putBase(guarded.bucket);
+    await putTag(guarded.bucket, "latest", REVISION);
+    const guest = layered("guest");
+    await putPackage(guarded.bucket, guest);
+    const origin = await startOrigin(guarded, { stock: { guest } });
+    const answer = await send("GET", `${guarded.url}/v2/guest/manifests/latest`);
+    await origin.stop();
+    assert.equal(answer.status, 401, String(answer.body));
+    assert.deepEqual(origin.jobs, []);
+  } finally {
+    await guarded.stop();
+  }
 });
 
 test("a caller who may not build gets coarser levels, and no origin is asked", async () => {

@@ -24,6 +24,7 @@ import type {
   LevelRecord,
   PackageRecord,
 } from "../../../edge/contract/records.ts";
+import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
@@ -213,7 +214,7 @@ export async function makePackage(
     })),
   );
   return {
-    format: 1,
+    format: RECORD_FORMAT,
     ...scope,
     name,
     attribute: name,
@@ -249,7 +250,7 @@ export async function makeLevel(
   members: readonly string[],
 ): Promise<LevelRecord> {
   return {
-    format: 1,
+    format: RECORD_FORMAT,
     level,
     layers: await Promise.all(members.map((member) => putLayer(bucket, member))),
   };

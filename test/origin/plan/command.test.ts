@@ -122,7 +122,7 @@ describe("firn plan", { skip }, () => {
 
 describe("layer plans by identity", () => {
   test("a plan that is not there, or is not what its name says, is an error that names it; a later look finds it", async () => {
-    const text = '{"classes":[],"names":{},"thresholds":[1],"version":1}';
+    const text = '{"gains":[],"names":{},"smallPart":0,"thresholds":[1],"version":2}';
     const id = await sha256Hex(text);
     let stored: Uint8Array<ArrayBuffer> | null = null;
     const store = planStore(() => Promise.resolve(stored));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { layerKey } from "../../../edge/contract/keys.ts";
-import { LAYER_BUDGET } from "../../../edge/contract/levels.ts";
+import { BUDGET } from "../../../edge/contract/levels.ts";
 import {
   cutClosure,
   cutGroups,
@@ -10,6 +10,7 @@ import {
   parsePlan,
   planId,
 } from "../../../origin/plan/index.ts";
+import { PLAN_VERSION } from "../../../origin/plan/plan.ts";
 import type { StorePathInfo } from "../../../origin/nix/types.ts";
 
 let serial = 0;
@@ -25,14 +26,10 @@ function info(name: string, narSize: number): StorePathInfo {
 }
 const closureOf = (...paths: StorePathInfo[]) => new Map(paths.map((path) => [path.path, path]));
 const plan: LayerPlan = {
-  version: 1,
+  version: PLAN_VERSION,
   thresholds: [10_000, 3_000_000],
-  classes: [
-    [0.9, 8_000_000],
-    [0.5, 4_000_000],
-    [0.3, 1_000_000],
-    [0.2, 500_000],
-  ],
+  smallPart: 1_000,
+  gains: [8_000_000, 4_000_000, 1_000_000, 500_000],
   names: {
     "glibc-2.39": [0, 0.9],
     "libidn2-2.3.7": [0, 0.8],
@@ -64,7 +61,8 @@ describe("cutClosure", () => {
     ]);
     assert.deepEqual(named(cut, 1), [
       "glibc-2.39 libidn2-2.3.7",
-      "openssl-3.0.13 git-2.39.5 never-heard-of-1.0",
+      "openssl-3.0.13",
+      "git-2.39.5 never-heard-of-1.0",
     ]);
     assert.deepEqual(named(cut, 2), [
       "glibc-2.39 libidn2-2.3.7 openssl-3.0.13 git-2.39.5 never-heard-of-1.0",
@@ -105,13 +103,14 @@ describe("cutClosure", () => {
   });
 
   it("leaves a level of too many parts empty and takes the next", () => {
-    const many = Array.from({ length: LAYER_BUDGET + 1 }, (_, number) =>
+    const many = Array.from({ length: BUDGET.layers + 1 }, (_, number) =>
       info(`many${number}-1`, 1_000),
     );
     const wide: LayerPlan = {
-      version: 1,
-      thresholds: [1, 1_000, 2_000_000],
-      classes: many.map((_, number) => [0.001 * number, 1_000_000]),
+      version: PLAN_VERSION,
+      thresholds: [1, 50, 2_000],
+      smallPart: 0,
+      gains: many.map((_, number) => number + 1),
       names: Object.fromEntries(
         many.map(({ path }, number) => [path.slice(44), [number, 0.001 * number]]),
       ),
@@ -123,7 +122,7 @@ describe("cutClosure", () => {
       cut.level,
       cut.levels.findIndex((level) => level.length > 0),
     );
-    assert.ok(cut.levels.every((level) => level.length <= LAYER_BUDGET));
+    assert.ok(cut.levels.every((level) => level.length <= BUDGET.layers));
     assert.equal(
       cut.parts.length,
       new Set(cut.levels.flat()).size,
@@ -131,13 +130,39 @@ describe("cutClosure", () => {
     );
   });
 
+  it("has the base whole as every package's first part, at every level, and nowhere else", () => {
+    const base = [info("perl-5.36", 9_000_000), idn];
+    for (const closure of [[git, glibc, idn], [git], [idn]]) {
+      const cut = cutGroups(plan, closure, base);
+      for (const level of cut.levels) assert.equal(level[0], 0);
+      assert.deepEqual(
+        cut.parts[0]!.paths.map(({ path }) => path).sort(),
+        base.map(({ path }) => path).sort(),
+      );
+      assert.ok(
+        cut.parts
+          .slice(1)
+          .every(({ rank, paths }) => rank < cut.parts[0]!.rank && !paths.includes(idn)),
+      );
+    }
+    assert.equal(cutGroups(plan, [idn], base).parts.length, 1, "all of it is in the base");
+  });
+
+  it("finds parts below the plan's size too small for a layer, but never the base", () => {
+    const cut = cutGroups(plan, [git, odd], [info("tiny-1", 1)]);
+    assert.deepEqual(cut.parts.map(({ bare, size }) => [bare, size]).slice(0, 3), [
+      [false, 1],
+      [false, 1_000_000],
+      [true, 10],
+    ]);
+  });
+
   it("without a plan decides by the NAR size alone", () => {
     const cut = cutGroups(NO_PLAN, [git, openssl, glibc, odd]);
     assert.deepEqual(named(cut, 0), [
       "glibc-2.39",
       "openssl-3.0.13",
-      "git-2.39.5",
-      "never-heard-of-1.0",
+      "git-2.39.5 never-heard-of-1.0",
     ]);
     assert.deepEqual(named(cut, cut.levels.length - 1).length, 1);
   });
@@ -156,10 +181,10 @@ describe("a plan", () => {
 
   it("is checked when it is read", () => {
     assert.throws(
-      () => parsePlan(JSON.stringify({ ...plan, classes: [] })),
+      () => parsePlan(JSON.stringify({ ...plan, gains: [] })),
       /class that it does not have/,
     );
     assert.throws(() => parsePlan(JSON.stringify({ ...plan, thresholds: [2, 1] })), /do not rise/);
-    assert.throws(() => parsePlan(JSON.stringify({ ...plan, version: 2 })));
+    assert.throws(() => parsePlan(JSON.stringify({ ...plan, version: 1 })));
   });
 });

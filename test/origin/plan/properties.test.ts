@@ -1,7 +1,7 @@
 /** What must hold for every package set: seeded random graphs, cut and composed. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { chooseLevels, LAYER_BUDGET, orderParts } from "../../../edge/contract/levels.ts";
+import { chooseLevels, BUDGET, imageParts } from "../../../edge/contract/levels.ts";
 import { MAX_LEVELS, MAX_PARTS } from "../../../edge/contract/records.ts";
 import {
   buildPlan,
@@ -86,8 +86,12 @@ for (const seed of SEEDS) {
         .filter((_, number) => number % 7 !== 0)
         .map((each) => ({ ...each, name: each.name.replace(/-.*/, "-0.1") })),
     );
+    // What every image holds: two of the packages, and all below them.
+    const baseRoots = roots(set).slice(3, 5);
+    const base = new Map(baseRoots.flatMap((root) => [...set.closure(root)]));
+    const attributes = set.nodes.flatMap(({ id, roots }) => (baseRoots.includes(id) ? roots! : []));
     const plans: [string, LayerPlan][] = [
-      ["its own plan", buildPlan(set.nodes)],
+      ["its own plan", buildPlan(set.nodes, { base: attributes })],
       ["an older revision's plan", old],
       ["no plan", NO_PLAN],
     ];
@@ -103,26 +107,30 @@ for (const seed of SEEDS) {
       it(`cuts every closure completely, ever coarser, within the limits: ${name}`, async () => {
         for (const root of roots(set)) {
           const closure = set.closure(root);
-          const cut = await cutClosure(plan, root, closure);
+          const cut = await cutClosure(plan, root, closure, base);
           assert.ok(cut.levels.length <= MAX_LEVELS && cut.parts.length <= MAX_PARTS);
           assert.equal(
             cut.level,
             cut.levels.findIndex((level) => level.length > 0),
           );
-          assert.equal(
-            cut.levels.at(-1)!.length,
-            1,
-            "the coarsest level is one layer, so any image of few enough packages fits",
+          assert.ok(
+            cut.levels.at(-1)!.length <= 2,
+            "the coarsest level is the base and one more, so any image of few enough packages fits",
+          );
+          assert.deepEqual(
+            new Set(cut.parts[0]!.paths.map(({ path }) => path)),
+            new Set(base.keys()),
+            "the base, whole",
           );
           let before = Number.POSITIVE_INFINITY;
           for (const level of cut.levels.filter((parts) => parts.length > 0)) {
-            assert.ok(level.length <= LAYER_BUDGET && level.length <= before);
+            assert.ok(level.length <= BUDGET.layers && level.length <= before);
             before = level.length;
             const paths = level.flatMap((part) => cut.parts[part]!.paths.map(({ path }) => path));
             assert.deepEqual(
               paths.toSorted(),
-              [...closure.keys()].toSorted(),
-              "each path in exactly one part",
+              [...new Set([...base.keys(), ...closure.keys()])].toSorted(),
+              "each path in exactly one part, and none of the base in another than the first",
             );
           }
         }
@@ -131,9 +139,14 @@ for (const seed of SEEDS) {
       it(`cuts alike whatever the order of the closure, and ranks a part alike in all packages: ${name}`, async () => {
         const ranks = new Map<string, number>();
         for (const root of roots(set)) {
-          const cut = await cutClosure(plan, root, set.closure(root));
+          const cut = await cutClosure(plan, root, set.closure(root), base);
           assert.deepEqual(
-            await cutClosure(plan, root, new Map(shuffled([...set.closure(root)], seeded(seed)))),
+            await cutClosure(
+              plan,
+              root,
+              new Map(shuffled([...set.closure(root)], seeded(seed))),
+              new Map(shuffled([...base], seeded(seed))),
+            ),
             cut,
           );
           for (const { key, rank } of cut.parts) {
@@ -149,40 +162,36 @@ for (const seed of SEEDS) {
       const plan = plans[0]![1];
       const random = seeded(seed);
       const records = await Promise.all(
-        roots(set).map(async (root) => ({
-          name: root,
-          root,
-          ...(await cutClosure(plan, root, set.closure(root))),
-        })),
+        roots(set).map(async (root) => {
+          const cut = await cutClosure(plan, root, set.closure(root), base);
+          const parts = cut.parts.map(({ key, rank, size, bare, paths }) => ({
+            key,
+            rank,
+            ...(bare && { small: size }),
+            paths,
+          }));
+          return { name: root, root, levels: cut.levels, parts };
+        }),
       );
       for (let image = 0; image < 20; image++) {
         const chosen = shuffled(records, random).slice(0, 1 + Math.floor(random() * 30));
-        const levels = chooseLevels(
-          chosen.map(({ name, parts, levels }) => ({
-            name,
-            parts: parts.map(({ key, rank }) => ({ key, rank })),
-            levels,
-          })),
-        );
+        const levels = chooseLevels(chosen);
         assert.ok(levels);
-        const layers = orderParts(
-          chosen.map(({ name, parts, levels }) => ({
-            name,
-            parts: parts.map(({ key, rank }) => ({ key, rank })),
-            levels,
-          })),
-          levels,
-        );
-        assert.ok(layers.length <= LAYER_BUDGET);
+        const { layers, small } = imageParts(chosen, levels);
+        assert.ok(layers.length <= BUDGET.layers);
         const contents = new Map(
           chosen.flatMap(({ parts }) => parts.map((part) => [part.key, part.paths] as const)),
         );
-        const held = new Set(
-          layers.flatMap(({ key }) => contents.get(key)!.map(({ path }) => path)),
+        const held = [...layers, ...small].flatMap(({ key }) =>
+          contents.get(key)!.map(({ path }) => path),
         );
         assert.deepEqual(
-          held,
-          new Set(chosen.flatMap(({ root }) => [...set.closure(root).keys()])),
+          new Set(held),
+          new Set([...base.keys(), ...chosen.flatMap(({ root }) => [...set.closure(root).keys()])]),
+        );
+        assert.ok(
+          [...base.keys()].every((path) => held.filter((other) => other === path).length === 1),
+          "the base once",
         );
       }
     });

@@ -1,14 +1,17 @@
 /**
  * Firn, by the product's own code: the plan is made from the first revision's graph and kept for
- * the second, every package is cut by it, levels are chosen and layers ordered as the edge does. A
- * package's natural level is made when it is first published; another level when an image first
- * needs it.
+ * the second, every package is cut by it, levels are chosen, layers ordered and small parts put
+ * into the image's own layer as the edge does. A package's natural level is made when it is first
+ * published; another level when an image first needs it.
  */
-import { chooseLevels, type Levelled, orderParts } from "../../../../edge/contract/levels.ts";
+import { chooseLevels, imageParts, type Levelled } from "../../../../edge/contract/levels.ts";
 import { cutGroups, type LayerPlan } from "../../../../origin/plan/index.ts";
 import type { Dag } from "../../../../origin/plan/graph.ts";
 import { pathAt, type SimLayer, type Strategy } from "../simulate.ts";
 import type { Request, Trace } from "../trace.ts";
+
+/** The plan in force at each revision. */
+export type Plans = readonly [LayerPlan, LayerPlan];
 
 interface SimPath {
   readonly id: number;
@@ -23,13 +26,14 @@ interface SimRecord extends Levelled {
 
 export function firn(
   name: string,
-  plan: LayerPlan,
+  [before, after]: Plans,
+  base: readonly string[],
   dag: Dag,
   trace: Trace,
   closure: (component: number) => Int32Array,
 ): Strategy {
   const made = new Map<string, SimLayer>();
-  const records = new Map<number, SimRecord>();
+  const records = new Map<string, SimRecord>();
   const paths = new Map<number, readonly SimPath[]>();
   let ids = 0;
 
@@ -64,18 +68,26 @@ export function firn(
     if (key === undefined) keys.set(text, (key = String(keys.size)));
     return key;
   };
+  const pathsAt = (component: number, revision: 0 | 1): readonly SimPath[] =>
+    pathsOf(pathAt(dag, trace, component, revision));
+  const reached = new Set(base.flatMap((name) => [...closure(trace.roots.get(name)!)]));
+  const basePaths = ([0, 1] as const).map((revision) =>
+    [...reached].flatMap((component) => pathsAt(component, revision)),
+  );
   const publish = (root: number, revision: 0 | 1): SimRecord => {
     const cut = cutGroups(
-      plan,
-      [...closure(root)].flatMap((component) => pathsOf(pathAt(dag, trace, component, revision))),
+      revision === 0 ? before : after,
+      [...closure(root)].flatMap((component) => pathsAt(component, revision)),
+      basePaths[revision],
     );
-    const layers = cut.parts.map((part) => ({
-      key: keyOf(part.paths),
-      size: part.paths.reduce((sum, { narSize }) => sum + narSize, 0),
-    }));
+    const layers = cut.parts.map(({ paths, size }) => ({ key: keyOf(paths), size }));
     const record = {
       name: `${root}`,
-      parts: cut.parts.map(({ rank }, part) => ({ key: layers[part]!.key, rank })),
+      parts: cut.parts.map(({ rank, size, bare }, part) => ({
+        key: layers[part]!.key,
+        rank,
+        ...(bare && { small: size }),
+      })),
       levels: cut.levels,
       layers,
       made: new Set<number>(),
@@ -89,7 +101,8 @@ export function firn(
     image({ roots, revision }: Request) {
       let composable = true;
       const wanted = roots.map((root) => {
-        const at = pathAt(dag, trace, root, revision);
+        // A base that changed, or another plan, is another record of the same package.
+        const at = `${pathAt(dag, trace, root, revision)} ${keyOf(basePaths[revision]!)} ${before === after ? 0 : revision}`;
         let record = records.get(at);
         if (!record) {
           records.set(at, (record = publish(root, revision)));
@@ -97,18 +110,23 @@ export function firn(
         }
         return record;
       });
-      composable &&=
-        chooseLevels(wanted, undefined, (record, level) => record.made.has(level)) !== null;
       const levels = chooseLevels(wanted);
       if (!levels) throw new Error("an image of the trace fits at no level");
-      const sizes = new Map<string, number>();
       wanted.forEach((record, index) => {
-        if (!record.made.has(levels[index]!)) make(record, levels[index]!);
-        for (const part of record.levels[levels[index]!]!)
-          sizes.set(record.layers[part]!.key, record.layers[part]!.size);
+        if (!record.made.has(levels[index]!)) {
+          composable = false;
+          make(record, levels[index]!);
+        }
       });
+      const { layers, small } = imageParts(wanted, levels);
+      // The profile links to the packages, so it is another one when they or its parts change.
+      const packages = roots.map((root) => pathAt(dag, trace, root, revision));
       return {
-        layers: orderParts(wanted, levels).map(({ key }) => ({ key, size: sizes.get(key)! })),
+        layers: layers.map(({ key }) => made.get(key)!),
+        own: {
+          key: `own ${packages.join(" ")} ${small.map(({ key }) => key).join(" ")}`,
+          size: small.reduce((sum, part) => sum + part.small!, 0),
+        },
         composable,
       };
     },

@@ -2,14 +2,14 @@
  * Nixery's grouping (its builder/layers.go): the dominator tree of the image's own graph below a
  * virtual root, to which every path that is large or popular is a child as well; what one child
  * dominates directly is a layer, rated popularity × size; beyond the budget the lowest rated are
- * merged into one.
+ * merged into one. A path's size is its closure's there, in the rating and for what is large.
  */
 import { type Dag } from "../../../../origin/plan/graph.ts";
 import { pathAt, type SimLayer, type Strategy } from "../simulate.ts";
 import type { Request, Trace } from "../trace.ts";
 
 const SIZE_THRESHOLD = 100_000_000;
-const POPULARITY_THRESHOLD = 100;
+const POPULARITY_THRESHOLD = 1000;
 const BUDGET = 94;
 
 export function nixery(
@@ -20,10 +20,18 @@ export function nixery(
   // popcount counts how many paths of the channel refer to a name directly.
   const popularity = new Int32Array(dag.count);
   for (const targets of dag.references) for (const target of targets) popularity[target]!++;
+  const closureSizes = new Map<number, number>();
+  const closureSize = (component: number): number => {
+    let sum = closureSizes.get(component);
+    if (sum === undefined) closureSizes.set(component, (sum = size([...closure(component)])));
+    return sum;
+  };
   const large = (component: number): boolean =>
-    dag.size[component]! > SIZE_THRESHOLD || popularity[component]! > POPULARITY_THRESHOLD;
+    closureSize(component) > SIZE_THRESHOLD || popularity[component]! >= POPULARITY_THRESHOLD;
   const size = (group: readonly number[]): number =>
     group.reduce((sum, component) => sum + dag.size[component]!, 0);
+  const rating = (top: number, group: readonly number[]): number =>
+    group.reduce((sum, component) => sum + closureSize(component), 0) * (popularity[top]! + 1);
   const made = new Map<string, SimLayer>();
 
   return {
@@ -48,7 +56,7 @@ export function nixery(
         else groups.set(child.get(component)!, [component]);
       }
       const rated = [...groups]
-        .map(([top, group]) => ({ top, group, rating: size(group) * (popularity[top]! + 1) }))
+        .map(([top, group]) => ({ top, group, rating: rating(top, group) }))
         .sort((a, b) => b.rating - a.rating || a.top - b.top);
       const layers = rated.slice(0, BUDGET - 1).map(({ group }) => group);
       if (rated.length >= BUDGET)

@@ -1,7 +1,7 @@
 /**
  * nixpkgs' dockerTools.buildLayeredImage: the most popular paths of the image's closure get a layer
  * each, the rest shares the last one. Popularity is the number of ways that lead to a path from the
- * roots.
+ * roots, and to everything above it: deep paths come first.
  */
 import { type Dag } from "../../../../origin/plan/graph.ts";
 import { pathAt, type SimLayer, type Strategy } from "../simulate.ts";
@@ -25,7 +25,14 @@ export function nixpkgs(
         for (const target of dag.references[component]!)
           ways.set(target, ways.get(target)! + ways.get(component)!);
       }
-      const sorted = [...ways]
+      // What dockerTools counts along every way adds up to the ways to all that a path is below.
+      const popularity = new Map<number, number>(
+        [...ways.keys()].map((component) => [component, 0]),
+      );
+      for (const [above, count] of ways)
+        for (const component of closure(above))
+          popularity.set(component, popularity.get(component)! + count);
+      const sorted = [...popularity]
         .sort((a, b) => b[1] - a[1] || a[0] - b[0])
         .map(([component]) => component);
       const groups = sorted.slice(0, MAX_LAYERS - 1).map((component) => [component]);
