@@ -8,6 +8,7 @@ import { type Access, type AccessVariables, readAccess } from "./access/access.t
 import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts";
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
+import { isRevision } from "./contract/records.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
@@ -46,6 +47,8 @@ export interface Variables extends AccessVariables, LimitVariables {
   readonly ZSTD?: string;
   /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
   readonly CLIENT_ADDRESS_HEADER?: string;
+  /** Commits that are served although no tag was seen at them, with spaces or commas. */
+  readonly REVISIONS?: string;
   /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
   readonly PACKAGES_ALLOW?: string;
   readonly PACKAGES_DENY?: string;
@@ -71,6 +74,8 @@ export interface Config {
   readonly zstd: boolean;
   /** Who may pull, and who may have something built. */
   readonly access: Access;
+  /** Revisions that belong to the set because the operator says so. */
+  readonly revisions: readonly string[];
   /** How much each client may ask for. */
   readonly limits: Limits;
   /** Null: clients' addresses are known on Cloudflare only. */
@@ -137,6 +142,14 @@ const VariablesSchema = v.object({
   BUILD_WAIT: seconds(MAX_BUILD_WAIT, 600),
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  REVISIONS: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => text.split(/[\s,]+/).filter((revision) => revision !== "")),
+      v.check((all) => all.every(isRevision), "must be commits of 40 lower-case hex digits"),
+    ),
+    "",
+  ),
   CLIENT_ADDRESS_HEADER: v.optional(
     v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]+$/, "must be the name of a header")),
   ),
@@ -268,6 +281,7 @@ async function validate(env: Environment): Promise<Config> {
     access,
     packages,
     limits,
+    revisions: values.REVISIONS,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER ?? null,
   };
 }

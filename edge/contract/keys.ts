@@ -56,6 +56,9 @@ export const layerPath = (key: string): string => `layers/${key}.json`;
 export const imagePath = (key: string): string => `images/${key}.json`;
 export const tagPath = (packageSet: string, tag: string): string =>
   `tags/${packageSet}/${tag}.json`;
+/** A revision that a tag was seen at: only such a revision is served by its own name. */
+export const revisionPath = (packageSet: string, revision: string): string =>
+  `revisions/${packageSet}/${revision}.json`;
 /**
  * The records of all packages of a set. The format is part of the path, as it is part of every
  * hash, so records of another format are never found.

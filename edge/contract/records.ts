@@ -211,6 +211,13 @@ export const TagRecordSchema = v.strictObject({
 });
 export type TagRecord = v.InferOutput<typeof TagRecordSchema>;
 
+/** A revision that belongs to its set: `tag` meant it at `seenAt`, milliseconds since 1970. */
+export const RevisionRecordSchema = v.strictObject({
+  tag: shortText,
+  seenAt: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+export type RevisionRecord = v.InferOutput<typeof RevisionRecordSchema>;
+
 /** The layer plan in force for a package set. */
 export const PlanPointerSchema = v.object({ plan: PlanIdSchema });
 export type PlanPointer = v.InferOutput<typeof PlanPointerSchema>;

@@ -9,7 +9,7 @@ import { isRevision, type TagRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
-import { type RecordPlace, tagRecord } from "../store/records.ts";
+import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
@@ -54,8 +54,7 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
  */
 export async function resolveTag(context: Context, tag: string): Promise<ResolvedTag> {
   const { packageSet, tagFresh } = context.config;
-  // A revision is its own tag.
-  if (isRevision(tag)) return { revision: tag, warning: undefined };
+  if (isRevision(tag)) return { revision: await ownTag(context, tag), warning: undefined };
   if ((packageSet.kind === "starter" || packageSet.kind === "path") && tag !== "latest")
     throw manifestUnknown(`the tag "${tag}" is unknown. ${tagMeaning(packageSet)}`, { tag });
 
@@ -71,19 +70,38 @@ export async function resolveTag(context: Context, tag: string): Promise<Resolve
   };
 }
 
+/**
+ * A revision by its own name, when it is known to belong to the set: a tag was seen at it, or the
+ * operator lists it. Of a git repository an origin can tell for others, of a channel nobody can: the
+ * hosts of repositories serve commits of strangers' forks under the parent's address, so a commit
+ * that exists there may be anybody's.
+ */
+async function ownTag(context: Context, revision: string): Promise<string> {
+  const { packageSet, revisions } = context.config;
+  if (revisions.includes(revision)) return revision;
+  if (packageSet.kind === "channel" && packageSet.channel === revision) return revision;
+  const seen = await readRecord(context.bucket, revisionRecord(packageSet.id, revision));
+  if (seen !== null) return revision;
+  if (packageSet.kind === "git") return resolveFirst(context, revision);
+  throw manifestUnknown(
+    `the revision ${revision} is unknown: no tag of this registry has meant it so far. ${tagMeaning(packageSet)}`,
+    { tag: revision },
+  );
+}
+
 const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD_MS, tagFresh);
 
 /** What a person may write after the colon. */
 function tagMeaning(packageSet: PackageSetSpec): string {
   switch (packageSet.kind) {
     case "starter":
-      return "Packages come from the set that is built into this registry: its only tags are latest, and the 40 hex digits of its revision";
+      return "Packages come from the set that is built into this registry: its only tags are latest, and the 40 hex digits of a revision that it has or had";
     case "path":
-      return "Packages come from a directory of this registry's origins: its only tags are latest, and the 40 hex digits of its revision";
+      return "Packages come from a directory of this registry's origins: its only tags are latest, and the 40 hex digits of a revision that it has or had";
     case "channel":
-      return `Packages come from nixpkgs: a tag is the name of a channel or a commit of 40 lower-case hex digits, and latest is ${packageSet.channel}`;
+      return `Packages come from nixpkgs: a tag is the name of a channel, or a commit of 40 lower-case hex digits that a channel was seen at; latest is ${packageSet.channel}`;
     case "git":
-      return "Packages come from a git repository: a tag is one of its branches or tags, or a commit of 40 lower-case hex digits, and latest is its HEAD";
+      return "Packages come from a git repository: a tag is one of its branches or tags, or a commit of 40 lower-case hex digits that one of them contains, and latest is its HEAD";
   }
 }
 

@@ -14,6 +14,7 @@ import {
   levelPath,
   packagePath,
   planPath,
+  revisionPath,
   type Scope,
   tagPath,
 } from "../contract/keys.ts";
@@ -28,6 +29,8 @@ import {
   PlanPointerSchema,
   type TagRecord,
   TagRecordSchema,
+  type RevisionRecord,
+  RevisionRecordSchema,
 } from "../contract/records.ts";
 import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
@@ -77,6 +80,16 @@ export const tagRecord = (packageSet: string, tag: string): RecordPlace<TagRecor
   schema: TagRecordSchema,
   belongs: () => true,
   mutable: true,
+});
+
+export const revisionRecord = (
+  packageSet: string,
+  revision: string,
+): RecordPlace<RevisionRecord> => ({
+  path: revisionPath(packageSet, revision),
+  schema: RevisionRecordSchema,
+  belongs: () => true,
+  mutable: false,
 });
 
 export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
@@ -148,14 +161,25 @@ export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, reco
   return record;
 }
 
-/** A tag means this revision from now on. */
+/**
+ * The record of a tag is not written again for this long while it means the same, milliseconds:
+ * every origin of a set announces it, and R2 takes one write a second for a key.
+ */
+const TAG_WRITE_MS = 10_000;
+
+/** A tag means this revision from now on, and the revision belongs to the set for good. */
 export async function writeTag(
   bucket: Bucket,
   packageSet: string,
   tag: string,
   revision: string,
 ): Promise<void> {
-  await writeRecord(bucket, tagRecord(packageSet, tag), { revision, resolvedAt: Date.now() });
+  const now = Date.now();
+  await writeRecord(bucket, revisionRecord(packageSet, revision), { tag, seenAt: now });
+  const place = tagRecord(packageSet, tag);
+  const known = await readRecord(bucket, place);
+  if (known?.revision === revision && now < known.resolvedAt + TAG_WRITE_MS) return;
+  await writeRecord(bucket, place, { revision, resolvedAt: now });
 }
 
 function remember<T>(place: RecordPlace<T>, record: Stored<T>): void {

@@ -9,6 +9,7 @@ import {
   errorsOf,
   putBlob,
   putPackage,
+  putRevision,
   putTag,
   REVISION,
   SCOPE,
@@ -258,6 +259,7 @@ describe("failed", () => {
     const unknown = failure("unknown", "nixpkgs has no commit 0000");
     const names = ["cacert", "iana-etc", "git", "curl"];
     await start({ stock: Object.fromEntries(names.map((name) => [name, unknown])) });
+    await putRevision(firn.bucket, "0".repeat(40));
     const answer = await get(`/v2/git/curl/manifests/${"0".repeat(40)}`);
     assert.equal(answer.status, 404);
     assert.equal(messageOf(answer), "nixpkgs has no commit 0000");

@@ -14,6 +14,7 @@ import {
   putBase,
   putPackage,
   putPlan,
+  putRevision,
   putTag,
   REVISION,
   SCOPE,
@@ -109,6 +110,7 @@ describe("TAG_FRESH of a day", () => {
   });
 
   test("the revision as tag is never resolved", async () => {
+    await putRevision(firn.bucket, LATER);
     const origin = await startOrigin(firn);
     assert.equal(revisionOf(await get(firn, `/v2/git/manifests/${LATER}`)), LATER);
     await origin.stop();
@@ -122,6 +124,24 @@ describe("a git repository as package set", () => {
     firn = await startTestEdge({ PACKAGE_SET: "git:https://user:secret@git.example/nixpkgs.git" });
   });
   after(() => firn?.stop());
+
+  test("a commit is served when an origin finds it in the repository, and known from then on", async () => {
+    const { id, label } = await parsePackageSet("git:https://git.example/nixpkgs.git");
+    const scope = { ...SCOPE, packageSet: id, revision: LATER };
+    await putBase(firn.bucket, scope);
+    await putPackage(firn.bucket, { name: "git", scope });
+    const own = await startOrigin(firn, { packageSet: { id, label }, tags: { [LATER]: LATER } });
+    const foreign = await get(firn, `/v2/git/manifests/${REVISION}`);
+    assert.equal(foreign.status, 404, String(foreign.body));
+    assert.equal(revisionOf(await get(firn, `/v2/git/manifests/${LATER}`)), LATER);
+    assert.deepEqual(
+      own.jobs.flat().map((item) => item.kind === "tag" && item.tag),
+      [REVISION, LATER],
+      "only the origin can tell, and nothing is built of what it does not find",
+    );
+    await own.stop();
+    assert.equal(revisionOf(await get(firn, `/v2/git/manifests/${LATER}`)), LATER);
+  });
 
   test("an unknown tag: 404 that says what tags mean, and shows no credentials", async () => {
     const { id, label } = await parsePackageSet("git:https://git.example/nixpkgs.git");
@@ -155,4 +175,29 @@ test("jobs and records belong to the layer plan in force", async () => {
   } finally {
     await firn.stop();
   }
+});
+
+describe("a channel as package set", () => {
+  let firn: TestEdge;
+  const LISTED = "cd".repeat(20);
+  before(async () => {
+    firn = await startTestEdge({ PACKAGE_SET: "channel:nixos-unstable", REVISIONS: LISTED });
+  });
+  after(() => firn?.stop());
+
+  test("a commit that no channel was seen at is unknown, and no origin is asked", async () => {
+    const { id, label } = await parsePackageSet("channel:nixos-unstable");
+    const origin = await startOrigin(firn, { packageSet: { id, label }, tags: { latest: LATER } });
+    const fork = await get(firn, `/v2/git/manifests/${REVISION}`);
+    assert.equal(fork.status, 404);
+    assert.match(errorsOf(fork)[0]?.message ?? "", /revision [0-9]{40} is unknown/);
+    assert.deepEqual(origin.jobs, []);
+
+    const seen = await get(firn, "/v2/git/manifests/latest");
+    assert.equal(revisionOf(seen), LATER, String(seen.body));
+    assert.equal(revisionOf(await get(firn, `/v2/git/manifests/${LATER}`)), LATER);
+    const listed = await get(firn, `/v2/git/manifests/${LISTED}`);
+    assert.equal(revisionOf(listed), LISTED, "the operator says that it belongs");
+    await origin.stop();
+  });
 });

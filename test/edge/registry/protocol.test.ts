@@ -368,10 +368,10 @@ describe("manifests", () => {
     assert.equal((await get(`/v2/git/manifests/${misnamed}`)).status, 404);
   });
 
-  test("an unknown tag of 40 hex digits is a revision, of which nothing is built yet", async () => {
+  test("40 hex digits that no tag was seen at are an unknown revision, at once", async () => {
     const answer = await get(`/v2/git/manifests/${"f".repeat(40)}`);
-    assert.equal(answer.status, 503);
-    assert.match(errorsOf(answer)[0]?.message ?? "", /no origin/);
+    assert.equal(answer.status, 404);
+    assert.match(errorsOf(answer)[0]?.message ?? "", /revision f{40} is unknown: no tag/);
   });
 });
 

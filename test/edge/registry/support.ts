@@ -14,6 +14,7 @@ import {
   levelPath,
   packagePath,
   planPath,
+  revisionPath,
   type Scope,
   tagPath,
 } from "../../../edge/contract/keys.ts";
@@ -137,16 +138,31 @@ export async function putBlob(
   return { digest, size: bytes.length };
 }
 
-export const putTag = (
+/** A tag that was resolved before. */
+export async function putTag(
   bucket: Bucket,
   tag: string,
   revision: string,
   resolvedAt: number = Date.now(),
   packageSet = "starter",
-): Promise<unknown> =>
-  bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision, resolvedAt }), {
+): Promise<void> {
+  await putRevision(bucket, revision, tag, packageSet);
+  await bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision, resolvedAt }), {
     contentType: "application/json",
     ifAbsent: false,
+  });
+}
+
+/** A revision that a tag was seen at. */
+export const putRevision = (
+  bucket: Bucket,
+  revision: string,
+  tag = "latest",
+  packageSet = "starter",
+): Promise<unknown> =>
+  bucket.put(revisionPath(packageSet, revision), JSON.stringify({ tag, seenAt: 0 }), {
+    contentType: "application/json",
+    ifAbsent: true,
   });
 
 export const putPlan = (bucket: Bucket, plan: string, packageSet = "starter"): Promise<unknown> =>
