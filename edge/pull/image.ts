@@ -76,11 +76,22 @@ async function scopeOf(
 
 /** Composes an image and stores its blobs, once every blob of an origin that it names is there. */
 async function composeImage(bucket: Bucket, input: ComposeInput): Promise<ImageRecord> {
-  const { record, layers, blobs } = await compose(input, listingReader(bucket));
+  // Asked for while it composes, and remembered: a bucket's answer may take 20 ms, and an isolate
+  // that knows nothing yet has dozens of layers to ask for, a few at a time.
+  const [{ record, layers, blobs }] = await Promise.all([
+    compose(input, listingReader(bucket)),
+    missingBlobs(bucket, layersOf(input)),
+  ]);
   const missing = await missingBlobs(bucket, layers);
   if (missing.length > 0) throw layersLost(missing);
   await writeBlobs(bucket, blobs);
   return record;
+}
+
+/** The layers of an image that is not composed yet, each once. */
+function layersOf({ packages }: ComposeInput): Descriptor[] {
+  const layers = packages.flatMap(({ record, made }) => (made ?? record).layers);
+  return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
 }
 
 function layersLost(layers: readonly Descriptor[]): RegistryError {
