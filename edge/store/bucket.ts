@@ -76,13 +76,38 @@ export class BucketUnavailable extends Error {
 }
 
 /**
- * One operation of a bucket, tried again while it fails. Throws a BucketUnavailable when every
- * attempt failed: an absent object is null, so a failure is never taken, or cached, for a 404.
+ * Longest wait for one attempt, milliseconds: until an object's first byte, or until it is written.
+ * The edge reads and writes whole objects of a few MB at most, in tens of milliseconds.
  */
-export async function bucketOperation<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+export const ATTEMPT_MS = 10_000;
+
+/**
+ * One operation of a bucket, tried again while it fails or does not answer; `signal` aborts the
+ * attempt whose time is over. Throws a BucketUnavailable when every attempt failed: an absent object
+ * is null, so a failure is never taken, or cached, for a 404.
+ */
+export async function bucketOperation<T>(
+  what: string,
+  attempt: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   try {
-    return await withRetries(attempt, { attempts: ATTEMPTS });
+    return await withRetries(() => withinTime(attempt), { attempts: ATTEMPTS });
   } catch (cause) {
     throw new BucketUnavailable(`${what} failed`, { cause });
+  }
+}
+
+/** A binding cannot be aborted, so the time is kept beside it. */
+async function withinTime<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Error(`the bucket did not answer within ${ATTEMPT_MS / 1_000} seconds`));
+    controller.abort();
+  }, ATTEMPT_MS);
+  try {
+    return await Promise.race([attempt(controller.signal), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -36,12 +36,13 @@ export function s3Bucket(config: S3Config): Bucket {
     expected: readonly number[],
     init: { headers?: Record<string, string>; body?: Uint8Array<ArrayBuffer> | string } = {},
   ): Promise<Response> =>
-    bucketOperation(`${method} of ${key}`, async () => {
+    bucketOperation(`${method} of ${key}`, async (signal) => {
       // no-store: a Worker's fetch may otherwise be answered by the CDN, with a 404 of a moment
       // ago.
       const response = await client.fetch(objectUrl(config, key), {
         method,
         cache: "no-store",
+        signal,
         ...init,
       });
       if (response.ok || expected.includes(response.status)) return response;

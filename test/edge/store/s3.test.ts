@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
-import { ATTEMPTS, BucketUnavailable } from "../../../edge/store/bucket.ts";
+import { ATTEMPT_MS, ATTEMPTS, BucketUnavailable } from "../../../edge/store/bucket.ts";
 import { presign, s3Bucket, type S3Config } from "../../../edge/store/s3.ts";
 
 let server: Server | undefined;
@@ -52,6 +52,30 @@ const hangUp = (response: ServerResponse): void => void response.destroy();
 
 const isUnavailable = (error: unknown): boolean =>
   error instanceof BucketUnavailable && error.cause instanceof Error;
+
+test("an endpoint that never answers is given up, attempt by attempt", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  let waiting = Promise.withResolvers<void>();
+  const { config, requests } = await endpoint(() => waiting.resolve());
+  const result = s3Bucket(config).get("key");
+  result.catch(() => {});
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    await waiting.promise;
+    waiting = Promise.withResolvers<void>();
+    context.mock.timers.tick(ATTEMPT_MS);
+    // The pause before the next attempt begins once the attempt has failed.
+    for (let turn = 0; turn < 100 && requests.length === attempt && attempt < ATTEMPTS; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      context.mock.timers.tick(1_000);
+    }
+  }
+  await assert.rejects(result, (error: Error) => {
+    assert.ok(isUnavailable(error));
+    assert.match(String(error.cause), /did not answer within 10 seconds/);
+    return true;
+  });
+  assert.equal(requests.length, ATTEMPTS);
+});
 
 for (const [what, step] of [
   ["500", status(500, "<Error/>")],
