@@ -106,6 +106,20 @@ export class Meter {
 }
 
 /**
+ * The address that a request came from: as the proxy in front says in the header that the operator
+ * named, whose last entry is the proxy's own; else as Cloudflare says, where it runs there
+ * (elsewhere a client could write that header itself). Null when nobody says.
+ */
+export function clientAddress(
+  request: { readonly headers: Pick<Headers, "get">; readonly cf?: unknown },
+  header: string | null,
+): string | null {
+  if (header !== null) return request.headers.get(header)?.split(",").at(-1)?.trim() ?? null;
+  const { colo } = (request.cf ?? {}) as { readonly colo?: unknown };
+  return colo === undefined ? null : request.headers.get("CF-Connecting-IP");
+}
+
+/**
  * The name under which a client is counted: its account, else its address. Null when neither is
  * known, on a Firn of one's own without a proxy in front: then nobody can be told apart, and
  * nothing is limited.

@@ -1,6 +1,6 @@
 /**
  * What is really pulled, as the bucket holds it for the next layer plan: each isolate of the edge
- * writes what it counted, `firn plan` adds it up. A pull is one request for a manifest by tag; its
+ * writes what it counted, `firn plan` adds it up. A pull is a client that got a manifest; its
  * packages are those of the image, meta-packages applied, in the names that requests use (lower
  * case).
  */

@@ -2,7 +2,13 @@
  * Counts what is pulled, so that layer plans get better with use. An isolate counts in memory and
  * writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound, else
  * to the bucket. The last counts of an isolate that ends are lost: a plan needs shares, not sums.
+ *
+ * A client counts once a day for an image, however often it asks, so that nobody steers the plan by
+ * a flood of requests. Only GET counts, by tag or by digest: docker sends HEAD for the tag and GET
+ * for the digest, podman GET for the tag.
  */
+import { LRUCache } from "lru-cache";
+import { clientAddress, clientKey } from "../access/limits.ts";
 import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
 import { parseImageName } from "../contract/names.ts";
@@ -22,16 +28,22 @@ const MAX_NAMES = 5_000;
 /** Data points that one invocation may write to Analytics Engine. */
 const MAX_POINTS = 250;
 
+/** Pairs of client and image that are kept apart; the pair unseen for longest counts again. */
+const MAX_SEEN = 50_000;
+const DAY_MS = 86_400_000;
+
+const seen = new LRUCache<string, true>({ max: MAX_SEEN });
 const pulls = new Map<string, number>();
 let writeAt = 0;
 
-/** To be called for every manifest answered by tag, with the image's name as in the path. */
+/** To be called for every manifest answered, with the image's name as in the path. */
 export function countPull(
   name: string,
   request: Request,
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): void {
+  if (request.method !== "GET" || !isNew(name, request, env)) return;
   const times = pulls.get(name);
   if (times === undefined && pulls.size >= MAX_NAMES) return;
   pulls.set(name, (times ?? 0) + 1);
@@ -45,6 +57,16 @@ export function countPull(
       console.error(JSON.stringify({ level: "error", event: "demand", error: String(error) })),
     ),
   );
+}
+
+/** Whether this client has not pulled the image today. Always, where clients are not known. */
+function isNew(name: string, request: Request, env: Env): boolean {
+  const client = clientKey(null, clientAddress(request, env.CLIENT_ADDRESS_HEADER || null));
+  if (client === null) return true;
+  const key = `${Math.floor(Date.now() / DAY_MS)} ${client} ${name}`;
+  if (seen.has(key)) return false;
+  seen.set(key, true);
+  return true;
 }
 
 /** By package. Every name was answered before, so it parses. */

@@ -11,7 +11,7 @@ import type { IRequestStrict } from "itty-router";
 import type { Access } from "../access/access.ts";
 import type { Caller } from "../access/accounts.ts";
 import { bearerToken } from "../access/credentials.ts";
-import { clientKey } from "../access/limits.ts";
+import { clientAddress, clientKey } from "../access/limits.ts";
 import { type TokenContext, verifyToken } from "../access/token.ts";
 import { type Config, isPrivate, readConfig, setsAccess } from "../config.ts";
 import type { Env } from "../env.ts";
@@ -75,7 +75,7 @@ async function identify(
   image: string | null,
 ): Promise<Caller> {
   const { access } = config;
-  const address = clientAddress(request, config);
+  const address = clientAddress(request, config.clientAddressHeader);
   const nobody = { account: null, hasToken: false, client: clientKey(null, address) };
   if (access.tokenKey === null) return { ...nobody, challenge: null };
 
@@ -102,21 +102,6 @@ async function identify(
 
 const signIn = ({ challenge }: Caller): RegistryError =>
   unauthorized("sign in first: docker login", challenge ?? "Basic");
-
-/**
- * The address that a request came from: as Cloudflare says, where it runs there (elsewhere a client
- * could write that header itself), or as the proxy in front says in the configured header, whose
- * last entry is the proxy's own. Null when nobody says.
- */
-export function clientAddress(
-  request: IRequestStrict,
-  { clientAddressHeader }: Config,
-): string | null {
-  if (clientAddressHeader !== null)
-    return request.headers.get(clientAddressHeader)?.split(",").at(-1)?.trim() ?? null;
-  const { colo } = (request["cf"] ?? {}) as { readonly colo?: unknown };
-  return colo === undefined ? null : request.headers.get("CF-Connecting-IP");
-}
 
 /** Key, audience and clock of tokens, and the registry's own URL, for this request. */
 export function tokenContext(

@@ -38,7 +38,8 @@ export async function manifests(
   const context = await openContext(request, env, ctx);
   if (reference.kind === "digest") {
     const answer = await byDigest(context, reference.digest);
-    rememberByDigest(request, answer);
+    rememberByDigest(request, answer, image.name);
+    countPull(image.name, request, env, ctx);
     return respond(request, answer);
   }
   const answer = await byTag(context, image, reference.tag, request.headers.get("Accept"));

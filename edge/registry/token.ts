@@ -3,14 +3,14 @@ import type { IRequestStrict } from "itty-router";
 import type { Access } from "../access/access.ts";
 import type { Account } from "../access/accounts.ts";
 import { basicCredentials, type Credentials, imagesOfScopes } from "../access/credentials.ts";
-import { clientKey } from "../access/limits.ts";
+import { clientAddress, clientKey } from "../access/limits.ts";
 import { signToken, TOKEN_SECONDS } from "../access/token.ts";
 import { readConfig } from "../config.ts";
 import { verifyPassword } from "../contract/account.ts";
 import type { Env } from "../env.ts";
 import { RegistryError, unauthorized } from "../pull/errors.ts";
 import { spend } from "../pull/limits.ts";
-import { clientAddress, tokenContext } from "./authorize.ts";
+import { tokenContext } from "./authorize.ts";
 import { notFound } from "./base.ts";
 import { API_VERSION } from "./headers.ts";
 
@@ -31,7 +31,7 @@ export async function token(request: IRequestStrict, env: Env): Promise<Response
   const asked = request.method === "POST" ? await readForm(request) : readQuery(request);
   if (asked === null) return oauthError("unsupported_grant_type");
 
-  const address = clientAddress(request, config);
+  const address = clientAddress(request, config.clientAddressHeader);
   if (asked.credentials !== null)
     spend({ config, caller: { client: clientKey(null, address) } }, "logins");
   const account = asked.credentials === null ? null : await signIn(access, asked.credentials);

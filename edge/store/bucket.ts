@@ -89,22 +89,26 @@ export const ATTEMPT_MS = 10_000;
 export async function bucketOperation<T>(
   what: string,
   attempt: (signal: AbortSignal) => Promise<T>,
+  attemptMs = ATTEMPT_MS,
 ): Promise<T> {
   try {
-    return await withRetries(() => withinTime(attempt), { attempts: ATTEMPTS });
+    return await withRetries(() => withinTime(attempt, attemptMs), { attempts: ATTEMPTS });
   } catch (cause) {
     throw new BucketUnavailable(`${what} failed`, { cause });
   }
 }
 
 /** A binding cannot be aborted, so the time is kept beside it. */
-async function withinTime<T>(attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withinTime<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  attemptMs: number,
+): Promise<T> {
   const controller = new AbortController();
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    late.reject(new Error(`the bucket did not answer within ${ATTEMPT_MS / 1_000} seconds`));
+    late.reject(new Error(`the bucket did not answer within ${attemptMs / 1_000} seconds`));
     controller.abort();
-  }, ATTEMPT_MS);
+  }, attemptMs);
   try {
     return await Promise.race([attempt(controller.signal), late.promise]);
   } finally {

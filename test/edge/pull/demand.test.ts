@@ -51,7 +51,7 @@ async function counts(): Promise<DemandCount[]> {
   return found;
 }
 
-test("a pull by tag is counted for each of its packages; a refused request and a pull by digest are not", async () => {
+test("a pull is counted for each of its packages; a refused request and a HEAD are not", async () => {
   const refused = await send("GET", `${firn.url}/v2/git/manifests/-bad`);
   assert.equal(refused.status, 400);
   const pulled = await send("HEAD", `${firn.url}/v2/git/manifests/latest`);
@@ -99,6 +99,39 @@ test("what is counted goes to Analytics Engine: the set as index, the package as
       !edge.front.requests.some((line) => line.includes(" demand/")),
       "and not to the bucket",
     );
+  } finally {
+    await edge.stop();
+  }
+});
+
+test("a client counts once a day for an image, however often it asks", async () => {
+  const edge = await startFrontedEdge({ CLIENT_ADDRESS_HEADER: "X-Client" });
+  try {
+    const { bucket, url } = edge.firn;
+    await putBase(bucket);
+    await putPackage(bucket, { name: "git" });
+    await putTag(bucket, "latest", REVISION);
+    const pull = async (client: string): Promise<void> => {
+      const answer = await send("GET", `${url}/v2/git/manifests/latest`, { "X-Client": client });
+      assert.equal(answer.status, 200);
+    };
+    const points = () =>
+      until("pulls are counted", async () => {
+        const { body } = await send("GET", `${url}/test/points`);
+        const found = JSON.parse(String(body)) as object[];
+        return found.length > 0 ? found : undefined;
+      });
+    await pull("192.0.2.1");
+    assert.deepEqual(await points(), pointsOf(1));
+    for (let n = 0; n < 5; n++) await pull("192.0.2.1");
+    await pull("192.0.2.2");
+    await edge.advance(HOUR);
+    await pull("192.0.2.3");
+    assert.deepEqual(await points(), pointsOf(2));
+    await pull("192.0.2.1");
+    await edge.advance(24 * HOUR);
+    await pull("192.0.2.1");
+    assert.deepEqual(await points(), pointsOf(1), "the next day it counts again");
   } finally {
     await edge.stop();
   }

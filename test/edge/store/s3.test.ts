@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
-import { ATTEMPT_MS, ATTEMPTS, BucketUnavailable } from "../../../edge/store/bucket.ts";
+import { ATTEMPTS, bucketOperation, BucketUnavailable } from "../../../edge/store/bucket.ts";
 import { presign, s3Bucket, type S3Config } from "../../../edge/store/s3.ts";
 
 let server: Server | undefined;
@@ -53,28 +53,21 @@ const hangUp = (response: ServerResponse): void => void response.destroy();
 const isUnavailable = (error: unknown): boolean =>
   error instanceof BucketUnavailable && error.cause instanceof Error;
 
-test("an endpoint that never answers is given up, attempt by attempt", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  let waiting = Promise.withResolvers<void>();
-  const { config, requests } = await endpoint(() => waiting.resolve());
-  const result = s3Bucket(config).get("key");
-  result.catch(() => {});
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    await waiting.promise;
-    waiting = Promise.withResolvers<void>();
-    context.mock.timers.tick(ATTEMPT_MS);
-    // The pause before the next attempt begins once the attempt has failed.
-    for (let turn = 0; turn < 100 && requests.length === attempt && attempt < ATTEMPTS; turn++) {
-      await new Promise((resolve) => setImmediate(resolve));
-      context.mock.timers.tick(1_000);
-    }
-  }
-  await assert.rejects(result, (error: Error) => {
+test("what never answers is aborted and given up, attempt by attempt", async () => {
+  const signals: AbortSignal[] = [];
+  const never = (signal: AbortSignal): Promise<never> => {
+    signals.push(signal);
+    return new Promise(() => {});
+  };
+  await assert.rejects(bucketOperation("GET of key", never, 20), (error: Error) => {
     assert.ok(isUnavailable(error));
-    assert.match(String(error.cause), /did not answer within 10 seconds/);
+    assert.match(String(error.cause), /did not answer within 0\.02 seconds/);
     return true;
   });
-  assert.equal(requests.length, ATTEMPTS);
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    Array(ATTEMPTS).fill(true),
+  );
 });
 
 for (const [what, step] of [
