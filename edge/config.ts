@@ -1,6 +1,6 @@
 /**
- * The Worker's variables: the only file that reads them. A wrong one is a clear error that
- * names the variable and the values it may have; what was given is never shown, since some of the
+ * The Worker's variables, all of them; what belongs to one room is parsed there. A wrong one is a
+ * clear error that names the variable and the values it may have; what was given is never shown, since some of the
  * variables are secret.
  */
 import * as v from "valibot";
@@ -9,22 +9,13 @@ import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import { isRevision } from "./contract/records.ts";
+import { originKeys, type OriginVariables } from "./farm/keys.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
-export interface Variables extends AccessVariables, LimitVariables {
+export interface Variables extends AccessVariables, LimitVariables, OriginVariables {
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
-  /**
-   * Host and port (as in a URL) by which origins reach this edge: the only audience of their
-   * tokens. Comma-separated when there are several.
-   */
-  readonly EDGE_HOST?: string;
-  /**
-   * JSON object: origin name → its Ed25519 public key as JWK,
-   * `{"kty":"OKP","crv":"Ed25519","x":"…"}`. Remove a name to revoke its key.
-   */
-  readonly ORIGIN_KEYS?: string;
   /** How blobs are answered: `stream`, `presign`, or `public:<base URL>`. */
   readonly BLOBS?: string;
   /**
@@ -83,9 +74,6 @@ export interface Config {
   /** What may be asked for at all. */
   readonly packages: PackagePolicy;
 }
-
-/** The public half of an origin's key, as JWK (RFC 8037). */
-export type OriginKey = v.InferOutput<typeof OriginKeySchema>;
 
 /** The variables, and whether an R2 bucket is bound. */
 type Environment = Variables & { readonly BUCKET?: unknown };
@@ -155,17 +143,6 @@ const VariablesSchema = v.object({
   ),
 });
 
-const OriginKeySchema = v.object({
-  kty: v.literal("OKP"),
-  crv: v.literal("Ed25519"),
-  x: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
-});
-const OriginKeysSchema = v.pipe(
-  v.string(),
-  v.parseJson(),
-  v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(63)), OriginKeySchema),
-);
-
 /**
  * By environment: the Worker's, and those of Durable Objects. Values, not promises: one request must
  * not wait for another's, which may be cancelled.
@@ -209,36 +186,6 @@ export function readS3(env: Variables): S3Config | null {
   };
 }
 
-/** EDGE_HOST: the hosts by which origins reach this edge. */
-export function originHosts(env: Pick<Variables, "EDGE_HOST">): string[] {
-  const hosts = (env.EDGE_HOST ?? "").split(",").map((host) => host.trim());
-  return hosts.filter((host) => host !== "");
-}
-
-/**
- * Public keys by origin name; empty (no origin is let in) when ORIGIN_KEYS is not set. Throws an
- * Error that names it when it is malformed.
- */
-export function originKeys(env: Pick<Variables, "ORIGIN_KEYS">): ReadonlyMap<string, OriginKey> {
-  const text = env.ORIGIN_KEYS ?? "";
-  if (latestKeys?.text !== text) latestKeys = { text, keys: parseKeys(text) };
-  return latestKeys.keys;
-}
-
-/** Parsed last; asked for with every message of an origin. */
-let latestKeys:
-  | { readonly text: string; readonly keys: ReadonlyMap<string, OriginKey> }
-  | undefined;
-
-function parseKeys(text: string): ReadonlyMap<string, OriginKey> {
-  if (text.trim() === "") return new Map();
-  const keys = v.safeParse(OriginKeysSchema, text);
-  if (keys.success) return new Map(Object.entries(keys.output));
-  throw new Error(
-    'ORIGIN_KEYS must be a JSON object, origin name → Ed25519 public key: {"mine":{"kty":"OKP","crv":"Ed25519","x":"…"}}',
-  );
-}
-
 async function validate(env: Environment): Promise<Config> {
   const problems: string[] = [];
   const attempt = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
@@ -251,7 +198,9 @@ async function validate(env: Environment): Promise<Config> {
     }
   };
   // wrangler.toml can only set a variable to nothing, not leave it out: both mean the same.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const given: Variables = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== ""),
+  );
   const variables = v.safeParse(VariablesSchema, given);
   if (!variables.success)
     for (const issue of variables.issues)
@@ -263,9 +212,9 @@ async function validate(env: Environment): Promise<Config> {
   if (!env.BUCKET && s3 === null) problems.push(NO_BUCKET);
   const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
-  const access = await attempt(() => readAccess(env));
-  const packages = await attempt(() => packagePolicy(env));
-  const limits = await attempt(() => readLimits(env));
+  const access = await attempt(() => readAccess(given));
+  const packages = await attempt(() => packagePolicy(given));
+  const limits = await attempt(() => readLimits(given));
   if (access?.mode === "private" && blobs?.kind === "public")
     problems.push(
       "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",

@@ -45,17 +45,19 @@ export function parseGlobs(variable: string, text: string): readonly string[] {
   return globs;
 }
 
-/** The policy of these variables; one that is not set has its default, an empty one is empty. */
+/** The policy of these variables. PACKAGES_DENY is the default when not set, and nothing as `off`. */
 export const packagePolicy = (variables: {
   readonly PACKAGES_ALLOW?: string | undefined;
   readonly PACKAGES_DENY?: string | undefined;
 }): PackagePolicy => ({
   allow: parseGlobs("PACKAGES_ALLOW", variables.PACKAGES_ALLOW ?? ""),
-  deny:
-    variables.PACKAGES_DENY === undefined
-      ? DEFAULT_DENY
-      : parseGlobs("PACKAGES_DENY", variables.PACKAGES_DENY),
+  deny: denied(variables.PACKAGES_DENY),
 });
+
+function denied(text: string | undefined): readonly string[] {
+  if (text === undefined) return DEFAULT_DENY;
+  return text === "off" ? [] : parseGlobs("PACKAGES_DENY", text);
+}
 
 /** Why a package is not served, in words for the person who asked; undefined when it is. */
 export function policyRefusal({ allow, deny }: PackagePolicy, name: string): string | undefined {

@@ -7,8 +7,8 @@
  * public key gets in.
  */
 import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
-import { originHosts, originKeys, type Variables } from "../config.ts";
 import { TOKEN_SECONDS } from "../contract/messages.ts";
+import { originHosts, originKeys, type OriginVariables } from "./keys.ts";
 
 /** Difference between two clocks that is overlooked, seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
@@ -36,7 +36,7 @@ export interface Caller {
  * The key that an origin has in the configuration now, or undefined when it is revoked, was never
  * there, or the configuration is malformed.
  */
-export function keyInForce(name: string, env: Pick<Variables, "ORIGIN_KEYS">): string | undefined {
+export function keyInForce(name: string, env: OriginVariables): string | undefined {
   try {
     return originKeys(env).get(name)?.x;
   } catch {
@@ -50,7 +50,7 @@ export function keyInForce(name: string, env: Pick<Variables, "ORIGIN_KEYS">): s
  */
 export async function identify(
   authorization: string | null,
-  env: Pick<Variables, "EDGE_HOST" | "ORIGIN_KEYS">,
+  env: OriginVariables,
   now: number,
 ): Promise<Caller | { readonly refused: string }> {
   try {

@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { type JWTPayload, SignJWT } from "jose";
 import { WebSocket } from "ws";
 import { CONNECT_PATH, TOKEN_SECONDS } from "../../../edge/contract/messages.ts";
-import { originKeys as readOriginKeys } from "../../../edge/config.ts";
+import { originKeys as readOriginKeys } from "../../../edge/farm/keys.ts";
 import { CLOCK_SKEW_SECONDS, identify } from "../../../edge/farm/token.ts";
 import { generateOriginKey, readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
