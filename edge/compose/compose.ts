@@ -26,6 +26,7 @@ import {
 import { type ImageRequest, InvalidName } from "../contract/names.ts";
 import { mergeProfile } from "./profile.ts";
 import { packProfile } from "./profile-layer.ts";
+import { readTrees } from "./small-parts.ts";
 import {
   type Descriptor,
   type ImageRecord,
@@ -33,6 +34,7 @@ import {
   type Layer,
   type LevelRecord,
   MAX_LAYERS,
+  type Part,
   type PackageRecord,
   PLATFORMS,
   RECORD_FORMAT,
@@ -92,9 +94,11 @@ export async function compose(
     .sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
   checkPackages(scope, request, chosen);
   const records = chosen.map(({ record }) => record);
-  const layers = unionOf(chosen);
+  const { layers, small } = unionOf(chosen);
 
-  const profile = await packProfile(await mergeProfile(records, read));
+  // Both read the bucket, so neither waits for the other.
+  const [entries, trees] = await Promise.all([mergeProfile(records, read), readTrees(small, read)]);
+  const profile = await packProfile(entries, trees);
   const profileLayer: ComposedBlob = {
     mediaType: OCI_LAYER_GZIP,
     digest: profile.digest,
@@ -161,13 +165,16 @@ function checkPackages(
 /** A layer of the image, and the names of the packages that it belongs to. */
 type UsedLayer = Layer & { readonly users: readonly string[] };
 
-/** The union of the packages' layers, bottom first. */
-function unionOf(chosen: readonly ChosenPackage[]): UsedLayer[] {
-  const { layers: parts } = imageParts(
+/** The union of the packages' layers, bottom first, and of their small parts. */
+function unionOf(chosen: readonly ChosenPackage[]): {
+  readonly layers: UsedLayer[];
+  readonly small: UsedLayer[];
+} {
+  const parts = imageParts(
     chosen.map(({ record }) => record),
     chosen.map(({ level }) => level),
   );
-  const count = parts.length + 1;
+  const count = parts.layers.length + 1;
   if (count > MAX_LAYERS)
     throw new InvalidName(
       `these packages need ${count} layers in one image; the most is ${MAX_LAYERS}: ask for fewer of them`,
@@ -177,7 +184,7 @@ function unionOf(chosen: readonly ChosenPackage[]): UsedLayer[] {
   const made = new Map<string, Layer>();
   for (const layer of chosen.flatMap(({ layers }) => layers))
     if (!made.has(layer.key)) made.set(layer.key, layer);
-  return parts.map(({ key }) => {
+  const madeOf = ({ key }: Part): UsedLayer => {
     const names = users.get(key) ?? [];
     const layer = made.get(key);
     if (layer === undefined)
@@ -185,7 +192,8 @@ function unionOf(chosen: readonly ChosenPackage[]): UsedLayer[] {
         layer: key,
       });
     return { ...layer, users: names };
-  });
+  };
+  return { layers: parts.layers.map(madeOf), small: parts.small.map(madeOf) };
 }
 
 /** Names of the packages that each layer belongs to, by layer key. */

@@ -92,7 +92,7 @@ export function encodeConfig(
 }
 
 function comment(users: readonly string[]): string {
-  if (users.length === 0) return "links to the packages";
+  if (users.length === 0) return "links to the packages, and their smallest dependencies";
   const rest = users.length - MAX_USERS;
   return users.slice(0, MAX_USERS).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }

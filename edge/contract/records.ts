@@ -101,6 +101,20 @@ export const DescriptorSchema = v.strictObject({ digest, size: bytes });
 export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
 
 /**
+ * One store path in the blob of a small part: `name` is its file name below /nix/store, `size` its
+ * compressed bytes, one or more gzip members, and `tarSize` their bytes uncompressed. The trees of a
+ * blob are in order, with nothing between them.
+ */
+const TreeSchema = v.strictObject({
+  name: v.pipe(v.string(), v.maxLength(255), v.regex(/^[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+$/)),
+  size: bytes,
+  tarSize: bytes,
+});
+export type Tree = v.InferOutput<typeof TreeSchema>;
+/** Most store paths in a small part. */
+const MAX_TREES = 10_000;
+
+/**
  * A layer that has been made and is in the bucket. `key`: hash of its sorted (store path, NAR
  * hash), see `layerKey`. `digest`, `size`: of the gzip blob. `diffId`: digest of the tar (OCI
  * config.md). `zstd`: the same tar as a zstd blob, where the origin makes those.
@@ -111,6 +125,8 @@ export const LayerSchema = v.strictObject({
   size: bytes,
   diffId: digest,
   zstd: v.optional(DescriptorSchema),
+  /** Of a small part only: its blob is no layer, but trees to be appended to one. */
+  trees: v.optional(v.pipe(v.array(TreeSchema), v.minLength(1), v.maxLength(MAX_TREES))),
 });
 export type Layer = v.InferOutput<typeof LayerSchema>;
 

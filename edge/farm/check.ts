@@ -73,6 +73,13 @@ export function checkLayers(record: PackageRecord, level: number, layers: readon
     throw new InvalidResult(`${record.name} has no level ${level} that can be used`);
   if (keys.length !== layers.length || keys.some((key, at) => key !== layers[at]?.key))
     throw new InvalidResult(`the layers of ${record.name} are not the parts of level ${level}`);
+  for (const { key, trees, size } of layers) {
+    const part = record.parts.find((part) => part.key === key);
+    if ((part?.small === undefined) !== (trees === undefined))
+      throw new InvalidResult(`part ${key} of ${record.name} is small, or its blob is: not both`);
+    if (trees !== undefined && trees.reduce((sum, tree) => sum + tree.size, 0) !== size)
+      throw new InvalidResult(`the trees of part ${key} of ${record.name} are not its blob`);
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Logger } from "pino";
 import { blobPath } from "../../edge/contract/keys.ts";
-import type { Descriptor, Layer, Members } from "../../edge/contract/records.ts";
+import type { Descriptor, Layer, Members, Tree } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { SpooledBlob } from "./blob-file.ts";
 import type { OriginBucket } from "./bucket.ts";
@@ -94,7 +94,9 @@ export class LayerMaker {
     }
   }
 
-  async #one(part: LayerPart, { codecs, reading }: Work, signal: AbortSignal): Promise<Layer> {
+  async #one(part: LayerPart, { reading, ...work }: Work, signal: AbortSignal): Promise<Layer> {
+    // A small part is appended to a layer that is gzip.
+    const codecs: readonly CodecName[] = part.bare === true ? ["gzip"] : work.codecs;
     const { bucket, packer, logger } = this.#with;
     const started = performance.now();
     const known = readLayer(bucket, part.key, codecs, signal);
@@ -138,7 +140,7 @@ export class LayerMaker {
   async #publish(
     key: string,
     known: KnownLayer,
-    { diffId, blobs }: PackedLayer,
+    { diffId, blobs, trees }: PackedLayer,
     signal: AbortSignal,
   ): Promise<Layer> {
     const { bucket } = this.#with;
@@ -148,7 +150,7 @@ export class LayerMaker {
       blobs.gzip === undefined
         ? known.gzip
         : this.#put(key, "gzip", blobs.gzip, known.gzip, signal).then((blob) =>
-            recordLayer(bucket, key, "gzip", { key, diffId, ...blob }, signal),
+            recordLayer(bucket, key, "gzip", { key, diffId, ...withTrees(blob, trees) }, signal),
           ),
       blobs.zstd === undefined
         ? known.zstd
@@ -189,12 +191,35 @@ type Described = Descriptor & { compressor?: string | undefined; members?: Membe
 
 const size = ({ paths }: LayerPart): number => paths.reduce((sum, { narSize }) => sum + narSize, 0);
 
+/** A bare layer's record has its trees in place of its members. */
+function withTrees(
+  { members, ...blob }: Described,
+  trees: PackedLayer["trees"],
+): Described & { trees?: Tree[] } {
+  if (trees.length === 0 || members === undefined) return { ...blob, members };
+  let first = 0;
+  return {
+    ...blob,
+    trees: trees.map(({ name, members: count, tarSize }) => {
+      const sizes = members.sizes.slice(first, (first += count));
+      return { name, size: sizes.reduce((sum, bytes) => sum + bytes, 0), tarSize };
+    }),
+  };
+}
+
 /** The layer as package records have it. */
 function merged({ gzip, zstd }: KnownLayer): Layer {
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
-  const { key, digest, size, diffId } = gzip;
+  const { key, digest, size, diffId, trees } = gzip;
   const descriptor = zstd && { digest: zstd.digest, size: zstd.size };
-  return { key, digest, size, diffId, ...(descriptor && { zstd: descriptor }) };
+  return {
+    key,
+    digest,
+    size,
+    diffId,
+    ...(descriptor && { zstd: descriptor }),
+    ...(trees && { trees }),
+  };
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { closeSync } from "node:fs";
+import { basename } from "node:path";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { BlobFile, type SpooledBlob } from "./blob-file.ts";
 import type { CodecName, Codecs, Piece } from "./codecs.ts";
@@ -16,7 +17,17 @@ import type { Pieces } from "./pieces.ts";
 
 export interface PackedLayer {
   readonly diffId: Digest;
+  /** Of a bare layer its store paths, in order; none of another. */
+  readonly trees: readonly PackedTree[];
   readonly blobs: Partial<Record<CodecName, SpooledBlob>>;
+}
+
+export interface PackedTree {
+  /** File name below /nix/store. */
+  readonly name: string;
+  /** How many members of the blob hold it: every tree begins with a member of its own. */
+  readonly members: number;
+  readonly tarSize: number;
 }
 
 export interface PackRequest {
@@ -60,25 +71,36 @@ export class Packer {
     signal.throwIfAborted();
     const { root, spoolDir } = this.#options;
     const diff = createHash("sha256");
-    const tar = new LayerTar({ root, storePaths, bare });
     const files: Files = new Map();
+    const trees: PackedTree[] = [];
     let written = Promise.resolve();
+    const readTar = async (paths: readonly string[]): Promise<void> => {
+      const tar = new LayerTar({ root, storePaths: paths, bare });
+      let [members, tarSize] = [0, 0];
+      try {
+        for await (const [piece, length] of this.#filled(tar, signal)) {
+          diff.update(piece.tar.subarray(0, length));
+          written = this.#write(piece, length, files, written);
+          // A full disk ends the reading, too; the error itself is thrown by `packed`.
+          written.catch(() => tar.close());
+          members += 1;
+          tarSize += length;
+        }
+      } finally {
+        tar.close();
+      }
+      if (bare) trees.push({ name: basename(paths[0] ?? ""), members, tarSize });
+    };
     try {
       for (const codec of codecs) files.set(codec, new BlobFile(spoolDir));
-      for await (const [piece, length] of this.#filled(tar, signal)) {
-        diff.update(piece.tar.subarray(0, length));
-        written = this.#write(piece, length, files, written);
-        // A full disk ends the reading, too; the error itself is thrown by `packed`.
-        written.catch(() => tar.close());
-      }
+      if (bare) for (const path of storePaths.toSorted()) await readTar([path]);
+      else await readTar(storePaths);
     } catch (error) {
       await written.catch(() => undefined);
       for (const file of files.values()) file.drop();
       throw error;
-    } finally {
-      tar.close();
     }
-    const packed = finished(files, written, diff);
+    const packed = finished({ files, written, diff, trees });
     packed.catch(() => undefined);
     return { packed };
   }
@@ -120,8 +142,16 @@ export class Packer {
   }
 }
 
+/** A layer that was read, and is being compressed. */
+interface Reading {
+  readonly files: Files;
+  readonly written: Promise<void>;
+  readonly diff: Hash;
+  readonly trees: readonly PackedTree[];
+}
+
 /** The blobs, when all of their members are written. */
-async function finished(files: Files, written: Promise<void>, diff: Hash): Promise<PackedLayer> {
+async function finished({ files, written, diff, trees }: Reading): Promise<PackedLayer> {
   try {
     await written;
   } catch (error) {
@@ -130,6 +160,7 @@ async function finished(files: Files, written: Promise<void>, diff: Hash): Promi
   }
   return {
     diffId: `sha256:${diff.digest("hex")}`,
+    trees,
     blobs: Object.fromEntries([...files].map(([codec, file]) => [codec, file.finish()])),
   };
 }

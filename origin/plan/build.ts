@@ -34,9 +34,10 @@
  */
 import { UNREACHED } from "./dominators.ts";
 import { groupComponents } from "./classes.ts";
-import { condense, type GraphNode, withoutClosures } from "./graph.ts";
+import { cutGroups } from "./cut.ts";
+import { condense, type Dag, type GraphNode, reach, withoutClosures } from "./graph.ts";
 import { type LayerPlan, PLAN_VERSION } from "./plan.ts";
-import { chance, gainOf, SMALL_PART, THRESHOLDS } from "./score.ts";
+import { chance, gainOf, OWN_BYTES, SMALL_PARTS, THRESHOLDS } from "./score.ts";
 
 /** Attribute → share of pulls that ask for it, 0 to 1, meta-packages applied. */
 export type Demand = ReadonlyMap<string, number>;
@@ -76,10 +77,8 @@ export function buildPlan(
   { demand, usual = new Map(), base = [] }: PlanOptions = {},
 ): LayerPlan {
   const dag = condense(withoutClosures(nodes, base));
-  const { classOf, gains, componentLoads, componentHolders } = groupComponents(
-    dag,
-    shareOf(dag.roots.length, demand, usual),
-  );
+  const share = shareOf(dag.roots.length, demand, usual);
+  const { classOf, gains, componentLoads, componentHolders } = groupComponents(dag, share);
   const named = new Map<string, Named>();
   classOf.forEach((number, component) => {
     if (number === UNREACHED) return;
@@ -107,10 +106,10 @@ export function buildPlan(
   const kept = [...classes.values()]
     .filter(({ gain }) => gain >= THRESHOLDS[0]!)
     .sort((a, b) => b.gain - a.gain || (a.names[0]! < b.names[0]! ? -1 : 1));
-  return {
+  const plan: LayerPlan = {
     version: PLAN_VERSION,
     thresholds: [...THRESHOLDS],
-    smallPart: SMALL_PART,
+    smallPart: 0,
     gains: kept.map(({ gain }) => gain),
     names: Object.fromEntries(
       kept
@@ -120,6 +119,28 @@ export function buildPlan(
         .sort(([a], [b]) => (a < b ? -1 : 1)),
     ) as LayerPlan["names"],
   };
+  return { ...plan, smallPart: smallPartFor(plan, dag, share) };
+}
+
+/** The largest of SMALL_PARTS at which the small parts of a mean pull have no more than OWN_BYTES. */
+function smallPartFor(plan: LayerPlan, dag: Dag, share: (attribute: string) => number): number {
+  const own = SMALL_PARTS.map(() => 0);
+  const mark = new Int32Array(dag.count).fill(-1);
+  for (const { component, attributes } of dag.roots) {
+    const load = Math.max(...attributes.map(share));
+    const closure = reach(dag, component, mark, component).flatMap((found) =>
+      dag.members[found]!.map(({ name, size }) => ({ path: name, narSize: size })),
+    );
+    const { parts, levels, level } = cutGroups(plan, closure);
+    for (const part of levels[level]!) {
+      const { size } = parts[part]!;
+      SMALL_PARTS.forEach((most, place) => {
+        if (size < most) own[place]! += load * size;
+      });
+    }
+  }
+  const last = own.findLastIndex((bytes) => bytes <= OWN_BYTES);
+  return SMALL_PARTS[Math.max(0, last)]!;
 }
 
 function shareOf(

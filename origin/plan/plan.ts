@@ -3,7 +3,6 @@ import * as v from "valibot";
 import { sha256Hex } from "../../edge/contract/digest.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
 import { MAX_LEVELS } from "../../edge/contract/records.ts";
-import { SMALL_PART } from "./score.ts";
 import { commonPrefix, storeName, versionless } from "./names.ts";
 
 /** Goes up when a plan of the same content would cut closures in another way. */
@@ -51,7 +50,7 @@ export interface Place {
 export const NO_PLAN: LayerPlan = {
   version: PLAN_VERSION,
   thresholds: [2_000_000, 10_000_000],
-  smallPart: SMALL_PART,
+  smallPart: 1_000_000,
   gains: [],
   names: {},
 };

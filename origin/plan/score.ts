@@ -57,7 +57,12 @@ export const BASE_RANK = 1e15;
 export const THRESHOLDS: readonly number[] = [0, 40_000_000];
 
 /**
- * NAR bytes below which a part is no layer. Found by simulation: what an image's own layer carries is
- * fetched again with every image, but 1.2 MB cost less than a layer.
+ * NAR bytes below which a part may be no layer: the plan takes the largest of these at which an
+ * image's own layer carries about OWN_BYTES. What it carries is fetched again with every image, so
+ * more of it saves a new client layers, and costs every other one bytes.
  */
-export const SMALL_PART = 0;
+export const SMALL_PARTS: readonly number[] = [
+  500_000, 600_000, 700_000, 850_000, 1_000_000, 1_200_000, 1_400_000, 1_700_000, 2_000_000,
+];
+/** NAR bytes of small parts that a mean pull is to have. */
+export const OWN_BYTES = 6_000_000;

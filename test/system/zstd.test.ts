@@ -33,8 +33,8 @@ const EVERYTHING = `${DOCKER_MANIFEST}, application/vnd.docker.distribution.mani
 
 const ATTRIBUTES = `
   ${SHELL}
-  old = mk "old" "mkdir -p $out/share/old; echo old snow > $out/share/old/text";
-  new = mk "new" "mkdir -p $out/share/new; echo new snow > $out/share/new/text";
+  old = mk "old" "mkdir -p $out/share/old; echo old snow > $out/share/old/text; head -c 3000000 /dev/zero > $out/share/old/large";
+  new = mk "new" "mkdir -p $out/share/new; echo new snow > $out/share/new/text; head -c 3000000 /dev/zero > $out/share/new/large";
 `;
 /** old and what it needs are published before zstd is turned on, new after. */
 const OLD = "sh/old";

@@ -92,25 +92,3 @@ test("a caller who may not build has no level made, and no origin is asked", asy
     await guarded.stop();
   }
 });
-
-test("a caller who may not build gets coarser levels, and no origin is asked", async () => {
-  const guarded = await startTestEdge({
-    ACCESS: "cached",
-    ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword("correct horse battery") } }),
-    TOKEN_KEY: "0123456789abcdef".repeat(2),
-  });
-  try {
-    await putBase(guarded.bucket);
-    await putTag(guarded.bucket, "latest", REVISION);
-    const guest = layered("guest");
-    await putPackage(guarded.bucket, guest);
-    const origin = await startOrigin(guarded, { stock: { guest } });
-    const answer = await send("GET", `${guarded.url}/v2/guest/manifests/latest`);
-    await origin.stop();
-    assert.equal(answer.status, 200, String(answer.body));
-    assert.equal(layersOf(answer), 1);
-    assert.deepEqual(origin.jobs, []);
-  } finally {
-    await guarded.stop();
-  }
-});

@@ -10,6 +10,9 @@ import type { Dag } from "../../../../origin/plan/graph.ts";
 import { pathAt, type SimLayer, type Strategy } from "../simulate.ts";
 import type { Request, Trace } from "../trace.ts";
 
+const sizeOf = (paths: Iterable<SimPath>): number =>
+  [...paths].reduce((sum, { narSize }) => sum + narSize, 0);
+
 /** The plan in force at each revision. */
 export type Plans = readonly [LayerPlan, LayerPlan];
 
@@ -62,10 +65,12 @@ export function firn(
       made.set(record.layers[part]!.key, record.layers[part]!);
   };
   const keys = new Map<string, string>();
-  const keyOf = (contents: readonly SimPath[]): string => {
-    const text = contents.map(({ id }) => id).join(" ");
+  const contents = new Map<string, readonly SimPath[]>();
+  const keyOf = (paths: readonly SimPath[]): string => {
+    const text = paths.map(({ id }) => id).join(" ");
     let key = keys.get(text);
     if (key === undefined) keys.set(text, (key = String(keys.size)));
+    contents.set(key, paths);
     return key;
   };
   const pathsAt = (component: number, revision: 0 | 1): readonly SimPath[] =>
@@ -119,13 +124,13 @@ export function firn(
         }
       });
       const { layers, small } = imageParts(wanted, levels);
-      // The profile links to the packages, so it is another one when they or its parts change.
+      // A store path of several small parts is there once. The profile links to the packages, so it is another one when they or its parts change.
       const packages = roots.map((root) => pathAt(dag, trace, root, revision));
       return {
         layers: layers.map(({ key }) => made.get(key)!),
         own: {
           key: `own ${packages.join(" ")} ${small.map(({ key }) => key).join(" ")}`,
-          size: small.reduce((sum, part) => sum + part.small!, 0),
+          size: sizeOf(new Set(small.flatMap(({ key }) => contents.get(key)!))),
         },
         composable,
       };
