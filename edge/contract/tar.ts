@@ -8,7 +8,7 @@
  *   [pax header, its records, padding]  header  contents  padding   …   tarEnd
  */
 
-export type TarType = "file" | "directory" | "symlink" | "hardlink";
+export type TarType = "file" | "directory" | "symlink";
 
 export interface TarEntry {
   /**
@@ -21,7 +21,7 @@ export interface TarEntry {
   readonly mode: number;
   /** Bytes of contents that follow the header; only for files. */
   readonly size?: number;
-  /** Target of a symlink as it is, or the path of an earlier entry for a hard link. */
+  /** Target of a symlink, as it is. */
   readonly linkname?: string | Uint8Array;
   /** Seconds since 1970; default MTIME. */
   readonly mtime?: number;
@@ -45,7 +45,6 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 const TYPE_FLAGS: Record<TarType | "pax", number> = {
   file: 0x30,
-  hardlink: 0x31,
   symlink: 0x32,
   directory: 0x35,
   pax: 0x78,

@@ -50,6 +50,10 @@ export async function askFarm(
  * they can take.
  */
 function isPassing(error: Error): boolean {
-  const flags = error as { retryable?: boolean; overloaded?: boolean; durableObjectReset?: boolean };
+  const flags = error as {
+    retryable?: boolean;
+    overloaded?: boolean;
+    durableObjectReset?: boolean;
+  };
   return flags.retryable === true || flags.overloaded === true || flags.durableObjectReset === true;
 }

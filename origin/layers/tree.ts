@@ -3,6 +3,10 @@
  * their whole path, a directory counting with its trailing slash (git sorts trees the same way), so
  * every directory stands before what is in it and the list is in plain byte order.
  *
+ * A file with several names is as many files: Nix's archives know no hard links, so a store that
+ * fetched a path has none, one that built it may have some, and one that is optimised
+ * (`auto-optimise-store`) has more. A layer is the same from all of them.
+ *
  * Names are binary strings (latin1): a file name is bytes to Linux, and binary strings compare as
  * bytes.
  */
@@ -61,9 +65,7 @@ export class ChangedError extends Error {
 export function* walkTree(root: string, storePath: string): Generator<TreeEntry, void, void> {
   const top = Buffer.from(storePath.slice(1)).toString("latin1");
   const base = Buffer.from(root).toString("latin1");
-  /** Inode → path of its first entry; only of files that have more than one name. */
-  const seen = new Map<string, string>();
-  yield* visit(base, top, kindOf(lstatSync(join(root, storePath))), seen);
+  yield* visit(base, top, kindOf(lstatSync(join(root, storePath))));
 }
 
 type Kind = "directory" | "symlink" | "file" | "other";
@@ -74,12 +76,7 @@ function kindOf(entry: Stats | Dirent<Buffer>): Kind {
   return entry.isFile() ? "file" : "other";
 }
 
-function* visit(
-  base: string,
-  path: string,
-  kind: Kind,
-  seen: Map<string, string>,
-): Generator<TreeEntry, void, void> {
+function* visit(base: string, path: string, kind: Kind): Generator<TreeEntry, void, void> {
   const name = fileName(`${base}/${path}`);
   if (kind === "directory") {
     yield { path, type: "directory", mode: DIRECTORY_MODE };
@@ -93,7 +90,7 @@ function* visit(
       return { kind, child, order: kind === "directory" ? `${child}/` : child };
     });
     children.sort((a, b) => (a.order < b.order ? -1 : 1));
-    for (const { child, kind } of children) yield* visit(base, `${path}/${child}`, kind, seen);
+    for (const { child, kind } of children) yield* visit(base, `${path}/${child}`, kind);
   } else if (kind === "symlink") {
     yield {
       path,
@@ -102,7 +99,7 @@ function* visit(
       linkname: readlinkSync(name, { encoding: "buffer" }).toString("latin1"),
     };
   } else if (kind === "file") {
-    yield* visitFile(name, path, seen);
+    yield* visitFile(name, path);
   } else {
     throw new UnfitError(
       `/${path} is neither a file, a directory nor a symlink: no layer can hold it`,
@@ -110,25 +107,12 @@ function* visit(
   }
 }
 
-function* visitFile(
-  name: Buffer,
-  path: string,
-  seen: Map<string, string>,
-): Generator<TreeEntry, void, void> {
+function* visitFile(name: Buffer, path: string): Generator<TreeEntry, void, void> {
   const fd = openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw new ChangedError({ path }, "it is no file any more");
     const mode = (stats.mode & OWNER_EXECUTES) === 0 ? 0o444 : 0o555;
-    if (stats.nlink > 1) {
-      const inode = `${stats.dev}:${stats.ino}`;
-      const first = seen.get(inode);
-      if (first !== undefined) {
-        yield { path, type: "hardlink", mode, linkname: first };
-        return;
-      }
-      seen.set(inode, path);
-    }
     yield { path, type: "file", mode, fd, stats };
   } finally {
     closeSync(fd);

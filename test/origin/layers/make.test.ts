@@ -93,10 +93,7 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   for (const { path } of [big, small, file])
     execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(directory, path)]);
   const listing = execFileSync("tar", ["-tvf", "-"], { input: tar, encoding: "utf8" });
-  assert.match(
-    listing,
-    /hr-xr-xr-x 0\/0 .* nix\/store\/\S+-big\/bin\/tool link to nix\/store\/\S+-big\/bin\/alias/,
-  );
+  assert.match(listing, /-r-xr-xr-x 0\/0 +10 .* nix\/store\/\S+-big\/bin\/tool$/m);
   execFileSync("chmod", ["-R", "u+w", directory]);
 
   const record = JSON.parse((await bucket.bytes(layerPath(part.key))).toString());

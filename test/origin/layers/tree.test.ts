@@ -65,10 +65,6 @@ test("a tree survives GNU tar: names of any length and script, links, empty file
   mkdirSync(to);
   tar(bytes, "-xf", "-", "-C", to, "--no-same-owner");
   execFileSync("diff", ["-r", "--no-dereference", join(store.root, path), join(to, path)]);
-  assert.equal(
-    lstatSync(join(to, path, "bin/run")).ino,
-    lstatSync(join(to, path, "lib/same-again")).ino,
-  );
   assert.equal(lstatSync(join(to, path, "bin/run")).mode & 0o7777, 0o555);
   assert.equal(lstatSync(join(to, path, "empty")).mode & 0o7777, 0o444);
   assert.equal(lstatSync(join(to, path, "empty-directory")).mode & 0o7777, 0o555);
@@ -93,12 +89,11 @@ test("modes, owners and times of the store do not matter, only whether its owner
   assert.deepEqual(tarOf(path.slice(store.root.length)), first);
 });
 
-test("hard links count within one store path only", () => {
-  const { path } = store.add("linked", { a: "same", b: { same: "a" } });
-  const other = store.add("linked-other", {}).path;
-  execFileSync("ln", [join(store.root, path, "a"), join(store.root, other, "c")]);
-  assert.match(tar(tarOf(path), "-tvf", "-"), /^h.*b link to nix\/store\/\S+-linked\/a$/m);
-  assert.match(tar(tarOf(other), "-tvf", "-"), /^-.* 4 .*\/c$/m);
+test("hard links of the store do not matter: an optimised store gives the same tar", () => {
+  const { path } = store.add("linked", { a: "same", b: "same" });
+  const before = tarOf(path);
+  execFileSync("ln", ["-f", join(store.root, path, "a"), join(store.root, path, "b")]);
+  assert.deepEqual(tarOf(path), before);
 });
 
 test("a store path may be a file or a link", () => {
