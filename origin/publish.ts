@@ -216,8 +216,7 @@ function packingFailure(
   ];
   const unfit = needed.find((made) => made instanceof UnfitError);
   if (unfit === undefined) return undefined;
-  const message = `it cannot be put into layers: ${unfit.message}`;
-  return { reason: "failed", message: message.slice(0, MAX_MESSAGE) };
+  return { reason: "unfit", message: unfit.message.slice(0, MAX_MESSAGE) };
 }
 
 /** The record of a package, or of one more level of it. */

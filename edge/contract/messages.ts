@@ -74,14 +74,23 @@ export const FailureSchema = v.strictObject({
    * Final, whichever origin tries:
    * - unknown: no such package or tag
    * - refused: evaluation refuses (broken, unfree, insecure)
-   * - failed: the build fails, or what it makes cannot be packed
+   * - failed: the build fails
+   * - unfit: it builds, but no layer can hold what it makes
    * - timeout: NIX_TIMEOUT
    *
    * For another origin to try:
    * - unknown-revision: this origin does not have the revision (no attempt)
    * - error: the origin's own trouble (disk, bucket; an attempt)
    */
-  reason: v.picklist(["unknown", "refused", "failed", "timeout", "unknown-revision", "error"]),
+  reason: v.picklist([
+    "unknown",
+    "refused",
+    "failed",
+    "unfit",
+    "timeout",
+    "unknown-revision",
+    "error",
+  ]),
   /** One line for a person. */
   message: text(2_000),
   /** For unknown names: the nearest that exist, best first. */

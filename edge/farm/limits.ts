@@ -70,6 +70,7 @@ export const RECHECK = 30_000;
  */
 const FAILURE_MEMORY: Record<Failure["reason"], number> = {
   failed: 60_000,
+  unfit: 60_000,
   refused: 60_000,
   timeout: 60_000,
   unknown: 30_000,

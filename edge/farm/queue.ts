@@ -213,7 +213,7 @@ export class Queue {
 /** How a job comes back from an origin. */
 export interface PutBack {
   readonly origin: string;
-  /** What went wrong, for people. */
+  /** What went wrong, for the operator's log: it may name origins. */
   readonly reason: string;
   /** Whether the attempt counts. */
   readonly attempted: boolean;

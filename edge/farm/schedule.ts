@@ -56,7 +56,7 @@ export interface JobState {
   readonly avoid: Readonly<Record<string, number>>;
   /** Origins that do not have its revision. */
   readonly lacking: readonly string[];
-  /** What went wrong with it last; empty at first. */
+  /** What went wrong with it last, for the operator: it may name origins. Empty at first. */
   readonly trouble: string;
 }
 
@@ -68,7 +68,13 @@ export type Decision =
       readonly origin: string;
       readonly reason: string;
     }
-  | { readonly kind: "give-up"; readonly job: string; readonly reason: string }
+  /** `reason` is for clients; `trouble`, what went wrong with it last, for the operator. */
+  | {
+      readonly kind: "give-up";
+      readonly job: string;
+      readonly reason: string;
+      readonly trouble: string;
+    }
   | { readonly kind: "no-origin" | "unknown-revision"; readonly job: string }
   /** Its lease expired: close its socket. */
   | { readonly kind: "drop"; readonly origin: string };
@@ -141,7 +147,8 @@ export function schedule(
       decisions.push({
         kind: "give-up",
         job: job.id,
-        reason: `no origin could do it in ${MAX_ATTEMPTS} attempts; the last: ${job.trouble}`,
+        reason: `${MAX_ATTEMPTS} attempts failed; the operator's log says why`,
+        trouble: job.trouble,
       });
       continue;
     }
@@ -173,7 +180,8 @@ export function schedule(
       const kind = job.lacking.length > 0 ? "unknown-revision" : "no-origin";
       decisions.push({ kind, job: job.id });
     } else if (now >= job.queuedAt + times.queue) {
-      decisions.push({ kind: "give-up", job: job.id, reason: "no origin had a free slot in time" });
+      const reason = "no origin had a free slot in time";
+      decisions.push({ kind: "give-up", job: job.id, reason, trouble: job.trouble });
     } else {
       wakes.push(
         job.queuedAt + times.queue,

@@ -69,6 +69,8 @@ export function packagesFailed(
       return unknown(`${subject} refuses to evaluate: ${reason}`, detail);
     case "failed":
       return unknown(`${subject} does not build: ${reason}`, detail);
+    case "unfit":
+      return unknown(`${subject} was built but cannot be packed into layers: ${reason}`, detail);
     case "timeout":
       return timedOut(`${subject} took too long to build: ${reason}`, detail);
     default:

@@ -112,12 +112,21 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       await assertWhole(bucket);
     }));
 
-  test("a bucket that takes nothing: the client is told what failed, nothing is half-published, and after the time that it is told the same pull works", () =>
+  test("a bucket that takes nothing: the client is told that it failed and the log why, nothing is half-published, and after the time that it is told the same pull works", () =>
     inWorld(async ({ startBehind }) => {
       const { firn, proxy, bucket } = await startBehind();
       proxy.trouble = (request) => (isBlobUpload(request) ? { status: 403 } : "pass");
       const error = await refusal(firn);
-      assert.match(error.message, /no origin could build .* in bucket .*: status 403/);
+      assert.match(
+        error.message,
+        /^no origin could build package.* at the moment: 3 attempts failed/,
+      );
+      // Which origin it was and where its bucket lies is for the operator alone.
+      assert.doesNotMatch(
+        JSON.stringify([error.message, error.detail]),
+        /origin-1|127\.0\.0\.1|403/,
+      );
+      assert.match(firn.log(), /job\.give-up.*origin-1.* in bucket .*status 403/);
       await assertWhole(bucket);
       assert.deepEqual(await keys(bucket, "packages/"), []);
 

@@ -185,14 +185,16 @@ describe("jobs that are not done", () => {
     await edge.logged("job.refused");
   });
 
-  test("an origin's own trouble: another one tries; after three attempts the failure says so", async (t) => {
+  test("an origin's own trouble: another one tries; after three attempts the client is told so, and the log alone names origins and causes", async (t) => {
     await start({ avoid: 100 });
     const [a, b] = await origins(t, { a: troubled, b: troubled });
     const answer = await edge.ask(tagItems());
-    const message = "no origin could do it in 3 attempts; the last: origin a: the disk is full";
+    const message = "3 attempts failed; the operator's log says why";
     assert.deepEqual(answer, { state: "done", results: [failure("error", message)] });
     assert.equal(a?.jobs.length, 2);
     assert.equal(b?.jobs.length, 1);
+    const [givenUp] = await edge.logged("job.give-up");
+    assert.equal(givenUp?.["trouble"], "origin a: the disk is full");
   });
 
   test("trouble with one package: only that one is tried again", async (t) => {

@@ -42,6 +42,13 @@ const table: [string, Failed[], number, string, RegExp][] = [
     /^package a does not build: why a \(log: http:.*0000\)$/,
   ],
   [
+    "a package that no layer can hold",
+    [failed("a", "unfit")],
+    500,
+    "UNKNOWN",
+    /^package a was built but cannot be packed into layers: why a$/,
+  ],
+  [
     "the first of several",
     [failed("a", "timeout"), failed("b", "failed")],
     504,
