@@ -139,7 +139,7 @@ export async function serve(
     stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }),
   );
   logger.info("stopping: finishing the jobs at hand, or handing them back");
-  unwatch();
+  await unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));
   await layers.close();
 }

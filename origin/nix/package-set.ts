@@ -22,7 +22,13 @@ import { limitLog } from "./log.ts";
 import { openSources, type SourcesOptions } from "./sets/open.ts";
 import type { Sources } from "./sets/source.ts";
 import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
-import type { BuildOptions, BuildOutcome, BuildRequest, PackageSet } from "./types.ts";
+import type {
+  BuildOptions,
+  BuildOutcome,
+  BuildRequest,
+  PackageSet,
+  StopWatching,
+} from "./types.ts";
 
 export interface PackageSetOptions extends SourcesOptions {
   /** Directory of clones, roots and snapshots; made when absent. */
@@ -83,7 +89,7 @@ class NixPackageSet implements PackageSet {
     return this.#sources.resolve(tag, signal);
   }
 
-  watch(onChange: (tag: string, revision: string) => void): () => void {
+  watch(onChange: (tag: string, revision: string) => void): StopWatching {
     return this.#sources.watch(onChange);
   }
 

@@ -54,6 +54,9 @@ export interface BuildOptions {
   readonly log: (line: string) => void;
 }
 
+/** Stops calling back; resolves when nothing of it is under way any more. */
+export type StopWatching = () => Promise<void>;
+
 /**
  * Where packages come from, at every revision. A failure of the whole call is thrown as a
  * FailureError: one cause is one failure, however many names were asked for. A revision that cannot
@@ -74,7 +77,7 @@ export interface PackageSet {
    * Calls back when a tag comes to mean another revision; only sets that can be watched (path,
    * starter) ever do. Returns how to stop.
    */
-  watch(onChange: (tag: string, revision: string) => void): () => void;
+  watch(onChange: (tag: string, revision: string) => void): StopWatching;
   /** All top-level attribute names of the set as Nix spells them, sorted; none is evaluated. */
   attributes(revision: string, system: System, signal?: AbortSignal): Promise<readonly string[]>;
 }

@@ -76,6 +76,7 @@ export function pathSources({
       const stop = new AbortController();
       let announced: string | undefined;
       const announce = async (): Promise<void> => {
+        if (stop.signal.aborted) return;
         try {
           const revision = await current(stop.signal);
           if (revision !== announced && !stop.signal.aborted) onChange("latest", revision);
@@ -84,15 +85,17 @@ export function pathSources({
           if (!stop.signal.aborted) onError(error);
         }
       };
-      void announce();
-      const unwatch = watchDirectory(top, announce, {
+      let running = announce();
+      const announceNext = (): Promise<void> => (running = running.then(announce));
+      const unwatch = watchDirectory(top, announceNext, {
         ignored,
         onError,
         ...(poll === undefined ? {} : { poll }),
       });
-      return () => {
+      return async () => {
         stop.abort();
         unwatch();
+        await running;
       };
     },
   };

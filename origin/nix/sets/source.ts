@@ -4,6 +4,8 @@
  */
 export { isRevision } from "../../../edge/contract/records.ts";
 
+import type { StopWatching } from "../types.ts";
+
 /** The files of one revision, in the store. */
 export interface Source {
   /** Store path of the directory that holds default.nix. */
@@ -22,8 +24,8 @@ export interface Sources {
   /** Puts a revision into the store. Throws an UnknownRevisionError when it cannot be had. */
   source(revision: string, signal: AbortSignal): Promise<Source>;
   /** Calls back when a tag comes to mean another revision; returns how to stop. */
-  watch(onChange: (tag: string, revision: string) => void): () => void;
+  watch(onChange: (tag: string, revision: string) => void): StopWatching;
 }
 
 /** For sets that change only when somebody asks. */
-export const unwatched: Sources["watch"] = () => () => {};
+export const unwatched: Sources["watch"] = () => async () => {};

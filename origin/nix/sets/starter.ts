@@ -63,19 +63,24 @@ export async function starterSources({
     watch(onChange) {
       const stop = new AbortController();
       const refreshOnce = async (): Promise<void> => {
+        if (stop.signal.aborted) return;
         try {
           if ((await update(stop.signal)) && !stop.signal.aborted) onChange("latest", latest);
         } catch (error) {
           if (!stop.signal.aborted) onError(error);
         }
       };
-      const timer = setInterval(() => void refreshOnce(), refresh).unref();
+      let running = Promise.resolve();
+      const timer = setInterval(() => {
+        running = running.then(refreshOnce);
+      }, refresh).unref();
       setImmediate(() => {
         if (!stop.signal.aborted) onChange("latest", latest);
       });
-      return () => {
+      return async () => {
         stop.abort();
         clearInterval(timer);
+        await running;
       };
     },
   };

@@ -114,6 +114,8 @@ test("the current revision is announced first, then every change", nix, async (t
     assert.equal(seen.at(-1), await set.resolve("latest", signal));
   }
   assert.equal(new Set(seen).size, 4);
+  // What is under way writes into directories that the test removes.
+  await stop();
 });
 
 test("a directory that does not exist is an error at the start", async (t) => {

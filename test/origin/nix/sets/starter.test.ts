@@ -50,15 +50,15 @@ test(
     const seen: string[] = [];
     const alive = setInterval(() => {}, 1_000);
     t.after(() => clearInterval(alive));
-    t.after(
-      backend.watch((tag, revision) => {
-        seen.push(`${tag} ${revision}`);
-        events.emit("seen");
-      }),
-    );
+    const stop = backend.watch((tag, revision) => {
+      seen.push(`${tag} ${revision}`);
+      events.emit("seen");
+    });
     while (seen.length < 1) await once(events, "seen");
     dir = directoryWith(t, `${text}\n`);
     while (seen.length < 2) await once(events, "seen");
+    // Its last refresh writes into the directories that the test removes.
+    await stop();
     const now = await backend.resolve("latest", signal);
     assert.notEqual(now, old);
     assert.deepEqual(seen, [`latest ${old}`, `latest ${now}`]);
