@@ -2,7 +2,7 @@
  * What origins reported, and what the farm could not do, as errors for the person who pulls. Pure.
  *
  * An image holds packages that its name does not mention: every image has cacert, and `shell` brings
- * bash. They are never named to that person. And one cause is told once: when a revision is unknown,
+ * bash. They are never named to that person. And one cause is named once: when a revision is unknown,
  * every package of the image fails for the same reason.
  */
 import type { Failure } from "../contract/messages.ts";
@@ -192,6 +192,6 @@ const nearestText = ({ nearest = [] }: Failure): string =>
 function detailsOf({ names, failure }: Cause, asked: Asked, logUrl: LogUrl): unknown[] {
   const own = mentioned(names, asked);
   const { logBlob, ...rest } = failure;
-  const told = { ...rest, ...(logBlob ? { logUrl: logUrl(logBlob.digest) } : {}) };
-  return (own.length > 0 ? own : names).map((name) => ({ package: name, ...told }));
+  const facts = { ...rest, ...(logBlob ? { logUrl: logUrl(logBlob.digest) } : {}) };
+  return (own.length > 0 ? own : names).map((name) => ({ package: name, ...facts }));
 }

@@ -1,5 +1,5 @@
 /**
- * Random input at every place where strangers' text comes in: nothing throws but the error that its
+ * Random input at every place where untrusted text comes in: nothing throws but the error that its
  * reader names, and the real Worker never answers 5xx where no origin is at fault.
  *
  * FUZZ_CASES sets how many cases there are in all (10,000 when it is not set), FUZZ_SEED repeats a
@@ -42,7 +42,7 @@ const REQUESTS = Math.ceil(CASES / 10);
 const READERS = 10;
 const options = { seed: SEED, numRuns: Math.ceil((CASES - 2 * REQUESTS) / READERS) };
 
-/** Text of strangers: what a grammar is made of, and what it is not. */
+/** Untrusted text: what a grammar is made of, and what it is not. */
 const words = [
   ["git", "shell", "arm64", "amd64", "latest", "sha256:", "xorg.xev", "7zz", "a__b", "a--b"],
   ["/", "//", "..", ".", "%2e%2e", "%2F", "%00", "%", "\u0000", "\\", " ", "+", "@", ":", "*"],
@@ -58,7 +58,7 @@ const text = fc.oneof(
 /** What may stand in a header: Node sends nothing else. */
 const headerText = text.map((value) => value.replace(/[^\x20-\x7e]/g, "?"));
 
-describe("readers of strangers' text", () => {
+describe("readers of untrusted text", () => {
   test("image names: a canonical request, or InvalidName in one line", () => {
     fc.assert(
       fc.property(text, (name) => {

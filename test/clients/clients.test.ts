@@ -76,10 +76,11 @@ describe("real clients", { skip }, () => {
         const { digest } = await pullManifest(firn.url, "shell/git/curl");
         await client.pull(`${firn.host}/shell/git/curl@${digest}`);
       });
-      test("says why there is no such image", { skip: missing }, async () => {
+      // Not every client prints the registry's message; the name of the image proves nothing.
+      test("says that there is no such image", { skip: missing }, async () => {
         await assert.rejects(
           client.pull(`${firn.host}/shell/no-such-package`),
-          /manifest unknown|not found|no-such-package/i,
+          /manifest[ _]unknown|no-such-package:\S*"?: not found/i,
         );
       });
       for (const work of WORK) {

@@ -11,6 +11,7 @@ import { unavailable } from "../harness/available.ts";
 import { type Firn, type FirnOptions, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, RegistryAnswer } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
+import { until } from "../harness/until.ts";
 import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
 import { LAYERED, layeredPlan, putPlan } from "./layered-set.ts";
 import { BUSYBOX, tinySet } from "./tiny-set.ts";
@@ -91,24 +92,26 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       const { firn, proxy, bucket } = await startBehind({ BUILD_WAIT: "5" });
       proxy.trouble = (request) => (isBlobUpload(request) ? { status: 503 } : "pass");
       // On a slow machine the first 5 seconds may be over before anything is built.
-      do assert.match((await refusal(firn)).message, /not finished after 5 seconds; it goes on/);
-      while (
-        !proxy.seen.some((request) => request.startsWith("PUT") && request.includes("/blobs/"))
-      );
+      await until("an upload tried", async () => {
+        assert.match((await refusal(firn)).message, /not finished after 5 seconds; it goes on/);
+        return proxy.seen.some(
+          (request) => request.startsWith("PUT") && request.includes("/blobs/"),
+        );
+      });
       await assertWhole(bucket);
       assert.deepEqual(await keys(bucket, "packages/"), []);
 
       proxy.trouble = () => "pass";
       // A pull may still find the origin between two attempts; it is told to come again, and joins.
-      for (;;) {
-        const image = await pullImage(firn.url, IMAGE).catch((again: unknown) => {
+      await until("the image pulled", () =>
+        pullImage(firn.url, IMAGE).catch((again: unknown) => {
           assert.ok(
             again instanceof RegistryAnswer && /it goes on/.test(again.message),
             String(again),
           );
-        });
-        if (image !== undefined) break;
-      }
+          return undefined;
+        }),
+      );
       await assertWhole(bucket);
     }));
 

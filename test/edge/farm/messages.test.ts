@@ -57,7 +57,7 @@ describe("messages that close the socket", () => {
   }
 });
 
-describe("the way of a job", () => {
+describe("a job", () => {
   test("welcome says who it is and whether zstd is wanted; the result is confirmed", async () => {
     const origin = await rawOrigin(edge, "a");
     origin.say(hello);

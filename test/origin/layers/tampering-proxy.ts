@@ -5,7 +5,8 @@
 import { createServer, request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export type Trouble = { readonly status: number } | "hang-up" | "pass";
+/** `silence`: the request is taken and never answered. */
+export type Trouble = { readonly status: number } | "hang-up" | "silence" | "pass";
 
 export interface TamperingProxy {
   /** Origin of the proxy's URL. */
@@ -22,6 +23,7 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
   const server = createServer((incoming, answer) => {
     seen.push(`${incoming.method} ${incoming.url}`);
     const trouble = proxy.trouble(incoming);
+    if (trouble === "silence") return void incoming.resume();
     if (trouble !== "pass") {
       const fail = (): void => {
         if (trouble === "hang-up") return void incoming.socket.destroy();

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { pino } from "pino";
@@ -15,6 +16,7 @@ import {
   type LayerStore,
   openLayerStore,
 } from "../../../origin/layers/index.ts";
+import { soon } from "../../harness/soon.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { LocalStore, madeLayer, noise, partOf } from "./local-store.ts";
 import { startProxy, type TamperingProxy } from "./tampering-proxy.ts";
@@ -202,7 +204,24 @@ test("a layer first made with gzip alone gets its zstd blob later, with the same
   assert.ok((await bucket.keys()).includes(blobPath(both.zstd?.digest as `sha256:${string}`)));
 });
 
-test("a request that nobody waits for ends at once, and what it shared with others goes on", async () => {
+test("an upload that nobody waits for is ended", async () => {
+  const part = await partOf(store.add("left-alone", { data: noise(4 * MIB, "left-alone") }));
+  const leaving = new AbortController();
+  const begun = Promise.withResolvers<IncomingMessage>();
+  proxy.trouble = (request) => {
+    if (request.method !== "PUT") return "pass";
+    begun.resolve(request);
+    return "silence";
+  };
+  const left = makeOne(part, { signal: leaving.signal });
+  const upload = await soon("an upload", begun.promise);
+  const ended = new Promise((resolve) => upload.socket.once("close", resolve));
+  leaving.abort(new Error("hung up"));
+  await assert.rejects(left, /hung up/);
+  await soon("the end of the upload", ended, 20_000);
+});
+
+test("who leaves is answered at once, and what was shared with others goes on", async () => {
   const part = await partOf(store.add("aborted", { data: noise(4 * MIB, "aborted") }));
   const leaving = new AbortController();
   const reached = Promise.withResolvers<void>();
