@@ -21,6 +21,12 @@ const withGit = (change: Partial<PackageRecord>): Result[] => [
 const [libc, own] = git.layers;
 if (libc === undefined || own === undefined) throw new Error("the record has two layers");
 
+const small = git.parts.map((part) => (part.key === own.key ? { ...part, small: 9 } : part));
+const asTrees = {
+  ...own,
+  trees: [{ name: `${"0".repeat(32)}-git-1.0`, size: own.size, tarSize: 9 }],
+};
+
 const table: readonly [string, readonly Item[], readonly Result[], RegExp | null][] = [
   ["what was asked for", items, withGit({}), null],
   ["in another order", items, withGit({}).toReversed(), /git was answered with a level/],
@@ -97,6 +103,15 @@ const table: readonly [string, readonly Item[], readonly Result[], RegExp | null
     items,
     withGit({ layers: [libc, own, own] }),
     /are not the parts of level 0/,
+  ],
+  ["a small part as trees", items, withGit({ parts: small, layers: [libc, asTrees] }), null],
+  ["a small part as a layer", items, withGit({ parts: small }), /is small, or its blob is/],
+  ["a layer as trees", items, withGit({ layers: [libc, asTrees] }), /is small, or its blob is/],
+  [
+    "trees that are not the whole blob",
+    items,
+    withGit({ parts: small, layers: [libc, { ...asTrees, size: own.size + 1 }] }),
+    /are not its blob/,
   ],
   [
     "a record too long",

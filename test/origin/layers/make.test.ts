@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { pino } from "pino";
@@ -151,6 +152,35 @@ test("a bare part is the members of its trees alone, and concatenates with other
   const trees = gunzipSync(await bucket.bytes(blobPath(bare.digest)));
   assert.deepEqual(trees, tar.subarray(2 * 512, tar.length - 2 * 512));
   assert.equal(sha256(trees), bare.diffId);
+});
+
+test("each store path of a bare part is in members of its own, which its record lists", async () => {
+  const large = store.add("tree-large", { a: prose(1_500_000, 5) });
+  const [path, other] = [store.add("tree-1", { a: prose(9_000, 6) }), store.add("tree-2", "file")];
+  const layers = open("trees");
+  const part = async (paths: (typeof path)[], key: string) =>
+    makeOne(layers, { ...(await partOf(...paths)), key: key.repeat(64), bare: true });
+  const [all, alone] = [await part([path, other, large], "c"), await part([other], "d")];
+  assert.deepEqual(
+    all.trees?.map(({ name }) => name),
+    [path, other, large].map((each) => basename(each.path)).sort(),
+  );
+  const blob = await bucket.bytes(blobPath(all.digest));
+  let offset = 0;
+  for (const { name, size, tarSize } of all.trees ?? []) {
+    const slice = blob.subarray(offset, (offset += size));
+    assert.equal(gunzipSync(slice).length, tarSize, name);
+    if (name === basename(other.path))
+      assert.deepEqual(slice, await bucket.bytes(blobPath(alone.digest)), "the same in every part");
+  }
+  assert.equal(offset, blob.length);
+  const zstd = await layers.make([{ ...(await partOf(path)), key: "e".repeat(64), bare: true }], {
+    signal: never,
+    zstd: true,
+  });
+  const made = zstd.get("e".repeat(64));
+  assert.ok(made && !(made instanceof UnfitError));
+  assert.equal(made.zstd, undefined, "it is appended to a gzip layer");
 });
 
 test("a part that no layer can hold fails alone, with its reason; the others are made", async () => {
