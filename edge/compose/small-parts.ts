@@ -8,7 +8,7 @@
  *   small parts        git's rest: [pcre2 | gitlib]     curl's rest: [pcre2 | nghttp2]
  *   profile layer      [links, nix/, nix/store/] [pcre2] [gitlib] [nghttp2] [end-of-archive]      each a gzip member or more
  */
-import { Gunzip } from "fflate";
+import { Gunzip, gunzipSync } from "fflate";
 import { digestOf } from "../contract/digest.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
 import { InvalidRecord, type Layer } from "../contract/records.ts";
@@ -65,6 +65,13 @@ export function inflateTree({ name, compressed }: SmallTree, target: Uint8Array)
   let at = 0;
   const wrong = (): InvalidRecord =>
     new InvalidRecord(`the tree of ${name} does not have ${target.length} bytes`);
+  // The last four bytes of a member are its length (RFC 1952, ISIZE): one that has all of the tree is
+  // inflated in place; more than one are rare, and take memory besides.
+  const view = new DataView(compressed.buffer, compressed.byteOffset, compressed.byteLength);
+  if (compressed.length >= 18 && view.getUint32(compressed.length - 4, true) === target.length) {
+    if (gunzipSync(compressed, { out: target }).length !== target.length) throw wrong();
+    return;
+  }
   const gunzip = new Gunzip((chunk) => {
     if (at + chunk.length > target.length) throw wrong();
     target.set(chunk, at);
