@@ -65,4 +65,4 @@ export const SMALL_PARTS: readonly number[] = [
   500_000, 600_000, 700_000, 850_000, 1_000_000, 1_200_000, 1_400_000, 1_700_000, 2_000_000,
 ];
 /** NAR bytes of small parts that a mean pull is to have. */
-export const OWN_BYTES = 6_000_000;
+export const OWN_BYTES = 4_500_000;
