@@ -185,7 +185,18 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       version: hello.version,
       nix: hello.nix,
     });
-    const running = new Set(hello.running);
+    this.#resume(name, hello.running);
+    await this.#announced(name, hello.revisions);
+    await this.#dispatch.schedule();
+  }
+
+  /**
+   * An origin is back: of the jobs that it held it keeps those that it is `running` still, also one
+   * that is queued again meanwhile; what it has lost goes back to the queue, and what another origin
+   * has by now, or is over, it is to stop.
+   */
+  #resume(name: string, runningIds: readonly string[]): void {
+    const running = new Set(runningIds);
     for (const job of this.#queue.jobs()) {
       if (!running.has(job.id)) {
         if (job.holder?.origin === name)
@@ -201,8 +212,6 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       }
     }
     for (const job of running) this.#origins.send(name, { type: "cancel", job });
-    await this.#announced(name, hello.revisions);
-    await this.#dispatch.schedule();
   }
 
   /**
