@@ -53,6 +53,8 @@ program
   .addOption(ORIGIN.channelsUrl)
   .addOption(ORIGIN.archiveUrl)
   .addOption(ORIGIN.allowedUris)
+  .addOption(ORIGIN.packagesAllow)
+  .addOption(ORIGIN.packagesDeny)
   .addOption(ORIGIN.allowVulnerableNix)
   .addOption(ORIGIN.logLevel)
   .addHelpText(
@@ -64,7 +66,13 @@ program
       { base: null, level: options.logLevel },
       pino.destination({ dest: 2, sync: true }),
     );
-    const origin = { ...options, key: fileText(options.keyFile), bucket: bucketOf(options) };
+    const { packagesAllow: allow, packagesDeny: deny } = options;
+    const origin = {
+      ...options,
+      policy: { allow, deny },
+      key: fileText(options.keyFile),
+      bucket: bucketOf(options),
+    };
     const { serve } = await import("./serve.ts");
     await serve(origin, log, stopSignal().signal);
   });

@@ -7,6 +7,11 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import {
+  DEFAULT_DENY,
+  packagePolicy,
+  type PackagePolicy,
+} from "../edge/contract/package-policy.ts";
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
 
 const KIB = 1024;
@@ -89,6 +94,17 @@ export const packageSet = (text: string): string =>
 
 /** Words with spaces between them, as Nix's own list settings are written. */
 const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
+
+/** Reads one list of the package policy, as the edge does. */
+const policy =
+  (variable: "PACKAGES_ALLOW" | "PACKAGES_DENY", list: keyof PackagePolicy) =>
+  (text: string): readonly string[] => {
+    try {
+      return packagePolicy({ [variable]: text })[list];
+    } catch (error) {
+      throw new InvalidArgumentError(`${(error as Error).message}.`);
+    }
+  };
 
 const list = (text: string): string[] =>
   text
@@ -195,6 +211,20 @@ export const ORIGIN = {
   )
     .env("ALLOWED_URIS")
     .argParser(words),
+  packagesAllow: new Option(
+    "--packages-allow <globs>",
+    "packages that it evaluates, with spaces; any when left out",
+  )
+    .env("PACKAGES_ALLOW")
+    .argParser(policy("PACKAGES_ALLOW", "allow"))
+    .default([] as readonly string[], "any"),
+  packagesDeny: new Option(
+    "--packages-deny <globs>",
+    "packages that it never evaluates, with spaces; off for none",
+  )
+    .env("PACKAGES_DENY")
+    .argParser(policy("PACKAGES_DENY", "deny"))
+    .default(DEFAULT_DENY, "pkgs* and the like"),
   allowVulnerableNix: new Option(
     "--allow-vulnerable-nix",
     "serve public edges even with a Nix whose sandbox is known to leak",

@@ -1,8 +1,9 @@
 /** `firn origin`: connects to its edges and does their jobs until it is told to stop. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Item, PackageItem, Result } from "../edge/contract/messages.ts";
+import type { IndexItem, Item, PackageItem, Result } from "../edge/contract/messages.ts";
 import { layerPath } from "../edge/contract/keys.ts";
+import type { PackagePolicy } from "../edge/contract/package-policy.ts";
 import { parsePackageSet } from "../edge/contract/package-set.ts";
 import type { System } from "../edge/contract/records.ts";
 import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
@@ -10,6 +11,8 @@ import { type BucketAccess, openLayerStore } from "./layers/index.ts";
 import { refuseVulnerableNix } from "./nix/version.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { planStore } from "./plan/plans.ts";
+import { withPolicy } from "./policy.ts";
+import { publishIndexes } from "./publish-index.ts";
 import { publish } from "./publish.ts";
 import { version } from "./version.ts";
 
@@ -41,6 +44,8 @@ export interface OriginOptions {
   readonly archiveUrl?: string;
   /** URI prefixes that an evaluation may fetch from. */
   readonly allowedUris?: readonly string[];
+  /** What may be evaluated and built. */
+  readonly policy: PackagePolicy;
   /** Serve edges that strangers can reach even with a Nix whose sandbox is known to leak. */
   readonly allowVulnerableNix: boolean;
 }
@@ -89,14 +94,14 @@ export async function serve(
     if (first === undefined) return [];
     if (first.kind === "tag")
       return [{ kind: "revision", revision: await packageSet.resolve(first.tag, context.signal) }];
-    return publish(first, items.filter(isPackage), {
-      packageSet,
-      layers,
-      plans,
-      zstd: context.zstd,
-      signal: context.signal,
-      log: context.log,
-    });
+    const { signal, log, zstd } = context;
+    if (first.kind === "index")
+      return withPolicy(options.policy, items.filter(isIndex), (allowed) =>
+        publishIndexes(allowed, { packageSet, layers, signal }),
+      );
+    return withPolicy(options.policy, items.filter(isPackage), (allowed) =>
+      publish(first, allowed, { packageSet, layers, plans, zstd, signal, log }),
+    );
   };
 
   const hello = {
@@ -144,4 +149,5 @@ export async function serve(
   await layers.close();
 }
 
+const isIndex = (item: Item): item is IndexItem => item.kind === "index";
 const isPackage = (item: Item): item is PackageItem => item.kind === "package";

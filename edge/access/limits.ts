@@ -24,6 +24,8 @@ export const LIMITED = {
   tags: { default: { count: 30, seconds: 3_600 }, words: "new tags" },
   /** Packages that nobody asked for before: each asks an origin for a build. */
   packages: { default: { count: 300, seconds: 3_600 }, words: "new packages" },
+  /** Lists of package names that nobody needed before: each asks an origin for an evaluation. */
+  indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
   /** Requests that wait for origins. */
   waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
   /** Each checks a password, which takes 30 ms of CPU. */

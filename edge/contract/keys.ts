@@ -74,6 +74,15 @@ export const levelPath = (
   level: number,
 ): string => `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}~${level}.json`;
 /**
+ * The names in the package set, `top.json`, or in a nested one, `top.python3Packages.json`; no
+ * attribute of a path holds a dot.
+ */
+export const indexPath = (
+  { packageSet, revision, system }: Omit<Scope, "plan">,
+  path: readonly string[],
+): string =>
+  `index/v${RECORD_FORMAT}/${packageSet}/${revision}/${system}/${["top", ...path].join(".")}.json`;
+/**
  * The layer plan in force for a package set: `{"plan": id}`; the plan itself is the blob of that
  * digest.
  */

@@ -21,5 +21,7 @@ export const MANIFEST_TYPES: readonly string[] = [
   OCI_MANIFEST,
   DOCKER_MANIFEST,
 ];
+/** The attribute names of a package set, see package-index.ts. */
+export const PACKAGE_INDEX = "application/vnd.firn.index.v1+json";
 /** The file listing of a package, see listing.ts. */
 export const LISTING = "application/vnd.firn.listing.v1+jsonl";

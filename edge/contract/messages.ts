@@ -5,7 +5,8 @@
  *   origin → edge   hello, accepted, refused, log, done, failed, revision, bye
  *   edge → origin   welcome, job, settled, repeat, cancel
  *
- * What is missing is an item: a tag to resolve, or a package to publish. A job is the batch of
+ * What is missing is an item: a tag to resolve, a package to publish, or the index of a package set
+ * (the names of its attributes). A job is the batch of
  * items that an origin is given under one lease; `done` has one result for each of its items, in
  * their order.
  *
@@ -19,8 +20,10 @@
 import * as v from "valibot";
 import { TAG_PATTERN } from "./names.ts";
 import {
+  AttributePathSchema,
   ComponentSchema,
   DescriptorSchema,
+  IndexRecordSchema,
   LevelRecordSchema,
   MAX_LEVELS,
   PackageRecordSchema,
@@ -29,7 +32,7 @@ import {
   SystemSchema,
 } from "./records.ts";
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const CONNECT_PATH = "/farm/connect";
 export const PING = "ping";
 export const PONG = "pong";
@@ -123,9 +126,18 @@ export const PackageItemSchema = v.strictObject({
   name: ComponentSchema,
   level: v.optional(level),
 });
-export const ItemSchema = v.variant("kind", [TagItemSchema, PackageItemSchema]);
+/** The attribute names to publish: of the package set, or of the nested set at `path`. */
+export const IndexItemSchema = v.strictObject({
+  kind: v.literal("index"),
+  packageSet: text(1_000),
+  revision: RevisionSchema,
+  system: SystemSchema,
+  path: AttributePathSchema,
+});
+export const ItemSchema = v.variant("kind", [TagItemSchema, PackageItemSchema, IndexItemSchema]);
 export type TagItem = v.InferOutput<typeof TagItemSchema>;
 export type PackageItem = v.InferOutput<typeof PackageItemSchema>;
+export type IndexItem = v.InferOutput<typeof IndexItemSchema>;
 export type Item = v.InferOutput<typeof ItemSchema>;
 
 /** What became of one item. */
@@ -133,6 +145,7 @@ export const ResultSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("revision"), revision: RevisionSchema }),
   v.strictObject({ kind: v.literal("package"), record: PackageRecordSchema }),
   v.strictObject({ kind: v.literal("level"), record: LevelRecordSchema }),
+  v.strictObject({ kind: v.literal("index"), record: IndexRecordSchema }),
   v.strictObject({ kind: v.literal("failure"), failure: FailureSchema }),
 ]);
 export type Result = v.InferOutput<typeof ResultSchema>;
@@ -185,7 +198,7 @@ export const FromEdgeSchema = v.variant("type", [
     origin: text(255),
     zstd: v.boolean(),
   }),
-  /** One tag, or packages of one revision, system and plan. */
+  /** One tag, packages of one revision, system and plan, or indexes of one revision and system. */
   v.strictObject({
     type: v.literal("job"),
     job: jobId,

@@ -15,8 +15,8 @@ const MAX_UNEXPLAINED = 10;
 
 /**
  * Has the items made by an origin, or joins those who wait for the same items already, for at most
- * `waitMs`. The items are one tag, or packages of one revision, system and plan. Asking twice does
- * no harm: a call that breaks because the Build object was moved, reset or overloaded is made again
+ * `waitMs`. The items are one tag, packages of one revision, system and plan, or indexes of one
+ * revision and system. Asking twice does no harm: a call that breaks because the Build object was moved, reset or overloaded is made again
  * within the time.
  */
 export async function askFarm(

@@ -3,9 +3,9 @@
  * looking into the bucket. The schema has been checked already. An origin may be wrong, or lie:
  * what it says here ends up in images.
  */
-import { canonicalJson } from "../contract/keys.ts";
-import type { Item, PackageItem, Result } from "../contract/messages.ts";
-import type { Descriptor, Layer, PackageRecord } from "../contract/records.ts";
+import { canonicalJson, indexPath } from "../contract/keys.ts";
+import type { IndexItem, Item, PackageItem, Result } from "../contract/messages.ts";
+import type { Descriptor, IndexRecord, Layer, PackageRecord } from "../contract/records.ts";
 import { MAX_RECORD } from "./limits.ts";
 
 /** A result that is not taken; the message says what is wrong with it. */
@@ -26,6 +26,11 @@ export function checkResults(items: readonly Item[], results: readonly Result[])
     if (result.kind !== expectedKind(item))
       throw new InvalidResult(`${shown(item)} was answered with a ${result.kind}`);
     if (item.kind === "tag" || result.kind === "revision") continue;
+    if (item.kind === "index") {
+      if (result.kind === "index") checkIndex(item, result.record);
+      continue;
+    }
+    if (result.kind === "index") continue;
     if (canonicalJson(result.record).length > MAX_RECORD)
       throw new InvalidResult(
         `the record of ${shown(item)} is longer than ${MAX_RECORD} characters`,
@@ -36,16 +41,35 @@ export function checkResults(items: readonly Item[], results: readonly Result[])
   }
 }
 
-const expectedKind = (item: Item): Result["kind"] =>
-  item.kind === "tag" ? "revision" : item.level === undefined ? "package" : "level";
+function expectedKind(item: Item): Result["kind"] {
+  switch (item.kind) {
+    case "tag":
+      return "revision";
+    case "index":
+      return "index";
+    case "package":
+      return item.level === undefined ? "package" : "level";
+  }
+}
 
-/** An item in words: `git`, `git at level 1`, `the tag latest`. */
-const shown = (item: Item): string =>
-  item.kind === "tag"
-    ? `the tag ${item.tag}`
-    : item.level === undefined
-      ? item.name
-      : `${item.name} at level ${item.level}`;
+/** An item in words: `git`, `git at level 1`, `the tag latest`, `the index of python3Packages`. */
+function shown(item: Item): string {
+  switch (item.kind) {
+    case "tag":
+      return `the tag ${item.tag}`;
+    case "index":
+      return `the index${item.path.length > 0 ? ` of ${item.path.join(".")}` : ""}`;
+    case "package":
+      return item.level === undefined ? item.name : `${item.name} at level ${item.level}`;
+  }
+}
+
+function checkIndex(item: IndexItem, record: IndexRecord): void {
+  if (indexPath(item, item.path) !== indexPath(record, record.path))
+    throw new InvalidResult(
+      `${shown(item)} was answered with ${indexPath(record, record.path)}, not ${indexPath(item, item.path)}`,
+    );
+}
 
 function checkPackage(item: PackageItem, record: PackageRecord): void {
   const wrong = (["name", "packageSet", "revision", "system", "plan"] as const).find(
@@ -95,6 +119,7 @@ export function blobsOf(results: readonly Result[]): Map<Descriptor["digest"], n
     blobs.set(digest, size);
   };
   for (const result of results) {
+    if (result.kind === "index") add(result.record.names);
     if (result.kind !== "package" && result.kind !== "level") continue;
     for (const layer of result.record.layers) {
       add(layer);

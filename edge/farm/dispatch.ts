@@ -95,7 +95,7 @@ export class Dispatch {
       const result = stored[at];
       if (result?.kind === "failure" && isForAnother(result.failure)) troubles.push(result.failure);
       else if (result !== undefined) endings.set(itemKey(item), result);
-      if (item.kind === "package" && result?.kind === "package")
+      if (item.kind !== "tag" && (result?.kind === "package" || result?.kind === "index"))
         this.#origins.has(name, item.revision);
     }
     this.#end(endings);

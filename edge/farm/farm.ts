@@ -86,7 +86,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const [first] = fresh;
     if (first !== undefined) {
       this.#origins.dropRevoked();
-      const system = first.kind === "package" ? first.system : undefined;
+      const system = first.kind === "tag" ? undefined : first.system;
       if (!isServed(system, this.#origins.states(now), now, this.times))
         return { state: "no-origin" };
       if (this.#queue.waiting >= this.maxQueued) return { state: "queue-full" };

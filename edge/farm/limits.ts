@@ -92,6 +92,7 @@ export function memoryOf(ending: Ending): number {
       return RESOLVED_MEMORY;
     case "package":
     case "level":
+    case "index":
       return PUBLISHED_MEMORY;
     case "failure":
       return FAILURE_MEMORY[ending.failure.reason];

@@ -7,7 +7,14 @@ import type { Bucket } from "../store/bucket.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { Failure, Item, PackageItem, Result } from "../contract/messages.ts";
-import { levelRecord, packageRecord, readRecord, writeRecord, writeTag } from "../store/records.ts";
+import {
+  indexRecord,
+  levelRecord,
+  packageRecord,
+  readRecord,
+  writeRecord,
+  writeTag,
+} from "../store/records.ts";
 import { blobsOf, checkLayers, checkResults, InvalidResult } from "./check.ts";
 import { BUCKET_CONCURRENCY, MAX_KNOWN_BLOBS } from "./limits.ts";
 
@@ -85,6 +92,12 @@ export class Publication {
     if (item.kind === "tag") {
       if (result.kind === "revision")
         await writeTag(this.#bucket, item.packageSet, item.tag, result.revision);
+    } else if (item.kind === "index") {
+      if (result.kind === "index")
+        return {
+          kind: "index",
+          record: await writeRecord(this.#bucket, indexRecord(item, item.path), result.record),
+        };
     } else if (result.kind === "package") {
       const place = packageRecord(item, item.name);
       return { kind: "package", record: await writeRecord(this.#bucket, place, result.record) };

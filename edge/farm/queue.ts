@@ -81,7 +81,8 @@ export class Queue {
   /** A new job for items that no job has. */
   add(id: string, items: readonly Item[], now: number): void {
     const [first] = items;
-    const { system = null, revision = null } = first?.kind === "package" ? first : {};
+    const { system = null, revision = null } =
+      first === undefined || first.kind === "tag" ? {} : first;
     this.#storage.transactionSync(() => {
       this.#sql.exec(
         "INSERT INTO jobs (id, system, revision, queued) VALUES (?, ?, ?, ?)",

@@ -13,6 +13,7 @@ import { packageRecord, readRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { spend, waiting } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
+import { unknownPackages } from "./unknown.ts";
 import { type Failed, notDone, packagesFailed, packagesForPeople } from "./failures.ts";
 
 /**
@@ -50,7 +51,7 @@ export const packageItem = (
 ): PackageItem => ({ kind: "package", packageSet, revision, system, plan, ...wanted });
 
 /**
- * Has an origin build and publish packages. Before it answers, the farm has validated the records,
+ * Has an origin build and publish packages, when all that were asked for exist. Before it answers, the farm has validated the records,
  * found their blobs in the bucket, and written them.
  */
 async function publish(
@@ -59,12 +60,15 @@ async function publish(
   request: ImageRequest,
   names: readonly string[],
 ): Promise<Map<string, PackageRecord>> {
+  const logUrl = (digest: string): string =>
+    new URL(`/v2/${request.name}/blobs/${digest}`, context.url).href;
+  const requested = names.filter((name) => request.requested.includes(name));
+  const unknown = await unknownPackages(context, scope, requested);
+  if (unknown.length > 0) throw packagesFailed(unknown, request, logUrl);
   checkMayBuild(context);
   spend(context, "packages", names.length);
   const items = names.map((name) => packageItem(scope, { name }));
   const answer = await waiting(context, () => askFarm(context.env, items, timeLeft(context)));
-  const logUrl = (digest: string): string =>
-    new URL(`/v2/${request.name}/blobs/${digest}`, context.url).href;
   if (answer.state !== "done")
     throw notDone(answer.state, {
       doing: `building ${packagesForPeople(names, request)}`,

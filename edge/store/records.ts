@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.ts";
 import {
   canonicalJson,
+  indexPath,
   imagePath,
   levelPath,
   packagePath,
@@ -21,6 +22,8 @@ import {
 import {
   type ImageRecord,
   ImageRecordSchema,
+  type IndexRecord,
+  IndexRecordSchema,
   type LevelRecord,
   LevelRecordSchema,
   type PackageRecord,
@@ -72,6 +75,16 @@ export const levelRecord = (
   path: levelPath(scope, name, level),
   schema: LevelRecordSchema,
   belongs: (record) => record.level === level,
+  mutable: false,
+});
+
+export const indexRecord = (
+  scope: Omit<Scope, "plan">,
+  path: readonly string[],
+): RecordPlace<IndexRecord> => ({
+  path: indexPath(scope, path),
+  schema: IndexRecordSchema,
+  belongs: (record) => indexPath(record, record.path) === indexPath(scope, path),
   mutable: false,
 });
 

@@ -233,10 +233,14 @@ const failed = (job: string, message: string): Ending => ({
   failure: { reason: "error", message: message.slice(0, MAX_TEXT) },
 });
 
-/** An item for the log: `tag latest`, `git`, `git level 1`. */
-const shown = (item: Item): string =>
-  item.kind === "tag"
-    ? `tag ${item.tag}`
-    : item.level === undefined
-      ? item.name
-      : `${item.name} level ${item.level}`;
+/** An item for the log: `tag latest`, `git`, `git level 1`, `index of python3Packages`. */
+function shown(item: Item): string {
+  switch (item.kind) {
+    case "tag":
+      return `tag ${item.tag}`;
+    case "index":
+      return item.path.length === 0 ? "index" : `index of ${item.path.join(".")}`;
+    case "package":
+      return item.level === undefined ? item.name : `${item.name} level ${item.level}`;
+  }
+}

@@ -8,13 +8,13 @@ import { LRUCache } from "lru-cache";
 import * as v from "valibot";
 import type { Failure } from "../../edge/contract/messages.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
+import { nearest } from "../../edge/contract/nearest.ts";
 import { StorePathSchema, type System } from "../../edge/contract/records.ts";
 import { buildPackages } from "./build/build.ts";
 import { builtPackage } from "./build/built-package.ts";
 import { DerivationLocks } from "./build/derivation-locks.ts";
 import { Roots } from "./build/roots.ts";
 import { attributeNames, describe, type Description, type Found } from "./evaluate/describe.ts";
-import { nearest } from "./evaluate/nearest.ts";
 import type { Evaluation } from "./evaluate/restricted.ts";
 import { unbuildable } from "./evaluate/unbuildable.ts";
 import { failure } from "./failures.ts";
@@ -96,9 +96,10 @@ class NixPackageSet implements PackageSet {
   async attributes(
     revision: string,
     system: System,
+    path: readonly string[] = [],
     signal: AbortSignal = new AbortController().signal,
   ): Promise<readonly string[]> {
-    return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), []);
+    return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), path);
   }
 
   async build(request: BuildRequest, { signal, log }: BuildOptions): Promise<BuildOutcome[]> {

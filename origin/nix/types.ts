@@ -78,8 +78,16 @@ export interface PackageSet {
    * starter) ever do. Returns how to stop.
    */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
-  /** All top-level attribute names of the set as Nix spells them, sorted; none is evaluated. */
-  attributes(revision: string, system: System, signal?: AbortSignal): Promise<readonly string[]>;
+  /**
+   * All attribute names of the set, or of the nested set at `path`, as Nix spells them, sorted; none
+   * is evaluated. Nothing has no names: a path to no set gives an empty list.
+   */
+  attributes(
+    revision: string,
+    system: System,
+    path?: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly string[]>;
 }
 
 /** Work that could not be done, for a reason that the client should be told. */

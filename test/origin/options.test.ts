@@ -65,6 +65,14 @@ test("a relative directory of a path set becomes absolute, and nothing else chan
     assert.equal(packageSet(text), text);
 });
 
+test("the package policy is read as the edge reads it, and a glob that is wrong is named", () => {
+  const { packagesDeny, packagesAllow } = ORIGIN;
+  assert.deepEqual(packagesDeny.parseArg?.("off", []), []);
+  const allowed = ["git", "python3packages.*"];
+  assert.deepEqual(packagesAllow.parseArg?.(allowed.join(", "), []), allowed);
+  assert.throws(() => packagesDeny.parseArg?.("*".repeat(9), []), /PACKAGES_DENY: the glob/);
+});
+
 const remaining = (env: Record<string, string>): Record<string, string> => {
   withoutUnset(env, [ORIGIN.allowVulnerableNix, SHARED.s3Region]);
   return env;

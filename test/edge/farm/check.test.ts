@@ -5,13 +5,25 @@ import { blobsOf, checkResults } from "../../../edge/farm/check.ts";
 import { MAX_RECORD } from "../../../edge/farm/limits.ts";
 import type { Item, Result } from "../../../edge/contract/messages.ts";
 import type { PackageRecord } from "../../../edge/contract/records.ts";
-import { levelRecord, packageItems, packageRecord, REVISION, tagItems } from "./records.ts";
+import {
+  indexItem,
+  indexRecord,
+  levelRecord,
+  packageItems,
+  packageRecord,
+  REVISION,
+  tagItems,
+} from "./records.ts";
 
 const nowhere = { put: () => Promise.resolve() };
 const items = packageItems(["git", "curl~1"]);
 const git = await packageRecord(nowhere, "git");
 const curl: Result = { kind: "level", record: await levelRecord(nowhere, 1) };
 const failure: Result = { kind: "failure", failure: { reason: "failed", message: "no" } };
+const index = async (path: readonly string[], revision = REVISION): Promise<Result> => ({
+  kind: "index",
+  record: { ...(await indexRecord(nowhere, indexItem(path))), revision },
+});
 const revision: Result = { kind: "revision", revision: REVISION };
 
 const withGit = (change: Partial<PackageRecord>): Result[] => [
@@ -36,6 +48,26 @@ const table: readonly [string, readonly Item[], readonly Result[], RegExp | null
   ["a failure for a tag", tagItems(), [failure], null],
   ["a package for a tag", tagItems(), withGit({}).slice(0, 1), /tag latest was answered with a p/],
   ["a revision for a package", items, [revision, curl], /git was answered with a revision/],
+  ["an index", [indexItem(["a"])], [await index(["a"])], null],
+  [
+    "a package for an index",
+    [indexItem()],
+    withGit({}).slice(0, 1),
+    /the index was answered with a p/,
+  ],
+  ["an index for a package", items, [await index([]), curl], /git was answered with an? index/],
+  [
+    "the index of another set",
+    [indexItem(["a"])],
+    [await index(["b"])],
+    /the index of a was answered with .*top\.b\.json/,
+  ],
+  [
+    "the index of another revision",
+    [indexItem()],
+    [await index([], "f".repeat(40))],
+    /the index was answered with .*ffff/,
+  ],
   ["one missing", items, withGit({}).slice(0, 1), /1 results for 2 items/],
   ["one too many", items, [...withGit({}), failure], /3 results for 2 items/],
   [

@@ -63,7 +63,7 @@ describe("a job", () => {
     origin.say(hello);
     assert.deepEqual(await origin.heard("welcome"), {
       type: "welcome",
-      protocol: 2,
+      protocol: 3,
       origin: "a",
       zstd: true,
     });

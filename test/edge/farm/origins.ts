@@ -4,6 +4,7 @@
  */
 import type { TestContext } from "node:test";
 import { pino } from "pino";
+import { indexPath } from "../../../edge/contract/keys.ts";
 import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
 import {
   type Channel,
@@ -16,7 +17,7 @@ import {
 } from "../../../origin/channel/index.ts";
 import { soon } from "../../harness/soon.ts";
 import type { FarmEdge } from "./farm-edge.ts";
-import { levelRecord, packageRecord, REVISION } from "./records.ts";
+import { indexRecord, levelRecord, packageRecord, REVISION } from "./records.ts";
 
 export const keys: Readonly<Record<string, OriginKey>> = {
   a: generateOriginKey(),
@@ -107,7 +108,16 @@ export function startOrigin(
   };
 }
 
-const nameOf = (item: Item): string => (item.kind === "tag" ? item.tag : item.name);
+function nameOf(item: Item): string {
+  switch (item.kind) {
+    case "tag":
+      return item.tag;
+    case "index":
+      return indexPath(item, item.path);
+    case "package":
+      return item.name;
+  }
+}
 
 /**
  * What an honest origin answers: every package exists but those whose name begins with `broken`.
@@ -122,6 +132,7 @@ async function resultOf(edge: FarmEdge, item: Item): Promise<Result> {
     return item.tag === "nowhere"
       ? failure("unknown", "there is no tag nowhere")
       : { kind: "revision", revision: REVISION };
+  if (item.kind === "index") return { kind: "index", record: await indexRecord(edge, item) };
   if (item.name.startsWith("broken")) return failure("failed", `${item.name} does not build`);
   if (item.level !== undefined)
     return { kind: "level", record: await levelRecord(edge, item.level) };

@@ -3,10 +3,17 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Answer } from "../../../edge/farm/answer.ts";
 import type { Result } from "../../../edge/contract/messages.ts";
-import { levelPath, packagePath } from "../../../edge/contract/keys.ts";
+import { indexPath, levelPath, packagePath } from "../../../edge/contract/keys.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { honest, originKeys, startOrigin } from "./origins.ts";
-import { levelRecord, packageItems, packageRecord, SCOPE } from "./records.ts";
+import {
+  indexItem,
+  indexRecord,
+  levelRecord,
+  packageItems,
+  packageRecord,
+  SCOPE,
+} from "./records.ts";
 
 let edge: FarmEdge;
 before(async () => {
@@ -70,4 +77,28 @@ test("a level's layers are those that the package's record announced", async (t)
     wrong?.kind === "failure" ? wrong.failure.message : "",
     /are not the parts of level 1/,
   );
+});
+
+test("an index is written when its names are in the bucket, and only then", async (t) => {
+  const origin = startOrigin(t, edge, "a", {
+    run: async (items, context) => {
+      const [item] = items;
+      if (item?.kind !== "index" || item.path[0] !== "lost") return honest(edge)(items, context);
+      const record = await indexRecord({ put: () => Promise.resolve() }, item);
+      const names = { ...record.names, digest: `sha256:${"0".repeat(64)}` as const };
+      return [{ kind: "index", record: { ...record, names } }];
+    },
+  });
+  await origin.reached("connected");
+  const items = [indexItem(), indexItem(["python3Packages"])];
+  assert.equal((await edge.ask(items)).state, "done");
+  for (const item of items)
+    assert.deepEqual(
+      await edge.get(indexPath(SCOPE, item.path)),
+      await indexRecord(edge, item),
+      item.path.join(),
+    );
+  const lost = resultOf(await edge.ask([indexItem(["lost"])]));
+  assert.equal(lost?.kind === "failure" ? lost.failure.reason : lost?.kind, "error");
+  assert.equal(await edge.get(indexPath(SCOPE, ["lost"])), undefined);
 });

@@ -1,9 +1,10 @@
 /** Package records as an origin makes them, of blobs that are a few bytes long. */
-import type { PackageItem, TagItem } from "../../../edge/contract/messages.ts";
+import type { IndexItem, PackageItem, TagItem } from "../../../edge/contract/messages.ts";
 import { digestOf, sha256Hex } from "../../../edge/contract/digest.ts";
 import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
 import {
   type Descriptor,
+  type IndexRecord,
   type Layer,
   type LevelRecord,
   type PackageRecord,
@@ -83,6 +84,20 @@ export async function packageRecord(
     level: 0,
     layers,
   };
+}
+
+export const indexItem = (path: readonly string[] = []): IndexItem => {
+  const { packageSet, revision, system } = SCOPE;
+  return { kind: "index", packageSet, revision, system, path: [...path] };
+};
+
+/** Of a set that has git alone. */
+export async function indexRecord(
+  blobs: Blobs,
+  { packageSet, revision, system, path }: IndexItem,
+): Promise<IndexRecord> {
+  const names = await blob(blobs, '["git"]');
+  return { format: RECORD_FORMAT, packageSet, revision, system, path, names };
 }
 
 export async function levelRecord(blobs: Blobs, level: number): Promise<LevelRecord> {

@@ -168,7 +168,7 @@ test("jobs and records belong to the layer plan in force", async () => {
     assert.equal((await get(firn, "/v2/git/manifests/latest")).status, 200);
     await origin.stop();
     assert.deepEqual(
-      new Set(origin.jobs.flat().map((item) => (item.kind === "package" ? item.plan : undefined))),
+      new Set(origin.jobs.flat().flatMap((item) => (item.kind === "package" ? item.plan : []))),
       new Set([plan]),
     );
     assert.notEqual(await firn.bucket.head(packagePath({ ...SCOPE, plan }, "git")), null);

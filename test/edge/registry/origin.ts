@@ -2,11 +2,13 @@
 import { after } from "node:test";
 import { pino } from "pino";
 import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
+import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { connect } from "../../../origin/channel/index.ts";
 import {
   makeLevel,
   makePackage,
   ORIGIN,
+  putBlob,
   REVISION,
   type TestEdge,
   type TestPackage,
@@ -24,12 +26,19 @@ export interface TestOrigin {
 export interface OriginOptions {
   /** Packages; any other name is a package of its own layer. */
   readonly stock?: Stock;
+  /**
+   * The names of the package set, under "", and of nested ones by their paths; without them it
+   * lists none, and a test's packages exist when they are asked for.
+   */
+  readonly names?: Readonly<Record<string, readonly string[]>>;
   /** What tags mean; `latest` is REVISION. */
   readonly tags?: Readonly<Record<string, string | Failure>>;
   readonly packageSet?: { readonly id: string; readonly label: string };
   /** Awaited before each job is begun. */
   readonly gate?: () => Promise<void>;
 }
+
+const NO_INDEX: Failure = { reason: "refused", message: "this set cannot be listed" };
 
 const isFailure = (value: object): value is Failure => "reason" in value;
 
@@ -38,6 +47,7 @@ export async function startOrigin(
   firn: TestEdge,
   {
     stock = {},
+    names = {},
     tags = { latest: REVISION },
     packageSet = { id: "starter", label: "starter" },
     gate,
@@ -52,6 +62,14 @@ export async function startOrigin(
       return typeof revision === "string"
         ? { kind: "revision", revision }
         : { kind: "failure", failure: revision };
+    }
+    if (item.kind === "index") {
+      const { kind, ...rest } = item;
+      const list = names[item.path.join(".")];
+      if (list === undefined) return { kind: "failure", failure: NO_INDEX };
+      const bytes = new TextEncoder().encode(JSON.stringify(list));
+      const blob = await putBlob(firn.bucket, bytes);
+      return { kind, record: { format: RECORD_FORMAT, ...rest, names: blob } };
     }
     const { name, level, packageSet: set, revision, system, plan } = item;
     const found = stock[name] ?? {};

@@ -13,7 +13,7 @@ import { soon } from "../../harness/soon.ts";
 import type { RudeEdge } from "./rude-edge.ts";
 
 const key = generateOriginKey();
-export const WELCOME: FromEdge = { type: "welcome", protocol: 2, origin: "mine", zstd: false };
+export const WELCOME: FromEdge = { type: "welcome", protocol: 3, origin: "mine", zstd: false };
 export const RESOLVED: Result[] = [{ kind: "revision", revision: "a".repeat(40) }];
 export const tagJob = (job: string): FromEdge => ({
   type: "job",

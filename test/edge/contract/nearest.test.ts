@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { distance, nearest } from "../../../../origin/nix/evaluate/nearest.ts";
+import { distance, nearest } from "../../../edge/contract/nearest.ts";
 
 const NAMES = [
   "git",

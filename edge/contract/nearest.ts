@@ -1,0 +1,96 @@
+/** Suggests existing names for one that does not exist, as they are in an image name. */
+import { ComponentSchema } from "./records.ts";
+import * as v from "valibot";
+
+/** Most names suggested. */
+export const MAX_NEAREST = 5;
+/** Most edits; more take long to find among 25,000 names, and find other words. */
+const MAX_EDITS = 3;
+
+/**
+ * `attributes`: the names at the level where the search ended, as Nix spells them; `path`: the
+ * attributes above it; `wanted`: the component that does not exist. A name is near within
+ * one edit per three letters (at least one, at most MAX_EDITS; a swap of neighbours is one edit), or when it begins
+ * with the wanted one (`python` → python3, `node` → nodejs). Fewest edits first, then in
+ * alphabetical order.
+ */
+export function nearest(
+  attributes: readonly string[],
+  path: readonly string[],
+  wanted: string,
+): string[] {
+  const limit = Math.min(MAX_EDITS, Math.max(1, Math.floor(wanted.length / 3)));
+  const prefix = path.map((attribute) => `${typed(attribute)}.`).join("");
+  const scores = new Map<string, number>();
+  for (const attribute of attributes) {
+    if (!mayBeNear(attribute, wanted, limit)) continue;
+    const name = typed(attribute);
+    const edits = distance(wanted, name, limit);
+    const begins = wanted.length >= MIN_BEGINNING && name.startsWith(wanted);
+    // A longer name that only begins the same comes after every misspelling, the shortest first.
+    const score = edits <= limit ? edits : begins ? limit + name.length : Infinity;
+    if (score !== Infinity && v.is(ComponentSchema, prefix + name))
+      scores.set(prefix + name, score);
+  }
+  return [...scores]
+    .sort(([a, scoreA], [b, scoreB]) => scoreA - scoreB || (a < b ? -1 : 1))
+    .slice(0, MAX_NEAREST)
+    .map(([name]) => name);
+}
+
+/** Whether a closer look is worth it: most names are far too short, or long and begin otherwise. */
+function mayBeNear(attribute: string, wanted: string, limit: number): boolean {
+  const longer = attribute.length - wanted.length;
+  // One more for the `_` before a leading digit.
+  if (longer <= limit + 1) return longer >= -limit;
+  const first = attribute.charAt(0);
+  return first === "_" || first.toLowerCase() === wanted.charAt(0);
+}
+
+/** Fewest letters that count as the beginning of a name. */
+const MIN_BEGINNING = 3;
+
+/**
+ * How an attribute is written in an image name: lower case, without the `_` before a leading digit.
+ */
+function typed(attribute: string): string {
+  return attribute.toLowerCase().replace(/^_(?=[0-9])/, "");
+}
+
+/** The rows that `distance` works in: it is called for thousands of names. */
+const rows: [number[], number[], number[]] = [[], [], []];
+
+/**
+ * Edits (insert, delete, replace, swap neighbours) between two words; anything above `limit` is
+ * Infinity. Only the cells within `limit` of the diagonal are computed (no others can come to fewer
+ * edits), and the search ends with the first row that is above the limit everywhere.
+ */
+export function distance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) > limit) return Infinity;
+  const far = limit + 1;
+  let [before, last, row] = rows;
+  for (let j = 0; j <= Math.min(b.length, far); j += 1) last[j] = j;
+  for (let i = 1; i <= a.length; i += 1) {
+    const from = Math.max(1, i - limit);
+    const to = Math.min(b.length, i + limit);
+    let least = (row[from - 1] = from === 1 ? Math.min(i, far) : far);
+    if (to < b.length) row[to + 1] = far;
+    for (let j = from; j <= to; j += 1) {
+      const same = a.charCodeAt(i - 1) === b.charCodeAt(j - 1);
+      let cost = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1));
+      if (
+        i > 1 &&
+        j > 1 &&
+        a.charCodeAt(i - 1) === b.charCodeAt(j - 2) &&
+        a.charCodeAt(i - 2) === b.charCodeAt(j - 1)
+      )
+        cost = Math.min(cost, before[j - 2]! + 1);
+      row[j] = cost;
+      if (cost < least) least = cost;
+    }
+    if (least > limit) return Infinity;
+    [before, last, row] = [last, row, before];
+  }
+  const edits = last[b.length] ?? Infinity;
+  return edits <= limit ? edits : Infinity;
+}

@@ -1,0 +1,31 @@
+/**
+ * The names in a package set, and what a component of an image name finds among them. The same rules
+ * as nix/find.nix, which an origin evaluates: the edge answers for names that find nothing, so a
+ * difference would make packages unknown that exist.
+ */
+import * as v from "valibot";
+import { MAX_INDEX_NAMES } from "./records.ts";
+
+/** Attribute names as Nix spells and sorts them. */
+export const NamesSchema = v.pipe(v.array(v.string()), v.maxLength(MAX_INDEX_NAMES));
+
+/**
+ * The attribute that a component means, or undefined when there is none. The first of these is
+ * taken, for a leading digit with `_` before it as well (7zz → _7zz): the attribute of exactly that
+ * name; the first in sorted order that differs by case only (imagemagick → ImageMagick).
+ */
+export function attributeFor(names: readonly string[], component: string): string | undefined {
+  const wanted = /^[0-9]/.test(component) ? [component, `_${component}`] : [component];
+  const exact = wanted.find((name) => names.includes(name));
+  if (exact !== undefined) return exact;
+  for (const name of wanted) {
+    const found = names.find(
+      (candidate) => candidate.length === name.length && lower(candidate) === name,
+    );
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** As nix/find.nix does it: toLowerCase would take the Kelvin sign for a k. */
+const lower = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());

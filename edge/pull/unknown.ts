@@ -1,0 +1,129 @@
+/**
+ * Packages that do not exist, told without an origin: from the names of the package set (its index),
+ * which an origin lists once for a revision and system, and those of a nested set when it is first
+ * asked for.
+ *
+ *   python3packages.flaks   the index of the set has python3Packages; its own index has no flaks
+ *
+ * A list is complete, so what it lacks does not exist. Where none can be had, an origin is asked for
+ * the package itself, and its answer counts.
+ */
+import pLimit from "p-limit";
+import { canonicalJson, type Scope } from "../contract/keys.ts";
+import type { IndexItem } from "../contract/messages.ts";
+import { nearest } from "../contract/nearest.ts";
+import { attributeFor } from "../contract/package-index.ts";
+import { type IndexRecord, MAX_INDEX_DEPTH } from "../contract/records.ts";
+import { askFarm } from "../farm/ask.ts";
+import { BUCKET_REQUESTS } from "../store/blobs.ts";
+import { readNames } from "../store/package-index.ts";
+import { indexRecord, readRecord } from "../store/records.ts";
+import { type Context, timeLeft } from "./context.ts";
+import type { Failed } from "./failures.ts";
+import { spend, waiting } from "./limits.ts";
+import { once } from "./once.ts";
+import { checkMayBuild } from "./permission.ts";
+
+/** Most unknown packages of one image with suggestions: finding them takes 10 ms of CPU for each. */
+const MAX_SUGGESTED = 10;
+
+/** A package on its way through the sets: `path` is found, `rest` is not looked up yet. */
+interface Search {
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly rest: readonly string[];
+}
+
+/** Those of the packages that do not exist, with the nearest names that do. */
+export async function unknownPackages(
+  context: Context,
+  scope: Scope,
+  names: readonly string[],
+): Promise<Failed[]> {
+  const unknown: Failed[] = [];
+  let open = names.map((name): Search => ({ name, path: [], rest: name.split(".") }));
+  while (open.length > 0) {
+    const indexes = await indexesAt(context, scope, pathsOf(open));
+    const next: Search[] = [];
+    for (const { name, path, rest } of open) {
+      const index = indexes.get(keyOf(path));
+      const [component, ...further] = rest;
+      if (index === undefined || component === undefined) continue;
+      const attribute = attributeFor(index, component);
+      if (attribute === undefined) {
+        const suggested = unknown.length < MAX_SUGGESTED ? nearest(index, path, component) : [];
+        unknown.push({ name, failure: failureOf(component, path, suggested) });
+      } else if (further.length > 0 && path.length < MAX_INDEX_DEPTH)
+        next.push({ name, path: [...path, attribute], rest: further });
+    }
+    open = next;
+  }
+  return unknown;
+}
+
+const keyOf = (path: readonly string[]): string => path.join(".");
+
+const pathsOf = (searches: readonly Search[]): (readonly string[])[] => [
+  ...new Map(searches.map(({ path }) => [keyOf(path), path])).values(),
+];
+
+/** In the words of an origin (origin/nix/evaluate/unbuildable.ts). */
+const failureOf = (
+  component: string,
+  path: readonly string[],
+  suggested: readonly string[],
+): Failed["failure"] => ({
+  reason: "unknown",
+  message:
+    path.length === 0
+      ? `there is no package ${component}`
+      : `there is no ${component} in ${keyOf(path)}`,
+  ...(suggested.length > 0 ? { nearest: [...suggested] } : {}),
+});
+
+/** The names at each path, by keyOf; without those that cannot be had now. */
+async function indexesAt(
+  context: Context,
+  scope: Scope,
+  paths: readonly (readonly string[])[],
+): Promise<Map<string, readonly string[]>> {
+  const limit = pLimit(BUCKET_REQUESTS);
+  const found = new Map<string, readonly string[]>();
+  const take = async (record: IndexRecord | null): Promise<void> => {
+    const names = record && (await readNames(context.bucket, record));
+    if (record !== null && names !== null) found.set(keyOf(record.path), names);
+  };
+  await Promise.all(
+    paths.map((path) =>
+      limit(async () => take(await readRecord(context.bucket, indexRecord(scope, path)))),
+    ),
+  );
+  const missing = paths.filter((path) => !found.has(keyOf(path)));
+  if (missing.length > 0)
+    for (const record of await askForIndexes(context, scope, missing)) await take(record);
+  return found;
+}
+
+/** Has an origin list names. Throws when the caller may not have anything built. */
+async function askForIndexes(
+  context: Context,
+  { packageSet, revision, system }: Scope,
+  paths: readonly (readonly string[])[],
+): Promise<IndexRecord[]> {
+  checkMayBuild(context);
+  const items = paths.map((path): IndexItem => ({
+    kind: "index",
+    packageSet,
+    revision,
+    system,
+    path: [...path],
+  }));
+  const answer = await waiting(context, () =>
+    once(canonicalJson(items), async () => {
+      spend(context, "indexes", items.length);
+      return askFarm(context.env, items, timeLeft(context));
+    }),
+  );
+  if (answer.state !== "done") return [];
+  return answer.results.flatMap((result) => (result.kind === "index" ? [result.record] : []));
+}

@@ -1,0 +1,47 @@
+/** The attribute names of package sets, remembered: every package that is new is looked up in them. */
+import * as v from "valibot";
+import { digestOf } from "../contract/digest.ts";
+import { blobPath } from "../contract/keys.ts";
+import { NamesSchema } from "../contract/package-index.ts";
+import type { IndexRecord } from "../contract/records.ts";
+import { type Bucket, readWhole } from "./bucket.ts";
+import { memory } from "./memory.ts";
+
+interface Names {
+  readonly names: readonly string[];
+  /** Bytes as JSON. */
+  readonly size: number;
+}
+
+/** Bytes of names that are remembered: those of five revisions of nixpkgs, or the largest of one. */
+const REMEMBERED_BYTES = 8 * 2 ** 20;
+/** What a name takes in memory, compared with its JSON. */
+const OBJECT_FACTOR = 3;
+const remembered = memory<Names>(REMEMBERED_BYTES, ({ size }) => size * OBJECT_FACTOR);
+
+/** The names of an index; null when the bucket does not have them, or not as the digest says. */
+export async function readNames(
+  bucket: Bucket,
+  { names: { digest, size } }: IndexRecord,
+): Promise<readonly string[] | null> {
+  const known = remembered.get(digest);
+  if (known !== undefined) return known.names;
+  const path = blobPath(digest);
+  const blob = await readWhole(bucket, path, (object) => object.size === size);
+  const names = blob !== null && (await digestOf(blob.bytes)) === digest ? parse(blob.bytes) : null;
+  if (names === null) {
+    console.warn(JSON.stringify({ level: "warn", event: "index.damaged", path }));
+    return null;
+  }
+  remembered.set(digest, { names, size });
+  return names;
+}
+
+function parse(bytes: Uint8Array): readonly string[] | null {
+  try {
+    const parsed = v.safeParse(NamesSchema, JSON.parse(new TextDecoder().decode(bytes)));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,62 @@
+/** An index job: lists the attribute names of a package set, or of sets in it, each as a blob. */
+import type { IndexItem, Result } from "../edge/contract/messages.ts";
+import { PACKAGE_INDEX } from "../edge/contract/media-types.ts";
+import {
+  type IndexRecord,
+  MAX_INDEX_BYTES,
+  MAX_INDEX_NAMES,
+  RECORD_FORMAT,
+} from "../edge/contract/records.ts";
+import type { LayerStore } from "./layers/index.ts";
+import { failure } from "./nix/failures.ts";
+import { FailureError, type PackageSet } from "./nix/types.ts";
+
+export interface IndexContext {
+  readonly packageSet: Pick<PackageSet, "attributes">;
+  readonly layers: Pick<LayerStore, "blob">;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One result for each item, in their order. A set that does not evaluate, or has too many names,
+ * fails alone; throws when the bucket does not answer.
+ */
+export const publishIndexes = (
+  items: readonly IndexItem[],
+  context: IndexContext,
+): Promise<Result[]> =>
+  Promise.all(
+    items.map(async (item): Promise<Result> => {
+      try {
+        return await publishIndex(item, context);
+      } catch (error) {
+        if (error instanceof FailureError) return { kind: "failure", failure: error.failure };
+        throw error;
+      }
+    }),
+  );
+
+async function publishIndex(
+  { packageSet: set, revision, system, path }: IndexItem,
+  { packageSet, layers, signal }: IndexContext,
+): Promise<Result> {
+  const names = await packageSet.attributes(revision, system, path, signal);
+  const bytes = new TextEncoder().encode(JSON.stringify(names));
+  if (names.length > MAX_INDEX_NAMES || bytes.length > MAX_INDEX_BYTES)
+    return {
+      kind: "failure",
+      failure: failure(
+        "refused",
+        `${["the package set", ...path].join(".")} has ${names.length} names of ${bytes.length} bytes; an index has at most ${MAX_INDEX_NAMES} of ${MAX_INDEX_BYTES}`,
+      ),
+    };
+  const record: IndexRecord = {
+    format: RECORD_FORMAT,
+    packageSet: set,
+    revision,
+    system,
+    path: [...path],
+    names: await layers.blob(bytes, PACKAGE_INDEX),
+  };
+  return { kind: "index", record };
+}

@@ -1,0 +1,65 @@
+/** An index job with real Nix and a real bucket. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pino } from "pino";
+import { blobPath } from "../../edge/contract/keys.ts";
+import type { Result } from "../../edge/contract/messages.ts";
+import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../edge/contract/records.ts";
+import { openLayerStore } from "../../origin/layers/index.ts";
+import { publishIndexes } from "../../origin/publish-index.ts";
+import { startBucket } from "./layers/local-bucket.ts";
+import { directoryWith, needs, open, signal, system, temporary } from "./nix/support.ts";
+
+const SET = `{ system, ... }: {
+  good = 1; Other = throw "forced"; nested = { b = throw "forced"; A = 1; };
+  function = x: x; broken = throw "no such luck"; endless = abort "hard";
+  many = builtins.listToAttrs (builtins.genList (n: { name = "n\${toString n}"; value = n; }) ${MAX_INDEX_NAMES + 1});
+}`;
+
+test(
+  "an index has every name, and evaluates none; a set that fails does so alone",
+  { ...needs("nix-instantiate"), timeout: 120_000 },
+  async (t) => {
+    const bucket = await startBucket();
+    t.after(() => bucket.stop());
+    const layers = openLayerStore({
+      s3: bucket.access,
+      cacheDir: join(temporary(t), "layers"),
+      logger: pino({ level: "silent" }),
+    });
+    t.after(() => layers.close());
+    const packageSet = await open(t, `path:${directoryWith(t, SET)}`);
+    const revision = await packageSet.resolve("latest", signal);
+    const paths = [[], ["nested"], ["function"], ["broken"], ["endless"], ["many"], ["nowhere"]];
+    const results = await publishIndexes(
+      paths.map((path) => ({ kind: "index", packageSet: "path", revision, system, path })),
+      { packageSet, layers, signal },
+    );
+
+    const namesOf = async (result: Result | undefined, path: readonly string[]) => {
+      assert.ok(result?.kind === "index", JSON.stringify(result));
+      const { names, format: _, ...rest } = result.record;
+      assert.deepEqual(rest, { packageSet: "path", revision, system, path });
+      const bytes = await layers.get(blobPath(names.digest));
+      assert.equal(bytes?.length, names.size);
+      return JSON.parse(new TextDecoder().decode(bytes ?? undefined)) as string[];
+    };
+    const all = ["Other", "broken", "endless", "function", "good", "many", "nested"];
+    assert.deepEqual(await namesOf(results[0], []), all);
+    assert.deepEqual(await namesOf(results[1], ["nested"]), ["A", "b"]);
+    assert.deepEqual(await namesOf(results[2], ["function"]), []);
+    const told = results
+      .slice(3)
+      .map((result) => (result.kind === "failure" ? result.failure : undefined));
+    assert.deepEqual(
+      told.map((failure) => failure?.reason),
+      ["refused", "refused", "refused", "refused"],
+    );
+    assert.match(told[0]?.message ?? "", /no such luck/);
+    assert.match(
+      told[2]?.message ?? "",
+      new RegExp(`many has ${MAX_INDEX_NAMES + 1} names .* at most .* ${MAX_INDEX_BYTES}`),
+    );
+  },
+);
