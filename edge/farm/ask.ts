@@ -2,8 +2,8 @@
 import type { Item } from "../contract/messages.ts";
 import type { Env } from "../env.ts";
 import { withRetries } from "../store/retry.ts";
+import { note } from "../log.ts";
 import { type Answer, buildName } from "./answer.ts";
-import { note } from "./log.ts";
 
 export type { Answer } from "./answer.ts";
 

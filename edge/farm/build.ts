@@ -9,10 +9,10 @@
 import { DurableObject } from "cloudflare:workers";
 import type { BuildRpc, Env } from "../env.ts";
 import type { Item } from "../contract/messages.ts";
+import { note } from "../log.ts";
 import { type Answer, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
 import { farmStub } from "./connect.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
-import { note } from "./log.ts";
 
 export class Build extends DurableObject<Env> implements BuildRpc {
   #items: readonly Item[] = [];

@@ -1,6 +1,6 @@
 /** Where origins connect: a WebSocket for an origin that proves who it is, and for nobody else. */
 import type { Env } from "../env.ts";
-import { note } from "./log.ts";
+import { note } from "../log.ts";
 import { type Caller, identify } from "./token.ts";
 
 /**

@@ -4,10 +4,10 @@
  */
 import type { Env } from "../env.ts";
 import { CLOSE, type Failure, type Result } from "../contract/messages.ts";
+import { note } from "../log.ts";
 import { type Ending, itemKey } from "./answer.ts";
 import { InvalidResult } from "./check.ts";
 import type { Times } from "./limits.ts";
-import { note } from "./log.ts";
 import type { Origins } from "./origins.ts";
 import type { Publication } from "./publication.ts";
 import type { Job, Queue } from "./queue.ts";

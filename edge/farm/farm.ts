@@ -12,7 +12,6 @@ import type { Reply } from "./answer.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
-import { note } from "./log.ts";
 import { attachmentOf, type Attachment, close, type Hello, Origins } from "./origins.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
 import { readMessage } from "./read-message.ts";
@@ -24,6 +23,7 @@ import {
   PROTOCOL_VERSION,
   type Item,
 } from "../contract/messages.ts";
+import { note } from "../log.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
 import { isServed } from "./schedule.ts";

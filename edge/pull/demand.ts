@@ -13,6 +13,7 @@ import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
 import { parseImageName } from "../contract/names.ts";
 import { demandRecord, writeRecord } from "../store/records.ts";
+import { note } from "../log.ts";
 import { openContext } from "./context.ts";
 
 /**
@@ -54,7 +55,7 @@ export function countPull(
   pulls.clear();
   ctx.waitUntil(
     write(counted, request, env, ctx).catch((error: unknown) =>
-      console.error(JSON.stringify({ level: "error", event: "demand", error: String(error) })),
+      note("error", "demand", { error: String(error) }),
     ),
   );
 }

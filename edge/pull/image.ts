@@ -18,6 +18,7 @@ import type { Bucket } from "../store/bucket.ts";
 import { listingReader } from "../store/listings.ts";
 import { planInForce } from "../store/current.ts";
 import { imageRecord, readRecord, type RecordPlace, writeRecord } from "../store/records.ts";
+import { note } from "../log.ts";
 import type { Context } from "./context.ts";
 import { RegistryError } from "./errors.ts";
 import { chooseMadeLevels } from "./levels.ts";
@@ -115,8 +116,6 @@ async function storeRecord(
     await writeRecord(bucket, place, record);
   } catch (error) {
     const { path } = place;
-    console.error(
-      JSON.stringify({ level: "error", event: "image.record.lost", path, error: String(error) }),
-    );
+    note("error", "image.record.lost", { path, error: String(error) });
   }
 }

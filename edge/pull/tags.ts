@@ -10,6 +10,7 @@ import { askFarm } from "../farm/ask.ts";
 import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
 import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../store/records.ts";
+import { note } from "../log.ts";
 import { type Context, timeLeft } from "./context.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
@@ -169,11 +170,9 @@ async function refresh(context: Context, tag: string): Promise<boolean> {
       see(context, tagRecord(context.config.packageSet.id, tag), result.revision);
       return true;
     }
-    console.warn(JSON.stringify({ level: "warn", event: "tag.stale", tag, ...answer }));
+    note("warn", "tag.stale", { tag, ...answer });
   } catch (error) {
-    console.error(
-      JSON.stringify({ level: "error", event: "tag.stale", tag, error: String(error) }),
-    );
+    note("error", "tag.stale", { tag, error: String(error) });
   }
   return false;
 }

@@ -7,6 +7,7 @@ import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
 import { nameInvalid, RegistryError } from "../pull/errors.ts";
 import { BucketUnavailable } from "../store/bucket.ts";
+import { note } from "../log.ts";
 import { API_VERSION, warning } from "./headers.ts";
 
 /**
@@ -76,18 +77,14 @@ function translated(error: unknown): RegistryError {
 }
 
 function log(shown: RegistryError, cause: unknown, request: Request): void {
-  console.error(
-    JSON.stringify({
-      level: "error",
-      event: "request.failed",
-      method: request.method,
-      url: request.url.slice(0, LOGGED_URL),
-      status: shown.status,
-      code: shown.code,
-      message: shown.message,
-      cause: describe(cause),
-    }),
-  );
+  note("error", "request.failed", {
+    method: request.method,
+    url: request.url.slice(0, LOGGED_URL),
+    status: shown.status,
+    code: shown.code,
+    message: shown.message,
+    cause: describe(cause),
+  });
 }
 
 /** Longest part of a URL that is logged, characters. */

@@ -10,6 +10,7 @@ import { verifyPassword } from "../contract/account.ts";
 import type { Env } from "../env.ts";
 import { RegistryError, unauthorized } from "../pull/errors.ts";
 import { spend } from "../pull/limits.ts";
+import { note } from "../log.ts";
 import { tokenContext } from "./authorize.ts";
 import { notFound } from "./base.ts";
 import { API_VERSION } from "./headers.ts";
@@ -37,7 +38,7 @@ export async function token(request: IRequestStrict, env: Env): Promise<Response
   const account = asked.credentials === null ? null : await signIn(access, asked.credentials);
   if (account === undefined) {
     const user = asked.credentials?.user.slice(0, 64);
-    console.warn(JSON.stringify({ level: "warn", event: "login.failed", user, address }));
+    note("warn", "login.failed", { user, address });
     throw unauthorized("the user or the password is wrong", BASIC);
   }
   if (account === null && access.mode === "private")

@@ -8,6 +8,7 @@ import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { MANIFEST_TYPES, OCI_INDEX } from "../contract/media-types.ts";
 import type { Descriptor } from "../contract/records.ts";
+import { note } from "../log.ts";
 import { rememberManifest } from "./manifests.ts";
 import { memory } from "./memory.ts";
 
@@ -86,7 +87,7 @@ async function writeBlob(bucket: Bucket, blob: NewBlob): Promise<void> {
     !(await bucket.put(path, bytes, { contentType, ifAbsent: true })) &&
     !(await isIntact(bucket, blob))
   ) {
-    console.warn(JSON.stringify({ level: "warn", event: "blob.replaced", digest, contentType }));
+    note("warn", "blob.replaced", { digest, contentType });
     await bucket.put(path, bytes, { contentType, ifAbsent: false });
   }
   rememberBlob(digest, { size, contentType });

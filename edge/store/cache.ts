@@ -3,6 +3,7 @@
  * has just started on another continent knows nothing yet. Only small objects that never change are
  * kept there: image and package records, manifests, configs. What is absent is never cached.
  */
+import { note } from "../log.ts";
 import type { Bucket, StoredBody } from "./bucket.ts";
 
 /** Lets work go on after the answer, so that no client waits for the cache to be filled. */
@@ -69,8 +70,6 @@ async function keep(
   try {
     await cache.put(name, new Response(bytes, { headers }));
   } catch (error) {
-    console.warn(
-      JSON.stringify({ level: "warn", event: "cache.put.failed", name, error: String(error) }),
-    );
+    note("warn", "cache.put.failed", { name, error: String(error) });
   }
 }

@@ -3,6 +3,7 @@
  * again now and then. The last one seen stays in force while the bucket does not answer, or holds
  * none that can be used.
  */
+import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
 import { planPointer, readRecord, type RecordPlace } from "./records.ts";
@@ -53,9 +54,7 @@ async function readOr<T>(last: T | null, bucket: Bucket, place: RecordPlace<T>):
   } catch (error) {
     if (last === null) throw error;
     const { path } = place;
-    console.warn(
-      JSON.stringify({ level: "warn", event: "record.unread", path, error: String(error) }),
-    );
+    note("warn", "record.unread", { path, error: String(error) });
     return last;
   }
 }

@@ -2,6 +2,7 @@
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
+import { note } from "../log.ts";
 import { memory } from "./memory.ts";
 import { type Bucket, readWhole } from "./bucket.ts";
 
@@ -37,15 +38,11 @@ export async function readManifest(bucket: Bucket, digest: Digest): Promise<Mani
   if (object === null) return null;
   const mediaType = object.contentType ?? "";
   if ((await digestOf(object.bytes)) !== digest || mediaTypeOf(object.bytes) !== mediaType) {
-    console.error(
-      JSON.stringify({
-        level: "error",
-        event: "manifest.refused",
-        digest,
-        mediaType,
-        reason: "the blob is not what its name and content type say",
-      }),
-    );
+    note("error", "manifest.refused", {
+      digest,
+      mediaType,
+      reason: "the blob is not what its name and content type say",
+    });
     await bucket.dropCopy?.(blobPath(digest));
     return null;
   }

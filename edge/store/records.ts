@@ -35,6 +35,7 @@ import {
   type RevisionRecord,
   RevisionRecordSchema,
 } from "../contract/records.ts";
+import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
 
@@ -216,9 +217,7 @@ async function readStored<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Sto
   if (typeof found !== "string") return found;
   if (!reported.has(place.path)) {
     reported.set(place.path, {});
-    console.warn(
-      JSON.stringify({ level: "warn", event: "record.damaged", path: place.path, reason: found }),
-    );
+    note("warn", "record.damaged", { path: place.path, reason: found });
   }
   return null;
 }

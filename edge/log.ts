@@ -1,8 +1,8 @@
-/** Structured lines on the Worker's console: one JSON object each, `event` first. */
+/** Structured lines on the Worker's console: one JSON object each. */
 export function note(
   level: "debug" | "info" | "warn" | "error",
   event: string,
   facts: Readonly<Record<string, unknown>>,
 ): void {
-  console[level](JSON.stringify({ event, ...facts }));
+  console[level](JSON.stringify({ level, event, ...facts }));
 }
