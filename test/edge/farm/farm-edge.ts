@@ -95,7 +95,7 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
     lines,
     events: (event: string): Record<string, unknown>[] =>
       lines
-        .filter((line) => line.startsWith(`{"event":"${event}"`))
+        .filter((line) => line.startsWith("{") && line.includes(`"event":"${event}"`))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     /**
      * The first `count` events of a kind, once the Worker's console has brought them: they come
