@@ -4,6 +4,7 @@ import { digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { NamesSchema } from "../contract/package-index.ts";
 import type { IndexRecord } from "../contract/records.ts";
+import { note } from "../log.ts";
 import { type Bucket, readWhole } from "./bucket.ts";
 import { memory } from "./memory.ts";
 
@@ -30,7 +31,7 @@ export async function readNames(
   const blob = await readWhole(bucket, path, (object) => object.size === size);
   const names = blob !== null && (await digestOf(blob.bytes)) === digest ? parse(blob.bytes) : null;
   if (names === null) {
-    console.warn(JSON.stringify({ level: "warn", event: "index.damaged", path }));
+    note("warn", "index.damaged", { path });
     return null;
   }
   remembered.set(digest, { names, size });
