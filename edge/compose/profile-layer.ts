@@ -37,7 +37,8 @@ export async function packProfile(
   const tar = new Uint8Array(size);
   tar.set(head);
   let at = head.length;
-  for (const tree of trees) inflateTree(tree, tar.subarray(at, (at += tree.tarSize)));
+  const targets = trees.map(({ tarSize }) => tar.subarray(at, (at += tarSize)));
+  await Promise.all(trees.map((tree, index) => inflateTree(tree, targets[index] as Uint8Array)));
   const bytes = concat([
     gzipSync(head, GZIP),
     ...trees.map(({ compressed }) => compressed),
