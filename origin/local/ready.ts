@@ -9,18 +9,21 @@ const PROBE = "/v2/cacert/manifests/latest";
 const FIRST_WAIT = 200;
 const LONGEST_WAIT = 10_000;
 
-/**
- * Resolves when the probe is answered; `onTrouble` gets every new reason why it is not. Rejects
- * when `signal` aborts.
- */
-export async function pullsWork(
-  url: string,
-  signal: AbortSignal,
-  onTrouble: (reason: string) => void,
-): Promise<void> {
+export interface Probe {
+  readonly url: string;
+  readonly signal: AbortSignal;
+  /** Gets every new reason why the probe is not answered. */
+  readonly onTrouble: (reason: string) => void;
+  /** Of an account that may build, where pulls take one. */
+  readonly credentials?: { readonly user: string; readonly password: string };
+}
+
+/** Resolves when the probe is answered. Rejects when `signal` aborts. */
+export async function pullsWork(options: Probe): Promise<void> {
+  const { signal, onTrouble } = options;
   let told = "";
   for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
-    const reason = await probe(url, signal);
+    const reason = await probe(options);
     if (reason === null) return;
     if (reason !== told) onTrouble(reason);
     told = reason;
@@ -28,9 +31,11 @@ export async function pullsWork(
   }
 }
 
-async function probe(url: string, signal: AbortSignal): Promise<string | null> {
+async function probe({ url, signal, credentials }: Probe): Promise<string | null> {
   try {
-    const response = await fetch(`${url}${PROBE}`, { signal });
+    const headers =
+      credentials === undefined ? {} : { Authorization: `Bearer ${await token(url, credentials)}` };
+    const response = await fetch(`${url}${PROBE}`, { signal, headers });
     if (response.ok) {
       await response.body?.cancel();
       return null;
@@ -42,6 +47,18 @@ async function probe(url: string, signal: AbortSignal): Promise<string | null> {
     const { message, cause } = error as Error;
     return cause instanceof Error ? `${message}: ${cause.message}` : message;
   }
+}
+
+async function token(
+  url: string,
+  { user, password }: NonNullable<Probe["credentials"]>,
+): Promise<string> {
+  const basic = Buffer.from(`${user}:${password}`).toString("base64");
+  const headers = { Authorization: `Basic ${basic}` };
+  const response = await fetch(`${url}/token?scope=repository:cacert:pull`, { headers });
+  const text = await response.text();
+  if (!response.ok) throw new Error(firstMessage(text) ?? `HTTP ${response.status}`);
+  return (JSON.parse(text) as { token: string }).token;
 }
 
 /** The message of an error answer of the distribution API. */

@@ -3,8 +3,10 @@
  * in a second one, joined by the real channel with a key made for the purpose. Bucket, keys and
  * caches are kept in the state directory; starting again keeps what was built.
  */
+import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
+import { hashPassword } from "../../edge/contract/account.ts";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import { firstPlan } from "../plan/first-plan.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
@@ -18,7 +20,8 @@ import { originPublicKey } from "./secrets.ts";
 
 const ORIGIN = "local";
 /** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
-const WORKER_VARIABLES = ["BLOBS", "BUILD_WAIT", "TAG_FRESH", "ZSTD"];
+const WORKER_VARIABLES =
+  /^(BLOBS|BUILD_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|REGISTRY_URL|CLIENT_ADDRESS_HEADER|LIMIT_[A-Z]+)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 
 export interface StartOptions {
@@ -52,14 +55,14 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
   try {
     await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
     const keyFile = join(stateDir, "origin-key.json");
+    const prober = await makeProber(env);
     edge = await startEdge({
       ...(port === 0 ? {} : { port }),
       host,
       stateDir,
       env: {
-        ...Object.fromEntries(
-          WORKER_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
-        ),
+        ...workerVariables(env),
+        ...(prober && { ACCOUNTS: prober.accounts }),
         PACKAGE_SET: options.packageSet,
         ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: await originPublicKey(keyFile) }),
       },
@@ -67,7 +70,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     });
     takeOver();
     note(`the edge is at ${edge.url}`);
-    const warning = hostWarning(host);
+    const warning = hostWarning(host, env["ACCESS"]);
     if (warning !== undefined) note(warning);
     note(`the package set is ${packageSet.label}; state is kept in ${stateDir}`);
 
@@ -93,7 +96,12 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     });
     await Promise.race([stopped, connected.promise]);
     const { url } = edge;
-    const ready = pullsWork(url, signal, (reason) => note(`no pull works yet: ${reason}`));
+    const ready = pullsWork({
+      url,
+      signal,
+      onTrouble: (reason) => note(`no pull works yet: ${reason}`),
+      ...(prober && { credentials: prober.credentials }),
+    });
     await Promise.race([stopped, ready.then(() => say(`\nready: ${url}\n${example(url)}`))]);
     await stopped;
     note("stopping");
@@ -105,11 +113,41 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
   }
 }
 
+function workerVariables(env: NodeJS.ProcessEnv): Record<string, string> {
+  const given = Object.entries(env).filter(([name]) => WORKER_VARIABLES.test(name));
+  return Object.fromEntries(given.flatMap(([name, value]) => (value ? [[name, value]] : [])));
+}
+
 /** What it means to listen where others can reach it; undefined for this machine alone. */
-export const hostWarning = (host: string): string | undefined =>
-  LOOPBACK.test(host)
-    ? undefined
-    : `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: anybody who reaches that address can have any package of the set built on this machine and pull it, with no login and no TLS (HOST=127.0.0.1 is for this machine alone)`;
+export function hostWarning(host: string, access = "public"): string | undefined {
+  if (LOOPBACK.test(host)) return undefined;
+  const who =
+    access === "public"
+      ? "anybody who reaches that address can have any package of the set built on this machine and pull it, with no login and no TLS"
+      : "passwords and images cross the network without TLS";
+  return `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: ${who} (HOST=127.0.0.1 is for this machine alone)`;
+}
+
+/**
+ * Where pulls take an account, one of our own for the probe: its password is new with every start
+ * and kept nowhere. Undefined where none is needed, or ACCOUNTS is wrong, which the Worker tells.
+ */
+async function makeProber({ ACCESS, ACCOUNTS }: NodeJS.ProcessEnv) {
+  const accounts = jsonObject(ACCOUNTS);
+  if (ACCESS === undefined || ACCESS === "public" || accounts === undefined) return undefined;
+  const credentials = { user: "npm-start", password: randomUUID() };
+  const account = { password: await hashPassword(credentials.password) };
+  return { credentials, accounts: JSON.stringify({ ...accounts, [credentials.user]: account }) };
+}
+
+function jsonObject(text = "{}"): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * What to copy and paste. Docker accepts a registry without TLS on 127.0.0.1; anywhere else

@@ -83,7 +83,11 @@ export const pull: Part = {
 async function makeReady({ name, url }: Registry, signal: AbortSignal): Promise<void> {
   const controller = new AbortController();
   const work = async (): Promise<void> => {
-    await pullsWork(url, AbortSignal.any([signal, controller.signal]), () => {});
+    await pullsWork({
+      url,
+      signal: AbortSignal.any([signal, controller.signal]),
+      onTrouble: () => {},
+    });
     for (const image of ROW) await pullImage(url, image);
   };
   try {

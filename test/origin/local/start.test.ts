@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { hashPassword } from "../../../edge/contract/account.ts";
 import { hostWarning } from "../../../origin/local/start.ts";
 import { firnUnavailable } from "../../harness/firn.ts";
 import { pullImage } from "../../harness/registry-client.ts";
@@ -130,6 +131,23 @@ describe("npm start", { skip }, () => {
     } finally {
       for (const pid of await running(processes)) process.kill(pid, "SIGKILL");
     }
+  });
+
+  test("a private Firn: it is ready, and a pull takes an account", async () => {
+    const url = await start({
+      ACCESS: "private",
+      ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword("correct horse battery") } }),
+      TOKEN_KEY: "0123456789abcdef0123456789abcdef",
+    }).ready();
+    const manifest = `${url}/v2/snow/manifests/latest`;
+    assert.equal((await fetch(manifest)).status, 401);
+    const basic = Buffer.from("ci:correct horse battery").toString("base64");
+    const signedIn = await fetch(`${url}/token?scope=repository:snow:pull`, {
+      headers: { Authorization: `Basic ${basic}` },
+    });
+    const { token } = (await signedIn.json()) as { token: string };
+    const pulled = await fetch(manifest, { headers: { Authorization: `Bearer ${token}` } });
+    assert.equal(pulled.status, 200, await pulled.text());
   });
 
   test("is ready only when a pull has worked", async () => {
