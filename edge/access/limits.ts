@@ -117,9 +117,12 @@ export function clientAddress(
   header: string | null,
 ): string | null {
   if (header !== null) return request.headers.get(header)?.split(",").at(-1)?.trim() ?? null;
-  const { colo } = (request.cf ?? {}) as { readonly colo?: unknown };
-  return colo === undefined ? null : request.headers.get("CF-Connecting-IP");
+  // The same for every request of an isolate, and 3 % of the time of one that memory answers.
+  onCloudflare ??= (request.cf as { readonly colo?: unknown } | undefined)?.colo !== undefined;
+  return onCloudflare ? request.headers.get("CF-Connecting-IP") : null;
 }
+
+let onCloudflare: boolean | undefined;
 
 /**
  * The name under which a client is counted: its account, else its address. Null when neither is
