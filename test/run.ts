@@ -13,7 +13,7 @@ import { watchLeftovers } from "./harness/leftovers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const USAGE = `usage: npm test -- [--quick] [--starter-all] [patterns…]
-  --quick        without clients, whole Firns, long Nix builds and the slowest others: about a minute
+  --quick        without clients, whole Firns, Nix and the slowest others: about a minute
   --starter-all  also builds every attribute of the starter set
   patterns       files, folders or globs: test/edge/farm, "test/**/tags.test.ts"
 `;
@@ -30,8 +30,11 @@ const SLOW = [
   "test/origin/starter/store.test.ts",
   "test/origin/local/start.test.ts",
   "test/origin/layers/{upload,cache,make}.test.ts",
-  "test/origin/{nix/**/{build,restricted,run},plan/command,main}.test.ts",
+  "test/origin/{plan/command,main,publish,publish-index,serve}.test.ts",
+  "test/{nix,origin/nix}/**",
   "test/edge/farm/faults.test.ts",
+  "test/edge/{pull/tags,compose/workerd}.test.ts",
+  "test/abuse/**",
 ];
 /** Runs when it is asked for. */
 const STARTER_ALL = "test/origin/starter/all.test.ts";

@@ -54,8 +54,6 @@ export const MAX_QUEUED = 1_000;
 export const MAX_RECORD = 384 * 1024;
 /** Revisions remembered per origin, the latest: it holds their evaluation and store paths. */
 export const MAX_REVISIONS = 20;
-/** Digests known to be in the bucket, remembered in memory; about 200 bytes each. */
-export const MAX_KNOWN_BLOBS = 20_000;
 /** Requests to the bucket at once: a Worker may have 6 connections open. */
 export const BUCKET_CONCURRENCY = 6;
 /**

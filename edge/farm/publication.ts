@@ -3,6 +3,7 @@
  * every blob that they name is there.
  */
 import pLimit from "p-limit";
+import { findBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
@@ -16,16 +17,10 @@ import {
   writeTag,
 } from "../store/records.ts";
 import { blobsOf, checkLayers, checkResults, InvalidResult } from "./check.ts";
-import { BUCKET_CONCURRENCY, MAX_KNOWN_BLOBS } from "./limits.ts";
+import { BUCKET_CONCURRENCY } from "./limits.ts";
 
 export class Publication {
   readonly #bucket: Bucket;
-  /**
-   * Blobs found in the bucket before, with their sizes: blobs are never deleted while a record
-   * names them. Bounded, oldest out first.
-   */
-  readonly #known = new Map<Digest, number>();
-
   constructor(bucket: Bucket) {
     this.#bucket = bucket;
   }
@@ -52,24 +47,15 @@ export class Publication {
 
   async #checkBlobs(blobs: ReadonlyMap<Digest, number>): Promise<void> {
     const limit = pLimit(BUCKET_CONCURRENCY);
-    const unseen = [...blobs].filter(([digest, size]) => this.#known.get(digest) !== size);
-    await Promise.all(
-      unseen.map(([digest, size]) =>
-        limit(async () => {
-          const found = await this.#bucket.head(blobPath(digest));
-          if (found === null) throw new InvalidResult(`the blob ${digest} is not in the bucket`);
-          if (found.size !== size)
-            throw new InvalidResult(
-              `the blob ${digest} has ${found.size} bytes in the bucket, not ${size}`,
-            );
-          this.#known.set(digest, size);
-        }),
-      ),
-    );
-    for (const digest of this.#known.keys()) {
-      if (this.#known.size <= MAX_KNOWN_BLOBS) break;
-      this.#known.delete(digest);
-    }
+    const check = async (digest: Digest, size: number): Promise<void> => {
+      const found = await findBlob(this.#bucket, digest);
+      if (found === null) throw new InvalidResult(`the blob ${digest} is not in the bucket`);
+      if (found.size !== size)
+        throw new InvalidResult(
+          `the blob ${digest} has ${found.size} bytes in the bucket, not ${size}`,
+        );
+    };
+    await Promise.all([...blobs].map(([digest, size]) => limit(() => check(digest, size))));
   }
 
   /**
