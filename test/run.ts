@@ -29,7 +29,7 @@ const SLOW = [
   "test/system/**",
   "test/origin/starter/store.test.ts",
   "test/origin/local/start.test.ts",
-  "test/origin/layers/{upload,cache,make}.test.ts",
+  "test/origin/layers/**",
   "test/origin/{plan/command,main,publish,publish-index,serve}.test.ts",
   "test/{nix,origin/nix}/**",
   "test/edge/farm/faults.test.ts",
