@@ -9,7 +9,7 @@ import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import { isRevision } from "./contract/records.ts";
-import { originKeys, type OriginVariables } from "./farm/keys.ts";
+import { configuredOrigins, type OriginVariables } from "./farm/configured-origins.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
@@ -208,7 +208,7 @@ async function validate(env: Environment): Promise<Config> {
   const values = variables.success ? variables.output : undefined;
 
   const s3 = await attempt(() => readS3(env));
-  await attempt(() => originKeys(env));
+  await attempt(() => configuredOrigins(env));
   if (!env.BUCKET && s3 === null) problems.push(NO_BUCKET);
   const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));

@@ -80,7 +80,7 @@ program
 program
   .command("keygen")
   .description(
-    "make an origin's key: the private half into a file, the public half as a line for ORIGIN_KEYS",
+    "make an origin's key: the private half into a file, the public half as a line for ORIGINS",
   )
   .requiredOption("--name <name>", "the origin's name", originName)
   .requiredOption("--out <file>", "where the private key goes; must not exist")
@@ -96,7 +96,7 @@ program
       );
     }
     chmodSync(out, 0o600);
-    process.stdout.write(`${JSON.stringify({ [name]: key.publicJwk })}\n`);
+    process.stdout.write(`${JSON.stringify({ [name]: { key: key.publicKey } })}\n`);
   });
 
 program

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../edge/contract/origin-name.ts";
 import {
   DEFAULT_DENY,
   packagePolicy,
@@ -70,10 +71,7 @@ export function systems(text: string): System[] {
 
 /** A name that may stand in a token's subject and in logs. */
 export function originName(text: string): string {
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/.test(text))
-    throw new InvalidArgumentError(
-      "Give at most 63 letters, digits, . _ and -, beginning with a letter or digit.",
-    );
+  if (!ORIGIN_NAME_PATTERN.test(text)) throw new InvalidArgumentError(`Give ${ORIGIN_NAME_RULE}.`);
   return text;
 }
 

@@ -54,7 +54,7 @@ export const TOKEN_SECONDS = 60;
 export const CLOSE = {
   /** A message that the schema refuses. */
   protocol: 4400,
-  /** Its key was taken out of ORIGIN_KEYS. */
+  /** Its key was taken out of ORIGINS. */
   unauthorized: 4401,
   /** Silent for LEASE_SECONDS. */
   lost: 4408,

@@ -12,8 +12,9 @@ import type { Reply } from "./answer.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
-import { attachmentOf, type Attachment, close, type Hello, Origins } from "./origins.ts";
-import type { PackageSetSpec } from "../contract/package-set.ts";
+import { admit, type Hello } from "./admission.ts";
+import { configuredOrigins, mayResolve } from "./configured-origins.ts";
+import { attachmentOf, type Attachment, close, Origins, REVOKED } from "./origins.ts";
 import { readMessage } from "./read-message.ts";
 import {
   CLOSE,
@@ -164,13 +165,16 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     }
   }
 
-  async #welcome(socket: WebSocket, name: string, hello: Hello): Promise<void> {
+  async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
     const { packageSet, zstd } = await readConfig(this.env);
-    const mismatch = mismatchOf(packageSet, hello);
-    if (mismatch !== undefined) {
-      note("error", "origin.mismatch", { origin: name, reason: mismatch });
-      return void close(socket, CLOSE.mismatch, mismatch);
+    const origin = configuredOrigins(this.env).get(name);
+    if (origin === undefined) return void close(socket, CLOSE.unauthorized, REVOKED);
+    const admission = admit(said, origin, { packageSet });
+    if ("refused" in admission) {
+      note("error", "origin.mismatch", { origin: name, reason: admission.refused });
+      return void close(socket, admission.code, admission.refused);
     }
+    const { hello } = admission;
     this.#origins.enter(socket, hello);
     this.#origins.send(name, {
       type: "welcome",
@@ -224,7 +228,9 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     revisions: readonly { tag: string; revision: string }[],
   ): Promise<void> {
     const { packageSet } = await readConfig(this.env);
+    const origin = configuredOrigins(this.env).get(name);
     for (const { tag, revision } of revisions) {
+      if (origin === undefined || !mayResolve(origin, tag)) continue;
       this.#origins.has(name, revision);
       if (packageSet.kind !== "path" && packageSet.kind !== "starter") continue;
       await writeTag(openBucket(this.env), packageSet.id, tag, revision).catch((error: unknown) =>
@@ -232,18 +238,6 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       );
     }
   }
-}
-
-/** Why this origin cannot serve this edge; both ends show it to their operators. */
-function mismatchOf(
-  { id, label }: Pick<PackageSetSpec, "id" | "label">,
-  { protocol, packageSet }: Hello,
-): string | undefined {
-  if (protocol !== PROTOCOL_VERSION)
-    return `the edge speaks protocol ${PROTOCOL_VERSION}, this origin ${protocol}`;
-  if (packageSet.id !== id || packageSet.label !== label)
-    return `the edge serves package set ${label}, this origin ${packageSet.label}`;
-  return undefined;
 }
 
 /** RFC 6455, section 7.4.1. */

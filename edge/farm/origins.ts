@@ -8,10 +8,9 @@ import { keyInForce } from "./token.ts";
 import type { Env } from "../env.ts";
 import type { System } from "../contract/records.ts";
 import { MAX_REVISIONS } from "./limits.ts";
-import { CLOSE, type FromEdge, type FromOrigin } from "../contract/messages.ts";
+import { CLOSE, type FromEdge } from "../contract/messages.ts";
+import type { Hello } from "./admission.ts";
 import type { OriginState } from "./schedule.ts";
-
-export type Hello = Extract<FromOrigin, { type: "hello" }>;
 
 /** What a socket carries through hibernation. */
 export interface Attachment {
@@ -35,6 +34,7 @@ interface OriginRow extends Record<string, SqlStorageValue> {
   revisions: string;
 }
 
+export const REVOKED = "this origin's key was revoked";
 const REPLACED =
   "a newer connection of this origin's name took its place; two origins need two names";
 
@@ -118,8 +118,7 @@ export class Origins {
     const { connection, name, hello } = attachmentOf(socket);
     const row = this.#row(name);
     if (hello && row?.connection !== connection) return close(socket, CLOSE.replaced, REPLACED);
-    if (this.#revoked(socket))
-      return close(socket, CLOSE.unauthorized, "this origin's key was revoked");
+    if (this.#revoked(socket)) return close(socket, CLOSE.unauthorized, REVOKED);
     this.#heard.set(connection, now);
     return true;
   }
@@ -168,8 +167,7 @@ export class Origins {
       .filter(({ name }) => keyInForce(name, this.#env) === undefined)
       .map(({ name }) => name);
     const revoked = new Set([...sockets, ...absent]);
-    for (const name of revoked)
-      this.drop(name, CLOSE.unauthorized, "this origin's key was revoked");
+    for (const name of revoked) this.drop(name, CLOSE.unauthorized, REVOKED);
     return [...revoked];
   }
 

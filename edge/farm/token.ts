@@ -1,5 +1,5 @@
 /**
- * Who connects: an origin's Ed25519 token, checked against the public keys of ORIGIN_KEYS.
+ * Who connects: an origin's Ed25519 token, checked against the public keys of ORIGINS.
  *
  * The key is chosen by the token's subject from configuration alone. What the token's header says
  * about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at (CVE-2025-24976: a registry that
@@ -8,7 +8,7 @@
  */
 import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
 import { TOKEN_SECONDS } from "../contract/messages.ts";
-import { originHosts, originKeys, type OriginVariables } from "./keys.ts";
+import { configuredOrigins, originHosts, type OriginVariables } from "./configured-origins.ts";
 
 /** Difference between two clocks that is overlooked, seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
@@ -23,7 +23,7 @@ const MAX_JTI = 128;
 export interface Caller {
   readonly name: string;
   /**
-   * The public key (`x` of its JWK) that it proved to have: when ORIGIN_KEYS has another one or
+   * The public key (`x` of its JWK) that it proved to have: when ORIGINS has another one or
    * none for this name, the origin is revoked.
    */
   readonly key: string;
@@ -38,7 +38,7 @@ export interface Caller {
  */
 export function keyInForce(name: string, env: OriginVariables): string | undefined {
   try {
-    return originKeys(env).get(name)?.x;
+    return configuredOrigins(env).get(name)?.key;
   } catch {
     return undefined;
   }
@@ -61,12 +61,12 @@ export async function identify(
     if (audience.length === 0)
       return { refused: "EDGE_HOST is not set: no token can be for this edge" };
     const name = decodeJwt(token).sub;
-    const key = typeof name === "string" ? originKeys(env).get(name) : undefined;
+    const key = typeof name === "string" ? configuredOrigins(env).get(name)?.key : undefined;
     if (name === undefined || key === undefined)
       return {
-        refused: `no key in ORIGIN_KEYS for the subject ${JSON.stringify(name ?? null).slice(0, 100)}`,
+        refused: `no key in ORIGINS for the subject ${JSON.stringify(name ?? null).slice(0, 100)}`,
       };
-    const { payload } = await jwtVerify(token, await importJWK(key, "EdDSA"), {
+    const { payload } = await jwtVerify(token, await importJWK(publicJwk(key), "EdDSA"), {
       algorithms: ["EdDSA"],
       audience,
       subject: name,
@@ -77,11 +77,14 @@ export async function identify(
     const wrong = wrongClaims(payload, now);
     if (wrong !== undefined) return { refused: wrong };
     const { jti, exp } = payload as Required<JWTPayload>;
-    return { name, key: key.x, jti, expires: (exp + CLOCK_SKEW_SECONDS) * 1_000 };
+    return { name, key, jti, expires: (exp + CLOCK_SKEW_SECONDS) * 1_000 };
   } catch (error) {
     return { refused: error instanceof Error ? error.message : String(error) };
   }
 }
+
+/** The JWK of a public key (RFC 8037). */
+export const publicJwk = (x: string) => ({ kty: "OKP", crv: "Ed25519", x }) as const;
 
 /**
  * What jose leaves to us. One audience only: a token made out to two edges could be used once at

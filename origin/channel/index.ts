@@ -18,7 +18,7 @@ import { readOriginKey } from "./key.ts";
 import { openSession, type Session } from "./session.ts";
 import { Slots } from "./slots.ts";
 
-export { generateOriginKey, type OriginKey, type PublicJwk } from "./key.ts";
+export { generateOriginKey, type OriginKey } from "./key.ts";
 export type { Run, RunContext } from "./jobs.ts";
 export { Slots } from "./slots.ts";
 

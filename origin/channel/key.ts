@@ -9,24 +9,18 @@ import {
   type KeyObject,
 } from "node:crypto";
 
-/** As it stands in the edge's ORIGIN_KEYS. */
-export interface PublicJwk {
-  readonly kty: "OKP";
-  readonly crv: "Ed25519";
-  readonly x: string;
-}
-
 export interface OriginKey {
   /** JWK as JSON: the secret that `connect` takes. */
   readonly privateKey: string;
-  readonly publicJwk: PublicJwk;
+  /** As it stands in the edge's ORIGINS: `x` of the public JWK. */
+  readonly publicKey: string;
 }
 
 export function generateOriginKey(): OriginKey {
   const { privateKey } = generateKeyPairSync("ed25519");
   return {
     privateKey: JSON.stringify(privateKey.export({ format: "jwk" })),
-    publicJwk: publicJwkOf(privateKey),
+    publicKey: publicKeyOf(privateKey),
   };
 }
 
@@ -50,8 +44,9 @@ export function readOriginKey(text: string): KeyObject {
   return key;
 }
 
-export function publicJwkOf(key: KeyObject): PublicJwk {
+/** The public half of a private key: `x` of its JWK (RFC 8037). */
+export function publicKeyOf(key: KeyObject): string {
   const { x } = createPublicKey(key).export({ format: "jwk" });
   if (x === undefined) throw new Error("an Ed25519 key has no x");
-  return { kty: "OKP", crv: "Ed25519", x };
+  return x;
 }

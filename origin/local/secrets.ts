@@ -2,12 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { generateOriginKey, type PublicJwk, publicJwkOf, readOriginKey } from "../channel/key.ts";
+import { generateOriginKey, publicKeyOf, readOriginKey } from "../channel/key.ts";
 
-/** The public half (for ORIGIN_KEYS) of the origin's private key in `file`, made the first time. */
-export async function originPublicKey(file: string): Promise<PublicJwk> {
+/** The public half (for ORIGINS) of the origin's private key in `file`, made the first time. */
+export async function originPublicKey(file: string): Promise<string> {
   const text = await secretFile(file, () => `${generateOriginKey().privateKey}\n`);
-  return publicJwkOf(readOriginKey(text));
+  return publicKeyOf(readOriginKey(text));
 }
 
 export interface BucketCredentials {

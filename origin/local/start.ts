@@ -64,7 +64,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
         ...workerVariables(env),
         ...(prober && { ACCOUNTS: prober.accounts }),
         PACKAGE_SET: options.packageSet,
-        ORIGIN_KEYS: JSON.stringify({ [ORIGIN]: await originPublicKey(keyFile) }),
+        ORIGINS: JSON.stringify({ [ORIGIN]: { key: await originPublicKey(keyFile) } }),
       },
       log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
     });

@@ -57,7 +57,7 @@ test("defaults: variables that are not set, or set to nothing", async () => {
       TAG_FRESH: "",
       S3_ENDPOINT: "",
       EDGE_HOST: "",
-      ORIGIN_KEYS: "",
+      ORIGINS: "",
     },
   ]) {
     const { config } = await read(variables);
@@ -136,11 +136,11 @@ const wrong: [string, Record<string, unknown>, RegExp][] = [
     { BUCKET, EDGE_HOST: "https://a.example" },
     /EDGE_HOST must be host or host:port/,
   ],
-  ["keys that are no JSON", { BUCKET, ORIGIN_KEYS: "mine=x" }, /ORIGIN_KEYS must be a JSON object/],
+  ["keys that are no JSON", { BUCKET, ORIGINS: "mine=x" }, /ORIGINS must be a JSON object/],
   [
     "a private key",
-    { BUCKET, ORIGIN_KEYS: '{"mine":{"kty":"RSA"}}' },
-    /ORIGIN_KEYS must be a JSON object/,
+    { BUCKET, ORIGINS: '{"mine":{"kty":"RSA"}}' },
+    /ORIGINS: mine\.key is missing; mine\.kty is no field of an origin/,
   ],
   ["another ZSTD", { BUCKET, ZSTD: "yes" }, /ZSTD must be on or off/],
   [

@@ -73,8 +73,8 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     ...(port === undefined ? {} : { port }),
     env: {
       PACKAGE_SET: packageSet,
-      ORIGIN_KEYS: JSON.stringify(
-        Object.fromEntries(names.map((name, index) => [name, keys[index]])),
+      ORIGINS: JSON.stringify(
+        Object.fromEntries(names.map((name, index) => [name, { key: keys[index] }])),
       ),
       ...edgeEnv,
     },

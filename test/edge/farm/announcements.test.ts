@@ -19,7 +19,7 @@ const becomes = (revision: string): Promise<void> =>
   eventually(`latest means ${revision}`, async () => (await latest("starter")) === revision);
 
 test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
-  edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a") } });
+  edge = await startFarm({ vars: { ORIGINS: originKeys("a") } });
   const origin = startOrigin(t, edge, "a");
   origin.announce("latest", REVISION);
   await becomes(REVISION);
@@ -29,7 +29,7 @@ test("an origin of the starter set tells what the tag means, at hello and later"
 
 test("what a channel's tag means is for a resolve to find out", async (t) => {
   edge = await startFarm({
-    vars: { ORIGIN_KEYS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" },
+    vars: { ORIGINS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" },
   });
   const origin = startOrigin(t, edge, "a", {
     hello: { packageSet: { id: "channel", label: "channel:nixos-unstable" } },

@@ -13,7 +13,7 @@ import { packageItems, packageRecord, REVISION, SCOPE, tagItems } from "./record
 describe("one origin", () => {
   let edge: FarmEdge;
   before(async () => {
-    edge = await startFarm({ vars: { ORIGIN_KEYS: originKeys("a") } });
+    edge = await startFarm({ vars: { ORIGINS: originKeys("a") } });
   });
   after(() => edge.stop());
 

@@ -24,7 +24,7 @@ async function start(
   times: Partial<Times> = {},
   vars: FarmOptions["vars"] = {},
 ): Promise<FarmEdge> {
-  edge = await startFarm({ times, vars: { ORIGIN_KEYS: originKeys("a", "b", "c"), ...vars } });
+  edge = await startFarm({ times, vars: { ORIGINS: originKeys("a", "b", "c"), ...vars } });
   return edge;
 }
 
@@ -318,7 +318,7 @@ describe("origins that are wrong", () => {
     );
   });
 
-  test("a key that is taken out of ORIGIN_KEYS ends the connection: its job goes to another origin", async (t) => {
+  test("a key that is taken out of ORIGINS ends the connection: its job goes to another origin", async (t) => {
     await start();
     const [a] = await origins(t, { a: never });
     const answer = edge.ask(tagItems());
@@ -359,7 +359,7 @@ describe("origins that are wrong", () => {
   test("a revoked origin does not come back after a restart", async (t) => {
     await start();
     const [a, b] = await origins(t, { a: honest(edge), b: honest(edge) });
-    await edge.restart({ ORIGIN_KEYS: originKeys("b") });
+    await edge.restart({ ORIGINS: originKeys("b") });
     assert.equal((await edge.ask(tagItems())).state, "done");
     assert.equal(a?.jobs.length, 0);
     assert.equal(b?.jobs.length, 1);

@@ -11,7 +11,7 @@ let edge: FarmEdge;
 before(async () => {
   edge = await startFarm({
     times: { reconnect: 1_000, accept: 700, avoid: 200 },
-    vars: { ORIGIN_KEYS: originKeys("a", "b"), ZSTD: "on" },
+    vars: { ORIGINS: originKeys("a", "b"), ZSTD: "on" },
   });
 });
 after(() => edge.stop());

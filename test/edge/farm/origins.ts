@@ -25,9 +25,12 @@ export const keys: Readonly<Record<string, OriginKey>> = {
   c: generateOriginKey(),
 };
 
-/** ORIGIN_KEYS for the origins named. */
-export const originKeys = (...names: string[]): string =>
-  JSON.stringify(Object.fromEntries(names.map((name) => [name, keys[name]?.publicJwk])));
+/** ORIGINS for the origins named; `more`: what each of them may do. */
+export const configured = (names: readonly string[], more: object = {}): string =>
+  JSON.stringify(
+    Object.fromEntries(names.map((name) => [name, { key: keys[name]?.publicKey, ...more }])),
+  );
+export const originKeys = (...names: string[]): string => configured(names);
 
 export interface TestOrigin extends Channel {
   /** The jobs that it was given, in order. */

@@ -18,7 +18,7 @@ import {
 
 let edge: FarmEdge;
 before(async () => {
-  edge = await startFarm({ times: { avoid: 50 }, vars: { ORIGIN_KEYS: originKeys("a") } });
+  edge = await startFarm({ times: { avoid: 50 }, vars: { ORIGINS: originKeys("a") } });
 });
 after(() => edge.stop());
 

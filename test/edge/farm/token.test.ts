@@ -9,8 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { type JWTPayload, SignJWT } from "jose";
 import { WebSocket } from "ws";
 import { CONNECT_PATH, TOKEN_SECONDS } from "../../../edge/contract/messages.ts";
-import { originKeys as readOriginKeys } from "../../../edge/farm/keys.ts";
-import { CLOCK_SKEW_SECONDS, identify } from "../../../edge/farm/token.ts";
+import { configuredOrigins } from "../../../edge/farm/configured-origins.ts";
+import { CLOCK_SKEW_SECONDS, identify, publicJwk } from "../../../edge/farm/token.ts";
 import { generateOriginKey, readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import { eventually } from "../../harness/soon.ts";
@@ -22,7 +22,7 @@ const mine = generateOriginKey();
 const unknownKey = generateOriginKey();
 const config = {
   EDGE_HOST: `other.test, ${HOST}`,
-  ORIGIN_KEYS: JSON.stringify({ mine: mine.publicJwk }),
+  ORIGINS: JSON.stringify({ mine: { key: mine.publicKey } }),
 };
 const NOW = 1_800_000_000;
 
@@ -122,24 +122,22 @@ const table: readonly [
     "an unknown name",
     () => bearer(forge({ claims: { sub: "yours" } })),
     undefined,
-    /no key in ORIGIN_KEYS/,
+    /no key in ORIGINS/,
   ],
   [
     "a name of Object's own",
     () => bearer(forge({ claims: { sub: "constructor" } })),
     undefined,
-    /no key in ORIGIN_KEYS/,
+    /no key in ORIGINS/,
   ],
-  [
-    "no name",
-    () => bearer(forge({ claims: { sub: undefined } })),
-    undefined,
-    /no key in ORIGIN_KEYS/,
-  ],
+  ["no name", () => bearer(forge({ claims: { sub: undefined } })), undefined, /no key in ORIGINS/],
   ["another's key", () => bearer(forge({ key: unknownKey.privateKey })), undefined, /signature/],
   [
     "another's key in the header as jwk",
-    () => bearer(forge({ key: unknownKey.privateKey, header: { jwk: unknownKey.publicJwk } })),
+    () =>
+      bearer(
+        forge({ key: unknownKey.privateKey, header: { jwk: publicJwk(unknownKey.publicKey) } }),
+      ),
     undefined,
     /signature/,
   ],
@@ -169,13 +167,13 @@ const table: readonly [
   ],
   [
     "HS256 with the public key's x as the secret",
-    () => bearer(hs256(Buffer.from(mine.publicJwk.x))),
+    () => bearer(hs256(Buffer.from(mine.publicKey))),
     undefined,
     /alg/,
   ],
   [
     "HS256 with the public key's bytes as the secret",
-    () => bearer(hs256(Buffer.from(mine.publicJwk.x, "base64url"))),
+    () => bearer(hs256(Buffer.from(mine.publicKey, "base64url"))),
     undefined,
     /alg/,
   ],
@@ -191,25 +189,25 @@ const table: readonly [
     undefined,
     /./,
   ],
-  ["no EDGE_HOST", () => bearer(forge({})), { ORIGIN_KEYS: config.ORIGIN_KEYS ?? "" }, /EDGE_HOST/],
+  ["no EDGE_HOST", () => bearer(forge({})), { ORIGINS: config.ORIGINS ?? "" }, /EDGE_HOST/],
   [
     "no EDGE_HOST, token for nobody",
     () => bearer(forge({ claims: { aud: "" } })),
-    { ORIGIN_KEYS: config.ORIGIN_KEYS ?? "", EDGE_HOST: "" },
+    { ORIGINS: config.ORIGINS ?? "", EDGE_HOST: "" },
     /EDGE_HOST/,
   ],
-  ["no ORIGIN_KEYS", () => bearer(forge({})), { EDGE_HOST: HOST }, /no key/],
+  ["no ORIGINS", () => bearer(forge({})), { EDGE_HOST: HOST }, /no key/],
   [
-    "ORIGIN_KEYS that are no JSON",
+    "ORIGINS that are no JSON",
     () => bearer(forge({})),
-    { EDGE_HOST: HOST, ORIGIN_KEYS: "{" },
-    /ORIGIN_KEYS must be/,
+    { EDGE_HOST: HOST, ORIGINS: "{" },
+    /ORIGINS must be/,
   ],
   [
-    "ORIGIN_KEYS with an RSA key",
+    "ORIGINS with a private JWK",
     () => bearer(forge({})),
-    { EDGE_HOST: HOST, ORIGIN_KEYS: '{"mine":{"kty":"RSA","n":"AQAB","e":"AQAB"}}' },
-    /ORIGIN_KEYS must be/,
+    { EDGE_HOST: HOST, ORIGINS: JSON.stringify({ mine: JSON.parse(mine.privateKey) }) },
+    /ORIGINS: mine\.key is missing/,
   ],
 ];
 
@@ -220,7 +218,7 @@ describe("identify", () => {
       if (refused === null)
         assert.deepEqual(
           { ...caller, expires: 0, jti: "" },
-          { name: "mine", key: mine.publicJwk.x, expires: 0, jti: "" },
+          { name: "mine", key: mine.publicKey, expires: 0, jti: "" },
         );
       else assert.match("refused" in caller ? caller.refused : "let in", refused);
     });
@@ -228,8 +226,9 @@ describe("identify", () => {
 
   test("nothing secret about a malformed configuration is told", () => {
     assert.throws(
-      () => readOriginKeys({ ORIGIN_KEYS: '{"mine":{"kty":"OKP","crv":"Ed25519","x":"short"}}' }),
-      /^Error: ORIGIN_KEYS must be a JSON object/,
+      () => configuredOrigins({ ORIGINS: '{"mine":{"key":"secret","d":"hush"}}' }),
+      (error: Error) =>
+        error.message.startsWith("ORIGINS: mine.key ") && !/secret|hush/.test(error.message),
     );
   });
 });
@@ -239,7 +238,7 @@ describe("connecting", () => {
   before(async () => {
     edge = await startFarm({
       vars: {
-        ORIGIN_KEYS: JSON.stringify({ ...JSON.parse(originKeys("a")), mine: mine.publicJwk }),
+        ORIGINS: JSON.stringify({ ...JSON.parse(originKeys("a")), mine: { key: mine.publicKey } }),
       },
     });
   });
@@ -310,7 +309,7 @@ describe("connecting", () => {
   test("nobody says who he is by the edge's own header", async () => {
     const caller = JSON.stringify({
       name: "mine",
-      key: mine.publicJwk.x,
+      key: mine.publicKey,
       jti: "x",
       expires: Date.now() + 60_000,
     });

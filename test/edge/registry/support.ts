@@ -100,7 +100,7 @@ export async function startTestEdge(
     env: {
       PACKAGE_SET: "starter",
       BUILD_WAIT: "20",
-      ORIGIN_KEYS: JSON.stringify({ [ORIGIN.name]: ORIGIN.publicJwk }),
+      ORIGINS: JSON.stringify({ [ORIGIN.name]: { key: ORIGIN.publicKey } }),
       ...env,
     },
     ...more,

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
 import { backoff, refusedBackoff } from "../../../origin/channel/backoff.ts";
-import { generateOriginKey, publicJwkOf, readOriginKey } from "../../../origin/channel/key.ts";
+import { configuredOrigins } from "../../../edge/farm/configured-origins.ts";
+import { publicJwk } from "../../../edge/farm/token.ts";
+import { generateOriginKey, publicKeyOf, readOriginKey } from "../../../origin/channel/key.ts";
 import { LogLines } from "../../../origin/channel/log-lines.ts";
 import { Slots } from "../../../origin/channel/slots.ts";
 
@@ -61,25 +63,28 @@ describe("log lines", () => {
 
 describe("keys", () => {
   test("a generated key is a JWK whose public half is what the edge is told", () => {
-    const { privateKey, publicJwk } = generateOriginKey();
-    assert.deepEqual(publicJwkOf(readOriginKey(privateKey)), publicJwk);
-    assert.deepEqual(Object.keys(publicJwk), ["kty", "crv", "x"]);
+    const { privateKey, publicKey } = generateOriginKey();
+    assert.equal(publicKeyOf(readOriginKey(privateKey)), publicKey);
+    assert.equal(
+      configuredOrigins({ ORIGINS: JSON.stringify({ mine: { key: publicKey } }) }).get("mine")?.key,
+      publicKey,
+    );
   });
 
   test("PEM is read too", () => {
-    const { privateKey, publicJwk } = generateOriginKey();
+    const { privateKey, publicKey } = generateOriginKey();
     const pem = createPrivateKey({ key: JSON.parse(privateKey), format: "jwk" })
       .export({ format: "pem", type: "pkcs8" })
       .toString();
-    assert.deepEqual(publicJwkOf(readOriginKey(pem)), publicJwk);
+    assert.equal(publicKeyOf(readOriginKey(pem)), publicKey);
   });
 
   test("anything else is refused without being shown", () => {
-    const { publicJwk } = generateOriginKey();
+    const { publicKey } = generateOriginKey();
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 })
       .privateKey.export({ format: "pem", type: "pkcs8" })
       .toString();
-    for (const text of ["", "secret", "{", JSON.stringify(publicJwk), rsa])
+    for (const text of ["", "secret", "{", JSON.stringify(publicJwk(publicKey)), rsa])
       assert.throws(
         () => readOriginKey(text),
         /^Error: the origin's key must be an Ed25519 private key/,
