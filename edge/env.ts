@@ -9,6 +9,8 @@ import type { Answer, Ending, Reply } from "./farm/answer.ts";
 export interface FarmRpc extends Rpc.DurableObjectBranded {
   fetch(request: Request): Promise<Response>;
   request(build: string, items: readonly Item[]): Promise<Reply>;
+  revoke(name: string): Promise<boolean>;
+  reinstate(name: string): Promise<boolean>;
 }
 
 /** What the Worker and the Farm object call on a Build object (farm/build.ts). */

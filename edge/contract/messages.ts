@@ -2,7 +2,7 @@
  * The channel between an origin and the edge: JSON text messages over one WebSocket that the origin
  * opens to `wss://EDGE/farm/connect`.
  *
- *   origin → edge   hello, accepted, refused, log, done, failed, revision, bye
+ *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, bye
  *   edge → origin   welcome, job, settled, repeat, cancel
  *
  * What is missing is an item: a tag to resolve, a package to publish, or the index of a package set
@@ -161,6 +161,8 @@ export const FromOriginSchema = v.variant("type", [
     systems: v.pipe(v.array(SystemSchema), v.minLength(1), v.maxLength(8)),
     /** Jobs it works on at once. */
     slots: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
+    /** Nix's system features: `big-parallel`, `kvm`. */
+    features: v.optional(v.pipe(v.array(text(64)), v.maxLength(32))),
     /**
      * Both are compared with the edge's. The id is part of every key; the label tells apart what
      * shares an id and resolves tags differently: two channels of nixpkgs. Neither has a path or
@@ -171,6 +173,17 @@ export const FromOriginSchema = v.variant("type", [
     revisions: v.pipe(v.array(v.strictObject({ tag, revision: RevisionSchema })), v.maxLength(100)),
     /** Jobs it is still working on from before the connection was lost. */
     running: v.pipe(v.array(jobId), v.maxLength(1_000)),
+  }),
+  /**
+   * Whether it takes jobs from now on, and why not (its disk is full), after `welcome` and whenever
+   * that changes; jobs that it has go on. An origin that says nothing takes jobs.
+   */
+  v.strictObject({
+    type: v.literal("status"),
+    accepting: v.boolean(),
+    reason: v.optional(text(500)),
+    /** Free on the disk of its Nix store. */
+    freeBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   }),
   v.strictObject({ type: v.literal("accepted"), job: jobId }),
   /** It will not do the job, or hands it back (SIGTERM): another origin should. */

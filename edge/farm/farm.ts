@@ -68,6 +68,10 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       note("warn", "origin.refused", { origin: caller?.name, reason: "the token was used before" });
       return unauthorized();
     }
+    if (this.#origins.isRevoked(caller.name)) {
+      note("warn", "origin.refused", { origin: caller.name, reason: "it was revoked" });
+      return unauthorized();
+    }
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server, [caller.name]);
     server.serializeAttachment({
@@ -96,6 +100,19 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#queue.want(build, [...busy, ...fresh]);
     await this.#dispatch.schedule();
     return { state: "taken", known };
+  }
+
+  /** Operators: ends an origin's connection for good, and gives its jobs to others. */
+  async revoke(name: string): Promise<boolean> {
+    const connected = this.#origins.revoke(name);
+    note("warn", "origin.revoked", { origin: name });
+    await this.#dispatch.schedule();
+    return connected;
+  }
+
+  /** Operators: takes `revoke` back; false when the name was not revoked. */
+  async reinstate(name: string): Promise<boolean> {
+    return this.#origins.reinstate(name);
   }
 
   override async alarm(): Promise<void> {
@@ -143,6 +160,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     switch (message.type) {
       case "hello":
         return this.#welcome(socket, name, message);
+      case "status":
+        return this.#status(name, message);
       case "accepted":
         return this.#queue.accept(message.job, name);
       case "log":
@@ -163,6 +182,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
         this.#origins.leave(name);
         return this.#dispatch.schedule();
     }
+  }
+
+  #status(name: string, { accepting, reason }: Status): Promise<void> {
+    note(accepting ? "info" : "warn", "origin.status", { origin: name, accepting, reason });
+    this.#origins.accepting(name, accepting);
+    return this.#dispatch.schedule();
   }
 
   async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
@@ -239,6 +264,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     }
   }
 }
+
+type Status = Extract<FromOrigin, { type: "status" }>;
 
 /** RFC 6455, section 7.4.1. */
 const NORMAL_CLOSE = 1000;

@@ -29,6 +29,8 @@ interface OriginRow extends Record<string, SqlStorageValue> {
   systems: string;
   slots: number;
   leaving: number;
+  /** Whether it takes jobs, as its last status said. */
+  accepting: number;
   /** When its connection dropped; null while it is connected. */
   gone: number | null;
   revisions: string;
@@ -54,9 +56,30 @@ export class Origins {
     this.#sql = ctx.storage.sql;
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS origins (name TEXT PRIMARY KEY, connection TEXT NOT NULL, systems TEXT NOT NULL, slots INTEGER NOT NULL,
-        leaving INTEGER NOT NULL DEFAULT 0, gone INTEGER, revisions TEXT NOT NULL DEFAULT '[]');
+        leaving INTEGER NOT NULL DEFAULT 0, gone INTEGER, revisions TEXT NOT NULL DEFAULT '[]', accepting INTEGER NOT NULL DEFAULT 1);
+      CREATE TABLE IF NOT EXISTS revoked (name TEXT PRIMARY KEY) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS tokens (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
     `);
+  }
+
+  /**
+   * Lets no origin of this name in any more, whatever the configuration says, and ends its
+   * connection. Returns whether it had one.
+   */
+  revoke(name: string): boolean {
+    this.#sql.exec("INSERT OR IGNORE INTO revoked (name) VALUES (?)", name);
+    const connected = this.#ctx.getWebSockets(name).length > 0;
+    this.drop(name, CLOSE.unauthorized, REVOKED);
+    return connected;
+  }
+
+  /** Takes `revoke` back; false when nothing was revoked. */
+  reinstate(name: string): boolean {
+    return this.#sql.exec("DELETE FROM revoked WHERE name = ?", name).rowsWritten > 0;
+  }
+
+  isRevoked(name: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM revoked WHERE name = ?", name).toArray().length > 0;
   }
 
   /** Uses up a token; false when it was used before. */
@@ -133,6 +156,11 @@ export class Origins {
     );
   }
 
+  /** What its status says. */
+  accepting(name: string, accepting: boolean): void {
+    this.#sql.exec("UPDATE origins SET accepting = ? WHERE name = ?", accepting ? 1 : 0, name);
+  }
+
   leave(name: string): void {
     this.#sql.exec("UPDATE origins SET leaving = 1 WHERE name = ?", name);
   }
@@ -193,6 +221,7 @@ export class Origins {
         seen: socket === undefined ? (row.gone ?? now) : this.#seen(socket),
         connected: socket !== undefined,
         leaving: row.leaving === 1,
+        accepting: row.accepting === 1,
         revisions: JSON.parse(row.revisions) as string[],
       };
     });

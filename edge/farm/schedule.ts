@@ -41,6 +41,8 @@ export interface OriginState {
   readonly connected: boolean;
   /** It said bye: it finishes what it has and takes nothing more. */
   readonly leaving: boolean;
+  /** Whether it takes jobs now, as it says: not while its disk is full. */
+  readonly accepting: boolean;
   readonly revisions: readonly string[];
 }
 
@@ -159,6 +161,7 @@ export function schedule(
       .filter(
         (o) =>
           o.connected &&
+          o.accepting &&
           !silent(o) &&
           (load.get(o.name) ?? 0) < o.slots &&
           now >= (job.avoid[o.name] ?? 0),

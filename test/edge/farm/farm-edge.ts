@@ -135,6 +135,15 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
       });
       return (await response.json()) as number;
     },
+    /** Calls a method of the Farm object, as an operator's routes do. */
+    async farm(method: string, ...args: readonly unknown[]): Promise<unknown> {
+      const response = await fetch(`http://${host}/farm`, {
+        method: "POST",
+        body: JSON.stringify({ method, args }),
+      });
+      if (!response.ok) throw new Error(`${method}: ${response.status} ${await response.text()}`);
+      return ((await response.json()) as { value: unknown }).value;
+    },
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
     evictFarm: (webSockets: "hibernate" | "close"): Promise<void> =>
       miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),

@@ -200,3 +200,38 @@ describe("a job", () => {
     }
   });
 });
+
+test("an origin that takes no jobs gets none until it says otherwise; what it has goes on", async () => {
+  const full = await rawOrigin(edge, "a");
+  full.say(hello);
+  const items = tagItems(freshTag());
+  const first = edge.ask(items);
+  const { job } = await full.heard("job");
+  full.say({ type: "accepted", job });
+  full.say({ type: "status", accepting: false, reason: "the disk is full", freeBytes: 1 });
+  await edge.logged("origin.status");
+  const waiting = tagItems(freshTag());
+  assert.deepEqual(await edge.ask(waiting, 500), { state: "building" });
+  full.say(resolved(job));
+  assert.equal((await first).state, "done");
+  full.say({ type: "status", accepting: true });
+  const next = await full.heard("job");
+  assert.deepEqual(next.items, waiting);
+  full.say(bye);
+  full.cut();
+});
+
+test("a revoked origin loses its connection at once, and gets none, until it is reinstated", async () => {
+  const origin = await rawOrigin(edge, "a");
+  origin.say(hello);
+  await origin.heard("welcome");
+  assert.equal(await edge.farm("revoke", "a"), true);
+  assert.equal(await origin.closed(), CLOSE.unauthorized);
+  await assert.rejects(rawOrigin(edge, "a"), /401/);
+  assert.equal(await edge.farm("reinstate", "a"), true);
+  const back = await rawOrigin(edge, "a");
+  back.say(hello);
+  await back.heard("welcome");
+  back.say(bye);
+  back.cut();
+});

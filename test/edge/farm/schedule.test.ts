@@ -20,6 +20,7 @@ const origin = (name: string, more: Partial<OriginState> = {}): OriginState => (
   seen: 0,
   connected: true,
   leaving: false,
+  accepting: true,
   revisions: [],
   ...more,
 });
