@@ -110,6 +110,7 @@ export async function serve(
     systems: [...options.systems],
     slots: options.slots,
     packageSet: { id: spec.id, label: spec.label },
+    ownBucket: true,
   };
   const slots = new Slots(options.slots);
   const channels: Channel[] = options.edges.map((edge) =>

@@ -25,3 +25,5 @@ export const MANIFEST_TYPES: readonly string[] = [
 export const PACKAGE_INDEX = "application/vnd.firn.index.v1+json";
 /** The file listing of a package, see listing.ts. */
 export const LISTING = "application/vnd.firn.listing.v1+jsonl";
+/** Text for people: a build's log. */
+export const TEXT = "text/plain; charset=utf-8";

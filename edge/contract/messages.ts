@@ -5,6 +5,14 @@
  *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, bye
  *   edge → origin   welcome, job, settled, repeat, cancel
  *
+ * While an origin works on a job it asks the edge for what it needs of the bucket, of which it knows
+ * nothing itself. A request has an id of the origin's own, and one answer with that id:
+ *
+ *   upload   may I store these blobs?             → uploads: a signed PUT for each that is not there
+ *   layers   what were these layers packed to?    → layers: the layer records, and which blobs are there
+ *   read     where is this blob (a layer plan)?   → url: a signed GET
+ *                                                 → error, in place of any of these
+ *
  * What is missing is an item: a tag to resolve, a package to publish, or the index of a package set
  * (the names of its attributes). A job is the batch of
  * items that an origin is given under one lease; `done` has one result for each of its items, in
@@ -18,18 +26,23 @@
  * by which the edge says that its bucket did not take them.
  */
 import * as v from "valibot";
+import { LISTING, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, PACKAGE_INDEX, TEXT } from "./media-types.ts";
 import { TAG_PATTERN } from "./names.ts";
 import {
   AttributePathSchema,
   ComponentSchema,
   DescriptorSchema,
+  DigestSchema,
   IndexRecordSchema,
+  LayerKeySchema,
+  LayerRecordSchema,
   LevelRecordSchema,
   MAX_LEVELS,
   PackageRecordSchema,
   PlanIdSchema,
   RevisionSchema,
   SystemSchema,
+  ZstdRecordSchema,
 } from "./records.ts";
 
 export const PROTOCOL_VERSION = 3;
@@ -58,7 +71,7 @@ export const CLOSE = {
   unauthorized: 4401,
   /** Silent for LEASE_SECONDS. */
   lost: 4408,
-  /** It serves another package set, or speaks another version of the protocol. */
+  /** It serves another package set, speaks another version of the protocol, or has no way to store. */
   mismatch: 4409,
   /** A newer connection of the same name took its place. */
   replaced: 4410,
@@ -151,6 +164,90 @@ export const ResultSchema = v.variant("kind", [
 export type Result = v.InferOutput<typeof ResultSchema>;
 export const ResultsSchema = v.pipe(v.array(ResultSchema), v.minLength(1), v.maxLength(MAX_ITEMS));
 
+/**
+ * Largest blob that one signed PUT stores, bytes: R2 takes 5 GiB less 5 MiB, S3 5 GiB. An origin
+ * with credentials of its own stores larger ones in parts.
+ */
+export const MAX_UPLOAD_BYTES = 5 * 2 ** 30 - 5 * 2 ** 20;
+/** Most blobs, or layers, that one request names. */
+export const MAX_REQUESTED = 100;
+const requestId = text(40);
+const several = <T>(entry: v.GenericSchema<unknown, T>) =>
+  v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
+
+/** What an origin stores: layers, listings, indexes and logs. Nothing that a browser would run. */
+export const UPLOAD_TYPES = [OCI_LAYER_GZIP, OCI_LAYER_ZSTD, LISTING, PACKAGE_INDEX, TEXT] as const;
+export const UploadSchema = v.strictObject({
+  ...DescriptorSchema.entries,
+  contentType: v.picklist(UPLOAD_TYPES),
+});
+/** A blob that an origin wants to store. */
+export type Upload = v.InferOutput<typeof UploadSchema>;
+
+const UploadRequestSchema = v.strictObject({
+  type: v.literal("upload"),
+  id: requestId,
+  job: jobId,
+  blobs: several(UploadSchema),
+});
+const LayersRequestSchema = v.strictObject({
+  type: v.literal("layers"),
+  id: requestId,
+  job: jobId,
+  keys: several(LayerKeySchema),
+  /** Whether the zstd blobs are asked for as well. */
+  zstd: v.boolean(),
+});
+const ReadRequestSchema = v.strictObject({
+  type: v.literal("read"),
+  id: requestId,
+  job: jobId,
+  digest: DigestSchema,
+});
+/** What an origin asks for while it works on `job`. */
+export type BucketRequest = v.InferOutput<
+  typeof UploadRequestSchema | typeof LayersRequestSchema | typeof ReadRequestSchema
+>;
+
+/** A PUT request, signed for one key, size, content and type, or what needs none. */
+export const GrantSchema = v.variant("kind", [
+  v.strictObject({ kind: v.literal("present") }),
+  v.strictObject({
+    kind: v.literal("put"),
+    url: text(2_000),
+    /** All of them must be sent as they are. */
+    headers: v.record(text(100), text(2_000)),
+  }),
+]);
+export type Grant = v.InferOutput<typeof GrantSchema>;
+
+/** A record, and whether its blob is in the bucket. */
+const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
+  v.optional(v.strictObject({ record, present: v.boolean() }));
+/** What is known of a layer, by compressor; nothing of one that was never packed. */
+export const KnownLayerSchema = v.strictObject({
+  gzip: recorded(LayerRecordSchema),
+  zstd: recorded(ZstdRecordSchema),
+});
+export type KnownLayer = v.InferOutput<typeof KnownLayerSchema>;
+
+export const BucketAnswerSchema = v.variant("type", [
+  /** In the order of the request. */
+  v.strictObject({ type: v.literal("uploads"), id: requestId, grants: several(GrantSchema) }),
+  /** In the order of the request. */
+  v.strictObject({ type: v.literal("layers"), id: requestId, layers: several(KnownLayerSchema) }),
+  v.strictObject({ type: v.literal("url"), id: requestId, url: text(2_000) }),
+  v.strictObject({
+    type: v.literal("error"),
+    id: requestId,
+    message: text(2_000),
+    /** Whether the same request may be answered in a while. */
+    passing: v.boolean(),
+  }),
+]);
+/** The answer to a request. */
+export type BucketAnswer = v.InferOutput<typeof BucketAnswerSchema>;
+
 export const FromOriginSchema = v.variant("type", [
   v.strictObject({
     type: v.literal("hello"),
@@ -173,6 +270,8 @@ export const FromOriginSchema = v.variant("type", [
     revisions: v.pipe(v.array(v.strictObject({ tag, revision: RevisionSchema })), v.maxLength(100)),
     /** Jobs it is still working on from before the connection was lost. */
     running: v.pipe(v.array(jobId), v.maxLength(1_000)),
+    /** Whether it writes blobs with credentials of its own, and asks for no upload. */
+    ownBucket: v.boolean(),
   }),
   /**
    * Whether it takes jobs from now on, and why not (its disk is full), after `welcome` and whenever
@@ -201,6 +300,9 @@ export const FromOriginSchema = v.variant("type", [
   v.strictObject({ type: v.literal("revision"), tag, revision: RevisionSchema }),
   /** Give it no more jobs; it closes when the last is done. */
   v.strictObject({ type: v.literal("bye") }),
+  UploadRequestSchema,
+  LayersRequestSchema,
+  ReadRequestSchema,
 ]);
 export type FromOrigin = v.InferOutput<typeof FromOriginSchema>;
 
@@ -226,5 +328,6 @@ export const FromEdgeSchema = v.variant("type", [
   v.strictObject({ type: v.literal("repeat"), job: jobId }),
   /** Nobody wants it any more from this origin: stop and forget it. */
   v.strictObject({ type: v.literal("cancel"), job: jobId }),
+  ...BucketAnswerSchema.options,
 ]);
 export type FromEdge = v.InferOutput<typeof FromEdgeSchema>;

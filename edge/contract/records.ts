@@ -49,11 +49,16 @@ export const MAX_PARTS = 2_000;
  */
 export const MAX_BLOB_BYTES = 64 * 2 ** 30;
 
-const digest = v.custom<Digest>(
+export const DigestSchema = v.custom<Digest>(
   (value) => typeof value === "string" && DIGEST_PATTERN.test(value),
   "a digest is sha256: and 64 lower-case hex digits",
 );
-const key = v.pipe(v.string(), v.regex(HEX256_PATTERN, "a key is 64 lower-case hex digits"));
+const digest = DigestSchema;
+export const LayerKeySchema = v.pipe(
+  v.string(),
+  v.regex(HEX256_PATTERN, "a key is 64 lower-case hex digits"),
+);
+const key = LayerKeySchema;
 const bytes = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_BLOB_BYTES));
 const shortText = v.pipe(v.string(), v.maxLength(1_000));
 const index = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_PARTS));
@@ -219,6 +224,8 @@ const making = {
 export const LayerRecordSchema = v.strictObject({ ...LayerSchema.entries, ...making });
 /** The same tar as a zstd blob. */
 export const ZstdRecordSchema = v.strictObject({ ...DescriptorSchema.entries, ...making });
+export type LayerRecord = v.InferOutput<typeof LayerRecordSchema>;
+export type ZstdRecord = v.InferOutput<typeof ZstdRecordSchema>;
 
 /** Most names in a package index: nixpkgs has 25,000 at its top level. */
 export const MAX_INDEX_NAMES = 100_000;

@@ -27,6 +27,7 @@ import {
 import { note } from "../log.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
+import { Requests } from "./requests.ts";
 import { isServed } from "./schedule.ts";
 import type { Caller } from "./token.ts";
 
@@ -34,6 +35,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #queue: Queue;
   readonly #origins: Origins;
   readonly #dispatch: Dispatch;
+  readonly #requests: Requests;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -45,6 +47,11 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       origins: this.#origins,
       publication: new Publication(openBucket(env)),
       times: () => this.times,
+    });
+    this.#requests = new Requests({
+      queue: this.#queue,
+      origins: this.#origins,
+      bucket: openBucket(env),
     });
     const now = Date.now();
     if (this.#origins.reconcile(now)) void ctx.storage.setAlarm(now + this.times.reconnect);
@@ -181,6 +188,10 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       case "bye":
         this.#origins.leave(name);
         return this.#dispatch.schedule();
+      case "upload":
+      case "layers":
+      case "read":
+        return this.#requests.take(name, message);
     }
   }
 

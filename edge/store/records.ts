@@ -12,6 +12,7 @@ import {
   canonicalJson,
   indexPath,
   imagePath,
+  layerPath,
   levelPath,
   packagePath,
   planPath,
@@ -24,6 +25,8 @@ import {
   ImageRecordSchema,
   type IndexRecord,
   IndexRecordSchema,
+  type LayerRecord,
+  LayerRecordSchema,
   type LevelRecord,
   LevelRecordSchema,
   type PackageRecord,
@@ -34,6 +37,8 @@ import {
   TagRecordSchema,
   type RevisionRecord,
   RevisionRecordSchema,
+  type ZstdRecord,
+  ZstdRecordSchema,
 } from "../contract/records.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
@@ -76,6 +81,22 @@ export const levelRecord = (
   path: levelPath(scope, name, level),
   schema: LevelRecordSchema,
   belongs: (record) => record.level === level,
+  mutable: false,
+});
+
+/** What a layer was packed to with gzip. */
+export const layerRecord = (key: string): RecordPlace<LayerRecord> => ({
+  path: layerPath(key),
+  schema: LayerRecordSchema,
+  belongs: (record) => record.key === key,
+  mutable: false,
+});
+
+/** The same with zstd; apart, since it may be made long after the first is fixed. */
+export const zstdRecord = (key: string): RecordPlace<ZstdRecord> => ({
+  path: layerPath(`${key}.zstd`),
+  schema: ZstdRecordSchema,
+  belongs: () => true,
   mutable: false,
 });
 

@@ -15,11 +15,13 @@ import type { System } from "../../edge/contract/records.ts";
 import { backoff, refusedBackoff } from "./backoff.ts";
 import { Jobs, type Run } from "./jobs.ts";
 import { readOriginKey } from "./key.ts";
+import { Requests } from "./requests.ts";
 import { openSession, type Session } from "./session.ts";
 import { Slots } from "./slots.ts";
 
 export { generateOriginKey, type OriginKey } from "./key.ts";
 export type { Run, RunContext } from "./jobs.ts";
+export { type JobRequests, RequestError } from "./requests.ts";
 export { Slots } from "./slots.ts";
 
 export interface ConnectOptions {
@@ -35,6 +37,8 @@ export interface ConnectOptions {
     readonly systems: readonly System[];
     readonly slots: number;
     readonly packageSet: { readonly id: string; readonly label: string };
+    /** Whether it stores blobs with credentials of its own. */
+    readonly ownBucket: boolean;
   };
   readonly run: Run;
   readonly logger: Logger;
@@ -80,6 +84,7 @@ export function connect(options: ConnectOptions): Channel {
 
 class Connection implements Channel {
   readonly #options: ConnectOptions;
+  readonly #requests: Requests;
   readonly #jobs: Jobs;
   readonly #tags = new Map<string, string>();
   /** Tags announced since the last hello was written. */
@@ -92,10 +97,13 @@ class Connection implements Channel {
   #drained: Promise<void> | undefined;
 
   constructor(options: ConnectOptions) {
+    const key = readOriginKey(options.key);
     this.#options = options;
     const { run, logger, hello, slots = new Slots(hello.slots) } = options;
-    this.#jobs = new Jobs({ run, slots, logger, send: (message) => this.#send(message) });
-    this.#over = this.#stayConnected(readOriginKey(options.key));
+    const send = (message: FromOrigin): void => this.#send(message);
+    this.#requests = new Requests(options.edge.host, send);
+    this.#jobs = new Jobs({ run, slots, logger, send, requests: this.#requests });
+    this.#over = this.#stayConnected(key);
   }
 
   get state(): ChannelState {
@@ -166,7 +174,7 @@ class Connection implements Channel {
   }
 
   #hello(): Extract<FromOrigin, { type: "hello" }> {
-    const { version, nix, systems, slots, packageSet } = this.#options.hello;
+    const { version, nix, systems, slots, packageSet, ownBucket } = this.#options.hello;
     this.#unsent.clear();
     const revisions = [...this.#tags].map(([tag, revision]) => ({ tag, revision }));
     return {
@@ -179,6 +187,7 @@ class Connection implements Channel {
       packageSet,
       revisions,
       running: this.#jobs.ids(),
+      ownBucket,
     };
   }
 
@@ -195,6 +204,7 @@ class Connection implements Channel {
         for (const [tag, revision] of this.#tags)
           if (this.#unsent.has(tag)) this.#send({ type: "revision", tag, revision });
         this.#unsent.clear();
+        this.#requests.repeatAll();
         return this.#jobs.repeatAll();
       case "job":
         return this.#jobs.start(message.job, message.items, this.#zstd);
@@ -204,6 +214,11 @@ class Connection implements Channel {
         return this.#jobs.repeat(message.job);
       case "cancel":
         return this.#jobs.cancel(message.job);
+      case "uploads":
+      case "layers":
+      case "url":
+      case "error":
+        return this.#requests.answer(message);
     }
   }
 

@@ -15,16 +15,18 @@ import {
 } from "../../edge/contract/messages.ts";
 import { backoff } from "./backoff.ts";
 import { LogLines } from "./log-lines.ts";
+import type { JobRequests, Requests } from "./requests.ts";
 import type { Slots } from "./slots.ts";
 
 /**
  * What a job may use. `signal` aborts when nobody wants the job any more; `log` takes one line of
- * output; `zstd`: make zstd layers beside gzip ones.
+ * output; `zstd`: make zstd layers beside gzip ones; `requests`: what it may ask the edge.
  */
 export interface RunContext {
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
   readonly zstd: boolean;
+  readonly requests: JobRequests;
 }
 
 /**
@@ -59,6 +61,7 @@ export interface JobsOptions {
    * are sent again.
    */
   readonly send: (message: FromOrigin) => void;
+  readonly requests: Requests;
 }
 
 export class Jobs {
@@ -77,7 +80,7 @@ export class Jobs {
   }
 
   start(id: string, items: readonly Item[], zstd: boolean): void {
-    const { run, slots, logger, send } = this.#options;
+    const { run, slots, logger, send, requests } = this.#options;
     const known = this.#jobs.get(id);
     if (known !== undefined) {
       send({ type: "accepted", job: id });
@@ -99,7 +102,12 @@ export class Jobs {
     const begun = Date.now();
     job.ended = (async (): Promise<void> => {
       const ending = await endingOf(id, items, () =>
-        run(items, { signal: abort.signal, log: (line) => lines.add(line), zstd }),
+        run(items, {
+          signal: abort.signal,
+          log: (line) => lines.add(line),
+          zstd,
+          requests: requests.of(() => this.#running(id)),
+        }),
       ).finally(release);
       lines.flush();
       // Cancelled or handed back: nobody waits for it.
@@ -114,6 +122,16 @@ export class Jobs {
       job.ending = ending;
       send(ending);
     })();
+  }
+
+  /**
+   * The job while it runs, then any that does: a layer that two jobs want is made once, for the job
+   * that asked first, and goes on for the other one.
+   */
+  #running(id: string): string {
+    const job = this.#jobs.get(id);
+    if (job !== undefined && job.ending === undefined) return id;
+    return [...this.#jobs].find(([, { ending }]) => ending === undefined)?.[0] ?? id;
   }
 
   /** Sends every unconfirmed ending again, on a new connection. */

@@ -19,6 +19,7 @@ const hello: Hello = {
     { tag: "nixos-25.11", revision: REVISION },
   ],
   running: [],
+  ownBucket: true,
 };
 const rack: ConfiguredOrigin = { name: "rack-1", key: "k", owner: "rack-1" };
 const rules: AdmissionRules = { packageSet: hello.packageSet };

@@ -82,6 +82,7 @@ export function startOrigin(
       systems: ["x86_64-linux"],
       slots: 2,
       packageSet: { id: "starter", label: "starter" },
+      ownBucket: true,
       ...hello,
     },
     logger: pino({ level: "silent" }),

@@ -21,6 +21,7 @@ export const hello = {
   packageSet: { id: "starter", label: "starter" },
   revisions: [],
   running: [],
+  ownBucket: true,
 };
 
 export interface RawOrigin {

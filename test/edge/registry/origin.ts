@@ -98,6 +98,7 @@ export async function startOrigin(
         systems: ["x86_64-linux", "aarch64-linux"],
         slots: 4,
         packageSet,
+        ownBucket: true,
       },
       logger: pino({ level: "silent" }),
       drainMs: 0,

@@ -46,6 +46,7 @@ export function open(
       systems: ["x86_64-linux"],
       slots: 1,
       packageSet: { id: "starter", label: "starter" },
+      ownBucket: true,
     },
     run: () => Promise.resolve(RESOLVED),
     logger,

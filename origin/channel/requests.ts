@@ -1,0 +1,169 @@
+/**
+ * What jobs ask the edge (contract/messages.ts): every request has one answer. A request that has
+ * none when the connection is lost is sent again on the next one.
+ */
+import pRetry from "p-retry";
+import {
+  type BucketAnswer,
+  type BucketRequest,
+  type FromOrigin,
+  type Grant,
+  type KnownLayer,
+  MAX_REQUESTED,
+  type Upload,
+} from "../../edge/contract/messages.ts";
+import type { Digest } from "../../edge/contract/digest.ts";
+
+/** What a job may ask the edge. A RequestError says why there is no answer. */
+export interface JobRequests {
+  /** The edge, for whoever keeps things apart by it. */
+  readonly edge: string;
+  /** How to store each of at most MAX_REQUESTED blobs. */
+  uploads(blobs: readonly Upload[], signal: AbortSignal): Promise<readonly Grant[]>;
+  /** What each of the layers was packed to. */
+  layers(
+    keys: readonly string[],
+    zstd: boolean,
+    signal: AbortSignal,
+  ): Promise<readonly KnownLayer[]>;
+  /** Where the layer plan of this digest is read. */
+  url(digest: Digest, signal: AbortSignal): Promise<string>;
+}
+
+/** The edge refused a request, or did not answer it. */
+export class RequestError extends Error {
+  override name = "RequestError";
+}
+
+type Unnumbered<T> = T extends unknown ? Omit<T, "id" | "job"> : never;
+type Kind = Exclude<BucketAnswer["type"], "error">;
+type AnswerOf<K extends Kind> = Extract<BucketAnswer, { type: K }>;
+
+interface Pending {
+  readonly request: BucketRequest;
+  readonly answered: (answer: BucketAnswer) => void;
+}
+
+/**
+ * Longest wait for an answer, lost connections included, ms. By then the edge has given the job to
+ * another origin.
+ */
+const ANSWER_MS = 120_000;
+/** How long a request is repeated that the edge cannot answer for the moment, ms, and how often. */
+const PATIENCE_MS = 60_000;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 10_000;
+
+export class Requests {
+  readonly #edge: string;
+  readonly #send: (message: FromOrigin) => void;
+  readonly #pending = new Map<string, Pending>();
+  #count = 0;
+
+  /** `send`: sends now or never. */
+  constructor(edge: string, send: (message: FromOrigin) => void) {
+    this.#edge = edge;
+    this.#send = send;
+  }
+
+  /** `job`: the job that a request is made for, asked when it is made. */
+  of(job: () => string): JobRequests {
+    const ask = <K extends Kind>(
+      kind: K,
+      request: Unnumbered<BucketRequest>,
+      signal: AbortSignal,
+    ): Promise<AnswerOf<K>> => this.#patiently(kind, job, request, signal);
+    return {
+      edge: this.#edge,
+      uploads: async (blobs, signal) => {
+        const { grants } = await ask("uploads", { type: "upload", blobs: [...blobs] }, signal);
+        return allOf(blobs, grants);
+      },
+      layers: async (keys, zstd, signal) => {
+        const answers = await Promise.all(
+          batches(keys).map(async (batch) => {
+            const { layers } = await ask("layers", { type: "layers", keys: batch, zstd }, signal);
+            return allOf(batch, layers);
+          }),
+        );
+        return answers.flat();
+      },
+      url: async (digest, signal) => (await ask("url", { type: "read", digest }, signal)).url,
+    };
+  }
+
+  answer(answer: BucketAnswer): void {
+    this.#pending.get(answer.id)?.answered(answer);
+  }
+
+  /** Sends again what has no answer, on a new connection. */
+  repeatAll(): void {
+    for (const { request } of this.#pending.values()) this.#send(request);
+  }
+
+  #patiently<K extends Kind>(
+    kind: K,
+    job: () => string,
+    request: Unnumbered<BucketRequest>,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<K>> {
+    return pRetry(() => this.#ask(kind, job(), request, signal), {
+      signal,
+      retries: Infinity,
+      maxRetryTime: PATIENCE_MS,
+      minTimeout: FIRST_WAIT_MS,
+      maxTimeout: LONGEST_WAIT_MS,
+      randomize: true,
+      shouldRetry: ({ error }) => error instanceof PassingError,
+    });
+  }
+
+  async #ask<K extends Kind>(
+    kind: K,
+    job: string,
+    unnumbered: Unnumbered<BucketRequest>,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<K>> {
+    signal.throwIfAborted();
+    const id = String(++this.#count);
+    const request: BucketRequest = { ...unnumbered, id, job };
+    const { promise, resolve, reject } = Promise.withResolvers<BucketAnswer>();
+    const late = (): void =>
+      reject(new RequestError(`the edge did not answer ${request.type} in ${ANSWER_MS / 1_000} s`));
+    const timer = setTimeout(late, ANSWER_MS);
+    const left = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", left, { once: true });
+    this.#pending.set(id, { request, answered: resolve });
+    this.#send(request);
+    try {
+      const answer = await promise;
+      if (answer.type === "error")
+        throw new (answer.passing ? PassingError : RequestError)(
+          `the edge does not answer ${request.type}: ${answer.message}`,
+        );
+      if (answer.type !== kind)
+        throw new RequestError(`the edge answered ${request.type} with ${answer.type}`);
+      return answer as AnswerOf<K>;
+    } finally {
+      this.#pending.delete(id);
+      clearTimeout(timer);
+      signal.removeEventListener("abort", left);
+    }
+  }
+}
+
+/** The edge cannot answer now; it may in a while. */
+class PassingError extends RequestError {}
+
+function batches<T>(all: readonly T[]): T[][] {
+  const found: T[][] = [];
+  for (let at = 0; at < all.length; at += MAX_REQUESTED)
+    found.push(all.slice(at, at + MAX_REQUESTED));
+  return found;
+}
+
+function allOf<T>(asked: readonly unknown[], answers: readonly T[]): readonly T[] {
+  if (asked.length !== answers.length)
+    throw new RequestError(`the edge gave ${answers.length} answers to ${asked.length} questions`);
+  return answers;
+}

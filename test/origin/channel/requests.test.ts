@@ -1,0 +1,103 @@
+/** What a job asks the edge, over a connection that an ill-behaved edge answers as it likes. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BucketAnswer, Result } from "../../../edge/contract/messages.ts";
+import type { RunContext } from "../../../origin/channel/index.ts";
+import { open, RESOLVED, tagJob, WELCOME } from "./open.ts";
+import { rudeEdge } from "./rude-edge.ts";
+
+const KEYS = ["a".repeat(64), "b".repeat(64)];
+const none: BucketAnswer = { type: "layers", id: "1", layers: [{}, {}] };
+
+/** A job that asks for two layers; `outcome` is what it got. */
+function asking() {
+  const outcome = Promise.withResolvers<readonly unknown[]>();
+  const run = async (_: unknown, { requests, signal }: RunContext): Promise<readonly Result[]> => {
+    const layers = requests.layers(KEYS, true, signal);
+    layers.then(outcome.resolve, outcome.reject);
+    await layers;
+    return RESOLVED;
+  };
+  outcome.promise.catch(() => undefined);
+  return { run, outcome: outcome.promise };
+}
+
+test("a request names its job, and the answer with its id is its answer", async (t) => {
+  const edge = await rudeEdge(t);
+  const { run, outcome } = asking();
+  open(t, edge, { run });
+  const connection = await edge.connected();
+  connection.say(WELCOME);
+  connection.say(tagJob("j"));
+  const request = await connection.heard("layers");
+  assert.deepEqual(request, { type: "layers", id: "1", job: "j", keys: KEYS, zstd: true });
+  connection.say({ ...none, id: "another" });
+  connection.say(none);
+  assert.deepEqual(await outcome, [{}, {}]);
+});
+
+test("what has no answer when the connection is lost is asked again on the next one", async (t) => {
+  const edge = await rudeEdge(t);
+  const { run, outcome } = asking();
+  open(t, edge, { run });
+  const first = await edge.connected();
+  first.say(WELCOME);
+  first.say(tagJob("j"));
+  const asked = await first.heard("layers");
+  first.socket.terminate();
+  const second = await edge.connected();
+  assert.deepEqual((await second.heard("hello")).running, ["j"]);
+  second.say(WELCOME);
+  assert.deepEqual(await second.heard("layers"), asked);
+  second.say(none);
+  assert.deepEqual(await outcome, [{}, {}]);
+});
+
+test("an error that passes is asked about again; one that does not ends the job, in the edge's words", async (t) => {
+  const edge = await rudeEdge(t);
+  const { run, outcome } = asking();
+  open(t, edge, { run });
+  const connection = await edge.connected();
+  connection.say(WELCOME);
+  connection.say(tagJob("j"));
+  const { id } = await connection.heard("layers");
+  connection.say({ type: "error", id, message: "the bucket sleeps", passing: true });
+  const again = await connection.heard("layers");
+  assert.notEqual(again.id, id);
+  const message = "this origin does not hold the job j";
+  connection.say({ type: "error", id: again.id, message, passing: false });
+  await assert.rejects(outcome, { message: `the edge does not answer layers: ${message}` });
+  const ended = await connection.heard("failed");
+  assert.equal(ended.failure.reason, "error");
+  assert.equal(ended.failure.message, `the edge does not answer layers: ${message}`);
+});
+
+test("an answer of another kind, or to another number of questions, is an error", async (t) => {
+  const edge = await rudeEdge(t);
+  for (const [answer, problem] of [
+    [{ type: "url", id: "1", url: "http://127.0.0.1/" }, "the edge answered layers with url"],
+    [{ ...none, layers: [{}] }, "the edge gave 1 answers to 2 questions"],
+  ] as const) {
+    const { run, outcome } = asking();
+    const { channel } = open(t, edge, { run });
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    connection.say(tagJob("j"));
+    await connection.heard("layers");
+    connection.say(answer as BucketAnswer);
+    await assert.rejects(outcome, { message: problem });
+    await channel.drain();
+  }
+});
+
+test("a cancelled job waits for no answer", async (t) => {
+  const edge = await rudeEdge(t);
+  const { run, outcome } = asking();
+  open(t, edge, { run });
+  const connection = await edge.connected();
+  connection.say(WELCOME);
+  connection.say(tagJob("j"));
+  await connection.heard("layers");
+  connection.say({ type: "cancel", job: "j" });
+  await assert.rejects(outcome, /the edge cancelled the job/);
+});
