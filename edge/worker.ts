@@ -8,11 +8,12 @@ import {
   type AuthorizedRequest,
   authorize,
   authorizeBase,
+  limitRequests,
   privately,
   TOKEN_PATH,
 } from "./registry/authorize.ts";
 import { rememberedAnswer } from "./registry/answers.ts";
-import { base, notFound, refuseEarly, welcome } from "./registry/base.ts";
+import { base, notFound, refuseLong, refuseWrites, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
 import { referrers, tagsList } from "./registry/discovery.ts";
 import { errorResponse } from "./registry/errors.ts";
@@ -30,10 +31,11 @@ const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({
 // A name may itself hold `manifests` or `blobs`: `:name+` is greedy, so the last one in the path is
 // the route's.
 router
-  .all(CONNECT_PATH, connectOrigin)
-  .get(TOKEN_PATH, token)
-  .post(TOKEN_PATH, token)
-  .all("*", refuseEarly)
+  .all("*", refuseLong)
+  .all(CONNECT_PATH, limitRequests, connectOrigin)
+  .get(TOKEN_PATH, limitRequests, token)
+  .post(TOKEN_PATH, limitRequests, token)
+  .all("*", refuseWrites)
   .all("/v2", authorizeBase, base)
   .all("/v2/:name+/manifests/:reference", authorize, manifests)
   .all("/v2/:name+/blobs/:digest", authorize, blobs)

@@ -6,11 +6,13 @@
  *   private   everything takes an account
  *
  * ACCOUNTS is a JSON object, account name → account; `firn user NAME` makes a line of it:
- *   {"ci": {"password": "pbkdf2-sha256$…", "names": ["shell*"], "packages": {"deny": ["gcc*"]}, "build": false}}
+ *   {"ci": {"password": "pbkdf2-sha256$…", "names": ["shell*"], "packages": {"deny": ["gcc*"]},
+ *           "build": false, "limits": {"images": "1000/3600"}}}
  */
 import * as v from "valibot";
 import { firstMatch, globFault } from "../contract/globs.ts";
 import type { ImageRequest } from "../contract/names.ts";
+import { formOf, type Limit, parseLimit } from "./limits.ts";
 import { ACCOUNT_NAME_PATTERN, PASSWORD_HASH_PATTERN } from "../contract/account.ts";
 
 export const ACCESS_MODES = ["public", "cached", "private"] as const;
@@ -33,6 +35,26 @@ const globs = v.pipe(
   v.maxLength(MAX_GLOBS),
 );
 
+/** Limits that an account may have of its own: not those of logins, which come before an account. */
+const OWN_LIMITS = ["requests", "images", "tags", "packages", "indexes", "waits"] as const;
+type OwnLimit = (typeof OWN_LIMITS)[number];
+
+/** Written as the LIMIT_ variables are. */
+const limit = (name: OwnLimit) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.check((text) => parseLimit(name, text) !== undefined, `must be ${formOf(name)}`),
+      v.transform((text) => parseLimit(name, text) as Limit | null),
+    ),
+  );
+const LimitsSchema = v.strictObject(
+  Object.fromEntries(OWN_LIMITS.map((name) => [name, limit(name)])) as Record<
+    OwnLimit,
+    ReturnType<typeof limit>
+  >,
+);
+
 const AccountSchema = v.strictObject({
   password: v.pipe(
     v.string(),
@@ -44,6 +66,8 @@ const AccountSchema = v.strictObject({
   packages: v.optional(v.strictObject({ allow: v.optional(globs), deny: v.optional(globs) })),
   /** Whether its pulls may start builds. */
   build: v.optional(v.boolean(), true),
+  /** What it may have in the place of the registry's limits; null: no limit. */
+  limits: v.optional(LimitsSchema),
 });
 
 export interface Account extends v.InferOutput<typeof AccountSchema> {

@@ -28,8 +28,13 @@ export const LIMITED = {
   indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
   /** Requests that wait for origins. */
   waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
-  /** Each checks a password, which takes 30 ms of CPU. */
+  /** Each checks a password; one that was right a moment ago is known, and not counted. */
   logins: { default: { count: 30, seconds: 60 }, words: "logins" },
+  /**
+   * Of all clients together: a password takes 30 ms of CPU, so this is a third of an isolate's time,
+   * however many addresses somebody guesses from.
+   */
+  passwords: { default: { count: 10, seconds: 1 }, words: "logins of all clients together" },
 } as const satisfies Record<string, { default: Limit; words: string }>;
 
 export type Limited = keyof typeof LIMITED;
@@ -51,21 +56,29 @@ export function readLimits(variables: LimitVariables): Limits {
   const read = (name: Limited): Limit | null => {
     const variable = `LIMIT_${name.toUpperCase() as Uppercase<Limited>}` as const;
     const text = variables[variable] || undefined;
-    const preset = LIMITED[name].default;
-    if (text === undefined) return preset;
-    if (text === "off") return null;
-    const match = PATTERN.exec(preset.seconds === 0 ? `${text}/0` : text);
-    const [count, seconds] = [Number(match?.[1]), Number(match?.[2])];
-    if (match === null || count === 0 || (seconds === 0) !== (preset.seconds === 0))
-      throw new Error(
-        `${variable} must be ${preset.seconds === 0 ? "<count>" : "<count>/<seconds>"}, or off`,
-      );
-    return { count, seconds };
+    if (text === undefined) return LIMITED[name].default;
+    const limit = parseLimit(name, text);
+    if (limit === undefined) throw new Error(`${variable} must be ${formOf(name)}`);
+    return limit;
   };
   return Object.fromEntries(
     (Object.keys(LIMITED) as Limited[]).map((name) => [name, read(name)]),
   ) as Limits;
 }
+
+/** Null for `off`, undefined for what is no limit. */
+export function parseLimit(name: Limited, text: string): Limit | null | undefined {
+  if (text === "off") return null;
+  const atOnce = LIMITED[name].default.seconds === 0;
+  const match = PATTERN.exec(atOnce ? `${text}/0` : text);
+  const [count, seconds] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || count === 0 || (seconds === 0) !== atOnce) return undefined;
+  return { count, seconds };
+}
+
+/** How a limit is written, for a person. */
+export const formOf = (name: Limited): string =>
+  `${LIMITED[name].default.seconds === 0 ? "<count>" : "<count>/<seconds>"}, or off`;
 
 interface Window {
   /** Milliseconds since 1970. */
@@ -110,19 +123,27 @@ export class Meter {
 /**
  * The address that a request came from: as the proxy in front says in the header that the operator
  * named, whose last entry is the proxy's own; else as Cloudflare says, where it runs there
- * (elsewhere a client could write that header itself). Null when nobody says.
+ * (elsewhere a client could write that header itself). Null when nobody says; but where the operator
+ * named a header, whoever comes without it shares one address: past the proxy is no way past limits.
  */
 export function clientAddress(
   request: { readonly headers: Pick<Headers, "get">; readonly cf?: unknown },
   header: string | null,
 ): string | null {
-  if (header !== null) return request.headers.get(header)?.split(",").at(-1)?.trim() ?? null;
+  if (header !== null) {
+    const last = request.headers.get(header)?.split(",").at(-1)?.trim();
+    return last?.slice(0, MAX_ADDRESS) || NO_ADDRESS;
+  }
   // The same for every request of an isolate, and 3 % of the time of one that memory answers.
   onCloudflare ??= (request.cf as { readonly colo?: unknown } | undefined)?.colo !== undefined;
   return onCloudflare ? request.headers.get("CF-Connecting-IP") : null;
 }
 
 let onCloudflare: boolean | undefined;
+
+/** Longest address, characters: an IPv6 address with a zone. It is kept for every client. */
+const MAX_ADDRESS = 64;
+const NO_ADDRESS = "none";
 
 /**
  * The name under which a client is counted: its account, else its address. Null when neither is
@@ -132,8 +153,13 @@ let onCloudflare: boolean | undefined;
 export function clientKey(account: string | null, address: string | null): string | null {
   if (account !== null) return `account ${account}`;
   if (address === null || address === "") return null;
+  // An IPv4 address as some proxies and dual-stack sockets write it: 192.0.2.1:4711, ::ffff:192.0.2.1.
+  const ipv4 = IPV4.exec(address)?.[1];
+  if (ipv4 !== undefined) return `address ${ipv4}`;
   return `address ${address.includes(":") ? network64(address) : address}`;
 }
+
+const IPV4 = /^(?:(?:::|(?:0+:){5})ffff:)?(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?$/i;
 
 /** The first 64 bits of an IPv6 address, as four groups: `2001:db8:0:0`. */
 function network64(address: string): string {

@@ -1,7 +1,7 @@
 /** The image's configuration (OCI image spec, config.md): what runs in it, and what it is. */
 import type { Digest } from "../contract/digest.ts";
 import { canonicalJson, type Scope } from "../contract/keys.ts";
-import { BASE_PACKAGES, canonicalName } from "../contract/names.ts";
+import { BASE_PACKAGES, canonicalName, PACKAGES_LABEL } from "../contract/names.ts";
 import { type PackageRecord, PLATFORMS } from "../contract/records.ts";
 
 /**
@@ -43,7 +43,7 @@ export function describe(
     ...(one?.version ? { "org.opencontainers.image.version": one.version } : {}),
     ...(one?.description ? { "org.opencontainers.image.description": one.description } : {}),
     "dev.firn.package-set": scope.packageSet,
-    "dev.firn.packages": names.join(","),
+    [PACKAGES_LABEL]: names.join(","),
   };
 }
 

@@ -33,6 +33,8 @@ export const SHELL_PACKAGES: readonly string[] = [
   "nano",
 ];
 export const SHELL = "shell";
+/** Label and annotation of an image: `names` of its request, with commas between them. */
+export const PACKAGES_LABEL = "dev.firn.packages";
 const SYSTEM_PACKAGES: ReadonlyMap<string, System> = new Map([
   ["amd64", "x86_64-linux"],
   ["arm64", "aarch64-linux"],

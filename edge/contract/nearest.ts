@@ -22,13 +22,19 @@ export function nearest(
   const limit = Math.min(MAX_EDITS, Math.max(1, Math.floor(wanted.length / 3)));
   const prefix = path.map((attribute) => `${typed(attribute)}.`).join("");
   const scores = new Map<string, number>();
-  for (const attribute of attributes) {
+  const letters = lettersOf(attributes);
+  const sought = lettersIn(wanted);
+  const begins = wanted.length >= MIN_BEGINNING;
+  for (const [at, attribute] of attributes.entries()) {
+    const own = letters[at] ?? 0;
+    const spelt = bits(sought & ~own) <= limit && bits(own & ~sought) <= limit;
+    if (!spelt && (!begins || (sought & ~own) !== 0)) continue;
     if (!mayBeNear(attribute, wanted, limit)) continue;
     const name = typed(attribute);
     const edits = distance(wanted, name, limit);
-    const begins = wanted.length >= MIN_BEGINNING && name.startsWith(wanted);
     // A longer name that only begins the same comes after every misspelling, the shortest first.
-    const score = edits <= limit ? edits : begins ? limit + name.length : Infinity;
+    const longer = begins && name.startsWith(wanted);
+    const score = edits <= limit ? edits : longer ? limit + name.length : Infinity;
     if (score !== Infinity && v.is(ComponentSchema, prefix + name))
       scores.set(prefix + name, score);
   }
@@ -36,6 +42,44 @@ export function nearest(
     .sort(([a, scoreA], [b, scoreB]) => scoreA - scoreB || (a < b ? -1 : 1))
     .slice(0, MAX_NEAREST)
     .map(([name]) => name);
+}
+
+/**
+ * The letters and digits of each name, a bit for each (p to y share theirs with the digits). An edit
+ * brings in one letter and takes away one at most, so names that differ in more are not near: a look
+ * at two numbers spares most names the closer one. Made once for a list.
+ */
+const letterSets = new WeakMap<readonly string[], Int32Array>();
+
+function lettersOf(attributes: readonly string[]): Int32Array {
+  let sets = letterSets.get(attributes);
+  if (sets === undefined)
+    letterSets.set(attributes, (sets = Int32Array.from(attributes, lettersIn)));
+  return sets;
+}
+
+function lettersIn(name: string): number {
+  let set = 0;
+  for (let at = 0; at < name.length; at += 1) {
+    const code = name.charCodeAt(at);
+    // Capitals and small letters have the same last five bits. What is neither letter nor digit may
+    // be an `_` that an image name does not have.
+    if (code >= ZERO && (code <= NINE || code > AT) && code !== UNDERSCORE) set |= 1 << (code & 31);
+  }
+  return set;
+}
+const [ZERO, NINE, AT, UNDERSCORE] = [..."09@_"].map((letter) => letter.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+  number,
+];
+
+/** How many bits are set. */
+function bits(set: number): number {
+  let count = 0;
+  for (let rest = set; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
 }
 
 /** Whether a closer look is worth it: most names are far too short, or long and begin otherwise. */

@@ -3,15 +3,15 @@
  * writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound, else
  * to the bucket. The last counts of an isolate that ends are lost: a plan needs shares, not sums.
  *
- * A client counts once a day for an image, however often it asks, so that nobody steers the plan by
- * a flood of requests. Only GET counts, by tag or by digest: docker sends HEAD for the tag and GET
+ * A client counts once a day for an image, however often it asks, and for so many images a day, so
+ * that nobody steers the plan by a flood of requests or of combinations. Only GET counts, by tag or by digest: docker sends HEAD for the tag and GET
  * for the digest, podman GET for the tag.
  */
-import { LRUCache } from "lru-cache";
 import { clientAddress, clientKey } from "../access/limits.ts";
 import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
 import { parseImageName } from "../contract/names.ts";
+import { memory } from "../store/memory.ts";
 import { demandRecord, writeRecord } from "../store/records.ts";
 import { note } from "../log.ts";
 import { openContext } from "./context.ts";
@@ -29,11 +29,20 @@ const MAX_NAMES = 5_000;
 /** Data points that one invocation may write to Analytics Engine. */
 const MAX_POINTS = 250;
 
-/** Pairs of client and image that are kept apart; the pair unseen for longest counts again. */
-const MAX_SEEN = 50_000;
+/**
+ * Images of one client that count in a day: more than a person pulls, and few enough that one
+ * address cannot make a package common.
+ */
+const MAX_IMAGES = 50;
+/** Clients and the images that they pulled today, bytes; the client unseen for longest counts again. */
+const SEEN_BYTES = 4 * 2 ** 20;
 const DAY_MS = 86_400_000;
 
-const seen = new LRUCache<string, true>({ max: MAX_SEEN });
+interface Pulled {
+  readonly day: number;
+  readonly images: readonly string[];
+}
+const seen = memory<Pulled>(SEEN_BYTES, ({ images }) => 2 * images.join("").length);
 const pulls = new Map<string, number>();
 let writeAt = 0;
 
@@ -60,13 +69,15 @@ export function countPull(
   );
 }
 
-/** Whether this client has not pulled the image today. Always, where clients are not known. */
+/** Whether this pull counts for its client. Always, where clients are not known. */
 function isNew(name: string, request: Request, env: Env): boolean {
   const client = clientKey(null, clientAddress(request, env.CLIENT_ADDRESS_HEADER || null));
   if (client === null) return true;
-  const key = `${Math.floor(Date.now() / DAY_MS)} ${client} ${name}`;
-  if (seen.has(key)) return false;
-  seen.set(key, true);
+  const day = Math.floor(Date.now() / DAY_MS);
+  const known = seen.get(client);
+  const images = known?.day === day ? known.images : [];
+  if (images.length >= MAX_IMAGES || images.includes(name)) return false;
+  seen.set(client, { day, images: [...images, name] });
   return true;
 }
 

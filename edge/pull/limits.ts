@@ -1,31 +1,70 @@
 /** The limits of a client on its way through a pull (access/limits.ts). */
-import { LIMITED, type Limited, Meter, WAITS_RETRY_SECONDS } from "../access/limits.ts";
-import type { Context } from "./context.ts";
+import type { Caller } from "../access/accounts.ts";
+import {
+  type Limit,
+  LIMITED,
+  type Limited,
+  type Limits,
+  Meter,
+  WAITS_RETRY_SECONDS,
+} from "../access/limits.ts";
+import type { Config } from "../config.ts";
 import { tooManyRequests } from "./errors.ts";
 
 const meter = new Meter();
 
-type Spender = Pick<Context, "config"> & { readonly caller: Pick<Context["caller"], "client"> };
+interface Spender {
+  readonly config: Pick<Config, "limits">;
+  readonly caller: Pick<Caller, "client"> & Partial<Pick<Caller, "account">>;
+}
+
+/** The account's own, or the registry's; null for none. */
+function limitOf({ config, caller }: Spender, name: Limited): Limit | null {
+  const own = (caller.account?.limits as Partial<Limits> | undefined)?.[name];
+  return own === undefined ? config.limits[name] : own;
+}
+
+/** The client of what is counted for all of them together. */
+const EVERYBODY = "everybody";
 
 /** Takes `amount` of what a client may have. Throws TOOMANYREQUESTS (429), and takes nothing. */
-export function spend({ config, caller }: Spender, name: Limited, amount = 1): void {
-  const limit = config.limits[name];
-  if (limit === null || caller.client === null) return;
-  const wait = meter.take(caller.client, name, limit, amount);
+export function spend(spender: Spender, name: Limited, amount = 1): void {
+  const { client } = spender.caller;
+  if (client === null) return;
+  take(client, limitOf(spender, name), { name, who: "one client may", amount });
+}
+
+/** The same for all clients of this isolate together, known or not. */
+export function spendTogether({ limits }: Pick<Config, "limits">, name: Limited): void {
+  take(EVERYBODY, limits[name], { name, who: "this registry may", amount: 1 });
+}
+
+interface Share {
+  readonly name: Limited;
+  readonly who: string;
+  readonly amount: number;
+}
+
+function take(client: string, limit: Limit | null, { name, who, amount }: Share): void {
+  if (limit === null) return;
+  const wait = meter.take(client, name, limit, amount);
   if (wait === 0) return;
   const seconds = Math.ceil(wait / 1_000);
   throw tooManyRequests(
-    `one client may have ${limit.count} ${LIMITED[name].words} in ${limit.seconds} seconds, and that is used up: try again in ${seconds} seconds`,
+    `${who} have ${limit.count} ${LIMITED[name].words} in ${inSeconds(limit.seconds)}, and that is used up: try again in ${inSeconds(seconds)}`,
     seconds,
     { limit },
   );
 }
 
+const inSeconds = (count: number): string => `${count} second${count === 1 ? "" : "s"}`;
+
 /** Does work that an origin may keep waiting. Throws TOOMANYREQUESTS (429) when too much waits. */
-export async function waiting<T>({ config, caller }: Spender, work: () => Promise<T>): Promise<T> {
-  const limit = config.limits.waits;
-  if (limit === null || caller.client === null) return work();
-  const release = meter.hold(caller.client, limit);
+export async function waiting<T>(spender: Spender, work: () => Promise<T>): Promise<T> {
+  const limit = limitOf(spender, "waits");
+  const { client } = spender.caller;
+  if (limit === null || client === null) return work();
+  const release = meter.hold(client, limit);
   if (release === null)
     throw tooManyRequests(
       `one client may have ${limit.count} ${LIMITED.waits.words}, and has: try again when one is answered`,

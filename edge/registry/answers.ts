@@ -21,8 +21,8 @@ export interface Answer {
 
 interface Remembered {
   readonly answer: Answer;
-  /** The image whose pull is counted. */
-  readonly image: string;
+  /** The image whose pull is counted; null for none. */
+  readonly image: string | null;
   /** Milliseconds since 1970. */
   readonly until: number;
 }
@@ -83,7 +83,7 @@ export function respond(
 }
 
 /** Gives the same answer to equal requests: by digest from now on. */
-export function rememberByDigest({ url }: Request, answer: Answer, image: string): void {
+export function rememberByDigest({ url }: Request, answer: Answer, image: string | null): void {
   remembered.set(pathOf(url), { answer, image, until: Number.POSITIVE_INFINITY });
 }
 
@@ -112,7 +112,7 @@ export function rememberedAnswer(
   const path = pathOf(url);
   const found = remembered.get(path) ?? remembered.get(tagKey(path, headers.get("Accept") ?? ""));
   if (found === undefined || Date.now() >= found.until) return null;
-  countPull(found.image, request, env, ctx);
+  if (found.image !== null) countPull(found.image, request, env, ctx);
   return respond({ method, headers }, found.answer);
 }
 

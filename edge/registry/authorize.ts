@@ -55,6 +55,20 @@ export async function authorize(
   if (config.access.mode === "private" && caller.account === null) throw signIn(caller);
 }
 
+/**
+ * Routes of their own ways to sign in: as many requests as an address may send. Throws
+ * TOOMANYREQUESTS (429).
+ */
+export async function limitRequests(
+  request: IRequestStrict,
+  env: Env,
+  _ctx: ExecutionContext,
+): Promise<void> {
+  const config = await readConfig(env);
+  const client = clientKey(null, clientAddress(request, config.clientAddressHeader));
+  spend({ config, caller: { client } }, "requests");
+}
+
 /** A private registry's answers are for whoever asked: no shared cache may keep one. */
 export function privately(response: Response, _request: IRequestStrict, env: Env): Response {
   if (!isPrivate(env)) return response;

@@ -44,17 +44,21 @@ An image's name is the list of its packages, built with Nix at that moment:
   });
 }
 
-/**
- * Throws 405 for every method but GET and HEAD, since nobody pushes here, and 414 for a URL that no
- * real client sends. Otherwise the next route goes on.
- */
-export function refuseEarly({ method, url }: Asked): void {
+/** Throws 414 for a URL that no real client sends. Otherwise the next route goes on. */
+export function refuseLong({ url }: Asked): void {
   if (url.length > MAX_URL)
     throw new RegistryError({
       code: "UNSUPPORTED",
       status: 414,
       message: `the URL has ${url.length} characters; the most is ${MAX_URL}`,
     });
+}
+
+/**
+ * Throws 405 for every method but GET and HEAD, since nobody pushes here. Otherwise the next route
+ * goes on.
+ */
+export function refuseWrites({ method }: Asked): void {
   if (method !== "GET" && method !== "HEAD")
     throw unsupported(
       `${method.slice(0, 20)} is not supported: this registry builds its images itself and accepts no uploads`,

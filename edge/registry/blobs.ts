@@ -8,6 +8,7 @@ import type { Digest } from "../contract/digest.ts";
 import { blobUnknown, rangeInvalid, type RegistryError } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
 import { openContext } from "../pull/context.ts";
+import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { API_VERSION, etagOf, IMMUTABLE, isUnchanged } from "./headers.ts";
@@ -20,9 +21,11 @@ export async function blobs(
   env: Env,
   ctx: ExecutionContext,
 ): Promise<Response> {
-  requestedImage(request);
+  const image = requestedImage(request);
   const digest = requestedDigest(request);
-  const { bucket, config } = await openContext(request, env, ctx);
+  const context = await openContext(request, env, ctx);
+  checkAllowed(context, image);
+  const { bucket, config } = context;
   const { method, headers } = request;
   if (method === "GET" && config.blobs.kind === "stream" && isUnconditional(headers))
     return stream(bucket, digest, null);

@@ -19,14 +19,16 @@ export function errorResponse(error: unknown, request: Request): Response {
   if (shown.cause !== undefined) log(shown, shown.cause, request);
 
   const { code, detail } = shown;
-  // One line: part of it may be what the client sent, and a terminal shows it.
-  const message = shown.message.replace(/\p{Cc}/gu, "?");
+  // One line, read from left to right: part of it may be what the client sent, and a terminal shows
+  // it.
+  const message = shown.message.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "?");
   const body = JSON.stringify({
     errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }],
   });
   const headers = new Headers({
     ...shown.headers,
     "Content-Type": "application/json",
+    "X-Content-Type-Options": "nosniff",
     ...API_VERSION,
     // Errors pass: a package appears, an origin comes back. No cache may keep one.
     "Cache-Control": "no-store",
@@ -63,7 +65,8 @@ function translated(error: unknown): RegistryError {
     return new RegistryError({
       code: "UNKNOWN",
       status: 500,
-      message: error.message,
+      message:
+        "this registry is not configured correctly; its log tells its operator what is wrong",
       cause: error,
     });
   const id = crypto.randomUUID();

@@ -6,10 +6,11 @@ import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { manifestUnknown } from "../pull/errors.ts";
-import type { ImageRequest } from "../contract/names.ts";
+import { type ImageRequest, PACKAGES_LABEL } from "../contract/names.ts";
 import type { ImageRecord } from "../contract/records.ts";
 import { countPull } from "../pull/demand.ts";
 import { findImage } from "../pull/image.ts";
+import { checkAllowed } from "../pull/permission.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { readManifest } from "../store/manifests.ts";
 import {
@@ -37,15 +38,29 @@ export async function manifests(
   const reference = requestedReference(request);
   const context = await openContext(request, env, ctx);
   if (reference.kind === "digest") {
+    checkAllowed(context, image);
     const answer = await byDigest(context, reference.digest);
-    rememberByDigest(request, answer, image.name);
-    countPull(image.name, request, env, ctx);
+    const counted = isManifestOf(answer, image) ? image.name : null;
+    rememberByDigest(request, answer, counted);
+    if (counted !== null) countPull(counted, request, env, ctx);
     return respond(request, answer);
   }
   const answer = await byTag(context, image, reference.tag, request.headers.get("Accept"));
   rememberByTag(request, answer, image.name);
   countPull(image.name, request, env, ctx);
   return respond(request, answer);
+}
+
+/**
+ * Whether a manifest is of the image that the path names: a digest can be asked for under any name,
+ * and a pull is counted for the packages of its name. Docker's own manifests do not say what they
+ * are of.
+ */
+function isManifestOf({ bytes }: Answer, { names }: ImageRequest): boolean {
+  const { annotations } = JSON.parse(new TextDecoder().decode(bytes)) as {
+    annotations?: Record<string, string>;
+  };
+  return annotations?.[PACKAGES_LABEL] === names.join(",");
 }
 
 async function byDigest({ bucket }: Context, digest: Digest): Promise<Answer> {

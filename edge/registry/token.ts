@@ -1,15 +1,15 @@
 /** The token endpoint, `GET|POST /token`: user and password in, a token for images out. */
 import type { IRequestStrict } from "itty-router";
-import type { Access } from "../access/access.ts";
 import type { Account } from "../access/accounts.ts";
 import { basicCredentials, type Credentials, imagesOfScopes } from "../access/credentials.ts";
 import { clientAddress, clientKey } from "../access/limits.ts";
+import { loginKey, rememberRight, wasRight } from "../access/logins.ts";
 import { signToken, TOKEN_SECONDS } from "../access/token.ts";
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import { verifyPassword } from "../contract/account.ts";
 import type { Env } from "../env.ts";
 import { RegistryError, unauthorized } from "../pull/errors.ts";
-import { spend } from "../pull/limits.ts";
+import { spend, spendTogether } from "../pull/limits.ts";
 import { note } from "../log.ts";
 import { tokenContext } from "./authorize.ts";
 import { notFound } from "./base.ts";
@@ -33,9 +33,8 @@ export async function token(request: IRequestStrict, env: Env): Promise<Response
   if (asked === null) return oauthError("unsupported_grant_type");
 
   const address = clientAddress(request, config.clientAddressHeader);
-  if (asked.credentials !== null)
-    spend({ config, caller: { client: clientKey(null, address) } }, "logins");
-  const account = asked.credentials === null ? null : await signIn(access, asked.credentials);
+  const account =
+    asked.credentials === null ? null : await signIn(config, asked.credentials, address);
   if (account === undefined) {
     const user = asked.credentials?.user.slice(0, 64);
     note("warn", "login.failed", { user, address });
@@ -99,11 +98,21 @@ async function limitedText({ body }: IRequestStrict): Promise<string> {
 const oauthError = (error: string): Response =>
   Response.json({ error }, { status: 400, headers: { "Cache-Control": "no-store" } });
 
-/** The account of these credentials; undefined when user or password are wrong. */
+/**
+ * The account of these credentials; undefined when user or password are wrong. Throws
+ * TOOMANYREQUESTS (429) before it hashes a password too many.
+ */
 async function signIn(
-  { accounts }: Access,
-  { user, password }: Credentials,
+  config: Config,
+  credentials: Credentials,
+  address: string | null,
 ): Promise<Account | undefined> {
-  const account = accounts.get(user);
-  return (await verifyPassword(password, account?.password)) ? account : undefined;
+  const account = config.access.accounts.get(credentials.user);
+  const key = await loginKey(credentials, account?.password);
+  if (wasRight(key)) return account;
+  spend({ config, caller: { client: clientKey(null, address) } }, "logins");
+  spendTogether(config, "passwords");
+  if (!(await verifyPassword(credentials.password, account?.password))) return undefined;
+  rememberRight(key);
+  return account;
 }

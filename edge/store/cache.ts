@@ -37,9 +37,11 @@ export function nearbyBucket(
       if (range || !IMMUTABLE.test(key)) return bucket.get(key, range);
       const name = CACHE_HOST + key;
       const kept = await cache.match(name);
-      if (kept?.body)
+      // Without its length a copy is none: the object would count as empty.
+      const length = kept?.headers.get("Content-Length");
+      if (kept?.body && length)
         return {
-          size: Number(kept.headers.get("Content-Length")),
+          size: Number(length),
           contentType: kept.headers.get("Content-Type") ?? undefined,
           body: kept.body,
         };

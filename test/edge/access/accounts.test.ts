@@ -18,11 +18,30 @@ describe("ACCOUNTS", () => {
     assert.deepEqual(account(), { name: "ci", password, build: true });
   });
 
+  test("an account may have limits of its own, written as the registry's are", () => {
+    const { limits } = account({ limits: { images: "1000/60", waits: "5", tags: "off" } });
+    assert.deepEqual(limits, {
+      images: { count: 1_000, seconds: 60 },
+      waits: { count: 5, seconds: 0 },
+      tags: null,
+    });
+  });
+
   const wrong: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
     ["no JSON", "ci:secret", /JSON object/],
     ["a plain password", JSON.stringify({ ci: { password: "secret" } }), /ci\.password.*firn user/],
     ["a colon in a name", JSON.stringify({ "a:b": { password } }), /1 to 64 letters/],
     ["an unknown key", JSON.stringify({ ci: { password, admin: true } }), /admin/],
+    [
+      "a limit in words",
+      JSON.stringify({ ci: { password, limits: { images: "many" } } }),
+      /limits\.images.*<count>\/<seconds>/,
+    ],
+    [
+      "a limit of logins",
+      JSON.stringify({ ci: { password, limits: { logins: "9/9" } } }),
+      /limits\.logins/,
+    ],
     ["an empty glob", JSON.stringify({ ci: { password, names: [""] } }), /is empty/],
   ];
   for (const [title, text, problem] of wrong) {

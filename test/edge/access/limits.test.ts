@@ -1,7 +1,13 @@
 /** Limits: how they are written, how they count, and who counts as one client. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, mock, test } from "node:test";
-import { clientKey, LIMITED, Meter, readLimits } from "../../../edge/access/limits.ts";
+import {
+  clientAddress,
+  clientKey,
+  LIMITED,
+  Meter,
+  readLimits,
+} from "../../../edge/access/limits.ts";
 
 describe("LIMIT_ variables", () => {
   test("have defaults, and off means none", () => {
@@ -72,6 +78,9 @@ describe("the meter", () => {
   });
 });
 
+const address = (headers: Record<string, string>): string | null =>
+  clientAddress({ headers: new Headers(headers) }, "X-Client");
+
 describe("who is one client", () => {
   const same: readonly (readonly [string, string, boolean])[] = [
     ["192.0.2.1", "192.0.2.1", true],
@@ -81,12 +90,22 @@ describe("who is one client", () => {
     ["2001:0db8::1", "2001:DB8::2", true],
     ["::1", "::2", true],
     ["::ffff:192.0.2.1", "0:0:0:0:0:ffff:192.0.2.1", true],
+    ["::ffff:192.0.2.1", "192.0.2.1", true],
+    ["::ffff:192.0.2.1", "::ffff:192.0.2.2", false],
+    ["192.0.2.1:4711", "192.0.2.1:4712", true],
+    ["192.0.2.1:4711", "192.0.2.2:4711", false],
     ["1:2:3:4:5:6:7:8", "1:2:3:4::", true],
   ];
   for (const [a, b, expected] of same)
     test(`${a} and ${b} are ${expected ? "one" : "two"}`, () => {
       assert.equal(clientKey(null, a) === clientKey(null, b), expected);
     });
+  test("a header that the operator named and a request lacks is an address too, and a bounded one", () => {
+    assert.notEqual(clientKey(null, address({})), null, "past the proxy, everybody is one client");
+    assert.equal(address({}), address({ "X-Client": " " }));
+    assert.equal(address({ "X-Client": "203.0.113.9, 192.0.2.1" }), "192.0.2.1");
+    assert.ok(String(address({ "X-Client": "x".repeat(10_000) })).length < 100);
+  });
   test("an account counts wherever it comes from; nobody from nowhere is not counted", () => {
     assert.equal(clientKey("ci", "192.0.2.1"), clientKey("ci", "192.0.2.2"));
     assert.notEqual(clientKey("192.0.2.1", null), clientKey(null, "192.0.2.1"));

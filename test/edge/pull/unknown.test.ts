@@ -47,8 +47,12 @@ afterEach(async () => {
 
 const start = async (options: OriginOptions = { names: NAMES }): Promise<TestOrigin> =>
   (origin = await startOrigin(firn, options));
+/** As a client that no other test is. */
 const get = (name: string, headers = {}): Promise<Answer> =>
-  send("GET", `${firn.url}/v2/${name}/manifests/${scope.revision}`, headers);
+  send("GET", `${firn.url}/v2/${name}/manifests/${scope.revision}`, {
+    "X-Client": `test ${revisions}`,
+    ...headers,
+  });
 /** What the origin was asked for: `index`, `index python3Packages`, `git`. */
 const asked = (): string[] =>
   (origin?.jobs ?? [])
