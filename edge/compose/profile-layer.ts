@@ -3,10 +3,11 @@
  * as in Node), never by a runtime's zlib: the same profile must be the same bytes at every location
  * and at any time. The trees of small parts come compressed by an origin.
  */
+import { createHash } from "node:crypto";
 import { gzipSync } from "fflate";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { MAX_PROFILE_BYTES, type ProfileEntry, profileTooLarge } from "./profile.ts";
-import { inflateTree, type SmallTree } from "./small-parts.ts";
+import { type Inflate, inflateTree, type SmallTree } from "./small-parts.ts";
 import { tarEnd, tarHeader, tarPadding } from "../contract/tar.ts";
 
 export interface ProfileLayer {
@@ -22,30 +23,45 @@ export interface ProfileLayer {
  * length by a logarithm. Every option is part of the format: changing one changes every image.
  */
 const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
+/**
+ * The links are compressed in members of this many bytes of tar, the last what is left, so that
+ * their tar, up to MAX_PROFILE_BYTES, is never in memory as a whole. Part of the format.
+ */
+const MEMBER_BYTES = 2 ** 20;
+/**
+ * Largest layer, bytes: it is in memory as a whole. Four times what the small parts of an image
+ * have on average.
+ */
+const MAX_LAYER_BYTES = 6 * 2 ** 20;
 
 /**
  * The profile, and after it the trees of small parts: gzip members that were compressed elsewhere,
- * which are inflated to take the diffId. Throws profileTooLarge.
+ * which are inflated, one at a time, to take the diffId. `inflate` may remember what it inflates.
+ * Throws profileTooLarge.
  */
 export async function packProfile(
   entries: readonly ProfileEntry[],
   trees: readonly SmallTree[] = [],
+  inflate: Inflate = inflateTree,
 ): Promise<ProfileLayer> {
-  const head = tarOf(entries, trees.length > 0);
-  const size = trees.reduce((sum, { tarSize }) => sum + tarSize, head.length + tarEnd.length);
-  if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
-  const tar = new Uint8Array(size);
-  tar.set(head);
-  let at = head.length;
-  const targets = trees.map(({ tarSize }) => tar.subarray(at, (at += tarSize)));
-  await Promise.all(trees.map((tree, index) => inflateTree(tree, targets[index] as Uint8Array)));
-  const bytes = concat([
-    gzipSync(head, GZIP),
-    ...trees.map(({ compressed }) => compressed),
-    gzipSync(tarEnd, GZIP),
-  ]);
-  const [digest, diffId] = await Promise.all([digestOf(bytes), digestOf(tar)]);
-  return { bytes, digest, diffId };
+  const treesSize = trees.reduce((sum, { tarSize }) => sum + tarSize, 0);
+  const treeBytes = trees.reduce((sum, { compressed }) => sum + compressed.length, 0);
+  if (treesSize > MAX_PROFILE_BYTES || treeBytes > MAX_LAYER_BYTES) throw profileTooLarge();
+  const tar = createHash("sha256");
+  const members: Uint8Array[] = [];
+  for (const part of linksTar(entries, trees.length > 0, MAX_PROFILE_BYTES - treesSize)) {
+    tar.update(part);
+    members.push(gzipSync(part, GZIP));
+  }
+  for (const tree of trees) {
+    tar.update(inflate(tree));
+    members.push(tree.compressed);
+  }
+  tar.update(tarEnd);
+  members.push(gzipSync(tarEnd, GZIP));
+  const bytes = concat(members);
+  if (bytes.length > MAX_LAYER_BYTES) throw profileTooLarge();
+  return { bytes, digest: await digestOf(bytes), diffId: `sha256:${tar.digest("hex")}` };
 }
 
 /** Parents of the trees; every layer that holds store paths has them, with the same modes. */
@@ -53,19 +69,37 @@ const STORE_DIRECTORIES = ["nix", "nix/store"].map((path) =>
   tarHeader({ path, type: "directory", mode: 0o555 }),
 );
 
-/** The profile without end-of-archive. Throws profileTooLarge. */
-function tarOf(entries: readonly ProfileEntry[], withStore: boolean): Uint8Array<ArrayBuffer> {
-  const chunks: Uint8Array[] = withStore ? [...STORE_DIRECTORIES] : [];
+/**
+ * The tar of the links without end-of-archive, in pieces of MEMBER_BYTES. A piece holds until the
+ * next one is asked for. Throws profileTooLarge above `limit` bytes.
+ */
+function* linksTar(
+  entries: readonly ProfileEntry[],
+  withStore: boolean,
+  limit: number,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const piece = new Uint8Array(MEMBER_BYTES);
+  let filled = 0;
   let size = 0;
-  for (const entry of entries) {
-    for (const chunk of tarMember(entry)) {
-      chunks.push(chunk);
-      size += chunk.length;
+  for (const chunk of linksChunks(entries, withStore)) {
+    size += chunk.length;
+    if (size > limit) throw profileTooLarge();
+    let rest = chunk;
+    while (filled + rest.length >= MEMBER_BYTES) {
+      piece.set(rest.subarray(0, MEMBER_BYTES - filled), filled);
+      rest = rest.subarray(MEMBER_BYTES - filled);
+      filled = 0;
+      yield piece;
     }
-    // Before the rest is made: all of it is in the Worker's memory.
-    if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
+    piece.set(rest, filled);
+    filled += rest.length;
   }
-  return concat(chunks);
+  if (filled > 0) yield piece.subarray(0, filled);
+}
+
+function* linksChunks(entries: readonly ProfileEntry[], withStore: boolean): Generator<Uint8Array> {
+  if (withStore) yield* STORE_DIRECTORIES;
+  for (const entry of entries) yield* tarMember(entry);
 }
 
 function concat(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
