@@ -38,6 +38,8 @@ export interface EdgeOptions {
   readonly stateDir: string;
   /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
   readonly env: Readonly<Record<string, string>>;
+  /** An S3-compatible bucket elsewhere; one of its own, kept in stateDir, when left out. */
+  readonly bucket?: BucketAccess;
   /**
    * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm
    * and Build.
@@ -58,6 +60,12 @@ export interface Edge {
   readonly s3: BucketAccess;
   /** URLs of `beside`. */
   readonly beside: Readonly<Record<string, string>>;
+  /** Resets a Durable Object's memory, as Cloudflare may at any time; its sockets stay, or not. */
+  evict(
+    exportName: "Farm" | "Build",
+    name: string,
+    webSockets: "hibernate" | "close",
+  ): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -75,11 +83,18 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
   const port = options.port ?? (await freePort(host));
   const entryPort = await freePort();
-  const s3: BucketAccess = {
+  const s3: BucketAccess = options.bucket ?? {
     endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`,
     bucket: BUCKET,
     region: REGION,
     ...credentials,
+  };
+  const ownBucket = {
+    BUCKET: {
+      type: "r2",
+      name: BUCKET,
+      dev: { experimentalS3Credentials: credentials },
+    } as const,
   };
   const authority = `${urlHost(host)}:${port}`;
   const vars: Record<string, string> = { EDGE_HOST: authority, ...s3Vars(s3), ...options.env };
@@ -112,7 +127,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             ...Object.fromEntries(
               Object.entries(vars).map(([name, value]) => [name, { type: "text" as const, value }]),
             ),
-            BUCKET: { type: "r2", name: BUCKET, dev: { experimentalS3Credentials: credentials } },
+            ...(options.bucket === undefined ? ownBucket : {}),
             FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
             BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
           },
@@ -141,6 +156,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     beside: Object.fromEntries(
       beside.map((worker) => [worker.name, `http://${LOOPBACK}:${worker.port}`]),
     ),
+    evict: (exportName, name, webSockets) =>
+      miniflare.unsafeEvictDurableObject(WORKER, exportName, { name, webSockets }),
     stop: () => miniflare.dispose(),
   };
 }

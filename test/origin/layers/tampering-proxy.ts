@@ -2,11 +2,19 @@
  * A proxy in front of an S3 endpoint that fails requests as told, the way a bucket in trouble does:
  * some of the body is taken, then the answer is an error, or none.
  */
-import { createServer, request, type IncomingMessage } from "node:http";
+import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** `silence`: the request is taken and never answered. */
-export type Trouble = { readonly status: number } | "hang-up" | "silence" | "pass";
+/**
+ * `silence`: the request is taken and never answered. `delay`: it passes after so many
+ * milliseconds.
+ */
+export type Trouble =
+  | { readonly status: number }
+  | { readonly delay: number }
+  | "hang-up"
+  | "silence"
+  | "pass";
 
 export interface TamperingProxy {
   /** Origin of the proxy's URL. */
@@ -24,6 +32,8 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
     seen.push(`${incoming.method} ${incoming.url}`);
     const trouble = proxy.trouble(incoming);
     if (trouble === "silence") return void incoming.resume();
+    if (typeof trouble === "object" && "delay" in trouble)
+      return void setTimeout(() => pass(incoming, answer), trouble.delay);
     if (trouble !== "pass") {
       const fail = (): void => {
         if (trouble === "hang-up") return void incoming.socket.destroy();
@@ -37,6 +47,9 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
       else fail();
       return;
     }
+    pass(incoming, answer);
+  });
+  const pass = (incoming: IncomingMessage, answer: ServerResponse): void => {
     // The signature covers the Host header: it goes through as it came.
     const outgoing = request(
       new URL(incoming.url ?? "/", target),
@@ -48,7 +61,7 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
     );
     outgoing.on("error", () => incoming.socket.destroy());
     incoming.pipe(outgoing);
-  });
+  };
   server.listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const proxy: TamperingProxy = {

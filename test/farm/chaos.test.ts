@@ -1,0 +1,187 @@
+/**
+ * Everything that can go wrong with a farm, at every stage of a job, while clients pull. After each
+ * fault: whoever pulled got the right image or a clear answer and gets the image then; equal names
+ * have equal digests; what records name is there; the farm takes new work; and images that were
+ * known all the while were served.
+ *
+ *   npm test -- test/farm                       a few faults, chosen and timed by a seed
+ *   CHAOS=all npm test -- test/farm             all of them; the whole takes minutes
+ *   CHAOS=all CHAOS_SEEDS=20 npm test -- test/farm
+ *   CHAOS="killed" CHAOS_SEED=7 …               those with this text in their names
+ */
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { blobPath } from "../../edge/contract/keys.ts";
+import { firnUnavailable } from "../harness/firn.ts";
+import { pullImage, RegistryAnswer } from "../harness/registry-client.ts";
+import { until } from "../harness/until.ts";
+import { FAULTS, type Fault } from "./faults.ts";
+import { type Random, seeded, shuffled } from "./random.ts";
+import { startWorld, type World } from "./world.ts";
+
+const { CHAOS = "some", CHAOS_SEED, CHAOS_SEEDS = "1" } = process.env;
+const FIRST_SEED = Number(CHAOS_SEED ?? Date.now() % 1_000_000);
+/** Faults of a run that is not told which: a dozen seconds' worth. */
+const SOME = 4;
+const KNOWN = "known";
+const skip = await firnUnavailable();
+
+/** The faults of one seed, in its order. */
+function chosen(random: Random): Fault[] {
+  const faults = shuffled(FAULTS, random);
+  if (CHAOS === "all") return faults;
+  if (CHAOS === "some") return faults.filter(({ long }) => long !== true).slice(0, SOME);
+  return faults.filter(({ name }) => name.includes(CHAOS));
+}
+
+interface Packages {
+  readonly a: string;
+  readonly b: string;
+  readonly slow: string;
+  /** Pulled when the fault is over. */
+  readonly later: string;
+}
+const packagesOf = (number: number): Packages => ({
+  a: `a${number}`,
+  b: `b${number}`,
+  slow: `slow${number}`,
+  later: `later${number}`,
+});
+
+const attributesOf = (count: number): string =>
+  Array.from({ length: count }, (_, number) => packagesOf(number))
+    .flatMap(({ a, b, slow, later }) => [
+      `${a} = program "${a}";`,
+      `${b} = mk "${b}" "mkdir -p $out/bin; seq 1 60000 > $out/bin/${b}";`,
+      `${slow} = mk "${slow}" "sleep 2; mkdir -p $out/bin; echo ${slow} > $out/bin/${slow}";`,
+      `${later} = program "${later}";`,
+    ])
+    .join("\n");
+
+for (let seed = FIRST_SEED; seed < FIRST_SEED + Number(CHAOS_SEEDS); seed++) {
+  const random = seeded(seed);
+  const faults = chosen(random);
+
+  describe(`chaos with CHAOS_SEED=${seed}`, { skip, timeout: 60 * 60_000 }, () => {
+    let world: World;
+    let knownDigest: string;
+    before(async () => {
+      world = await startWorld(`${KNOWN} = program "${KNOWN}";\n${attributesOf(faults.length)}`);
+      knownDigest = (await pullImage(world.url, KNOWN)).digest;
+    });
+    after(() => world?.stop());
+    afterEach((context) => {
+      if ("passed" in context && !context.passed) process.stderr.write(`${world.log()}\n`);
+    });
+
+    for (const [number, fault] of faults.entries())
+      test(fault.name, async () => {
+        const packages = packagesOf(number);
+        const { a, b, slow, later } = packages;
+        const names = [a, slow, `${a}/${b}`, `${b}/${slow}`, `${a}/${slow}`, a];
+        const digests = new Map<string, Set<string>>();
+
+        const stop = new AbortController();
+        const known = pullKnown(world, fault, knownDigest, stop.signal);
+        const fault_ = fault.run(world, { slow, random });
+        const pulls = names.map(async (name) => {
+          await sleep(random() * 800);
+          const digest = await firstPull(world, name, fault);
+          if (digest !== undefined) add(digests, name, digest);
+        });
+        await Promise.all([fault_, ...pulls]);
+        await world.heal();
+        stop.abort();
+        await known;
+
+        for (const name of new Set([...names, later]))
+          add(digests, name, await endPull(world, name));
+        for (const [name, found] of digests)
+          assert.equal(found.size, 1, `equal requests have equal digests: ${name}`);
+        await assertWhole(world);
+      });
+  });
+}
+
+function add(digests: Map<string, Set<string>>, name: string, digest: string): void {
+  digests.set(name, (digests.get(name) ?? new Set()).add(digest));
+}
+
+/** The image's digest; undefined when it was refused in the way that the fault allows. */
+async function firstPull(world: World, name: string, fault: Fault): Promise<string | undefined> {
+  try {
+    return (await pullImage(world.url, name)).digest;
+  } catch (error) {
+    if (error instanceof RegistryAnswer) assertClear(error, name);
+    else assert.ok(fault.cutsClients === true, `${name}: ${String(error)}`);
+    return undefined;
+  }
+}
+
+/** Comes again when it is told to, until it has the image. */
+const endPull = (world: World, name: string): Promise<string> =>
+  until(`${name} pulled after the fault`, async () => {
+    try {
+      return (await pullImage(world.url, name)).digest;
+    } catch (error) {
+      if (!(error instanceof RegistryAnswer)) throw error;
+      assertClear(error, name);
+      await sleep(Math.min(2_000, 1_000 * Number(error.headers.get("retry-after"))));
+      return undefined;
+    }
+  });
+
+/** An answer that says what is the matter and when to come again, and names nobody's origins. */
+function assertClear(error: RegistryAnswer, name: string): void {
+  assert.ok([503, 504].includes(error.status), `${name}: ${error.status} ${error.message}`);
+  assert.ok(Number(error.headers.get("retry-after")) > 0, `${name}: Retry-After is in seconds`);
+  assert.doesNotMatch(JSON.stringify([error.message, error.detail]), /origin-[12]|127\.0\.0\.1/);
+}
+
+/** A known image, pulled all the while. */
+async function pullKnown(
+  world: World,
+  fault: Fault,
+  digest: string,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      assert.equal((await pullImage(world.url, KNOWN)).digest, digest);
+    } catch (error) {
+      const allowed =
+        error instanceof RegistryAnswer ? fault.hidesBucket === true : fault.cutsClients === true;
+      if (!allowed) throw new Error("a known image was not served", { cause: error });
+    }
+    await sleep(100);
+  }
+}
+
+/** Whatever a record or a manifest names is in the bucket, or served by the edge. */
+async function assertWhole({ url, bucket }: World): Promise<void> {
+  const blobs = new Set<string>();
+  for await (const key of bucket.list("blobs/")) blobs.add(key);
+  for (const prefix of ["layers/", "packages/", "images/"])
+    for await (const key of bucket.list(prefix)) {
+      const text = new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array());
+      const record = JSON.parse(text, (name, value: unknown) =>
+        name === "diffId" ? undefined : value,
+      ) as unknown;
+      for (const [digest] of JSON.stringify(record).matchAll(/sha256:[0-9a-f]{64}/g))
+        if (!blobs.has(blobPath(digest as `sha256:${string}`)))
+          assert.ok(
+            await isServed(url, digest),
+            `${key} names ${digest}, which is neither in the bucket nor served`,
+          );
+    }
+}
+
+async function isServed(url: string, digest: string): Promise<boolean> {
+  for (const kind of ["blobs", "manifests"]) {
+    const response = await fetch(`${url}/v2/${KNOWN}/${kind}/${digest}`);
+    await response.body?.cancel();
+    if (response.ok) return true;
+  }
+  return false;
+}
