@@ -26,7 +26,7 @@ const TEST_TIMEOUT = 180_000;
 const SLOW = [
   "test/clients/**",
   "test/system/{levels,union,sets,zstd,trouble,system}.test.ts",
-  "test/system/**",
+  "test/{system,farm}/**",
   "test/origin/starter/store.test.ts",
   "test/origin/local/start.test.ts",
   "test/origin/layers/**",

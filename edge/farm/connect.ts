@@ -38,12 +38,12 @@ export async function connectOrigin(
 
 /**
  * The one answer to whoever has no valid token (RFC 6750, section 3: a bare challenge tells an
- * attacker nothing).
+ * attacker nothing). By the date an origin sees that its clock is wrong.
  */
 export function unauthorized(): Response {
   return new Response("A valid origin token is needed.\n", {
     status: 401,
-    headers: { "www-authenticate": "Bearer" },
+    headers: { "www-authenticate": "Bearer", date: new Date().toUTCString() },
   });
 }
 

@@ -94,6 +94,8 @@ class Connection implements Channel {
   #state: ChannelState = "connecting";
   #session: Session | undefined;
   #zstd = false;
+  /** By how much the edge's clock is ahead of this machine's, ms. */
+  #clockOffset = 0;
   #drained: Promise<void> | undefined;
 
   constructor(options: ConnectOptions) {
@@ -145,6 +147,7 @@ class Connection implements Channel {
         name,
         key,
         pingMs,
+        clockOffset: this.#clockOffset,
         hello: () => this.#hello(),
         onMessage: (message) => this.#take(message),
       });
@@ -155,6 +158,14 @@ class Connection implements Channel {
       if (this.#stop.signal.aborted) return;
       failures = end.lasted >= STABLE ? 1 : failures + 1;
       const random = Math.random();
+      if (end.clockOffset !== undefined) {
+        this.#clockOffset = end.clockOffset;
+        const seconds = Math.round(end.clockOffset / 1_000);
+        logger.warn(
+          { edge: edge.host, seconds },
+          "this machine's clock differs from the edge's, which is used for tokens",
+        );
+      }
       const wait = end.refused ? refusedBackoff(random) : backoff(failures, random);
       const facts = {
         edge: edge.host,

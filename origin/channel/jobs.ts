@@ -47,7 +47,12 @@ interface Job {
   ending?: Ending;
   /** How often the edge's bucket did not take the ending. */
   repeats: number;
+  /** When the ending is said again. */
+  again?: NodeJS.Timeout;
 }
+
+/** An ending that the edge has not confirmed after this long is said again, milliseconds. */
+const UNCONFIRMED = 15_000;
 
 /** Longest message of a failure or a refusal (contract/messages.ts). */
 const MAX_TEXT = 2_000;
@@ -120,8 +125,20 @@ export class Jobs {
           "job failed",
         );
       job.ending = ending;
-      send(ending);
+      this.#tell(id, job, ending);
     })();
+  }
+
+  /**
+   * Says how a job ended, and again until the edge confirms it: a message may be lost on a connection
+   * that lives on.
+   */
+  #tell(id: string, job: Job, ending: Ending): void {
+    this.#options.send(ending);
+    clearTimeout(job.again);
+    job.again = setTimeout(() => {
+      if (this.#jobs.get(id) === job) this.#tell(id, job, ending);
+    }, UNCONFIRMED).unref();
   }
 
   /**
@@ -148,8 +165,9 @@ export class Jobs {
     job.repeats += 1;
     const wait = backoff(job.repeats, Math.random());
     this.#options.logger.warn({ job: id, ms: wait }, "the edge's bucket did not take the results");
-    setTimeout(() => {
-      if (this.#jobs.get(id) === job) this.#options.send(ending);
+    clearTimeout(job.again);
+    job.again = setTimeout(() => {
+      if (this.#jobs.get(id) === job) this.#tell(id, job, ending);
     }, wait);
   }
 

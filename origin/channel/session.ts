@@ -22,6 +22,11 @@ export interface End {
   readonly why: string;
   readonly refused: boolean;
   readonly lasted: number;
+  /**
+   * By how much the edge's clock is ahead of this machine's, ms: told when the edge refused the token
+   * and the clocks differ by more than CLOCK_SKEW.
+   */
+  readonly clockOffset?: number;
 }
 
 export interface SessionOptions {
@@ -29,6 +34,8 @@ export interface SessionOptions {
   readonly name: string;
   readonly key: KeyObject;
   readonly pingMs: number;
+  /** By how much the edge's clock is known to be ahead of this machine's, ms. */
+  readonly clockOffset: number;
   readonly hello: () => Extract<FromOrigin, { type: "hello" }>;
   readonly onMessage: (message: FromEdge) => void;
 }
@@ -59,16 +66,20 @@ const REFUSED_CODES = new Set<number>([
   CLOSE.protocol,
 ]);
 
+/** A difference between two clocks that no token fails by, ms; a Date header has whole seconds. */
+const CLOCK_SKEW = 3_000;
+
 /** Opens a connection. Redirects are not followed: the token is for this edge alone. */
 export async function openSession({
   edge,
   name,
   key,
   pingMs,
+  clockOffset,
   hello,
   onMessage,
 }: SessionOptions): Promise<Session> {
-  const token = await signToken(key, name, edge.host);
+  const token = await signToken(key, name, edge.host, Date.now() + clockOffset);
   const url = new URL(CONNECT_PATH, edge);
   url.protocol = { "http:": "ws:", "https:": "wss:" }[url.protocol] ?? url.protocol;
   const socket = new WebSocket(url, {
@@ -80,6 +91,7 @@ export async function openSession({
   let welcomedAt: number | undefined;
   let refusal: string | undefined;
   let trouble: string | undefined;
+  let edgeClock: number | undefined;
   let answered = true;
 
   const give = (why: string): void => {
@@ -113,8 +125,11 @@ export async function openSession({
       onMessage(message);
     });
     socket.on("unexpected-response", (request, response) => {
+      const offset = Date.parse(response.headers.date ?? "") - Date.now();
+      const clockDiffers = Math.abs(offset - clockOffset) > CLOCK_SKEW;
+      if (response.statusCode === 401 && clockDiffers) edgeClock = offset;
       const why = `the edge answered ${response.statusCode}${response.statusCode === 401 ? ": it does not know this origin's name and key, or this machine's clock is wrong, or the edge's EDGE_HOST is not " + edge.host : ""}`;
-      if (REFUSED_STATUS.has(response.statusCode ?? 0)) refusal = why;
+      if (REFUSED_STATUS.has(response.statusCode ?? 0) && edgeClock === undefined) refusal = why;
       trouble ??= why;
       response.resume();
       request.destroy();
@@ -132,6 +147,7 @@ export async function openSession({
         why,
         refused: refusal !== undefined || REFUSED_CODES.has(code),
         lasted: welcomedAt === undefined ? 0 : Date.now() - welcomedAt,
+        ...(edgeClock === undefined ? {} : { clockOffset: edgeClock }),
       });
     });
   });

@@ -3,14 +3,23 @@ import { randomUUID, type KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import { TOKEN_SECONDS } from "../../edge/contract/messages.ts";
 
-/** `audience`: the edge's host and port as its URL has them, one of its EDGE_HOST. */
-export function signToken(key: KeyObject, name: string, audience: string): Promise<string> {
+/**
+ * `audience`: the edge's host and port as its URL has them, one of its EDGE_HOST. `now`: the time of
+ * the edge's clock, ms since 1970.
+ */
+export function signToken(
+  key: KeyObject,
+  name: string,
+  audience: string,
+  now = Date.now(),
+): Promise<string> {
+  const issuedAt = Math.floor(now / 1_000);
   return new SignJWT()
     .setProtectedHeader({ alg: "EdDSA" })
     .setSubject(name)
     .setAudience(audience)
     .setJti(randomUUID())
-    .setIssuedAt()
-    .setExpirationTime(`${TOKEN_SECONDS}s`)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + TOKEN_SECONDS)
     .sign(key);
 }

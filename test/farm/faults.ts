@@ -328,7 +328,8 @@ export const FAULTS: readonly Fault[] = [
     async run({ origins: [origin] }) {
       await origin.stop();
       await origin.start({ NODE_OPTIONS: clockOff(-5 * MINUTES) });
-      await sleep(3_000);
+      await origin.connected();
+      await sleep(2_000);
       await origin.stop();
     },
   },
@@ -337,7 +338,8 @@ export const FAULTS: readonly Fault[] = [
     async run({ origins: [origin] }) {
       await origin.stop();
       await origin.start({ NODE_OPTIONS: clockOff(5 * MINUTES) });
-      await sleep(3_000);
+      await origin.connected();
+      await sleep(2_000);
       await origin.stop();
     },
   },
@@ -352,7 +354,13 @@ export const FAULTS: readonly Fault[] = [
     ),
   },
   {
+    name: "results are lost on a connection that lives on",
+    long: true,
+    run: async (world) => void (await firstMessage(world, "done", "to-edge", nothing)),
+  },
+  {
     name: "an origin answers for another job",
+    long: true,
     run: liesOnce((text) => text.replace(/"job":"[^"]*"/, '"job":"of nobody"')),
   },
   {

@@ -86,7 +86,9 @@ export async function startWorld(attributes: string): Promise<World> {
       env: {
         PACKAGE_SET: set.spec,
         EDGE_HOST: [edgeHost, ...wires.map(({ host }) => host)].join(","),
-        ORIGIN_KEYS: JSON.stringify(Object.fromEntries(NAMES.map((name, at) => [name, keys[at]]))),
+        ORIGINS: JSON.stringify(
+          Object.fromEntries(NAMES.map((name, at) => [name, { key: keys[at] }])),
+        ),
         BUILD_WAIT: "60",
         TAG_FRESH: "3600",
       },

@@ -6,7 +6,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { CLOSE, type Result } from "../../../edge/contract/messages.ts";
-import { connect, Slots } from "../../../origin/channel/index.ts";
+import { connect, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
+import { readOriginKey } from "../../../origin/channel/key.ts";
+import { signToken } from "../../../origin/channel/token.ts";
 import { held, open, RESOLVED, tagJob, WELCOME } from "./open.ts";
 import { rudeEdge } from "./rude-edge.ts";
 
@@ -41,6 +43,23 @@ describe("connecting", () => {
       );
     });
   }
+
+  test("refused for a wrong clock: the edge's is taken, and tried again soon", async (t) => {
+    const edge = await rudeEdge(t, { status: 401, clock: Date.now() + 300_000 });
+    const logs: Record<string, unknown>[] = [];
+    const { state } = open(t, edge, { logs });
+    await state("waiting");
+    assert.match(String(logs[0]?.["msg"]), /this machine's clock differs from the edge's/);
+    assert.ok(Math.abs(Number(logs[0]?.["seconds"]) - 300) < 5, "by so many seconds");
+    assert.equal(logs[1]?.["msg"], "cannot connect to the edge", "a refusal is tried slowly");
+    const token = await signToken(
+      readOriginKey(generateOriginKey().privateKey),
+      "mine",
+      "edge",
+      5_000,
+    );
+    assert.deepEqual([decodeJwt(token).iat, decodeJwt(token).exp], [5, 65]);
+  });
 
   test("a mismatch is said clearly, in the edge's words", async (t) => {
     const edge = await rudeEdge(t);

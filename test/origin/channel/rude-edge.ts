@@ -30,10 +30,17 @@ export interface RudeEdge {
   connected(): Promise<RudeConnection>;
 }
 
-/** `status`: answer every upgrade with it instead. `pong`: whether pings are answered. */
+/**
+ * `status`: answer every upgrade with it instead. `clock`: what the edge's clock shows then, ms.
+ * `pong`: whether pings are answered.
+ */
 export async function rudeEdge(
   t: TestContext,
-  { status, pong = true }: { status?: number; pong?: boolean } = {},
+  {
+    status,
+    clock = Date.now(),
+    pong = true,
+  }: { status?: number; clock?: number; pong?: boolean } = {},
 ): Promise<RudeEdge> {
   const http = createServer();
   const server = new WebSocketServer({ noServer: true, autoPong: false });
@@ -42,7 +49,7 @@ export async function rudeEdge(
   http.on("upgrade", (request, stream, head) => {
     if (status !== undefined || request.url !== CONNECT_PATH)
       return void stream.end(
-        `HTTP/1.1 ${status ?? 404} No\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n`,
+        `HTTP/1.1 ${status ?? 404} No\r\ndate: ${new Date(clock).toUTCString()}\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n`,
       );
     server.handleUpgrade(request, stream, head, (socket) => {
       const connection = listen(request, socket, pong);
