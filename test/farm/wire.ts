@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import pLimit from "p-limit";
 import { WebSocket, WebSocketServer } from "ws";
 
 export type Direction = "to-edge" | "to-origin";
@@ -67,15 +68,13 @@ export async function startWire(edgeHost: string): Promise<Wire> {
   });
 
   function forward(from: WebSocket, to: WebSocket, direction: Direction): void {
+    const pass = async (text: string): Promise<void> => {
+      const messages = (await wire.intercept?.(text, direction)) ?? [text];
+      for (const message of messages) if (to.readyState === WebSocket.OPEN) to.send(message);
+    };
     // One after another: a message that is held back holds back those behind it.
-    let before: Promise<void> = Promise.resolve();
-    from.on("message", (data: Buffer) => {
-      const text = data.toString("utf8");
-      before = before.then(async () => {
-        const messages = (await wire.intercept?.(text, direction)) ?? [text];
-        for (const message of messages) if (to.readyState === WebSocket.OPEN) to.send(message);
-      });
-    });
+    const inOrder = pLimit(1);
+    from.on("message", (data: Buffer) => void inOrder(pass, data.toString("utf8")));
     from.on("close", (code, reason) => {
       if (code >= 4_000 || code === 1_000) to.close(code, reason.toString());
       else to.terminate();
