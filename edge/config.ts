@@ -36,6 +36,8 @@ export interface Variables extends AccessVariables, LimitVariables, OriginVariab
   readonly TAG_FRESH?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;
+  /** Most bytes that one origin stores in a day, by uploads that the edge signs: `1T`, or `off`. */
+  readonly UPLOADS_PER_DAY?: string;
   /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
   readonly CLIENT_ADDRESS_HEADER?: string;
   /** Commits that are served although no tag was seen at them, with spaces or commas. */
@@ -57,12 +59,16 @@ export type BlobDelivery =
 export interface Config {
   readonly packageSet: PackageSetSpec;
   readonly blobs: BlobDelivery;
+  /** The S3 credentials that requests for others are signed with; null where there are none. */
+  readonly s3: S3Config | null;
   /** How long a request is held while its build runs, milliseconds. */
   readonly buildWait: number;
   /** How long a resolved tag is served without resolving it again, milliseconds. */
   readonly tagFresh: number;
   /** Whether origins also make layers with zstd. */
   readonly zstd: boolean;
+  /** Most bytes that one origin stores in a day; null for any number. */
+  readonly uploadsPerDay: number | null;
   /** Who may pull, and who may have something built. */
   readonly access: Access;
   /** Revisions that belong to the set because the operator says so. */
@@ -99,6 +105,21 @@ const seconds = (max: number, preset: number) => {
     String(preset),
   );
 };
+const UNITS = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
+/** `500G`: bytes; null for `off`. */
+const bytes = (preset: string) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]\d{0,5}[MGT]|off)$/, "must be a number with M, G or T behind it, or off"),
+      v.transform((text) =>
+        text === "off"
+          ? null
+          : Number(text.slice(0, -1)) * UNITS[text.slice(-1) as keyof typeof UNITS],
+      ),
+    ),
+    preset,
+  );
 const isHttpUrl = (text: string): boolean =>
   URL.canParse(text) && /^https?:\/\/[^/]/.test(text) && !/[?#]/.test(text);
 const PUBLIC = "public:";
@@ -129,6 +150,8 @@ const VariablesSchema = v.object({
   ),
   BUILD_WAIT: seconds(MAX_BUILD_WAIT, 600),
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
+  // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
+  UPLOADS_PER_DAY: bytes("1T"),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
   REVISIONS: v.optional(
     v.pipe(
@@ -224,9 +247,11 @@ async function validate(env: Environment): Promise<Config> {
   return {
     packageSet,
     blobs,
+    s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,
     tagFresh: values.TAG_FRESH * 1_000,
     zstd: values.ZSTD === "on",
+    uploadsPerDay: values.UPLOADS_PER_DAY,
     access,
     packages,
     limits,

@@ -15,6 +15,8 @@ export type Hello = Extract<FromOrigin, { type: "hello" }>;
 /** What the edge decides by. */
 export interface AdmissionRules {
   readonly packageSet: Pick<PackageSetSpec, "id" | "label">;
+  /** Whether the edge has credentials to sign uploads with. */
+  readonly signsUploads: boolean;
 }
 
 export type Admission =
@@ -39,7 +41,7 @@ export function admit(hello: Hello, origin: ConfiguredOrigin, rules: AdmissionRu
 function mismatch(
   hello: Hello,
   origin: ConfiguredOrigin,
-  { packageSet }: AdmissionRules,
+  { packageSet, signsUploads }: AdmissionRules,
 ): string | undefined {
   const { protocol, packageSet: theirs, systems } = hello;
   if (protocol !== PROTOCOL_VERSION)
@@ -50,6 +52,8 @@ function mismatch(
     return `the edge's ORIGINS does not let ${origin.name} serve package set ${theirs.label}`;
   if (allowedSystems(hello, origin).length === 0)
     return `the edge's ORIGINS lets ${origin.name} build for ${origin.systems?.join(", ")}, it builds for ${systems.join(", ")}`;
+  if (!signsUploads && !hello.ownBucket)
+    return "this edge cannot sign uploads: set S3_ENDPOINT and the rest of S3_* there, or at this origin";
   return undefined;
 }
 

@@ -30,6 +30,7 @@ import { Queue } from "./queue.ts";
 import { Requests } from "./requests.ts";
 import { isServed } from "./schedule.ts";
 import type { Caller } from "./token.ts";
+import { Uploads } from "./uploads.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #queue: Queue;
@@ -52,6 +53,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       queue: this.#queue,
       origins: this.#origins,
       bucket: openBucket(env),
+      uploads: new Uploads(ctx.storage, openBucket(env)),
+      config: () => readConfig(env),
     });
     const now = Date.now();
     if (this.#origins.reconcile(now)) void ctx.storage.setAlarm(now + this.times.reconnect);
@@ -202,10 +205,10 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   }
 
   async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
-    const { packageSet, zstd } = await readConfig(this.env);
+    const { packageSet, zstd, s3 } = await readConfig(this.env);
     const origin = configuredOrigins(this.env).get(name);
     if (origin === undefined) return void close(socket, CLOSE.unauthorized, REVOKED);
-    const admission = admit(said, origin, { packageSet });
+    const admission = admit(said, origin, { packageSet, signsUploads: s3 !== null });
     if ("refused" in admission) {
       note("error", "origin.mismatch", { origin: name, reason: admission.refused });
       return void close(socket, admission.code, admission.refused);

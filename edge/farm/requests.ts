@@ -3,28 +3,32 @@
  * layer plan is. Answered only for a job that the origin holds.
  */
 import pLimit from "p-limit";
+import type { Config } from "../config.ts";
+import type { Digest } from "../contract/digest.ts";
+import { blobPath } from "../contract/keys.ts";
 import type { BucketAnswer, BucketRequest, KnownLayer } from "../contract/messages.ts";
 import type { Descriptor } from "../contract/records.ts";
 import { note } from "../log.ts";
-import { findBlob } from "../store/blobs.ts";
 import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
+import { presign } from "../store/s3.ts";
 import { layerRecord, type RecordPlace, readRecord, zstdRecord } from "../store/records.ts";
 import { BUCKET_CONCURRENCY } from "./limits.ts";
 import type { Origins } from "./origins.ts";
-import type { Queue } from "./queue.ts";
+import type { Job, Queue } from "./queue.ts";
+import { RequestRefused, type Uploads } from "./uploads.ts";
 
 /** Longest message of an answer (contract/messages.ts). */
 const MAX_MESSAGE = 2_000;
 
-/** A request that is not granted; the origin's operator reads why. */
-export class RequestRefused extends Error {
-  override readonly name = "RequestRefused";
-}
+/** How long a URL of a layer plan holds, seconds: it is read at once. */
+const READ_SECONDS = 300;
 
 export interface RequestsParts {
   readonly queue: Queue;
   readonly origins: Origins;
   readonly bucket: Bucket;
+  readonly uploads: Uploads;
+  readonly config: () => Promise<Pick<Config, "s3" | "uploadsPerDay">>;
 }
 
 export class Requests {
@@ -51,13 +55,26 @@ export class Requests {
     if (job?.holder?.origin !== name)
       throw new RequestRefused(`this origin does not hold the job ${request.job}`);
     const { id } = request;
+    const { config, uploads } = this.#with;
     switch (request.type) {
       case "layers":
         return { type: "layers", id, layers: await this.#layers(request.keys, request.zstd) };
-      case "upload":
+      case "upload": {
+        const terms = { ...(await config()), origin: name, job: job.id };
+        return { type: "uploads", id, grants: await uploads.grant(request.blobs, terms) };
+      }
       case "read":
-        throw new RequestRefused("this edge signs no uploads yet");
+        return { type: "url", id, url: await this.#planUrl(job, request.digest) };
     }
+  }
+
+  /** Of everything in the bucket an origin reads the layer plan of its job alone. */
+  async #planUrl({ items }: Job, digest: Digest): Promise<string> {
+    const { s3 } = await this.#with.config();
+    if (s3 === null) throw new RequestRefused("this edge has no credentials to sign with");
+    if (!items.some((item) => item.kind === "package" && `sha256:${item.plan}` === digest))
+      throw new RequestRefused(`${digest} is not the layer plan of this job`);
+    return presign(s3, blobPath(digest), READ_SECONDS);
   }
 
   #layers(keys: readonly string[], zstd: boolean): Promise<KnownLayer[]> {
@@ -66,7 +83,8 @@ export class Requests {
       limit(async () => {
         const record = await readRecord(this.#with.bucket, place);
         if (record === null) return undefined;
-        const found = await findBlob(this.#with.bucket, record.digest);
+        // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.
+        const found = await this.#with.bucket.head(blobPath(record.digest));
         return { record, present: found?.size === record.size };
       });
     return Promise.all(

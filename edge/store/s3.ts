@@ -1,8 +1,18 @@
 /**
  * The bucket over the S3 protocol (HEAD, GET with Range, PUT with If-None-Match), for S3-compatible
- * services without a binding; and presigned URLs.
+ * services without a binding; and requests that are signed here for others to send.
+ *
+ * A PUT is signed in its Authorization header, with the SHA-256 of its content in
+ * x-amz-content-sha256, and not in a presigned URL: of a URL the content is UNSIGNED-PAYLOAD, and
+ * whether a checksum header beside it is compared differs from service to service. What
+ * x-amz-content-sha256 says is part of Signature Version 4 itself: S3 and R2 hash the content and
+ * answer 400 XAmzContentSHA256Mismatch, and so does Miniflare. Length, type and If-None-Match are
+ * signed as well. Such a request holds for 15 minutes from X-Amz-Date ("Authenticating Requests:
+ * Using the Authorization Header", Amazon S3 API Reference).
  */
-import { AwsClient } from "aws4fetch";
+import { AwsClient, AwsV4Signer } from "aws4fetch";
+import type { Digest } from "../contract/digest.ts";
+import { blobPath } from "../contract/keys.ts";
 import { type Bucket, type ByteRange, bucketOperation, type StoredObject } from "./bucket.ts";
 
 export interface S3Config {
@@ -85,6 +95,44 @@ export function s3Bucket(config: S3Config): Bucket {
 export async function presign(config: S3Config, key: string, seconds: number): Promise<string> {
   const url = `${objectUrl(config, key)}?X-Amz-Expires=${seconds}`;
   return (await clientOf(config).sign(url, { method: "GET", aws: { signQuery: true } })).url;
+}
+
+export interface SignedRequest {
+  readonly url: string;
+  /** To be sent as they are, with none beside them but Host. */
+  readonly headers: Record<string, string>;
+}
+
+export interface PutTerms {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly contentType: string;
+  /** Let an object that is there stay: the bucket answers 412 then. */
+  readonly ifAbsent: boolean;
+}
+
+/** A request by which anybody can store this blob, and nothing else, for 15 minutes. */
+export async function signPut(config: S3Config, blob: PutTerms): Promise<SignedRequest> {
+  const { region, accessKeyId, secretAccessKey, cache } = clientOf(config);
+  const signer = new AwsV4Signer({
+    service: "s3",
+    region: region ?? config.region,
+    accessKeyId,
+    secretAccessKey,
+    cache,
+    method: "PUT",
+    url: objectUrl(config, blobPath(blob.digest)),
+    // Content-Length and Content-Type, which it leaves out by itself.
+    allHeaders: true,
+    headers: {
+      "Content-Length": String(blob.size),
+      "Content-Type": blob.contentType,
+      "X-Amz-Content-Sha256": blob.digest.slice("sha256:".length),
+      ...(blob.ifAbsent ? { "If-None-Match": "*" } : {}),
+    },
+  });
+  const { url, headers } = await signer.sign();
+  return { url: url.href, headers: Object.fromEntries(headers) };
 }
 
 /** One client for each configuration: it keeps the signing key, which holds for a day. */

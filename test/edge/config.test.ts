@@ -23,6 +23,7 @@ interface Read {
     readonly blobs: unknown;
     readonly buildWait: number;
     readonly tagFresh: number;
+    readonly uploadsPerDay: number | null;
   };
   readonly error?: string;
 }
@@ -66,6 +67,7 @@ test("defaults: variables that are not set, or set to nothing", async () => {
       [config.blobs, config.buildWait, config.tagFresh],
       [{ kind: "stream" }, 600_000, 60_000],
     );
+    assert.equal(config.uploadsPerDay, 2 ** 40);
   }
 });
 
@@ -91,6 +93,9 @@ test("variables that are set", async () => {
     },
   });
   assert.deepEqual([config.buildWait, config.tagFresh], [0, 86_400_000]);
+  const uploads = async (text: string): Promise<unknown> =>
+    (await read({ BUCKET, UPLOADS_PER_DAY: text })).config?.uploadsPerDay;
+  assert.deepEqual([await uploads("500G"), await uploads("off")], [500 * 2 ** 30, null]);
   assert.deepEqual(
     (await read({ BUCKET, BLOBS: "public:https://cdn.example/x//" })).config?.blobs,
     { kind: "public", base: "https://cdn.example/x" },
@@ -141,6 +146,11 @@ const wrong: [string, Record<string, unknown>, RegExp][] = [
     "a private key",
     { BUCKET, ORIGINS: '{"mine":{"kty":"RSA"}}' },
     /ORIGINS: mine\.key is missing; mine\.kty is no field of an origin/,
+  ],
+  [
+    "a day's uploads without a unit",
+    { BUCKET, UPLOADS_PER_DAY: "500" },
+    /UPLOADS_PER_DAY must be a number with M, G or T behind it, or off/,
   ],
   ["another ZSTD", { BUCKET, ZSTD: "yes" }, /ZSTD must be on or off/],
   [

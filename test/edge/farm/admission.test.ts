@@ -22,7 +22,7 @@ const hello: Hello = {
   ownBucket: true,
 };
 const rack: ConfiguredOrigin = { name: "rack-1", key: "k", owner: "rack-1" };
-const rules: AdmissionRules = { packageSet: hello.packageSet };
+const rules: AdmissionRules = { packageSet: hello.packageSet, signsUploads: false };
 
 describe("admission", () => {
   test("what ORIGINS leaves out is as the origin says", () => {
@@ -39,6 +39,11 @@ describe("admission", () => {
         revisions: [{ tag: "latest", revision: REVISION }],
       },
     });
+  });
+
+  test("an edge that signs uploads takes an origin without credentials", () => {
+    const without = { ...hello, ownBucket: false };
+    assert.deepEqual(admit(without, rack, { ...rules, signsUploads: true }), { hello: without });
   });
 
   test("a smaller claim stays as it is", () => {
@@ -65,6 +70,12 @@ describe("admission", () => {
       { systems: ["x86_64-linux"] },
       { systems: ["aarch64-linux"] },
       /ORIGINS lets rack-1 build for aarch64-linux, it builds for x86_64-linux$/,
+    ],
+    [
+      "an origin that can store nothing",
+      { ownBucket: false },
+      {},
+      /^this edge cannot sign uploads: set S3_ENDPOINT .* there, or at this origin$/,
     ],
   ];
   for (const [what, says, configured, reason] of refused)

@@ -22,11 +22,15 @@ export interface FarmOptions {
   readonly times?: Partial<Times>;
   /** Variables, at the start and after every restart. */
   readonly vars: Readonly<Record<string, string>>;
+  /** Whether the edge has S3 credentials for its bucket, and signs uploads. */
+  readonly signs?: boolean;
 }
+
+const CREDENTIALS = { accessKeyId: "farm", secretAccessKey: "farm-secret" };
 
 export type FarmEdge = Awaited<ReturnType<typeof startFarm>>;
 
-export async function startFarm({ times = {}, vars }: FarmOptions) {
+export async function startFarm({ times = {}, vars, signs = false }: FarmOptions) {
   const stateDir = await mkdtemp(join(tmpdir(), "firn-farm-"));
   const [contents, date, port, entryPort] = await Promise.all([
     bundleWorker(ENTRY),
@@ -43,6 +47,12 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
       EDGE_HOST: host,
       PACKAGE_SET: "starter",
       TIMES: JSON.stringify({ ...TIMES, ...times }),
+      ...(signs && {
+        S3_ENDPOINT: `http://${LOOPBACK}:${entryPort}/cdn-cgi/local/r2/s3`,
+        S3_BUCKET: "firn",
+        S3_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+        S3_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      }),
       ...current,
     };
     const miniflare = new Miniflare({
@@ -70,7 +80,11 @@ export async function startFarm({ times = {}, vars }: FarmOptions) {
                   { type: "text" as const, value },
                 ]),
               ),
-              BUCKET: { type: "r2", name: "firn" },
+              BUCKET: {
+                type: "r2",
+                name: "firn",
+                dev: { experimentalS3Credentials: CREDENTIALS },
+              },
               FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
               BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
             },

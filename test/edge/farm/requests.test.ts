@@ -12,7 +12,7 @@ let edge: FarmEdge;
 before(async () => {
   edge = await startFarm({
     times: { reconnect: 500 },
-    vars: { ORIGIN_KEYS: originKeys("a", "b") },
+    vars: { ORIGINS: originKeys("a", "b") },
   });
 });
 after(() => edge.stop());
