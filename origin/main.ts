@@ -46,6 +46,8 @@ program
   .addOption(ORIGIN.nixTimeout)
   .addOption(ORIGIN.drain)
   .addOption(ORIGIN.packMemory)
+  .addOption(ORIGIN.diskBudget)
+  .addOption(ORIGIN.diskGc)
   .addOption(ORIGIN.libdeflate)
   .addOption(SHARED.s3Endpoint)
   .addOption(SHARED.s3Bucket)

@@ -14,10 +14,13 @@ import {
   type PackagePolicy,
 } from "../edge/contract/package-policy.ts";
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
+import type { DiskBudget } from "./disk/budget.ts";
 
 const KIB = 1024;
 const SIZES: Record<string, number> = { "": 1, K: KIB, M: KIB ** 2, G: KIB ** 3, T: KIB ** 4 };
 const PATH_SET = "path:";
+/** Least DISK_BUDGET, bytes. */
+const MIN_BUDGET = 100 * KIB ** 2;
 
 /** `512M`, `4G`, `1048576`: bytes. */
 export function bytes(text: string): number {
@@ -26,6 +29,15 @@ export function bytes(text: string): number {
   if (match === null || unit === undefined)
     throw new InvalidArgumentError("Give bytes, or a number with K, M, G or T: 512M.");
   return Math.floor(Number(match[1]) * unit);
+}
+
+/** `50G`: most bytes used. `free:10G`: bytes that stay free. */
+export function diskBudget(text: string): DiskBudget {
+  const [, keep, size = ""] = /^(free:)?(.*)$/s.exec(text.trim()) ?? [];
+  const limit = bytes(size);
+  if (limit < MIN_BUDGET)
+    throw new InvalidArgumentError("Give 100M or more: less holds no package set.");
+  return keep === undefined ? { used: limit } : { free: limit };
 }
 
 /** A whole number between bounds; `what`: what it counts, for the message. */
@@ -191,6 +203,17 @@ export const ORIGIN = {
     .env("PACK_MEMORY")
     .argParser(bytes)
     .default(bytes("256M"), "256M"),
+  diskBudget: new Option(
+    "--disk-budget <size>",
+    "disk that it may use: 50G for the Nix store and its state, or free:10G to keep that much free",
+  )
+    .env("DISK_BUDGET")
+    .argParser(diskBudget)
+    .default({} as DiskBudget, "a tenth of each disk is kept free, 5 GB at most"),
+  diskGc: new Option("--disk-gc <on|off>", "whether it runs Nix's garbage collector for that")
+    .env("DISK_GC")
+    .choices(["on", "off"] as const)
+    .default("on" as const),
   libdeflate: new Option(
     "--libdeflate <file>",
     "libdeflate.so.0, where the system's loader does not find it",

@@ -12,7 +12,6 @@ import {
   type PackageRecord,
   RECORD_FORMAT,
 } from "../edge/contract/records.ts";
-import { LRUCache } from "lru-cache";
 import { BASE_PACKAGES } from "../edge/contract/names.ts";
 import { type LayerPart, type LayerStore, UnfitError } from "./layers/index.ts";
 import { type Cut, cutClosure } from "./plan/index.ts";
@@ -28,6 +27,8 @@ export interface PublishContext {
   /** Whether layers are also made with zstd. */
   readonly zstd: boolean;
   readonly signal: AbortSignal;
+  /** What is built is held until it aborts. */
+  readonly settled?: AbortSignal | undefined;
   /** One line of Nix's output. */
   readonly log: (line: string) => void;
 }
@@ -89,21 +90,22 @@ interface Built {
 
 /**
  * What builds, and why the rest does not, with the job's whole log as a blob. The packages of every
- * image are built with any other: their closures are its base.
+ * image are built with any other: their closures are its base. Where they are built already this asks
+ * neither Nix nor the evaluation, and keeps them from the garbage collector as the job's own.
  */
 async function build(
   { revision, system }: Scope,
   items: readonly PackageItem[],
-  { packageSet, layers, signal, log }: PublishContext,
+  { packageSet, layers, signal, settled, log }: PublishContext,
 ): Promise<Built> {
   const tail = new LogTail();
   const asked = new Set(items.map((item) => item.name));
-  const known = basesOf(packageSet).get(`${revision} ${system}`);
-  const names = [...new Set([...asked, ...(known === undefined ? BASE_PACKAGES : [])])];
+  const names = [...new Set([...asked, ...BASE_PACKAGES])];
   const outcomes = await packageSet.build(
     { revision, system, names },
     {
       signal,
+      settled,
       log(line) {
         tail.add(line);
         log(line);
@@ -121,11 +123,10 @@ async function build(
     for (const [name, failure] of failures)
       if (hasLog(failure)) failures.set(name, { ...failure, logBlob });
   }
-  const base =
-    known ??
-    built.flatMap(({ name, storePath }) => (BASE_PACKAGES.includes(name) ? storePath : []));
+  const base = built.flatMap(({ name, storePath }) =>
+    BASE_PACKAGES.includes(name) ? storePath : [],
+  );
   if (base.length < BASE_PACKAGES.length) failWithBase(asked, failures);
-  else basesOf(packageSet).set(`${revision} ${system}`, base);
   return {
     built: built.filter(({ name }) => asked.has(name) && !failures.has(name)),
     base,
@@ -145,17 +146,6 @@ function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>
   for (const other of asked)
     if (!failures.has(other))
       failures.set(other, { ...failure, message: message.slice(0, MAX_MESSAGE) });
-}
-
-/** Revisions whose base is remembered, by package set: few are in use at a time. */
-const MAX_BASES = 16;
-const bases = new WeakMap<PackageSet, LRUCache<string, readonly string[]>>();
-
-/** Store paths of the packages of every image, by revision and system. */
-function basesOf(packageSet: PackageSet): LRUCache<string, readonly string[]> {
-  let known = bases.get(packageSet);
-  if (known === undefined) bases.set(packageSet, (known = new LRUCache({ max: MAX_BASES })));
-  return known;
 }
 
 const hasLog = ({ reason }: Failure): boolean => reason === "failed" || reason === "timeout";

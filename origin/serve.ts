@@ -7,6 +7,8 @@ import type { PackagePolicy } from "../edge/contract/package-policy.ts";
 import { parsePackageSet } from "../edge/contract/package-set.ts";
 import type { System } from "../edge/contract/records.ts";
 import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
+import type { DiskBudget } from "./disk/budget.ts";
+import { Disk, isDiskFull } from "./disk/watch.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
 import { refuseVulnerableNix } from "./nix/version.ts";
 import { openPackageSet } from "./nix/package-set.ts";
@@ -30,6 +32,9 @@ export interface OriginOptions {
   readonly stateDir: string;
   /** Longest nix-build, seconds. */
   readonly nixTimeout: number;
+  /** How much disk it may use, and whether it may run Nix's garbage collector for that. */
+  readonly diskBudget: DiskBudget;
+  readonly diskGc: "on" | "off";
   /** How long jobs may finish when it is told to stop, seconds; those left are handed back. */
   readonly drain: number;
   /** Memory that packing may use, bytes. */
@@ -88,20 +93,45 @@ export async function serve(
       ),
     );
   const plans = planStore((key) => layers.get(key));
+  const channels: Channel[] = [];
+  const disk = await Disk.open({
+    stateDir: options.stateDir,
+    budget: options.diskBudget,
+    gc: options.diskGc === "on",
+    nixTimeout: options.nixTimeout,
+    release: () => packageSet.release(),
+    logger,
+    onStatus: (status) => channels.forEach((channel) => channel.status(status)),
+  });
 
-  const run = async (items: readonly Item[], context: RunContext): Promise<readonly Result[]> => {
+  const results = async (
+    items: readonly Item[],
+    context: RunContext,
+  ): Promise<readonly Result[]> => {
     const [first] = items;
     if (first === undefined) return [];
     if (first.kind === "tag")
       return [{ kind: "revision", revision: await packageSet.resolve(first.tag, context.signal) }];
-    const { signal, log, zstd } = context;
+    const { signal, settled, log, zstd } = context;
     if (first.kind === "index")
       return withPolicy(options.policy, items.filter(isIndex), (allowed) =>
         publishIndexes(allowed, { packageSet, layers, signal }),
       );
     return withPolicy(options.policy, items.filter(isPackage), (allowed) =>
-      publish(first, allowed, { packageSet, layers, plans, zstd, signal, log }),
+      publish(first, allowed, { packageSet, layers, plans, zstd, signal, settled, log }),
     );
+  };
+
+  const run = async (items: readonly Item[], context: RunContext): Promise<readonly Result[]> => {
+    try {
+      const made = await results(items, context);
+      if (made.some((result) => result.kind === "failure" && isDiskFull(result.failure)))
+        void disk.full();
+      return made;
+    } catch (error) {
+      if (isDiskFull(error)) void disk.full();
+      throw error;
+    }
   };
 
   const hello = {
@@ -113,8 +143,8 @@ export async function serve(
     ownBucket: true,
   };
   const slots = new Slots(options.slots);
-  const channels: Channel[] = options.edges.map((edge) =>
-    connect({
+  for (const edge of options.edges) {
+    const channel = connect({
       edge,
       name: options.name,
       key: options.key,
@@ -123,8 +153,10 @@ export async function serve(
       slots,
       drainMs: options.drain * 1_000,
       logger,
-    }),
-  );
+    });
+    channel.status(disk.status);
+    channels.push(channel);
+  }
   const announced = new Map<string, string>();
   const announce = (tag: string, revision: string): void => {
     if (announced.get(tag) === revision) return;
@@ -147,6 +179,7 @@ export async function serve(
   logger.info("stopping: finishing the jobs at hand, or handing them back");
   await unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));
+  await disk.close();
   await layers.close();
 }
 

@@ -57,10 +57,19 @@ export interface ConnectOptions {
 /** `waiting`: not connected, about to try again. */
 export type ChannelState = "connecting" | "connected" | "waiting" | "draining" | "closed";
 
+/** Whether the origin takes jobs; `reason`: why not. */
+export interface ChannelStatus {
+  readonly accepting: boolean;
+  readonly reason?: string;
+  readonly freeBytes?: number;
+}
+
 export interface Channel {
   readonly state: ChannelState;
   /** A tag means another revision now: sent at once, and again on every later connection. */
   announce(tag: string, revision: string): void;
+  /** Whether it takes jobs from now on: the edge is told, and on every later connection. */
+  status(status: ChannelStatus): void;
   /** Takes no more jobs, finishes those it has or hands them back, and closes. */
   drain(): Promise<void>;
 }
@@ -96,6 +105,7 @@ class Connection implements Channel {
   #zstd = false;
   /** By how much the edge's clock is ahead of this machine's, ms. */
   #clockOffset = 0;
+  #status: ChannelStatus | undefined;
   #drained: Promise<void> | undefined;
 
   constructor(options: ConnectOptions) {
@@ -121,6 +131,12 @@ class Connection implements Channel {
     }
     if (this.#state === "connected") this.#send({ type: "revision", tag, revision });
     else this.#unsent.add(tag);
+  }
+
+  status(status: ChannelStatus): void {
+    this.#status = status;
+    this.#jobs.pause(status.accepting ? undefined : (status.reason ?? "this origin takes no jobs"));
+    this.#send({ type: "status", ...status });
   }
 
   drain(): Promise<void> {
@@ -210,6 +226,7 @@ class Connection implements Channel {
           { edge: this.#options.edge.host, origin: message.origin },
           "connected to the edge",
         );
+        if (this.#status !== undefined) this.#send({ type: "status", ...this.#status });
         if (this.#drained === undefined) this.#become("connected");
         else this.#send({ type: "bye" });
         for (const [tag, revision] of this.#tags)

@@ -19,11 +19,13 @@ import type { JobRequests, Requests } from "./requests.ts";
 import type { Slots } from "./slots.ts";
 
 /**
- * What a job may use. `signal` aborts when nobody wants the job any more; `log` takes one line of
+ * What a job may use. `signal` aborts when nobody wants the job any more; `settled` when the edge
+ * has its results too: what they were made from is needed until then. `log` takes one line of
  * output; `zstd`: make zstd layers beside gzip ones; `requests`: what it may ask the edge.
  */
 export interface RunContext {
   readonly signal: AbortSignal;
+  readonly settled: AbortSignal;
   readonly log: (line: string) => void;
   readonly zstd: boolean;
   readonly requests: JobRequests;
@@ -41,6 +43,7 @@ type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 
 interface Job {
   readonly abort: AbortController;
+  readonly settled: AbortController;
   readonly lines: LogLines;
   /** Resolves when the run is over, however. */
   ended: Promise<void>;
@@ -72,8 +75,10 @@ export interface JobsOptions {
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #jobs = new Map<string, Job>();
-  /** Why it takes no more jobs. */
+  /** Why it takes no more jobs: it stops. */
   #closed: string | undefined;
+  /** Why it takes no jobs for now. */
+  #paused: string | undefined;
 
   constructor(options: JobsOptions) {
     this.#options = options;
@@ -84,6 +89,11 @@ export class Jobs {
     return [...this.#jobs.keys()];
   }
 
+  /** Takes no jobs for this reason, until it is undefined. */
+  pause(reason: string | undefined): void {
+    this.#paused = reason;
+  }
+
   start(id: string, items: readonly Item[], zstd: boolean): void {
     const { run, slots, logger, send, requests } = this.#options;
     const known = this.#jobs.get(id);
@@ -92,15 +102,16 @@ export class Jobs {
       if (known.ending !== undefined) send(known.ending);
       return;
     }
-    if (this.#closed !== undefined)
-      return send({ type: "refused", job: id, message: this.#closed });
+    const why = this.#closed ?? this.#paused;
+    if (why !== undefined) return send({ type: "refused", job: id, message: why });
     const release = slots.take();
     if (release === undefined)
       return send({ type: "refused", job: id, message: `all ${slots.total} slots are taken` });
 
     const abort = new AbortController();
+    const settled = new AbortController();
     const lines = new LogLines((batch) => send({ type: "log", job: id, lines: batch }));
-    const job: Job = { abort, lines, ended: Promise.resolve(), repeats: 0 };
+    const job: Job = { abort, settled, lines, ended: Promise.resolve(), repeats: 0 };
     this.#jobs.set(id, job);
     send({ type: "accepted", job: id });
     logger.info({ job: id, items: items.map(shown) }, "job begun");
@@ -109,6 +120,7 @@ export class Jobs {
       const ending = await endingOf(id, items, () =>
         run(items, {
           signal: abort.signal,
+          settled: settled.signal,
           log: (line) => lines.add(line),
           zstd,
           requests: requests.of(() => this.#running(id)),
@@ -116,7 +128,7 @@ export class Jobs {
       ).finally(release);
       lines.flush();
       // Cancelled or handed back: nobody waits for it.
-      if (this.#jobs.get(id) !== job) return;
+      if (this.#jobs.get(id) !== job) return settled.abort();
       const ms = Date.now() - begun;
       if (ending.type === "done") logger.info({ job: id, ms }, "job done");
       else
@@ -176,6 +188,7 @@ export class Jobs {
     const job = this.#jobs.get(id);
     if (job?.ending === undefined) return this.cancel(id);
     this.#jobs.delete(id);
+    job.settled.abort();
   }
 
   /** Nobody wants it from here any more. */
@@ -184,7 +197,8 @@ export class Jobs {
     if (job === undefined) return;
     this.#jobs.delete(id);
     job.abort.abort(new Error("the edge cancelled the job"));
-    if (job.ending === undefined) this.#options.logger.info({ job: id }, "job cancelled");
+    if (job.ending !== undefined) job.settled.abort();
+    else this.#options.logger.info({ job: id }, "job cancelled");
   }
 
   /**
@@ -204,6 +218,7 @@ export class Jobs {
       this.#options.send({ type: "refused", job: id, message: why.slice(0, MAX_TEXT) });
       this.#jobs.delete(id);
       job.abort.abort(new Error(why));
+      if (job.ending !== undefined) job.settled.abort();
       handedBack.push(job.ended);
       this.#options.logger.info({ job: id }, "job handed back");
     };

@@ -2,8 +2,8 @@
  * File listings as blobs. What a store path was listed as is remembered on disk, so that publishing
  * it again does not walk it again.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { LISTING_FORMAT } from "../../edge/contract/listing.ts";
@@ -11,6 +11,7 @@ import { blobPath, canonicalJson } from "../../edge/contract/keys.ts";
 import { LISTING } from "../../edge/contract/media-types.ts";
 import { type Descriptor, DescriptorSchema } from "../../edge/contract/records.ts";
 import type { OriginBucket } from "./bucket.ts";
+import { temporaryName } from "../disk/temporary.ts";
 import { listTree } from "./list-tree.ts";
 
 /** Goes up when the walk of the same files comes to give other entries. */
@@ -61,9 +62,14 @@ export class Listings {
 
   async #write(note: string, descriptor: Descriptor): Promise<void> {
     await mkdir(this.#with.directory, { recursive: true });
-    const unfinished = `${note}.${randomUUID()}.part`;
-    await writeFile(unfinished, JSON.stringify(descriptor));
-    await rename(unfinished, note);
+    const unfinished = join(this.#with.directory, temporaryName("note"));
+    try {
+      await writeFile(unfinished, JSON.stringify(descriptor));
+      await rename(unfinished, note);
+    } catch (error) {
+      await rm(unfinished, { force: true });
+      throw error;
+    }
   }
 }
 

@@ -50,6 +50,8 @@ export async function originEnv(
   return {
     SYSTEMS: env["SYSTEMS"] ?? SYSTEMS,
     DRAIN: env["DRAIN"] ?? DRAIN,
+    // The Nix store is a person's own: what else lies in it is not Firn's to remove.
+    DISK_GC: env["DISK_GC"] ?? "off",
     // One large store path is compressed by libuv's threads, four unless it is told (README.md).
     UV_THREADPOOL_SIZE: env["UV_THREADPOOL_SIZE"] ?? String(Math.max(4, availableParallelism())),
     FIRN_EDGES: origin.edgeUrl,

@@ -67,6 +67,7 @@ interface Job extends Evaluation {
   readonly revision: string;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  readonly settled: AbortSignal | undefined;
 }
 
 class NixPackageSet implements PackageSet {
@@ -102,10 +103,17 @@ class NixPackageSet implements PackageSet {
     return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), path);
   }
 
-  async build(request: BuildRequest, { signal, log }: BuildOptions): Promise<BuildOutcome[]> {
+  release(): number {
+    return this.#roots.release();
+  }
+
+  async build(
+    request: BuildRequest,
+    { signal, log, settled }: BuildOptions,
+  ): Promise<BuildOutcome[]> {
     const limited = limitLog(log);
     try {
-      const job = await this.#job(request, { signal, log: limited.write });
+      const job = await this.#job(request, { signal, log: limited.write, settled });
       return await this.#build(job, [...new Set(request.names)]);
     } finally {
       limited.end();
@@ -115,7 +123,7 @@ class NixPackageSet implements PackageSet {
   /** Gets the source; the time for it does not count for the job. */
   async #job(
     { revision, system }: Pick<BuildRequest, "revision" | "system">,
-    { signal, log }: BuildOptions,
+    { signal, log, settled }: BuildOptions,
   ): Promise<Job> {
     const source = await this.#sources.source(revision, signal);
     const end = Date.now() + this.#settings.nixTimeout * 1_000;
@@ -126,6 +134,7 @@ class NixPackageSet implements PackageSet {
       system,
       signal,
       log,
+      settled,
       write: source.importFromDerivation,
       timeLeft: () => end - Date.now(),
     };
@@ -176,6 +185,7 @@ class NixPackageSet implements PackageSet {
         roots: this.#roots,
         locks: this.#locks,
         signal: job.signal,
+        settled: job.settled,
         log: job.log,
         instantiate: async () => void (await describe({ ...job, write: true }, names)),
         timeout: job.timeLeft(),

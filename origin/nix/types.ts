@@ -52,6 +52,11 @@ export interface BuildOptions {
   readonly signal: AbortSignal;
   /** Takes Nix's output, line by line, bounded in length, rate and number (see run.ts). */
   readonly log: (line: string) => void;
+  /**
+   * Until it aborts, no garbage collection of this origin takes what was built; when left out, what
+   * was built is only safe while the disk has room (see build/roots.ts).
+   */
+  readonly settled?: AbortSignal | undefined;
 }
 
 /** Stops calling back; resolves when nothing of it is under way any more. */
@@ -69,8 +74,7 @@ export interface PackageSet {
   /** The revision that a tag means now. */
   resolve(tag: string, signal: AbortSignal): Promise<string>;
   /**
-   * Builds all names at once; one outcome per distinct name, in the order asked. What was built is
-   * safe from Nix's garbage collector until long after (see roots.ts).
+   * Builds all names at once; one outcome per distinct name, in the order asked.
    */
   build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome[]>;
   /**
@@ -88,6 +92,11 @@ export interface PackageSet {
     path?: readonly string[],
     signal?: AbortSignal,
   ): Promise<readonly string[]>;
+  /**
+   * Gives up garbage collector roots of what was built and no job needs, the least recently used
+   * half; says how many. Nix may collect these store paths from then on.
+   */
+  release(): number;
 }
 
 /** Work that could not be done, for a reason that the client should be told. */

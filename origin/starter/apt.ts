@@ -4,9 +4,10 @@
  * or changed, no root is needed, and no foreign architecture is added to it.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { temporaryName } from "../disk/temporary.ts";
 import { APT_HELPER } from "../local/needs.ts";
 import type { Architecture } from "./lock.ts";
 
@@ -164,7 +165,12 @@ export async function openApt(
  * The file has the old content or the new one, never half of it, with any number of writers.
  */
 export async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  await writeFile(temporary, text);
-  await rename(temporary, path);
+  const temporary = temporaryName(path);
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }

@@ -2,9 +2,10 @@
  * The embedded package set: a directory that Nix imports like nixpkgs, made from Debian's archive
  * (nix/starter) and what it holds today.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { temporaryName } from "../disk/temporary.ts";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
 import { type Apt, openApt, sha256, writeAtomically } from "./apt.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
@@ -133,7 +134,7 @@ function generate(
 async function assemble(state: string, locks: ReadonlyMap<Architecture, string>): Promise<string> {
   const sets = join(state, "sets");
   await mkdir(sets, { recursive: true });
-  const temporary = join(sets, `.new-${randomUUID()}`);
+  const temporary = join(sets, temporaryName(".new"));
   try {
     await cp(NIX_SOURCE, temporary, { recursive: true });
     for (const [architecture, text] of locks)

@@ -36,6 +36,7 @@ function startOrigin(t: TestContext, edges: readonly string[], env: NodeJS.Proce
       ORIGIN_KEY_FILE: keyFile,
       PACKAGE_SET: `path:${set}`,
       STATE_DIR: join(directory, "state"),
+      DISK_GC: "off",
       SYSTEMS: system,
       DRAIN: "0",
       S3_ENDPOINT: "http://127.0.0.1:9",

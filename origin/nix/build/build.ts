@@ -21,6 +21,8 @@ export interface BuildJob {
   readonly roots: Roots;
   readonly locks: DerivationLocks;
   readonly signal: AbortSignal;
+  /** What is built is held until it aborts. */
+  readonly settled: AbortSignal | undefined;
   /** Takes every line of Nix's output. */
   readonly log: (line: string) => void;
   /** Writes the derivations to the store, where the evaluation has not. */
@@ -38,21 +40,32 @@ export async function buildPackages(
   packages: readonly Found[],
 ): Promise<Map<string, Failure>> {
   const paths = [...new Set(packages.map(({ storePath }) => storePath))];
-  if (paths.length === 0 || job.roots.holds(paths) || (await rootValid(job, paths)))
+  if (paths.length === 0 || job.roots.holds(paths, job.settled) || (await rootValid(job, paths)))
     return new Map();
-  if (!packages.every(({ drvPath }) => existsSync(drvPath))) await job.instantiate();
-  return job.locks.with(
-    () => missing(job, packages),
-    job.signal,
-    () => build(job, packages, paths),
+  const derivations = packages.map(({ drvPath }) => drvPath);
+  const attempt = async (): Promise<Map<string, Failure>> => {
+    if (!derivations.every(existsSync)) await job.instantiate();
+    return job.locks.with(
+      () => missing(job, packages),
+      job.signal,
+      () => build(job, packages, paths),
+    );
+  };
+  const failures = await attempt();
+  // Nothing roots a derivation before nix-build has begun with it: a garbage collection, by whoever
+  // shares the store, may take it first.
+  const collected = packages.some(
+    ({ name, drvPath }) => failures.has(name) && !existsSync(drvPath),
   );
+  return collected ? attempt() : failures;
 }
 
 /** Makes roots for the paths when all are in the store; builds and downloads nothing. */
 async function rootValid(job: BuildJob, paths: readonly string[]): Promise<boolean> {
   const options = ["--option", "substitute", "false"];
-  const { exitCode } = await job.roots.with((link) =>
-    nixStore(job, ["--realise", ...options, "--add-root", link, "--", ...paths]),
+  const { exitCode } = await job.roots.with(
+    (link) => nixStore(job, ["--realise", ...options, "--add-root", link, "--", ...paths]),
+    job.settled,
   );
   return exitCode === 0;
 }
@@ -74,23 +87,27 @@ async function build(
 ): Promise<Map<string, Failure>> {
   const derivations = new FailedDerivations();
   const tail = new Tail(FAILURE_LINES);
-  const result = await job.roots.with((link) =>
-    run("nix-build", ["--keep-going", "--out-link", link, "--", ...installables(packages)], {
-      env: nixEnvironment(job.settings, { network: true }),
-      signal: job.signal,
-      timeout: Math.max(job.timeout, 1),
-      onLine(line) {
-        derivations.add(line);
-        tail.add(line);
-        job.log(line);
-      },
-    }),
+  const result = await job.roots.with(
+    (link) =>
+      run("nix-build", ["--keep-going", "--out-link", link, "--", ...installables(packages)], {
+        env: nixEnvironment(job.settings, { network: true }),
+        signal: job.signal,
+        timeout: Math.max(job.timeout, 1),
+        onLine(line) {
+          derivations.add(line);
+          tail.add(line);
+          job.log(line);
+        },
+      }),
+    job.settled,
   );
   if (result.exitCode === 0) return new Map();
 
-  const built = await validPaths(paths, job.signal);
-  // Without success nix-build makes no root for any of them.
-  if (built.size > 0) await rootValid(job, [...built]);
+  let built = await validPaths(paths, job.signal);
+  // Without success nix-build makes no root for any of them; what is collected before there is one
+  // was not built.
+  if (built.size > 0 && !(await rootValid(job, [...built])))
+    built = await validPaths(paths, job.signal);
   const failures = new Map<string, Failure>();
   for (const found of packages)
     if (!built.has(found.storePath))

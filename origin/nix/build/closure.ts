@@ -46,6 +46,25 @@ export async function validPaths(
   return valid;
 }
 
+/** NAR bytes of all that is in the store. */
+export async function storeBytes(signal?: AbortSignal): Promise<number> {
+  let [total, field, references] = [0, 0, 0];
+  await nixOutput("Nix's database cannot be read", "nix-store", ["--dump-db"], {
+    env: nixEnvironment(),
+    signal,
+    // Line by line, for the database of a large store does not fit into one string.
+    onOutput(line) {
+      if (references > 0) return void (references -= 1);
+      field += 1;
+      if (field === 3) total += Number(line);
+      if (field < 5) return;
+      references = Number(line);
+      field = 0;
+    },
+  });
+  return total;
+}
+
 async function query(
   operation: readonly string[],
   paths: readonly string[],

@@ -1,9 +1,12 @@
 /**
- * Garbage collector roots of what was built: `nix-collect-garbage` must not remove a store path
- * between its build and the end of its packing. Nix makes them itself, atomically with the build
- * (`--out-link`, `--add-root`). Each job has a directory of links; the newest MAX_JOBS are kept, and
- * none is removed before MIN_AGE. So what is being packed is safe, and what is asked for again soon
- * is still built.
+ * Garbage collector roots of what was built. Nix makes them itself, atomically with the build
+ * (`--out-link`, `--add-root`). Each nix-build has a directory of links:
+ *
+ *   - what a job builds or packs is held until the job is settled: no collection takes it;
+ *   - what no job holds stays as long as the disk's budget allows, and MAX_IDLE directories at most;
+ *     the least recently used go first (`release`).
+ *
+ * The time of a directory says when it was last used, so the order outlives a restart.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -13,69 +16,132 @@ import {
   readlinkSync,
   rmSync,
   statSync,
-  unlinkSync,
+  utimesSync,
 } from "node:fs";
 import { join } from "node:path";
 
-/** Job directories kept; a job holds up to 80 packages. */
-const MAX_JOBS = 256;
-/** No root is removed before this age, ms: longer than any build and its upload may take. */
-const MIN_AGE = 6 * 60 * 60 * 1_000;
+/**
+ * Directories kept that no job holds, each with up to 80 packages: a collection reads every link,
+ * and a disk that is large enough should not grow for ever.
+ */
+const MAX_IDLE = 1_000;
+
+interface Directory {
+  readonly paths: readonly string[];
+  /** Jobs that still need it. */
+  holders: number;
+}
 
 export class Roots {
   readonly #dir: string;
-  /** Store path → the newest job directory with a link to it. */
+  /** Store path → the newest directory with a link to it. */
   readonly #paths = new Map<string, string>();
-  /** Job directories, the oldest first. */
-  readonly #jobs = new Map<string, { readonly since: number; readonly paths: readonly string[] }>();
+  /** The least recently used first. */
+  readonly #directories = new Map<string, Directory>();
+  /** The directories that each unsettled job holds. */
+  readonly #held = new WeakMap<AbortSignal, Set<string>>();
 
   constructor(dir: string) {
     this.#dir = dir;
     mkdirSync(dir, { recursive: true });
     const left = readdirSync(dir).map((name) => ({
-      job: join(dir, name),
-      since: statSync(join(dir, name)).mtimeMs,
+      directory: join(dir, name),
+      used: statSync(join(dir, name)).mtimeMs,
     }));
-    for (const { job, since } of left.toSorted((a, b) => a.since - b.since))
-      this.#register(job, since);
+    for (const { directory } of left.toSorted((a, b) => a.used - b.used)) this.#register(directory);
+    this.#prune();
   }
 
-  /** Whether all paths exist and have roots, so that Nix need not be asked. */
-  holds(paths: readonly string[]): boolean {
-    return paths.every((path) => this.#paths.has(path) && exists(path));
+  /** Directories that no job holds. */
+  get idle(): number {
+    return [...this.#directories.values()].filter(({ holders }) => holders === 0).length;
   }
 
   /**
-   * Makes a directory for a job's links and calls `work`, in which Nix makes them: `link`, `link-2`,
-   * …
+   * Whether all paths exist and have roots, so that Nix need not be asked. `settled`: they are then
+   * held until it aborts.
    */
-  async with<T>(work: (link: string) => Promise<T>): Promise<T> {
-    const job = join(this.#dir, randomUUID());
-    mkdirSync(job);
+  holds(paths: readonly string[], settled?: AbortSignal): boolean {
+    if (!paths.every((path) => this.#paths.has(path) && exists(path))) return false;
+    const directories = new Set(paths.map((path) => this.#paths.get(path) ?? ""));
+    for (const directory of directories) this.#use(directory, settled);
+    return true;
+  }
+
+  /**
+   * Makes a directory for links and calls `work`, in which Nix makes them: `link`, `link-2`, … They
+   * are held until `settled` aborts.
+   */
+  async with<T>(work: (link: string) => Promise<T>, settled?: AbortSignal): Promise<T> {
+    const directory = join(this.#dir, randomUUID());
+    mkdirSync(directory);
     try {
-      return await work(join(job, "r"));
+      return await work(join(directory, "r"));
     } finally {
-      this.#register(job, Date.now());
+      this.#register(directory);
+      this.#use(directory, settled);
+      this.#prune();
     }
   }
 
-  /** Reads a job directory; an empty one is removed. */
-  #register(job: string, since: number): void {
-    const paths = readdirSync(job).map((name) => readlinkSync(join(job, name)));
-    if (paths.length === 0) return rmSync(job, { recursive: true });
-    this.#jobs.set(job, { since, paths });
-    for (const path of paths) this.#paths.set(path, job);
+  /**
+   * Removes the least recently used half of what no job holds, one directory at least; how many. The
+   * store paths stay until Nix collects them.
+   */
+  release(): number {
+    return this.#remove(Math.ceil(this.idle / 2));
+  }
+
+  /** Reads a directory of links; an empty one is removed. */
+  #register(directory: string): void {
+    const paths = readdirSync(directory).map((name) => readlinkSync(join(directory, name)));
+    if (paths.length === 0) return rmSync(directory, { recursive: true });
+    this.#directories.set(directory, { paths, holders: 0 });
+    for (const path of paths) this.#paths.set(path, directory);
+  }
+
+  /** Makes it the most recently used. */
+  #use(name: string, settled: AbortSignal | undefined): void {
+    const directory = this.#directories.get(name);
+    if (directory === undefined) return;
+    this.#directories.delete(name);
+    this.#directories.set(name, directory);
+    utimesSync(name, new Date(), new Date());
+    if (settled === undefined || settled.aborted) return;
+    let held = this.#held.get(settled);
+    if (held === undefined) {
+      const mine = (held = new Set<string>());
+      this.#held.set(settled, mine);
+      settled.addEventListener("abort", () => this.#settle(mine), { once: true });
+    }
+    if (held.has(name)) return;
+    held.add(name);
+    directory.holders += 1;
+  }
+
+  #settle(held: ReadonlySet<string>): void {
+    for (const name of held) {
+      const directory = this.#directories.get(name);
+      if (directory !== undefined) directory.holders -= 1;
+    }
     this.#prune();
   }
 
   #prune(): void {
-    for (const [job, { since, paths }] of this.#jobs) {
-      if (this.#jobs.size <= MAX_JOBS || Date.now() - since < MIN_AGE) return;
-      this.#jobs.delete(job);
-      for (const path of paths) if (this.#paths.get(path) === job) this.#paths.delete(path);
-      for (const name of readdirSync(job)) unlinkSync(join(job, name));
-      rmSync(job, { recursive: true });
+    this.#remove(this.idle - MAX_IDLE);
+  }
+
+  #remove(count: number): number {
+    let removed = 0;
+    for (const [name, { paths, holders }] of this.#directories) {
+      if (removed >= count) break;
+      if (holders > 0) continue;
+      this.#directories.delete(name);
+      for (const path of paths) if (this.#paths.get(path) === name) this.#paths.delete(path);
+      rmSync(name, { recursive: true, force: true });
+      removed += 1;
     }
+    return removed;
   }
 }
 

@@ -2,8 +2,9 @@
  * The clones of a repository that an origin keeps, and checking out a commit into the Nix store.
  * There are two bare clones: `tips` gets single commits (`--depth 1`), `history` whole branches.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryName } from "../../disk/temporary.ts";
 import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import {
@@ -122,7 +123,8 @@ export class GitClone {
 
   /** Adds the commit's files to the store, exactly as committed; gives the store path. */
   async addToStore(clone: string, commit: string, signal: AbortSignal): Promise<string> {
-    const work = mkdtempSync(join(this.#repository.directory, "tree-"));
+    const work = join(this.#repository.directory, temporaryName("tree"));
+    mkdirSync(work);
     try {
       // The directory's name is part of the store path: Nix's own fetchers use `source` too.
       const source = join(work, "source");
@@ -160,6 +162,8 @@ export class GitClone {
       ["init", "--quiet", "--bare", "--", directory],
       this.#local(signal),
     );
+    // Says when it was last used: of the clones that nobody uses, the oldest go when the disk is full.
+    utimesSync(directory, new Date(), new Date());
     return directory;
   }
 

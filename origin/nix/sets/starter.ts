@@ -34,7 +34,7 @@ export async function starterSources({
   let latest = "";
   const update = async (signal: AbortSignal): Promise<boolean> => {
     const prepared = await prepare();
-    if (prepared.dir === dir) return false;
+    if (prepared.dir === dir && revisions.get(latest) !== undefined) return false;
     const { path, revision } = await snapshot(prepared.dir, [], settings, signal);
     await revisions.keep(revision, path, signal);
     const changed = revision !== latest;
@@ -45,8 +45,12 @@ export async function starterSources({
   await update(new AbortController().signal);
 
   return {
-    async resolve(tag) {
-      if (tag === "latest") return latest;
+    async resolve(tag, signal) {
+      if (tag === "latest") {
+        // Its source may have been given up for want of disk.
+        if (revisions.get(latest) === undefined) await update(signal);
+        return latest;
+      }
       if (!isRevision(tag))
         throw failed(
           "unknown",

@@ -105,6 +105,7 @@ export function startOrigin(
     reached: (state) => until(`is ${state}`, () => channel.state === state),
     begun: (n) => until(`is given ${n} jobs`, () => jobs.length >= n),
     announce: (tag, revision) => channel.announce(tag, revision),
+    status: (status) => channel.status(status),
     drain: () => channel.drain(),
     get state() {
       return channel.state;

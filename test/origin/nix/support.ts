@@ -141,6 +141,7 @@ export function firnOrigin(
       PATH: `${directory}${delimiter}${process.env["PATH"] ?? ""}`,
       HOME: directory,
       STATE_DIR: join(directory, "state"),
+      DISK_GC: "off",
       ORIGIN_NAME: "test",
       ORIGIN_KEY_FILE: key,
       S3_ENDPOINT: "http://127.0.0.1:1",

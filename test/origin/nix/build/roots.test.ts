@@ -31,19 +31,69 @@ test("a path that a job linked is held while it exists; a job without links leav
   assert.equal(roots.holds([`${built}-gone`]), false);
 });
 
-test("old jobs make room for new ones, young ones stay however many there are", async (t) => {
+test("what a job holds is not released before the job is settled", async (t) => {
+  const files = temporary(t);
+  const [built = "", found = "", idle = ""] = ["built", "found", "idle"].map((name) => {
+    writeFileSync(join(files, name), "");
+    return join(files, name);
+  });
+  const directory = join(temporary(t), "roots");
+  const roots = new Roots(directory);
+  const job = new AbortController();
+  await roots.with(async (link) => symlinkSync(found, link));
+  await roots.with(async (link) => symlinkSync(idle, link));
+  await roots.with(async (link) => symlinkSync(built, link), job.signal);
+  assert.ok(roots.holds([found], job.signal), "built by an earlier job, packed by this one");
+  assert.ok(roots.holds([found], job.signal), "asked for twice");
+  while (roots.release() > 0);
+  assert.deepEqual(
+    [built, found, idle].map((path) => roots.holds([path])),
+    [true, true, false],
+  );
+  assert.equal(roots.idle, 0);
+  job.abort();
+  assert.equal(roots.idle, 2);
+  while (roots.release() > 0);
+  assert.equal(readdirSync(directory).length, 0);
+});
+
+test("the least recently used half goes first, in the order of an earlier process too", async (t) => {
   const directory = join(temporary(t), "roots");
   mkdirSync(directory);
-  for (let index = 0; index < 300; index += 1) {
+  for (let index = 0; index < 4; index += 1) {
     const job = join(directory, String(index));
     mkdirSync(job);
     symlinkSync(directory, join(job, "r"));
-    // The first 100 are as old as can be.
-    if (index < 100) utimesSync(job, 1, 1 + index);
+    symlinkSync(join(directory, String(index)), join(job, "r-2"));
+    utimesSync(job, 1, 10 - index);
   }
   const roots = new Roots(directory);
-  assert.equal(readdirSync(directory).length, 256);
-  assert.ok(!existsSync(join(directory, "43")) && existsSync(join(directory, "44")));
-  await roots.with(async (link) => symlinkSync(directory, link));
-  assert.equal(readdirSync(directory).length, 256);
+  // 3 is the oldest, and is used now.
+  assert.ok(roots.holds([join(directory, "3")]));
+  assert.equal(roots.release(), 2);
+  assert.deepEqual(readdirSync(directory).sort(), ["0", "3"]);
+  assert.deepEqual(
+    ["0", "1", "2", "3"].map((name) => roots.holds([join(directory, name)])),
+    [true, false, false, true],
+  );
+});
+
+test("at most a thousand that no job holds are kept", async (t) => {
+  const directory = join(temporary(t), "roots");
+  mkdirSync(directory);
+  for (let index = 0; index < 1_010; index += 1) {
+    const job = join(directory, String(index));
+    mkdirSync(job);
+    symlinkSync(directory, join(job, "r"));
+    utimesSync(job, 1, 1 + index);
+  }
+  const roots = new Roots(directory);
+  assert.equal(readdirSync(directory).length, 1_000);
+  assert.ok(!existsSync(join(directory, "9")) && existsSync(join(directory, "10")));
+  const job = new AbortController();
+  for (let index = 0; index < 2; index += 1)
+    await roots.with(async (link) => symlinkSync(directory, link), job.signal);
+  assert.equal(readdirSync(directory).length, 1_002);
+  job.abort();
+  assert.equal(readdirSync(directory).length, 1_000);
 });

@@ -1,0 +1,62 @@
+/** How full the disk is: by the file systems, and by what this origin's part of them holds. */
+import { existsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { storeBytes } from "../nix/build/closure.ts";
+import { nixOutput } from "../nix/nix-output.ts";
+import { nixEnvironment } from "../nix/settings.ts";
+import type { DiskBudget, FileSystem, Measured } from "./budget.ts";
+
+/** Nix's own default. */
+export const storeDir = (): string => process.env["NIX_STORE_DIR"] ?? "/nix/store";
+
+/** Longest walk through the state directory, ms. */
+const WALK_TIMEOUT = 300_000;
+/** The file systems must change by so much, bytes, before the store and the directory are counted again. */
+const WORTH_COUNTING = 100e6;
+
+/** Measures again with every call; what is costly to count only when the disk has changed by much. */
+export class Meter {
+  readonly #stateDir: string;
+  readonly #budget: DiskBudget;
+  #counted: { readonly used: number; readonly free: number } | undefined;
+
+  constructor(stateDir: string, budget: DiskBudget) {
+    this.#stateDir = stateDir;
+    this.#budget = budget;
+  }
+
+  /** `exactly`: count whatever the disk says. */
+  async measure(exactly = false): Promise<Measured> {
+    const fileSystems = await Promise.all([storeDir(), this.#stateDir].map(fileSystem));
+    if (this.#budget.used === undefined) return { fileSystems };
+    const free = fileSystems.reduce((total, each) => total + each.free, 0);
+    const counted = this.#counted;
+    const worth = Math.min(WORTH_COUNTING, this.#budget.used / 100);
+    if (exactly || counted === undefined || Math.abs(counted.free - free) > worth) {
+      const used = (await storeBytes()) + (await directoryBytes(this.#stateDir));
+      this.#counted = { used, free };
+    }
+    return { fileSystems, used: this.#counted?.used ?? 0 };
+  }
+}
+
+/** Of a directory, or of the nearest one above that exists. */
+async function fileSystem(directory: string): Promise<FileSystem> {
+  let existing = directory;
+  while (!existsSync(existing) && existing !== dirname(existing)) existing = dirname(existing);
+  const { bsize, blocks, bavail } = await statfs(existing);
+  return { directory, size: bsize * blocks, free: bsize * bavail };
+}
+
+/** Bytes on disk below a directory; what vanishes meanwhile does not count. */
+async function directoryBytes(directory: string): Promise<number> {
+  if (!existsSync(directory)) return 0;
+  const output = await nixOutput(
+    "the state directory cannot be measured",
+    "sh",
+    ["-c", 'du -sk -- "$1" 2>/dev/null || true', "sh", directory],
+    { env: nixEnvironment(), timeout: WALK_TIMEOUT },
+  );
+  return Number(/^\d+/.exec(output)?.[0] ?? 0) * 1024;
+}

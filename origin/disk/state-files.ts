@@ -1,0 +1,80 @@
+/**
+ * What an origin keeps in its state directory to save time, and can make or fetch again. The time of
+ * an entry says when it was last used; the least recently used goes first.
+ */
+import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { temporaryName } from "./temporary.ts";
+
+/** Sources of revisions that stay however full the disk is: the newest, and the one before. */
+const SOURCES_KEPT = 2;
+
+interface Entry {
+  readonly path: string;
+  readonly used: number;
+}
+
+export interface StateFilesOptions {
+  readonly stateDir: string;
+  /** An entry used within this time may be in use still, ms. */
+  readonly idleMs: number;
+}
+
+/** Each call removes a little; false when there is nothing left to remove. */
+export interface StateFiles {
+  /** The clone of a git repository that was not used for longest. */
+  removeClone(): boolean;
+  /** The root of a revision's source; its files stay until Nix collects them. */
+  removeSource(): boolean;
+  /** The older half of the notes on file listings. */
+  removeNotes(): boolean;
+}
+
+export function stateFiles({ stateDir, idleMs }: StateFilesOptions): StateFiles {
+  const idle = (entries: readonly Entry[]): Entry[] =>
+    entries.filter(({ used }) => used < Date.now() - idleMs);
+  return {
+    removeClone: () =>
+      removeAll(idle(oldestFirst(join(stateDir, "sets/git"), 2, /\.git$/)).slice(0, 1)),
+    removeSource: () =>
+      removeAll(
+        idle(oldestFirst(join(stateDir, "sets/sources"), 2).slice(0, -SOURCES_KEPT)).slice(0, 1),
+      ),
+    removeNotes: () => {
+      const notes = idle(oldestFirst(join(stateDir, "layers/listings"), 1, /\.json$/));
+      return removeAll(notes.slice(0, Math.ceil(notes.length / 2)));
+    },
+  };
+}
+
+function removeAll(entries: readonly Entry[]): boolean {
+  for (const { path } of entries) remove(path);
+  return entries.length > 0;
+}
+
+/** Under another name first: who looks for it meanwhile finds it whole, or not at all. */
+function remove(path: string): void {
+  const gone = join(dirname(path), temporaryName(basename(path)));
+  renameSync(path, gone);
+  rmSync(gone, { recursive: true, force: true });
+}
+
+/** What lies so many directories deep, with names of this form. */
+function oldestFirst(directory: string, depth: number, names = /^[^.]/): Entry[] {
+  const entries = list(directory).flatMap((name): Entry[] => {
+    const path = join(directory, name);
+    if (depth > 1) return oldestFirst(path, depth - 1, names);
+    const found = names.test(name) ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+    return found === undefined ? [] : [{ path, used: found.mtimeMs }];
+  });
+  return entries.sort((a, b) => a.used - b.used);
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    // It was never made, or is a file.
+    return [];
+  }
+}
