@@ -3,7 +3,7 @@
  * opens to `wss://EDGE/farm/connect`.
  *
  *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, bye
- *   edge → origin   welcome, job, settled, repeat, cancel
+ *   edge → origin   welcome, job, settled, repeat, cancel, follow
  *
  * While an origin works on a job it asks the edge for what it needs of the bucket, of which it knows
  * nothing itself. A request has an id of the origin's own, and one answer with that id:
@@ -287,9 +287,11 @@ export const FromOriginSchema = v.variant("type", [
   v.strictObject({ type: v.literal("accepted"), job: jobId }),
   /** It will not do the job, or hands it back (SIGTERM): another origin should. */
   v.strictObject({ type: v.literal("refused"), job: jobId, message: text(2_000) }),
+  /** What the job writes, while it is followed. `first`: number of the first line, from 0. */
   v.strictObject({
     type: v.literal("log"),
     job: jobId,
+    first: v.pipe(v.number(), v.integer(), v.minValue(0)),
     lines: v.pipe(v.array(text(2_000)), v.maxLength(100)),
   }),
   /** One result for each item of the job, in their order. */
@@ -328,6 +330,8 @@ export const FromEdgeSchema = v.variant("type", [
   v.strictObject({ type: v.literal("repeat"), job: jobId }),
   /** Nobody wants it any more from this origin: stop and forget it. */
   v.strictObject({ type: v.literal("cancel"), job: jobId }),
+  /** Somebody follows what the job writes: send it, from what is kept on. `on` false: no more. */
+  v.strictObject({ type: v.literal("follow"), job: jobId, on: v.boolean() }),
   ...BucketAnswerSchema.options,
 ]);
 export type FromEdge = v.InferOutput<typeof FromEdgeSchema>;

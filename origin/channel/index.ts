@@ -242,6 +242,8 @@ class Connection implements Channel {
         return this.#jobs.repeat(message.job);
       case "cancel":
         return this.#jobs.cancel(message.job);
+      case "follow":
+        return this.#jobs.follow(message.job, message.on);
       case "uploads":
       case "layers":
       case "url":

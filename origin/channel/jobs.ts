@@ -14,7 +14,7 @@ import {
   ResultsSchema,
 } from "../../edge/contract/messages.ts";
 import { backoff } from "./backoff.ts";
-import { LogLines } from "./log-lines.ts";
+import { JobLog } from "./job-log.ts";
 import type { JobRequests, Requests } from "./requests.ts";
 import type { Slots } from "./slots.ts";
 
@@ -44,7 +44,7 @@ type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 interface Job {
   readonly abort: AbortController;
   readonly settled: AbortController;
-  readonly lines: LogLines;
+  readonly log: JobLog;
   /** Resolves when the run is over, however. */
   ended: Promise<void>;
   ending?: Ending;
@@ -110,8 +110,8 @@ export class Jobs {
 
     const abort = new AbortController();
     const settled = new AbortController();
-    const lines = new LogLines((batch) => send({ type: "log", job: id, lines: batch }));
-    const job: Job = { abort, settled, lines, ended: Promise.resolve(), repeats: 0 };
+    const log = new JobLog((first, lines) => send({ type: "log", job: id, first, lines }));
+    const job: Job = { abort, settled, log, ended: Promise.resolve(), repeats: 0 };
     this.#jobs.set(id, job);
     send({ type: "accepted", job: id });
     logger.info({ job: id, items: items.map(shown) }, "job begun");
@@ -121,12 +121,12 @@ export class Jobs {
         run(items, {
           signal: abort.signal,
           settled: settled.signal,
-          log: (line) => lines.add(line),
+          log: (line) => log.add(line),
           zstd,
           requests: requests.of(() => this.#running(id)),
         }),
       ).finally(release);
-      lines.flush();
+      log.end();
       // Cancelled or handed back: nobody waits for it.
       if (this.#jobs.get(id) !== job) return settled.abort();
       const ms = Date.now() - begun;
@@ -163,10 +163,17 @@ export class Jobs {
     return [...this.#jobs].find(([, { ending }]) => ending === undefined)?.[0] ?? id;
   }
 
-  /** Sends every unconfirmed ending again, on a new connection. */
+  /** Somebody follows the job's log at the edge, or nobody does any more. */
+  follow(id: string, on: boolean): void {
+    this.#jobs.get(id)?.log.follow(on);
+  }
+
+  /** On a new connection: sends every unconfirmed ending again; the edge says anew what is followed. */
   repeatAll(): void {
-    for (const { ending } of this.#jobs.values())
+    for (const { ending, log } of this.#jobs.values()) {
+      log.follow(false);
       if (ending !== undefined) this.#options.send(ending);
+    }
   }
 
   /** The edge could not store the results: they are sent again after a while. */

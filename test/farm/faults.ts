@@ -379,7 +379,7 @@ export const FAULTS: readonly Fault[] = [
     name: "an origin sends a message that is too long",
     async run(world) {
       await firstMessage(world, "done", "to-edge", (_, text) => [
-        JSON.stringify({ type: "log", job: "x", lines: ["x".repeat(20 * 2 ** 20)] }),
+        JSON.stringify({ type: "log", job: "x", first: 0, lines: ["x".repeat(20 * 2 ** 20)] }),
         text,
       ]);
     },
@@ -389,7 +389,7 @@ export const FAULTS: readonly Fault[] = [
     async run(world) {
       await firstMessage(world, "accepted", "to-edge", (_, text) => {
         const { job } = JSON.parse(text) as { job: string };
-        const line = JSON.stringify({ type: "log", job, lines: ["x".repeat(1_000)] });
+        const line = JSON.stringify({ type: "log", job, first: 0, lines: ["x".repeat(1_000)] });
         return [text, ...Array.from({ length: 3_000 }, () => line)];
       });
     },

@@ -72,7 +72,7 @@ describe("a job", () => {
     const { job, items: given } = await origin.heard("job");
     assert.deepEqual(given, items);
     origin.say({ type: "accepted", job });
-    origin.say({ type: "log", job, lines: ["evaluating"] });
+    origin.say({ type: "log", job, first: 0, lines: ["evaluating"] });
     origin.say(resolved(job));
     assert.deepEqual(await origin.heard("settled"), { type: "settled", job });
     assert.equal((await answer).state, "done");

@@ -102,12 +102,14 @@ describe("connecting", () => {
 });
 
 describe("jobs", () => {
-  test("accepted, logged, done; kept until the edge confirms", async (t) => {
+  test("accepted, logged to whoever follows, done; kept until the edge confirms", async (t) => {
     const edge = await rudeEdge(t);
+    const followed = Promise.withResolvers<void>();
     const { channel } = open(t, edge, {
-      run: (_, { log }) => {
+      run: async (_, { log }) => {
         log("building");
-        return Promise.resolve(RESOLVED);
+        await followed.promise;
+        return RESOLVED;
       },
     });
     const first = await edge.connected();
@@ -115,7 +117,9 @@ describe("jobs", () => {
     first.say(WELCOME);
     first.say(tagJob("1"));
     assert.equal((await first.heard("accepted")).job, "1");
+    first.say({ type: "follow", job: "1", on: true });
     assert.deepEqual((await first.heard("log")).lines, ["building"]);
+    followed.resolve();
     assert.deepEqual((await first.heard("done")).results, RESOLVED);
     first.socket.terminate();
     const second = await edge.connected();

@@ -6,7 +6,7 @@ import { backoff, refusedBackoff } from "../../../origin/channel/backoff.ts";
 import { configuredOrigins } from "../../../edge/farm/configured-origins.ts";
 import { publicJwk } from "../../../edge/farm/token.ts";
 import { generateOriginKey, publicKeyOf, readOriginKey } from "../../../origin/channel/key.ts";
-import { LogLines } from "../../../origin/channel/log-lines.ts";
+import { JobLog } from "../../../origin/channel/job-log.ts";
 import { Slots } from "../../../origin/channel/slots.ts";
 
 describe("backoff", () => {
@@ -39,25 +39,54 @@ test("slots are shared, and given back once", () => {
   second?.();
 });
 
-describe("log lines", () => {
-  test("are sent in one batch, cut to length, with a note about what was left out", () => {
-    const batches: string[][] = [];
-    const lines = new LogLines((batch) => batches.push(batch));
-    for (let at = 0; at < 1_000; at++) lines.add(`${at} ${"x".repeat(3_000)}`);
-    lines.flush();
-    assert.equal(batches.length, 1);
-    assert.equal(batches[0]?.length, 100);
-    assert.equal(batches[0]?.[0]?.length, 2_000);
-    assert.equal(batches[0]?.[99], "… 901 lines left out");
+const logged = () => {
+  const batches: { first: number; lines: string[] }[] = [];
+  return { batches, log: new JobLog((first, lines) => void batches.push({ first, lines })) };
+};
+
+describe("a job's log", () => {
+  test("nothing is sent that nobody follows", () => {
+    const { batches, log } = logged();
+    log.add("one");
+    log.end();
+    assert.deepEqual(batches, []);
   });
 
-  test("nothing to say, nothing sent; a batch comes by itself", async () => {
-    const { promise, resolve } = Promise.withResolvers<string[]>();
-    const lines = new LogLines(resolve);
-    lines.flush();
-    lines.add("one");
-    lines.add("two");
-    assert.deepEqual(await promise, ["one", "two"]);
+  test("who follows gets what is kept, numbered and cut to length, a hundred lines a message", () => {
+    const { batches, log } = logged();
+    for (let at = 0; at < 1_500; at++) log.add(`${at} ${"x".repeat(3_000)}`);
+    log.follow(true);
+    log.end();
+    assert.deepEqual(
+      batches.map(({ first, lines }) => [first, lines.length]),
+      Array.from({ length: 10 }, (_, at) => [500 + at * 100, 100]),
+    );
+    assert.equal(batches[0]?.lines[0]?.length, 2_000);
+  });
+
+  test("lines come by themselves while it is followed, and no longer", async () => {
+    const { promise, resolve } = Promise.withResolvers<[number, string[]]>();
+    const log = new JobLog((first, lines) => resolve([first, lines]));
+    log.add("one");
+    log.follow(true);
+    log.add("two");
+    assert.deepEqual(await promise, [0, ["one", "two"]]);
+
+    const other = logged();
+    other.log.follow(true);
+    other.log.add("one");
+    other.log.follow(false);
+    other.log.end();
+    assert.deepEqual(other.batches, []);
+  });
+
+  test("whoever follows anew gets it from the beginning", () => {
+    const { batches, log } = logged();
+    log.add("one");
+    log.follow(true);
+    log.follow(true);
+    log.end();
+    assert.deepEqual(batches, [{ first: 0, lines: ["one"] }]);
   });
 });
 
