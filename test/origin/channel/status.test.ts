@@ -57,6 +57,7 @@ test("what a job was made from is needed until its results are settled", async (
   connection.say(WELCOME);
   connection.say(tagJob("1"));
   const settled = await promise;
+  await connection.heard("accepted");
   await connection.heard("done");
   assert.equal(settled.aborted, false);
   connection.say({ type: "settled", job: "1" });
