@@ -8,7 +8,8 @@
  *   [pax header, its records, padding]  header  contents  padding   …   tarEnd
  */
 
-export type TarType = "file" | "directory" | "symlink";
+/** `hardlink`: another name of a file that stands before it in the same archive. */
+export type TarType = "file" | "directory" | "symlink" | "hardlink";
 
 export interface TarEntry {
   /**
@@ -21,7 +22,7 @@ export interface TarEntry {
   readonly mode: number;
   /** Bytes of contents that follow the header; only for files. */
   readonly size?: number;
-  /** Target of a symlink, as it is. */
+  /** Target of a symlink, as it is; of a hard link, the path of its file's entry. */
   readonly linkname?: string | Uint8Array;
   /** Seconds since 1970; default MTIME. */
   readonly mtime?: number;
@@ -45,6 +46,7 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 const TYPE_FLAGS: Record<TarType | "pax", number> = {
   file: 0x30,
+  hardlink: 0x31,
   symlink: 0x32,
   directory: 0x35,
   pax: 0x78,

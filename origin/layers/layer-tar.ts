@@ -4,11 +4,13 @@
  *
  *   nix/   nix/store/   tree of the first store path   …   tree of the last   end-of-archive
  *
- * The parent directories stand once, in front: Docker refuses a layer that holds a path twice.
+ * The parent directories stand once, in front: Docker refuses a layer that holds a path twice. A
+ * file that is equal to an earlier one of the layer is a hard link to it.
  */
-import { fstatSync, readSync } from "node:fs";
-import { tarEnd, tarHeader, tarPadding } from "../../edge/contract/tar.ts";
-import { fileName, ChangedError, type TreeEntry, walkTree } from "./tree.ts";
+import { readSync } from "node:fs";
+import { tarEnd, tarHeader, tarPadding, type TarType } from "../../edge/contract/tar.ts";
+import { EqualFiles } from "./equal-files.ts";
+import { ChangedError, fileName, requireUnchanged, type TreeEntry, walkTree } from "./tree.ts";
 
 const DIRECTORIES = Buffer.concat(
   ["nix", "nix/store"].map((path) => tarHeader({ path, type: "directory", mode: 0o555 })),
@@ -74,13 +76,19 @@ export class LayerTar {
 
 function* runsOf({ root, storePaths, bare }: LayerTarOptions): Generator<Run, void, void> {
   if (!bare) yield bytesRun(DIRECTORIES);
+  const files = new EqualFiles(root);
   for (const path of storePaths.toSorted()) {
     for (const entry of walkTree(root, path)) {
+      const equal = files.before(entry);
+      if (equal !== undefined) {
+        yield bytesRun(headerOf({ ...entry, type: "hardlink", linkname: equal }, 0));
+        continue;
+      }
       const size = entry.stats?.size ?? 0;
       yield bytesRun(headerOf(entry, size));
       if (entry.fd === undefined || size === 0) continue;
       yield fileRun(entry, entry.fd, size);
-      requireSame(entry, entry.fd);
+      requireUnchanged(entry, entry.fd);
       yield bytesRun(ZEROS.subarray(0, tarPadding(size)));
     }
   }
@@ -108,7 +116,10 @@ function fileRun(entry: TreeEntry, fd: number, size: number): Run {
   };
 }
 
-function headerOf({ path, type, mode, linkname }: TreeEntry, size: number): Uint8Array {
+function headerOf(
+  { path, type, mode, linkname }: Omit<TreeEntry, "type"> & { readonly type: TarType },
+  size: number,
+): Uint8Array {
   return tarHeader({
     path: fileName(path),
     type,
@@ -116,13 +127,4 @@ function headerOf({ path, type, mode, linkname }: TreeEntry, size: number): Uint
     size,
     ...(linkname === undefined ? {} : { linkname: fileName(linkname) }),
   });
-}
-
-function requireSame(entry: TreeEntry, fd: number): void {
-  const before = entry.stats;
-  const after = fstatSync(fd);
-  if (before?.size !== after.size)
-    throw new ChangedError(entry, `its size went from ${before?.size} to ${after.size} bytes`);
-  if (before.mtimeMs !== after.mtimeMs || before.ctimeMs !== after.ctimeMs)
-    throw new ChangedError(entry, "it was written to");
 }

@@ -5,7 +5,7 @@
  *
  * A file with several names is as many files: Nix's archives know no hard links, so a store that
  * fetched a path has none, one that built it may have some, and one that is optimised
- * (`auto-optimise-store`) has more. A layer is the same from all of them.
+ * (`auto-optimise-store`) has more. The walk is the same in all of them.
  *
  * Names are binary strings (latin1): a file name is bytes to Linux, and binary strings compare as
  * bytes.
@@ -27,7 +27,7 @@ import type { TarType } from "../../edge/contract/tar.ts";
 export interface TreeEntry {
   /** Below the root, without leading slash: `nix/store/…`. */
   readonly path: string;
-  readonly type: TarType;
+  readonly type: Exclude<TarType, "hardlink">;
   /** As Nix canonicalises it: 0555 for directories and executables, 0444 for other files. */
   readonly mode: number;
   readonly linkname?: string;
@@ -117,4 +117,14 @@ function* visitFile(name: Buffer, path: string): Generator<TreeEntry, void, void
   } finally {
     closeSync(fd);
   }
+}
+
+/** Throws a ChangedError when the entry's file, open as `fd`, is not as it was when it was met. */
+export function requireUnchanged(entry: TreeEntry, fd: number): void {
+  const before = entry.stats;
+  const after = fstatSync(fd);
+  if (before?.size !== after.size)
+    throw new ChangedError(entry, `its size went from ${before?.size} to ${after.size} bytes`);
+  if (before.mtimeMs !== after.mtimeMs || before.ctimeMs !== after.ctimeMs)
+    throw new ChangedError(entry, "it was written to");
 }

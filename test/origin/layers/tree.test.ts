@@ -90,10 +90,60 @@ test("modes, owners and times of the store do not matter, only whether its owner
 });
 
 test("hard links of the store do not matter: an optimised store gives the same tar", () => {
-  const { path } = store.add("linked", { a: "same", b: "same" });
+  const { path } = store.add("linked", { a: "same", b: "same", c: LARGE, d: LARGE });
   const before = tarOf(path);
-  execFileSync("ln", ["-f", join(store.root, path, "a"), join(store.root, path, "b")]);
+  for (const [file, other] of ["ab", "cd"])
+    execFileSync("ln", ["-f", ...[file, other].map((name = "") => join(store.root, path, name))]);
   assert.deepEqual(tarOf(path), before);
+});
+
+/** Large enough to be worth a hard link. */
+const LARGE = noise(52_500, "large").toString("hex");
+
+test("a file equal to an earlier one of the layer is a hard link to it, in another store path too", () => {
+  const one = store.add("equal-1", {
+    first: LARGE,
+    "other-bytes": noise(70_000, "other"),
+    "other-mode": { run: LARGE },
+    "other-mode-again": { run: LARGE },
+    small: "small",
+    "small-again": "small",
+  });
+  const two = store.add("equal-2", { again: LARGE });
+  assert.ok(one.path < two.path);
+  const links = (bytes: Buffer): string[] =>
+    [...tar(bytes, "-tvf", "-").matchAll(/^h(.{9}) .* (\S+) link to (\S+)$/gm)].map(
+      ([, mode, name = "", target = ""]) =>
+        `${mode} ${name.replace(/.*-equal/, "equal")} = ${target.replace(/.*-equal/, "equal")}`,
+    );
+  const again = "r-xr-xr-x equal-1/other-mode-again = equal-1/other-mode";
+  assert.deepEqual(links(tarOf(one.path)), [again]);
+
+  const buffer = Buffer.alloc(2 ** 20);
+  const layer = new LayerTar({
+    root: store.root,
+    storePaths: [two.path, one.path],
+    bare: false,
+  });
+  const whole = buffer.subarray(0, layer.fill(buffer));
+  assert.deepEqual(links(whole), [again, "r--r--r-- equal-2/again = equal-1/first"]);
+  const to = join(store.scratch, "equal");
+  mkdirSync(to);
+  tar(whole, "-xf", "-", "-C", to, "--no-same-owner");
+  for (const { path } of [one, two])
+    execFileSync("diff", ["-r", join(store.root, path), join(to, path)]);
+  execFileSync("chmod", ["-R", "u+w", to]);
+});
+
+test("a file that changes before an equal one is met is an error", () => {
+  const { path } = store.add("equal-changing", { a: LARGE, b: noise(100_000), c: LARGE });
+  const source = openTar(path);
+  source.fill(Buffer.alloc(110_000));
+  appendFileSync(join(store.root, path, "a"), "more");
+  assert.throws(
+    () => source.fill(Buffer.alloc(2 ** 20)),
+    (error: unknown) => error instanceof ChangedError && /-changing\/a changed/.test(error.message),
+  );
 });
 
 test("a store path may be a file or a link", () => {
