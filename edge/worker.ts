@@ -18,13 +18,14 @@ import { blobs } from "./registry/blobs.ts";
 import { referrers, tagsList } from "./registry/discovery.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
+import { slowDown } from "./registry/slow-down.ts";
 import { token } from "./registry/token.ts";
 
 export { Build } from "./farm/build.ts";
 export { Farm } from "./farm/farm.ts";
 
 const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({
-  catch: (error: unknown, request: Request) => errorResponse(error, request),
+  catch: (error: unknown, request: Request) => slowDown(errorResponse(error, request)),
   finally: [privately],
 });
 

@@ -15,16 +15,21 @@ export const NamesSchema = v.pipe(v.array(v.string()), v.maxLength(MAX_INDEX_NAM
  * name; the first in sorted order that differs by case only (imagemagick → ImageMagick).
  */
 export function attributeFor(names: readonly string[], component: string): string | undefined {
+  const index = byLowerCase(names);
   const wanted = /^[0-9]/.test(component) ? [component, `_${component}`] : [component];
-  const exact = wanted.find((name) => names.includes(name));
+  const exact = wanted.find((name) => index.get(name)?.includes(name));
   if (exact !== undefined) return exact;
-  for (const name of wanted) {
-    const found = names.find(
-      (candidate) => candidate.length === name.length && lower(candidate) === name,
-    );
-    if (found !== undefined) return found;
-  }
-  return undefined;
+  const found = wanted.find((name) => index.has(name));
+  return found === undefined ? undefined : index.get(found)?.[0];
+}
+
+/** Names by their lower case, in their order. Made once for a list: an image may ask for 64 names. */
+const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
+
+function byLowerCase(names: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  let index = indexes.get(names);
+  if (index === undefined) indexes.set(names, (index = Map.groupBy(names, lower)));
+  return index;
 }
 
 /** As nix/find.nix does it: toLowerCase would take the Kelvin sign for a k. */

@@ -14,10 +14,10 @@ interface Names {
   readonly size: number;
 }
 
-/** Bytes of names that are remembered: those of five revisions of nixpkgs, or the largest of one. */
-const REMEMBERED_BYTES = 8 * 2 ** 20;
-/** What a name takes in memory, compared with its JSON. */
-const OBJECT_FACTOR = 3;
+/** Bytes of names that are remembered: those of three revisions of nixpkgs. */
+const REMEMBERED_BYTES = 12 * 2 ** 20;
+/** What a name takes in memory with what finds it (contract/package-index.ts), compared with its JSON. */
+const OBJECT_FACTOR = 8;
 const remembered = memory<Names>(REMEMBERED_BYTES, ({ size }) => size * OBJECT_FACTOR);
 
 /** The names of an index; null when the bucket does not have them, or not as the digest says. */
