@@ -28,10 +28,12 @@ import { checkMayBuild } from "./permission.ts";
 /** Most unknown packages of one image with suggestions: finding them takes 2 to 8 ms of CPU for each. */
 const MAX_SUGGESTED = 10;
 /**
- * Suggestions that an isolate looks for in a second: at most a sixth of its time, however many
- * clients ask for nonsense. Further ones are told without: a 404 is as right.
+ * Suggestions that an isolate looks for in a second: a sixth of its time at most, however many clients
+ * ask for nonsense. Further ones are told without: a 404 is as right.
  */
-const MAX_SUGGESTED_A_SECOND = 20;
+const SUGGESTED_A_SECOND = 20;
+/** Suggestions that are left over from quiet seconds, at most. */
+const SUGGESTED_AT_ONCE = 100;
 
 /** A package on its way through the sets: `path` is found, `rest` is not looked up yet. */
 interface Search {
@@ -69,8 +71,6 @@ export async function unknownPackages(
 
 /** The nearest names, as long as there is time for them, or somebody got them a moment ago. */
 function suggest(index: readonly string[], path: readonly string[], component: string): string[] {
-  const now = Math.floor(Date.now() / 1_000);
-  if (suggested.second !== now) suggested = { second: now, count: 0 };
   let known = suggestions.get(index);
   if (known === undefined)
     suggestions.set(
@@ -79,13 +79,15 @@ function suggest(index: readonly string[], path: readonly string[], component: s
     );
   const before = known.get(component);
   if (before !== undefined) return before;
-  if (suggested.count >= MAX_SUGGESTED_A_SECOND) return [];
-  suggested.count += 1;
+  const now = Date.now();
+  const left = budget.left + ((now - budget.at) / 1_000) * SUGGESTED_A_SECOND;
+  if (left < 1) return [];
+  budget = { at: now, left: Math.min(left, SUGGESTED_AT_ONCE) - 1 };
   const names = nearest(index, path, component);
   known.set(component, names);
   return names;
 }
-let suggested = { second: 0, count: 0 };
+let budget = { at: 0, left: 0 };
 /** About 500 for each list: docker asks by HEAD and then by GET, and people try again. */
 const SUGGESTIONS_BYTES = 2 ** 17;
 const suggestions = new WeakMap<readonly string[], ReturnType<typeof memory<string[]>>>();
