@@ -9,7 +9,7 @@ import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import { isRevision } from "./contract/records.ts";
-import { configuredOrigins, type OriginVariables } from "./farm/configured-origins.ts";
+import { configuredOrigins, isForOthers, type OriginVariables } from "./farm/configured-origins.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
@@ -77,6 +77,8 @@ export interface Config {
   readonly limits: Limits;
   /** Null: clients' addresses are known on Cloudflare only. */
   readonly clientAddressHeader: string | null;
+  /** Whether only origins whose builds are sandboxed may connect. */
+  readonly sandboxedOnly: boolean;
   /** What may be asked for at all. */
   readonly packages: PackagePolicy;
 }
@@ -153,6 +155,7 @@ const VariablesSchema = v.object({
   // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
   UPLOADS_PER_DAY: bytes("1T"),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
   REVISIONS: v.optional(
     v.pipe(
       v.string(),
@@ -252,6 +255,7 @@ async function validate(env: Environment): Promise<Config> {
     tagFresh: values.TAG_FRESH * 1_000,
     zstd: values.ZSTD === "on",
     uploadsPerDay: values.UPLOADS_PER_DAY,
+    sandboxedOnly: isForOthers(given) && values.ALLOW_UNSAFE_ORIGINS !== "on",
     access,
     packages,
     limits,

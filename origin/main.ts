@@ -58,6 +58,7 @@ program
   .addOption(ORIGIN.packagesAllow)
   .addOption(ORIGIN.packagesDeny)
   .addOption(ORIGIN.allowVulnerableNix)
+  .addOption(ORIGIN.allowUnsandboxed)
   .addOption(ORIGIN.logLevel)
   .addHelpText(
     "after",

@@ -252,6 +252,12 @@ export const ORIGIN = {
   )
     .env("ALLOW_VULNERABLE_NIX")
     .default(false),
+  allowUnsandboxed: new Option(
+    "--allow-unsandboxed",
+    "serve public edges even without Nix's sandbox, or building as root",
+  )
+    .env("ALLOW_UNSANDBOXED")
+    .default(false),
   logLevel: new Option("--log-level <level>", "least severity of a line in its log")
     .env("LOG_LEVEL")
     .choices(["fatal", "error", "warn", "info", "debug", "trace"])

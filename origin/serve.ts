@@ -10,7 +10,7 @@ import { type Channel, connect, type RunContext, Slots } from "./channel/index.t
 import type { DiskBudget } from "./disk/budget.ts";
 import { Disk, isDiskFull } from "./disk/watch.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
-import { refuseVulnerableNix } from "./nix/version.ts";
+import { nixSafety } from "./nix/safety.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
@@ -51,8 +51,12 @@ export interface OriginOptions {
   readonly allowedUris?: readonly string[];
   /** What may be evaluated and built. */
   readonly policy: PackagePolicy;
-  /** Serve edges that strangers can reach even with a Nix whose sandbox is known to leak. */
+  /**
+   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, or without a
+   * sandbox, or building as root.
+   */
   readonly allowVulnerableNix: boolean;
+  readonly allowUnsandboxed: boolean;
 }
 
 /**
@@ -64,7 +68,7 @@ export async function serve(
   logger: Logger,
   stop: AbortSignal,
 ): Promise<void> {
-  const nix = await refuseVulnerableNix(options, logger);
+  const safety = await nixSafety(options, logger);
   const spec = await parsePackageSet(options.packageSet);
   const packageSet = await openPackageSet(spec, {
     stateDir: join(options.stateDir, "sets"),
@@ -136,7 +140,7 @@ export async function serve(
 
   const hello = {
     version,
-    nix,
+    ...safety,
     systems: [...options.systems],
     slots: options.slots,
     packageSet: { id: spec.id, label: spec.label },

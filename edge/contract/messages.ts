@@ -71,7 +71,10 @@ export const CLOSE = {
   unauthorized: 4401,
   /** Silent for LEASE_SECONDS. */
   lost: 4408,
-  /** It serves another package set, speaks another version of the protocol, or has no way to store. */
+  /**
+   * It serves another package set, speaks another version of the protocol, has no way to store, or
+   * its builds are not sandboxed well enough for this edge.
+   */
   mismatch: 4409,
   /** A newer connection of the same name took its place. */
   replaced: 4410,
@@ -255,6 +258,9 @@ export const FromOriginSchema = v.variant("type", [
     /** Version of the origin's Firn and of its Nix, for people. */
     version: text(100),
     nix: text(100),
+    /** Whether its builds run in Nix's sandbox, and whether that is known to leak. */
+    sandbox: v.boolean(),
+    nixVulnerable: v.boolean(),
     systems: v.pipe(v.array(SystemSchema), v.minLength(1), v.maxLength(8)),
     /** Jobs it works on at once. */
     slots: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),

@@ -17,6 +17,8 @@ export interface AdmissionRules {
   readonly packageSet: Pick<PackageSetSpec, "id" | "label">;
   /** Whether the edge has credentials to sign uploads with. */
   readonly signsUploads: boolean;
+  /** Whether it takes only origins whose builds are sandboxed. */
+  readonly sandboxedOnly: boolean;
 }
 
 export type Admission =
@@ -26,7 +28,7 @@ export type Admission =
 
 /** Decides about one hello. Pure. */
 export function admit(hello: Hello, origin: ConfiguredOrigin, rules: AdmissionRules): Admission {
-  const reason = mismatch(hello, origin, rules);
+  const reason = mismatch(hello, origin, rules) ?? unsafe(hello, rules);
   if (reason !== undefined) return { code: CLOSE.mismatch, refused: reason };
   return {
     hello: {
@@ -54,6 +56,22 @@ function mismatch(
     return `the edge's ORIGINS lets ${origin.name} build for ${origin.systems?.join(", ")}, it builds for ${systems.join(", ")}`;
   if (!signsUploads && !hello.ownBucket)
     return "this edge cannot sign uploads: set S3_ENDPOINT and the rest of S3_* there, or at this origin";
+  return undefined;
+}
+
+/**
+ * Whoever can pull chooses what is built, so the sandbox is all that separates a build from the
+ * origin's machine, and from what else that machine builds.
+ */
+function unsafe(
+  { sandbox, nixVulnerable, nix }: Hello,
+  { sandboxedOnly }: AdmissionRules,
+): string | undefined {
+  if (!sandboxedOnly) return undefined;
+  if (!sandbox)
+    return "other machines reach this edge: it takes no origin that builds without a sandbox (ALLOW_UNSAFE_ORIGINS)";
+  if (nixVulnerable)
+    return `other machines reach this edge: it takes no Nix whose sandbox leaks, as ${nix} (ALLOW_UNSAFE_ORIGINS)`;
   return undefined;
 }
 

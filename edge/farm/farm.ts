@@ -205,10 +205,14 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   }
 
   async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
-    const { packageSet, zstd, s3 } = await readConfig(this.env);
+    const { packageSet, sandboxedOnly, s3, zstd } = await readConfig(this.env);
     const origin = configuredOrigins(this.env).get(name);
     if (origin === undefined) return void close(socket, CLOSE.unauthorized, REVOKED);
-    const admission = admit(said, origin, { packageSet, signsUploads: s3 !== null });
+    const admission = admit(said, origin, {
+      packageSet,
+      sandboxedOnly,
+      signsUploads: s3 !== null,
+    });
     if ("refused" in admission) {
       note("error", "origin.mismatch", { origin: name, reason: admission.refused });
       return void close(socket, admission.code, admission.refused);
@@ -227,6 +231,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       slots: hello.slots,
       version: hello.version,
       nix: hello.nix,
+      sandbox: hello.sandbox,
     });
     this.#resume(name, hello.running);
     await this.#announced(name, hello.revisions);

@@ -34,6 +34,9 @@ export interface ConnectOptions {
   readonly hello: {
     readonly version: string;
     readonly nix: string;
+    /** Whether its builds run in Nix's sandbox, and whether that is known to leak. */
+    readonly sandbox: boolean;
+    readonly nixVulnerable: boolean;
     readonly systems: readonly System[];
     readonly slots: number;
     readonly packageSet: { readonly id: string; readonly label: string };
@@ -201,20 +204,16 @@ class Connection implements Channel {
   }
 
   #hello(): Extract<FromOrigin, { type: "hello" }> {
-    const { version, nix, systems, slots, packageSet, ownBucket } = this.#options.hello;
+    const { systems, ...said } = this.#options.hello;
     this.#unsent.clear();
     const revisions = [...this.#tags].map(([tag, revision]) => ({ tag, revision }));
     return {
       type: "hello",
       protocol: PROTOCOL_VERSION,
-      version,
-      nix,
+      ...said,
       systems: [...systems],
-      slots,
-      packageSet,
       revisions,
       running: this.#jobs.ids(),
-      ownBucket,
     };
   }
 

@@ -1,5 +1,4 @@
-/** Which Nix this machine has, and whether the builds of strangers may run on it. */
-import type { Logger } from "pino";
+/** Which Nix this machine has, and whether builds can leave its sandbox. */
 import { failed } from "./failures.ts";
 import { run } from "./run.ts";
 import { nixEnvironment } from "./settings.ts";
@@ -56,32 +55,7 @@ export function isVulnerable(version: string): boolean {
   return fixed === undefined || Number(patch) < fixed || preRelease;
 }
 
-/**
- * The version of the machine's Nix, when it may serve these edges. Whoever can pull chooses what is
- * built: a Nix whose builds can leave the sandbox is refused for an edge on another machine, unless
- * the operator allows it, and is a warning for an edge on this one. Throws an Error that says what
- * to do.
- */
-export async function refuseVulnerableNix(
-  options: { readonly edges: readonly URL[]; readonly allowVulnerableNix: boolean },
-  logger: Logger,
-): Promise<string> {
-  const nix = await nixVersion();
-  if (!isVulnerable(nix)) return nix;
-  const remote = options.edges
-    .filter((edge) => !isLoopback(edge.hostname))
-    .map((edge) => edge.host);
-  const problem = `Nix ${nix} lets builds leave the sandbox (CVE-2024-27297, CVE-2026-39860)`;
-  if (remote.length > 0 && !options.allowVulnerableNix) {
-    const fixed = [...FIXED_PATCH].map(([minor, patch]) => `2.${minor}.${patch}`).join(", ");
-    throw new Error(
-      `${problem}, and ${remote.join(", ")} may be open to the public: update Nix to ${fixed} or newer, or set --allow-vulnerable-nix (ALLOW_VULNERABLE_NIX) where only people you trust can pull`,
-    );
-  }
-  logger.warn({ nix }, `${problem}: let only people you trust pull from this edge`);
-  return nix;
-}
-
-/** Whether only this machine reaches the host. */
-const isLoopback = (hostname: string): boolean =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+/** The first fixed release of each series, for people. */
+export const FIXED_VERSIONS: readonly string[] = [...FIXED_PATCH].map(
+  ([minor, patch]) => `2.${minor}.${patch}`,
+);

@@ -11,6 +11,8 @@ const hello: Hello = {
   protocol: PROTOCOL_VERSION,
   version: "1",
   nix: "2.34.5",
+  sandbox: true,
+  nixVulnerable: false,
   systems: ["x86_64-linux", "aarch64-linux"],
   slots: 8,
   packageSet: { id: "channel", label: "channel:nixos-unstable" },
@@ -22,7 +24,11 @@ const hello: Hello = {
   ownBucket: true,
 };
 const rack: ConfiguredOrigin = { name: "rack-1", key: "k", owner: "rack-1" };
-const rules: AdmissionRules = { packageSet: hello.packageSet, signsUploads: false };
+const rules: AdmissionRules = {
+  packageSet: hello.packageSet,
+  sandboxedOnly: true,
+  signsUploads: false,
+};
 
 describe("admission", () => {
   test("what ORIGINS leaves out is as the origin says", () => {
@@ -84,5 +90,21 @@ describe("admission", () => {
       assert.ok("refused" in admission);
       assert.equal(admission.code, CLOSE.mismatch);
       assert.match(admission.refused, reason);
+    });
+
+  const unsafe: readonly [string, Partial<Hello>, RegExp][] = [
+    ["no sandbox", { sandbox: false }, /no origin that builds without a sandbox/],
+    ["a leaking sandbox", { nixVulnerable: true, nix: "2.8.0" }, /whose sandbox leaks, as 2\.8\.0/],
+  ];
+  for (const [what, says, reason] of unsafe)
+    test(`${what} is refused by an edge for other machines, and by no other`, () => {
+      const said = { ...hello, ...says };
+      const admission = admit(said, rack, rules);
+      assert.ok("refused" in admission);
+      assert.equal(admission.code, CLOSE.mismatch);
+      assert.match(admission.refused, reason);
+      // The frame that tells the origin has room for so much.
+      assert.ok(admission.refused.length <= 120, admission.refused);
+      assert.deepEqual(admit(said, rack, { ...rules, sandboxedOnly: false }), { hello: said });
     });
 });

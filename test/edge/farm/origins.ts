@@ -79,6 +79,8 @@ export function startOrigin(
     hello: {
       version: "test",
       nix: "2.8.0",
+      sandbox: true,
+      nixVulnerable: false,
       systems: ["x86_64-linux"],
       slots: 2,
       packageSet: { id: "starter", label: "starter" },

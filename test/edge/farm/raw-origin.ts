@@ -16,6 +16,8 @@ export const hello = {
   protocol: PROTOCOL_VERSION,
   version: "raw",
   nix: "2.8.0",
+  sandbox: true,
+  nixVulnerable: false,
   systems: ["x86_64-linux"],
   slots: 2,
   packageSet: { id: "starter", label: "starter" },

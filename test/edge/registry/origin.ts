@@ -95,6 +95,8 @@ export async function startOrigin(
       hello: {
         version: "test",
         nix: "test",
+        sandbox: true,
+        nixVulnerable: false,
         systems: ["x86_64-linux", "aarch64-linux"],
         slots: 4,
         packageSet,

@@ -43,6 +43,8 @@ export function open(
     hello: {
       version: "1",
       nix: "2.8.0",
+      sandbox: true,
+      nixVulnerable: false,
       systems: ["x86_64-linux"],
       slots: 1,
       packageSet: { id: "starter", label: "starter" },

@@ -1,0 +1,94 @@
+/**
+ * Whether the builds of strangers may run on this machine. Whoever can pull chooses what is built,
+ * so three things must hold where anybody but oneself can: builds are in Nix's sandbox, the sandbox
+ * is not known to leak, and they do not run as root.
+ */
+import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
+import { isLoopback } from "../../edge/contract/loopback.ts";
+import { probeSandbox, type Sandbox } from "./sandbox.ts";
+import { FIXED_VERSIONS, isVulnerable, nixVersion } from "./version.ts";
+
+/** What an origin says of its Nix. */
+export interface NixSafety {
+  readonly nix: string;
+  readonly sandbox: boolean;
+  readonly nixVulnerable: boolean;
+}
+
+export interface SafetyOptions {
+  readonly edges: readonly URL[];
+  /** The operator's word that only people whom he trusts can pull. */
+  readonly allowVulnerableNix: boolean;
+  readonly allowUnsandboxed: boolean;
+}
+
+/** How build users are made, as Nix's installer does (build-users-group). */
+export const BUILD_USERS_COMMAND =
+  "groupadd --system nixbld && for n in $(seq 32); do useradd --system --gid nixbld --groups nixbld --no-create-home --home-dir /var/empty --shell /usr/sbin/nologin nixbld$n; done";
+
+/**
+ * Finds out what this machine's Nix is. A fault is a warning where all edges are on this machine,
+ * and an Error that says what to do where one is elsewhere, unless the operator allows it: others may
+ * pull from that one. (An edge on this machine that others can reach refuses the origin itself.)
+ */
+export async function nixSafety(options: SafetyOptions, logger: Logger): Promise<NixSafety> {
+  const remote = options.edges.map((edge) => edge.host).filter((host) => !isLoopback(host));
+  const fault = ({ problem, advice, allowed }: Fault): void => {
+    if (remote.length > 0 && !allowed)
+      throw new Error(`${problem}, and ${remote.join(", ")} may be open to the public: ${advice}`);
+    logger.warn(`${problem}: let only people you trust pull from this edge`);
+  };
+  const nix = await nixVersion();
+  const nixVulnerable = isVulnerable(nix);
+  if (nixVulnerable) fault(vulnerable(nix, options.allowVulnerableNix));
+  const sandbox = await probeSandbox();
+  if (!sandbox.sandboxed) fault(unsandboxed(sandbox, options.allowUnsandboxed));
+  if (buildsAsRoot(sandbox)) fault(asRoot(options.allowUnsandboxed));
+  return { nix, sandbox: sandbox.sandboxed, nixVulnerable };
+}
+
+interface Fault {
+  readonly problem: string;
+  /** What the operator can do about it. */
+  readonly advice: string;
+  readonly allowed: boolean;
+}
+
+const vulnerable = (nix: string, allowed: boolean): Fault => ({
+  problem: `Nix ${nix} lets builds leave the sandbox (CVE-2024-27297, CVE-2026-39860)`,
+  advice: `update Nix to ${FIXED_VERSIONS.join(", ")} or newer, or set --allow-vulnerable-nix (ALLOW_VULNERABLE_NIX) where only people you trust can pull`,
+  allowed,
+});
+
+const unsandboxed = ({ reason }: Sandbox, allowed: boolean): Fault => ({
+  problem: `builds are not sandboxed here (${reason})`,
+  advice:
+    "set `sandbox = true` and `sandbox-fallback = false` in nix.conf, on a kernel that lets Nix make namespaces (user.max_user_namespaces), or set --allow-unsandboxed (ALLOW_UNSANDBOXED) where only people you trust can pull",
+  allowed,
+});
+
+const asRoot = (allowed: boolean): Fault => ({
+  problem: "builds run as root here",
+  advice: `make build users and name their group in nix.conf (build-users-group = nixbld): ${BUILD_USERS_COMMAND} – or run the origin as another user, or set --allow-unsandboxed (ALLOW_UNSANDBOXED) where only people you trust can pull`,
+  allowed,
+});
+
+/** As the probe saw it; where it could not, as root's own Nix is configured. */
+function buildsAsRoot({ sandboxed, asRoot }: Sandbox): boolean {
+  if (asRoot !== undefined) return asRoot;
+  return (
+    sandboxed && process.getuid?.() === 0 && /^\s*build-users-group\s*=\s*$/m.test(configured())
+  );
+}
+
+function configured(): string {
+  const directory = process.env["NIX_CONF_DIR"] ?? "/etc/nix";
+  let system = "";
+  try {
+    system = readFileSync(`${directory}/nix.conf`, "utf8");
+  } catch {
+    // Nix has defaults for everything.
+  }
+  return `${system}\n${process.env["NIX_CONFIG"] ?? ""}`;
+}

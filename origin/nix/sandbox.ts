@@ -1,0 +1,132 @@
+/**
+ * Whether Nix's builds are sandboxed here, found out by building: what the configuration says is not
+ * what the kernel grants, and Nix goes on without a sandbox where it gets none (sandbox-fallback).
+ *
+ * The build (nix/sandbox-probe.nix) writes what it sees. Inside a sandbox that is:
+ *
+ *   parent 0              its parent process is in another PID namespace
+ *   interface lo:         no network
+ *   uid 1000              as whom it runs …
+ *   map 1000 30001 1      … which is user 30001 outside
+ *
+ * and no `marker seen`. A sandbox without /bin/sh cannot run it, and tells by that.
+ */
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { errorLine } from "./error-message.ts";
+import { run } from "./run.ts";
+import { NIX_DIR, nixEnvironment } from "./settings.ts";
+
+/** Longest probe, ms: it takes a tenth of a second, but a busy daemon makes it wait. */
+const PROBE_TIMEOUT = 120_000;
+/** The shell that the probe is written for, on the machine and, maybe, in the sandbox. */
+const SHELL = "/bin/sh";
+
+export interface Sandbox {
+  readonly sandboxed: boolean;
+  /** Why builds are not sandboxed, in words; empty when they are. */
+  readonly reason: string;
+  /** Whether builds run as root; undefined where the build could not tell. */
+  readonly asRoot?: boolean | undefined;
+}
+
+/**
+ * Builds the probe with the machine's configuration, or `nixConfig`. Never throws: what cannot be
+ * found out is no sandbox.
+ */
+export async function probeSandbox(nixConfig?: string, signal?: AbortSignal): Promise<Sandbox> {
+  if (!existsSync(SHELL)) return none(`${SHELL} does not exist, so no build can tell`);
+  // Not in TMPDIR, which may be closed to build users: a build without a sandbox must see it.
+  const directory = await mkdtemp(join(existsSync("/tmp") ? "/tmp" : tmpdir(), "firn-probe-"));
+  try {
+    await chmod(directory, 0o755);
+    const marker = join(directory, "marker");
+    await writeFile(marker, "", { mode: 0o644 });
+    const ordinary = await build("ordinary", { marker, nixConfig, signal });
+    const sandbox = "output" in ordinary ? readProbe(ordinary.output) : withoutShell(ordinary);
+    if (!sandbox.sandboxed) return sandbox;
+    const escaping = await build("escaping", { marker, nixConfig, signal });
+    return "output" in escaping
+      ? { ...sandbox, ...none("Nix's sandbox is `relaxed`: what asks to build outside of it does") }
+      : sandbox;
+  } catch (error) {
+    return none(error instanceof Error ? error.message : String(error));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+const none = (reason: string): Sandbox => ({ sandboxed: false, reason });
+
+interface Failed {
+  readonly stderr: readonly string[];
+  readonly timedOut: boolean;
+}
+
+async function build(
+  attribute: "ordinary" | "escaping",
+  options: {
+    readonly marker: string;
+    readonly nixConfig: string | undefined;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<{ readonly output: string } | Failed> {
+  const { marker, nixConfig, signal } = options;
+  const args = { nonce: randomUUID(), marker };
+  const { exitCode, stdout, stderr, timedOut } = await run(
+    "nix-build",
+    [
+      "--no-out-link",
+      ...Object.entries(args).flatMap(([name, value]) => ["--argstr", name, value]),
+      "-A",
+      attribute,
+      join(NIX_DIR, "sandbox-probe.nix"),
+    ],
+    {
+      env: { ...nixEnvironment(), ...(nixConfig === undefined ? {} : { NIX_CONFIG: nixConfig }) },
+      signal,
+      timeout: PROBE_TIMEOUT,
+    },
+  );
+  const path = stdout.trim();
+  if (exitCode !== 0 || path === "") return { stderr, timedOut };
+  return { output: await readFile(path, "utf8") };
+}
+
+/** The probe did not run: in a sandbox that has no shell, or because nothing can be built here. */
+function withoutShell({ stderr, timedOut }: Failed): Sandbox {
+  if (stderr.some((line) => line.includes(`executing '${SHELL}': No such file`)))
+    return { sandboxed: true, reason: "" };
+  const why = timedOut
+    ? `it took longer than ${PROBE_TIMEOUT / 1_000} s`
+    : (errorLine(stderr) ?? stderr.at(-1) ?? "Nix gave no reason");
+  return none(`nothing can be built to find out: ${why}`);
+}
+
+/** What a build that has run saw (the header tells the form). */
+export function readProbe(text: string): Sandbox {
+  const lines = text.split("\n").map((line) => line.split(" "));
+  const all = (key: string): string[][] =>
+    lines.flatMap(([first, ...rest]) => (first === key ? [rest] : []));
+  const interfaces = all("interface").map(([name = ""]) => name.replace(/:.*/, ""));
+  const seen = [
+    ...(all("parent")[0]?.[0] === "0" ? [] : ["processes"]),
+    ...(all("marker").length === 0 ? [] : ["files"]),
+    ...(interfaces.length > 0 && interfaces.every((name) => name === "lo") ? [] : ["network"]),
+  ];
+  const asRoot = outerUser(Number(all("uid")[0]?.[0]), all("map")) === 0;
+  return seen.length === 0
+    ? { sandboxed: true, reason: "", asRoot }
+    : { ...none(`a build sees the ${seen.join(", ")} of this machine`), asRoot };
+}
+
+/** A user of the build's user namespace, as the namespace outside knows it (user_namespaces(7)). */
+function outerUser(user: number, map: readonly (readonly string[])[]): number | undefined {
+  for (const [inside, outside, count] of map.map((range) => range.map(Number)))
+    if (inside !== undefined && outside !== undefined && count !== undefined)
+      if (user >= inside && user < inside + count) return outside + user - inside;
+  return undefined;
+}
