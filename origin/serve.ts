@@ -10,7 +10,7 @@ import { type Channel, connect, type RunContext, Slots } from "./channel/index.t
 import type { DiskBudget } from "./disk/budget.ts";
 import { Disk, isDiskFull } from "./disk/watch.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
-import { nixSafety } from "./nix/safety.ts";
+import { checkSandbox, checkVersion } from "./nix/safety.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
@@ -68,7 +68,7 @@ export async function serve(
   logger: Logger,
   stop: AbortSignal,
 ): Promise<void> {
-  const safety = await nixSafety(options, logger);
+  const nix = await checkVersion(options, logger);
   const spec = await parsePackageSet(options.packageSet);
   const packageSet = await openPackageSet(spec, {
     stateDir: join(options.stateDir, "sets"),
@@ -79,6 +79,7 @@ export async function serve(
     ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
     logger,
   });
+  const sandbox = await checkSandbox(options, logger);
   const layers = openLayerStore({
     s3: options.bucket,
     cacheDir: join(options.stateDir, "layers"),
@@ -140,7 +141,8 @@ export async function serve(
 
   const hello = {
     version,
-    ...safety,
+    ...nix,
+    ...sandbox,
     systems: [...options.systems],
     slots: options.slots,
     packageSet: { id: spec.id, label: spec.label },

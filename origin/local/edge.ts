@@ -97,7 +97,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     } as const,
   };
   const authority = `${urlHost(host)}:${port}`;
-  const vars: Record<string, string> = { EDGE_HOST: authority, ...s3Vars(s3), ...options.env };
+  // An edge that listens on every address says so: others reach it, whatever address origins use.
+  const hosts = [...new Set([authority, `${bracketed(host)}:${port}`])].join(",");
+  const vars: Record<string, string> = { EDGE_HOST: hosts, ...s3Vars(s3), ...options.env };
   const beside = await Promise.all(
     Object.entries(options.beside ?? {}).map(async ([name, text]) => ({
       name,
@@ -170,7 +172,8 @@ const esModule = (contents: string) => ({
 
 /** An address to listen on, as an address to reach this machine by. */
 const urlHost = (host: string): string =>
-  host === "0.0.0.0" || host === "::" ? LOOPBACK : host.includes(":") ? `[${host}]` : host;
+  host === "0.0.0.0" || host === "::" ? LOOPBACK : bracketed(host);
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
 const s3Vars = (s3: BucketAccess) => ({
   S3_ENDPOINT: s3.endpoint,

@@ -8,11 +8,14 @@ import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { hashPassword } from "../../edge/contract/account.ts";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
+import { nixVersion } from "../nix/version.ts";
 import { firstPlan } from "../plan/first-plan.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
 import { type Edge, startEdge } from "./edge.ts";
 import { lockState } from "./lock.ts";
+import { makeBuildUsers } from "./build-users.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
+import { needsBuildUsers, nixConfig, unsafeHere } from "./nix-config.ts";
 import { originEnv, type OriginProcess, startOriginProcess } from "./origin.ts";
 import { readOriginLine } from "./origin-log.ts";
 import { pullsWork } from "./ready.ts";
@@ -21,7 +24,7 @@ import { originPublicKey } from "./secrets.ts";
 const ORIGIN = "local";
 /** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
 const WORKER_VARIABLES =
-  /^(BLOBS|BUILD_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|REGISTRY_URL|CLIENT_ADDRESS_HEADER|LIMIT_[A-Z]+)$/;
+  /^(BLOBS|BUILD_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|ALLOW_UNSAFE_ORIGINS|REGISTRY_URL|CLIENT_ADDRESS_HEADER|LIMIT_[A-Z]+)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 
 export interface StartOptions {
@@ -54,6 +57,12 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
   let origin: OriginProcess | undefined;
   try {
     await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
+    if (await needsBuildUsers(env)) await makeBuildUsers(note);
+    if (env["ALLOW_UNSAFE_ORIGINS"] !== "on") {
+      const [config, nix] = await Promise.all([nixConfig(env, starter), nixVersion()]);
+      const fault = await unsafeHere({ starter, forOthers: !LOOPBACK.test(host), config, nix });
+      if (fault !== undefined) throw new Error(fault);
+    }
     const keyFile = join(stateDir, "origin-key.json");
     const prober = await makeProber(env);
     edge = await startEdge({

@@ -28,24 +28,41 @@ export const BUILD_USERS_COMMAND =
   "groupadd --system nixbld && for n in $(seq 32); do useradd --system --gid nixbld --groups nixbld --no-create-home --home-dir /var/empty --shell /usr/sbin/nologin nixbld$n; done";
 
 /**
- * Finds out what this machine's Nix is. A fault is a warning where all edges are on this machine,
- * and an Error that says what to do where one is elsewhere, unless the operator allows it: others may
- * pull from that one. (An edge on this machine that others can reach refuses the origin itself.)
+ * The version of the machine's Nix, and whether builds can leave its sandbox. Throws as `report`
+ * does.
  */
-export async function nixSafety(options: SafetyOptions, logger: Logger): Promise<NixSafety> {
-  const remote = options.edges.map((edge) => edge.host).filter((host) => !isLoopback(host));
-  const fault = ({ problem, advice, allowed }: Fault): void => {
-    if (remote.length > 0 && !allowed)
-      throw new Error(`${problem}, and ${remote.join(", ")} may be open to the public: ${advice}`);
-    logger.warn(`${problem}: let only people you trust pull from this edge`);
-  };
+export async function checkVersion(
+  options: SafetyOptions,
+  logger: Logger,
+): Promise<Pick<NixSafety, "nix" | "nixVulnerable">> {
   const nix = await nixVersion();
   const nixVulnerable = isVulnerable(nix);
-  if (nixVulnerable) fault(vulnerable(nix, options.allowVulnerableNix));
+  if (nixVulnerable) report(vulnerable(nix, options.allowVulnerableNix), options, logger);
+  return { nix, nixVulnerable };
+}
+
+/** Whether builds are sandboxed here, and not as root. Throws as `report` does. */
+export async function checkSandbox(
+  options: SafetyOptions,
+  logger: Logger,
+): Promise<Pick<NixSafety, "sandbox">> {
   const sandbox = await probeSandbox();
-  if (!sandbox.sandboxed) fault(unsandboxed(sandbox, options.allowUnsandboxed));
-  if (buildsAsRoot(sandbox)) fault(asRoot(options.allowUnsandboxed));
-  return { nix, sandbox: sandbox.sandboxed, nixVulnerable };
+  if (!sandbox.sandboxed) report(unsandboxed(sandbox, options.allowUnsandboxed), options, logger);
+  if (buildsAsRoot(sandbox)) report(asRoot(options.allowUnsandboxed), options, logger);
+  return { sandbox: sandbox.sandboxed };
+}
+
+/**
+ * A fault is a warning where all edges are on this machine, and an Error that says what to do where
+ * one is elsewhere, unless the operator allows it: others may pull from that one. (An edge on this
+ * machine that others can reach refuses the origin itself.)
+ */
+function report(fault: Fault, { edges }: SafetyOptions, logger: Logger): void {
+  const { problem, advice, allowed } = fault;
+  const remote = edges.map((edge) => edge.host).filter((host) => !isLoopback(host));
+  if (remote.length > 0 && !allowed)
+    throw new Error(`${problem}, and ${remote.join(", ")} may be open to the public: ${advice}`);
+  logger.warn(`${problem}: let only people you trust pull from this edge`);
 }
 
 interface Fault {
