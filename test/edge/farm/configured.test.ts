@@ -1,6 +1,7 @@
 /** What ORIGINS and EDGE_HOST let a connected origin do: over real connections. */
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
+import { pino } from "pino";
 import { tagPath } from "../../../edge/contract/keys.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
@@ -58,8 +59,6 @@ describe("an origin is given what ORIGINS allows it", { timeout: 120_000 }, () =
     );
     assert.equal(await edge.get(tagPath("starter", "latest")), undefined);
     assert.equal((await edge.ask(tagItems("v2"))).state, "done");
-    assert.equal((await edge.ask(tagItems("latest"))).state, "no-origin");
-    assert.equal(origin.jobs.length, 1);
   });
 });
 
@@ -75,12 +74,13 @@ describe("an edge that other machines reach", { timeout: 120_000 }, () => {
     test(`an origin ${what} is refused, and both operators read why`, async (t) => {
       edge = await startFarm({ vars: { ORIGINS: configured(["a"]) } });
       await edge.restart({ ORIGINS: configured(["a"]), EDGE_HOST: others(edge.host) });
-      const logs: Record<string, unknown>[] = [];
-      const origin = startOrigin(t, edge, "a", { hello, logs });
+      const logs: string[] = [];
+      const logger = pino({ level: "info" }, { write: (line: string) => void logs.push(line) });
+      const origin = startOrigin(t, edge, "a", { hello, logger });
       await origin.reached("waiting");
       assert.match(String((await edge.logged("origin.mismatch"))[0]?.["reason"]), reason);
       assert.ok(
-        logs.some((line) => reason.test(JSON.stringify(line))),
+        logs.some((line) => reason.test(line)),
         "the origin's own log does not say it",
       );
       await edge.restart({
