@@ -17,7 +17,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorLine } from "./error-message.ts";
-import { run } from "./run.ts";
+import { run, type RunResult } from "./run.ts";
 import { NIX_DIR, nixEnvironment } from "./settings.ts";
 
 /** Longest probe, ms: it takes a tenth of a second, but a busy daemon makes it wait. */
@@ -61,10 +61,7 @@ export async function probeSandbox(nixConfig?: string, signal?: AbortSignal): Pr
 
 const none = (reason: string): Sandbox => ({ sandboxed: false, reason });
 
-interface Failed {
-  readonly stderr: readonly string[];
-  readonly timedOut: boolean;
-}
+type Failed = Pick<RunResult, "stderr" | "timedOut">;
 
 async function build(
   attribute: "ordinary" | "escaping",
@@ -75,25 +72,23 @@ async function build(
   },
 ): Promise<{ readonly output: string } | Failed> {
   const { marker, nixConfig, signal } = options;
-  const args = { nonce: randomUUID(), marker };
-  const { exitCode, stdout, stderr, timedOut } = await run(
-    "nix-build",
-    [
-      "--no-out-link",
-      ...Object.entries(args).flatMap(([name, value]) => ["--argstr", name, value]),
-      "-A",
-      attribute,
-      join(NIX_DIR, "sandbox-probe.nix"),
-    ],
-    {
+  const call = (program: string, args: readonly string[]): Promise<RunResult> =>
+    run(program, args, {
       env: { ...nixEnvironment(), ...(nixConfig === undefined ? {} : { NIX_CONFIG: nixConfig }) },
       signal,
       timeout: PROBE_TIMEOUT,
-    },
-  );
-  const path = stdout.trim();
-  if (exitCode !== 0 || path === "") return { stderr, timedOut };
-  return { output: await readFile(path, "utf8") };
+    });
+  const args = Object.entries({ nonce: randomUUID(), marker });
+  const derivation = await call("nix-instantiate", [
+    ...args.flatMap(([name, value]) => ["--argstr", name, value]),
+    "-A",
+    attribute,
+    join(NIX_DIR, "sandbox-probe.nix"),
+  ]);
+  if (derivation.exitCode !== 0) return derivation;
+  const built = await call("nix-store", ["--realise", "--", derivation.stdout.trim()]);
+  if (built.exitCode !== 0) return built;
+  return { output: await readFile(built.stdout.trim(), "utf8") };
 }
 
 /** The probe did not run: in a sandbox that has no shell, or because nothing can be built here. */
