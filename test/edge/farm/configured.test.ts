@@ -62,8 +62,9 @@ describe("an origin is given what ORIGINS allows it", { timeout: 120_000 }, () =
   });
 });
 
+const others = (host: string): string => `${host},0.0.0.0:1`;
+
 describe("an edge that other machines reach", { timeout: 120_000 }, () => {
-  const others = (host: string): string => `${host},0.0.0.0:1`;
   let edge: FarmEdge;
   afterEach(() => edge.stop());
 

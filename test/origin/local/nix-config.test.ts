@@ -71,10 +71,11 @@ test("build users: the group and somebody in it", () => {
   assert.ok(!hasBuildUsers("mynixbld:x:995:a\n"));
 });
 
+const none = async () => ({ sandboxed: false, reason: "the kernel says no" });
+const all = async () => ({ sandboxed: true, reason: "" });
+
 describe("npm start without a sandbox", () => {
   const here = { starter: false, forOthers: false, config: "sandbox = true", nix: "2.34.5" };
-  const none = async () => ({ sandboxed: false, reason: "the kernel says no" });
-  const all = async () => ({ sandboxed: true, reason: "" });
 
   test("the starter set, and who has said so, build for this machine alone", async () => {
     assert.equal(await unsafeHere({ ...here, starter: true }, none), undefined);

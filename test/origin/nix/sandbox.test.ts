@@ -46,39 +46,39 @@ const alone = process.getuid?.() === 0 && !existsSync("/nix/var/nix/daemon-socke
 const limits = alone ? needs("nix-build") : { skip: "needs root and no Nix daemon" };
 const SHELL = "/bin /usr /lib /lib64";
 
-describe("the probe", { ...limits, timeout: 120_000 }, () => {
-  const probe = (...settings: string[]) =>
-    probeSandbox(["substituters =", "build-users-group =", ...settings].join("\n"));
+const config = (...settings: string[]): string =>
+  ["substituters =", "build-users-group =", ...settings].join("\n");
 
+describe("the probe", { ...limits, timeout: 120_000 }, () => {
   test("no sandbox", async () => {
-    const { sandboxed, reason, asRoot } = await probe("sandbox = false");
+    const { sandboxed, reason, asRoot } = await probeSandbox(config("sandbox = false"));
     assert.deepEqual([sandboxed, asRoot], [false, true]);
     assert.match(reason, /processes, files/);
   });
 
   test("a sandbox, with a shell in it and without", async () => {
-    const withShell = await probe("sandbox = true", `sandbox-paths = ${SHELL}`);
+    const withShell = await probeSandbox(config("sandbox = true", `sandbox-paths = ${SHELL}`));
     assert.deepEqual(withShell, { sandboxed: true, reason: "", asRoot: true });
-    const without = await probe("sandbox = true", "sandbox-paths =");
+    const without = await probeSandbox(config("sandbox = true", "sandbox-paths ="));
     assert.deepEqual(without, { sandboxed: true, reason: "" });
   });
 
   test("a sandbox that is left on demand is none", async () => {
-    const { sandboxed, reason } = await probe("sandbox = relaxed");
+    const { sandboxed, reason } = await probeSandbox(config("sandbox = relaxed"));
     assert.equal(sandboxed, false);
     assert.match(reason, /relaxed/);
   });
 
   test("where nothing builds there is none, and Nix's words say why", async () => {
-    const { sandboxed, reason } = await probe("build-users-group = firn-no-such-group");
+    const { sandboxed, reason } = await probeSandbox(
+      config("build-users-group = firn-no-such-group"),
+    );
     assert.equal(sandboxed, false);
     assert.match(reason, /nothing can be built to find out: .*firn-no-such-group/);
   });
 });
 
 describe("firn origin", { ...limits, timeout: 120_000 }, () => {
-  const config = (...settings: string[]): string =>
-    ["substituters =", "build-users-group =", ...settings].join("\n");
   const REMOTE = { FIRN_EDGES: "wss://firn.example", ALLOW_VULNERABLE_NIX: "1" };
 
   const refused: readonly [string, string, RegExp][] = [
