@@ -48,6 +48,7 @@ program
   .addOption(ORIGIN.packMemory)
   .addOption(ORIGIN.diskBudget)
   .addOption(ORIGIN.diskGc)
+  .addOption(ORIGIN.metricsPort)
   .addOption(ORIGIN.libdeflate)
   .addOption(SHARED.s3Endpoint)
   .addOption(SHARED.s3Bucket)

@@ -214,6 +214,12 @@ export const ORIGIN = {
     .env("DISK_GC")
     .choices(["on", "off"] as const)
     .default("on" as const),
+  metricsPort: new Option(
+    "--metrics-port <port>",
+    "port of 127.0.0.1 where Prometheus finds its metrics, at /metrics; none when left out",
+  )
+    .env("METRICS_PORT")
+    .argParser(whole("port", 1, 65_535)),
   libdeflate: new Option(
     "--libdeflate <file>",
     "libdeflate.so.0, where the system's loader does not find it",

@@ -6,10 +6,17 @@ import { layerPath } from "../edge/contract/keys.ts";
 import type { PackagePolicy } from "../edge/contract/package-policy.ts";
 import { parsePackageSet } from "../edge/contract/package-set.ts";
 import type { System } from "../edge/contract/records.ts";
-import { type Channel, connect, type RunContext, Slots } from "./channel/index.ts";
+import {
+  type Channel,
+  type ChannelState,
+  connect,
+  type RunContext,
+  Slots,
+} from "./channel/index.ts";
 import type { DiskBudget } from "./disk/budget.ts";
 import { Disk, isDiskFull } from "./disk/watch.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
+import { Metrics } from "./metrics.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { planStore } from "./plan/plans.ts";
@@ -49,6 +56,8 @@ export interface OriginOptions {
   readonly archiveUrl?: string;
   /** URI prefixes that an evaluation may fetch from. */
   readonly allowedUris?: readonly string[];
+  /** Port of 127.0.0.1 for its metrics; none when left out. */
+  readonly metricsPort?: number;
   /** What may be evaluated and built. */
   readonly policy: PackagePolicy;
   /**
@@ -149,13 +158,22 @@ export async function serve(
     ownBucket: true,
   };
   const slots = new Slots(options.slots);
+  const metrics = new Metrics({
+    version,
+    slots,
+    connections: () =>
+      new Map(channels.map(({ state }, at) => [options.edges[at]?.host ?? "", isConnected(state)])),
+    status: () => disk.status,
+  });
+  const closeMetrics =
+    options.metricsPort === undefined ? undefined : await metrics.listen(options.metricsPort);
   for (const edge of options.edges) {
     const channel = connect({
       edge,
       name: options.name,
       key: options.key,
       hello,
-      run,
+      run: metrics.counted(run),
       slots,
       drainMs: options.drain * 1_000,
       logger,
@@ -185,9 +203,11 @@ export async function serve(
   logger.info("stopping: finishing the jobs at hand, or handing them back");
   await unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));
+  await closeMetrics?.();
   await disk.close();
   await layers.close();
 }
 
+const isConnected = (state: ChannelState): boolean => state === "connected" || state === "draining";
 const isIndex = (item: Item): item is IndexItem => item.kind === "index";
 const isPackage = (item: Item): item is PackageItem => item.kind === "package";

@@ -7,6 +7,10 @@ export class Slots {
     this.total = total;
   }
 
+  get used(): number {
+    return this.#used;
+  }
+
   /** A slot, to be given back by calling what is returned, once; undefined when all are taken. */
   take(): (() => void) | undefined {
     if (this.#used >= this.total) return undefined;
