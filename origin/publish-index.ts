@@ -2,11 +2,12 @@
 import type { IndexItem, Result } from "../edge/contract/messages.ts";
 import { PACKAGE_INDEX } from "../edge/contract/media-types.ts";
 import {
-  type IndexRecord,
+  type IndexStatement,
   MAX_INDEX_BYTES,
   MAX_INDEX_NAMES,
   RECORD_FORMAT,
 } from "../edge/contract/records.ts";
+import type { Sign } from "../edge/contract/signatures.ts";
 import type { LayerStore } from "./layers/index.ts";
 import { failure } from "./nix/failures.ts";
 import { FailureError, type PackageSet } from "./nix/types.ts";
@@ -15,6 +16,7 @@ export interface IndexContext {
   readonly packageSet: Pick<PackageSet, "attributes">;
   readonly layers: Pick<LayerStore, "blob">;
   readonly signal: AbortSignal;
+  readonly sign: Sign;
 }
 
 /**
@@ -38,7 +40,7 @@ export const publishIndexes = (
 
 async function publishIndex(
   { packageSet: set, revision, system, path }: IndexItem,
-  { packageSet, layers, signal }: IndexContext,
+  { packageSet, layers, signal, sign }: IndexContext,
 ): Promise<Result> {
   const names = await packageSet.attributes(revision, system, path, signal);
   const bytes = new TextEncoder().encode(JSON.stringify(names));
@@ -50,7 +52,7 @@ async function publishIndex(
         `${["the package set", ...path].join(".")} has ${names.length} names of ${bytes.length} bytes; an index has at most ${MAX_INDEX_NAMES} of ${MAX_INDEX_BYTES}`,
       ),
     };
-  const record: IndexRecord = {
+  const statement: IndexStatement = {
     format: RECORD_FORMAT,
     packageSet: set,
     revision,
@@ -58,5 +60,5 @@ async function publishIndex(
     path: [...path],
     names: await layers.blob(bytes, PACKAGE_INDEX),
   };
-  return { kind: "index", record };
+  return { kind: "index", statement, signature: sign("index", statement) };
 }

@@ -7,13 +7,13 @@ import type { Scope } from "../edge/contract/keys.ts";
 import type { Failure, PackageItem, Result } from "../edge/contract/messages.ts";
 import {
   type Descriptor,
-  type Layer,
-  type LevelRecord,
-  type PackageRecord,
+  type PackageStatement,
   RECORD_FORMAT,
+  type SignedLayer,
 } from "../edge/contract/records.ts";
+import type { Sign } from "../edge/contract/signatures.ts";
 import { BASE_PACKAGES } from "../edge/contract/names.ts";
-import { type LayerPart, type LayerStore, UnfitError } from "./layers/index.ts";
+import { type LayerPart, type LayerStore, type MadeLayer, UnfitError } from "./layers/index.ts";
 import { type Cut, cutClosure } from "./plan/index.ts";
 import { queryClosure } from "./nix/build/closure.ts";
 import { LogTail } from "./nix/log.ts";
@@ -26,6 +26,9 @@ export interface PublishContext {
   readonly plans: PlanStore;
   /** Whether layers are also made with zstd. */
   readonly zstd: boolean;
+  /** Public keys of the origins whose layer records count, by name. */
+  readonly origins: Readonly<Record<string, string>>;
+  readonly sign: Sign;
   readonly signal: AbortSignal;
   /** What is built is held until it aborts. */
   readonly settled?: AbortSignal | undefined;
@@ -44,7 +47,7 @@ interface CutPackage {
 /** What the packages need of the bucket; an UnfitError where something cannot be made. */
 interface Made {
   /** By layer key. */
-  readonly layers: ReadonlyMap<string, Layer | UnfitError>;
+  readonly layers: ReadonlyMap<string, MadeLayer | UnfitError>;
   /** By package name. */
   readonly listings: ReadonlyMap<string, Descriptor | UnfitError>;
 }
@@ -66,6 +69,7 @@ export async function publish(
   const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
   const packages = await cut(built, base, await plan);
   const made = await make(items, packages, context);
+  const unsaid = new Set(made.layers.keys());
   return items.map((item): Result => {
     const pkg = packages.get(item.name);
     const failure = failures.get(item.name) ?? packingFailure(item, pkg, made);
@@ -77,8 +81,25 @@ export async function publish(
           message: `the build gave no answer for ${item.name}`,
         },
       };
-    return describe(scope, item, pkg, made);
+    const layers = stated(partsOf(item, pkg), made, unsaid).map((statement) => ({
+      statement,
+      signature: context.sign("layer", statement),
+    }));
+    if (item.level !== undefined) return { kind: "level", level: item.level, layers };
+    const statement = describe(scope, item, pkg, made);
+    return { kind: "package", statement, signature: context.sign("package", statement), layers };
   });
+}
+
+/** What this origin states of the layers of these parts, each once for a job. */
+function stated(
+  parts: Cut["parts"],
+  { layers }: Made,
+  unsaid: Set<string>,
+): SignedLayer["statement"][] {
+  return parts.flatMap(({ key }) =>
+    unsaid.delete(key) ? found(layers.get(key), `layer ${key}`).statements : [],
+  );
 }
 
 interface Built {
@@ -176,7 +197,7 @@ async function cut(
 async function make(
   items: readonly PackageItem[],
   packages: ReadonlyMap<string, CutPackage>,
-  { layers, signal, zstd }: PublishContext,
+  { layers, signal, zstd, origins }: PublishContext,
 ): Promise<Made> {
   const parts = new Map<string, LayerPart>();
   for (const item of items)
@@ -188,7 +209,7 @@ async function make(
     }),
   );
   const [made, listed] = await Promise.all([
-    layers.make([...parts.values()], { signal, zstd }),
+    layers.make([...parts.values()], { signal, zstd, origins }),
     listings,
   ]);
   return { layers: made, listings: new Map(listed) };
@@ -209,18 +230,15 @@ function packingFailure(
   return { reason: "unfit", message: unfit.message.slice(0, MAX_MESSAGE) };
 }
 
-/** The record of a package, or of one more level of it. */
-function describe(scope: Scope, item: PackageItem, pkg: CutPackage, made: Made): Result {
-  const { built, closureSize, cut } = pkg;
-  const level = levelOf(item, cut);
-  const layers = partsOf(item, pkg).map(({ key }) => found(made.layers.get(key), `layer ${key}`));
-  if (item.level !== undefined) {
-    const record: LevelRecord = { format: RECORD_FORMAT, level, layers };
-    return { kind: "level", record };
-  }
-  const { packageSet, revision, system, plan } = scope;
+/** What is said of a package. */
+function describe(
+  { packageSet, revision, system, plan }: Scope,
+  item: PackageItem,
+  { built, closureSize, cut }: CutPackage,
+  { listings }: Made,
+): PackageStatement {
   const { attribute, pname, version, description, mainProgram, storePath } = built;
-  const record: PackageRecord = {
+  return {
     format: RECORD_FORMAT,
     packageSet,
     revision,
@@ -234,17 +252,15 @@ function describe(scope: Scope, item: PackageItem, pkg: CutPackage, made: Made):
     ...(mainProgram === undefined ? {} : { mainProgram }),
     storePath,
     closureSize,
-    listing: found(made.listings.get(item.name), `the listing of ${item.name}`),
+    listing: found(listings.get(item.name), `the listing of ${item.name}`),
     parts: cut.parts.map(({ key, rank, size, bare }) => ({
       key,
       rank,
       ...(bare && { small: size }),
     })),
     levels: cut.levels,
-    level,
-    layers,
+    level: cut.level,
   };
-  return { kind: "package", record };
 }
 
 const levelOf = (item: PackageItem, cut: Cut): number => item.level ?? cut.level;

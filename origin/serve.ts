@@ -126,13 +126,13 @@ export async function serve(
     if (first === undefined) return [];
     if (first.kind === "tag")
       return [{ kind: "revision", revision: await packageSet.resolve(first.tag, context.signal) }];
-    const { signal, settled, log, zstd } = context;
+    const { signal, sign } = context;
     if (first.kind === "index")
       return withPolicy(options.policy, items.filter(isIndex), (allowed) =>
-        publishIndexes(allowed, { packageSet, layers, signal }),
+        publishIndexes(allowed, { packageSet, layers, signal, sign }),
       );
     return withPolicy(options.policy, items.filter(isPackage), (allowed) =>
-      publish(first, allowed, { packageSet, layers, plans, zstd, signal, settled, log }),
+      publish(first, allowed, { ...context, packageSet, layers, plans }),
     );
   };
 

@@ -90,7 +90,11 @@ export async function compose(
   read: ReadRange,
 ): Promise<ComposedImage> {
   const chosen = packages
-    .map(({ record, made }) => ({ record, ...pickLevel(made ?? record) }))
+    .map(({ record, made }) => ({
+      record,
+      origins: [...record.origins, ...(made?.origins ?? [])],
+      ...pickLevel(made ?? record),
+    }))
     .sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
   checkPackages(scope, request, chosen);
   const records = chosen.map(({ record }) => record);
@@ -126,6 +130,8 @@ export async function compose(
 /** A package at the level that is taken of it. */
 interface ChosenPackage {
   readonly record: PackageRecord;
+  /** Of the package's record and, where it has one, of the level's. */
+  readonly origins: readonly string[];
   readonly level: number;
   /** The made layers of that level. */
   readonly layers: readonly Layer[];
@@ -252,6 +258,7 @@ function recordOf(
     plan,
     manifests: Object.fromEntries(offered.map(({ blob }) => [blob.mediaType, descriptor(blob)])),
     levels: Object.fromEntries(chosen.map(({ record, level }) => [record.name, level])),
+    origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
   };
 }
 

@@ -4,7 +4,8 @@
  */
 import canonicalize from "canonicalize";
 import { type Digest, sha256Hex } from "./digest.ts";
-import { RECORD_FORMAT, type System } from "./records.ts";
+import { RECORD_FORMAT, type System } from "./fields.ts";
+import type { Codec } from "./layer-record.ts";
 
 /** What all records of one state of the package set have in common. */
 export interface Scope {
@@ -52,7 +53,9 @@ const scopeOf = ({ packageSet, revision, system, plan }: Scope) => ({
 
 export const blobPath = (digest: Digest): string =>
   `blobs/sha256/${digest.slice("sha256:".length)}`;
-export const layerPath = (key: string): string => `layers/${key}.json`;
+/** The record of a layer's gzip blob, or of the same tar as zstd, which may be made later. */
+export const layerPath = (key: string, codec: Codec = "gzip"): string =>
+  `layers/${key}${codec === "gzip" ? "" : `.${codec}`}.json`;
 export const imagePath = (key: string): string => `images/${key}.json`;
 export const tagPath = (packageSet: string, tag: string): string =>
   `tags/${packageSet}/${tag}.json`;

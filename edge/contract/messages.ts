@@ -33,19 +33,21 @@ import {
   ComponentSchema,
   DescriptorSchema,
   DigestSchema,
-  IndexRecordSchema,
-  LayerKeySchema,
+  IndexStatementSchema,
+  KeySchema,
   LayerRecordSchema,
-  LevelRecordSchema,
+  MAX_LAYERS,
   MAX_LEVELS,
-  PackageRecordSchema,
+  OriginNameSchema,
+  PackageStatementSchema,
   PlanIdSchema,
   RevisionSchema,
+  SignatureSchema,
+  SignedLayerSchema,
   SystemSchema,
-  ZstdRecordSchema,
 } from "./records.ts";
 
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 export const CONNECT_PATH = "/farm/connect";
 export const PING = "ping";
 export const PONG = "pong";
@@ -156,12 +158,27 @@ export type PackageItem = v.InferOutput<typeof PackageItemSchema>;
 export type IndexItem = v.InferOutput<typeof IndexItemSchema>;
 export type Item = v.InferOutput<typeof ItemSchema>;
 
-/** What became of one item. */
+/**
+ * Layers that the origin has made: those of the result's parts that it found no record of. One that
+ * several results of a job need stands in one of them.
+ */
+const layers = v.pipe(v.array(SignedLayerSchema), v.maxLength(2 * MAX_LAYERS));
+
+/** What became of one item, in the origin's words and with its signature (signatures.ts). */
 export const ResultSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("revision"), revision: RevisionSchema }),
-  v.strictObject({ kind: v.literal("package"), record: PackageRecordSchema }),
-  v.strictObject({ kind: v.literal("level"), record: LevelRecordSchema }),
-  v.strictObject({ kind: v.literal("index"), record: IndexRecordSchema }),
+  v.strictObject({
+    kind: v.literal("package"),
+    statement: PackageStatementSchema,
+    signature: SignatureSchema,
+    layers,
+  }),
+  v.strictObject({ kind: v.literal("level"), level, layers }),
+  v.strictObject({
+    kind: v.literal("index"),
+    statement: IndexStatementSchema,
+    signature: SignatureSchema,
+  }),
   v.strictObject({ kind: v.literal("failure"), failure: FailureSchema }),
 ]);
 export type Result = v.InferOutput<typeof ResultSchema>;
@@ -197,7 +214,7 @@ const LayersRequestSchema = v.strictObject({
   type: v.literal("layers"),
   id: requestId,
   job: jobId,
-  keys: several(LayerKeySchema),
+  keys: several(KeySchema),
   /** Whether the zstd blobs are asked for as well. */
   zstd: v.boolean(),
 });
@@ -230,7 +247,7 @@ const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
 /** What is known of a layer, by compressor; nothing of one that was never packed. */
 export const KnownLayerSchema = v.strictObject({
   gzip: recorded(LayerRecordSchema),
-  zstd: recorded(ZstdRecordSchema),
+  zstd: recorded(LayerRecordSchema),
 });
 export type KnownLayer = v.InferOutput<typeof KnownLayerSchema>;
 
@@ -320,6 +337,8 @@ export const FromEdgeSchema = v.variant("type", [
     protocol: v.number(),
     origin: text(255),
     zstd: v.boolean(),
+    /** Public keys (`x` of the JWK) of the origins whose layer records count, by name. */
+    origins: v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/))),
   }),
   /** One tag, packages of one revision, system and plan, or indexes of one revision and system. */
   v.strictObject({

@@ -4,7 +4,7 @@
  * difference would make packages unknown that exist.
  */
 import * as v from "valibot";
-import { MAX_INDEX_NAMES } from "./records.ts";
+import { MAX_INDEX_NAMES } from "./index-record.ts";
 
 /** Attribute names as Nix spells and sorts them. */
 export const NamesSchema = v.pipe(v.array(v.string()), v.maxLength(MAX_INDEX_NAMES));

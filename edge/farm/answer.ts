@@ -1,22 +1,31 @@
 /** What the farm and its Build objects answer, and how they name an item. */
 import { sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
-import type { Item, Result } from "../contract/messages.ts";
+import type { Failure, Item } from "../contract/messages.ts";
+import type { IndexRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
+
+/** How an item ended, as everybody sees it: what an origin's result has been stored as. */
+export type Outcome =
+  | { readonly kind: "revision"; readonly revision: string }
+  | { readonly kind: "package"; readonly record: PackageRecord }
+  | { readonly kind: "level"; readonly record: LevelRecord }
+  | { readonly kind: "index"; readonly record: IndexRecord }
+  | { readonly kind: "failure"; readonly failure: Failure };
 
 /**
  * What became of the items that were asked for.
- * - `done`: one result for each, in the order asked. Everything named is in the bucket, and the
- *   records are written. A failure is a result too; the others are published all the same.
+ * - `done`: one outcome for each, in the order asked. Everything named is in the bucket, and the
+ *   records are written. A failure is an outcome too; the others are published all the same.
  * - `building`: not ready within the time the caller waits; the work goes on.
  * - `no-origin`: no connected origin builds for this system.
  * - `queue-full`: the farm takes nothing more for now.
  */
 export type Answer =
-  | { readonly state: "done"; readonly results: readonly Result[] }
+  | { readonly state: "done"; readonly results: readonly Outcome[] }
   | { readonly state: "building" | "no-origin" | "queue-full" };
 
-/** How an item ended: an origin's result, or that no origin is left that could make one. */
-export type Ending = Result | "no-origin";
+/** How an item ended, or that no origin is left that could make it. */
+export type Ending = Outcome | "no-origin";
 
 /**
  * What the farm says to a Build that asks for items: `taken`, with what is known already; the rest

@@ -5,7 +5,7 @@ import { withRetries } from "../store/retry.ts";
 import { note } from "../log.ts";
 import { type Answer, buildName } from "./answer.ts";
 
-export type { Answer } from "./answer.ts";
+export type { Answer, Outcome } from "./answer.ts";
 
 /**
  * Errors that the platform does not call passing are our own or the farm's; after this many, about

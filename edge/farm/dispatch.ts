@@ -5,7 +5,7 @@
 import type { Env } from "../env.ts";
 import { CLOSE, type Failure, type Result } from "../contract/messages.ts";
 import { note } from "../log.ts";
-import { type Ending, itemKey } from "./answer.ts";
+import { type Ending, itemKey, type Outcome } from "./answer.ts";
 import { InvalidResult } from "./check.ts";
 import type { Times } from "./limits.ts";
 import type { Origins } from "./origins.ts";
@@ -59,7 +59,7 @@ export class Dispatch {
     if (this.#storing.has(id)) return;
     this.#storing.add(id);
     const stored = await this.#publication
-      .store(job.items, results)
+      .store(job.items, results, name)
       .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
     this.#storing.delete(id);
     if (stored instanceof Error) return this.#notStored(name, id, stored);
@@ -88,7 +88,7 @@ export class Dispatch {
     this.#origins.send(name, { type: "repeat", job });
   }
 
-  #endOrPutBack(name: string, job: Job, stored: readonly Result[]): void {
+  #endOrPutBack(name: string, job: Job, stored: readonly Outcome[]): void {
     const endings = new Map<string, Ending>();
     const troubles: Failure[] = [];
     for (const [at, item] of job.items.entries()) {

@@ -29,7 +29,7 @@ import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
 import { Requests } from "./requests.ts";
 import { isServed } from "./schedule.ts";
-import type { Caller } from "./token.ts";
+import { type Caller, keyInForce } from "./token.ts";
 import { Uploads } from "./uploads.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
@@ -46,7 +46,11 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#dispatch = new Dispatch(ctx, env, {
       queue: this.#queue,
       origins: this.#origins,
-      publication: new Publication(openBucket(env)),
+      publication: new Publication({
+        bucket: openBucket(env),
+        keyOf: (name) => keyInForce(name, env),
+        zstd: async () => (await readConfig(env)).zstd,
+      }),
       times: () => this.times,
     });
     this.#requests = new Requests({
@@ -54,6 +58,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       origins: this.#origins,
       bucket: openBucket(env),
       uploads: new Uploads(ctx.storage, openBucket(env)),
+      keyOf: (name) => keyInForce(name, env),
       config: () => readConfig(env),
     });
     const now = Date.now();
@@ -224,6 +229,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       protocol: PROTOCOL_VERSION,
       origin: name,
       zstd,
+      origins: this.#keysInForce(),
     });
     note("info", "origin.connected", {
       origin: name,
@@ -236,6 +242,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#resume(name, hello.running);
     await this.#announced(name, hello.revisions);
     await this.#dispatch.schedule();
+  }
+
+  /** Public keys of the origins whose records count, by name. */
+  #keysInForce(): Record<string, string> {
+    const origins = [...configuredOrigins(this.env).values()];
+    return Object.fromEntries(origins.map(({ name, key }) => [name, key]));
   }
 
   /**
@@ -277,7 +289,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       if (origin === undefined || !mayResolve(origin, tag)) continue;
       this.#origins.has(name, revision);
       if (packageSet.kind !== "path" && packageSet.kind !== "starter") continue;
-      await writeTag(openBucket(this.env), packageSet.id, tag, revision).catch((error: unknown) =>
+      await writeTag(openBucket(this.env), {
+        packageSet: packageSet.id,
+        tag,
+        revision,
+        origin: name,
+      }).catch((error: unknown) =>
         note("error", "farm.storage", { origin: name, tag, problem: String(error) }),
       );
     }

@@ -1,13 +1,20 @@
 /**
  * From an origin's results to records in the bucket: nothing is written, and nobody is told, before
- * every blob that they name is there.
+ * every blob that it names is there, and nothing without the origin's signature.
  */
-import pLimit from "p-limit";
-import { findBlob } from "../store/blobs.ts";
+import pLimit, { type LimitFunction } from "p-limit";
 import type { Bucket } from "../store/bucket.ts";
-import type { Digest } from "../contract/digest.ts";
-import { blobPath } from "../contract/keys.ts";
+import { blobPath, layerPath } from "../contract/keys.ts";
 import type { Failure, Item, PackageItem, Result } from "../contract/messages.ts";
+import {
+  type Descriptor,
+  type Layer,
+  type LayerRecord,
+  type PackageRecord,
+  type PackageStatement,
+  type Part,
+  RECORD_FORMAT,
+} from "../contract/records.ts";
 import {
   indexRecord,
   levelRecord,
@@ -16,95 +23,238 @@ import {
   writeRecord,
   writeTag,
 } from "../store/records.ts";
-import { blobsOf, checkLayers, checkResults, InvalidResult } from "./check.ts";
+import type { Outcome } from "./answer.ts";
+import {
+  checkClaims,
+  checkLength,
+  checkResults,
+  checkSignatures,
+  type Claims,
+  claimsOf,
+  InvalidResult,
+  partsOf,
+} from "./check.ts";
 import { BUCKET_CONCURRENCY } from "./limits.ts";
+import { type KeyOf, requireBlob, standingLayer, storeLayer } from "./standing-layers.ts";
+
+export interface PublicationParts {
+  readonly bucket: Bucket;
+  readonly keyOf: KeyOf;
+  /** Whether layers are made with zstd as well. */
+  readonly zstd: () => Promise<boolean>;
+}
+
+/** An item and its result; of a package's, the parts at the level that was made. */
+interface Pair {
+  readonly item: Item;
+  readonly result: Result;
+  readonly parts: readonly Part[];
+}
+
+/** A layer that stands, and whose word that is. */
+interface Standing {
+  readonly layer: Layer;
+  readonly origins: readonly string[];
+}
+
+/** What the steps of one `store` share. */
+interface Work {
+  readonly origin: string;
+  readonly claims: Claims;
+  readonly limit: LimitFunction;
+}
 
 export class Publication {
-  readonly #bucket: Bucket;
-  constructor(bucket: Bucket) {
-    this.#bucket = bucket;
+  readonly #with: PublicationParts;
+  constructor(parts: PublicationParts) {
+    this.#with = parts;
   }
 
   /**
-   * Checks the results of a job's items against these and the bucket, writes what they say, and
-   * returns what the bucket holds now: what everybody else sees too. Throws InvalidResult when a
-   * result cannot be trusted (nothing has been written then), and any other error when the bucket
-   * does not answer. Running it twice, or for two origins at once, writes the same things.
+   * Checks the results of a job's items against these, the origin's signatures and the bucket,
+   * writes what they say, and returns what the bucket holds now: what everybody else sees too.
+   * Throws InvalidResult when a result cannot be trusted (no package's record has been written
+   * then), and any other error when the bucket does not answer. Running it twice, or for two origins
+   * at once, writes the same things.
    */
-  async store(items: readonly Item[], results: readonly Result[]): Promise<Result[]> {
+  async store(
+    items: readonly Item[],
+    results: readonly Result[],
+    origin: string,
+  ): Promise<Outcome[]> {
     checkResults(items, results);
-    await this.#checkBlobs(blobsOf(results));
-    const limit = pLimit(BUCKET_CONCURRENCY);
-    const pairs = items.flatMap((item, at) => {
-      const result = results[at];
-      return result === undefined ? [] : [{ item, result }];
-    });
-    await Promise.all(
-      pairs.map(({ item, result }) => limit(() => this.#checkLevel(item, result, results))),
-    );
-    return Promise.all(pairs.map(({ item, result }) => limit(() => this.#write(item, result))));
+    const claims = claimsOf(results);
+    const x = this.#with.keyOf(origin);
+    if (x === undefined) throw new InvalidResult(`the origin ${origin} has no key`);
+    await checkSignatures(results, claims, { name: origin, x });
+    const work: Work = { origin, claims, limit: pLimit(BUCKET_CONCURRENCY) };
+    const pairs = await this.#pairs(items, results, work);
+    const parts = new Map(pairs.flatMap((pair) => pair.parts.map((part) => [part.key, part])));
+    checkClaims(parts, claims);
+    await this.#checkBlobs(results, work);
+    const layers = await this.#layers([...parts.values()], work);
+    return Promise.all(pairs.map((pair) => work.limit(() => this.#write(pair, layers, origin))));
   }
 
-  async #checkBlobs(blobs: ReadonlyMap<Digest, number>): Promise<void> {
-    const limit = pLimit(BUCKET_CONCURRENCY);
-    const check = async (digest: Digest, size: number): Promise<void> => {
-      const found = await findBlob(this.#bucket, digest);
-      if (found === null) throw new InvalidResult(`the blob ${digest} is not in the bucket`);
-      if (found.size !== size)
-        throw new InvalidResult(
-          `the blob ${digest} has ${found.size} bytes in the bucket, not ${size}`,
-        );
-    };
-    await Promise.all([...blobs].map(([digest, size]) => limit(() => check(digest, size))));
+  #pairs(
+    items: readonly Item[],
+    results: readonly Result[],
+    { limit }: Work,
+  ): Promise<readonly Pair[]> {
+    return Promise.all(
+      items.map((item, at) =>
+        limit(async () => {
+          const result = results[at];
+          if (result === undefined) throw new InvalidResult("an item has no result");
+          const statement = await this.#statementFor(item, result, results);
+          if (statement === undefined) return { item, result, parts: [] };
+          const level = result.kind === "level" ? result.level : statement.level;
+          return { item, result, parts: partsOf(statement, level) };
+        }),
+      ),
+    );
   }
 
   /**
-   * The layers of one more level must be those that the package's own record announced, in the
-   * bucket or beside it.
+   * What is said of the package: for one more level by the package's own record, in the bucket or
+   * beside it.
    */
-  async #checkLevel(item: Item, result: Result, results: readonly Result[]): Promise<void> {
-    if (item.kind !== "package" || result.kind !== "level") return;
-    const beside = results.find((other) => isRecordOf(item, other));
-    const record =
-      (await readRecord(this.#bucket, packageRecord(item, item.name))) ?? beside?.record;
-    if (record === undefined)
+  async #statementFor(
+    item: Item,
+    result: Result,
+    results: readonly Result[],
+  ): Promise<PackageStatement | undefined> {
+    if (item.kind !== "package") return undefined;
+    if (result.kind === "package") return result.statement;
+    if (result.kind !== "level") return undefined;
+    const stored = await readRecord(this.#with.bucket, packageRecord(item, item.name));
+    const statement = stored ?? results.find((other) => isRecordOf(item, other))?.statement;
+    if (statement === undefined)
       throw new InvalidResult(`there is no record of ${item.name} that a level could belong to`);
-    checkLayers(record, result.record.level, result.record.layers);
+    return statement;
   }
 
-  async #write(item: Item, result: Result): Promise<Result> {
-    if (result.kind === "failure")
-      return { kind: "failure", failure: await this.#withoutLostLog(result.failure) };
-    if (item.kind === "tag") {
-      if (result.kind === "revision")
-        await writeTag(this.#bucket, item.packageSet, item.tag, result.revision);
-    } else if (item.kind === "index") {
-      if (result.kind === "index")
-        return {
-          kind: "index",
-          record: await writeRecord(this.#bucket, indexRecord(item, item.path), result.record),
-        };
-    } else if (result.kind === "package") {
-      const place = packageRecord(item, item.name);
-      return { kind: "package", record: await writeRecord(this.#bucket, place, result.record) };
-    } else if (result.kind === "level") {
-      const place = levelRecord(item, item.name, result.record.level);
-      return { kind: "level", record: await writeRecord(this.#bucket, place, result.record) };
+  /** Stores what is new of the layers of these parts; returns what stands, by key. */
+  async #layers(parts: readonly Part[], work: Work): Promise<Map<string, Standing>> {
+    const zstd = await this.#with.zstd();
+    const settle = async (part: Part) => {
+      const gzip = await this.#layer(part.key, "gzip", work);
+      if (gzip === null)
+        throw new InvalidResult(`nothing is known of the layer ${part.key}, nor was it made`);
+      const second = zstd && part.small === undefined;
+      const other = second ? await this.#layer(part.key, "zstd", work) : null;
+      if (other !== null && other.diffId !== gzip.diffId)
+        throw new InvalidResult(`the layer ${part.key} is another one with zstd`);
+      return [part.key, standing(gzip, other)] as const;
+    };
+    return new Map(await Promise.all(parts.map((part) => work.limit(() => settle(part)))));
+  }
+
+  #layer(
+    key: string,
+    codec: "gzip" | "zstd",
+    { claims, origin }: Work,
+  ): Promise<LayerRecord | null> {
+    const { bucket, keyOf } = this.#with;
+    const claim = claims.get(layerPath(key, codec));
+    return claim === undefined
+      ? standingLayer(bucket, keyOf, key, codec)
+      : storeLayer(bucket, keyOf, origin, claim);
+  }
+
+  /** Every blob that a statement names, before anything is written. */
+  async #checkBlobs(results: readonly Result[], { claims, limit }: Work): Promise<void> {
+    const blobs: Descriptor[] = [...claims.values()].map(({ statement }) => statement);
+    for (const result of results) {
+      if (result.kind === "package") blobs.push(result.statement.listing);
+      if (result.kind === "index") blobs.push(result.statement.names);
     }
-    return result;
+    await Promise.all(blobs.map((blob) => limit(() => requireBlob(this.#with.bucket, blob))));
+  }
+
+  async #write(
+    { item, result, parts }: Pair,
+    standing: ReadonlyMap<string, Standing>,
+    origin: string,
+  ): Promise<Outcome> {
+    const { bucket } = this.#with;
+    const layers = parts.map(({ key }) => layerOf(standing, key));
+    switch (result.kind) {
+      case "failure":
+        return { kind: "failure", failure: await this.#withoutLostLog(result.failure) };
+      case "revision":
+        if (item.kind === "tag") {
+          const { packageSet, tag } = item;
+          await writeTag(bucket, { packageSet, tag, revision: result.revision, origin });
+        }
+        return result;
+      case "index": {
+        const { statement, signature } = result;
+        const place = indexRecord(statement, statement.path);
+        const record = { ...statement, signed: [{ origin, signature }] };
+        return { kind: "index", record: await writeRecord(bucket, place, record) };
+      }
+      case "package": {
+        const { statement, signature } = result;
+        const record: PackageRecord = {
+          ...statement,
+          layers: layers.map(({ layer }) => layer),
+          origins: union([[origin], ...layers.map(({ origins }) => origins)]),
+          signed: [{ origin, signature }],
+        };
+        checkLength(record);
+        const place = packageRecord(statement, statement.name);
+        return { kind: "package", record: await writeRecord(bucket, place, record) };
+      }
+      case "level": {
+        const { name, ...scope } = item as PackageItem;
+        const record = {
+          format: RECORD_FORMAT,
+          level: result.level,
+          layers: layers.map(({ layer }) => layer),
+          origins: union(layers.map(({ origins }) => origins)),
+        } as const;
+        const place = levelRecord(scope, name, result.level);
+        return { kind: "level", record: await writeRecord(bucket, place, record) };
+      }
+    }
   }
 
   /** A log that is not in the bucket is left out: the failure is worth telling all the same. */
   async #withoutLostLog(failure: Failure): Promise<Failure> {
     const { logBlob, ...rest } = failure;
     if (logBlob === undefined) return rest;
-    const found = await this.#bucket.head(blobPath(logBlob.digest));
+    const found = await this.#with.bucket.head(blobPath(logBlob.digest));
     return found?.size === logBlob.size ? failure : rest;
   }
 }
+
+/** A layer as package records have it. */
+function standing(gzip: LayerRecord, zstd: LayerRecord | null): Standing {
+  const { key, digest, size, diffId, trees } = gzip;
+  const layer: Layer = {
+    key,
+    digest,
+    size,
+    diffId,
+    ...(zstd === null ? {} : { zstd: { digest: zstd.digest, size: zstd.size } }),
+    ...(trees === undefined ? {} : { trees }),
+  };
+  const signed = [...gzip.signed, ...(zstd?.signed ?? [])];
+  return { layer, origins: signed.map(({ origin }) => origin) };
+}
+
+function layerOf(standing: ReadonlyMap<string, Standing>, key: string): Standing {
+  const found = standing.get(key);
+  if (found === undefined) throw new TypeError(`the layer ${key} was not settled`);
+  return found;
+}
+
+const union = (lists: readonly (readonly string[])[]): string[] =>
+  [...new Set(lists.flat())].sort();
 
 const isRecordOf = (
   { name }: PackageItem,
   result: Result,
 ): result is Extract<Result, { kind: "package" }> =>
-  result.kind === "package" && result.record.name === name;
+  result.kind === "package" && result.statement.name === name;

@@ -12,8 +12,8 @@
  * as a new job, so that late results of the old one cannot be taken for its own.
  */
 import type { System } from "../contract/records.ts";
-import type { Item, Result } from "../contract/messages.ts";
-import { type Ending, itemKey } from "./answer.ts";
+import type { Item } from "../contract/messages.ts";
+import { type Ending, itemKey, type Outcome } from "./answer.ts";
 import { memoryOf } from "./limits.ts";
 import type { JobState } from "./schedule.ts";
 
@@ -73,7 +73,7 @@ export class Queue {
         .toArray()[0];
       if (row === undefined) sorted.fresh.push(item);
       else if (row.ending === null) sorted.busy.push(item);
-      else sorted.known.set(key, JSON.parse(row.ending) as Result);
+      else sorted.known.set(key, JSON.parse(row.ending) as Outcome);
     }
     return sorted;
   }

@@ -7,14 +7,16 @@ import type { Config } from "../config.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { BucketAnswer, BucketRequest, KnownLayer } from "../contract/messages.ts";
-import type { Descriptor } from "../contract/records.ts";
+import type { Codec } from "../contract/records.ts";
+import { isVouchedFor } from "../contract/signatures.ts";
 import { note } from "../log.ts";
 import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
 import { presign } from "../store/s3.ts";
-import { layerRecord, type RecordPlace, readRecord, zstdRecord } from "../store/records.ts";
+import { layerRecord, readRecord } from "../store/records.ts";
 import { BUCKET_CONCURRENCY } from "./limits.ts";
 import type { Origins } from "./origins.ts";
 import type { Job, Queue } from "./queue.ts";
+import type { KeyOf } from "./standing-layers.ts";
 import { RequestRefused, type Uploads } from "./uploads.ts";
 
 /** Longest message of an answer (contract/messages.ts). */
@@ -28,6 +30,7 @@ export interface RequestsParts {
   readonly origins: Origins;
   readonly bucket: Bucket;
   readonly uploads: Uploads;
+  readonly keyOf: KeyOf;
   readonly config: () => Promise<Pick<Config, "s3" | "uploadsPerDay">>;
 }
 
@@ -79,20 +82,17 @@ export class Requests {
 
   #layers(keys: readonly string[], zstd: boolean): Promise<KnownLayer[]> {
     const limit = pLimit(BUCKET_CONCURRENCY);
-    const look = <T extends Descriptor>(place: RecordPlace<T>) =>
+    const look = (key: string, codec: Codec) =>
       limit(async () => {
-        const record = await readRecord(this.#with.bucket, place);
-        if (record === null) return undefined;
+        const record = await readRecord(this.#with.bucket, layerRecord(key, codec));
+        if (record === null || !(await isVouchedFor(record, this.#with.keyOf))) return undefined;
         // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.
         const found = await this.#with.bucket.head(blobPath(record.digest));
         return { record, present: found?.size === record.size };
       });
     return Promise.all(
       keys.map(async (key): Promise<KnownLayer> => {
-        const known = await Promise.all([
-          look(layerRecord(key)),
-          zstd ? look(zstdRecord(key)) : undefined,
-        ]);
+        const known = await Promise.all([look(key, "gzip"), zstd ? look(key, "zstd") : undefined]);
         return { ...(known[0] && { gzip: known[0] }), ...(known[1] && { zstd: known[1] }) };
       }),
     );

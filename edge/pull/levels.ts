@@ -10,10 +10,9 @@ import pLimit from "p-limit";
 import type { ComposePackage } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";
 import { BUDGET, chooseLevels } from "../contract/levels.ts";
-import type { Result } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
-import { type Answer, askFarm } from "../farm/ask.ts";
+import { type Answer, askFarm, type Outcome } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
 import { type Context, timeLeft } from "./context.ts";
@@ -107,7 +106,7 @@ async function readLevels(
 
 function addPublished(
   levels: readonly FurtherLevel[],
-  results: readonly Result[],
+  results: readonly Outcome[],
   made: MadeLevels,
 ): void {
   for (const [index, level] of levels.entries()) {

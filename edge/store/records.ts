@@ -25,6 +25,7 @@ import {
   ImageRecordSchema,
   type IndexRecord,
   IndexRecordSchema,
+  type Codec,
   type LayerRecord,
   LayerRecordSchema,
   type LevelRecord,
@@ -37,8 +38,6 @@ import {
   TagRecordSchema,
   type RevisionRecord,
   RevisionRecordSchema,
-  type ZstdRecord,
-  ZstdRecordSchema,
 } from "../contract/records.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
@@ -84,19 +83,10 @@ export const levelRecord = (
   mutable: false,
 });
 
-/** What a layer was packed to with gzip. */
-export const layerRecord = (key: string): RecordPlace<LayerRecord> => ({
-  path: layerPath(key),
+export const layerRecord = (key: string, codec: Codec): RecordPlace<LayerRecord> => ({
+  path: layerPath(key, codec),
   schema: LayerRecordSchema,
-  belongs: (record) => record.key === key,
-  mutable: false,
-});
-
-/** The same with zstd; apart, since it may be made long after the first is fixed. */
-export const zstdRecord = (key: string): RecordPlace<ZstdRecord> => ({
-  path: layerPath(`${key}.zstd`),
-  schema: ZstdRecordSchema,
-  belongs: () => true,
+  belongs: (record) => record.key === key && record.codec === codec,
   mutable: false,
 });
 
@@ -196,25 +186,43 @@ export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, reco
   return record;
 }
 
+/** Writes a record in place of the one that is there, which counts no more. */
+export async function replaceRecord<T>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+  record: T,
+): Promise<T> {
+  const text = canonicalJson(record);
+  await bucket.put(place.path, text, { contentType: "application/json", ifAbsent: false });
+  remember(place, { value: record, length: text.length });
+  return record;
+}
+
 /**
  * The record of a tag is not written again for this long while it means the same, milliseconds:
  * every origin of a set announces it, and R2 takes one write a second for a key.
  */
 const TAG_WRITE_MS = 10_000;
 
+/** What an origin says that a tag means. */
+export interface ResolvedTag {
+  readonly packageSet: string;
+  readonly tag: string;
+  readonly revision: string;
+  readonly origin: string;
+}
+
 /** A tag means this revision from now on, and the revision belongs to the set for good. */
 export async function writeTag(
   bucket: Bucket,
-  packageSet: string,
-  tag: string,
-  revision: string,
+  { packageSet, tag, revision, origin }: ResolvedTag,
 ): Promise<void> {
   const now = Date.now();
-  await writeRecord(bucket, revisionRecord(packageSet, revision), { tag, seenAt: now });
+  await writeRecord(bucket, revisionRecord(packageSet, revision), { tag, seenAt: now, origin });
   const place = tagRecord(packageSet, tag);
   const known = await readRecord(bucket, place);
   if (known?.revision === revision && now < known.resolvedAt + TAG_WRITE_MS) return;
-  await writeRecord(bucket, place, { revision, resolvedAt: now });
+  await writeRecord(bucket, place, { revision, resolvedAt: now, origin });
 }
 
 function remember<T>(place: RecordPlace<T>, record: Stored<T>): void {

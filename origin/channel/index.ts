@@ -13,9 +13,10 @@ import {
 } from "../../edge/contract/messages.ts";
 import type { System } from "../../edge/contract/records.ts";
 import { backoff, refusedBackoff } from "./backoff.ts";
-import { Jobs, type Run } from "./jobs.ts";
+import { type EdgeTerms, Jobs, type Run } from "./jobs.ts";
 import { readOriginKey } from "./key.ts";
 import { Requests } from "./requests.ts";
+import { signer } from "./sign.ts";
 import { openSession, type Session } from "./session.ts";
 import { Slots } from "./slots.ts";
 
@@ -105,7 +106,7 @@ class Connection implements Channel {
   readonly #over: Promise<void>;
   #state: ChannelState = "connecting";
   #session: Session | undefined;
-  #zstd = false;
+  #terms: EdgeTerms;
   /** By how much the edge's clock is ahead of this machine's, ms. */
   #clockOffset = 0;
   #status: ChannelStatus | undefined;
@@ -118,6 +119,7 @@ class Connection implements Channel {
     const send = (message: FromOrigin): void => this.#send(message);
     this.#requests = new Requests(options.edge.host, send);
     this.#jobs = new Jobs({ run, slots, logger, send, requests: this.#requests });
+    this.#terms = { zstd: false, origins: {}, sign: signer(key) };
     this.#over = this.#stayConnected(key);
   }
 
@@ -220,7 +222,7 @@ class Connection implements Channel {
   #take(message: FromEdge): void {
     switch (message.type) {
       case "welcome":
-        this.#zstd = message.zstd;
+        this.#terms = { ...this.#terms, zstd: message.zstd, origins: message.origins };
         this.#options.logger.info(
           { edge: this.#options.edge.host, origin: message.origin },
           "connected to the edge",
@@ -234,7 +236,7 @@ class Connection implements Channel {
         this.#requests.repeatAll();
         return this.#jobs.repeatAll();
       case "job":
-        return this.#jobs.start(message.job, message.items, this.#zstd);
+        return this.#jobs.start(message.job, message.items, this.#terms);
       case "settled":
         return this.#jobs.settled(message.job);
       case "repeat":

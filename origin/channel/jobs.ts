@@ -13,21 +13,31 @@ import {
   type Result,
   ResultsSchema,
 } from "../../edge/contract/messages.ts";
+import type { Sign } from "../../edge/contract/signatures.ts";
 import { backoff } from "./backoff.ts";
 import { JobLog } from "./job-log.ts";
 import type { JobRequests, Requests } from "./requests.ts";
 import type { Slots } from "./slots.ts";
 
+/** What jobs may know of the edge that gives them. */
+export interface EdgeTerms {
+  /** Make zstd layers beside gzip ones. */
+  readonly zstd: boolean;
+  /** Public keys of the origins whose layer records count, by name. */
+  readonly origins: Readonly<Record<string, string>>;
+  /** Signs a statement with the key that the edge knows this origin by. */
+  readonly sign: Sign;
+}
+
 /**
  * What a job may use. `signal` aborts when nobody wants the job any more; `settled` when the edge
  * has its results too: what they were made from is needed until then. `log` takes one line of
- * output; `zstd`: make zstd layers beside gzip ones; `requests`: what it may ask the edge.
+ * output; `requests`: what it may ask the edge.
  */
-export interface RunContext {
+export interface RunContext extends EdgeTerms {
   readonly signal: AbortSignal;
   readonly settled: AbortSignal;
   readonly log: (line: string) => void;
-  readonly zstd: boolean;
   readonly requests: JobRequests;
 }
 
@@ -94,7 +104,7 @@ export class Jobs {
     this.#paused = reason;
   }
 
-  start(id: string, items: readonly Item[], zstd: boolean): void {
+  start(id: string, items: readonly Item[], terms: EdgeTerms): void {
     const { run, slots, logger, send, requests } = this.#options;
     const known = this.#jobs.get(id);
     if (known !== undefined) {
@@ -122,7 +132,7 @@ export class Jobs {
           signal: abort.signal,
           settled: settled.signal,
           log: (line) => log.add(line),
-          zstd,
+          ...terms,
           requests: requests.of(() => this.#running(id)),
         }),
       ).finally(release);

@@ -3,17 +3,17 @@ import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Descriptor, Layer } from "../../edge/contract/records.ts";
+import type { Descriptor } from "../../edge/contract/records.ts";
 import { type BucketAccess, OriginBucket } from "./bucket.ts";
 import { Codecs } from "./codecs.ts";
 import { Listings } from "./listings.ts";
-import { LayerMaker, type LayerPart, type MakeOptions } from "./make.ts";
+import { LayerMaker, type LayerPart, type MadeLayer, type MakeOptions } from "./make.ts";
 import { Packer } from "./pack.ts";
 import { Pieces } from "./pieces.ts";
 import type { UnfitError } from "./tree.ts";
 
 export { type BucketAccess, BucketError } from "./bucket.ts";
-export type { LayerPart, MakeOptions } from "./make.ts";
+export type { LayerPart, MadeLayer, MakeOptions } from "./make.ts";
 export { UnfitError } from "./tree.ts";
 
 export interface LayerStoreOptions {
@@ -45,7 +45,7 @@ export interface LayerStore {
   make(
     parts: readonly LayerPart[],
     options: MakeOptions,
-  ): Promise<ReadonlyMap<string, Layer | UnfitError>>;
+  ): Promise<ReadonlyMap<string, MadeLayer | UnfitError>>;
   /**
    * The file listing of a store path, a blob in the bucket. With its NAR hash, it is not walked
    * again the next time. Throws an UnfitError when no listing can hold it.
@@ -103,7 +103,8 @@ export function openLayerStore(options: LayerStoreOptions): LayerStore {
   const listings = new Listings({ directory: join(cacheDir, "listings"), root, bucket, blob });
 
   return {
-    make: (parts, { signal, zstd }) => maker.make(parts, { signal: untilClosed(signal), zstd }),
+    make: (parts, options) =>
+      maker.make(parts, { ...options, signal: untilClosed(options.signal) }),
     listing: (storePath, { narHash, signal } = {}) =>
       listings.publish(storePath, narHash, untilClosed(signal)),
     log: (text) => blob(new TextEncoder().encode(text), "text/plain; charset=utf-8"),

@@ -1,77 +1,69 @@
 /**
- * Layer records in the bucket: what a layer key was packed to, the first time, by any origin. They
- * are written once and never replaced, so that another compressor's bytes never become a second
- * blob for the same key.
+ * Layer records in the bucket: what a layer key was packed to, the first time, by any origin. The
+ * edge writes them, from what origins state of the layers that they make; a record counts here when
+ * an origin that the edge names has signed it.
  *
- *   layers/<key>.json        the gzip layer: {key, digest, size, diffId, compressor, members}
- *   layers/<key>.zstd.json   the same tar with zstd: {digest, size, compressor, members}; apart, since it may be made long after the first is fixed
+ *   layers/<key>.json        the gzip layer
+ *   layers/<key>.zstd.json   the same tar with zstd; apart, since it may be made long after the first is fixed
  */
 import * as v from "valibot";
-import { canonicalJson, layerPath } from "../../edge/contract/keys.ts";
-import { LayerRecordSchema, ZstdRecordSchema } from "../../edge/contract/records.ts";
+import { layerPath } from "../../edge/contract/keys.ts";
+import {
+  type Codec,
+  type LayerRecord,
+  LayerRecordSchema,
+  type LayerStatement,
+} from "../../edge/contract/records.ts";
+import { isVouchedFor } from "../../edge/contract/signatures.ts";
 import type { OriginBucket } from "./bucket.ts";
-import type { CodecName } from "./codecs.ts";
 
-const JSON_TYPE = "application/json";
+/** What is stated of a layer, by codec. */
+export type KnownLayer = Partial<Record<Codec, LayerStatement>>;
 
-const SCHEMAS = { gzip: LayerRecordSchema, zstd: ZstdRecordSchema } as const;
-type Records = { [C in CodecName]: v.InferOutput<(typeof SCHEMAS)[C]> };
-export type KnownLayer = Partial<Records>;
+/** Public keys of the origins whose records count, by name. */
+export type OriginKeys = Readonly<Record<string, string>>;
 
-const pathOf = (key: string, codec: CodecName): string =>
-  layerPath(codec === "gzip" ? key : `${key}.${codec}`);
+export interface LookUp {
+  readonly codecs: readonly Codec[];
+  readonly origins: OriginKeys;
+  readonly signal: AbortSignal;
+}
 
-/** What the bucket knows of a layer, by compressor. */
+/** What the bucket knows of a layer, by codec. */
 export async function readLayer(
   bucket: OriginBucket,
   key: string,
-  codecs: readonly CodecName[],
-  signal: AbortSignal,
+  { codecs, origins, signal }: LookUp,
 ): Promise<KnownLayer> {
   const read = await Promise.all(
-    codecs.map(async (codec) => [codec, await readOne(bucket, key, codec, signal)] as const),
+    codecs.map(async (codec) => {
+      const record = await readOne(bucket, layerPath(key, codec), signal);
+      const isGood =
+        record?.key === key &&
+        record.codec === codec &&
+        (await isVouchedFor(record, (name) => origins[name]));
+      return [codec, isGood ? statementOf(record) : undefined] as const;
+    }),
   );
-  const known: KnownLayer = Object.fromEntries(read.filter(([, record]) => record !== undefined));
-  if (known.gzip !== undefined && known.gzip.key !== key)
-    throw new Error(
-      `${layerPath(key)} in the bucket is the record of another layer, ${known.gzip.key}: delete it`,
-    );
-  return known;
+  return Object.fromEntries(read.filter(([, statement]) => statement !== undefined));
 }
 
-/** Writes the record of a blob that is in the bucket; returns the one that counts: this, or an earlier one. */
-export async function recordLayer<C extends CodecName>(
-  bucket: OriginBucket,
-  key: string,
-  codec: C,
-  record: Records[C],
-  signal: AbortSignal,
-): Promise<Records[C]> {
-  const path = pathOf(key, codec);
-  if (await bucket.putIfAbsent(path, canonicalJson(record), JSON_TYPE, signal)) return record;
-  const earlier = await readOne(bucket, key, codec, signal);
-  if (earlier === undefined)
-    throw new Error(
-      `${path} was in the bucket a moment ago and is gone: is something else deleting from it?`,
-    );
-  return earlier;
+function statementOf({ signed: _signed, ...statement }: LayerRecord): LayerStatement {
+  return statement;
 }
 
-async function readOne<C extends CodecName>(
+/** Null when there is none, or none that can be used: the edge will put another in its place. */
+async function readOne(
   bucket: OriginBucket,
-  key: string,
-  codec: C,
+  path: string,
   signal: AbortSignal,
-): Promise<Records[C] | undefined> {
-  const path = pathOf(key, codec);
+): Promise<LayerRecord | null> {
   const bytes = await bucket.get(path, signal);
-  if (bytes === null) return undefined;
+  if (bytes === null) return null;
   try {
-    return v.parse(SCHEMAS[codec], JSON.parse(new TextDecoder().decode(bytes))) as Records[C];
-  } catch (error) {
-    throw new Error(
-      `${path} in the bucket is no layer record (${(error as Error).message}): delete it, it will be made again`,
-      { cause: error },
-    );
+    const record = v.safeParse(LayerRecordSchema, JSON.parse(new TextDecoder().decode(bytes)));
+    return record.success ? record.output : null;
+  } catch {
+    return null;
   }
 }

@@ -1,16 +1,18 @@
 /**
  * Makes layers: for each part, by its key, what the bucket has a record of is done; the rest is
- * packed and uploaded. Blobs go first, the record last.
+ * packed and uploaded. What this origin states of it goes to the edge with the job's results, and
+ * the edge makes the records.
  */
+import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Logger } from "pino";
 import { blobPath } from "../../edge/contract/keys.ts";
-import type { Descriptor, Layer, Members, Tree } from "../../edge/contract/records.ts";
+import { CODECS, type Layer, type LayerStatement, type Tree } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { SpooledBlob } from "./blob-file.ts";
 import type { OriginBucket } from "./bucket.ts";
 import { type CodecName, type Codecs, PIECE_BYTES } from "./codecs.ts";
-import { type KnownLayer, readLayer, recordLayer } from "./layer-records.ts";
+import { type KnownLayer, type OriginKeys, readLayer } from "./layer-records.ts";
 import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
@@ -30,7 +32,19 @@ export interface MakeOptions {
   readonly signal: AbortSignal;
   /** Make zstd blobs as well. */
   readonly zstd: boolean;
+  /** Public keys of the origins whose layer records count, by name; none when left out. */
+  readonly origins?: OriginKeys;
 }
+
+/** A layer whose blobs are in the bucket. */
+export interface MadeLayer {
+  readonly layer: Layer;
+  /** What this origin states of it, where no record says so yet. */
+  readonly statements: readonly LayerStatement[];
+}
+
+/** Statements that are remembered until the bucket has records of them. */
+const MAX_OWN = 5_000;
 
 export interface LayerMakerParts {
   readonly bucket: OriginBucket;
@@ -42,6 +56,7 @@ export interface LayerMakerParts {
 /** What the layers of one call of `make` have in common. */
 interface Work {
   readonly codecs: readonly CodecName[];
+  readonly origins: OriginKeys;
   /**
    * They are read one after another, so that the first is whole as early as can be. Two jobs take
    * turns piece by piece: a small one does not wait for a huge one.
@@ -56,7 +71,9 @@ const MEDIA_TYPES: Record<CodecName, string> = {
 
 export class LayerMaker {
   readonly #with: LayerMakerParts;
-  readonly #layers = new SharedWork<Layer>();
+  readonly #layers = new SharedWork<MadeLayer>();
+  /** By key and codec: results may get lost on their way to the edge, and the job come again. */
+  readonly #own = new LRUCache<string, LayerStatement>({ max: MAX_OWN });
 
   constructor(parts: LayerMakerParts) {
     this.#with = parts;
@@ -68,11 +85,15 @@ export class LayerMaker {
    */
   async make(
     parts: readonly LayerPart[],
-    { signal, zstd }: MakeOptions,
-  ): Promise<Map<string, Layer | UnfitError>> {
+    { signal, zstd, origins = {} }: MakeOptions,
+  ): Promise<Map<string, MadeLayer | UnfitError>> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
-    const work: Work = { codecs: zstd ? ["gzip", "zstd"] : ["gzip"], reading: pLimit(1) };
+    const work: Work = {
+      codecs: zstd ? ["gzip", "zstd"] : ["gzip"],
+      origins,
+      reading: pLimit(1),
+    };
     // The largest is first on its way to the bucket, while the others are packed.
     const making = parts
       .toSorted((a, b) => size(b) - size(a))
@@ -94,131 +115,146 @@ export class LayerMaker {
     }
   }
 
-  async #one(part: LayerPart, { reading, ...work }: Work, signal: AbortSignal): Promise<Layer> {
+  async #one(
+    part: LayerPart,
+    { reading, origins, ...work }: Work,
+    signal: AbortSignal,
+  ): Promise<MadeLayer> {
     // A small part is appended to a layer that is gzip.
     const codecs: readonly CodecName[] = part.bare === true ? ["gzip"] : work.codecs;
-    const { bucket, packer, logger } = this.#with;
+    const { packer, logger } = this.#with;
     const started = performance.now();
-    const known = readLayer(bucket, part.key, codecs, signal);
-    const lacking = known.then((found) => this.#missing(found, codecs, signal));
-    lacking.catch(() => undefined);
+    const known = this.#known(part.key, codecs, origins, signal);
+    known.catch(() => undefined);
     const reader = await reading(async () => {
-      const missing = await lacking;
+      const { missing } = await known;
       if (missing.length === 0) return undefined;
       const storePaths = part.paths.map(({ path }) => path);
       return packer.read({ storePaths, bare: part.bare ?? false, codecs: missing }, signal);
     });
-    if (reader === undefined) return merged(await known);
+    const { recorded, own } = await known;
+    if (reader === undefined) return made({ recorded, own });
     const packed = await reader.packed;
     try {
       const packMs = Math.round(performance.now() - started);
-      const made = await this.#publish(part.key, await known, packed, signal);
+      const packedOwn = await this.#upload(part.key, await known, packed, signal);
+      const result = made({ recorded, own: { ...own, ...packedOwn } });
       const totalMs = Math.round(performance.now() - started);
-      logger.debug({ key: part.key, size: made.size, packMs, totalMs }, "layer made");
-      return made;
+      logger.debug({ key: part.key, size: result.layer.size, packMs, totalMs }, "layer made");
+      return result;
     } finally {
       closeBlobs(packed);
     }
   }
 
-  /** The blobs that are not recorded, or not in the bucket any more. */
-  async #missing(
-    known: KnownLayer,
+  /**
+   * What records say of a layer, what this origin has stated where there is none, and the codecs
+   * whose blob is in the bucket by neither.
+   */
+  async #known(
+    key: string,
     codecs: readonly CodecName[],
+    origins: OriginKeys,
     signal: AbortSignal,
-  ): Promise<CodecName[]> {
-    const there = await Promise.all(
+  ): Promise<Known> {
+    const { bucket } = this.#with;
+    const found = await readLayer(bucket, key, { codecs, origins, signal });
+    const recorded: KnownLayer = {};
+    const own: KnownLayer = {};
+    const missing: CodecName[] = [];
+    await Promise.all(
       codecs.map(async (codec) => {
-        const blob = known[codec];
-        if (blob === undefined) return false;
-        return (await this.#with.bucket.size(blobPath(blob.digest), signal)) === blob.size;
+        const statement = found[codec] ?? this.#own.get(ownKey(key, codec));
+        const isThere =
+          statement !== undefined &&
+          (await bucket.size(blobPath(statement.digest), signal)) === statement.size;
+        if (!isThere) missing.push(codec);
+        else if (found[codec] === undefined) own[codec] = statement;
+        else recorded[codec] = statement;
       }),
     );
-    return codecs.filter((_, index) => there[index] !== true);
+    return { found, recorded, own, missing };
   }
 
-  async #publish(
+  /** Uploads the blobs of a packed layer; returns what this origin states of them. */
+  async #upload(
     key: string,
-    known: KnownLayer,
+    { found, own }: Known,
     { diffId, blobs, trees }: PackedLayer,
     signal: AbortSignal,
-  ): Promise<Layer> {
-    const { bucket } = this.#with;
-    requireSameTar(key, known.gzip, diffId);
-    // All of them end before anything is thrown: their files are closed then.
-    const done = await Promise.allSettled([
-      blobs.gzip === undefined
-        ? known.gzip
-        : this.#put(key, "gzip", blobs.gzip, known.gzip, signal).then((blob) =>
-            recordLayer(bucket, key, "gzip", { key, diffId, ...withTrees(blob, trees) }, signal),
-          ),
-      blobs.zstd === undefined
-        ? known.zstd
-        : this.#put(key, "zstd", blobs.zstd, known.zstd, signal).then((blob) =>
-            recordLayer(bucket, key, "zstd", blob, signal),
-          ),
-    ]);
-    const [gzip, zstd] = done.map((outcome) => {
-      if (outcome.status === "rejected") throw outcome.reason;
-      return outcome.value;
-    }) as [KnownLayer["gzip"], KnownLayer["zstd"]];
-    requireSameTar(key, gzip, diffId);
-    return merged({ ...(gzip && { gzip }), ...(zstd && { zstd }) });
-  }
-
-  /** Uploads a blob; returns what its record says of it. */
-  async #put(
-    key: string,
-    codec: CodecName,
-    { digest, size, fd, members }: SpooledBlob,
-    recorded: Described | undefined,
-    signal: AbortSignal,
-  ): Promise<Described> {
+  ): Promise<KnownLayer> {
+    for (const known of [...Object.values(found), ...Object.values(own)])
+      requireSameTar(known, diffId);
     const { bucket, codecs } = this.#with;
-    const compressor = await codecs.describe(codec);
-    // A recorded digest is named by package records; other bytes must not take its place.
-    if (recorded !== undefined && recorded.digest !== digest)
-      throw new Error(
-        `layer ${key} is recorded as ${recorded.digest}, made by ${recorded.compressor ?? "an older Firn"}; that blob is gone from the bucket, and this origin's ${compressor} makes ${digest}: restore the blob, or delete the records that name it`,
+    const stated: KnownLayer = {};
+    const put = async (codec: CodecName, blob: SpooledBlob): Promise<void> => {
+      const { digest, size, fd, members: sizes } = blob;
+      const compressor = await codecs.describe(codec);
+      await bucket.putBlob(
+        { digest, size, content: { fd }, contentType: MEDIA_TYPES[codec] },
+        signal,
       );
-    const contentType = MEDIA_TYPES[codec];
-    await bucket.putBlob({ digest, size, content: { fd }, contentType }, signal);
-    return { digest, size, compressor, members: { tarBytes: PIECE_BYTES, sizes: [...members] } };
+      const members =
+        trees.length > 0
+          ? { trees: withSizes(trees, sizes) }
+          : { members: { tarBytes: PIECE_BYTES, sizes: [...sizes] } };
+      const statement = { key, codec, digest, size, diffId, compressor, ...members };
+      this.#own.set(ownKey(key, codec), statement);
+      stated[codec] = statement;
+    };
+    // All of them end before anything is thrown: their files are closed then.
+    const done = await Promise.allSettled(
+      (["gzip", "zstd"] as const).map((codec) => {
+        const blob = blobs[codec];
+        return blob === undefined ? undefined : put(codec, blob);
+      }),
+    );
+    for (const outcome of done) if (outcome.status === "rejected") throw outcome.reason;
+    return stated;
   }
 }
 
-type Described = Descriptor & { compressor?: string | undefined; members?: Members | undefined };
+/** What is known of a layer: by records, and by this origin's own work where there is none. */
+interface Sources {
+  readonly recorded: KnownLayer;
+  readonly own: KnownLayer;
+}
+
+/** What is known of a layer before it is packed. */
+interface Known extends Sources {
+  /** All that records say, also of blobs that are gone. */
+  readonly found: KnownLayer;
+  readonly missing: readonly CodecName[];
+}
+
+const ownKey = (key: string, codec: CodecName): string => `${key} ${codec}`;
 
 const size = ({ paths }: LayerPart): number => paths.reduce((sum, { narSize }) => sum + narSize, 0);
 
-/** A bare layer's record has its trees in place of its members. */
-function withTrees(
-  { members, ...blob }: Described,
-  trees: PackedLayer["trees"],
-): Described & { trees?: Tree[] } {
-  if (trees.length === 0 || members === undefined) return { ...blob, members };
+/** The trees of a bare layer, each with the bytes that its members have. */
+function withSizes(trees: PackedLayer["trees"], sizes: readonly number[]): Tree[] {
   let first = 0;
-  return {
-    ...blob,
-    trees: trees.map(({ name, members: count, tarSize }) => {
-      const sizes = members.sizes.slice(first, (first += count));
-      return { name, size: sizes.reduce((sum, bytes) => sum + bytes, 0), tarSize };
-    }),
-  };
+  return trees.map(({ name, members, tarSize }) => {
+    const own = sizes.slice(first, (first += members));
+    return { name, size: own.reduce((sum, bytes) => sum + bytes, 0), tarSize };
+  });
 }
 
-/** The layer as package records have it. */
-function merged({ gzip, zstd }: KnownLayer): Layer {
+function made({ recorded, own }: Sources): MadeLayer {
+  const { gzip, zstd } = { ...recorded, ...own };
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
   const { key, digest, size, diffId, trees } = gzip;
   const descriptor = zstd && { digest: zstd.digest, size: zstd.size };
   return {
-    key,
-    digest,
-    size,
-    diffId,
-    ...(descriptor && { zstd: descriptor }),
-    ...(trees && { trees }),
+    layer: {
+      key,
+      digest,
+      size,
+      diffId,
+      ...(descriptor && { zstd: descriptor }),
+      ...(trees && { trees }),
+    },
+    statements: CODECS.flatMap((codec) => own[codec] ?? []),
   };
 }
 
@@ -226,9 +262,9 @@ function merged({ gzip, zstd }: KnownLayer): Layer {
  * The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a
  * fault of ours that must not spread.
  */
-function requireSameTar(key: string, recorded: Layer | undefined, diffId: string): void {
-  if (recorded !== undefined && recorded.diffId !== diffId)
+function requireSameTar({ key, diffId: known }: LayerStatement, diffId: string): void {
+  if (known !== diffId)
     throw new Error(
-      `layer ${key} is ${recorded.diffId} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`,
+      `layer ${key} is ${known} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`,
     );
 }

@@ -6,10 +6,15 @@ import { pino } from "pino";
 import { blobPath } from "../../edge/contract/keys.ts";
 import type { Result } from "../../edge/contract/messages.ts";
 import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../edge/contract/records.ts";
+import { generateOriginKey } from "../../origin/channel/index.ts";
+import { readOriginKey } from "../../origin/channel/key.ts";
+import { signer } from "../../origin/channel/sign.ts";
 import { openLayerStore } from "../../origin/layers/index.ts";
 import { publishIndexes } from "../../origin/publish-index.ts";
 import { startBucket } from "./layers/local-bucket.ts";
 import { directoryWith, needs, open, signal, system, temporary } from "./nix/support.ts";
+
+const sign = signer(readOriginKey(generateOriginKey().privateKey));
 
 const SET = `{ system, ... }: {
   good = 1; Other = throw "forced"; nested = { b = throw "forced"; A = 1; };
@@ -34,12 +39,13 @@ test(
     const paths = [[], ["nested"], ["function"], ["broken"], ["endless"], ["many"], ["nowhere"]];
     const results = await publishIndexes(
       paths.map((path) => ({ kind: "index", packageSet: "path", revision, system, path })),
-      { packageSet, layers, signal },
+      { packageSet, layers, signal, sign },
     );
 
     const namesOf = async (result: Result | undefined, path: readonly string[]) => {
       assert.ok(result?.kind === "index", JSON.stringify(result));
-      const { names, format: _, ...rest } = result.record;
+      assert.equal(result.signature, sign("index", result.statement));
+      const { names, format: _, ...rest } = result.statement;
       assert.deepEqual(rest, { packageSet: "path", revision, system, path });
       const bytes = await layers.get(blobPath(names.digest));
       assert.equal(bytes?.length, names.size);

@@ -5,6 +5,10 @@ import { test, type TestContext } from "node:test";
 import { pino } from "pino";
 import type { Scope } from "../../edge/contract/keys.ts";
 import type { Result } from "../../edge/contract/messages.ts";
+import { isSignedBy } from "../../edge/contract/signatures.ts";
+import { generateOriginKey } from "../../origin/channel/index.ts";
+import { readOriginKey } from "../../origin/channel/key.ts";
+import { signer } from "../../origin/channel/sign.ts";
 import { openLayerStore } from "../../origin/layers/index.ts";
 import { publish } from "../../origin/publish.ts";
 import { planStore } from "../../origin/plan/plans.ts";
@@ -20,6 +24,9 @@ import {
   temporary,
 } from "./nix/support.ts";
 
+const { privateKey, publicKey } = generateOriginKey();
+const key = readOriginKey(privateKey);
+
 const SET = packageSet(`
   ${BASE}
   good = program "good";
@@ -28,6 +35,10 @@ const SET = packageSet(`
   needs-unfit = mk "needs-unfit" "mkdir -p $out; ln -s \${unfit}/bin $out/bin";
   broken = mk "broken" "echo no way; exit 1";
 `);
+
+/** Keys of the layers at a package's own level, sorted. */
+const keysOf = ({ statement }: Extract<Result, { kind: "package" }>): string[] =>
+  (statement.levels[statement.level] ?? []).map((index) => statement.parts[index]?.key ?? "");
 
 /** Publishes packages of a set, all in one job. */
 async function publishing(t: TestContext, text: string) {
@@ -51,6 +62,8 @@ async function publishing(t: TestContext, text: string) {
         layers,
         plans: planStore((key) => layers.get(key)),
         zstd: false,
+        origins: {},
+        sign: signer(key),
         signal,
         log: () => {},
       },
@@ -64,7 +77,10 @@ test(
     const job = await publishing(t, SET);
     const [good, unfit, needsUnfit, broken] = await job("good", "unfit", "needs-unfit", "broken");
     assert.ok(good?.kind === "package");
-    assert.equal(good.record.name, "good");
+    assert.equal(good.statement.name, "good");
+    assert.ok(await isSignedBy(publicKey, "package", good));
+    assert.deepEqual(good.layers.map(({ statement }) => statement.key).sort(), keysOf(good));
+    for (const layer of good.layers) assert.ok(await isSignedBy(publicKey, "layer", layer));
     for (const outcome of [unfit, needsUnfit]) {
       assert.ok(outcome?.kind === "failure");
       // Not "error": that would be tried again on another origin.
@@ -86,16 +102,19 @@ test(
   async (t) => {
     const job = await publishing(t, SET);
     const results = [...(await job("good")), ...(await job("other", "cacert"))];
-    const records = results.map((result) => {
+    const packages = results.map((result) => {
       assert.ok(result.kind === "package");
-      return result.record;
+      return result;
     });
-    const [base] = records[0]!.layers;
-    for (const { layers, levels, name } of records) {
-      assert.deepEqual(layers[0], base, name);
-      assert.ok(levels.every((level) => level[0] === 0));
+    const [base] = keysOf(packages[0]!);
+    for (const { statement } of packages) {
+      assert.equal(statement.parts[0]?.key, base, statement.name);
+      assert.ok(statement.levels.every((level) => level[0] === 0));
     }
-    assert.equal(records[2]!.layers.length, 1, "cacert is in the base, and nothing else is in it");
+    const [, other, cacert] = packages;
+    assert.equal(keysOf(cacert!).length, 1, "cacert is in the base, and nothing else is in it");
+    assert.deepEqual(cacert!.layers, [], "a layer of the job is stated once");
+    assert.ok(other!.layers.some(({ statement }) => statement.key === base));
   },
 );
 

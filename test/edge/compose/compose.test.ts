@@ -8,11 +8,20 @@ import { InvalidName, parseImageName } from "../../../edge/contract/names.ts";
 import {
   ImageRecordSchema,
   InvalidRecord,
+  type Layer,
+  type LevelRecord,
   MAX_LAYERS,
   type PackageRecord,
   RECORD_FORMAT,
 } from "../../../edge/contract/records.ts";
 import { Blobs, digest, layer, random, record, SCOPE, shuffled, tree } from "./sample.ts";
+
+const madeLevel = (level: number, layers: Layer[]): LevelRecord => ({
+  format: RECORD_FORMAT,
+  level,
+  layers,
+  origins: ["other"],
+});
 
 const blobs = new Blobs();
 const catalogue = new Map<string, PackageRecord>();
@@ -258,8 +267,9 @@ test("another level brings its own layers", async () => {
     packages.map((entry) =>
       entry.record.name === "git" ? { record: git, ...(made ? { made } : {}) } : entry,
     );
-  const image = await imageOf("git", swap({ format: RECORD_FORMAT, level: 1, layers: [coarse] }));
+  const image = await imageOf("git", swap(madeLevel(1, [coarse])));
   assert.equal(image.record.levels.git, 1);
+  assert.deepEqual(image.record.origins, ["mine", "other"], "all that the image rests on");
   assert.deepEqual(
     manifestOf(image)
       .layers.slice(0, -1)
@@ -267,14 +277,8 @@ test("another level brings its own layers", async () => {
       .sort(),
     ["cacert", "iana-etc", "git and all below"].map((name) => layer(name).digest).sort(),
   );
-  await assert.rejects(
-    imageOf("git", swap({ format: RECORD_FORMAT, level: 1, layers: [layer("other")] })),
-    /has not been made/,
-  );
-  await assert.rejects(
-    imageOf("git", swap({ format: RECORD_FORMAT, level: 2, layers: [coarse] })),
-    /no level 2/,
-  );
+  await assert.rejects(imageOf("git", swap(madeLevel(1, [layer("other")]))), /has not been made/);
+  await assert.rejects(imageOf("git", swap(madeLevel(2, [coarse]))), /no level 2/);
 });
 
 test("zstd: an index whose first manifest is the gzip one, whose second is marked; mixed layers allowed", async () => {

@@ -143,6 +143,8 @@ export function record(
     levels: [layers.map((_, index) => index)],
     level: 0,
     layers,
+    origins: ["mine"],
+    signed: [{ origin: "mine", signature: "A".repeat(86) }],
     ...fields,
   };
 }

@@ -7,11 +7,18 @@ import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Times } from "../../../edge/farm/limits.ts";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../edge/contract/messages.ts";
-import type { PackageRecord } from "../../../edge/contract/records.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
-import { packageItems, packageRecord, SCOPE, tagItems } from "./records.ts";
+import {
+  packageItems,
+  packageRecord,
+  packageResult,
+  SCOPE,
+  statedPackage,
+  type StatedPackage,
+  tagItems,
+} from "./records.ts";
 
 let edge: FarmEdge;
 afterEach(() => edge.stop());
@@ -249,7 +256,7 @@ describe("jobs that are not done", () => {
 
     const [c] = await origins(t, { c: honest(edge) });
     const answer = await edge.ask(packageItems(["curl"]));
-    const record = await packageRecord(edge, "curl");
+    const record = await packageRecord(edge, "curl", "c");
     assert.deepEqual(answer, { state: "done", results: [{ kind: "package", record }] });
     assert.equal(c?.jobs.length, 1);
   });
@@ -272,28 +279,52 @@ describe("origins that are wrong", () => {
    * Changes of an honest record that the bucket shows to be wrong; none may reach it. check.test.ts
    * has those that the record itself shows.
    */
-  const invalid: readonly [string, (record: PackageRecord) => PackageRecord, RegExp][] = [
+  const invalid: readonly [string, (stated: StatedPackage) => StatedPackage, RegExp][] = [
     [
       "a blob that is not there",
-      (r) => ({ ...r, listing: { digest: `sha256:${"0".repeat(64)}`, size: 1 } }),
+      ({ statement, layers }) => ({
+        statement: { ...statement, listing: { digest: `sha256:${"0".repeat(64)}`, size: 1 } },
+        layers,
+      }),
       /is not in the bucket/,
     ],
     [
       "a blob of another size",
-      (r) => ({ ...r, listing: { ...r.listing, size: r.listing.size + 1 } }),
+      ({ statement: { listing, ...rest }, layers }) => ({
+        statement: { ...rest, listing: { ...listing, size: listing.size + 1 } },
+        layers,
+      }),
       /bytes in the bucket/,
     ],
     [
-      "layers in another order",
-      (r) => ({ ...r, layers: r.layers.toReversed() }),
-      /are not the parts/,
+      "a layer of another size",
+      ({ statement, layers: [libc, ...rest] }) => ({
+        statement,
+        layers: libc === undefined ? [] : [{ ...libc, size: libc.size + 1 }, ...rest],
+      }),
+      /bytes in the bucket/,
+    ],
+    [
+      "a layer that is not there",
+      ({ statement, layers: [libc, ...rest] }) => ({
+        statement,
+        layers: libc === undefined ? [] : [{ ...libc, digest: libc.diffId }, ...rest],
+      }),
+      /is not in the bucket/,
+    ],
+    [
+      "a layer that was not made",
+      ({ statement, layers }) => ({ statement, layers: layers.slice(1) }),
+      /nothing is known of the layer/,
     ],
   ];
   for (const [what, change, says] of invalid) {
     test(`${what}: refused, and another origin does it`, async (t) => {
       await start();
       const [a] = await origins(t, {
-        a: async () => [{ kind: "package", record: change(await packageRecord(edge, "git")) }],
+        a: async (_items, { sign }) => [
+          packageResult(change(await statedPackage(edge, "git")), sign),
+        ],
       });
       const answer = edge.ask(packageItems(["git"]));
       await a?.begun(1);
@@ -301,7 +332,8 @@ describe("origins that are wrong", () => {
       assert.equal((await answer).state, "done");
       assert.equal(b?.jobs.length, 1);
       assert.match(String((await edge.logged("origin.invalid"))[0]?.["problem"]), says);
-      assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), await packageRecord(edge, "git"));
+      const record = await packageRecord(edge, "git", "b");
+      assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), record);
     });
   }
 

@@ -5,7 +5,8 @@ import { CLOSE } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
-import { packageRecord, packageItems, tagItems, REVISION } from "./records.ts";
+import { signOf } from "./keys.ts";
+import { packageItems, packageResult, REVISION, statedPackage, tagItems } from "./records.ts";
 
 let edge: FarmEdge;
 before(async () => {
@@ -152,7 +153,7 @@ describe("a job", () => {
     slow.say({
       type: "done",
       job,
-      results: [{ kind: "package", record: await packageRecord(edge, name) }],
+      results: [packageResult(await statedPackage(edge, name), signOf("a"))],
     });
     assert.equal((await answer).state, "done");
     assert.equal((await other.heard("cancel")).job, job);

@@ -11,19 +11,22 @@ import {
   type ChannelState,
   connect,
   type ConnectOptions,
-  generateOriginKey,
-  type OriginKey,
   type RunContext,
 } from "../../../origin/channel/index.ts";
+import type { Sign } from "../../../edge/contract/signatures.ts";
 import { soon } from "../../harness/soon.ts";
 import type { FarmEdge } from "./farm-edge.ts";
-import { indexRecord, levelRecord, packageRecord, REVISION } from "./records.ts";
+import { keys } from "./keys.ts";
+import {
+  indexResult,
+  indexStatement,
+  levelResult,
+  packageResult,
+  REVISION,
+  statedPackage,
+} from "./records.ts";
 
-export const keys: Readonly<Record<string, OriginKey>> = {
-  a: generateOriginKey(),
-  b: generateOriginKey(),
-  c: generateOriginKey(),
-};
+export { keys } from "./keys.ts";
 
 /** ORIGINS for the origins named; `more`: what each of them may do. */
 export const configured = (names: readonly string[], more: object = {}): string =>
@@ -131,22 +134,24 @@ function nameOf(item: Item): string {
  */
 export const honest =
   (edge: FarmEdge): TestRun =>
-  (items) =>
-    Promise.all(items.map((item) => resultOf(edge, item)));
+  (items, { sign }) =>
+    Promise.all(items.map((item) => resultOf(edge, item, sign)));
 
-async function resultOf(edge: FarmEdge, item: Item): Promise<Result> {
+async function resultOf(edge: FarmEdge, item: Item, sign: Sign): Promise<Result> {
   if (item.kind === "tag")
     return item.tag === "nowhere"
       ? failure("unknown", "there is no tag nowhere")
       : { kind: "revision", revision: REVISION };
-  if (item.kind === "index") return { kind: "index", record: await indexRecord(edge, item) };
+  if (item.kind === "index") return indexResult(await indexStatement(edge, item), sign);
   if (item.name.startsWith("broken")) return failure("failed", `${item.name} does not build`);
-  if (item.level !== undefined)
-    return { kind: "level", record: await levelRecord(edge, item.level) };
-  return { kind: "package", record: await packageRecord(edge, item.name, item) };
+  if (item.level !== undefined) return levelResult(edge, item.level, sign);
+  return packageResult(await statedPackage(edge, item.name, item), sign);
 }
 
-export const failure = (reason: Failure["reason"], message: string): Result => ({
+export const failure = (
+  reason: Failure["reason"],
+  message: string,
+): Extract<Result, { kind: "failure" }> => ({
   kind: "failure",
   failure: { reason, message },
 });

@@ -1,28 +1,37 @@
 /** From results to records, where the bucket has something to say about it. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Answer } from "../../../edge/farm/answer.ts";
-import type { Result } from "../../../edge/contract/messages.ts";
-import { indexPath, levelPath, packagePath } from "../../../edge/contract/keys.ts";
+import { after, before, describe, test } from "node:test";
+import type { Answer, Outcome } from "../../../edge/farm/answer.ts";
+import { indexPath, layerPath, levelPath, packagePath } from "../../../edge/contract/keys.ts";
+import type { LayerStatement } from "../../../edge/contract/records.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
+import { signOf } from "./keys.ts";
 import { honest, originKeys, startOrigin } from "./origins.ts";
 import {
   indexItem,
   indexRecord,
+  indexResult,
+  indexStatement,
+  layerOf,
+  layerRecord,
+  layerStatement,
   levelRecord,
   packageItems,
   packageRecord,
+  packageResult,
   SCOPE,
+  signedLayers,
+  statedPackage,
 } from "./records.ts";
 
 let edge: FarmEdge;
 before(async () => {
-  edge = await startFarm({ times: { avoid: 50 }, vars: { ORIGINS: originKeys("a") } });
+  edge = await startFarm({ times: { avoid: 50 }, vars: { ORIGINS: originKeys("a", "b") } });
 });
 after(() => edge.stop());
 
-const resultOf = (answer: Answer): Result | undefined =>
+const resultOf = (answer: Answer): Outcome | undefined =>
   answer.state === "done" ? answer.results[0] : undefined;
 
 /** Waits until the log tells that an item was given up for this; the client is not told. */
@@ -62,7 +71,7 @@ test("the layers of a level belong to a package whose record is there, or comes 
   await givenUpFor(/there is no record of orphan/);
   assert.equal(await edge.get(levelPath(SCOPE, "orphan", 1)), undefined);
   assert.equal((await edge.ask(packageItems(["both", "both~1"]))).state, "done");
-  assert.deepEqual(await edge.get(levelPath(SCOPE, "both", 1)), await levelRecord(edge, 1));
+  assert.deepEqual(await edge.get(levelPath(SCOPE, "both", 1)), await levelRecord(edge));
 });
 
 test("a level's layers are those that the package's record announced", async (t) => {
@@ -70,16 +79,16 @@ test("a level's layers are those that the package's record announced", async (t)
     run: async (items, context) => {
       const [item] = items;
       if (item?.kind !== "package" || item.level === undefined) return honest(edge)(items, context);
-      const { layers } = await packageRecord(edge, "jq");
-      const record = { ...(await levelRecord(edge, 1)), layers: layers.slice(1) };
-      return [{ kind: "level", record }];
+      const { layers } = await statedPackage(edge, "jq");
+      const wrong = signedLayers(layers.slice(1), context.sign);
+      return [{ kind: "level", level: 1, layers: wrong }];
     },
   });
   await origin.reached("connected");
   assert.equal((await edge.ask(packageItems(["jq"]))).state, "done");
   const wrong = resultOf(await edge.ask(packageItems(["jq~1"])));
   assert.equal(wrong?.kind, "failure");
-  await givenUpFor(/are not the parts of level 1/);
+  await givenUpFor(/belongs to no package of the job/);
 });
 
 test("an index is written when its names are in the bucket, and only then", async (t) => {
@@ -87,9 +96,9 @@ test("an index is written when its names are in the bucket, and only then", asyn
     run: async (items, context) => {
       const [item] = items;
       if (item?.kind !== "index" || item.path[0] !== "lost") return honest(edge)(items, context);
-      const record = await indexRecord({ put: () => Promise.resolve() }, item);
-      const names = { ...record.names, digest: `sha256:${"0".repeat(64)}` as const };
-      return [{ kind: "index", record: { ...record, names } }];
+      const statement = await indexStatement({ put: () => Promise.resolve() }, item);
+      const names = { ...statement.names, digest: `sha256:${"0".repeat(64)}` as const };
+      return [indexResult({ ...statement, names }, context.sign)];
     },
   });
   await origin.reached("connected");
@@ -104,4 +113,114 @@ test("an index is written when its names are in the bucket, and only then", asyn
   const lost = resultOf(await edge.ask([indexItem(["lost"])]));
   assert.equal(lost?.kind === "failure" ? lost.failure.reason : lost?.kind, "error");
   assert.equal(await edge.get(indexPath(SCOPE, ["lost"])), undefined);
+});
+
+/** What a would send of a package whose own layer is changed. */
+const fromA = async (name: string, change: (s: LayerStatement) => LayerStatement) => {
+  const { statement, layers } = await statedPackage(edge, name);
+  const own = layers.slice(1).map(change);
+  return packageResult({ statement, layers: [...layers.slice(0, 1), ...own] }, signOf("a"));
+};
+
+describe("layer records", () => {
+  test("are written with the signature of the origin that made them", async (t) => {
+    const origin = startOrigin(t, edge, "a");
+    await origin.reached("connected");
+    assert.equal((await edge.ask(packageItems(["signed"]))).state, "done");
+    const statement = await layerStatement(edge, "signed");
+    assert.deepEqual(await edge.get(layerPath(statement.key)), layerRecord(statement));
+  });
+
+  test("the first stands: another compressor's blob of the same layer never takes its place", async (t) => {
+    const theirs = await layerStatement(edge, "first", "pigz");
+    await edge.put(layerPath(theirs.key), JSON.stringify(layerRecord(theirs, "b")));
+    const origin = startOrigin(t, edge, "a");
+    await origin.reached("connected");
+    const answer = resultOf(await edge.ask(packageItems(["first"])));
+    assert.ok(answer?.kind === "package");
+    assert.deepEqual(answer.record.layers[1], layerOf(theirs));
+    assert.deepEqual(answer.record.origins, ["a", "b"], "it rests on both");
+    assert.deepEqual(await edge.get(layerPath(theirs.key)), layerRecord(theirs, "b"));
+  });
+
+  test("a known layer need not be stated: the record that stands is taken", async (t) => {
+    const theirs = await layerStatement(edge, "known");
+    await edge.put(layerPath(theirs.key), JSON.stringify(layerRecord(theirs, "b")));
+    const origin = startOrigin(t, edge, "a", {
+      run: async (_items, { sign }) => {
+        const { statement, layers } = await statedPackage(edge, "known");
+        return [packageResult({ statement, layers: layers.slice(0, 1) }, sign)];
+      },
+    });
+    await origin.reached("connected");
+    const answer = resultOf(await edge.ask(packageItems(["known"])));
+    assert.ok(answer?.kind === "package");
+    assert.deepEqual(answer.record.layers[1], layerOf(theirs));
+  });
+
+  /** Records for the predictable key of a layer that somebody but the edge wrote. */
+  const forgeries: readonly [string, (s: LayerStatement) => object][] = [
+    ["without a signature", (s) => ({ ...s, signed: [] })],
+    ["signed by an origin that is not in force", (s) => layerRecord(s, "c")],
+    [
+      "in the name of an origin, signed by another",
+      (s) => ({ ...s, signed: [{ ...layerRecord(s, "c").signed[0], origin: "b" }] }),
+    ],
+    [
+      "changed after it was signed",
+      (s) => ({ ...layerRecord({ ...s, compressor: "other" }, "b"), compressor: s.compressor }),
+    ],
+  ];
+  for (const [at, [what, forged]] of forgeries.entries())
+    test(`forged, ${what}: no package names it, and it is replaced`, async (t) => {
+      const name = `forged${at}`;
+      const evil = await layerStatement(edge, name, "evil");
+      await edge.put(layerPath(evil.key), JSON.stringify(forged(evil)));
+      const origin = startOrigin(t, edge, "a");
+      await origin.reached("connected");
+      const answer = resultOf(await edge.ask(packageItems([name])));
+      assert.ok(answer?.kind === "package");
+      const honestly = await layerStatement(edge, name);
+      assert.deepEqual(answer.record.layers[1], layerOf(honestly));
+      assert.deepEqual(answer.record.origins, ["a"]);
+      assert.deepEqual(await edge.get(layerPath(evil.key)), layerRecord(honestly));
+    });
+
+  test("a record whose blob is gone is replaced", async (t) => {
+    const gone = await layerStatement({ put: () => Promise.resolve() }, "gone", "pigz");
+    await edge.put(layerPath(gone.key), JSON.stringify(layerRecord(gone, "b")));
+    const origin = startOrigin(t, edge, "a");
+    await origin.reached("connected");
+    assert.equal((await edge.ask(packageItems(["gone"]))).state, "done");
+    const honestly = await layerStatement(edge, "gone");
+    assert.deepEqual(await edge.get(layerPath(gone.key)), layerRecord(honestly));
+  });
+
+  test("another diffId is refused, and the log names both origins", async (t) => {
+    const theirs = await layerStatement(edge, "contested");
+    await edge.put(layerPath(theirs.key), JSON.stringify(layerRecord(theirs, "b")));
+    const origin = startOrigin(t, edge, "a", {
+      run: async () => [await fromA("contested", (s) => ({ ...s, diffId: s.digest }))],
+    });
+    await origin.reached("connected");
+    const answer = resultOf(await edge.ask(packageItems(["contested"])));
+    assert.equal(answer?.kind, "failure");
+    await givenUpFor(/the layer [0-9a-f]{64} is sha256:\S+ by a, and sha256:\S+ by b/);
+    const [contradiction] = await edge.logged("layer.contradiction");
+    assert.deepEqual(contradiction?.["origins"], ["a", "b"]);
+    assert.deepEqual(await edge.get(layerPath(theirs.key)), layerRecord(theirs, "b"));
+    assert.equal(await edge.get(packagePath(SCOPE, "contested")), undefined);
+  });
+
+  test("results that another origin has signed are refused", async (t) => {
+    const origin = startOrigin(t, edge, "a", {
+      run: (items, context) => honest(edge)(items, { ...context, sign: signOf("b") }),
+    });
+    await origin.reached("connected");
+    assert.equal(resultOf(await edge.ask(packageItems(["borrowed"])))?.kind, "failure");
+    await givenUpFor(/a has not signed/);
+    assert.equal(await edge.get(packagePath(SCOPE, "borrowed")), undefined);
+    const { key } = await layerStatement(edge, "borrowed");
+    assert.equal(await edge.get(layerPath(key)), undefined);
+  });
 });

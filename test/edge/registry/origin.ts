@@ -2,8 +2,14 @@
 import { after } from "node:test";
 import { pino } from "pino";
 import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
-import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
-import { connect } from "../../../origin/channel/index.ts";
+import {
+  type Layer,
+  RECORD_FORMAT,
+  type SignedLayer,
+  statementOf,
+} from "../../../edge/contract/records.ts";
+import type { Sign } from "../../../edge/contract/signatures.ts";
+import { connect, type RunContext } from "../../../origin/channel/index.ts";
 import {
   makeLevel,
   makePackage,
@@ -40,6 +46,12 @@ export interface OriginOptions {
 
 const NO_INDEX: Failure = { reason: "refused", message: "this set cannot be listed" };
 
+const signed = (layers: readonly Layer[], sign: Sign): SignedLayer[] =>
+  layers.map((layer) => {
+    const statement = { ...layer, codec: "gzip", compressor: "test" } as const;
+    return { statement, signature: sign("layer", statement) };
+  });
+
 const isFailure = (value: object): value is Failure => "reason" in value;
 
 /** Connects it, and returns when the edge has let it in. */
@@ -55,7 +67,7 @@ export async function startOrigin(
 ): Promise<TestOrigin> {
   const jobs: (readonly Item[])[] = [];
 
-  const resultOf = async (item: Item): Promise<Result> => {
+  const resultOf = async (item: Item, sign: Sign): Promise<Result> => {
     if (item.kind === "tag") {
       const { tag } = item;
       const revision = tags[tag] ?? { reason: "unknown", message: `no ref ${tag}` };
@@ -69,22 +81,26 @@ export async function startOrigin(
       if (list === undefined) return { kind: "failure", failure: NO_INDEX };
       const bytes = new TextEncoder().encode(JSON.stringify(list));
       const blob = await putBlob(firn.bucket, bytes);
-      return { kind, record: { format: RECORD_FORMAT, ...rest, names: blob } };
+      const statement = { format: RECORD_FORMAT, ...rest, names: blob } as const;
+      return { kind, statement, signature: sign("index", statement) };
     }
     const { name, level, packageSet: set, revision, system, plan } = item;
     const found = stock[name] ?? {};
     if (isFailure(found)) return { kind: "failure", failure: found };
     if (level !== undefined) {
-      const record = await makeLevel(firn.bucket, level, found.levels?.[level] ?? []);
-      return { kind: "level", record };
+      const { layers } = await makeLevel(firn.bucket, level, found.levels?.[level] ?? []);
+      return { kind: "level", level, layers: signed(layers, sign) };
     }
     const scope = { packageSet: set, revision, system, plan };
-    return { kind: "package", record: await makePackage(firn.bucket, { name, ...found, scope }) };
+    const record = await makePackage(firn.bucket, { name, ...found, scope });
+    const statement = statementOf(record);
+    const signature = sign("package", statement);
+    return { kind: "package", statement, signature, layers: signed(record.layers, sign) };
   };
-  const run = async (items: readonly Item[]): Promise<readonly Result[]> => {
+  const run = async (items: readonly Item[], { sign }: RunContext): Promise<readonly Result[]> => {
     jobs.push(items);
     await gate?.();
-    return Promise.all(items.map(resultOf));
+    return Promise.all(items.map((item) => resultOf(item, sign)));
   };
 
   const channel = await new Promise<ReturnType<typeof connect>>((resolve) => {

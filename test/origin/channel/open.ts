@@ -1,7 +1,12 @@
 /** A channel under test, and what is said over it. */
 import type { TestContext } from "node:test";
 import { pino } from "pino";
-import type { FromEdge, Item, Result } from "../../../edge/contract/messages.ts";
+import {
+  type FromEdge,
+  type Item,
+  PROTOCOL_VERSION,
+  type Result,
+} from "../../../edge/contract/messages.ts";
 import {
   type Channel,
   type ChannelState,
@@ -13,7 +18,13 @@ import { soon } from "../../harness/soon.ts";
 import type { RudeEdge } from "./rude-edge.ts";
 
 const key = generateOriginKey();
-export const WELCOME: FromEdge = { type: "welcome", protocol: 3, origin: "mine", zstd: false };
+export const WELCOME: FromEdge = {
+  type: "welcome",
+  protocol: PROTOCOL_VERSION,
+  origin: "mine",
+  zstd: false,
+  origins: {},
+};
 export const RESOLVED: Result[] = [{ kind: "revision", revision: "a".repeat(40) }];
 export const tagJob = (job: string): FromEdge => ({
   type: "job",

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { layerKey } from "../../../edge/contract/keys.ts";
-import type { Layer } from "../../../edge/contract/records.ts";
-import { type LayerPart, UnfitError } from "../../../origin/layers/index.ts";
+import type { Layer, LayerStatement } from "../../../edge/contract/records.ts";
+import { type LayerPart, type MadeLayer, UnfitError } from "../../../origin/layers/index.ts";
 import type { StorePathInfo } from "../../../origin/nix/types.ts";
 
 /**
@@ -91,10 +91,15 @@ export async function partOf(...paths: StorePathInfo[]): Promise<LayerPart> {
 }
 
 /** What `make` made of a part, which must be a layer. */
-export function madeLayer(
-  made: ReadonlyMap<string, Layer | UnfitError>,
-  { key }: LayerPart,
-): Layer {
+export const madeLayer = (made: Made, part: LayerPart): Layer => madeOf(made, part).layer;
+
+/** What this origin states of a part that it has made. */
+export const statementsOf = (made: Made, part: LayerPart): readonly LayerStatement[] =>
+  madeOf(made, part).statements;
+
+type Made = ReadonlyMap<string, MadeLayer | UnfitError>;
+
+function madeOf(made: Made, { key }: LayerPart): MadeLayer {
   const layer = made.get(key);
   if (layer === undefined) throw new Error(`nothing was made of ${key}`);
   if (layer instanceof UnfitError) throw layer;

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { pino } from "pino";
 import { join } from "node:path";
-import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
+import { blobPath } from "../../../edge/contract/keys.ts";
 import type { Layer } from "../../../edge/contract/records.ts";
 import {
   type LayerPart,
@@ -16,7 +16,7 @@ import {
 } from "../../../origin/layers/index.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { PIECE_MEMORY } from "../../../origin/layers/codecs.ts";
-import { LocalStore, madeLayer, noise, partOf, prose } from "./local-store.ts";
+import { LocalStore, madeLayer, noise, partOf, prose, statementsOf } from "./local-store.ts";
 
 let bucket: LocalBucket;
 let store: LocalStore;
@@ -67,7 +67,8 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   const file = store.add("file.txt", "just a file\n");
   const layers = open("plain");
   const part = await partOf(big, small, file);
-  const layer = await makeOne(layers, part);
+  const made = await layers.make([part], { signal: never, zstd: true });
+  const [layer, statements] = [madeLayer(made, part), statementsOf(made, part)];
   assert.ok(layer.zstd);
 
   const gzip = await bucket.bytes(blobPath(layer.digest));
@@ -97,29 +98,36 @@ test("a layer is its store paths' tar, by gzip and by zstd, under its digests", 
   assert.match(listing, /-r-xr-xr-x 0\/0 +10 .* nix\/store\/\S+-big\/bin\/tool$/m);
   execFileSync("chmod", ["-R", "u+w", directory]);
 
-  const record = JSON.parse((await bucket.bytes(layerPath(part.key))).toString());
-  assert.match(record.compressor, /^libdeflate \d+\.\d+\S*, level 5$/);
-  assert.deepEqual(record, {
-    key: part.key,
-    digest: layer.digest,
-    size: layer.size,
-    diffId: layer.diffId,
-    compressor: record.compressor,
-    members: record.members,
-  });
-  // Each member can be read for itself, at the place that the record gives.
-  for (const [codec, blob] of [
-    ["gzip", gzip],
-    ["zstd", frames],
+  const [statement, zstd] = statements;
+  assert.ok(statement && zstd);
+  assert.match(statement.compressor, /^libdeflate \d+\.\d+\S*, level 5$/);
+  const { key } = part;
+  const { diffId } = layer;
+  const common = { key, diffId };
+  const { compressor: _compressor, members: _members, ...rest } = statement;
+  assert.deepEqual(rest, { ...common, codec: "gzip", digest: layer.digest, size: layer.size });
+  assert.deepEqual(
+    { ...common, codec: "zstd", ...layer.zstd },
+    { ...common, codec: zstd.codec, digest: zstd.digest, size: zstd.size },
+  );
+  assert.deepEqual(
+    (await bucket.keys()).filter((path) => path.startsWith("layers/")),
+    [],
+    "the edge writes the records",
+  );
+  // Each member can be read for itself, at the place that the statement gives.
+  for (const [{ members }, blob] of [
+    [statement, gzip],
+    [zstd, frames],
   ] as const) {
-    const path = layerPath(codec === "gzip" ? part.key : `${part.key}.zstd`);
-    const { members } = JSON.parse((await bucket.bytes(path)).toString());
+    assert.ok(members);
+    const codec: string = blob === gzip ? "gzip" : "zstd";
     assert.equal(members.sizes.length, Math.ceil(tar.length / members.tarBytes));
     let at = 0;
     for (const [index, size] of members.sizes.entries()) {
       const member = blob.subarray(at, at + size);
       const unpacked = codec === "gzip" ? gunzipSync(member) : zstdDecompressSync(member);
-      const from = index * members.tarBytes;
+      const from: number = index * members.tarBytes;
       assert.deepEqual(unpacked, tar.subarray(from, from + members.tarBytes));
       at += size;
     }
@@ -180,7 +188,7 @@ test("each store path of a bare part is in members of its own, which its record 
   });
   const made = zstd.get("e".repeat(64));
   assert.ok(made && !(made instanceof UnfitError));
-  assert.equal(made.zstd, undefined, "it is appended to a gzip layer");
+  assert.equal(made.layer.zstd, undefined, "it is appended to a gzip layer");
 });
 
 test("a part that no layer can hold fails alone, with its reason; the others are made", async () => {
@@ -203,8 +211,6 @@ test("any number of threads makes the same bytes", async () => {
   for (const concurrency of [1, 2, 5]) {
     const layers = open(`threads-${concurrency}`, { concurrency, packMemory: 2 ** 30 });
     results.push(await makeOne(layers, part));
-    await bucket.delete(layerPath(part.key));
-    await bucket.delete(layerPath(`${part.key}.zstd`));
   }
   assert.deepEqual(results[1], results[0]);
   assert.deepEqual(results[2], results[0]);

@@ -9,16 +9,20 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { pino } from "pino";
 import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
-import type { Layer } from "../../../edge/contract/records.ts";
+import type { Layer, LayerStatement } from "../../../edge/contract/records.ts";
+import { generateOriginKey } from "../../../origin/channel/index.ts";
+import { readOriginKey } from "../../../origin/channel/key.ts";
+import { signer } from "../../../origin/channel/sign.ts";
 import {
   BucketError,
   type LayerPart,
   type LayerStore,
+  type MadeLayer,
   openLayerStore,
 } from "../../../origin/layers/index.ts";
 import { soon } from "../../harness/soon.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
-import { LocalStore, madeLayer, noise, partOf } from "./local-store.ts";
+import { LocalStore, madeLayer, noise, partOf, statementsOf } from "./local-store.ts";
 import { startProxy, type TamperingProxy } from "./tampering-proxy.ts";
 
 let bucket: LocalBucket;
@@ -27,10 +31,44 @@ let store: LocalStore;
 let layers: LayerStore;
 const never = new AbortController().signal;
 const MIB = 2 ** 20;
-const makeOne = async (
+const origin = (name: string) => {
+  const { privateKey, publicKey } = generateOriginKey();
+  return { name, publicKey, sign: signer(readOriginKey(privateKey)) };
+};
+const mine = origin("mine");
+const stranger = origin("stranger");
+
+async function make(
   part: LayerPart,
   { zstd = false, from = layers, signal = never } = {},
-): Promise<Layer> => madeLayer(await from.make([part], { signal, zstd }), part);
+): Promise<MadeLayer> {
+  const origins = { [mine.name]: mine.publicKey };
+  const made = await from.make([part], { signal, zstd, origins });
+  return { layer: madeLayer(made, part), statements: statementsOf(made, part) };
+}
+const makeOne = async (...args: Parameters<typeof make>): Promise<Layer> =>
+  (await make(...args)).layer;
+
+const vouchedBy = ({ name, sign }: typeof mine, statement: LayerStatement) => ({
+  signed: [{ origin: name, signature: sign("layer", statement) }],
+});
+
+/** What an origin with another compressor would state of the part; its blob is in the bucket. */
+async function anothers(part: LayerPart): Promise<LayerStatement> {
+  const elsewhere = openLayerStore({
+    s3: bucket.access,
+    cacheDir: join(store.scratch, "elsewhere"),
+    root: store.root,
+    logger: pino({ level: "silent" }),
+  });
+  const { diffId } = await makeOne(part, { from: elsewhere });
+  await elsewhere.close();
+  const theirs = `what another compressor made of ${part.key}`;
+  const digest = `sha256:${createHash("sha256").update(theirs).digest("hex")}` as const;
+  await bucket.put(blobPath(digest), theirs);
+  const compressor = "libdeflate 0.1, level 5";
+  return { key: part.key, codec: "gzip", digest, size: theirs.length, diffId, compressor };
+}
 
 before(async () => {
   bucket = await startBucket();
@@ -132,76 +170,111 @@ test("a large blob that cannot be finished is given up whole: its parts are abor
   assert.deepEqual(await bucket.keys(), keys);
 });
 
+/** Puts records of what an origin states into the bucket, as the edge does. */
+async function record(statements: readonly LayerStatement[], by = mine): Promise<void> {
+  for (const statement of statements) {
+    const signature = by.sign("layer", statement);
+    const signed = [{ origin: by.name, signature }];
+    const path = layerPath(statement.key, statement.codec);
+    await bucket.put(path, JSON.stringify({ ...statement, signed }));
+  }
+}
+
 test("what the bucket has is neither packed nor sent again; what was deleted from it comes back", async () => {
   const part = await partOf(store.add("twice", { data: noise(MIB, "twice") }));
-  const first = await makeOne(part, { zstd: true });
+  const first = await make(part, { zstd: true });
+  await record(first.statements);
   const from = proxy.seen.length;
-  assert.deepEqual(await makeOne(part, { zstd: true }), first);
+  assert.deepEqual(await make(part, { zstd: true }), { layer: first.layer, statements: [] });
   assert.deepEqual(
     proxy.seen.slice(from).filter((line) => line.startsWith("PUT")),
     [],
   );
-  const { digest } = first;
+  const { digest } = first.layer;
   await bucket.delete(blobPath(digest));
-  assert.deepEqual(await makeOne(part, { zstd: true }), first);
+  const again = await make(part, { zstd: true });
+  assert.deepEqual(again.layer, first.layer);
+  assert.deepEqual(again.statements, first.statements.slice(0, 1), "it is stated anew");
   assert.ok((await bucket.keys()).includes(blobPath(digest)));
 });
 
-test("an earlier record of a layer counts, whatever this origin's compressor makes", async () => {
-  const path = store.add("earlier", { data: "by another zlib" });
-  const part = await partOf(path);
-  const own = await makeOne(part);
-  const theirs = new TextEncoder().encode("what another compressor made");
-  const digest = `sha256:${createHash("sha256").update(theirs).digest("hex")}` as const;
-  await bucket.put(blobPath(digest), new TextDecoder().decode(theirs));
-  const record = { ...own, digest, size: theirs.length };
-  await bucket.put(layerPath(part.key), JSON.stringify(record));
-  assert.deepEqual(await makeOne(part), record);
-});
-
-test("a recorded blob of another compressor that is gone is an error that names both; nothing takes its place", async () => {
-  const part = await partOf(store.add("gone", { data: "by another version" }));
-  const own = await makeOne(part);
-  const digest = `sha256:${"0".repeat(64)}`;
-  const record = JSON.stringify({ ...own, digest, compressor: "libdeflate 0.1, level 5" });
-  await bucket.put(layerPath(part.key), record);
-  const keys = await bucket.keys();
-  await assert.rejects(
-    makeOne(part),
-    /is recorded as sha256:0{64}, made by libdeflate 0\.1, level 5; that blob is gone .* this origin's libdeflate \S+, level 5 makes sha256:/,
+test("results that got lost are stated again, and nothing is packed twice", async () => {
+  const part = await partOf(store.add("lost", { data: noise(MIB, "lost") }));
+  const first = await make(part);
+  assert.equal(first.statements.length, 1);
+  const from = proxy.seen.length;
+  assert.deepEqual(await make(part), first);
+  assert.deepEqual(
+    proxy.seen.slice(from).filter((line) => line.startsWith("PUT")),
+    [],
   );
-  assert.equal((await bucket.bytes(layerPath(part.key))).toString(), record);
-  assert.deepEqual(await bucket.keys(), keys);
 });
 
-test("two origins that finish the same layer at once agree on one record", async () => {
-  const part = await partOf(store.add("race", { data: noise(MIB, "race") }));
-  const other = openLayerStore({
-    s3: bucket.access,
-    cacheDir: join(store.scratch, "other"),
-    root: store.root,
-    logger: pino({ level: "silent" }),
-  });
-  try {
-    const [a, b] = await Promise.all([
-      makeOne(part, { zstd: true }),
-      makeOne(part, { zstd: true, from: other }),
-    ]);
-    assert.deepEqual(a, b);
-  } finally {
-    await other.close();
+test("an earlier record of a layer counts, whatever this origin's compressor makes", async () => {
+  const part = await partOf(store.add("earlier", { data: "by another zlib" }));
+  const theirs = await anothers(part);
+  await record([theirs]);
+  const made = await make(part);
+  assert.equal(made.layer.digest, theirs.digest);
+  assert.deepEqual(made.statements, []);
+});
+
+test("a record counts only when an origin in force has signed it: a forged one is packed over", async () => {
+  const part = await partOf(store.add("forged", { data: "what the name promises" }));
+  const theirs = await anothers(part);
+  const signed = [{ origin: mine.name, signature: mine.sign("layer", theirs) }];
+  const forgeries: readonly [string, object][] = [
+    ["of nobody", { ...theirs, signed: [] }],
+    ["of an origin that is not in force", { ...theirs, ...vouchedBy(stranger, theirs) }],
+    ["in another's name", { ...theirs, ...vouchedBy({ ...stranger, name: mine.name }, theirs) }],
+    ["changed after it was signed", { ...theirs, diffId: `sha256:${"0".repeat(64)}`, signed }],
+    ["of another layer", { ...theirs, key: "0".repeat(64), signed }],
+  ];
+  for (const [what, forged] of forgeries) {
+    await bucket.put(layerPath(part.key), JSON.stringify(forged));
+    const made = await make(part);
+    assert.notEqual(made.layer.digest, theirs.digest, what);
+    assert.equal(made.statements.length, 1, what);
   }
+});
+
+test("a recorded blob of another compressor that is gone: this origin states its own", async () => {
+  const part = await partOf(store.add("gone", { data: "by another version" }));
+  const theirs = await anothers(part);
+  await record([theirs]);
+  await bucket.delete(blobPath(theirs.digest));
+  const { statements } = await make(part);
+  assert.deepEqual(
+    statements.map(({ codec, diffId }) => ({ codec, diffId })),
+    [{ codec: "gzip", diffId: theirs.diffId }],
+  );
+});
+
+test("a record of other contents than this store has is an error that tells both", async () => {
+  const part = await partOf(store.add("damaged", { data: noise(MIB, "damaged") }));
+  const theirs = { ...(await anothers(part)), diffId: `sha256:${"0".repeat(64)}` as const };
+  await record([theirs]);
+  await bucket.delete(blobPath(theirs.digest));
+  await assert.rejects(
+    make(part),
+    /is sha256:0{64} in the bucket and sha256:[0-9a-f]{64} from this store/,
+  );
 });
 
 test("a layer first made with gzip alone gets its zstd blob later, with the same diffId and gzip digest", async () => {
   const part = await partOf(
     store.add("later", { data: noise(MIB, "later"), text: "text".repeat(1_000) }),
   );
-  const gzip = await makeOne(part);
-  assert.equal(gzip.zstd, undefined);
-  const both = await makeOne(part, { zstd: true });
-  assert.deepEqual({ ...both, zstd: undefined }, { ...gzip, zstd: undefined });
-  assert.ok((await bucket.keys()).includes(blobPath(both.zstd?.digest as `sha256:${string}`)));
+  const gzip = await make(part);
+  assert.equal(gzip.layer.zstd, undefined);
+  await record(gzip.statements);
+  const { layer, statements } = await make(part, { zstd: true });
+  assert.deepEqual({ ...layer, zstd: undefined }, { ...gzip.layer, zstd: undefined });
+  assert.deepEqual(
+    statements.map(({ codec, diffId, digest }) => ({ codec, diffId, digest })),
+    [{ codec: "zstd", diffId: layer.diffId, digest: layer.zstd?.digest }],
+  );
+  assert.ok((await bucket.keys()).includes(blobPath(layer.zstd?.digest as `sha256:${string}`)));
 });
 
 test("an upload that nobody waits for is ended", async () => {

@@ -1,0 +1,106 @@
+/** The fields that records and messages have in common, with their limits. */
+import * as v from "valibot";
+import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
+import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "./origin-name.ts";
+
+/**
+ * Goes up whenever the bytes of layers, records or images made from the same inputs change, or what
+ * a record says; it is part of every key.
+ */
+export const RECORD_FORMAT = 3;
+
+/** OCI platforms by Nix system. */
+export const PLATFORMS = {
+  "x86_64-linux": { os: "linux", architecture: "amd64" },
+  "aarch64-linux": { os: "linux", architecture: "arm64" },
+} as const;
+export type System = keyof typeof PLATFORMS;
+export const SYSTEMS = Object.keys(PLATFORMS) as [System, ...System[]];
+
+/**
+ * Largest layer a record may name, bytes: R2 takes 5 TiB by multipart, containerd and docker stay
+ * well below.
+ */
+export const MAX_BLOB_BYTES = 64 * 2 ** 30;
+
+export const DigestSchema = v.custom<Digest>(
+  (value) => typeof value === "string" && DIGEST_PATTERN.test(value),
+  "a digest is sha256: and 64 lower-case hex digits",
+);
+/** Key of a layer or an image. */
+export const KeySchema = v.pipe(
+  v.string(),
+  v.regex(HEX256_PATTERN, "a key is 64 lower-case hex digits"),
+);
+export const BytesSchema = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(0),
+  v.maxValue(MAX_BLOB_BYTES),
+);
+export const ShortTextSchema = v.pipe(v.string(), v.maxLength(1_000));
+export const SystemSchema = v.picklist(SYSTEMS);
+/**
+ * A revision: 40 lower-case hex digits, a git commit, or the first 160 bits of a content hash for a
+ * path.
+ */
+export const RevisionSchema = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{40}$/, "a revision is 40 lower-case hex digits"),
+);
+export const isRevision = (text: string): boolean => v.is(RevisionSchema, text);
+
+/** One component of the distribution spec's `<name>` grammar ("Pulling manifests"). */
+export const COMPONENT_PATTERN = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
+/**
+ * One component of an image name, as the client wrote it: lower case, `.` between nested
+ * attributes.
+ */
+export const ComponentSchema = v.pipe(
+  v.string(),
+  v.maxLength(255),
+  v.regex(
+    COMPONENT_PATTERN,
+    "a component is lower-case letters and digits, separated by . _ __ or -",
+  ),
+);
+/** Identity of a layer plan: `none`, or the hex SHA-256 of the plan's canonical JSON. */
+export const PlanIdSchema = v.pipe(
+  v.string(),
+  v.regex(/^(none|[0-9a-f]{64})$/, "a plan is named none, or by 64 lower-case hex digits"),
+);
+export const StorePathSchema = v.pipe(
+  v.string(),
+  v.maxLength(255),
+  v.regex(
+    /^\/nix\/store\/[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+$/,
+    "a store path is /nix/store/<hash>-<name>",
+  ),
+);
+
+export const DescriptorSchema = v.strictObject({
+  digest: DigestSchema,
+  size: BytesSchema,
+});
+export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
+
+/** Milliseconds since 1970. */
+export const TimeSchema = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+export const OriginNameSchema = v.pipe(v.string(), v.regex(ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE));
+/** Most origins that one record names. */
+const MAX_ORIGINS = 1_000;
+/** Names of origins, sorted, each once: all that the record rests on. */
+export const OriginNamesSchema = v.pipe(v.array(OriginNameSchema), v.maxLength(MAX_ORIGINS));
+
+/** An Ed25519 signature (RFC 8032), 64 bytes as base64url. */
+export const SignatureSchema = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-]{86}$/, "a signature is 86 characters of base64url"),
+);
+/** Who vouches for a statement; what is signed is in signatures.ts. */
+export const VouchSchema = v.strictObject({ origin: OriginNameSchema, signature: SignatureSchema });
+export type Vouch = v.InferOutput<typeof VouchSchema>;
+/** Most origins that vouch for one record. */
+export const MAX_VOUCHES = 16;
+export const VouchesSchema = v.pipe(v.array(VouchSchema), v.minLength(1), v.maxLength(MAX_VOUCHES));

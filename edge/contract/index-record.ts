@@ -1,0 +1,51 @@
+/** The attribute names of a package set, as an origin lists them. */
+import * as v from "valibot";
+import {
+  DigestSchema,
+  RECORD_FORMAT,
+  RevisionSchema,
+  ShortTextSchema,
+  SystemSchema,
+  VouchesSchema,
+} from "./fields.ts";
+
+/** Most names in a package index: nixpkgs has 25,000 at its top level. */
+export const MAX_INDEX_NAMES = 100_000;
+/** Largest package index, bytes of JSON: nixpkgs' top level takes 450 kB. */
+export const MAX_INDEX_BYTES = 2 * 2 ** 20;
+/** Most sets that a nested set with an index lies in, itself included; sets may be endless. */
+export const MAX_INDEX_DEPTH = 3;
+/** The attributes that lead to a nested set, as Nix spells them; none for the package set itself. */
+export const AttributePathSchema = v.pipe(
+  v.array(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^[A-Za-z0-9_-]{1,255}$/,
+        "an attribute that can be asked for has letters, digits, _ and -",
+      ),
+    ),
+  ),
+  v.maxLength(MAX_INDEX_DEPTH),
+);
+/**
+ * Every attribute name of the package set, or of the nested set at `path`, at a revision. `names`: a
+ * blob, the names as Nix spells them, sorted, a JSON list (package-index.ts).
+ */
+export const IndexStatementSchema = v.strictObject({
+  format: v.literal(RECORD_FORMAT),
+  packageSet: ShortTextSchema,
+  revision: RevisionSchema,
+  system: SystemSchema,
+  path: AttributePathSchema,
+  names: v.strictObject({
+    digest: DigestSchema,
+    size: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(MAX_INDEX_BYTES)),
+  }),
+});
+export type IndexStatement = v.InferOutput<typeof IndexStatementSchema>;
+export const IndexRecordSchema = v.strictObject({
+  ...IndexStatementSchema.entries,
+  signed: VouchesSchema,
+});
+export type IndexRecord = v.InferOutput<typeof IndexRecordSchema>;

@@ -1,0 +1,88 @@
+/**
+ * Layers that have been made, and what an origin states of each: one statement for the gzip blob of
+ * a layer, one for the same tar as zstd, which may be made long after.
+ */
+import * as v from "valibot";
+import {
+  BytesSchema,
+  DescriptorSchema,
+  DigestSchema,
+  KeySchema,
+  ShortTextSchema,
+  SignatureSchema,
+  VouchesSchema,
+} from "./fields.ts";
+
+/**
+ * One store path in the blob of a small part: `name` is its file name below /nix/store, `size` its
+ * compressed bytes, one or more gzip members, and `tarSize` their bytes uncompressed. The trees of a
+ * blob are in order, with nothing between them.
+ */
+const TreeSchema = v.strictObject({
+  name: v.pipe(v.string(), v.maxLength(255), v.regex(/^[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+$/)),
+  size: BytesSchema,
+  tarSize: BytesSchema,
+});
+export type Tree = v.InferOutput<typeof TreeSchema>;
+/** Most store paths in a small part. */
+const MAX_TREES = 10_000;
+
+/**
+ * A layer that has been made and is in the bucket. `key`: hash of its sorted (store path, NAR
+ * hash), see `layerKey`. `digest`, `size`: of the gzip blob. `diffId`: digest of the tar (OCI
+ * config.md). `zstd`: the same tar as a zstd blob, where the origin makes those.
+ */
+export const LayerSchema = v.strictObject({
+  key: KeySchema,
+  digest: DigestSchema,
+  size: BytesSchema,
+  diffId: DigestSchema,
+  zstd: v.optional(DescriptorSchema),
+  /** Of a small part only: its blob is no layer, but trees to be appended to one. */
+  trees: v.optional(v.pipe(v.array(TreeSchema), v.minLength(1), v.maxLength(MAX_TREES))),
+});
+export type Layer = v.InferOutput<typeof LayerSchema>;
+
+/**
+ * A blob's members: each is compressed for itself and holds `tarBytes` of the tar, the last what is
+ * left. `sizes`: compressed bytes of each, in order; so a reader can start at any of them.
+ */
+const MembersSchema = v.strictObject({
+  tarBytes: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  sizes: v.pipe(v.array(BytesSchema), v.maxLength(2 ** 20)),
+});
+export type Members = v.InferOutput<typeof MembersSchema>;
+
+export const CODECS = ["gzip", "zstd"] as const;
+export type Codec = (typeof CODECS)[number];
+
+const statement = {
+  key: KeySchema,
+  codec: v.picklist(CODECS),
+  digest: DigestSchema,
+  size: BytesSchema,
+  /** Digest of the tar, which every compressor packs to the same bytes when unpacked. */
+  diffId: DigestSchema,
+  trees: LayerSchema.entries.trees,
+  /** All that decides the compressed bytes: `libdeflate 1.14, level 5`. */
+  compressor: ShortTextSchema,
+  members: v.optional(MembersSchema),
+};
+
+/** What an origin says of a blob that it has made of a layer and uploaded. */
+export const LayerStatementSchema = v.strictObject(statement);
+export type LayerStatement = v.InferOutput<typeof LayerStatementSchema>;
+
+/** A statement as its origin sends it. */
+export const SignedLayerSchema = v.strictObject({
+  statement: LayerStatementSchema,
+  signature: SignatureSchema,
+});
+export type SignedLayer = v.InferOutput<typeof SignedLayerSchema>;
+
+/**
+ * A statement as it stands in the bucket, by layer key and codec: the first that was made, for other
+ * compressors make other bytes of the same layer.
+ */
+export const LayerRecordSchema = v.strictObject({ ...statement, signed: VouchesSchema });
+export type LayerRecord = v.InferOutput<typeof LayerRecordSchema>;

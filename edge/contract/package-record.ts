@@ -1,0 +1,115 @@
+/**
+ * Package records: what an origin states of a package, and what the edge adds to it: the layers that
+ * stand for its parts, and all the origins that the record rests on.
+ */
+import * as v from "valibot";
+import {
+  ComponentSchema,
+  DescriptorSchema,
+  KeySchema,
+  OriginNamesSchema,
+  PlanIdSchema,
+  RECORD_FORMAT,
+  RevisionSchema,
+  ShortTextSchema,
+  StorePathSchema,
+  SystemSchema,
+  VouchesSchema,
+} from "./fields.ts";
+import { LayerSchema } from "./layer-record.ts";
+
+/**
+ * Docker's overlay drivers mount at most 127 layers; the profile layer is one, and a margin is left
+ * for images built on top (`FROM`).
+ */
+export const MAX_LAYERS = 120;
+/** Most levels a record may list; layer plans have three. */
+export const MAX_LEVELS = 8;
+/** A closure has at most this many parts over all its levels. */
+export const MAX_PARTS = 2_000;
+const index = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_PARTS));
+
+/**
+ * One unit that some level of a package's closure is cut into, made or not. `rank`: where the layer
+ * stands among an image's layers: higher first, ties by key. Decided by the plan alone, so it is
+ * the same in every package that has the part.
+ */
+export const PartSchema = v.strictObject({
+  key: KeySchema,
+  rank: v.pipe(v.number(), v.finite(), v.minValue(0)),
+  /**
+   * NAR bytes of a part that the plan finds too small for a layer: it travels in the image's own.
+   */
+  small: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+});
+export type Part = v.InferOutput<typeof PartSchema>;
+
+const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_LEVELS - 1));
+const layers = v.pipe(v.array(LayerSchema), v.minLength(1), v.maxLength(MAX_LAYERS));
+
+/**
+ * All that an origin says of one package. `levels[n]` lists the parts (indexes into `parts`) of the
+ * closure at level n, finest first; a level of more than MAX_LAYERS parts is an empty list and
+ * cannot be used. `level`: the one whose layers are made.
+ */
+export const PackageStatementSchema = v.strictObject({
+  format: v.literal(RECORD_FORMAT),
+  packageSet: ShortTextSchema,
+  revision: RevisionSchema,
+  system: SystemSchema,
+  plan: PlanIdSchema,
+  name: ComponentSchema,
+  /**
+   * The attribute that the name found, as Nix spells it: `ImageMagick` for imagemagick, `_7zz` for
+   * 7zz.
+   */
+  attribute: ShortTextSchema,
+  pname: ShortTextSchema,
+  version: ShortTextSchema,
+  description: v.optional(ShortTextSchema),
+  /**
+   * File name below the package's /bin that runs when nothing else is named; only when that file
+   * exists.
+   */
+  mainProgram: v.optional(v.pipe(v.string(), v.regex(/^[^/\0]{1,255}$/))),
+  storePath: StorePathSchema,
+  /** NAR bytes of the whole closure. */
+  closureSize: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  /** The file listing of storePath, see listing.ts. */
+  listing: DescriptorSchema,
+  parts: v.pipe(v.array(PartSchema), v.minLength(1), v.maxLength(MAX_PARTS)),
+  levels: v.pipe(
+    v.array(v.pipe(v.array(index), v.maxLength(MAX_LAYERS))),
+    v.minLength(1),
+    v.maxLength(MAX_LEVELS),
+  ),
+  level,
+});
+export type PackageStatement = v.InferOutput<typeof PackageStatementSchema>;
+
+/**
+ * All that the edge has to know about one package to put it into any image. `layers` are the made
+ * layers of level `level`; those of another level are in a LevelRecord once somebody asked for it.
+ */
+export const PackageRecordSchema = v.strictObject({
+  ...PackageStatementSchema.entries,
+  layers,
+  origins: OriginNamesSchema,
+  signed: VouchesSchema,
+});
+export type PackageRecord = v.InferOutput<typeof PackageRecordSchema>;
+
+/** What the origins of a record have signed. */
+export function statementOf(record: PackageRecord): PackageStatement {
+  const { layers: _layers, origins: _origins, signed: _signed, ...statement } = record;
+  return statement;
+}
+
+/** The made layers of one more level of a package; the edge takes them from layer records. */
+export const LevelRecordSchema = v.strictObject({
+  format: v.literal(RECORD_FORMAT),
+  level,
+  layers,
+  origins: OriginNamesSchema,
+});
+export type LevelRecord = v.InferOutput<typeof LevelRecordSchema>;

@@ -1,0 +1,85 @@
+/**
+ * What an origin signs: canonical JSON of a statement and its kind, so that a signature for one kind
+ * of record, or of another format, is good for nothing else.
+ *
+ *   {"kind":"firn layer record v3","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
+ *
+ * Ed25519 (RFC 8032) with the key that the origin opens the channel with; checked by WebCrypto,
+ * which workerd and Node share.
+ */
+import { RECORD_FORMAT } from "./fields.ts";
+import { canonicalJson } from "./keys.ts";
+import type { IndexStatement } from "./index-record.ts";
+import type { LayerRecord, LayerStatement } from "./layer-record.ts";
+import type { PackageStatement } from "./package-record.ts";
+
+/** Statements by the kind of record that they are for. */
+export interface Statements {
+  readonly package: PackageStatement;
+  readonly layer: LayerStatement;
+  readonly index: IndexStatement;
+}
+export type SignedKind = keyof Statements;
+
+/** Signs a statement; returns 64 bytes as base64url. */
+export type Sign = <K extends SignedKind>(kind: K, statement: Statements[K]) => string;
+
+export const signedText = <K extends SignedKind>(kind: K, statement: Statements[K]): string =>
+  canonicalJson({ kind: `firn ${kind} record v${RECORD_FORMAT}`, statement });
+
+/**
+ * Whether an origin has signed the layer record whose public key `keyOf` tells. (It tells those of
+ * origins in force alone: what a revoked origin vouches for counts no more.)
+ */
+export async function isVouchedFor(
+  { signed, ...statement }: LayerRecord,
+  keyOf: (origin: string) => string | undefined,
+): Promise<boolean> {
+  const checked = await Promise.all(
+    signed.map(({ origin, signature }) => {
+      const x = keyOf(origin);
+      return x !== undefined && isSignedBy(x, "layer", { statement, signature });
+    }),
+  );
+  return checked.includes(true);
+}
+
+/** workerd's types and Node's name it differently. */
+type Key = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+/** Public keys by `x`: importing one costs as much as checking a signature. */
+const keys = new Map<string, Key>();
+/** Most keys that are kept: more origins than a farm has. */
+const MAX_KEYS = 1_000;
+
+/**
+ * Whether the origin whose public key is `x` (of its Ed25519 JWK, base64url) has signed the
+ * statement. False for a key or a signature that is none.
+ */
+export async function isSignedBy<K extends SignedKind>(
+  x: string,
+  kind: K,
+  { statement, signature }: { readonly statement: Statements[K]; readonly signature: string },
+): Promise<boolean> {
+  try {
+    const text = new TextEncoder().encode(signedText(kind, statement));
+    return await crypto.subtle.verify("Ed25519", await keyOf(x), bytesOf(signature), text);
+  } catch {
+    return false;
+  }
+}
+
+async function keyOf(x: string): Promise<Key> {
+  let key = keys.get(x);
+  if (key === undefined) {
+    const jwk = { kty: "OKP", crv: "Ed25519", x };
+    key = await crypto.subtle.importKey("jwk", jwk, "Ed25519", false, ["verify"]);
+    if (keys.size >= MAX_KEYS) keys.clear();
+    keys.set(x, key);
+  }
+  return key;
+}
+
+function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {
+  const text = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}

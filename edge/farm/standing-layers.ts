@@ -1,0 +1,114 @@
+/**
+ * Layer records: the first that was made of a layer stands, and everybody's packages name its blob.
+ *
+ *   origin a packs key K to digest D1, diffId X       stored: it stands
+ *   origin b packs key K to digest D2, diffId X       another compressor's bytes: D1 stands
+ *   origin c packs key K to digest D3, diffId Y       a contradiction: refused, and the log names both
+ *
+ * A record that no origin in force has signed (its origin was revoked, or has another key now), or
+ * whose blob is gone, stands no more: the next origin's takes its place.
+ */
+import { findBlob } from "../store/blobs.ts";
+import type { Bucket } from "../store/bucket.ts";
+import {
+  layerRecord,
+  readRecord,
+  type RecordPlace,
+  replaceRecord,
+  writeRecord,
+} from "../store/records.ts";
+import type {
+  Codec,
+  Descriptor,
+  LayerRecord,
+  LayerStatement,
+  SignedLayer,
+} from "../contract/records.ts";
+import { isVouchedFor } from "../contract/signatures.ts";
+import { note } from "../log.ts";
+import { InvalidResult } from "./check.ts";
+
+/** The public key (`x` of the JWK) of an origin in force; undefined for any other. */
+export type KeyOf = (origin: string) => string | undefined;
+
+/** The record that stands for a layer, null when there is none. */
+export async function standingLayer(
+  bucket: Bucket,
+  keyOf: KeyOf,
+  key: string,
+  codec: Codec,
+): Promise<LayerRecord | null> {
+  const record = await readRecord(bucket, layerRecord(key, codec));
+  return record !== null && (await stands(bucket, keyOf, record)) ? record : null;
+}
+
+const stands = async (bucket: Bucket, keyOf: KeyOf, record: LayerRecord): Promise<boolean> =>
+  (await isVouchedFor(record, keyOf)) && (await isThere(bucket, record));
+
+const isThere = async (bucket: Bucket, { digest, size }: Descriptor): Promise<boolean> =>
+  (await findBlob(bucket, digest))?.size === size;
+
+/**
+ * Stores what an origin states of a layer, once its blob is in the bucket, and returns the record
+ * that stands: this one, or an earlier one. Throws InvalidResult when the blob is not there, or when
+ * the one that stands contradicts it.
+ */
+export async function storeLayer(
+  bucket: Bucket,
+  keyOf: KeyOf,
+  origin: string,
+  { statement, signature }: SignedLayer,
+): Promise<LayerRecord> {
+  await requireBlob(bucket, statement);
+  const record: LayerRecord = { ...statement, signed: [{ origin, signature }] };
+  const place = layerRecord(statement.key, statement.codec);
+  const stored = await writeRecord(bucket, place, record);
+  if (stored === record) return record;
+  if (!(await stands(bucket, keyOf, stored))) return replace(bucket, place, record, stored);
+  requireSame(statement, stored, origin);
+  return stored;
+}
+
+/** Throws InvalidResult unless the bucket has the blob, with its size. */
+export async function requireBlob(bucket: Bucket, { digest, size }: Descriptor): Promise<void> {
+  const found = await findBlob(bucket, digest);
+  if (found === null) throw new InvalidResult(`the blob ${digest} is not in the bucket`);
+  if (found.size !== size)
+    throw new InvalidResult(
+      `the blob ${digest} has ${found.size} bytes in the bucket, not ${size}`,
+    );
+}
+
+function replace(
+  bucket: Bucket,
+  place: RecordPlace<LayerRecord>,
+  record: LayerRecord,
+  earlier: LayerRecord,
+): Promise<LayerRecord> {
+  const { path } = place;
+  note("warn", "layer.replaced", { path, earlier: origins(earlier), now: origins(record) });
+  return replaceRecord(bucket, place, record);
+}
+
+const origins = ({ signed }: LayerRecord): string[] => signed.map(({ origin }) => origin);
+
+function requireSame(statement: LayerStatement, stored: LayerRecord, origin: string): void {
+  if (sameContent(statement, stored)) return;
+  const { key, codec } = statement;
+  note("error", "layer.contradiction", {
+    key,
+    codec,
+    origins: [origin, ...origins(stored)],
+    diffIds: [statement.diffId, stored.diffId],
+  });
+  throw new InvalidResult(
+    `the layer ${key} is ${statement.diffId} by ${origin}, and ${stored.diffId} by ${origins(stored).join(" and ")}`,
+  );
+}
+
+/** Whether two blobs of a layer hold the same, whatever compressed them. */
+export const sameContent = (a: LayerStatement, b: LayerStatement): boolean =>
+  a.diffId === b.diffId && treesOf(a) === treesOf(b);
+
+const treesOf = ({ trees = [] }: LayerStatement): string =>
+  trees.map(({ name, tarSize }) => `${name} ${tarSize}`).join("\n");
