@@ -9,29 +9,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { unavailable } from "../harness/available.ts";
 import { firnUnavailable } from "../harness/firn.ts";
+import { ownNixUnavailable, withDirectoryAsNix } from "../harness/own-nix.ts";
 import type { PulledImage } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { tinySet } from "./tiny-set.ts";
 
 const PULL_ALONE = fileURLToPath(new URL("pull-alone.ts", import.meta.url));
-/** $1: what lies over /nix; the rest: the program. The mount ends with the program. */
-const WITH_OWN_NIX = 'mount --bind "$1" /nix; shift; exec "$@"';
-const UNSHARE = { command: "unshare", debian: "util-linux", purpose: "another /nix" };
 
-const skip =
-  (await firnUnavailable()) ||
-  (await unavailable([UNSHARE], { root: true })) ||
-  (await noUnshare());
-
-/** Root in a container may lack the right to mount. */
-async function noUnshare(): Promise<false | string> {
-  const { failed, stderr } = await execa("unshare", ["--mount", "true"], { reject: false });
-  if (failed && process.env["CI"] === "true")
-    throw new Error(`CI=true, and yet there is no unshare --mount: ${stderr}`);
-  return failed && `needs a mount namespace of its own: ${stderr}`;
-}
+const skip = (await firnUnavailable()) || (await ownNixUnavailable());
 
 /** Equal files, links, a directory without a write bit, references: what a store may hold differently. */
 const ATTRIBUTES = `
@@ -69,10 +55,7 @@ test(
       };
       const common = await pull([], "");
       // The other store joins equal files into hard links, as an operator may want.
-      const own = await pull(
-        ["unshare", "--mount", "sh", "-ec", WITH_OWN_NIX, "sh", nix],
-        "auto-optimise-store = true",
-      );
+      const own = await pull(withDirectoryAsNix(nix), "auto-optimise-store = true");
       assert.deepEqual(own, common);
 
       const built = (await readdir(join(nix, "store"))).filter((path) => /-(lib|tool)$/.test(path));

@@ -42,6 +42,7 @@ test("a job that arrives all the same is refused; what runs goes on; later jobs 
   channel.status({ accepting: true });
   connection.say(tagJob("2"));
   assert.equal((await connection.heard("accepted")).job, "2");
+  for (const job of ["1", "2"]) connection.say({ type: "settled", job });
 });
 
 test("what a job was made from is needed until its results are settled", async (t) => {
@@ -64,4 +65,5 @@ test("what a job was made from is needed until its results are settled", async (
   connection.say(tagJob("2"));
   await connection.heard("accepted");
   assert.equal(settled.aborted, true);
+  connection.say({ type: "settled", job: "2" });
 });
