@@ -34,6 +34,8 @@ export interface Variables extends AccessVariables, LimitVariables, OriginVariab
    * stale while an origin resolves it anew.
    */
   readonly TAG_FRESH?: string;
+  /** Most items (tags, packages, lists of names) of all clients that wait for origins. */
+  readonly QUEUE_TOTAL?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;
   /** Most bytes that one origin stores in a day, by uploads that the edge signs: `1T`, or `off`. */
@@ -65,6 +67,8 @@ export interface Config {
   readonly buildWait: number;
   /** How long a resolved tag is served without resolving it again, milliseconds. */
   readonly tagFresh: number;
+  /** Most items that wait for origins. */
+  readonly queueTotal: number;
   /** Whether origins also make layers with zstd. */
   readonly zstd: boolean;
   /** Most bytes that one origin stores in a day; null for any number. */
@@ -99,7 +103,23 @@ export class ConfigError extends Error {
 /** Longest BUILD_WAIT, seconds: longer than any client waits for the head of a response. */
 const MAX_BUILD_WAIT = 3_600;
 const MAX_TAG_FRESH = 86_400;
+/** More than this would fill the memory of the farm's object; more than the default waits too long. */
+const MAX_QUEUE_TOTAL = 50_000;
+const QUEUE_TOTAL = 20_000;
 
+const whole = (min: number, max: number, preset: number) => {
+  const rule = `must be a whole number from ${min} to ${max}`;
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,6}$/, rule),
+      v.transform(Number),
+      v.minValue(min, rule),
+      v.maxValue(max, rule),
+    ),
+    String(preset),
+  );
+};
 const seconds = (max: number, preset: number) => {
   const rule = `must be whole seconds from 0 to ${max}`;
   return v.optional(
@@ -154,6 +174,7 @@ const VariablesSchema = v.object({
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
   // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
   UPLOADS_PER_DAY: bytes("1T"),
+  QUEUE_TOTAL: whole(1, MAX_QUEUE_TOTAL, QUEUE_TOTAL),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
   ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
   REVISIONS: v.optional(
@@ -253,6 +274,7 @@ async function validate(env: Environment): Promise<Config> {
     s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,
     tagFresh: values.TAG_FRESH * 1_000,
+    queueTotal: values.QUEUE_TOTAL,
     zstd: values.ZSTD === "on",
     uploadsPerDay: values.UPLOADS_PER_DAY,
     sandboxedOnly: isForOthers(given) && values.ALLOW_UNSAFE_ORIGINS !== "on",

@@ -3,19 +3,19 @@
  */
 import type { Variables } from "./config.ts";
 import type { Item } from "./contract/messages.ts";
-import type { Answer, Ending, Reply } from "./farm/answer.ts";
+import type { Answer, Asker, Ending, Reply } from "./farm/answer.ts";
 
 /** What the Worker and Build objects call on the Farm object (farm/farm.ts). */
 export interface FarmRpc extends Rpc.DurableObjectBranded {
   fetch(request: Request): Promise<Response>;
-  request(build: string, items: readonly Item[]): Promise<Reply>;
+  request(build: string, items: readonly Item[], asker: Asker): Promise<Reply>;
   revoke(name: string): Promise<boolean>;
   reinstate(name: string): Promise<boolean>;
 }
 
 /** What the Worker and the Farm object call on a Build object (farm/build.ts). */
 export interface BuildRpc extends Rpc.DurableObjectBranded {
-  ask(items: readonly Item[], waitMs: number): Promise<Answer>;
+  ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer>;
   deliver(endings: ReadonlyMap<string, Ending>): Promise<void>;
 }
 

@@ -28,6 +28,8 @@ export const LIMITED = {
   indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
   /** Requests that wait for origins. */
   waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
+  /** Tags, packages and lists in the farm's queue, which counts them for all locations together. */
+  queued: { default: { count: 200, seconds: 0 }, words: "items in the queue of builds" },
   /** Each checks a password; one that was right a moment ago is known, and not counted. */
   logins: { default: { count: 30, seconds: 60 }, words: "logins" },
   /**

@@ -62,6 +62,11 @@ export const LEASE_SECONDS = 60;
 export const MAX_MESSAGE = 16 * 2 ** 20;
 /** Most packages in one job: the most components a name has, and the meta-packages. */
 export const MAX_ITEMS = 80;
+/**
+ * Tags that an origin resolves at once, beside the jobs of its slots: who waits for a tag does not
+ * wait for builds.
+ */
+export const TAG_SLOTS = 2;
 /** Longest life of the token that opens the channel, seconds. */
 export const TOKEN_SECONDS = 60;
 
@@ -101,6 +106,7 @@ export const FailureSchema = v.strictObject({
    *
    * For another origin to try:
    * - unknown-revision: this origin does not have the revision (no attempt)
+   * - lacking: it lacks system features that a derivation needs (`features`; no attempt)
    * - error: the origin's own trouble (disk, bucket; an attempt)
    */
   reason: v.picklist([
@@ -110,10 +116,13 @@ export const FailureSchema = v.strictObject({
     "unfit",
     "timeout",
     "unknown-revision",
+    "lacking",
     "error",
   ]),
   /** One line for a person. */
   message: text(2_000),
+  /** For lacking: Nix's names of the features. */
+  features: v.optional(v.pipe(v.array(text(64)), v.maxLength(32))),
   /** For unknown names: the nearest that exist, best first. */
   nearest: v.optional(v.pipe(v.array(text(255)), v.maxLength(10))),
   /** Last lines of Nix's output. */

@@ -3,6 +3,7 @@ import { sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import type { Failure, Item } from "../contract/messages.ts";
 import type { IndexRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
+import type { Purpose } from "./schedule/state.ts";
 
 /** How an item ended, as everybody sees it: what an origin's result has been stored as. */
 export type Outcome =
@@ -18,11 +19,27 @@ export type Outcome =
  *   records are written. A failure is an outcome too; the others are published all the same.
  * - `building`: not ready within the time the caller waits; the work goes on.
  * - `no-origin`: no connected origin builds for this system.
- * - `queue-full`: the farm takes nothing more for now.
+ * - `queue-full`: the farm takes nothing more for now, of this client (`yours`) or of anybody.
  */
 export type Answer =
   | { readonly state: "done"; readonly results: readonly Outcome[] }
-  | { readonly state: "building" | "no-origin" | "queue-full" };
+  | { readonly state: "building" | "no-origin" }
+  | QueueFull;
+
+export interface QueueFull {
+  readonly state: "queue-full";
+  /** Whether it is the client's own share that is used up. */
+  readonly yours: boolean;
+  /** Items that may wait. */
+  readonly limit: number;
+}
+
+/** For whom items are made. */
+export interface Asker {
+  /** Account or address (access/limits.ts); null when nobody can tell. */
+  readonly client: string | null;
+  readonly purpose: Purpose;
+}
 
 /** How an item ended, or that no origin is left that could make it. */
 export type Ending = Outcome | "no-origin";
@@ -33,7 +50,8 @@ export type Ending = Outcome | "no-origin";
  */
 export type Reply =
   | { readonly state: "taken"; readonly known: ReadonlyMap<string, Ending> }
-  | { readonly state: "no-origin" | "queue-full" };
+  | { readonly state: "no-origin" }
+  | QueueFull;
 
 /** Equal items have equal keys. */
 export const itemKey = (item: Item): string => canonicalJson(item);

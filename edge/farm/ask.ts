@@ -3,7 +3,7 @@ import type { Item } from "../contract/messages.ts";
 import type { Env } from "../env.ts";
 import { withRetries } from "../store/retry.ts";
 import { note } from "../log.ts";
-import { type Answer, buildName } from "./answer.ts";
+import { type Answer, type Asker, buildName } from "./answer.ts";
 
 export type { Answer, Outcome } from "./answer.ts";
 
@@ -14,24 +14,50 @@ export type { Answer, Outcome } from "./answer.ts";
 const MAX_UNEXPLAINED = 10;
 
 /**
- * Has the items made by an origin, or joins those who wait for the same items already, for at most
- * `waitMs`. The items are one tag, packages of one revision, system and plan, or indexes of one
- * revision and system. Asking twice does no harm: a call that breaks because the Build object was moved, reset or overloaded is made again
- * within the time.
+ * Longest wait in one call, ms. Whoever waits longer calls again, so that Build knows who is still
+ * there: the call of a client that hung up does not come.
+ */
+const SLICE = 20_000;
+
+/** `waitMs`: for how long the items are waited for. */
+export interface Ask extends Asker {
+  readonly waitMs: number;
+}
+
+/**
+ * Has the items made by an origin, or joins those who wait for the same items already. The items are
+ * one tag, packages of one revision, system and plan, or indexes of one revision and system. Asking
+ * twice does no harm: a call that breaks because the Build object was moved, reset or overloaded is
+ * made again within the time.
  */
 export async function askFarm(
   env: Pick<Env, "BUILD">,
   items: readonly Item[],
-  waitMs: number,
+  { waitMs, ...asker }: Ask,
 ): Promise<Answer> {
   const build = await buildName(items);
+  const deadline = Date.now() + waitMs;
+  for (;;) {
+    const left = Math.max(0, deadline - Date.now());
+    const ms = Math.min(left, SLICE);
+    const answer = await askOnce(env, items, build, { ...asker, waitMs: ms });
+    if (answer.state !== "building" || left <= SLICE) return answer;
+  }
+}
+
+async function askOnce(
+  env: Pick<Env, "BUILD">,
+  items: readonly Item[],
+  build: string,
+  { waitMs, ...asker }: Ask,
+): Promise<Answer> {
   const deadline = Date.now() + waitMs;
   const left = (): number => Math.max(0, deadline - Date.now());
   let unexplained = 0;
   try {
     // A stub whose call failed may stay broken, so each attempt takes a new one.
     return await withRetries(
-      async () => (await env.BUILD.getByName(build).ask(items, left())) as Answer,
+      async () => (await env.BUILD.getByName(build).ask(items, left(), asker)) as Answer,
       {
         withinMs: waitMs,
         onFailure: (error) =>

@@ -1,7 +1,9 @@
 /**
  * The Build object: one per set of missing items, by `buildName`. Everybody who wants these items
- * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once. A
- * retry joins; who hangs up cancels nothing.
+ * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once for each
+ * client. A retry joins; who hangs up cancels nothing at once: Build asks the farm again every
+ * RECHECK while somebody waits, and what it has not asked for during WANTED_FOR, and has not begun,
+ * the farm drops.
  *
  * It stores nothing: the farm's queue knows what goes on and remembers, for a while, how it ended.
  * When this object is lost under those who wait, ask.ts asks again and the new one asks the farm.
@@ -10,32 +12,38 @@ import { DurableObject } from "cloudflare:workers";
 import type { BuildRpc, Env } from "../env.ts";
 import type { Item } from "../contract/messages.ts";
 import { note } from "../log.ts";
-import { type Answer, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
+import { type Answer, type Asker, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
 import { farmStub } from "./connect.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
+
+/** Null: the farm has taken the items. */
+type Refusal = Exclude<Reply, { state: "taken" }> | null;
 
 export class Build extends DurableObject<Env> implements BuildRpc {
   #items: readonly Item[] = [];
   readonly #endings = new Map<string, Ending>();
   /** Until when the endings answer whoever asks next, ms since 1970; 0 while one is missing. */
   #until = 0;
-  /** The last request to the farm, which everybody who asks in the meantime shares. */
-  #request: { readonly at: number; readonly reply: Promise<Reply["state"]> } | undefined;
+  /** The last request to the farm for each client, which all that it asks in the meantime shares. */
+  readonly #requests = new Map<
+    string,
+    { readonly until: number; readonly reply: Promise<Refusal> }
+  >();
   readonly #waiting = new Set<(answer: Answer) => void>();
 
   /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
-  async ask(items: readonly Item[], waitMs: number): Promise<Answer> {
+  async ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer> {
     const deadline = Date.now() + waitMs;
     this.#items = items;
     if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
     for (let asked = false; ; asked = true) {
-      const state = await this.#askFarm().catch((error: unknown) => {
+      const refusal = await this.#askFarm(asker).catch((error: unknown) => {
         // The first request must arrive; a later one only makes good a delivery that got lost.
         if (!asked) throw error;
         note("warn", "build.request", { error: String(error) });
-        return "taken" as const;
+        return null;
       });
-      if (state !== "taken") return { state };
+      if (refusal !== null) return refusal;
       const left = deadline - Date.now();
       const answer = this.#answer() ?? (await this.#delivered(Math.min(left, RECHECK)));
       if (answer !== undefined) return answer;
@@ -55,35 +63,40 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   #forget(): void {
     this.#endings.clear();
     this.#until = 0;
-    this.#request = undefined;
+    this.#requests.clear();
   }
 
   /**
-   * Asks the farm for what has no ending yet, at most once every RECHECK: a delivery that got lost
-   * costs no more than that.
+   * Asks the farm for what has no ending yet, in each client's name at most once every RECHECK: a
+   * delivery that got lost costs no more than that. By chance up to a fifth less, so that after the
+   * farm was restarted not everybody asks in the same moment.
    */
-  #askFarm(): Promise<Reply["state"]> {
-    if (this.#answer() !== undefined) return Promise.resolve("taken");
+  #askFarm(asker: Asker): Promise<Refusal> {
+    if (this.#answer() !== undefined) return Promise.resolve(null);
     const now = Date.now();
-    if (this.#request === undefined || now >= this.#request.at + RECHECK)
-      this.#request = { at: now, reply: this.#send() };
-    return this.#request.reply;
+    const key = `${asker.purpose} ${asker.client ?? ""}`;
+    const last = this.#requests.get(key);
+    if (last !== undefined && now < last.until) return last.reply;
+    for (const [other, { until }] of this.#requests) if (until <= now) this.#requests.delete(other);
+    const until = now + RECHECK * (1 - Math.random() / 5);
+    const reply = this.#send(asker).catch((error: unknown) => {
+      this.#requests.delete(key);
+      throw error;
+    });
+    this.#requests.set(key, { until, reply });
+    return reply;
   }
 
-  async #send(): Promise<Reply["state"]> {
-    try {
-      const missing = this.#items.filter((item) => !this.#endings.has(itemKey(item)));
-      const reply = (await farmStub(this.env).request(
-        await buildName(this.#items),
-        missing,
-      )) as Reply;
-      if (reply.state === "taken") await this.deliver(reply.known);
-      else this.#request = undefined;
-      return reply.state;
-    } catch (error) {
-      this.#request = undefined;
-      throw error;
+  async #send(asker: Asker): Promise<Refusal> {
+    const missing = this.#items.filter((item) => !this.#endings.has(itemKey(item)));
+    const build = await buildName(this.#items);
+    const reply = (await farmStub(this.env).request(build, missing, asker)) as Reply;
+    if (reply.state !== "taken") {
+      this.#requests.delete(`${asker.purpose} ${asker.client ?? ""}`);
+      return reply;
     }
+    await this.deliver(reply.known);
+    return null;
   }
 
   /** The answer, as soon as it is complete, or undefined after `ms`. */

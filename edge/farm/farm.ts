@@ -1,6 +1,6 @@
 /**
  * The Farm object: holds a region's connected origins and hands them jobs. It only carries out what
- * schedule.ts decides, and wakes for messages, for requests of Build objects and for its alarm;
+ * the schedule decides, and wakes for messages, for requests of Build objects and for its alarm;
  * between these it hibernates with all its connections, whatever is being built.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -8,13 +8,15 @@ import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
 import { writeTag } from "../store/records.ts";
-import type { Reply } from "./answer.ts";
+import type { Asker, Reply } from "./answer.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
-import { MAX_QUEUED, TIMES, type Times } from "./limits.ts";
+import { take } from "./intake.ts";
+import { TIMES, type Times } from "./limits.ts";
 import { admit, type Hello } from "./admission.ts";
 import { configuredOrigins, mayResolve } from "./configured-origins.ts";
-import { attachmentOf, type Attachment, close, Origins, REVOKED } from "./origins.ts";
+import { Origins, REVOKED, type Status } from "./origins.ts";
+import { type Attachment, attachmentOf, close } from "./sockets.ts";
 import { readMessage } from "./read-message.ts";
 import {
   CLOSE,
@@ -28,30 +30,43 @@ import { note } from "../log.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
 import { Requests } from "./requests.ts";
-import { isServed } from "./schedule.ts";
+import { Results } from "./results.ts";
+import { Schedule } from "./schedule/schedule.ts";
 import { type Caller, keyInForce } from "./token.ts";
 import { Uploads } from "./uploads.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
+  readonly #schedule: Schedule;
   readonly #queue: Queue;
   readonly #origins: Origins;
   readonly #dispatch: Dispatch;
+  readonly #results: Results;
   readonly #requests: Requests;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    this.#queue = new Queue(ctx.storage);
-    this.#origins = new Origins(ctx, env);
-    this.#dispatch = new Dispatch(ctx, env, {
+    const now = Date.now();
+    const times = (): Times => this.times;
+    this.#schedule = new Schedule(times, () => crypto.randomUUID());
+    this.#origins = new Origins(ctx, env, this.#schedule, now);
+    this.#queue = new Queue(ctx.storage, this.#schedule, now);
+    const parts = {
+      schedule: this.#schedule,
       queue: this.#queue,
       origins: this.#origins,
+      times,
+      isStoring: (job: string): boolean => this.#results.isStoring(job),
+    };
+    this.#dispatch = new Dispatch(ctx, env, parts);
+    this.#results = new Results({
+      ...parts,
+      dispatch: this.#dispatch,
       publication: new Publication({
         bucket: openBucket(env),
         keyOf: (name) => keyInForce(name, env),
         zstd: async () => (await readConfig(env)).zstd,
       }),
-      times: () => this.times,
     });
     this.#requests = new Requests({
       queue: this.#queue,
@@ -61,18 +76,13 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       keyOf: (name) => keyInForce(name, env),
       config: () => readConfig(env),
     });
-    const now = Date.now();
-    if (this.#origins.reconcile(now)) void ctx.storage.setAlarm(now + this.times.reconnect);
+    // Origins whose sockets were dropped may not come back.
+    if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
 
   /** The waiting times in force. */
   protected get times(): Times {
     return TIMES;
-  }
-
-  /** Jobs that may wait at once. */
-  protected get maxQueued(): number {
-    return MAX_QUEUED;
   }
 
   /** A connection of an origin that connect.ts has identified. */
@@ -83,7 +93,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       note("warn", "origin.refused", { origin: caller?.name, reason: "the token was used before" });
       return unauthorized();
     }
-    if (this.#origins.isRevoked(caller.name)) {
+    if (this.#origins.controls.is(caller.name, "revoked")) {
       note("warn", "origin.refused", { origin: caller.name, reason: "it was revoked" });
       return unauthorized();
     }
@@ -99,39 +109,32 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** Takes what is wanted into the queue, unless it is there; idempotent. */
-  async request(build: string, items: readonly Item[]): Promise<Reply> {
-    const now = Date.now();
-    const { known, busy, fresh } = this.#queue.look(items, now);
-    const [first] = fresh;
-    if (first !== undefined) {
-      this.#origins.dropRevoked();
-      const system = first.kind === "tag" ? undefined : first.system;
-      if (!isServed(system, this.#origins.states(now), now, this.times))
-        return { state: "no-origin" };
-      if (this.#queue.waiting >= this.maxQueued) return { state: "queue-full" };
-      this.#queue.add(crypto.randomUUID(), fresh, now);
-    }
-    this.#queue.want(build, [...busy, ...fresh]);
+  /** Takes what is wanted into the queue, unless it is there; idempotent (intake.ts). */
+  async request(build: string, items: readonly Item[], asker: Asker): Promise<Reply> {
+    const { limits, queueTotal: total } = await readConfig(this.env);
+    this.#origins.dropRevoked();
+    const bounds = { perClient: limits.queued?.count ?? null, total };
+    const parts = { schedule: this.#schedule, queue: this.#queue };
+    const reply = take({ build, items, ...asker }, parts, bounds, Date.now());
     await this.#dispatch.schedule();
-    return { state: "taken", known };
+    return reply;
   }
 
   /** Operators: ends an origin's connection for good, and gives its jobs to others. */
   async revoke(name: string): Promise<boolean> {
     const connected = this.#origins.revoke(name);
     note("warn", "origin.revoked", { origin: name });
-    await this.#dispatch.schedule();
+    await this.#dispatch.schedule(true);
     return connected;
   }
 
   /** Operators: takes `revoke` back; false when the name was not revoked. */
   async reinstate(name: string): Promise<boolean> {
-    return this.#origins.reinstate(name);
+    return this.#origins.controls.set(name, "revoked", false);
   }
 
   override async alarm(): Promise<void> {
-    await this.#dispatch.schedule();
+    await this.#dispatch.wake();
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
@@ -156,7 +159,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     }
     note("error", "origin.protocol", { origin: name, problem: read.problem });
     if (read.kind === "unreadable") close(socket, CLOSE.protocol, read.problem);
-    else await this.#dispatch.refuseResults(name, read.job, read.problem);
+    else await this.#results.refuseResults(name, read.job, read.problem);
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
@@ -164,7 +167,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     // would wait for it.
     close(socket, NORMAL_CLOSE, "");
     this.#origins.closed(socket, Date.now());
-    await this.#dispatch.schedule();
+    await this.#dispatch.schedule(true);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
@@ -186,16 +189,16 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
           lines: message.lines,
         });
       case "refused":
-        return this.#dispatch.handBack(name, message.job, message.message);
+        return this.#results.handBack(name, message.job, message.message);
       case "done":
-        return this.#dispatch.done(name, message.job, message.results);
+        return this.#results.done(name, message.job, message.results);
       case "failed":
-        return this.#dispatch.failed(name, message.job, message.failure);
+        return this.#results.failed(name, message.job, message.failure);
       case "revision":
         return this.#announced(name, [message]);
       case "bye":
         this.#origins.leave(name);
-        return this.#dispatch.schedule();
+        return this.#dispatch.schedule(true);
       case "upload":
       case "layers":
       case "read":
@@ -203,9 +206,11 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     }
   }
 
-  #status(name: string, { accepting, reason }: Status): Promise<void> {
-    note(accepting ? "info" : "warn", "origin.status", { origin: name, accepting, reason });
-    this.#origins.accepting(name, accepting);
+  #status(name: string, status: Status): Promise<void> {
+    const { accepting, reason, freeBytes } = status;
+    const facts = { origin: name, accepting, reason, freeBytes };
+    note(accepting ? "info" : "warn", "origin.status", facts);
+    this.#origins.status(name, status);
     return this.#dispatch.schedule();
   }
 
@@ -223,7 +228,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       return void close(socket, admission.code, admission.refused);
     }
     const { hello } = admission;
-    this.#origins.enter(socket, hello);
+    const now = Date.now();
+    this.#origins.enter(socket, hello, now);
     this.#origins.send(name, {
       type: "welcome",
       protocol: PROTOCOL_VERSION,
@@ -239,7 +245,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       nix: hello.nix,
       sandbox: hello.sandbox,
     });
-    this.#resume(name, hello.running);
+    this.#results.resume(name, hello.running, now);
     await this.#announced(name, hello.revisions);
     await this.#dispatch.schedule();
   }
@@ -248,30 +254,6 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   #keysInForce(): Record<string, string> {
     const origins = [...configuredOrigins(this.env).values()];
     return Object.fromEntries(origins.map(({ name, key }) => [name, key]));
-  }
-
-  /**
-   * An origin is back: of the jobs that it held it keeps those that it is `running` still, also one
-   * that is queued again meanwhile; what it has lost goes back to the queue, and what another origin
-   * has by now, or is over, it is to stop.
-   */
-  #resume(name: string, runningIds: readonly string[]): void {
-    const running = new Set(runningIds);
-    for (const job of this.#queue.jobs()) {
-      if (!running.has(job.id)) {
-        if (job.holder?.origin === name)
-          this.#queue.putBack(job, {
-            origin: name,
-            reason: `origin ${name} came back without it`,
-            attempted: true,
-          });
-      } else if (job.holder === undefined || job.holder.origin === name) {
-        this.#queue.accept(job.id, name);
-        this.#queue.reclaim(job.id, name, Date.now());
-        running.delete(job.id);
-      }
-    }
-    for (const job of running) this.#origins.send(name, { type: "cancel", job });
   }
 
   /**
@@ -300,8 +282,6 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     }
   }
 }
-
-type Status = Extract<FromOrigin, { type: "status" }>;
 
 /** RFC 6455, section 7.4.1. */
 const NORMAL_CLOSE = 1000;

@@ -1,6 +1,7 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
 import { type Failure, LEASE_SECONDS } from "../contract/messages.ts";
 import type { Ending } from "./answer.ts";
+import type { Purpose } from "./schedule/state.ts";
 
 export interface Times {
   /**
@@ -45,8 +46,18 @@ export const TIMES: Times = {
  * A job is begun at most this often: one lost origin is bad luck, three are the job's own fault.
  */
 export const MAX_ATTEMPTS = 3;
-/** Jobs that wait for an origin; more would wait longer than anybody holds a request. */
-export const MAX_QUEUED = 1_000;
+/**
+ * An item is wanted for this long after Build asked for it, ms: three times RECHECK, so that a
+ * client's retry finds it in its place. Nobody asks again for background work.
+ */
+export const WANTED_FOR: Readonly<Record<Purpose, number>> = {
+  waiting: 90_000,
+  background: TIMES.queue,
+};
+/** Endings that are remembered, the latest. */
+export const MAX_ENDINGS = 2_000;
+/** How long an item that took its origins down is left alone, ms. */
+export const QUARANTINE = 10 * 60_000;
 /**
  * Longest record as JSON, characters: 80 of them stay below the 32 MiB that an RPC message may
  * have, and each below the 2 MB of a row in SQLite.
@@ -73,6 +84,7 @@ const FAILURE_MEMORY: Record<Failure["reason"], number> = {
   timeout: 60_000,
   unknown: 30_000,
   "unknown-revision": 5_000,
+  lacking: 5_000,
   error: 5_000,
 };
 /** A tag that was just resolved: who asks in the same moment shares the answer. */

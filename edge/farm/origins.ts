@@ -1,40 +1,21 @@
 /**
- * The farm's connected origins: their sockets, and beside them in SQLite what they said of
- * themselves, so that both survive hibernation and an origin whose connection dropped is remembered
- * until it is back.
+ * The farm's connected origins: their sockets, what the schedule knows of them, and beside it a copy
+ * in SQLite, so that an origin is remembered over hibernation, and until it is back when its
+ * connection dropped.
  */
 import type { Caller } from "./token.ts";
 import { keyInForce } from "./token.ts";
 import type { Env } from "../env.ts";
-import type { System } from "../contract/records.ts";
+import { type ConfiguredOrigin, configuredOrigins } from "./configured-origins.ts";
 import { MAX_REVISIONS } from "./limits.ts";
-import { CLOSE, type FromEdge } from "../contract/messages.ts";
-import type { Hello } from "./admission.ts";
-import type { OriginState } from "./schedule.ts";
+import { CLOSE, type FromEdge, type FromOrigin } from "../contract/messages.ts";
+import { Controls } from "./controls.ts";
+import { factsNow, latest, type OriginFacts, stateOf } from "./origin-facts.ts";
+import type { Schedule } from "./schedule/schedule.ts";
+import { type Attachment, attachmentOf, close, isOpen, seenOf } from "./sockets.ts";
 
-/** What a socket carries through hibernation. */
-export interface Attachment {
-  readonly connection: string;
-  readonly name: string;
-  /** The public key (`x`) that it proved to have. */
-  readonly key: string;
-  readonly connectedAt: number;
-  /** Whether it said hello; before that it can say nothing else. */
-  readonly hello: boolean;
-}
-
-interface OriginRow extends Record<string, SqlStorageValue> {
-  name: string;
-  connection: string;
-  systems: string;
-  slots: number;
-  leaving: number;
-  /** Whether it takes jobs, as its last status said. */
-  accepting: number;
-  /** When its connection dropped; null while it is connected. */
-  gone: number | null;
-  revisions: string;
-}
+export type Hello = Extract<FromOrigin, { type: "hello" }>;
+export type Status = Extract<FromOrigin, { type: "status" }>;
 
 export const REVOKED = "this origin's key was revoked";
 const REPLACED =
@@ -44,42 +25,74 @@ export class Origins {
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
   readonly #sql: SqlStorage;
-  /**
-   * Connection → when its last message came. Lost in hibernation, which lasts less than a PING's
-   * interval while the origin lives.
-   */
-  readonly #heard = new Map<string, number>();
+  readonly #schedule: Schedule;
+  /** What operators have said of origins by name. */
+  readonly controls: Controls;
+  readonly #facts = new Map<string, OriginFacts>();
+  readonly #sockets = new Map<string, WebSocket>();
+  /** Whether sockets were dropped when the object was restarted. */
+  readonly someLost: boolean;
+  /** ORIGINS when every origin was compared with it last. */
+  #compared: string | undefined;
 
-  constructor(ctx: DurableObjectState, env: Env) {
+  /** Reads what is kept; an origin whose socket did not survive has gone at `now`. */
+  constructor(ctx: DurableObjectState, env: Env, schedule: Schedule, now: number) {
     this.#ctx = ctx;
     this.#env = env;
     this.#sql = ctx.storage.sql;
+    this.#schedule = schedule;
+    this.controls = new Controls(this.#sql);
     this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS origins (name TEXT PRIMARY KEY, connection TEXT NOT NULL, systems TEXT NOT NULL, slots INTEGER NOT NULL,
-        leaving INTEGER NOT NULL DEFAULT 0, gone INTEGER, revisions TEXT NOT NULL DEFAULT '[]', accepting INTEGER NOT NULL DEFAULT 1);
-      CREATE TABLE IF NOT EXISTS revoked (name TEXT PRIMARY KEY) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS known_origins (name TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS tokens (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS tokens_by_expiry ON tokens (expires);
     `);
+    let someLost = false;
+    for (const { data } of this.#sql
+      .exec<{ data: string }>("SELECT data FROM known_origins")
+      .toArray()) {
+      const facts = JSON.parse(data) as OriginFacts;
+      const socket = ctx
+        .getWebSockets(facts.name)
+        .find((each) => isOpen(each) && attachmentOf(each).connection === facts.connection);
+      const isLost = facts.gone === null && socket === undefined;
+      const current = isLost ? { ...facts, gone: now } : facts;
+      if (socket !== undefined) this.#sockets.set(facts.name, socket);
+      this.#facts.set(facts.name, current);
+      if (isLost) this.#save(current);
+      someLost ||= isLost;
+      this.#enter(current, socket === undefined ? (current.gone ?? now) : seenOf(ctx, socket));
+    }
+    this.someLost = someLost;
   }
 
-  /**
-   * Lets no origin of this name in any more, whatever the configuration says, and ends its
-   * connection. Returns whether it had one.
-   */
+  /** Every origin that is remembered. */
+  get facts(): readonly OriginFacts[] {
+    return [...this.#facts.values()].map((facts) => this.#current(facts));
+  }
+
+  /** Lets no origin of this name in any more, and ends its connection. Whether it had one. */
   revoke(name: string): boolean {
-    this.#sql.exec("INSERT OR IGNORE INTO revoked (name) VALUES (?)", name);
+    this.controls.set(name, "revoked", true);
     const connected = this.#ctx.getWebSockets(name).length > 0;
     this.drop(name, CLOSE.unauthorized, REVOKED);
     return connected;
   }
 
-  /** Takes `revoke` back; false when nothing was revoked. */
-  reinstate(name: string): boolean {
-    return this.#sql.exec("DELETE FROM revoked WHERE name = ?", name).rowsWritten > 0;
+  /** Gives it no more jobs, now and when it comes back, until that is taken back. */
+  drain(name: string, drained: boolean): boolean {
+    const state = this.#schedule.origins.get(name);
+    if (state !== undefined) state.drained = drained;
+    return this.controls.set(name, "drained", drained);
   }
 
-  isRevoked(name: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM revoked WHERE name = ?", name).toArray().length > 0;
+  /** Gives it nothing until then, and after that one job at a time until one is done. */
+  rest(name: string, until: number): boolean {
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined) return false;
+    Object.assign(state, { restUntil: until, onTrial: true, failures: 0 });
+    this.save(name);
+    return true;
   }
 
   /** Uses up a token; false when it was used before. */
@@ -95,42 +108,35 @@ export class Origins {
   }
 
   /**
-   * After a restart of the object: origins whose sockets did not survive it have gone now. Says
-   * whether there are any.
-   */
-  reconcile(now: number): boolean {
-    return (
-      this.#rows()
-        .filter((row) => row.gone === null && this.#socket(row) === undefined)
-        .map((row) => this.#sql.exec("UPDATE origins SET gone = ? WHERE name = ?", now, row.name))
-        .length > 0
-    );
-  }
-
-  /**
    * Takes the socket as the origin's one connection. The newest wins: an older one is most likely
    * dead and does not know it yet.
    */
-  enter(socket: WebSocket, hello: Hello): void {
+  enter(socket: WebSocket, hello: Hello, now: number): void {
     const attachment = attachmentOf(socket);
-    for (const other of this.#ctx.getWebSockets(attachment.name))
-      if (attachmentOf(other).connection !== attachment.connection)
-        close(other, CLOSE.replaced, REPLACED);
+    const { name, connection } = attachment;
+    for (const other of this.#ctx.getWebSockets(name))
+      if (attachmentOf(other).connection !== connection) close(other, CLOSE.replaced, REPLACED);
     socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
-    const revisions = [
-      ...new Set([
-        ...hello.revisions.map(({ revision }) => revision),
-        ...this.#known(attachment.name),
-      ]),
-    ].slice(0, MAX_REVISIONS);
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO origins (name, connection, systems, slots, revisions) VALUES (?, ?, ?, ?, ?)",
-      attachment.name,
-      attachment.connection,
-      JSON.stringify(hello.systems),
-      hello.slots,
-      JSON.stringify(revisions),
+    this.#sockets.set(name, socket);
+    const known = this.#schedule.origins.get(name);
+    const { systems, slots, version, nix, features = [] } = hello;
+    const revisions = latest(
+      hello.revisions.map(({ revision }) => revision),
+      known?.revisions ?? [],
     );
+    const { failures = 0, restUntil = 0, onTrial = false } = known ?? {};
+    const health = { failures, restUntil, onTrial };
+    const said = { name, connection, systems, slots, version, nix, features, revisions };
+    const facts = { ...said, ...health, accepting: true, leaving: false, gone: null };
+    this.#facts.set(name, facts);
+    this.#enter(facts, now);
+    this.#save(facts);
+  }
+
+  #enter(facts: OriginFacts, seen: number): void {
+    const drained = this.controls.is(facts.name, "drained");
+    const configured = this.#configured().get(facts.name);
+    this.#schedule.enter(stateOf(facts, configured, { drained, seen }));
   }
 
   /**
@@ -138,72 +144,107 @@ export class Origins {
    * closed for it.
    */
   heard(socket: WebSocket, now: number): boolean {
-    const { connection, name, hello } = attachmentOf(socket);
-    const row = this.#row(name);
-    if (hello && row?.connection !== connection) return close(socket, CLOSE.replaced, REPLACED);
-    if (this.#revoked(socket)) return close(socket, CLOSE.unauthorized, REVOKED);
-    this.#heard.set(connection, now);
+    const { connection, name, key, hello } = attachmentOf(socket);
+    if (hello && this.#facts.get(name)?.connection !== connection)
+      return close(socket, CLOSE.replaced, REPLACED);
+    if (keyInForce(name, this.#env) !== key) return close(socket, CLOSE.unauthorized, REVOKED);
+    const state = hello ? this.#schedule.origins.get(name) : undefined;
+    if (state !== undefined) state.seen = now;
     return true;
+  }
+
+  /** Learns of pings, which the runtime answers: to be called before leases are looked at. */
+  refresh(): void {
+    for (const [name, socket] of this.#sockets) {
+      const state = this.#schedule.origins.get(name);
+      if (state?.connected) state.seen = Math.max(state.seen, seenOf(this.#ctx, socket));
+    }
   }
 
   /** Remembers that the origin has this revision. */
   has(name: string, revision: string): void {
-    const revisions = [...new Set([revision, ...this.#known(name)])].slice(0, MAX_REVISIONS);
-    this.#sql.exec(
-      "UPDATE origins SET revisions = ? WHERE name = ?",
-      JSON.stringify(revisions),
-      name,
-    );
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined || state.revisions.has(revision)) return;
+    state.revisions.add(revision);
+    for (const oldest of state.revisions) {
+      if (state.revisions.size <= MAX_REVISIONS) break;
+      state.revisions.delete(oldest);
+    }
+    this.save(name);
   }
 
   /** What its status says. */
-  accepting(name: string, accepting: boolean): void {
-    this.#sql.exec("UPDATE origins SET accepting = ? WHERE name = ?", accepting ? 1 : 0, name);
+  status(name: string, { accepting, reason, freeBytes }: Status): void {
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined) return;
+    state.accepting = accepting;
+    this.save(name, { reason, freeBytes });
   }
 
   leave(name: string): void {
-    this.#sql.exec("UPDATE origins SET leaving = 1 WHERE name = ?", name);
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined) return;
+    state.leaving = true;
+    this.save(name);
   }
 
   /** Its socket closed: one that said bye is forgotten at once, another is waited for. */
   closed(socket: WebSocket, now: number): void {
-    const { connection } = attachmentOf(socket);
-    this.#heard.delete(connection);
-    this.#sql.exec("DELETE FROM origins WHERE connection = ? AND leaving = 1", connection);
-    this.#sql.exec(
-      "UPDATE origins SET gone = ? WHERE connection = ? AND gone IS NULL",
-      now,
-      connection,
-    );
+    const { connection, name } = attachmentOf(socket);
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined || this.#facts.get(name)?.connection !== connection) return;
+    this.#sockets.delete(name);
+    if (state.leaving) return this.#forget(name);
+    if (state.connected) Object.assign(state, { connected: false, seen: now });
+    this.save(name);
+  }
+
+  /** It fell silent: its socket is closed, and it counts as gone since it was last heard of. */
+  lose(name: string): void {
+    for (const socket of this.#ctx.getWebSockets(name))
+      close(socket, CLOSE.lost, "silent for too long");
+    this.#sockets.delete(name);
+    this.save(name);
   }
 
   /** Closes its socket and forgets it. */
   drop(name: string, code: number, reason: string): void {
     for (const socket of this.#ctx.getWebSockets(name)) close(socket, code, reason);
-    this.#sql.exec("DELETE FROM origins WHERE name = ?", name);
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    this.#sockets.delete(name);
+    this.#facts.delete(name);
+    this.#schedule.origins.delete(name);
+    this.#sql.exec("DELETE FROM known_origins WHERE name = ?", name);
   }
 
   /**
-   * Drops the origins whose key was changed or taken out of the configuration; returns their names.
+   * Drops the origins whose key was changed or taken out of the configuration, when that changed;
+   * returns their names.
    */
   dropRevoked(): string[] {
+    if (this.#compared === (this.#env.ORIGINS ?? "")) return [];
+    this.#compared = this.#env.ORIGINS ?? "";
     const sockets = this.#ctx
       .getWebSockets()
-      .filter((socket) => this.#revoked(socket))
-      .map((socket) => attachmentOf(socket).name);
-    const absent = this.#rows()
-      .filter(({ name }) => keyInForce(name, this.#env) === undefined)
-      .map(({ name }) => name);
-    const revoked = new Set([...sockets, ...absent]);
+      .map(attachmentOf)
+      .filter(({ name, key }) => keyInForce(name, this.#env) !== key);
+    const absent = [...this.#facts.keys()].filter(
+      (name) => keyInForce(name, this.#env) === undefined,
+    );
+    const revoked = new Set([...sockets.map(({ name }) => name), ...absent]);
     for (const name of revoked) this.drop(name, CLOSE.unauthorized, REVOKED);
+    for (const facts of this.facts)
+      this.#enter(facts, this.#schedule.origins.get(facts.name)?.seen ?? 0);
     return [...revoked];
   }
 
   /** False when it has no connection that takes messages. */
   send(name: string, message: FromEdge): boolean {
-    const row = this.#row(name);
+    const socket = this.#sockets.get(name);
     try {
-      const socket = row && this.#socket(row);
       socket?.send(JSON.stringify(message));
       return socket !== undefined;
     } catch {
@@ -211,67 +252,32 @@ export class Origins {
     }
   }
 
-  states(now: number): OriginState[] {
-    return this.#rows().map((row) => {
-      const socket = row.gone === null ? this.#socket(row) : undefined;
-      return {
-        name: row.name,
-        systems: JSON.parse(row.systems) as System[],
-        slots: row.slots,
-        seen: socket === undefined ? (row.gone ?? now) : this.#seen(socket),
-        connected: socket !== undefined,
-        leaving: row.leaving === 1,
-        accepting: row.accepting === 1,
-        revisions: JSON.parse(row.revisions) as string[],
-      };
-    });
+  /** Keeps what the schedule knows of an origin now, and what else is given. */
+  save(name: string, more: Partial<OriginFacts> = {}): void {
+    const facts = this.#facts.get(name);
+    if (facts === undefined) return;
+    const current = { ...this.#current(facts), ...more };
+    this.#facts.set(name, current);
+    this.#save(current);
   }
 
-  #seen(socket: WebSocket): number {
-    const { connection, connectedAt } = attachmentOf(socket);
-    return Math.max(
-      connectedAt,
-      this.#heard.get(connection) ?? 0,
-      this.#ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0,
+  #current = (facts: OriginFacts): OriginFacts =>
+    factsNow(facts, this.#schedule.origins.get(facts.name));
+
+  #save(facts: OriginFacts): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO known_origins (name, data) VALUES (?, ?)",
+      facts.name,
+      JSON.stringify(facts),
     );
   }
 
-  #revoked(socket: WebSocket): boolean {
-    const { name, key } = attachmentOf(socket);
-    return keyInForce(name, this.#env) !== key;
+  /** Empty when it cannot be read: then no key is in force either. */
+  #configured(): ReadonlyMap<string, ConfiguredOrigin> {
+    try {
+      return configuredOrigins(this.#env);
+    } catch {
+      return new Map();
+    }
   }
-
-  #socket(row: OriginRow): WebSocket | undefined {
-    return this.#ctx
-      .getWebSockets(row.name)
-      .find(
-        (socket) =>
-          socket.readyState === WebSocket.OPEN &&
-          attachmentOf(socket).connection === row.connection,
-      );
-  }
-
-  #rows = (): OriginRow[] => this.#sql.exec<OriginRow>("SELECT * FROM origins").toArray();
-  #row = (name: string): OriginRow | undefined =>
-    this.#sql.exec<OriginRow>("SELECT * FROM origins WHERE name = ?", name).toArray()[0];
-  #known = (name: string): string[] => JSON.parse(this.#row(name)?.revisions ?? "[]") as string[];
-}
-
-export const attachmentOf = (socket: WebSocket): Attachment =>
-  socket.deserializeAttachment() as Attachment;
-
-/** A close frame has room for 123 bytes of reason (RFC 6455, section 5.5). */
-const MAX_CLOSE_REASON = 120;
-
-/**
- * Closes a socket that may be closing already. Returns false, for whoever asks whether it is still
- * good.
- */
-export function close(socket: WebSocket, code: number, reason: string): false {
-  try {
-    socket.close(code, reason.slice(0, MAX_CLOSE_REASON));
-  } catch {
-    // It was closed by the other end already.
-  }
-  return false;
 }

@@ -2,6 +2,7 @@
 import type { Caller } from "../access/accounts.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
+import type { Ask } from "../farm/ask.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { nearbyBucket } from "../store/cache.ts";
 import { openBucket } from "../store/open.ts";
@@ -44,5 +45,9 @@ export async function openContext(
   };
 }
 
-/** Milliseconds for which the request is still held. */
-export const timeLeft = ({ heldUntil }: Context): number => Math.max(0, heldUntil - Date.now());
+/** How the farm is asked for what this request waits for: for as long as it is still held. */
+export const asWaiting = ({ heldUntil, caller: { client } }: Context): Ask => ({
+  waitMs: Math.max(0, heldUntil - Date.now()),
+  client,
+  purpose: "waiting",
+});

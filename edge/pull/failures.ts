@@ -105,11 +105,11 @@ export function tagFailed(tag: string, failure: Failure, meaning: string): Regis
 
 /** The error for what no origin has done yet: which of the three reasons it has, and what to do. */
 export function notDone(
-  state: Exclude<Answer["state"], "done">,
+  answer: Exclude<Answer, { state: "done" }>,
   { doing, system, held }: Unfinished,
 ): RegistryError {
-  const detail = { state, doing, ...(system ? { system } : {}) };
-  switch (state) {
+  const detail = { ...answer, doing, ...(system ? { system } : {}) };
+  switch (answer.state) {
     case "no-origin":
       return unavailable(
         `no origin${system ? ` for ${system}` : ""} is connected to this registry at the moment, and ${doing} needs one; images of packages that were built before can still be pulled`,
@@ -118,7 +118,9 @@ export function notDone(
       );
     case "queue-full":
       return unavailable(
-        `the build queue is full at the moment, and ${doing} has to wait for a place in it; try again in half a minute`,
+        answer.yours
+          ? `one client may have ${answer.limit} items in the queue of builds, and has; ${doing} has to wait for a place in it: try again in half a minute`
+          : `the queue of builds is full with ${answer.limit} items, and ${doing} has to wait for a place in it: try again in half a minute`,
         FARM_RETRY_SECONDS,
         detail,
       );

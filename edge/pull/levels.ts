@@ -15,7 +15,7 @@ import type { LevelRecord, PackageRecord } from "../contract/records.ts";
 import { type Answer, askFarm, type Outcome } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
-import { type Context, timeLeft } from "./context.ts";
+import { asWaiting, type Context } from "./context.ts";
 import { nameInvalid } from "./errors.ts";
 import { notDone, packagesForPeople } from "./failures.ts";
 import { spend, waiting } from "./limits.ts";
@@ -54,7 +54,7 @@ export async function chooseMadeLevels(
   const answer = await askForLevels(context, scope, absent);
   if (answer.state === "done") addPublished(absent, answer.results, made);
   if (absent.every((level) => made.has(keyOf(level)))) return withLayers(records, levels, made);
-  throw notDone(answer.state === "done" ? "building" : answer.state, {
+  throw notDone(answer.state === "done" ? { state: "building" } : answer, {
     doing: `making layers of ${packagesForPeople(
       absent.map(({ name }) => name),
       request,
@@ -73,7 +73,7 @@ function askForLevels(
   checkMayBuild(context);
   spend(context, "packages", levels.length);
   const items = levels.map((level) => packageItem(scope, level));
-  return waiting(context, () => askFarm(context.env, items, timeLeft(context)));
+  return waiting(context, () => askFarm(context.env, items, asWaiting(context)));
 }
 
 /** What is chosen and does not come with the package's own record. */

@@ -10,7 +10,7 @@ import type { PackageRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
-import { type Context, timeLeft } from "./context.ts";
+import { asWaiting, type Context } from "./context.ts";
 import { spend, waiting } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
 import { unknownPackages } from "./unknown.ts";
@@ -68,9 +68,9 @@ async function publish(
   checkMayBuild(context);
   spend(context, "packages", names.length);
   const items = names.map((name) => packageItem(scope, { name }));
-  const answer = await waiting(context, () => askFarm(context.env, items, timeLeft(context)));
+  const answer = await waiting(context, () => askFarm(context.env, items, asWaiting(context)));
   if (answer.state !== "done")
-    throw notDone(answer.state, {
+    throw notDone(answer, {
       doing: `building ${packagesForPeople(names, request)}`,
       system: scope.system,
       held: context.config.buildWait,

@@ -11,7 +11,7 @@ import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
 import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../store/records.ts";
 import { note } from "../log.ts";
-import { type Context, timeLeft } from "./context.ts";
+import { asWaiting, type Context } from "./context.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
 import { spend, waiting } from "./limits.ts";
@@ -118,10 +118,10 @@ async function resolveFirst(context: Context, tag: string): Promise<string> {
   const { packageSet, buildWait } = context.config;
   spend(context, "tags");
   const answer = await waiting(context, () =>
-    askFarm(context.env, [tagItem(context, tag)], timeLeft(context)),
+    askFarm(context.env, [tagItem(context, tag)], asWaiting(context)),
   );
   if (answer.state !== "done")
-    throw notDone(answer.state, { doing: `resolving the tag "${tag}"`, held: buildWait });
+    throw notDone(answer, { doing: `resolving the tag "${tag}"`, held: buildWait });
   const [result] = answer.results;
   if (result?.kind === "failure") throw tagFailed(tag, result.failure, tagMeaning(packageSet));
   if (result?.kind !== "revision")
@@ -164,7 +164,11 @@ function refreshBehind(
  */
 async function refresh(context: Context, tag: string): Promise<boolean> {
   try {
-    const answer = await askFarm(context.env, [tagItem(context, tag)], REFRESH_WAIT_MS);
+    const answer = await askFarm(context.env, [tagItem(context, tag)], {
+      waitMs: REFRESH_WAIT_MS,
+      client: context.caller.client,
+      purpose: "background",
+    });
     const result = answer.state === "done" ? answer.results[0] : undefined;
     if (result?.kind === "revision") {
       see(context, tagRecord(context.config.packageSet.id, tag), result.revision);

@@ -19,7 +19,7 @@ import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { readNames } from "../store/package-index.ts";
 import { memory } from "../store/memory.ts";
 import { indexRecord, readRecord } from "../store/records.ts";
-import { type Context, timeLeft } from "./context.ts";
+import { asWaiting, type Context } from "./context.ts";
 import type { Failed } from "./failures.ts";
 import { spend, waiting } from "./limits.ts";
 import { once } from "./once.ts";
@@ -152,7 +152,7 @@ async function askForIndexes(
   const answer = await waiting(context, () =>
     once(canonicalJson(items), async () => {
       spend(context, "indexes", items.length);
-      return askFarm(context.env, items, timeLeft(context));
+      return askFarm(context.env, items, asWaiting(context));
     }),
   );
   if (answer.state !== "done") return [];

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import type { Answer } from "../../../edge/farm/answer.ts";
+import type { Answer, Asker } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
 import type { Item } from "../../../edge/contract/messages.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
@@ -122,11 +122,15 @@ export async function startFarm({ times = {}, vars, signs = false }: FarmOptions
     async ask(
       items: readonly Item[],
       waitMs = 20_000,
-      signal: AbortSignal | null = null,
+      {
+        signal = null,
+        client = null,
+        purpose = "waiting",
+      }: Partial<Asker> & { readonly signal?: AbortSignal | null } = {},
     ): Promise<Answer> {
       const response = await fetch(`http://${host}/ask`, {
         method: "POST",
-        body: JSON.stringify({ items, waitMs }),
+        body: JSON.stringify({ items, waitMs, client, purpose }),
         signal,
       });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);

@@ -72,7 +72,7 @@ describe("one origin", () => {
     await origin.reached("connected");
     const items = packageItems(["impatient"]);
     const client = new AbortController();
-    const hungUp = assert.rejects(edge.ask(items, 20_000, client.signal));
+    const hungUp = assert.rejects(edge.ask(items, 20_000, { signal: client.signal }));
     await origin.begun(1);
     client.abort();
     await hungUp;

@@ -200,7 +200,7 @@ describe("jobs that are not done", () => {
     assert.deepEqual(answer, { state: "done", results: [failure("error", message)] });
     assert.equal(a?.jobs.length, 2);
     assert.equal(b?.jobs.length, 1);
-    const [givenUp] = await edge.logged("job.give-up");
+    const [givenUp] = await edge.logged("item.give-up");
     assert.equal(givenUp?.["trouble"], "origin a: the disk is full");
   });
 
@@ -262,13 +262,17 @@ describe("jobs that are not done", () => {
   });
 
   test("the queue is full", async (t) => {
-    await start({}, { MAX_QUEUED: "2" });
+    await start({}, { QUEUE_TOTAL: "2" });
     const [a] = await origins(t, { a: never }, 1);
     const waiting = [edge.ask(tagItems("one"), 5_000)];
     await a?.begun(1);
     for (const tag of ["two", "three"])
       assert.deepEqual(await edge.ask(tagItems(tag), 1), { state: "building" });
-    assert.deepEqual(await edge.ask(tagItems("four")), { state: "queue-full" });
+    assert.deepEqual(await edge.ask(tagItems("four")), {
+      state: "queue-full",
+      yours: false,
+      limit: 2,
+    });
     await a?.drain();
     await Promise.all(waiting);
   });

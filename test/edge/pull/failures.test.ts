@@ -146,12 +146,13 @@ test("an unknown tag is 404 and says what tags mean; other failures of a tag are
 
 test("what is not done yet is 503 with its reason and Retry-After", () => {
   const unfinished = { doing: "building git", system: "aarch64-linux", held: 600_000 } as const;
-  for (const [state, message] of [
-    ["no-origin", /no origin for aarch64-linux/],
-    ["queue-full", /queue is full/],
-    ["building", /not finished after 600 seconds/],
+  for (const [answer, message] of [
+    [{ state: "no-origin" }, /no origin for aarch64-linux/],
+    [{ state: "queue-full", yours: false, limit: 9 }, /queue of builds is full with 9 items/],
+    [{ state: "queue-full", yours: true, limit: 5 }, /one client may have 5 items in the queue/],
+    [{ state: "building" }, /not finished after 600 seconds/],
   ] as const) {
-    const error = notDone(state, unfinished);
+    const error = notDone(answer, unfinished);
     assert.deepEqual([error.status, error.code], [503, "UNAVAILABLE"]);
     assert.match(error.message, message);
     assert.match(error.message, /building git/);

@@ -1,0 +1,42 @@
+/**
+ * What operators have said of origins, by name, until they take it back: kept whether the origin is
+ * connected or not, and stronger than configuration.
+ */
+
+/** `revoked`: it is not let in. `drained`: it is given no jobs. */
+export type Control = "revoked" | "drained";
+
+export class Controls {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS controls (
+        name TEXT NOT NULL, control TEXT NOT NULL, PRIMARY KEY (name, control)) WITHOUT ROWID;
+    `);
+  }
+
+  is(name: string, control: Control): boolean {
+    return (
+      this.#sql
+        .exec("SELECT 1 FROM controls WHERE name = ? AND control = ?", name, control)
+        .toArray().length > 0
+    );
+  }
+
+  /** Every name of which something is said. */
+  all(): { readonly name: string; readonly control: Control }[] {
+    return this.#sql
+      .exec<{ name: string; control: Control }>("SELECT name, control FROM controls ORDER BY name")
+      .toArray();
+  }
+
+  /** Returns whether that is a change. */
+  set(name: string, control: Control, value: boolean): boolean {
+    const sql = value
+      ? "INSERT OR IGNORE INTO controls (name, control) VALUES (?, ?)"
+      : "DELETE FROM controls WHERE name = ? AND control = ?";
+    return this.#sql.exec(sql, name, control).rowsWritten > 0;
+  }
+}

@@ -1,0 +1,81 @@
+/** What is wanted, on its way into the queue: within the bounds, and only what nobody has asked for. */
+import type { Item } from "../contract/messages.ts";
+import { type Asker, itemKey, type Reply } from "./answer.ts";
+import { WANTED_FOR } from "./limits.ts";
+import type { Queue } from "./queue.ts";
+import type { Schedule } from "./schedule/schedule.ts";
+import type { Entry } from "./schedule/state.ts";
+
+export interface Bounds {
+  /** Items of one client that may wait; null: no limit of its own. */
+  readonly perClient: number | null;
+  /** Items that may wait. */
+  readonly total: number;
+}
+
+/** `build`: the name of the Build object that asks. */
+export interface Wanted extends Asker {
+  readonly build: string;
+  readonly items: readonly Item[];
+}
+
+/**
+ * Takes what is wanted into the queue, unless it is there; idempotent, and whoever wants it still
+ * says so by asking again. A request is taken whole or not at all. What is queued already may be
+ * wanted by any number of clients, whatever bounds say.
+ */
+export function take(
+  { build, items, client, purpose }: Wanted,
+  { schedule, queue }: { readonly schedule: Schedule; readonly queue: Queue },
+  bounds: Bounds,
+  now: number,
+): Reply {
+  const { backlog } = schedule;
+  const { known, open } = queue.look(items, now);
+  const want = { build, client: client ?? "", purpose, until: now + WANTED_FOR[purpose] };
+  const fresh = open.filter((item) => !backlog.entries.has(itemKey(item)));
+  if (fresh.length > 0) {
+    const entries = fresh.map((item) => newEntry(item, build, now));
+    if (entries.some((entry) => schedule.verdict(entry, now)?.kind === "no-origin"))
+      return { state: "no-origin" };
+    const full = whichIsFull(fresh.length, client, schedule, bounds);
+    if (full !== undefined) return { state: "queue-full", ...full };
+    for (const entry of entries) backlog.add(entry);
+  }
+  for (const item of open) {
+    const entry = backlog.entries.get(itemKey(item));
+    if (entry !== undefined) backlog.want(entry, { ...want });
+  }
+  return { state: "taken", known };
+}
+
+/** A client whose queue is empty may have one request, however long that is. */
+function whichIsFull(
+  count: number,
+  client: string | null,
+  { backlog }: Schedule,
+  { perClient, total }: Bounds,
+): { readonly yours: boolean; readonly limit: number } | undefined {
+  const own = client === null ? 0 : backlog.queuedBy(client);
+  if (perClient !== null && own > 0 && own + count > perClient)
+    return { yours: true, limit: perClient };
+  if (backlog.queued + count > total) return { yours: false, limit: total };
+  return undefined;
+}
+
+const newEntry = (item: Item, request: string, now: number): Entry => ({
+  key: itemKey(item),
+  item,
+  request,
+  queuedAt: now,
+  wants: new Map(),
+  job: null,
+  attempts: 0,
+  tried: new Set(),
+  avoid: new Map(),
+  lacking: new Set(),
+  features: new Set(),
+  owners: new Set(),
+  losses: 0,
+  trouble: "",
+});

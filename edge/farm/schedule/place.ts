@@ -1,0 +1,180 @@
+/**
+ * Which origin does an item soonest: a pure function from what is known of the origins.
+ *
+ * An origin must fit: it builds for the system, has the features, lacks nothing that the item needs,
+ * may resolve the tag, and its owner has not made the item already. Then it must be free: connected,
+ * taking jobs, not at rest, with a slot. Of those that are free the one that would end first:
+ *
+ *     ( evaluation + seconds of each item ) × ( 1 + share of its slots in use )
+ *
+ * Evaluating takes EVALUATE_WARM where the revision is held already, EVALUATE_COLD elsewhere. An
+ * item takes less at its homes: the HOMES origins that rendezvous hashing names for its package, so
+ * that the same package always comes to the same origins, whose stores hold most of its closure
+ * (Thaler and Ravishankar, 1998: when an origin comes or goes, only its own packages move).
+ *
+ * The items of one request are placed one after another, each where it ends first, so they spread
+ * over origins when that is faster, and share one evaluation when it is not. Worked example, one slot each,
+ * b and c hold the revision, homes of git: a and b, of curl: b and c:
+ *
+ *     git    a: 30 + 4 = 34     b: 3 + 4 = 7        c: 3 + 10 = 13     → b
+ *     curl   a: 30 + 10 = 40    b: 7 + 4 = 11       c: 3 + 4 = 7       → c
+ *     jq (homes a, b)           b: 7 + 4 = 11       c: 7 + 10 = 17     → b, in one job with git
+ */
+import { firstMatch } from "../../contract/globs.ts";
+import { type Item, TAG_SLOTS } from "../../contract/messages.ts";
+import type { Times } from "../limits.ts";
+import { MAX_BATCH } from "./fair.ts";
+import { type Entry, type Lane, laneOf, type OriginState, revisionOf, systemOf } from "./state.ts";
+
+/** Rough seconds; only their order matters. */
+const EVALUATE_WARM = 3;
+const EVALUATE_COLD = 30;
+const ITEM_AT_HOME = 4;
+const ITEM_ELSEWHERE = 10;
+/** Origins of a package: two, so that one that is busy or away is no loss. */
+const HOMES = 2;
+/** Most origins for one request at once: each evaluates, and packs what the packages share. */
+const MAX_SPREAD = 4;
+
+export interface Placement {
+  readonly origin: OriginState;
+  readonly entries: Entry[];
+}
+
+/** Whether the origin could do the item if it were free; nothing of this passes by itself. */
+export function fits(origin: OriginState, entry: Entry): boolean {
+  const system = systemOf(entry.item);
+  return (
+    (system === undefined || origin.systems.includes(system)) &&
+    !entry.lacking.has(origin.name) &&
+    !entry.owners.has(origin.owner) &&
+    (entry.features.size === 0 ||
+      [...entry.features].every((feature) => origin.features.includes(feature))) &&
+    (entry.item.kind !== "tag" ||
+      origin.tags === undefined ||
+      firstMatch(origin.tags, entry.item.tag) !== undefined)
+  );
+}
+
+/** Whether the origin takes jobs, as far as it and the operator say. */
+export const takesJobs = (origin: OriginState): boolean =>
+  origin.connected && origin.accepting && !origin.leaving && !origin.drained;
+
+/** Whether the origin can be given one more job of the lane. */
+export const isFree = (origin: OriginState, lane: Lane, now: number): boolean =>
+  takesJobs(origin) && now >= origin.restUntil && origin.held[lane] < capacity(origin, lane);
+
+const capacity = ({ onTrial, slots }: OriginState, lane: Lane): number =>
+  lane === "tags" ? TAG_SLOTS : onTrial ? 1 : slots;
+
+/** Whether an origin that could do the item is there, or may be back in a moment. */
+export function isServed(
+  entry: Entry,
+  origins: Iterable<OriginState>,
+  now: number,
+  { lease, reconnect }: Times,
+): boolean {
+  for (const origin of origins)
+    if (
+      !origin.leaving &&
+      !origin.drained &&
+      fits(origin, entry) &&
+      now < origin.seen + (origin.connected ? lease : reconnect)
+    )
+      return true;
+  return false;
+}
+
+/** Places the items of one request; those that no free origin can take now are left out. */
+export function place(
+  entries: readonly Entry[],
+  origins: readonly OriginState[],
+  now: number,
+): Placement[] {
+  const jobs = new Map<OriginState, { readonly entries: Entry[]; seconds: number }>();
+  for (const entry of entries) {
+    const best = soonest(entry, origins, now, jobs);
+    if (best === undefined) continue;
+    const { origin, seconds } = best;
+    const job = jobs.get(origin);
+    if (job === undefined) jobs.set(origin, { entries: [entry], seconds });
+    else {
+      job.entries.push(entry);
+      job.seconds = seconds;
+    }
+  }
+  return Array.from(jobs, ([origin, job]) => ({ origin, entries: job.entries }));
+}
+
+function soonest(
+  entry: Entry,
+  origins: readonly OriginState[],
+  now: number,
+  jobs: ReadonlyMap<OriginState, { readonly entries: readonly Entry[]; readonly seconds: number }>,
+): { readonly origin: OriginState; readonly seconds: number } | undefined {
+  const lane = laneOf(entry.item);
+  const revision = revisionOf(entry.item);
+  const hash = hashOf(affinityOf(entry.item));
+  const homes = homesOf(entry, hash, origins);
+  const mayRepeat = entry.tried.size === 0 || !hasUntried(entry, origins);
+  let best: { origin: OriginState; seconds: number; end: number; weight: number } | undefined;
+  for (const origin of origins) {
+    if (!isFree(origin, lane, now) || !fits(origin, entry)) continue;
+    if (now < (entry.avoid.get(origin.name) ?? 0)) continue;
+    if (!mayRepeat && entry.tried.has(origin.name)) continue;
+    const job = jobs.get(origin);
+    if (job === undefined ? jobs.size >= MAX_SPREAD : job.entries.length >= MAX_BATCH) continue;
+    const begun = job?.seconds ?? evaluation(origin, revision);
+    const seconds = begun + (homes.includes(origin) ? ITEM_AT_HOME : ITEM_ELSEWHERE);
+    const end = seconds * (1 + origin.held[lane] / capacity(origin, lane));
+    const weight = weightOf(origin, hash);
+    if (best === undefined || end < best.end || (end === best.end && weight > best.weight))
+      best = { origin, seconds, end, weight };
+  }
+  return best;
+}
+
+const evaluation = ({ revisions }: OriginState, revision: string | undefined): number =>
+  revision === undefined ? 0 : revisions.has(revision) ? EVALUATE_WARM : EVALUATE_COLD;
+
+/** Whether an origin that has not begun the item yet could do it, now or when it is free. */
+const hasUntried = (entry: Entry, origins: readonly OriginState[]): boolean =>
+  origins.some(
+    (origin) => takesJobs(origin) && !entry.tried.has(origin.name) && fits(origin, entry),
+  );
+
+/** The connected origins of the item's system with the highest weights. */
+function homesOf(entry: Entry, hash: number, origins: readonly OriginState[]): OriginState[] {
+  const system = systemOf(entry.item);
+  const homes: OriginState[] = [];
+  for (const origin of origins) {
+    if (!origin.connected || (system !== undefined && !origin.systems.includes(system))) continue;
+    const weight = weightOf(origin, hash);
+    const at = homes.findIndex((other) => weightOf(other, hash) < weight);
+    if (at >= 0) homes.splice(at, 0, origin);
+    else if (homes.length < HOMES) homes.push(origin);
+    if (homes.length > HOMES) homes.pop();
+  }
+  return homes;
+}
+
+/** What must be equal for an item to come to the same origins: not its revision. */
+const affinityOf = (item: Item): string =>
+  item.kind === "package" ? `${item.packageSet} ${item.name}` : `${item.packageSet} ${item.kind}`;
+
+const weightOf = (origin: OriginState, hash: number): number => mix(origin.hash ^ hash);
+
+/** FNV-1a, 32 bits. */
+export function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash;
+}
+
+/** Spreads the bits of 32 over all of them (the finalizer of MurmurHash3); not negative. */
+function mix(value: number): number {
+  let bits = value ^ (value >>> 16);
+  bits = Math.imul(bits, 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
+}

@@ -1,0 +1,312 @@
+/**
+ * Which origin does what, and when: everything that the farm decides, without I/O and without a
+ * clock. The same events in the same order give the same decisions.
+ *
+ * The queue holds items in two lanes, tags and packages, so that resolving a tag waits for no build:
+ * a tag takes one of TAG_SLOTS, which every origin has beside its slots. In a lane, items that
+ * somebody waits for go before background work, and clients take turns (fair.ts). What is at turn
+ * goes where it ends first (place.ts), as a job: items of one request, under one lease.
+ *
+ * The lease
+ * 1. An origin holds a job from the moment it is sent; that is an attempt for each of its items.
+ * 2. It keeps the job while it is heard of at least every `lease`, for `reconnect` after its
+ *    connection dropped, when it accepts within `accept`, and for `job` at most (lease.ts).
+ * 3. Then the job is lost: its items are queued again, before what was never begun, and go to an
+ *    origin that has not begun them. The last one is avoided for `avoid`, also if there is no other.
+ * 4. After MAX_ATTEMPTS attempts an item is given up. An origin that refuses a job or hands it back
+ *    has not attempted it, nor has one that lacks the revision: it is never offered the item again.
+ * 5. An item whose origins are lost is put into quarantine, an origin that keeps failing is rested
+ *    (health.ts).
+ * 6. Late results of a lost job are taken, and an origin that comes back keeps what nobody else has.
+ *
+ * The end without a result
+ * 7. An item that no origin could take, because none that fits is connected or was within
+ *    `reconnect`, ends at once, and one that waited `queue` for a slot.
+ * 8. An item that is queued and that nobody waits for any more is dropped; one that is held goes on.
+ *
+ * Each step costs no more in a long queue than in a short one: `dispatch` looks at the heads of
+ * queues and at origins. `sweep` looks at everything; it runs when time may have changed something.
+ *
+ * Worked example, times in seconds, lease 60, reconnect 10, avoid 5; origins a (2 slots) and b (1
+ * slot), which hold the revision; client X asks for 1 and 2 (two requests), Y for 3, then X for 4:
+ *     0  1 → b, one of its homes as a is, by weight.  3 → a (X had its turn's 2 → a as well: a is full).
+ *        4 waits.
+ *    40  a's connection drops.  Its jobs stay a's; look again at 50.
+ *    45  a is back and runs 2 only: it was restarted. 3 is queued again, before 4. a has begun it,
+ *        so it waits for b.
+ *    70  b was last heard of at 10: its socket is closed, its job is lost. 1 is queued again; b has
+ *        begun it, and a alone is connected.  3 → a, for there is nobody else. a is full.
+ *    75  a is done with 2.  1 → a: attempt 2.  4 waits on.
+ */
+import { MAX_ATTEMPTS, type Times } from "../limits.ts";
+import { Backlog, type Level } from "./backlog.ts";
+import { failed, isOutage, QUARANTINE_AFTER } from "./health.ts";
+import { isFree, isServed, place } from "./place.ts";
+import { type Entry, groupOf, isWanted, type Job, type Lane, LANES, laneOf } from "./state.ts";
+import type { OriginState } from "./state.ts";
+
+/** Why an item ends without a result. `reason` is for clients, the entry's trouble for operators. */
+export interface Verdict {
+  readonly entry: Entry;
+  readonly kind: "give-up" | "quarantine" | "no-origin" | "lacking";
+  readonly reason: string;
+}
+
+/** How items come back from an origin. */
+export interface PutBack {
+  /** What went wrong, for the operator's log: it may name origins. */
+  readonly reason: string;
+  /** Whether the attempt counts. */
+  readonly attempted: boolean;
+  /** Not offered to this origin before, ms since 1970. */
+  readonly avoidUntil?: number;
+  /** The origin lacks what it needs: it is not offered the item again. */
+  readonly lacks?: boolean;
+  /** System features that the item needs, as the origin found. */
+  readonly features?: readonly string[];
+  /** The origin was lost while it worked on the item. */
+  readonly lost?: boolean;
+  /** The owner of the origin has made it, and another one is to make the same. */
+  readonly madeBy?: string;
+}
+
+/** Items that came back and are looked at in one round, so that a round stays short. */
+const MAX_RETRIED = 64;
+
+export class Schedule {
+  readonly backlog = new Backlog();
+  readonly jobs = new Map<string, Job>();
+  /** Ids of jobs that changed or ended since somebody looked. */
+  readonly changedJobs = new Set<string>();
+  readonly origins = new Map<string, OriginState>();
+  /** When origins were lost lately, ms since 1970. */
+  readonly lostAt: number[] = [];
+  readonly #times: () => Times;
+  readonly #newId: () => string;
+
+  constructor(times: () => Times, newId: () => string) {
+    this.#times = times;
+    this.#newId = newId;
+  }
+
+  /** Takes an origin in, anew or in the place of what was known of it; it keeps its jobs. */
+  enter(origin: OriginState): void {
+    this.origins.set(origin.name, origin);
+    for (const lane of LANES) origin.held[lane] = 0;
+    for (const job of this.jobs.values())
+      if (job.origin === origin.name && job.lostAt === null) origin.held[job.lane] += 1;
+  }
+
+  /** Takes a job in that was kept over a restart. */
+  load(job: Job): void {
+    this.jobs.set(job.id, job);
+    const origin = this.origins.get(job.origin);
+    if (origin !== undefined && job.lostAt === null) origin.held[job.lane] += 1;
+  }
+
+  /** The items of a job that have not ended and that nobody else has. */
+  open({ id, keys }: Job): Entry[] {
+    return keys.flatMap((key) => {
+      const entry = this.backlog.entries.get(key);
+      return entry?.job === id ? [entry] : [];
+    });
+  }
+
+  /** Gives to free origins what they can take now: new jobs, in the order of their importance. */
+  dispatch(now: number): Job[] {
+    return LANES.flatMap((lane) => {
+      const made: Job[] = [];
+      const origins = [...this.origins.values()];
+      const free = new Free(origins, lane, now);
+      for (const level of this.backlog.levels(lane, now)) {
+        if (free.isEmpty) break;
+        for (const batch of this.#returned(level, now))
+          made.push(...this.#give(batch, origins, free, now));
+        for (;;) {
+          const batch = level.fair.take((system) => free.has(system));
+          if (batch.length === 0) break;
+          made.push(...this.#give(batch, origins, free, now));
+          // What only some origins may do, and none of those is free, no longer stands in the way.
+          for (const entry of batch) if (entry.job === null) level.returned.set(entry.key, entry);
+        }
+      }
+      return made;
+    });
+  }
+
+  /** Items that came back, in batches that may be one job; the next round begins with others. */
+  #returned({ returned }: Level, now: number): Entry[][] {
+    const batches = new Map<string, Entry[]>();
+    for (const entry of [...returned.values()].slice(0, MAX_RETRIED)) {
+      returned.delete(entry.key);
+      returned.set(entry.key, entry);
+      if (!isWanted(entry, now)) this.backlog.remove(entry);
+      // What an origin was lost under goes alone, so that it takes nothing else down with it.
+      else if (entry.losses > 0) batches.set(entry.key, [entry]);
+      else {
+        const together = `${entry.request} ${groupOf(entry.item)}`;
+        batches.set(together, [...(batches.get(together) ?? []), entry]);
+      }
+    }
+    return [...batches.values()];
+  }
+
+  #give(batch: readonly Entry[], origins: readonly OriginState[], free: Free, now: number): Job[] {
+    const placed = place(batch, origins, now).map(({ origin, entries }): Job => {
+      const job = {
+        id: this.#newId(),
+        origin: origin.name,
+        lane: laneOf((entries[0] as Entry).item),
+        keys: entries.map(({ key }) => key),
+        since: now,
+        accepted: false,
+        lostAt: null,
+      };
+      this.jobs.set(job.id, job);
+      this.changedJobs.add(job.id);
+      origin.held[job.lane] += 1;
+      for (const entry of entries) {
+        entry.attempts += 1;
+        this.backlog.hold(entry, job.id);
+      }
+      return job;
+    });
+    free.update();
+    return placed;
+  }
+
+  /** Items are to be taken from a job into the queue; those that no origin could take end instead. */
+  putBack(job: Job, entries: readonly Entry[], change: PutBack, now: number): Verdict[] {
+    const verdicts: Verdict[] = [];
+    for (const entry of entries) {
+      if (entry.job !== job.id) continue;
+      entry.job = null;
+      entry.trouble = change.reason;
+      if (change.attempted) entry.tried.add(job.origin);
+      else entry.attempts -= 1;
+      if (change.avoidUntil !== undefined) entry.avoid.set(job.origin, change.avoidUntil);
+      if (change.lacks === true) entry.lacking.add(job.origin);
+      for (const feature of change.features ?? []) entry.features.add(feature);
+      if (change.lost === true) entry.losses += 1;
+      if (change.madeBy !== undefined) {
+        entry.owners.add(change.madeBy);
+        entry.attempts = 0;
+      }
+      this.backlog.changed.add(entry.key);
+      this.backlog.enqueue(entry);
+      const verdict = this.verdict(entry, now);
+      if (verdict !== undefined) verdicts.push(verdict);
+    }
+    return verdicts;
+  }
+
+  /** A job is over for its origin; `lost`: late results are taken, and it may come back to it. */
+  release(job: Job, lostAt: number | null = null): void {
+    const origin = this.origins.get(job.origin);
+    if (origin !== undefined && job.lostAt === null) origin.held[job.lane] -= 1;
+    this.changedJobs.add(job.id);
+    if (lostAt === null) this.jobs.delete(job.id);
+    else job.lostAt = lostAt;
+  }
+
+  /** An origin is back with a job that was lost: it keeps what nobody else has; false: nothing. */
+  reclaim(job: Job, now: number): boolean {
+    const entries = job.keys.flatMap((key) => {
+      const entry = this.backlog.entries.get(key);
+      return entry?.job === null ? [entry] : [];
+    });
+    if (job.lostAt === null || entries.length === 0) return false;
+    for (const entry of entries) this.backlog.hold(entry, job.id);
+    Object.assign(job, { lostAt: null, since: now, accepted: true });
+    this.changedJobs.add(job.id);
+    const origin = this.origins.get(job.origin);
+    if (origin !== undefined) origin.held[job.lane] += 1;
+    return true;
+  }
+
+  /** An item is over. Returns the job of another origin that is over with it, if there is one. */
+  end(entry: Entry): Job | undefined {
+    const job = entry.job === null ? undefined : this.jobs.get(entry.job);
+    this.backlog.remove(entry);
+    if (job === undefined || this.open(job).length > 0) return undefined;
+    this.release(job);
+    return job;
+  }
+
+  /** One more owner's origin has made the item. */
+  madeBy(entry: Entry, owner: string): void {
+    entry.owners.add(owner);
+    this.backlog.changed.add(entry.key);
+  }
+
+  /** A job was not done for a reason of the origin's own. Says until when it rests, if it does. */
+  blame(name: string, now: number): number | undefined {
+    const origin = this.origins.get(name);
+    return origin && failed(origin, this.origins.values(), now);
+  }
+
+  /** Whether an origin that is lost now was lost with many others. */
+  isOutage(now: number): boolean {
+    return isOutage(this.lostAt, this.origins.size, now);
+  }
+
+  /** Why a queued item ends now, or undefined when it waits on. */
+  verdict(entry: Entry, now: number): Verdict | undefined {
+    const times = this.#times();
+    if (entry.losses >= QUARANTINE_AFTER)
+      return {
+        entry,
+        kind: "quarantine",
+        reason: `${entry.losses} origins were lost while they worked on it, so it is not tried again for a while`,
+      };
+    if (entry.attempts >= MAX_ATTEMPTS)
+      return {
+        entry,
+        kind: "give-up",
+        reason: `${MAX_ATTEMPTS} attempts failed; the operator's log says why`,
+      };
+    if (!isServed(entry, this.origins.values(), now, times))
+      return entry.lacking.size + entry.features.size + entry.owners.size > 0
+        ? { entry, kind: "lacking", reason: lack(entry) }
+        : { entry, kind: "no-origin", reason: "no origin that could do it is connected" };
+    if (now >= entry.queuedAt + times.queue)
+      return { entry, kind: "give-up", reason: "no origin had a free slot in time" };
+    return undefined;
+  }
+}
+
+/** What an item lacks that no connected origin has, for clients. */
+function lack({ item, lacking, features, owners }: Entry): string {
+  if (features.size > 0)
+    return `no connected origin has the system features ${[...features].join(", ")}, which it needs`;
+  if (owners.size > 0)
+    return `${owners.size + 1} origins of different owners must make it, and no other owner's is connected`;
+  const revision = item.kind === "tag" ? undefined : item.revision;
+  return `no connected origin has ${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} of the package set`;
+}
+
+/** The origins that can be given a job now. */
+class Free {
+  #origins: OriginState[];
+  readonly #lane: Lane;
+  readonly #now: number;
+
+  constructor(origins: readonly OriginState[], lane: Lane, now: number) {
+    this.#origins = origins.filter((origin) => isFree(origin, lane, now));
+    this.#lane = lane;
+    this.#now = now;
+  }
+
+  get isEmpty(): boolean {
+    return this.#origins.length === 0;
+  }
+
+  has(system: OriginState["systems"][number] | undefined): boolean {
+    if (system === undefined) return !this.isEmpty;
+    return this.#origins.some(({ systems }) => systems.includes(system));
+  }
+
+  update(): void {
+    this.#origins = this.#origins.filter((origin) => isFree(origin, this.#lane, this.#now));
+  }
+}

@@ -1,0 +1,136 @@
+/** What the schedule knows: the items of the queue, jobs, and origins. Plain data. */
+import type { Item } from "../../contract/messages.ts";
+import type { System } from "../../contract/records.ts";
+
+/** Resolving a tag takes a second, publishing a package minutes: neither waits for the other. */
+export const LANES = ["tags", "packages"] as const;
+export type Lane = (typeof LANES)[number];
+
+/** Why an item is wanted: somebody's pull waits for it, or nobody waits (warming, a stale tag). */
+export const PURPOSES = ["waiting", "background"] as const;
+export type Purpose = (typeof PURPOSES)[number];
+
+/** Who wants an item: by whom it is paid for, and whom to tell. */
+export interface Want {
+  /** The name of the Build object that is told. */
+  readonly build: string;
+  /** Account or address; empty for nobody in particular. */
+  readonly client: string;
+  readonly purpose: Purpose;
+  /** It counts until then, unless Build asks again: nobody may be waiting any more. */
+  until: number;
+}
+
+/** An item of the queue, from when it is first wanted to its result. */
+export interface Entry {
+  readonly key: string;
+  readonly item: Item;
+  /** The request that it came with: a job is made of items that came together. */
+  readonly request: string;
+  readonly queuedAt: number;
+  /** Who wants it, by wantKey. */
+  readonly wants: Map<string, Want>;
+  /** The job by which an origin holds it; null while it is queued. */
+  job: string | null;
+  /** How often it was begun without an end. */
+  attempts: number;
+  /** Origins that began it: the next attempt is another one's, if there is one. */
+  readonly tried: Set<string>;
+  /** Origin → until when it is not offered this item. */
+  readonly avoid: Map<string, number>;
+  /** Origins that lack what it needs: its revision. */
+  readonly lacking: Set<string>;
+  /** Nix's system features that it needs, as far as an origin said so. */
+  readonly features: Set<string>;
+  /** Owners of origins that have made it already, where several must agree. */
+  readonly owners: Set<string>;
+  /** How many origins were lost while they worked on it. */
+  losses: number;
+  /** What went wrong last, for the operator's log. */
+  trouble: string;
+}
+
+/** Items that one origin was given under one lease. They never change. */
+export interface Job {
+  readonly id: string;
+  readonly origin: string;
+  readonly lane: Lane;
+  readonly keys: readonly string[];
+  since: number;
+  accepted: boolean;
+  /**
+   * When it was taken back, ms since 1970; null while the origin holds it. Late results are taken
+   * all the same, and an origin that comes back keeps those items that nobody else has by then.
+   */
+  lostAt: number | null;
+}
+
+export interface OriginState {
+  readonly name: string;
+  /** hashOf its name (place.ts). */
+  readonly hash: number;
+  readonly owner: string;
+  readonly systems: readonly System[];
+  readonly features: readonly string[];
+  /** Jobs that it does at once, tags aside. */
+  readonly slots: number;
+  /** Globs of tags that it may resolve; undefined: any. */
+  readonly tags?: readonly string[] | undefined;
+  readonly revisions: Set<string>;
+  connected: boolean;
+  /** When it was last heard of; for one that is not connected, when its connection dropped. */
+  seen: number;
+  /** It said bye: it finishes what it has and takes nothing more. */
+  leaving: boolean;
+  /** Whether it takes jobs now, as it says: not while its disk is full. */
+  accepting: boolean;
+  /** The operator wants it to take nothing more. */
+  drained: boolean;
+  /** Jobs in a row that it did not get done. */
+  failures: number;
+  /** It is given nothing until then, and after that one job at a time until one is done. */
+  restUntil: number;
+  /** Whether its next job decides if it is well again. */
+  onTrial: boolean;
+  /** Jobs that it holds. */
+  readonly held: Record<Lane, number>;
+}
+
+export const wantKey = ({ build, client }: Pick<Want, "build" | "client">): string =>
+  `${client}\n${build}`;
+
+export const laneOf = ({ kind }: Item): Lane => (kind === "tag" ? "tags" : "packages");
+
+/** The system that an origin must build for; undefined for a tag, which any can resolve. */
+export const systemOf = (item: Item): System | undefined =>
+  item.kind === "tag" ? undefined : item.system;
+
+export const revisionOf = (item: Item): string | undefined =>
+  item.kind === "tag" ? undefined : item.revision;
+
+/** Items that may be in one job: packages of one revision, system and plan; indexes; one tag. */
+export function groupOf(item: Item): string {
+  switch (item.kind) {
+    case "tag":
+      return `tag ${item.packageSet} ${item.tag}`;
+    case "index":
+      return `index ${item.packageSet} ${item.revision} ${item.system}`;
+    case "package":
+      return `package ${item.packageSet} ${item.revision} ${item.system} ${item.plan}`;
+  }
+}
+
+/** The most urgent purpose for which an item is wanted. */
+export function purposeOf(entry: Pick<Entry, "wants">): Purpose {
+  for (const { purpose } of entry.wants.values()) if (purpose === "waiting") return purpose;
+  return "background";
+}
+
+export const isWanted = (entry: Pick<Entry, "wants">, now: number): boolean => {
+  for (const { until } of entry.wants.values()) if (now < until) return true;
+  return false;
+};
+
+/** Whether something has happened to it that decides which origin may have it next. */
+export const isReturned = ({ attempts, avoid, lacking, features, owners }: Entry): boolean =>
+  attempts > 0 || avoid.size + lacking.size + features.size + owners.size > 0;
