@@ -5,28 +5,15 @@
  * with the same result.
  */
 import { encodeConfig, describe } from "./config.ts";
-import { type Digest, digestOf } from "../contract/digest.ts";
 import type { Scope } from "../contract/keys.ts";
 import { imageParts } from "../contract/levels.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
-import {
-  encodeDockerManifest,
-  encodeIndex,
-  encodeOciManifest,
-  encodeZstdManifest,
-  type ManifestParts,
-} from "./manifest.ts";
-import {
-  DOCKER_MANIFEST,
-  OCI_CONFIG,
-  OCI_INDEX,
-  OCI_LAYER_GZIP,
-  OCI_MANIFEST,
-} from "../contract/media-types.ts";
+import { OCI_LAYER_GZIP } from "../contract/media-types.ts";
 import { type ImageRequest, InvalidName } from "../contract/names.ts";
 import { mergeProfile } from "./profile.ts";
 import { packProfile } from "./profile-layer.ts";
-import { readTrees } from "./small-parts.ts";
+import { type Inflate, inflateTree, readTrees } from "./small-parts.ts";
+import { type ComposedBlob, descriptor, imageTexts } from "./texts.ts";
 import {
   type Descriptor,
   type ImageRecord,
@@ -36,9 +23,10 @@ import {
   MAX_LAYERS,
   type Part,
   type PackageRecord,
-  PLATFORMS,
   RECORD_FORMAT,
 } from "../contract/records.ts";
+
+export type { ComposedBlob } from "./texts.ts";
 
 /** One package of an image, at the level that chooseLevels took. */
 export interface ComposePackage {
@@ -56,21 +44,10 @@ export interface ComposeInput {
   readonly packages: readonly ComposePackage[];
 }
 
-/** Something composed that goes into the bucket at blobPath(digest). */
-export interface ComposedBlob {
-  readonly mediaType: string;
-  readonly digest: Digest;
-  readonly size: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-}
-
 export interface ComposedImage {
-  /** To be written last, at imagePath(key). */
+  /** All that has to be kept of the image: the rest is made again from it. */
   readonly record: ImageRecord;
-  /**
-   * To be written first: profile layer, config, manifests; what is named comes before what names
-   * it.
-   */
+  /** Profile layer, config, manifests; what is named comes before what names it. */
   readonly blobs: readonly ComposedBlob[];
   /**
    * The layers that the manifests name and that origins have uploaded: each must be in the bucket
@@ -83,11 +60,12 @@ export interface ComposedImage {
  * Composes an image. The same packages at the same levels give the same bytes, whatever the order
  * of `packages`. Throws an InvalidRecord when a record, a level or a listing contradicts itself or
  * the request, an InvalidName when the packages need more than MAX_LAYERS layers or overlap in too
- * many files. What `read` throws passes through.
+ * many files. What `read` throws passes through. `inflate` as packProfile has it.
  */
 export async function compose(
   { scope, request, packages }: ComposeInput,
   read: ReadRange,
+  inflate: Inflate = inflateTree,
 ): Promise<ComposedImage> {
   const chosen = packages
     .map(({ record, made }) => ({
@@ -102,30 +80,30 @@ export async function compose(
 
   // Both read the bucket, so neither waits for the other.
   const [entries, trees] = await Promise.all([mergeProfile(records, read), readTrees(small, read)]);
-  const profile = await packProfile(entries, trees);
-  const profileLayer: ComposedBlob = {
-    mediaType: OCI_LAYER_GZIP,
-    digest: profile.digest,
-    size: profile.bytes.length,
-    bytes: profile.bytes,
-  };
-  const config = await textBlob(
-    OCI_CONFIG,
-    encodeConfig(scope, records, request.shell, [...layers, { diffId: profile.diffId, users: [] }]),
-  );
-  const manifests = await manifestsOf(scope, {
-    config: descriptor(config),
-    layers: [...layers, descriptor(profileLayer)],
+  const profile = await packProfile(entries, trees, inflate);
+  const { bytes, digest } = profile;
+  const profileLayer = { mediaType: OCI_LAYER_GZIP, digest, size: bytes.length, bytes };
+  const parts = {
+    system: scope.system,
+    config: encodeConfig(scope, records, request.shell, [
+      ...layers,
+      { diffId: profile.diffId, users: [] },
+    ]),
+    layers: [...layers.map(manifestLayer), descriptor(profileLayer)],
     annotations: describe(scope, records, request.shell),
-  });
+  };
+  const { config, manifests, offered } = imageTexts(parts);
   return {
-    record: recordOf(scope, chosen, manifests),
-    blobs: [profileLayer, config, ...manifests.map(({ blob }) => blob)],
+    record: { ...recordOf(scope, chosen), ...parts, manifests: { ...offered } },
+    blobs: [profileLayer, config, ...manifests],
     layers: layers.flatMap((layer) =>
       layer.zstd ? [descriptor(layer), layer.zstd] : [descriptor(layer)],
     ),
   };
 }
+
+const manifestLayer = ({ digest, size, zstd }: Layer): ImageRecord["layers"][number] =>
+  zstd === undefined ? { digest, size } : { digest, size, zstd };
 
 /** A package at the level that is taken of it. */
 interface ChosenPackage {
@@ -220,51 +198,14 @@ function usersOf(chosen: readonly ChosenPackage[]): Map<string, string[]> {
   return users;
 }
 
-interface ComposedManifest {
-  readonly blob: ComposedBlob;
-  /** Whether clients may ask for it; the zstd manifest is found through the index alone. */
-  readonly offered: boolean;
-}
-
-/** An image's manifests, the index last. */
-async function manifestsOf(scope: Scope, parts: ManifestParts): Promise<ComposedManifest[]> {
-  const oci = await textBlob(OCI_MANIFEST, encodeOciManifest(parts));
-  const docker = await textBlob(DOCKER_MANIFEST, encodeDockerManifest(parts));
-  const plain = [
-    { blob: oci, offered: true },
-    { blob: docker, offered: true },
-  ];
-  if (parts.layers.every((layer) => layer.zstd === undefined)) return plain;
-  const zstd = await textBlob(OCI_MANIFEST, encodeZstdManifest(parts));
-  const platform = PLATFORMS[scope.system];
-  const index = await textBlob(
-    OCI_INDEX,
-    encodeIndex(platform, descriptor(oci), descriptor(zstd), parts.annotations),
-  );
-  return [...plain, { blob: zstd, offered: false }, { blob: index, offered: true }];
-}
-
-function recordOf(
-  { packageSet, revision, system, plan }: Scope,
-  chosen: readonly ChosenPackage[],
-  manifests: readonly ComposedManifest[],
-): ImageRecord {
-  const offered = manifests.filter((manifest) => manifest.offered);
+function recordOf({ packageSet, revision, system, plan }: Scope, chosen: readonly ChosenPackage[]) {
   return {
-    format: RECORD_FORMAT,
+    format: RECORD_FORMAT as typeof RECORD_FORMAT,
     packageSet,
     revision,
     system,
     plan,
-    manifests: Object.fromEntries(offered.map(({ blob }) => [blob.mediaType, descriptor(blob)])),
     levels: Object.fromEntries(chosen.map(({ record, level }) => [record.name, level])),
     origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
   };
-}
-
-const descriptor = ({ digest, size }: Descriptor): Descriptor => ({ digest, size });
-
-async function textBlob(mediaType: string, text: string): Promise<ComposedBlob> {
-  const bytes = new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
-  return { mediaType, digest: await digestOf(bytes), size: bytes.length, bytes };
 }

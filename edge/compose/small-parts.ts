@@ -15,6 +15,8 @@ import { InvalidRecord, type Layer } from "../contract/records.ts";
 
 /** One store path as it is appended to a layer. */
 export interface SmallTree {
+  /** Names these bytes: the digest of their blob and where they stand in it. */
+  readonly key: string;
   /** File name below /nix/store. */
   readonly name: string;
   /** gzip members. */
@@ -51,6 +53,7 @@ export async function readTrees(parts: readonly Layer[], read: ReadRange): Promi
       if ((await digestOf(blob)) !== digest)
         throw new InvalidRecord(`the blob of part ${key} is damaged`, { layer: key, digest });
       return trees.map(({ name, start, size, tarSize }) => ({
+        key: `${digest} ${start}`,
         name,
         compressed: blob.subarray(start, start + size),
         tarSize,

@@ -44,6 +44,15 @@ export function imageKey(scope: Scope, names: readonly string[], shell: boolean)
   return sha256Hex(canonicalJson({ format: RECORD_FORMAT, ...scopeOf(scope), names, shell }));
 }
 
+/** Key of an image's name: of all images that it has meant and will mean, at any revision and plan. */
+export function imageNameKey(
+  { packageSet, system }: Pick<Scope, "packageSet" | "system">,
+  names: readonly string[],
+  shell: boolean,
+): Promise<string> {
+  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, packageSet, system, names, shell }));
+}
+
 const scopeOf = ({ packageSet, revision, system, plan }: Scope) => ({
   packageSet,
   revision,
@@ -56,7 +65,20 @@ export const blobPath = (digest: Digest): string =>
 /** The record of a layer's gzip blob, or of the same tar as zstd, which may be made later. */
 export const layerPath = (key: string, codec: Codec = "gzip"): string =>
   `layers/${key}${codec === "gzip" ? "" : `.${codec}`}.json`;
-export const imagePath = (key: string): string => `images/${key}.json`;
+/** All images of a name (imageNameKey). */
+export const imagesPrefix = (nameKey: string): string => `images/v${RECORD_FORMAT}/${nameKey}/`;
+/** The one image of a name that has this key (imageKey): what its record's path begins with. */
+export const imagePrefix = (nameKey: string, key: string): string =>
+  `${imagesPrefix(nameKey)}${key}.`;
+/**
+ * The record of an image. The path says which digests it has, so that a digest leads to the image:
+ * a listing of the name's images tells which of them to read. 64 bits of each are enough to choose
+ * by; the record tells whether it is the one.
+ */
+export const imagePath = (nameKey: string, key: string, digests: readonly Digest[]): string =>
+  `${imagePrefix(nameKey, key)}${digests.map(digestHint).join(".")}.json`;
+/** What the path of an image's record has of one of its digests. */
+export const digestHint = (digest: Digest): string => digest.slice("sha256:".length).slice(0, 16);
 export const tagPath = (packageSet: string, tag: string): string =>
   `tags/${packageSet}/${tag}.json`;
 /** A revision that a tag was seen at: only such a revision is served by its own name. */

@@ -9,24 +9,24 @@
  *
  * Only a tag, a package or a level that nobody asked for before waits for an origin.
  */
-import { compose, type ComposeInput } from "../compose/compose.ts";
-import { imageKey, type Scope } from "../contract/keys.ts";
+import type { ComposeInput } from "../compose/compose.ts";
+import type { Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { Descriptor, ImageRecord } from "../contract/records.ts";
-import { missingBlobs, writeBlobs } from "../store/blobs.ts";
+import { missingBlobs } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
-import { listingReader } from "../store/listings.ts";
 import { planInForce } from "../store/current.ts";
-import { imageRecord, readRecord, type RecordPlace, writeRecord } from "../store/records.ts";
-import { note } from "../log.ts";
+import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
+import { imageNameOf, rememberDerived } from "./derived.ts";
 import { RegistryError } from "./errors.ts";
+import { type ImageName, nameOf, readImage, writeImage } from "./images.ts";
 import { chooseMadeLevels } from "./levels.ts";
 import { spend } from "./limits.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
 import { checkAllowed } from "./permission.ts";
-import { resolveTag } from "./tags.ts";
+import { type ResolvedTag, resolveTag } from "./tags.ts";
 
 export interface FoundImage {
   readonly record: ImageRecord;
@@ -36,56 +36,68 @@ export interface FoundImage {
 
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
- * waits for BUILD_WAIT at most. `anew`: the blobs of the image that is known are not in the bucket,
- * or damaged, so it is composed again, which replaces them. Throws a RegistryError for what the
- * person who pulls can know.
+ * waits for BUILD_WAIT at most. Throws a RegistryError for what the person who pulls can know.
  */
 export async function findImage(
   context: Context,
   request: ImageRequest,
   tag: string,
-  { anew = false } = {},
 ): Promise<FoundImage> {
   checkAllowed(context, request);
-  const { revision, warning } = await resolveTag(context, tag);
-  const scope = await scopeOf(context, revision, request);
-  const place = imageRecord(await imageKey(scope, request.names, request.shell));
-  const known = anew ? null : await readRecord(context.bucket, place);
+  const { warning, scope } = await resolveScope(context, tag, request);
+  const name = imageNameOf(context, request);
+  const known = await readImage(context.bucket, name, scope);
   if (known !== null) return { record: known, warning };
 
   spend(context, "images");
   const records = await packageRecords(context, scope, request);
   const packages = await chooseMadeLevels(context, scope, records, request);
-  const input = { scope, request, packages };
-  const record = await once(place.path, async () => {
-    const composed = await composeImage(context.bucket, input);
-    // Behind the answer: a record that gets lost is composed again, to the same bytes.
-    context.ctx.waitUntil(storeRecord(context.bucket, place, composed));
-    return composed;
-  });
+  const record = await once(`image ${nameOf(name)} ${scope.revision} ${scope.plan}`, () =>
+    composeImage(context.bucket, name, { scope, request, packages }),
+  );
   return { record, warning };
 }
 
-async function scopeOf(
-  { bucket, config: { packageSet } }: Context,
-  revision: string,
+/** Tag and plan are asked for at once: in an isolate that knows neither, both are a bucket's answer away. */
+async function resolveScope(
+  context: Context,
+  tag: string,
   { system }: ImageRequest,
-): Promise<Scope> {
-  const plan = await planInForce(bucket, packageSet.id);
-  return { packageSet: packageSet.id, revision, system, plan };
+): Promise<Pick<ResolvedTag, "warning"> & { readonly scope: Scope }> {
+  const { bucket, config } = context;
+  const packageSet = config.packageSet.id;
+  const early = planInForce(bucket, packageSet).catch(() => undefined);
+  const { revision, warning } = await resolveTag(context, tag);
+  await early;
+  // From memory, unless an origin was asked for the tag: that takes time, in which a plan may change.
+  const plan = await planInForce(bucket, packageSet);
+  return { warning, scope: { packageSet, revision, system, plan } };
 }
 
-/** Composes an image and stores its blobs, once every blob of an origin that it names is there. */
-async function composeImage(bucket: Bucket, input: ComposeInput): Promise<ImageRecord> {
+/**
+ * Composes an image, once every blob of an origin that it names is there, and stores its record:
+ * before the answer, since any isolate must find what the answer names.
+ */
+async function composeImage(
+  bucket: Bucket,
+  name: ImageName,
+  input: ComposeInput,
+): Promise<ImageRecord> {
   // Asked for while it composes, and remembered: a bucket's answer may take 20 ms, and an isolate
   // that knows nothing yet has dozens of layers to ask for, a few at a time.
   const [{ record, layers, blobs }] = await Promise.all([
-    compose(input, listingReader(bucket)),
+    composeWithin(bucket, input),
     missingBlobs(bucket, layersOf(input)),
   ]);
   const missing = await missingBlobs(bucket, layers);
   if (missing.length > 0) throw layersLost(missing);
-  await writeBlobs(bucket, blobs);
+  rememberDerived(name, blobs);
+  await writeImage(
+    bucket,
+    name,
+    record,
+    blobs.map(({ digest }) => digest),
+  );
   return record;
 }
 
@@ -104,18 +116,4 @@ function layersLost(layers: readonly Descriptor[]): RegistryError {
     detail: { missing: digests },
     cause: new Error(`layers that records name are not in the bucket: ${digests.join(", ")}`),
   });
-}
-
-/** Last, so that whoever finds the record finds everything that it names. */
-async function storeRecord(
-  bucket: Bucket,
-  place: RecordPlace<ImageRecord>,
-  record: ImageRecord,
-): Promise<void> {
-  try {
-    await writeRecord(bucket, place, record);
-  } catch (error) {
-    const { path } = place;
-    note("error", "image.record.lost", { path, error: String(error) });
-  }
 }

@@ -9,7 +9,7 @@
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { countPull } from "../pull/demand.ts";
-import type { ManifestBlob } from "../store/manifests.ts";
+import type { ComposedBlob } from "../compose/compose.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
 
@@ -21,14 +21,14 @@ export interface Answer {
 
 interface Remembered {
   readonly answer: Answer;
-  /** The image whose pull is counted; null for none. */
-  readonly image: string | null;
+  /** The image whose pull is counted. */
+  readonly image: string;
   /** Milliseconds since 1970. */
   readonly until: number;
 }
 
 /**
- * Paths, headers and manifests; the bytes of a manifest are mostly shared with store/manifests.ts,
+ * Paths, headers and manifests; the bytes of a manifest are mostly shared with pull/derived.ts,
  * but counted again.
  */
 const REMEMBERED_BYTES = 12 * 2 ** 20;
@@ -52,7 +52,7 @@ const remembered = memory<Remembered>(
  * media type and nothing else (distribution spec).
  */
 export function manifestAnswer(
-  { bytes, mediaType }: ManifestBlob,
+  { bytes, mediaType }: Pick<ComposedBlob, "bytes" | "mediaType">,
   digest: Digest,
   more: Readonly<Record<string, string>>,
 ): Answer {
@@ -83,7 +83,7 @@ export function respond(
 }
 
 /** Gives the same answer to equal requests: by digest from now on. */
-export function rememberByDigest({ url }: Request, answer: Answer, image: string | null): void {
+export function rememberByDigest({ url }: Request, answer: Answer, image: string): void {
   remembered.set(pathOf(url), { answer, image, until: Number.POSITIVE_INFINITY });
 }
 
@@ -112,7 +112,7 @@ export function rememberedAnswer(
   const path = pathOf(url);
   const found = remembered.get(path) ?? remembered.get(tagKey(path, headers.get("Accept") ?? ""));
   if (found === undefined || Date.now() >= found.until) return null;
-  if (found.image !== null) countPull(found.image, request, env, ctx);
+  countPull(found.image, request, env, ctx);
   return respond({ method, headers }, found.answer);
 }
 

@@ -1,13 +1,17 @@
 /**
- * `GET|HEAD /v2/<name>/blobs/<digest>` (distribution spec, "Pulling blobs"): streamed from the
- * bucket through the Worker, or by a redirect to the bucket, as BLOBS says.
+ * `GET|HEAD /v2/<name>/blobs/<digest>` (distribution spec, "Pulling blobs"). Layers of origins are
+ * in the bucket: streamed through the Worker, or by a redirect to the bucket, as BLOBS says. What is
+ * made again from records (pull/derived.ts) is in no bucket, and always answered by the Worker.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
-import { blobUnknown, rangeInvalid, type RegistryError } from "../pull/errors.ts";
+import { blobUnknown, rangeInvalid } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
-import { openContext } from "../pull/context.ts";
+import type { ComposedBlob } from "../compose/compose.ts";
+import type { ImageRequest } from "../contract/names.ts";
+import { type Context, openContext } from "../pull/context.ts";
+import { derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -25,24 +29,65 @@ export async function blobs(
   const digest = requestedDigest(request);
   const context = await openContext(request, env, ctx);
   checkAllowed(context, image);
-  const { bucket, config } = context;
   const { method, headers } = request;
-  if (method === "GET" && config.blobs.kind === "stream" && isUnconditional(headers))
-    return stream(bucket, digest, null);
+  const made = rememberedDerived(imageNameOf(context, image), digest);
+  if (made !== null) return answer(request, made);
+  if (method === "GET" && context.config.blobs.kind === "stream" && isUnconditional(headers)) {
+    const streamed = await stream(context.bucket, digest, null);
+    return streamed ?? answer(request, await derived(context, image, digest));
+  }
 
-  const found = await findBlob(bucket, digest);
-  if (found === null) throw unknownBlob(digest);
+  const found = await findBlob(context.bucket, digest);
+  if (found === null) return answer(request, await derived(context, image, digest));
+  const early = answerWithoutBody(request, digest, found);
+  if (early !== null) return early;
+  const redirect = await redirectTo(context.config.blobs, digest);
+  if (redirect !== null) return redirect;
+  const part = requestedPart(headers, digest, found.size);
+  return (
+    (await stream(context.bucket, digest, part)) ??
+    answer(request, await derived(context, image, digest))
+  );
+}
+
+/** Throws BLOB_UNKNOWN (404). */
+async function derived(
+  context: Context,
+  image: ImageRequest,
+  digest: Digest,
+): Promise<ComposedBlob> {
+  const blob = await derivedBlob(context, image, digest);
+  if (blob !== null) return blob;
+  throw blobUnknown(
+    `there is no blob ${digest} of the image ${image.name} in this registry: pull the image by its tag, and its blobs are made`,
+    { digest },
+  );
+}
+
+/** A 304, or the answer to HEAD: a presigned URL answers HEAD with 403, so it is never redirected. */
+function answerWithoutBody(
+  { method, headers }: Asked,
+  digest: Digest,
+  found: Presence,
+): Response | null {
   if (isUnchanged(headers, etagOf(digest)))
     return new Response(null, { status: 304, headers: headersOf(digest, found) });
-  // A presigned URL answers HEAD with 403, so HEAD is never redirected.
-  if (method === "HEAD")
-    return new Response(null, {
-      headers: { ...headersOf(digest, found), "Content-Length": String(found.size) },
-    });
-  return (
-    (await redirectTo(config.blobs, digest)) ??
-    stream(bucket, digest, requestedPart(headers, digest, found.size))
-  );
+  if (method !== "HEAD") return null;
+  return new Response(null, {
+    headers: { ...headersOf(digest, found), "Content-Length": String(found.size) },
+  });
+}
+
+type Asked = Pick<Request, "method" | "headers">;
+
+/** The answer with a blob that is in memory. */
+function answer(request: Asked, { digest, size, bytes, mediaType }: ComposedBlob): Response {
+  const found = { size, contentType: mediaType };
+  const early = answerWithoutBody(request, digest, found);
+  if (early !== null) return early;
+  const part = requestedPart(request.headers, digest, size);
+  const body = part === null ? bytes : bytes.subarray(part.offset, part.offset + part.length);
+  return withBody(body, digest, found, part);
 }
 
 /** The usual download: reading the object is the only request to the bucket that it needs. */
@@ -60,25 +105,34 @@ function requestedPart(headers: Headers, digest: Digest, size: number): Part | n
   return range === "whole" ? null : range;
 }
 
-async function stream(bucket: Bucket, digest: Digest, part: Part | null): Promise<Response> {
+/** Null when the bucket lacks it. */
+async function stream(bucket: Bucket, digest: Digest, part: Part | null): Promise<Response | null> {
   const object = await bucket.get(blobPath(digest), part ?? undefined);
   if (object === null) {
     forgetBlob(digest);
-    throw unknownBlob(digest);
+    return null;
   }
   rememberBlob(digest, object);
-  const headers = headersOf(digest, object);
+  return withBody(object.body, digest, object, part);
+}
+
+/** 200 with all of the blob, or 206 with a part of it, which `body` is. */
+function withBody(
+  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>,
+  digest: Digest,
+  found: Presence,
+  part: Part | null,
+): Response {
+  const headers = headersOf(digest, found);
   if (part === null)
-    return new Response(object.body, {
-      headers: { ...headers, "Content-Length": String(object.size) },
-    });
+    return new Response(body, { headers: { ...headers, "Content-Length": String(found.size) } });
   const { offset, length } = part;
-  return new Response(object.body, {
+  return new Response(body, {
     status: 206,
     headers: {
       ...headers,
       "Content-Length": String(length),
-      "Content-Range": `bytes ${offset}-${offset + length - 1}/${object.size}`,
+      "Content-Range": `bytes ${offset}-${offset + length - 1}/${found.size}`,
     },
   });
 }
@@ -97,9 +151,3 @@ const headersOf = (digest: Digest, { contentType }: Presence): Record<string, st
   "Cache-Control": IMMUTABLE,
   "Accept-Ranges": "bytes",
 });
-
-const unknownBlob = (digest: Digest): RegistryError =>
-  blobUnknown(
-    `there is no blob ${digest} in this registry: pull the image by its tag, and its blobs are made`,
-    { digest },
-  );

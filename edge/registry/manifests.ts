@@ -6,13 +6,13 @@ import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { manifestUnknown } from "../pull/errors.ts";
-import { type ImageRequest, PACKAGES_LABEL } from "../contract/names.ts";
+import type { ImageRequest } from "../contract/names.ts";
 import type { ImageRecord } from "../contract/records.ts";
 import { countPull } from "../pull/demand.ts";
 import { findImage } from "../pull/image.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { type Context, openContext } from "../pull/context.ts";
-import { readManifest } from "../store/manifests.ts";
+import { derivedManifest, imageNameOf, manifestOf } from "../pull/derived.ts";
 import {
   type Answer,
   manifestAnswer,
@@ -39,10 +39,9 @@ export async function manifests(
   const context = await openContext(request, env, ctx);
   if (reference.kind === "digest") {
     checkAllowed(context, image);
-    const answer = await byDigest(context, reference.digest);
-    const counted = isManifestOf(answer, image) ? image.name : null;
-    rememberByDigest(request, answer, counted);
-    if (counted !== null) countPull(counted, request, env, ctx);
+    const answer = await byDigest(context, image, reference.digest);
+    rememberByDigest(request, answer, image.name);
+    countPull(image.name, request, env, ctx);
     return respond(request, answer);
   }
   const answer = await byTag(context, image, reference.tag, request.headers.get("Accept"));
@@ -51,25 +50,12 @@ export async function manifests(
   return respond(request, answer);
 }
 
-/**
- * Whether a manifest is of the image that the path names: a digest can be asked for under any name,
- * and a pull is counted for the packages of its name. Docker's own manifests do not say what they
- * are of.
- */
-function isManifestOf({ bytes }: Answer, { names }: ImageRequest): boolean {
-  const { annotations } = JSON.parse(new TextDecoder().decode(bytes)) as {
-    annotations?: Record<string, string>;
-  };
-  return annotations?.[PACKAGES_LABEL] === names.join(",");
-}
-
-async function byDigest({ bucket }: Context, digest: Digest): Promise<Answer> {
-  const manifest = await readManifest(bucket, digest);
+async function byDigest(context: Context, image: ImageRequest, digest: Digest): Promise<Answer> {
+  const manifest = await derivedManifest(context, imageNameOf(context, image), digest);
   if (manifest === null)
-    throw manifestUnknown(
-      `there is no manifest ${digest} in this registry: pull the image by its tag, and it is made`,
-      { digest },
-    );
+    throw manifestUnknown(`the image ${image.name} has no manifest ${digest}: pull it by its tag`, {
+      digest,
+    });
   return manifestAnswer(manifest, digest, { "Cache-Control": IMMUTABLE });
 }
 
@@ -79,20 +65,15 @@ async function byTag(
   tag: string,
   accept: string | null,
 ): Promise<Answer> {
-  let found = await findImage(context, image, tag);
-  let digest = acceptedManifest(accept, found.record);
-  let manifest = await readManifest(context.bucket, digest);
-  if (manifest === null) {
-    found = await findImage(context, image, tag, { anew: true });
-    digest = acceptedManifest(accept, found.record);
-    manifest = await readManifest(context.bucket, digest);
-  }
-  if (manifest === null) throw new Error(`the manifest ${digest} cannot be read back`);
+  const { record, warning: text } = await findImage(context, image, tag);
+  const digest = acceptedManifest(accept, record);
+  const manifest = manifestOf(imageNameOf(context, image), record, digest);
+  if (manifest === null) throw new Error(`the image record has no manifest ${digest}`);
   return manifestAnswer(manifest, digest, {
     "Cache-Control": SHORT,
-    "Firn-Revision": found.record.revision,
+    "Firn-Revision": record.revision,
     Vary: "Accept",
-    ...(found.warning === undefined ? {} : { Warning: warning(found.warning) }),
+    ...(text === undefined ? {} : { Warning: warning(text) }),
   });
 }
 

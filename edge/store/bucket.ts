@@ -34,6 +34,8 @@ export interface Bucket {
     data: Uint8Array<ArrayBuffer> | string,
     options: { contentType: string; ifAbsent: boolean },
   ): Promise<boolean>;
+  /** The first `limit` keys that begin with `prefix` and come after `after`, in order; at most 1,000. */
+  list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
   /** Where copies are kept in front of the bucket: drops the one of this object, which is wrong. */
   dropCopy?(key: string): Promise<void>;
 }

@@ -25,6 +25,7 @@ export function nearbyBucket(
 ): Bucket {
   return {
     head: (key) => bucket.head(key),
+    list: (prefix, options) => bucket.list(prefix, options),
     async put(key, data, options) {
       const written = await bucket.put(key, data, options);
       if (!options.ifAbsent && IMMUTABLE.test(key)) await cache.delete(CACHE_HOST + key);

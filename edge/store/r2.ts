@@ -33,6 +33,12 @@ export function r2Bucket(r2: R2Bucket): Bucket {
       );
       return written !== null;
     },
+    async list(prefix, { limit, after }) {
+      const { objects } = await bucketOperation(`LIST of ${prefix}`, () =>
+        r2.list({ prefix, limit, ...(after === undefined ? {} : { startAfter: after }) }),
+      );
+      return objects.map(({ key }) => key);
+    },
   };
 }
 

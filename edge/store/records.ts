@@ -11,7 +11,6 @@ import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.t
 import {
   canonicalJson,
   indexPath,
-  imagePath,
   layerPath,
   levelPath,
   packagePath,
@@ -53,12 +52,11 @@ export interface RecordPlace<T> {
   readonly mutable: boolean;
 }
 
-export const imageRecord = (key: string): RecordPlace<ImageRecord> => ({
-  path: imagePath(key),
-  schema: ImageRecordSchema,
-  belongs: () => true,
-  mutable: false,
-});
+/** The caller knows the path, and what stands there (pull/images.ts). */
+export const imageRecord = (
+  path: string,
+  belongs: (record: ImageRecord) => boolean,
+): RecordPlace<ImageRecord> => ({ path, schema: ImageRecordSchema, belongs, mutable: false });
 
 export const packageRecord = (scope: Scope, name: string): RecordPlace<PackageRecord> => ({
   path: packagePath(scope, name),

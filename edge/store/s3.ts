@@ -1,6 +1,6 @@
 /**
- * The bucket over the S3 protocol (HEAD, GET with Range, PUT with If-None-Match), for S3-compatible
- * services without a binding; and requests that are signed here for others to send.
+ * The bucket over the S3 protocol (HEAD, GET with Range, PUT with If-None-Match, ListObjectsV2), for
+ * S3-compatible services without a binding; and requests that are signed here for others to send.
  *
  * A PUT is signed in its Authorization header, with the SHA-256 of its content in
  * x-amz-content-sha256, and not in a presigned URL: of a URL the content is UNSIGNED-PAYLOAD, and
@@ -44,12 +44,20 @@ export function s3Bucket(config: S3Config): Bucket {
     method: string,
     key: string,
     expected: readonly number[],
-    init: { headers?: Record<string, string>; body?: Uint8Array<ArrayBuffer> | string } = {},
+    {
+      query,
+      ...init
+    }: {
+      headers?: Record<string, string>;
+      body?: Uint8Array<ArrayBuffer> | string;
+      query?: URLSearchParams;
+    } = {},
   ): Promise<Response> =>
     bucketOperation(`${method} of ${key}`, async (signal) => {
       // no-store: a Worker's fetch may otherwise be answered by the CDN, with a 404 of a moment
       // ago.
-      const response = await client.fetch(objectUrl(config, key), {
+      const url = objectUrl(config, key) + (query === undefined ? "" : `?${query}`);
+      const response = await client.fetch(url, {
         method,
         cache: "no-store",
         signal,
@@ -88,7 +96,22 @@ export function s3Bucket(config: S3Config): Bucket {
       await response.body?.cancel();
       return response.ok;
     },
+    async list(prefix, { limit, after }) {
+      const query = new URLSearchParams({
+        "list-type": "2",
+        prefix,
+        "max-keys": String(limit),
+        ...(after === undefined ? {} : { "start-after": after }),
+      });
+      const response = await send("GET", "", [], { query });
+      return keysOf(await response.text());
+    },
   };
+}
+
+/** The keys of a ListObjectsV2 answer. Ours need no entities; `&` is the one that XML would make. */
+function keysOf(xml: string): string[] {
+  return Array.from(xml.matchAll(/<Key>([^<]*)<\/Key>/g), ([, key = ""]) => key);
 }
 
 /** A URL by which anybody can GET (not HEAD) the object for `seconds`. */

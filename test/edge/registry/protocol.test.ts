@@ -253,7 +253,7 @@ describe("manifests", () => {
   });
 
   test("HEAD has GET's status and headers and no body, remembered or not", async () => {
-    for (const path of ["/v2/curl/manifests/latest", `/v2/curl/manifests/${digest}`]) {
+    for (const path of ["/v2/curl/manifests/latest", `/v2/git/shell/manifests/${digest}`]) {
       const first = await head(path);
       assert.equal(first.body.length, 0);
       const whole = await get(path);
@@ -348,7 +348,14 @@ describe("manifests", () => {
     ])
       assert.equal((await get(`/v2/${name}/manifests/latest`)).status, 200, name);
     assert.equal((await get(`/v2/manifests/x/blobs/blobs/${layer.digest}`)).status, 200);
-    assert.equal((await get(`/v2/git/manifests/${digest.replace(":", "%3A")}`)).status, 200);
+    const encoded = digest.replace(":", "%3A");
+    assert.equal((await get(`/v2/shell/git/manifests/${encoded}`)).status, 200);
+  });
+
+  test("a digest is found by every name of its image, and by no other image's", async () => {
+    assert.equal((await get(`/v2/git/amd64/shell/manifests/${digest}`)).status, 200);
+    for (const name of ["git", "shell", "shell/curl/git", "arm64/shell/git"])
+      assert.equal((await get(`/v2/${name}/manifests/${digest}`)).status, 404, name);
   });
 
   test("a manifest that an origin put among the blobs is refused when it is not what it says", async () => {

@@ -10,6 +10,8 @@ import { s3Bucket } from "../../../edge/store/s3.ts";
 import type { Digest } from "../../../edge/contract/digest.ts";
 import {
   blobPath,
+  imageNameKey,
+  imagesPrefix,
   layerKey,
   levelPath,
   packagePath,
@@ -18,6 +20,7 @@ import {
   type Scope,
   tagPath,
 } from "../../../edge/contract/keys.ts";
+import { parseImageName } from "../../../edge/contract/names.ts";
 import { encodeListing, type ListingTree } from "../../../edge/contract/listing.ts";
 import type {
   Descriptor,
@@ -204,6 +207,29 @@ export async function putLayer(bucket: Bucket, name: string): Promise<Layer> {
   };
 }
 
+/** A small part: a store path of one file for each name, compressed each for itself. */
+export async function putSmall(bucket: Bucket, names: readonly string[]): Promise<Layer> {
+  const trees = names.map((name) => {
+    const path = storePath(name).slice(1);
+    const contents = Buffer.from(`contents of ${name}`);
+    const tar = Buffer.concat([
+      tarHeader({ path, type: "directory", mode: 0o555 }),
+      tarHeader({ path: `${path}/file`, type: "file", mode: 0o444, size: contents.length }),
+      contents,
+      new Uint8Array(tarPadding(contents.length)),
+    ]);
+    return { name: path.slice("nix/store/".length), tar, blob: gzipSync(tar) };
+  });
+  const blob = Buffer.concat(trees.map((tree) => tree.blob));
+  const paths = names.map((name) => ({ path: storePath(name), narHash: digestOf(name) }));
+  return {
+    key: await layerKey(paths, true),
+    ...(await putBlob(bucket, new Uint8Array(blob))),
+    diffId: digestOf(Buffer.concat(trees.map(({ tar }) => tar))),
+    trees: trees.map(({ name, tar, blob }) => ({ name, size: blob.length, tarSize: tar.length })),
+  };
+}
+
 export interface TestPackage {
   readonly name: string;
   /** Layers of each level, by name, finest first. */
@@ -288,6 +314,13 @@ export async function putLevel(
     JSON.stringify(await makeLevel(bucket, level, members)),
     { contentType: "application/json", ifAbsent: true },
   );
+}
+
+/** Paths of the records of all images that a name has meant. */
+export async function imagesOf(bucket: Bucket, name: string): Promise<string[]> {
+  const { system, names, shell } = parseImageName(name);
+  const key = await imageNameKey({ packageSet: SCOPE.packageSet, system }, names, shell);
+  return bucket.list(imagesPrefix(key), { limit: 1_000 });
 }
 
 /** What every image has. */

@@ -1,0 +1,144 @@
+/**
+ * Blobs that are not in the bucket, but made again when they are asked for: the config and the
+ * manifests of an image out of its record, its own layer, the profile layer, out of the records of
+ * its packages.
+ *
+ * A combination that nobody pulls a second time is thus one small record for ever. What is pulled
+ * now stays in the isolate's memory for a while, since the same client asks for it in a moment.
+ */
+import type { ComposedBlob } from "../compose/compose.ts";
+import { imageTexts } from "../compose/texts.ts";
+import type { Digest } from "../contract/digest.ts";
+import { OCI_CONFIG } from "../contract/media-types.ts";
+import type { ImageRequest } from "../contract/names.ts";
+import type { ImageRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
+import { note } from "../log.ts";
+import { memory } from "../store/memory.ts";
+import { levelRecord, packageRecord, readRecord } from "../store/records.ts";
+import { composeWithin } from "./composing.ts";
+import type { Context } from "./context.ts";
+import { findImageByDigest, type ImageName, nameOf } from "./images.ts";
+import { once } from "./once.ts";
+
+/** Texts, bytes: those of about 800 images. */
+const TEXTS_BYTES = 12 * 2 ** 20;
+/** Profile layers, bytes: about 8 of 1.5 MB. */
+const LAYERS_BYTES = 12 * 2 ** 20;
+
+const texts = memory<ComposedBlob>(TEXTS_BYTES, ({ size }) => size);
+const layers = memory<ComposedBlob>(LAYERS_BYTES, ({ size }) => size);
+
+/** The images of `request`, as they are looked up. */
+export const imageNameOf = (
+  { config: { packageSet } }: Pick<Context, "config">,
+  { system, names, shell }: ImageRequest,
+): ImageName => ({ packageSet: packageSet.id, system, names, shell });
+
+const keyOf = (name: ImageName, digest: Digest): string => `${digest} ${nameOf(name)}`;
+
+/** To be called with what an image was composed to, or what its record has been encoded to. */
+export function rememberDerived(name: ImageName, blobs: readonly ComposedBlob[]): void {
+  for (const blob of blobs) (isText(blob) ? texts : layers).set(keyOf(name, blob.digest), blob);
+}
+
+/** What this isolate has made a moment ago, without a question to the bucket. */
+export function rememberedDerived(name: ImageName, digest: Digest): ComposedBlob | null {
+  const key = keyOf(name, digest);
+  return texts.get(key) ?? layers.get(key) ?? null;
+}
+
+/** A manifest of an image whose record is known; null when it has none of that digest. */
+export function manifestOf(
+  name: ImageName,
+  record: ImageRecord,
+  digest: Digest,
+): ComposedBlob | null {
+  const known = texts.get(keyOf(name, digest));
+  if (known !== undefined) return known;
+  const { config, manifests } = imageTexts(record);
+  rememberDerived(name, [config, ...manifests]);
+  return manifests.find((manifest) => manifest.digest === digest) ?? null;
+}
+
+/** The manifest of that digest, of any image that the name has meant; null when there is none. */
+export async function derivedManifest(
+  { bucket }: Pick<Context, "bucket">,
+  name: ImageName,
+  digest: Digest,
+): Promise<ComposedBlob | null> {
+  const known = rememberedDerived(name, digest);
+  if (known !== null) return isManifest(known) ? known : null;
+  const record = await findImageByDigest(bucket, name, digest);
+  return record && manifestOf(name, record, digest);
+}
+
+/**
+ * The config, manifest or profile layer of that digest, of any image that the name has meant. Null
+ * when there is none, or when the layer cannot be made again, which is logged: records of its
+ * packages were withdrawn.
+ */
+export async function derivedBlob(
+  context: Context,
+  request: ImageRequest,
+  digest: Digest,
+): Promise<ComposedBlob | null> {
+  const name = imageNameOf(context, request);
+  const known = rememberedDerived(name, digest);
+  if (known !== null) return known;
+  const record = await findImageByDigest(context.bucket, name, digest);
+  if (record === null) return null;
+  if (record.layers.at(-1)?.digest === digest)
+    return once(`layer ${digest}`, () => profileLayer(context, request, record));
+  const { config, manifests } = imageTexts(record);
+  rememberDerived(name, [config, ...manifests]);
+  return [config, ...manifests].find((blob) => blob.digest === digest) ?? null;
+}
+
+const isText = ({ mediaType }: ComposedBlob): boolean => mediaType.endsWith("json");
+const isManifest = (blob: ComposedBlob): boolean => isText(blob) && blob.mediaType !== OCI_CONFIG;
+
+/** Composes the image of a record again, for its own layer. */
+async function profileLayer(
+  context: Context,
+  request: ImageRequest,
+  image: ImageRecord,
+): Promise<ComposedBlob | null> {
+  const digest = image.layers.at(-1)?.digest;
+  const packages = await Promise.all(
+    Object.entries(image.levels).map(([name, level]) => packageAt(context, image, name, level)),
+  );
+  const found = packages.flatMap((each) => (each === null ? [] : [each]));
+  const composed =
+    found.length < packages.length
+      ? null
+      : await composeWithin(context.bucket, { scope: image, request, packages: found });
+  const layer = composed?.blobs.find((blob) => blob.digest === digest) ?? null;
+  if (composed === null || layer === null) {
+    const { packageSet, revision, plan } = image;
+    const reason = composed === null ? "a record of a package is gone" : "it has other bytes now";
+    note("error", "image.layer.lost", {
+      image: request.name,
+      digest,
+      packageSet,
+      revision,
+      plan,
+      reason,
+    });
+    return null;
+  }
+  rememberDerived(imageNameOf(context, request), [layer]);
+  return layer;
+}
+
+/** A package as it was composed from; null when a record of it is gone. */
+async function packageAt(
+  { bucket }: Context,
+  image: ImageRecord,
+  name: string,
+  level: number,
+): Promise<{ readonly record: PackageRecord; readonly made?: LevelRecord } | null> {
+  const record = await readRecord(bucket, packageRecord(image, name));
+  if (record === null || record.level === level) return record && { record };
+  const made = await readRecord(bucket, levelRecord(image, name, level));
+  return made && { record, made };
+}
