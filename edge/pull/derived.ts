@@ -6,7 +6,7 @@
  * A combination that nobody pulls a second time is thus one small record for ever. What is pulled
  * now stays in the isolate's memory for a while, since the same client asks for it in a moment.
  */
-import type { ComposedBlob } from "../compose/compose.ts";
+import type { ComposedBlob as DerivedBlob } from "../compose/compose.ts";
 import { imageTexts } from "../compose/texts.ts";
 import type { Digest } from "../contract/digest.ts";
 import { OCI_CONFIG } from "../contract/media-types.ts";
@@ -20,13 +20,15 @@ import type { Context } from "./context.ts";
 import { findImageByDigest, type ImageName, nameOf } from "./images.ts";
 import { once } from "./once.ts";
 
+export type { DerivedBlob };
+
 /** Texts, bytes: those of about 800 images. */
 const TEXTS_BYTES = 12 * 2 ** 20;
 /** Profile layers, bytes: about 8 of 1.5 MB. */
 const LAYERS_BYTES = 12 * 2 ** 20;
 
-const texts = memory<ComposedBlob>(TEXTS_BYTES, ({ size }) => size);
-const layers = memory<ComposedBlob>(LAYERS_BYTES, ({ size }) => size);
+const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size);
+const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size);
 
 /** The images of `request`, as they are looked up. */
 export const imageNameOf = (
@@ -37,12 +39,12 @@ export const imageNameOf = (
 const keyOf = (name: ImageName, digest: Digest): string => `${digest} ${nameOf(name)}`;
 
 /** To be called with what an image was composed to, or what its record has been encoded to. */
-export function rememberDerived(name: ImageName, blobs: readonly ComposedBlob[]): void {
+export function rememberDerived(name: ImageName, blobs: readonly DerivedBlob[]): void {
   for (const blob of blobs) (isText(blob) ? texts : layers).set(keyOf(name, blob.digest), blob);
 }
 
 /** What this isolate has made a moment ago, without a question to the bucket. */
-export function rememberedDerived(name: ImageName, digest: Digest): ComposedBlob | null {
+export function rememberedDerived(name: ImageName, digest: Digest): DerivedBlob | null {
   const key = keyOf(name, digest);
   return texts.get(key) ?? layers.get(key) ?? null;
 }
@@ -52,7 +54,7 @@ export function manifestOf(
   name: ImageName,
   record: ImageRecord,
   digest: Digest,
-): ComposedBlob | null {
+): DerivedBlob | null {
   const known = texts.get(keyOf(name, digest));
   if (known !== undefined) return known;
   const { config, manifests } = imageTexts(record);
@@ -65,7 +67,7 @@ export async function derivedManifest(
   { bucket }: Pick<Context, "bucket">,
   name: ImageName,
   digest: Digest,
-): Promise<ComposedBlob | null> {
+): Promise<DerivedBlob | null> {
   const known = rememberedDerived(name, digest);
   if (known !== null) return isManifest(known) ? known : null;
   const record = await findImageByDigest(bucket, name, digest);
@@ -81,7 +83,7 @@ export async function derivedBlob(
   context: Context,
   request: ImageRequest,
   digest: Digest,
-): Promise<ComposedBlob | null> {
+): Promise<DerivedBlob | null> {
   const name = imageNameOf(context, request);
   const known = rememberedDerived(name, digest);
   if (known !== null) return known;
@@ -94,15 +96,15 @@ export async function derivedBlob(
   return [config, ...manifests].find((blob) => blob.digest === digest) ?? null;
 }
 
-const isText = ({ mediaType }: ComposedBlob): boolean => mediaType.endsWith("json");
-const isManifest = (blob: ComposedBlob): boolean => isText(blob) && blob.mediaType !== OCI_CONFIG;
+const isText = ({ mediaType }: DerivedBlob): boolean => mediaType.endsWith("json");
+const isManifest = (blob: DerivedBlob): boolean => isText(blob) && blob.mediaType !== OCI_CONFIG;
 
 /** Composes the image of a record again, for its own layer. */
 async function profileLayer(
   context: Context,
   request: ImageRequest,
   image: ImageRecord,
-): Promise<ComposedBlob | null> {
+): Promise<DerivedBlob | null> {
   const digest = image.layers.at(-1)?.digest;
   const packages = await Promise.all(
     Object.entries(image.levels).map(([name, level]) => packageAt(context, image, name, level)),

@@ -9,7 +9,7 @@
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { countPull } from "../pull/demand.ts";
-import type { ComposedBlob } from "../compose/compose.ts";
+import type { DerivedBlob } from "../pull/derived.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
 
@@ -52,7 +52,7 @@ const remembered = memory<Remembered>(
  * media type and nothing else (distribution spec).
  */
 export function manifestAnswer(
-  { bytes, mediaType }: Pick<ComposedBlob, "bytes" | "mediaType">,
+  { bytes, mediaType }: Pick<DerivedBlob, "bytes" | "mediaType">,
   digest: Digest,
   more: Readonly<Record<string, string>>,
 ): Answer {

@@ -8,10 +8,9 @@ import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobUnknown, rangeInvalid } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
-import type { ComposedBlob } from "../compose/compose.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import { type Context, openContext } from "../pull/context.ts";
-import { derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
+import { type DerivedBlob, derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -55,7 +54,7 @@ async function derived(
   context: Context,
   image: ImageRequest,
   digest: Digest,
-): Promise<ComposedBlob> {
+): Promise<DerivedBlob> {
   const blob = await derivedBlob(context, image, digest);
   if (blob !== null) return blob;
   throw blobUnknown(
@@ -81,7 +80,7 @@ function answerWithoutBody(
 type Asked = Pick<Request, "method" | "headers">;
 
 /** The answer with a blob that is in memory. */
-function answer(request: Asked, { digest, size, bytes, mediaType }: ComposedBlob): Response {
+function answer(request: Asked, { digest, size, bytes, mediaType }: DerivedBlob): Response {
   const found = { size, contentType: mediaType };
   const early = answerWithoutBody(request, digest, found);
   if (early !== null) return early;

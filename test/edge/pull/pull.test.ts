@@ -101,7 +101,7 @@ describe("built", () => {
     const { digest } = (JSON.parse(String(arm64.body)) as { config: { digest: string } }).config;
     assert.equal(
       (
-        JSON.parse(String((await get(`/v2/hello/blobs/${digest}`)).body)) as {
+        JSON.parse(String((await get(`/v2/arm64/hello/blobs/${digest}`)).body)) as {
           architecture: string;
         }
       ).architecture,
