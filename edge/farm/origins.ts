@@ -144,6 +144,8 @@ export class Origins {
    * closed for it.
    */
   heard(socket: WebSocket, now: number): boolean {
+    // It was closed by this end while its message was on the way: a newer connection is in its place.
+    if (socket.readyState !== WebSocket.OPEN) return false;
     const { connection, name, key, hello } = attachmentOf(socket);
     if (hello && this.#facts.get(name)?.connection !== connection)
       return close(socket, CLOSE.replaced, REPLACED);

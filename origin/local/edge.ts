@@ -6,7 +6,7 @@
  * S3 protocol; and a direct socket, past Miniflare's proxy and three times as fast, for clients and
  * origins.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
 import type { BucketAccess } from "../layers/index.ts";
@@ -80,6 +80,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   ]);
   const resources = join(options.stateDir, "edge");
   await mkdir(resources, { recursive: true });
+  // Build objects store nothing, and workerd keeps an empty file for each that ever lived.
+  await rm(join(resources, "do", `${WORKER}-Build`), { recursive: true, force: true });
 
   const port = options.port ?? (await freePort(host));
   const entryPort = await freePort();

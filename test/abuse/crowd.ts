@@ -74,6 +74,8 @@ async function knownPaths({ url }: TestEdge): Promise<string[]> {
   return paths;
 }
 
+const nonsense = (name: string): string => `/v2/${name}{n}/manifests/latest`;
+
 /**
  * 64 connections. Everybody stays within what one client may do, but for the flood, which comes from
  * one address.
@@ -81,7 +83,6 @@ async function knownPaths({ url }: TestEdge): Promise<string[]> {
 export async function crowd(firn: TestEdge): Promise<Record<"hits" | "others", readonly Group[]>> {
   const known = await knownPaths(firn);
   const manifests = known.filter((path) => path.includes("/manifests/"));
-  const nonsense = (name: string): string => `/v2/${name}{n}/manifests/latest`;
   return {
     // What memory answers is not counted, so these never meet a limit.
     hits: [{ name: "hits", connections: 36, paths: manifests, expected: [200] }],

@@ -10,7 +10,7 @@ export interface RawAnswer {
 }
 
 /** An answer that has not come by then never will, milliseconds. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 90_000;
 
 export interface RawRequest {
   readonly method?: string;

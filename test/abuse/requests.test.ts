@@ -52,6 +52,11 @@ const asked = (): string[] => origin.jobs.flat().map((item) => JSON.stringify(it
 const isOneLine = (text: string): void =>
   assert.doesNotMatch(text, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u, "one line, and nothing that hides");
 
+const toSource = (expected: number | RegExp): string =>
+  expected instanceof RegExp ? expected.source : String(expected);
+const withoutDate = (headers: ReadonlyMap<string, string>): object =>
+  Object.fromEntries([...headers].filter(([name]) => name !== "date"));
+
 describe("paths and names", () => {
   const long = "a".repeat(4_000);
   const table: readonly (readonly [what: string, path: string, status: number | RegExp])[] = [
@@ -107,8 +112,6 @@ describe("paths and names", () => {
       }
       assert.deepEqual(asked(), before);
     });
-  const toSource = (expected: number | RegExp): string =>
-    expected instanceof RegExp ? expected.source : String(expected);
 
   test("a registry's own queries change nothing: ns of a mirror, and whatever else", async () => {
     const plain = await raw(firn, { path: KNOWN });
@@ -152,8 +155,6 @@ describe("headers", () => {
         assert.doesNotMatch(JSON.stringify([...answer.headers]), new RegExp(evil));
       }
     });
-  const withoutDate = (headers: ReadonlyMap<string, string>): object =>
-    Object.fromEntries([...headers].filter(([name]) => name !== "date"));
 
   test("an Accept that no image has is a 404 for whoever sent it, and is no other's", async () => {
     const refused = await raw(firn, { path: KNOWN, headers: ["Accept: text/html"] });

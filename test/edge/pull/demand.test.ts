@@ -152,3 +152,41 @@ test("counts add up to shares", () => {
   );
   assert.deepEqual(demandShares({ pulls: 0, packages: { git: 1 } }), new Map([["git", 0]]));
 });
+
+test("a digest under a name that it is not of counts for nobody, and one client for 50 images", async () => {
+  const edge = await startFrontedEdge({ CLIENT_ADDRESS_HEADER: "X-Client", LIMIT_IMAGES: "off" });
+  try {
+    const { bucket, url } = edge.firn;
+    await putBase(bucket);
+    const names = Array.from({ length: 60 }, (_, n) => `p${n}`);
+    await Promise.all(["git", ...names].map((name) => putPackage(bucket, { name })));
+    await putTag(bucket, "latest", REVISION);
+    const get = (name: string, reference: string, client: string) =>
+      send("GET", `${url}/v2/${name}/manifests/${reference}`, { "X-Client": client });
+    const counted = async (): Promise<Map<string, number>> => {
+      const { body } = await send("GET", `${url}/test/points`);
+      const points = JSON.parse(String(body)) as { blobs: [string]; doubles: [number] }[];
+      return new Map(points.map(({ blobs, doubles }) => [blobs[0], doubles[0]]));
+    };
+    // The isolate's first count is written at once, and what comes later an hour later.
+    const pulled = await get("git", "latest", "192.0.2.1");
+    await until("the first pull is counted", async () => (await counted()).size > 0);
+    const digest = String(pulled.headers["docker-content-digest"]);
+    for (const name of ["gcc", "gcc/git", "no-such-thing", "arm64/git"])
+      assert.equal((await get(name, digest, "192.0.2.2")).status, 200);
+    assert.equal((await get("git", digest, "192.0.2.2")).status, 200);
+    for (const name of names)
+      assert.equal((await get(`git/${name}`, "latest", "192.0.2.3")).status, 200);
+    await edge.advance(HOUR);
+    await get("git", "latest", "192.0.2.4");
+    const points = await until("the others are counted", async () => {
+      const found = await counted();
+      return found.size > 0 && found;
+    });
+    // Of 192.0.2.2 one, of 192.0.2.3 fifty, of 192.0.2.4 one. (arm64/git has the names of git.)
+    assert.equal(points.get("git"), 1 + 50 + 1 + 1);
+    for (const name of ["gcc", "no-such-thing"]) assert.equal(points.get(name), undefined, name);
+  } finally {
+    await edge.stop();
+  }
+});

@@ -82,6 +82,8 @@ export interface TestEdge {
   readonly edge: Edge;
   readonly url: string;
   readonly bucket: Bucket;
+  /** Where it keeps its bucket and its objects. */
+  readonly stateDir: string;
   /** Structured lines that the Worker logged. */
   readonly log: Record<string, unknown>[];
   /**
@@ -118,6 +120,7 @@ export async function startTestEdge(
     edge,
     url: edge.url,
     bucket: s3Bucket(edge.s3),
+    stateDir,
     log,
     logged: (event, count = 1) =>
       until(`${count} log lines of the event ${event}`, () => {
