@@ -123,20 +123,22 @@ export function script(t: TestContext, text: string): string {
 }
 
 /**
- * Starts `firn origin` with programs of these names first on PATH (shell scripts), and `env`. It
- * ends with the test.
+ * Starts `firn origin` with programs of these names first on PATH (shell scripts), and `env`; `before`:
+ * a program that runs it. It ends with the test.
  */
 export function firnOrigin(
   t: TestContext,
   programs: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>>,
+  before: readonly string[] = [],
 ) {
   const directory = temporary(t);
   for (const [name, text] of Object.entries(programs))
     writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   const key = join(directory, "key");
   writeFileSync(key, generateOriginKey().privateKey);
-  return execa(process.execPath, [MAIN, "origin"], {
+  const [command = "", ...args] = [...before, process.execPath, MAIN, "origin"];
+  return execa(command, args, {
     env: {
       PATH: `${directory}${delimiter}${process.env["PATH"] ?? ""}`,
       HOME: directory,

@@ -45,6 +45,7 @@ test("what a job holds is not released before the job is settled", async (t) => 
   await roots.with(async (link) => symlinkSync(built, link), job.signal);
   assert.ok(roots.holds([found], job.signal), "built by an earlier job, packed by this one");
   assert.ok(roots.holds([found], job.signal), "asked for twice");
+  assert.ok(roots.holds([idle]), "used last, and held by no job");
   while (roots.release() > 0);
   assert.deepEqual(
     [built, found, idle].map((path) => roots.holds([path])),
