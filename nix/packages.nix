@@ -8,7 +8,9 @@
 #   foreign  { name; system; }               a set that takes no system has it for another one only
 #   throws   { name; }                       it throws, or an assertion fails; evaluated alone with
 #                                            catch = "false" it gives the message
-{ source, system, names, catch ? "true" }:
+# Before each of them `<mark> <index>` is traced: when the evaluation dies, the last one is the cause.
+# No package knows the mark.
+{ source, system, names, mark, catch ? "true" }:
 let
   inherit (import ./load.nix { inherit source system; }) set honoursSystem;
   inherit (import ./find.nix) find isDerivation typeOf;
@@ -65,6 +67,12 @@ let
       description = describe name;
       tried = builtins.tryEval (builtins.deepSeq description description);
     in if tried.success then tried.value else { kind = "throws"; inherit name; };
+
+  wanted = builtins.fromJSON names;
+  each = index:
+    let name = builtins.elemAt wanted index;
+    in builtins.trace "${mark} ${toString index}"
+      (if catch == "true" then caught name else describe name);
 in
 # The set is evaluated first, so that an error of the set is no error of a package.
-builtins.seq set (map (if catch == "true" then caught else describe) (builtins.fromJSON names))
+builtins.seq set (builtins.genList each (builtins.length wanted))

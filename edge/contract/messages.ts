@@ -102,7 +102,8 @@ export const FailureSchema = v.strictObject({
    * - refused: evaluation refuses (broken, unfree, insecure)
    * - failed: the build fails
    * - unfit: it builds, but no layer can hold what it makes
-   * - timeout: NIX_TIMEOUT
+   * - timeout: it takes longer than an origin gives it (NIX_TIMEOUT, EVAL_TIMEOUT)
+   * - limit: it needs more than an origin gives it (memory, closure)
    *
    * For another origin to try:
    * - unknown-revision: this origin does not have the revision (no attempt)
@@ -115,6 +116,7 @@ export const FailureSchema = v.strictObject({
     "failed",
     "unfit",
     "timeout",
+    "limit",
     "unknown-revision",
     "lacking",
     "error",

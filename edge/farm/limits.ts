@@ -82,6 +82,7 @@ const FAILURE_MEMORY: Record<Failure["reason"], number> = {
   unfit: 60_000,
   refused: 60_000,
   timeout: 60_000,
+  limit: 60_000,
   unknown: 30_000,
   "unknown-revision": 5_000,
   lacking: 5_000,

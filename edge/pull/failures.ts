@@ -71,6 +71,8 @@ export function packagesFailed(
       return unknown(`${subject} does not build: ${reason}`, detail);
     case "unfit":
       return unknown(`${subject} was built but cannot be packed into layers: ${reason}`, detail);
+    case "limit":
+      return unknown(`${subject} is larger than this registry builds: ${reason}`, detail);
     case "timeout":
       return timedOut(`${subject} took too long to build: ${reason}`, detail);
     default:

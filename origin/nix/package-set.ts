@@ -35,6 +35,9 @@ export interface PackageSetOptions extends SourcesOptions {
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout?: number;
+  /** Longest evaluation, seconds, and its most memory, bytes. */
+  readonly evalTimeout?: number;
+  readonly evalMemory?: number;
   /** NIX_CONFIG for every call; the machine's own by default. */
   readonly nixConfig?: string;
   /** URIs that an evaluation may fetch, see settings.ts. */
@@ -57,6 +60,8 @@ export async function openPackageSet(
   const settings: NixSettings = {
     stateDir,
     nixTimeout: options.nixTimeout ?? DEFAULT_NIX_TIMEOUT,
+    evalTimeout: options.evalTimeout,
+    evalMemory: options.evalMemory,
     nixConfig: options.nixConfig,
     allowedUris: options.allowedUris,
   };

@@ -1,15 +1,19 @@
 /**
- * Asks a package set what names mean: one evaluation for all names. An error that Nix cannot catch
- * (abort, a type error, endless recursion) ends the whole evaluation, so the names are halved until
- * the one that causes it stands alone:
+ * Asks a package set what names mean: one evaluation for all names of a job. An error that Nix can
+ * catch belongs to its name. Any other one (abort, a type error, endless recursion, no memory left)
+ * ends the evaluation. Nix says of each name when it begins with it, so the last one is the cause,
+ * and the error its reason; the others are asked for once more without it:
  *
- *   [a b c d] fails → [a b] succeeds, [c d] fails → [c] fails: refused, [d] succeeds
+ *   [a b c d]   begins a, begins b, begins c, error …   c is refused, with this error
+ *   [a b d]     three descriptions
  *
- * One more evaluation for each refused name gives Nix's reason.
+ * One more evaluation for each name that throws gives Nix's reason.
  */
 import * as v from "valibot";
-import { failed } from "../failures.ts";
-import { evaluate, type Evaluation } from "./restricted.ts";
+import type { Failure } from "../../../edge/contract/messages.ts";
+import { failure } from "../failures.ts";
+import { FailureError } from "../types.ts";
+import { evaluate, type Evaluation, type Refusal } from "./restricted.ts";
 
 const text = v.string();
 const FoundSchema = v.object({
@@ -41,23 +45,23 @@ type Answer = v.InferOutput<typeof AnswerSchema>;
 
 /** A package as the evaluation describes it (nix/packages.nix). */
 export type Found = v.InferOutput<typeof FoundSchema>;
-/** What a name means (nix/packages.nix); `refused`: Nix does not evaluate it, and says why. */
+/** What a name means (nix/packages.nix); `refused`: it cannot be evaluated, and why. */
 export type Description =
   | Exclude<Answer, { kind: "throws" }>
-  | { readonly kind: "refused"; readonly name: string; readonly reason: string };
+  | { readonly kind: "refused"; readonly name: string; readonly refusal: Refusal };
 
 /**
  * One description for each name, in order. Throws a FailureError when the set itself does not
- * evaluate, on a timeout and on trouble of the machine.
+ * evaluate, when the time of the job is over, and on trouble of the machine.
  */
 export async function describe(job: Evaluation, names: readonly string[]): Promise<Description[]> {
-  const answers = await ask(job, names);
+  const { answers, refused } = await ask(job, names);
   return Promise.all(
-    answers.map(async (answer) =>
-      answer.kind === "throws"
-        ? { kind: "refused", name: answer.name, reason: await reasonOf(job, answer.name) }
-        : answer,
-    ),
+    names.map(async (name): Promise<Description> => {
+      const answer = answers.get(name);
+      if (answer !== undefined && answer.kind !== "throws") return answer;
+      return { kind: "refused", name, refusal: refused.get(name) ?? (await reasonOf(job, name)) };
+    }),
   );
 }
 
@@ -67,38 +71,36 @@ export async function attributeNames(
   path: readonly string[] = [],
 ): Promise<string[]> {
   const result = await evaluate(job, "attributes.nix", { path: JSON.stringify(path) });
-  if ("refused" in result) throw setRefused(result);
-  return v.parse(v.array(text), result.value);
+  if ("value" in result) return v.parse(v.array(text), result.value);
+  throw new FailureError(setRefused(result));
 }
 
-/** `setEvaluates`: the set is known to evaluate, so an error is a name's. */
+/** Evaluates all names together, and again without each one that ends the evaluation. */
 async function ask(
   job: Evaluation,
   names: readonly string[],
-  setEvaluates = false,
-): Promise<Answer[]> {
-  const result = await packages(job, names);
-  if ("value" in result) return v.parse(v.array(AnswerSchema), result.value);
-  if (!setEvaluates) {
-    const set = await packages(job, []);
-    if ("refused" in set) throw setRefused(set);
+): Promise<{ answers: Map<string, Answer>; refused: Map<string, Refusal> }> {
+  const refused = new Map<string, Refusal>();
+  for (let open = names; ; open = open.filter((name) => !refused.has(name))) {
+    const result = await packages(job, open);
+    if ("value" in result) {
+      const answers = v.parse(v.array(AnswerSchema), result.value);
+      return { answers: new Map(answers.map((answer) => [answer.name, answer])), refused };
+    }
+    const cause = open[result.begun ?? -1];
+    if (cause === undefined) throw new FailureError(setRefused(result));
+    refused.set(cause, result);
   }
-  const [only] = names;
-  if (names.length <= 1) return only === undefined ? [] : [{ kind: "throws", name: only }];
-  const middle = Math.ceil(names.length / 2);
-  return [
-    ...(await ask(job, names.slice(0, middle), true)),
-    ...(await ask(job, names.slice(middle), true)),
-  ];
 }
 
-async function reasonOf(job: Evaluation, name: string): Promise<string> {
+async function reasonOf(job: Evaluation, name: string): Promise<Refusal> {
   const result = await packages(job, [name], "false");
-  return "refused" in result ? result.refused : "it evaluates only sometimes";
+  if (!("value" in result)) return result;
+  return { reason: "refused", message: "it evaluates only sometimes", log: [] };
 }
 
 const packages = (job: Evaluation, names: readonly string[], catchErrors = "true") =>
   evaluate(job, "packages.nix", { names: JSON.stringify(names), catch: catchErrors });
 
-const setRefused = ({ refused, log }: { refused: string; log: readonly string[] }): Error =>
-  failed("refused", `the package set does not evaluate: ${refused}`, { log });
+const setRefused = ({ reason, message, log }: Refusal): Failure =>
+  failure(reason, `the package set does not evaluate: ${message}`, { log });

@@ -2,6 +2,7 @@
 import type { Failure } from "../../../edge/contract/messages.ts";
 import { failure } from "../failures.ts";
 import type { Description } from "./describe.ts";
+import type { Refusal } from "./restricted.ts";
 
 type Unbuildable = Exclude<Description, { kind: "package" }>;
 
@@ -29,9 +30,12 @@ export function unbuildable(description: Unbuildable, nearest: readonly string[]
     case "foreign":
       return failure("unknown", `this package set has ${name} for ${description.system} only`);
     case "refused":
-      return failure("refused", `${name}: ${description.reason}`);
+      return refusedBy(name, description.refusal);
   }
 }
+
+const refusedBy = (name: string, { reason, message, log }: Refusal): Failure =>
+  failure(reason, `${name}: ${message}`, reason === "refused" ? {} : { log });
 
 function missingName({ missing, path, type }: Extract<Unbuildable, { kind: "missing" }>): string {
   const parent = path.join(".");

@@ -98,3 +98,56 @@ test(
     assert.equal(lists(), 1);
   },
 );
+
+const evaluations = (calls: readonly string[]): number =>
+  calls.filter((call) => call.startsWith("nix-instantiate --eval")).length;
+const good = ["a", "b", "c", "d", "e"];
+
+for (const { what, bad, more, words } of [
+  {
+    what: "one broken, one unfree and one throwing: one evaluation more for the reason of each",
+    bad: {
+      broken: 'throw "broken is marked as broken, refusing to evaluate."',
+      unfree: 'throw "unfree has an unfree license, refusing to evaluate."',
+      throws: 'assert false; program "x"',
+    },
+    more: 3,
+    words: [/^broken: .*marked as broken/, /^unfree: .*unfree license/, /^throws: .*assertion/],
+  },
+  {
+    what: "one that Nix cannot catch: one evaluation more, which has the reason",
+    bad: { aborts: 'abort "hail"' },
+    more: 1,
+    words: [/^aborts: .*hail/],
+  },
+  {
+    what: "two that Nix cannot catch: two more",
+    bad: { aborts: 'abort "hail"', endless: "let x = x; in x" },
+    more: 2,
+    words: [/^aborts: .*hail/, /^endless: .*infinite recursion/],
+  },
+])
+  test(`a job of five good packages and ${what}`, nix, async (t) => {
+    const attributes = [
+      ...good.map((name) => `${name} = program "${name}";`),
+      ...Object.entries(bad).map(([name, value]) => `${name} = ${value};`),
+    ];
+    const set = await open(t, `path:${directoryWith(t, packageSet(attributes.join(" ")))}`);
+    const revision = await set.resolve("latest", signal);
+    const calls = watchCalls(t);
+    const names = [...good.slice(0, 2), ...Object.keys(bad), ...good.slice(2)];
+    const lines: string[] = [];
+    const log = (line: string): void => void lines.push(line);
+    const outcomes = await set.build({ revision, system, names }, { signal, log });
+    assert.equal(evaluations(calls()), 1 + more);
+    const failures = outcomes.flatMap((outcome) =>
+      outcome.kind === "failure" ? [outcome.failure] : [],
+    );
+    assert.deepEqual(
+      failures.map(({ reason }) => reason),
+      words.map(() => "refused"),
+    );
+    for (const [at, pattern] of words.entries()) assert.match(failures[at]?.message ?? "", pattern);
+    assert.equal(outcomes.filter(({ kind }) => kind === "built").length, good.length);
+    assert.ok(!lines.some((line) => line.startsWith("trace:")), "marks are in the log");
+  });
