@@ -14,6 +14,7 @@ import {
   type PackagePolicy,
 } from "../edge/contract/package-policy.ts";
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
+import { DEFAULT_LIMITS } from "./nix/limits.ts";
 import type { DiskBudget } from "./disk/budget.ts";
 
 const KIB = 1024;
@@ -192,6 +193,30 @@ export const ORIGIN = {
     .env("NIX_TIMEOUT")
     .argParser(whole("seconds", 1, 86_400))
     .default(600),
+  evalTimeout: new Option("--eval-timeout <seconds>", "longest evaluation of a job's packages")
+    .env("EVAL_TIMEOUT")
+    .argParser(whole("seconds", 1, 86_400))
+    .default(DEFAULT_LIMITS.evalTimeout),
+  evalMemory: new Option("--eval-memory <size>", "most memory of an evaluation")
+    .env("EVAL_MEMORY")
+    .argParser(bytes)
+    .default(DEFAULT_LIMITS.evalMemory, "4G"),
+  buildSilence: new Option("--build-silence <seconds>", "longest silence in the log of a build")
+    .env("BUILD_SILENCE")
+    .argParser(whole("seconds", 1, 86_400))
+    .default(DEFAULT_LIMITS.buildSilence),
+  buildLog: new Option("--build-log <size>", "largest log of a build")
+    .env("BUILD_LOG")
+    .argParser(bytes)
+    .default(DEFAULT_LIMITS.buildLog, "64M"),
+  closureLimit: new Option("--closure-limit <size>", "most bytes of a package with all it needs")
+    .env("CLOSURE_LIMIT")
+    .argParser(bytes)
+    .default(DEFAULT_LIMITS.closureLimit, "10G"),
+  closurePaths: new Option("--closure-paths <n>", "most store paths of a package with all it needs")
+    .env("CLOSURE_PATHS")
+    .argParser(whole("store paths", 1, 1_000_000))
+    .default(DEFAULT_LIMITS.closurePaths),
   drain: new Option(
     "--drain <seconds>",
     "when told to stop, how long jobs may finish before they are handed back",

@@ -16,6 +16,7 @@ import { BASE_PACKAGES } from "../edge/contract/names.ts";
 import { type LayerPart, type LayerStore, type MadeLayer, UnfitError } from "./layers/index.ts";
 import { type Cut, cutClosure } from "./plan/index.ts";
 import { queryClosure } from "./nix/build/closure.ts";
+import { closureFailure, type NixLimits, withDefaults } from "./nix/limits.ts";
 import { LogTail } from "./nix/log.ts";
 import type { BuiltPackage, PackageSet, StorePathInfo } from "./nix/types.ts";
 import type { PlanStore } from "./plan/plans.ts";
@@ -32,6 +33,8 @@ export interface PublishContext {
   readonly signal: AbortSignal;
   /** What is built is held until it aborts. */
   readonly settled?: AbortSignal | undefined;
+  /** What a package may cost. */
+  readonly limits?: Partial<NixLimits> | undefined;
   /** One line of Nix's output. */
   readonly log: (line: string) => void;
 }
@@ -67,12 +70,13 @@ export async function publish(
 ): Promise<Result[]> {
   const plan = context.plans.load(scope.plan);
   const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
-  const packages = await cut(built, base, await plan);
+  const { packages, tooLarge } = await cut(built, base, await plan, context.limits);
   const made = await make(items, packages, context);
   const unsaid = new Set(made.layers.keys());
   return items.map((item): Result => {
     const pkg = packages.get(item.name);
-    const failure = failures.get(item.name) ?? packingFailure(item, pkg, made);
+    const failure =
+      failures.get(item.name) ?? tooLarge.get(item.name) ?? packingFailure(item, pkg, made);
     if (failure !== undefined || pkg === undefined)
       return {
         kind: "failure",
@@ -171,18 +175,25 @@ function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>
 
 const hasLog = ({ reason }: Failure): boolean => reason === "failed" || reason === "timeout";
 
-/** The packages by name, each closure cut into parts. */
+/** The packages by name, each closure cut into parts, but for those that are beyond the limits. */
 async function cut(
   built: readonly BuiltPackage[],
   basePaths: readonly string[],
   plan: Awaited<ReturnType<PlanStore["load"]>>,
-): Promise<Map<string, CutPackage>> {
+  limits: Partial<NixLimits> | undefined,
+): Promise<{ packages: Map<string, CutPackage>; tooLarge: Map<string, Failure> }> {
   const packages = new Map<string, CutPackage>();
-  if (built.length === 0) return packages;
+  const tooLarge = new Map<string, Failure>();
+  if (built.length === 0) return { packages, tooLarge };
   const closure = await queryClosure([...basePaths, ...built.map(({ storePath }) => storePath)]);
   const base = reachable(basePaths, closure);
   for (const pkg of built) {
     const own = reachable([pkg.storePath], closure);
+    const excess = closureFailure(pkg.name, own, withDefaults(limits));
+    if (excess !== undefined) {
+      tooLarge.set(pkg.name, excess);
+      continue;
+    }
     packages.set(pkg.name, {
       built: pkg,
       narHash: infoOf(pkg.storePath, closure).narHash,
@@ -190,7 +201,7 @@ async function cut(
       cut: await cutClosure(plan, pkg.storePath, own, base),
     });
   }
-  return packages;
+  return { packages, tooLarge };
 }
 
 /** Makes the layers and listings of all items, each once. */

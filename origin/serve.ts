@@ -18,6 +18,7 @@ import { Disk, isDiskFull } from "./disk/watch.ts";
 import { type BucketAccess, openLayerStore } from "./layers/index.ts";
 import { Metrics } from "./metrics.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
+import type { NixLimits } from "./nix/limits.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
@@ -25,7 +26,7 @@ import { publishIndexes } from "./publish-index.ts";
 import { publish } from "./publish.ts";
 import { version } from "./version.ts";
 
-export interface OriginOptions {
+export interface OriginOptions extends NixLimits {
   readonly edges: readonly URL[];
   readonly name: string;
   /** Its Ed25519 private key, JWK as JSON. */
@@ -83,6 +84,7 @@ export async function serve(
     stateDir: join(options.stateDir, "sets"),
     systems: options.systems,
     nixTimeout: options.nixTimeout,
+    limits: options,
     ...(options.channelsUrl === undefined ? {} : { channels: options.channelsUrl }),
     ...(options.archiveUrl === undefined ? {} : { archive: options.archiveUrl }),
     ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
@@ -132,7 +134,7 @@ export async function serve(
         publishIndexes(allowed, { packageSet, layers, signal, sign }),
       );
     return withPolicy(options.policy, items.filter(isPackage), (allowed) =>
-      publish(first, allowed, { ...context, packageSet, layers, plans }),
+      publish(first, allowed, { ...context, packageSet, layers, plans, limits: options }),
     );
   };
 

@@ -18,6 +18,7 @@ import { attributeNames, describe, type Description, type Found } from "./evalua
 import type { Evaluation } from "./evaluate/restricted.ts";
 import { unbuildable } from "./evaluate/unbuildable.ts";
 import { failure } from "./failures.ts";
+import type { NixLimits } from "./limits.ts";
 import { limitLog } from "./log.ts";
 import { openSources, type SourcesOptions } from "./sets/open.ts";
 import type { Sources } from "./sets/source.ts";
@@ -35,9 +36,8 @@ export interface PackageSetOptions extends SourcesOptions {
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout?: number;
-  /** Longest evaluation, seconds, and its most memory, bytes. */
-  readonly evalTimeout?: number;
-  readonly evalMemory?: number;
+  /** What a package may cost. */
+  readonly limits?: Partial<NixLimits>;
   /** NIX_CONFIG for every call; the machine's own by default. */
   readonly nixConfig?: string;
   /** URIs that an evaluation may fetch, see settings.ts. */
@@ -60,8 +60,7 @@ export async function openPackageSet(
   const settings: NixSettings = {
     stateDir,
     nixTimeout: options.nixTimeout ?? DEFAULT_NIX_TIMEOUT,
-    evalTimeout: options.evalTimeout,
-    evalMemory: options.evalMemory,
+    limits: options.limits,
     nixConfig: options.nixConfig,
     allowedUris: options.allowedUris,
   };

@@ -4,24 +4,18 @@
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { NixLimits } from "./limits.ts";
 
 /** Longest evaluation and build of one job when nothing is configured, seconds. */
 export const DEFAULT_NIX_TIMEOUT = 600;
-
-/** Longest evaluation, seconds: one of nixpkgs takes one or two. */
-export const DEFAULT_EVAL_TIMEOUT = 120;
-/** Most memory of an evaluation, bytes: one of nixpkgs takes 0.5 GB, for many packages 2 GB. */
-export const DEFAULT_EVAL_MEMORY = 4 * 1024 ** 3;
 
 export interface NixSettings {
   /** Directory of roots, clones and the empty home; absolute. */
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout: number;
-  /** Longest evaluation, seconds. One that builds (import from derivation) has the time of the job. */
-  readonly evalTimeout?: number | undefined;
-  /** Most memory of an evaluation, bytes. */
-  readonly evalMemory?: number | undefined;
+  /** What a package may cost; the defaults where left out. */
+  readonly limits?: Partial<NixLimits> | undefined;
   /** NIX_CONFIG for every call; the machine's own configuration when left out. */
   readonly nixConfig?: string | undefined;
   /**

@@ -7,10 +7,12 @@ import type { Failure } from "../../../edge/contract/messages.ts";
 import type { Found } from "../evaluate/describe.ts";
 import { FAILURE_LINES } from "../failures.ts";
 import { Tail } from "../lines.ts";
+import { downloadFailure, withDefaults } from "../limits.ts";
 import { run } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import { validPaths } from "./closure.ts";
 import type { DerivationLocks } from "./derivation-locks.ts";
+import { DryRun } from "./dry-run.ts";
 import { FailedDerivations } from "./failed-derivations.ts";
 import { buildFailure } from "./failure.ts";
 import type { Roots } from "./roots.ts";
@@ -45,11 +47,18 @@ export async function buildPackages(
   const derivations = packages.map(({ drvPath }) => drvPath);
   const attempt = async (): Promise<Map<string, Failure>> => {
     if (!derivations.every(existsSync)) await job.instantiate();
-    return job.locks.with(
-      () => missing(job, packages),
-      job.signal,
-      () => build(job, packages, paths),
-    );
+    let unpacked = 0;
+    const needed = async (): Promise<string[]> => {
+      const planned = await dryRun(job, packages);
+      ({ unpacked } = planned);
+      return planned.paths;
+    };
+    return job.locks.with(needed, job.signal, async () => {
+      const tooLarge = await tooLargeToFetch(job, packages, unpacked);
+      const others = packages.filter(({ name }) => !tooLarge.has(name));
+      if (others.length === 0) return tooLarge;
+      return new Map([...tooLarge, ...(await build(job, others))]);
+    });
   };
   const failures = await attempt();
   // Nothing roots a derivation before nix-build has begun with it: a garbage collection, by whoever
@@ -58,6 +67,26 @@ export async function buildPackages(
     ({ name, drvPath }) => failures.has(name) && !existsSync(drvPath),
   );
   return collected ? attempt() : failures;
+}
+
+/**
+ * The packages for which more would be downloaded than a closure may have. `unpacked`: what all of
+ * them need together; each is looked at by itself only when that is more.
+ */
+async function tooLargeToFetch(
+  job: BuildJob,
+  packages: readonly Found[],
+  unpacked: number,
+): Promise<Map<string, Failure>> {
+  const limits = withDefaults(job.settings.limits);
+  const failures = new Map<string, Failure>();
+  if (unpacked <= limits.closureLimit) return failures;
+  for (const found of packages) {
+    const own = packages.length === 1 ? unpacked : (await dryRun(job, [found])).unpacked;
+    const reason = downloadFailure(found.name, own, limits);
+    if (reason !== undefined) failures.set(found.name, reason);
+  }
+  return failures;
 }
 
 /** Makes roots for the paths when all are in the store; builds and downloads nothing. */
@@ -71,25 +100,22 @@ async function rootValid(job: BuildJob, paths: readonly string[]): Promise<boole
 }
 
 /** Everything that Nix would build or download. */
-async function missing(job: BuildJob, packages: readonly Found[]): Promise<string[]> {
-  const paths: string[] = [];
+async function dryRun(job: BuildJob, packages: readonly Found[]): Promise<DryRun> {
+  const planned = new DryRun();
   await nixStore(job, ["--realise", "--dry-run", "--", ...installables(packages)], {
     env: nixEnvironment(job.settings, { network: true }),
-    onLine: (line) => paths.push(...(/^ {2}(\/nix\/store\/\S+)$/.exec(line)?.slice(1) ?? [])),
+    onLine: (line) => planned.add(line),
   });
-  return paths;
+  return planned;
 }
 
-async function build(
-  job: BuildJob,
-  packages: readonly Found[],
-  paths: readonly string[],
-): Promise<Map<string, Failure>> {
+async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<string, Failure>> {
+  const paths = [...new Set(packages.map(({ storePath }) => storePath))];
   const derivations = new FailedDerivations();
   const tail = new Tail(FAILURE_LINES);
   const result = await job.roots.with(
     (link) =>
-      run("nix-build", ["--keep-going", "--out-link", link, "--", ...installables(packages)], {
+      run("nix-build", buildArguments(job.settings, link, packages), {
         env: nixEnvironment(job.settings, { network: true }),
         signal: job.signal,
         timeout: Math.max(job.timeout, 1),
@@ -117,6 +143,23 @@ async function build(
       );
   return failures;
 }
+
+const buildArguments = (
+  { limits }: NixSettings,
+  link: string,
+  packages: readonly Found[],
+): string[] => {
+  const { buildSilence, buildLog } = withDefaults(limits);
+  const options = { "max-silent-time": buildSilence, "max-build-log-size": buildLog };
+  return [
+    "--keep-going",
+    ...Object.entries(options).flatMap(([name, value]) => ["--option", name, String(value)]),
+    "--out-link",
+    link,
+    "--",
+    ...installables(packages),
+  ];
+};
 
 /** `drv!output`, which both nix-store and nix-build take. */
 const installables = (packages: readonly Found[]): string[] => [

@@ -24,6 +24,7 @@ export interface FailedDerivation {
 const DRV = "'(/nix/store/[^'!^]+\\.drv)(?:[!^][^']*)?'";
 const OLD = new RegExp(`^error: builder for ${DRV} (failed .*?)[;,.]?$`);
 const OLD_TIMEOUT = new RegExp(`^error: building of ${DRV}.* timed out after (.*)$`);
+const LOG_LIMIT = new RegExp(`^error: building of ${DRV}.* (killed after writing more than .*)$`);
 /** From a remote builder; newer versions wrap the form of either version. */
 const REMOTE = new RegExp(
   `^error: build of ${DRV} on '[^']*' failed: (?:builder (?:for ${DRV} )?)?(.*?)[;,.]?$`,
@@ -62,6 +63,8 @@ export class FailedDerivations {
     if (drv !== undefined) return this.#note(drv, how ?? "has another hash than it should");
     const [, remote, , there] = REMOTE.exec(line) ?? [];
     if (remote !== undefined) return this.#note(remote, there ?? "failed");
+    const [, loud, logged] = LOG_LIMIT.exec(line) ?? [];
+    if (loud !== undefined) return this.#note(loud, `was ${logged}`);
     const [, slow, limit] = OLD_TIMEOUT.exec(line) ?? [];
     if (slow !== undefined) return this.#note(slow, `timed out after ${limit}`);
     const [, needed, foreign, own] = WRONG_SYSTEM.exec(line) ?? [];

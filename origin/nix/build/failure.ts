@@ -72,13 +72,32 @@ function derivationFailure(
   log: readonly string[],
 ): Failure {
   const full = log.some((line) => /No space left on device/i.test(line));
-  const reason = cause.timedOut ? "timeout" : cause.trouble || full ? "error" : "failed";
+  const limit = LIMITS.find(([pattern]) => pattern.test(cause.how))?.[1];
+  const reason = reasonOf(cause, { full, limit });
   const derivation = derivationName(cause.drvPath);
   const subject =
     cause.drvPath === drvPath
       ? `the build of ${derivation}`
       : `${name} needs ${derivation}, whose build`;
-  return failure(reason, `${subject} ${cause.how}${full ? " (the disk is full)" : ""}`, { log });
+  const named = limit === undefined ? "" : `, the limit of this origin (${limit})`;
+  return failure(reason, `${subject} ${cause.how}${full ? " (the disk is full)" : ""}${named}`, {
+    log,
+  });
+}
+
+/** What Nix says when one of this origin's limits has ended a build, and the option's name. */
+const LIMITS: readonly (readonly [RegExp, string])[] = [
+  [/seconds of silence/, "BUILD_SILENCE"],
+  [/more than \d+ bytes of log/, "BUILD_LOG"],
+];
+
+function reasonOf(
+  cause: FailedDerivation,
+  { full, limit }: { readonly full: boolean; readonly limit: string | undefined },
+): Failure["reason"] {
+  if (cause.timedOut) return "timeout";
+  if (limit !== undefined) return "limit";
+  return cause.trouble || full ? "error" : "failed";
 }
 
 /** `/nix/store/<hash>-curl-8.0.drv` → `curl-8.0`. */

@@ -10,15 +10,10 @@ import type { System } from "../../../edge/contract/records.ts";
 import { errorLine, machineTrouble } from "../error-message.ts";
 import { failed, timeout as timeoutFailure } from "../failures.ts";
 import { FailureError } from "../types.ts";
+import { withDefaults } from "../limits.ts";
 import { run, type RunResult } from "../run.ts";
 import type { Source } from "../sets/source.ts";
-import {
-  DEFAULT_EVAL_MEMORY,
-  DEFAULT_EVAL_TIMEOUT,
-  NIX_DIR,
-  nixEnvironment,
-  type NixSettings,
-} from "../settings.ts";
+import { NIX_DIR, nixEnvironment, type NixSettings } from "../settings.ts";
 
 export interface Evaluation {
   readonly settings: NixSettings;
@@ -150,7 +145,7 @@ class Progress {
 /** The time of one evaluation. One that builds may take all that the job has left. */
 function timeoutOf({ settings, source, timeLeft }: Evaluation): { ms: number; ofJob: boolean } {
   const left = Math.max(timeLeft(), 1);
-  const limit = (settings.evalTimeout ?? DEFAULT_EVAL_TIMEOUT) * 1_000;
+  const limit = withDefaults(settings.limits).evalTimeout * 1_000;
   return source.importFromDerivation || left <= limit
     ? { ms: left, ofJob: true }
     : { ms: limit, ofJob: false };
@@ -174,7 +169,7 @@ function limitMemory(
 
 const OUT_OF_MEMORY = /^error: (out of memory|std::bad_alloc)|GC Warning: Out of Memory!.*NULL/;
 
-const memoryOf = ({ evalMemory = DEFAULT_EVAL_MEMORY }: NixSettings): number => evalMemory;
+const memoryOf = ({ limits }: NixSettings): number => withDefaults(limits).evalMemory;
 
 function throwMachineTrouble({ exitCode, signalName, stderr }: RunResult, reason: string | null) {
   if (exitCode === null)

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe as suite, test, type TestContext } from "node:test";
 import { describe, type Description } from "../../../../origin/nix/evaluate/describe.ts";
 import { FailureError } from "../../../../origin/nix/types.ts";
-import type { NixSettings } from "../../../../origin/nix/settings.ts";
+import type { NixLimits } from "../../../../origin/nix/limits.ts";
 import { directoryWith, needs, packageSet, system, temporary } from "../support.ts";
 
 /** Takes hours, in little memory. */
@@ -18,11 +18,11 @@ suite("an evaluation", limits, () => {
     t: TestContext,
     attributes: string,
     names: readonly string[],
-    { timeLeft = 60_000, ...settings }: Partial<NixSettings> & { readonly timeLeft?: number },
+    { timeLeft = 60_000, ...limits }: Partial<NixLimits> & { readonly timeLeft?: number },
   ): Promise<Description[]> =>
     describe(
       {
-        settings: { stateDir: temporary(t), nixTimeout: 60, ...settings },
+        settings: { stateDir: temporary(t), nixTimeout: 60, limits },
         source: {
           path: directoryWith(t, packageSet(`a = program "a"; z = program "z"; ${attributes}`)),
           importFromDerivation: false,

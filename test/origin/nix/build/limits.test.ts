@@ -1,0 +1,79 @@
+/** What a build and its closure may take: what is beyond it fails, and names the limit. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { DryRun } from "../../../../origin/nix/build/dry-run.ts";
+import { closureFailure, DEFAULT_LIMITS, withDefaults } from "../../../../origin/nix/limits.ts";
+import { buildOf, needs, summary } from "../support.ts";
+
+const nix = { ...needs("nix-build"), timeout: 120_000 };
+
+describe("builds", nix, () => {
+  test("a silent one and a loud one fail, each with its limit; the others are built", async (t) => {
+    const outcomes = await buildOf(
+      t,
+      `good = program "good";
+       silent = mk "silent" "sleep 60";
+       loud = mk "loud" "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done";`,
+      ["good", "silent", "loud"],
+      { limits: { buildSilence: 2, buildLog: 50_000 } },
+    );
+    const { good, silent, loud } = summary(outcomes);
+    assert.equal(good, "good");
+    assert.match(
+      silent ?? "",
+      /^timeout: .*silent timed out after 2 seconds.*limit of this origin \(BUILD_SILENCE\)$/,
+    );
+    assert.match(
+      loud ?? "",
+      /^limit: .*loud was killed after .*50000 bytes of log.*limit of this origin \(BUILD_LOG\)$/,
+    );
+  });
+});
+
+describe("what Nix would do", () => {
+  const planned = (text: string): DryRun => {
+    const run = new DryRun();
+    for (const line of text.split("\n")) run.add(line);
+    return run;
+  };
+
+  test("its derivations and paths, and how large they are unpacked", () => {
+    const { paths, unpacked } = planned(`these 2 derivations will be built:
+  /nix/store/a.drv
+  /nix/store/b.drv
+these 35 paths will be fetched (35.38 MiB download, 172.50 MiB unpacked):
+  /nix/store/c`);
+    assert.deepEqual(paths, ["/nix/store/a.drv", "/nix/store/b.drv", "/nix/store/c"]);
+    assert.equal(unpacked, 172.5 * 1024 ** 2);
+  });
+
+  test("one path, other units, units that nobody knows: these are beyond every limit", () => {
+    const line = (size: string) =>
+      `this path will be fetched (0.1 MiB download, ${size} unpacked):`;
+    assert.equal(planned(line("1.5 GiB")).unpacked, 1.5 * 1024 ** 3);
+    assert.equal(planned(line("3 YiB")).unpacked, Infinity);
+    assert.equal(planned("this derivation will be built:").unpacked, 0);
+  });
+});
+
+describe("a closure", () => {
+  const closure = new Map([
+    ["/nix/store/a", { narSize: 600 }],
+    ["/nix/store/b", { narSize: 500 }],
+  ]);
+  const limits = { closureLimit: 1_100, closurePaths: 2 };
+
+  test("within the limits", () => assert.equal(closureFailure("x", closure, limits), undefined));
+  test("of too many bytes", () => {
+    const found = closureFailure("x", closure, { ...limits, closureLimit: 1_099 });
+    assert.equal(found?.reason, "limit");
+    assert.match(found.message, /^x with all that it needs has .*\(CLOSURE_LIMIT\)$/);
+  });
+  test("of too many paths", () => {
+    const found = closureFailure("x", closure, { ...limits, closurePaths: 1 });
+    assert.equal(found?.reason, "limit");
+    assert.match(found.message, /^x needs 2 store paths, and 1 is the limit .*\(CLOSURE_PATHS\)$/);
+  });
+  test("without limits of its own has the defaults", () =>
+    assert.deepEqual(withDefaults({ closurePaths: undefined as never }), DEFAULT_LIMITS));
+});
