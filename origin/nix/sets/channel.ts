@@ -4,11 +4,13 @@
  * archive of that commit, never the channel's own tarball, so a revision means the same files
  * however it was found.
  */
+import { join } from "node:path";
 import { whyFailed } from "../error-message.ts";
 import { failed } from "../failures.ts";
 import { run } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
+import { bareUrl, writeNetrc } from "./credentials.ts";
 import type { Revisions } from "./revisions.ts";
 import { isRevision, type Sources, unwatched } from "./source.ts";
 
@@ -43,7 +45,9 @@ export function channelSources({
   archive = DEFAULT_ARCHIVE,
 }: ChannelSetOptions): Sources {
   if (!archive.includes("{revision}"))
-    throw new Error(`the URL of a commit's archive has no {revision} in it: ${archive}`);
+    throw new Error(
+      `the URL of a commit's archive has no {revision} in it: ${bareUrl(archive).url}`,
+    );
   return {
     async resolve(tag, signal) {
       const name = tag === "latest" ? channel : tag;
@@ -114,10 +118,13 @@ async function download(
   settings: NixSettings,
   signal: AbortSignal,
 ): Promise<string> {
-  const url = archive.replaceAll("{revision}", revision);
+  const bare = bareUrl(archive.replaceAll("{revision}", revision));
+  const netrc = join(settings.stateDir, "netrc");
+  if (bare.credentials !== undefined) writeNetrc(bare, netrc);
+  const login = bare.credentials === undefined ? [] : ["--option", "netrc-file", netrc];
   const result = await run(
     "nix-prefetch-url",
-    ["--unpack", "--print-path", "--name", "source", "--", url],
+    [...login, "--unpack", "--print-path", "--name", "source", "--", bare.url],
     {
       env: nixEnvironment(settings, { network: true }),
       signal,

@@ -14,6 +14,7 @@ import {
   localEnvironment,
   remoteEnvironment,
 } from "./git-command.ts";
+import { bareUrl, withGitCredentials } from "./credentials.ts";
 import { isRevision } from "./source.ts";
 
 /** Longest ls-remote, ms: a client waits for the answer. */
@@ -42,6 +43,8 @@ interface Repository {
 
 export class GitClone {
   readonly #repository: Repository;
+  /** What stands on command lines: without user and password. */
+  readonly #url: string;
   readonly #remoteEnv: Readonly<Record<string, string>>;
 
   /** Makes the directory when it is absent. */
@@ -57,14 +60,16 @@ export class GitClone {
 
   private constructor(repository: Repository, sshCommand: string | undefined) {
     this.#repository = repository;
-    this.#remoteEnv = remoteEnvironment(sshCommand);
+    const bare = bareUrl(repository.url);
+    this.#url = bare.url;
+    this.#remoteEnv = withGitCredentials(bare, remoteEnvironment(sshCommand));
   }
 
   /** The refs that match a pattern, and the object that each one names. */
   async refs(patterns: readonly string[], signal: AbortSignal): Promise<Map<string, string>> {
     const output = await gitOutput(
       "the repository cannot be read",
-      ["ls-remote", "--quiet", "--", this.#repository.url, ...patterns],
+      ["ls-remote", "--quiet", "--", this.#url, ...patterns],
       { ...this.#remote(signal), timeout: LIST_TIMEOUT },
     );
     const refs = output.split("\n").map((line) => line.split("\t"));
@@ -87,7 +92,7 @@ export class GitClone {
         "--depth",
         "1",
         "--",
-        this.#repository.url,
+        this.#url,
         `+${commit}:refs/heads/tip`,
       ],
       this.#remote(signal),
@@ -103,7 +108,7 @@ export class GitClone {
     const directory = await this.#init("history", signal);
     await gitOutput(
       "the repository cannot be fetched",
-      ["--git-dir", directory, ...FETCH, "--prune", "--", this.#repository.url, ...EVERY_REF],
+      ["--git-dir", directory, ...FETCH, "--prune", "--", this.#url, ...EVERY_REF],
       this.#remote(signal),
     );
     const containing = await git(

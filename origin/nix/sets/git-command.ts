@@ -1,5 +1,5 @@
 /**
- * Calls git with the machine's own credentials. URL and refs come from elsewhere, so:
+ * Calls git with the machine's own credentials, or those of its URL (credentials.ts). URL and refs come from elsewhere, so:
  *   - arguments are arrays, never a shell, and what is not an option stands after `--`:
  *     `--upload-pack=…` as a ref would run a program (nova-nix#143);
  *   - only transports that run no program of the URL's choosing are allowed (`ext::` does);

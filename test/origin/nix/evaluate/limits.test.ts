@@ -13,28 +13,28 @@ const HUGE = `huge = builtins.foldl' (all: i: all ++ builtins.genList (x: { inhe
 
 const limits = { ...needs("nix-instantiate"), timeout: 120_000 };
 
-suite("an evaluation", limits, () => {
-  const evaluate = (
-    t: TestContext,
-    attributes: string,
-    names: readonly string[],
-    { timeLeft = 60_000, ...limits }: Partial<NixLimits> & { readonly timeLeft?: number },
-  ): Promise<Description[]> =>
-    describe(
-      {
-        settings: { stateDir: temporary(t), nixTimeout: 60, limits },
-        source: {
-          path: directoryWith(t, packageSet(`a = program "a"; z = program "z"; ${attributes}`)),
-          importFromDerivation: false,
-        },
-        system,
-        signal: t.signal,
-        timeLeft: () => timeLeft,
-        write: false,
+const evaluate = (
+  t: TestContext,
+  attributes: string,
+  names: readonly string[],
+  { timeLeft = 60_000, ...limits }: Partial<NixLimits> & { readonly timeLeft?: number },
+): Promise<Description[]> =>
+  describe(
+    {
+      settings: { stateDir: temporary(t), nixTimeout: 60, limits },
+      source: {
+        path: directoryWith(t, packageSet(`a = program "a"; z = program "z"; ${attributes}`)),
+        importFromDerivation: false,
       },
-      names,
-    );
+      system,
+      signal: t.signal,
+      timeLeft: () => timeLeft,
+      write: false,
+    },
+    names,
+  );
 
+suite("an evaluation", limits, () => {
   test("that takes too long costs the package alone, and names the limit", async (t) => {
     const found = await evaluate(t, LOOP, ["a", "slow", "z"], { evalTimeout: 2 });
     assert.deepEqual(

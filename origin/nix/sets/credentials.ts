@@ -1,0 +1,74 @@
+/**
+ * User and password in a URL of the operator's. Command lines are for everybody to read (ps), those
+ * of the programs that git starts too, so a program is given the bare URL, and the credentials by its
+ * environment or a file of its own.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+export interface BareUrl {
+  /** Without user and password; of ssh:// without the password, for there the user is no secret. */
+  readonly url: string;
+  readonly credentials?: { readonly user: string; readonly password?: string };
+}
+
+/** Takes the credentials out of a URL; what is no URL (`git@host:path`) holds none. */
+export function bareUrl(text: string): BareUrl {
+  const url = URL.parse(text);
+  if (url === null || (url.username === "" && url.password === "")) return { url: text };
+  const user = decodeURIComponent(url.username);
+  const password = decodeURIComponent(url.password);
+  const hasPassword = url.password !== "" || /^[a-z]+:\/\/[^/@]*:@/i.test(text);
+  url.password = "";
+  if (url.protocol === "ssh:") return { url: url.href };
+  url.username = "";
+  return { url: url.href, credentials: { user, ...(hasPassword ? { password } : {}) } };
+}
+
+/** Names under which git's helper finds the credentials. */
+const USER = "FIRN_GIT_USER";
+const PASSWORD = "FIRN_GIT_PASSWORD";
+/** A helper of gitcredentials(7), as a function of the shell that git runs. */
+const HELPER = `!f() { if [ "$1" = get ]; then printf 'username=%s\\npassword=%s\\n' "$${USER}" "$${PASSWORD}"; fi; }; f`;
+
+/**
+ * `env` with configuration for git by which it answers this URL's host, and no other one (a redirect
+ * leads elsewhere), with the credentials. They go before those of the machine; where only the user is
+ * given, the machine's helpers know the password.
+ */
+export function withGitCredentials(
+  { url, credentials }: BareUrl,
+  env: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (credentials === undefined) return { ...env };
+  const { user, password } = credentials;
+  const section = `credential.${new URL(url).origin}`;
+  const settings: (readonly [string, string])[] =
+    password === undefined
+      ? [[`${section}.username`, user]]
+      : [
+          // An empty one takes back all helpers before it.
+          [`${section}.helper`, ""],
+          [`${section}.helper`, HELPER],
+        ];
+  const first = Number(env["GIT_CONFIG_COUNT"] ?? 0);
+  return {
+    ...env,
+    GIT_CONFIG_COUNT: String(first + settings.length),
+    ...Object.fromEntries(
+      settings.flatMap(([name, value], at) => [
+        [`GIT_CONFIG_KEY_${first + at}`, name],
+        [`GIT_CONFIG_VALUE_${first + at}`, value],
+      ]),
+    ),
+    ...(password === undefined ? {} : { [USER]: user, [PASSWORD]: password }),
+  };
+}
+
+/** Writes credentials for Nix's downloads (netrc-file), for this process's user alone. */
+export function writeNetrc({ url, credentials }: BareUrl, file: string): void {
+  const { user = "", password = "" } = credentials ?? {};
+  mkdirSync(dirname(file), { recursive: true });
+  const text = `machine ${new URL(url).hostname}\nlogin ${user}\npassword ${password}\n`;
+  writeFileSync(file, text, { mode: 0o600 });
+}
