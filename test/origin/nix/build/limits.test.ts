@@ -30,13 +30,15 @@ describe("builds", nix, () => {
   });
 });
 
-describe("what Nix would do", () => {
-  const planned = (text: string): DryRun => {
-    const run = new DryRun();
-    for (const line of text.split("\n")) run.add(line);
-    return run;
-  };
+const planned = (text: string): DryRun => {
+  const run = new DryRun();
+  for (const line of text.split("\n")) run.add(line);
+  return run;
+};
+const line = (size: string): string =>
+  `this path will be fetched (0.1 MiB download, ${size} unpacked):`;
 
+describe("what Nix would do", () => {
   test("its derivations and paths, and how large they are unpacked", () => {
     const { paths, unpacked } = planned(`these 2 derivations will be built:
   /nix/store/a.drv
@@ -48,8 +50,6 @@ these 35 paths will be fetched (35.38 MiB download, 172.50 MiB unpacked):
   });
 
   test("one path, other units, units that nobody knows: these are beyond every limit", () => {
-    const line = (size: string) =>
-      `this path will be fetched (0.1 MiB download, ${size} unpacked):`;
     assert.equal(planned(line("1.5 GiB")).unpacked, 1.5 * 1024 ** 3);
     assert.equal(planned(line("3 YiB")).unpacked, Infinity);
     assert.equal(planned("this derivation will be built:").unpacked, 0);

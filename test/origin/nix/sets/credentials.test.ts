@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
@@ -104,10 +112,14 @@ const gitHttp =
   };
 
 /**
- * Puts programs first on PATH that note the command lines of all processes of this user, as `ps`
- * shows them, then do the real thing.
+ * Puts programs first on PATH that note their command line and do the real thing, and notes those of
+ * all processes that name the host, as `ps` shows them.
  */
-function watchCommandLines(t: TestContext, programs: readonly string[]): () => string {
+function watchCommandLines(
+  t: TestContext,
+  host: string,
+  programs: readonly string[],
+): () => string {
   const directory = temporary(t);
   const log = join(directory, "log");
   writeFileSync(log, "");
@@ -123,11 +135,12 @@ function watchCommandLines(t: TestContext, programs: readonly string[]): () => s
   const looking = setInterval(() => {
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)))
       try {
-        writeFileSync(log, readFileSync(`/proc/${pid}/cmdline`), { flag: "a" });
+        const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+        if (line.includes(host)) appendFileSync(log, `${line}\n`);
       } catch {
         // It has ended.
       }
-  }, 5);
+  }, 20);
   const path = process.env["PATH"];
   process.env["PATH"] = `${directory}${delimiter}${path}`;
   t.after(() => {
@@ -177,7 +190,7 @@ test(
       "default.nix": packageSet(`b = program "b";`),
     });
     const server = await guarded(t, gitHttp(root, backend ?? ""));
-    const seen = watchCommandLines(t, ["git", "git-remote-http"]);
+    const seen = watchCommandLines(t, server.host, ["git", "git-remote-http"]);
     const stateDir = temporary(t);
     const set = await open(t, `git:http://${LOGIN}${server.host}/set.git`, { stateDir });
     assert.equal(await set.resolve("latest", signal), second);
@@ -222,7 +235,7 @@ test(
       "default.nix",
     ]);
     const server = await guarded(t, (_, response) => void response.end(archive));
-    const seen = watchCommandLines(t, ["nix-prefetch-url"]);
+    const seen = watchCommandLines(t, server.host, ["nix-prefetch-url"]);
     const stateDir = temporary(t);
     const set = await open(t, `channel:${revision}`, {
       stateDir,
