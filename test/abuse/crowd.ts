@@ -4,8 +4,9 @@
  * nonsense, and flood.
  */
 import { indexPath } from "../../edge/contract/keys.ts";
-import { RECORD_FORMAT } from "../../edge/contract/records.ts";
+import { type IndexRecord, RECORD_FORMAT } from "../../edge/contract/records.ts";
 import {
+  ORIGIN,
   putBase,
   putBlob,
   putPackage,
@@ -52,7 +53,15 @@ export async function startCrowdedEdge(
   for (const name of PACKAGES) await putPackage(bucket, { name });
   const list = await putBlob(bucket, new TextEncoder().encode(JSON.stringify(names())));
   const { packageSet, revision, system } = SCOPE;
-  const record = { format: RECORD_FORMAT, packageSet, revision, system, path: [], names: list };
+  const record: IndexRecord = {
+    format: RECORD_FORMAT,
+    packageSet,
+    revision,
+    system,
+    path: [],
+    names: list,
+    signed: [{ origin: ORIGIN.name, signature: "A".repeat(86) }],
+  };
   await bucket.put(indexPath(SCOPE, []), JSON.stringify(record), {
     contentType: "application/json",
     ifAbsent: true,
@@ -99,7 +108,7 @@ export async function crowd(firn: TestEdge): Promise<Record<"hits" | "others", r
       {
         name: "nonsense",
         connections: 8,
-        paths: [nonsense("nonsense"), nonsense("curlweb"), nonsense("a/b/c/libweb")],
+        paths: [nonsense("nonsense"), nonsense("curlwebz"), nonsense("a/b/c/libwebz")],
         expected: [404, 429],
       },
       {

@@ -1,4 +1,5 @@
 /** All parts of the bench, in the order in which they run. */
+import { abuse } from "./abuse.ts";
 import { cold } from "./cold.ts";
 import { compose } from "./compose.ts";
 import { hot } from "./hot.ts";
@@ -16,4 +17,4 @@ const layers: Part = {
   },
 };
 
-export const PARTS: readonly Part[] = [cold, compose, hot, pull, pack, layers];
+export const PARTS: readonly Part[] = [cold, compose, hot, pull, pack, layers, abuse];
