@@ -5,12 +5,13 @@ import {
   type IndexStatement,
   MAX_INDEX_BYTES,
   MAX_INDEX_NAMES,
+  MAX_REFUSED,
   RECORD_FORMAT,
 } from "../edge/contract/records.ts";
 import type { Sign } from "../edge/contract/signatures.ts";
 import type { LayerStore } from "./layers/index.ts";
 import { failure } from "./nix/failures.ts";
-import { FailureError, type PackageSet } from "./nix/types.ts";
+import { FailureError, type PackageSet, RefusedSetError } from "./nix/types.ts";
 
 export interface IndexContext {
   readonly packageSet: Pick<PackageSet, "attributes">;
@@ -42,7 +43,10 @@ async function publishIndex(
   { packageSet: set, revision, system, path }: IndexItem,
   { packageSet, layers, signal, sign }: IndexContext,
 ): Promise<Result> {
-  const names = await packageSet.attributes(revision, system, path, signal);
+  const { names, refused } = await packageSet.attributes(revision, system, path, signal).then(
+    (names) => ({ names, refused: undefined }),
+    (error: unknown) => refusal(error, path),
+  );
   const bytes = new TextEncoder().encode(JSON.stringify(names));
   if (names.length > MAX_INDEX_NAMES || bytes.length > MAX_INDEX_BYTES)
     return {
@@ -59,6 +63,20 @@ async function publishIndex(
     system,
     path: [...path],
     names: await layers.blob(bytes, PACKAGE_INDEX),
+    ...(refused === undefined ? {} : { refused: refused.slice(0, MAX_REFUSED) }),
   };
   return { kind: "index", statement, signature: sign("index", statement) };
+}
+
+/**
+ * A nested set that Nix refuses to evaluate, and would again, is published as such, so that nothing
+ * below it is asked for any more. Throws any other error.
+ */
+function refusal(
+  error: unknown,
+  path: readonly string[],
+): { readonly names: readonly string[]; readonly refused: string } {
+  if (error instanceof RefusedSetError && error.lasting && path.length > 0)
+    return { names: [], refused: error.reason };
+  throw error;
 }

@@ -15,6 +15,8 @@ export const MAX_INDEX_NAMES = 100_000;
 export const MAX_INDEX_BYTES = 2 * 2 ** 20;
 /** Most sets that a nested set with an index lies in, itself included; sets may be endless. */
 export const MAX_INDEX_DEPTH = 3;
+/** Longest reason why a nested set has no index, characters. */
+export const MAX_REFUSED = 1_000;
 /** The attributes that lead to a nested set, as Nix spells them; none for the package set itself. */
 export const AttributePathSchema = v.pipe(
   v.array(
@@ -30,7 +32,8 @@ export const AttributePathSchema = v.pipe(
 );
 /**
  * Every attribute name of the package set, or of the nested set at `path`, at a revision. `names`: a
- * blob, the names as Nix spells them, sorted, a JSON list (package-index.ts).
+ * blob, the names as Nix spells them, sorted, a JSON list (package-index.ts). With `refused` there are
+ * none: a nested set that does not evaluate holds no package that does, and this is Nix's reason.
  */
 export const IndexStatementSchema = v.strictObject({
   format: v.literal(RECORD_FORMAT),
@@ -42,6 +45,7 @@ export const IndexStatementSchema = v.strictObject({
     digest: DigestSchema,
     size: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(MAX_INDEX_BYTES)),
   }),
+  refused: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_REFUSED))),
 });
 export type IndexStatement = v.InferOutput<typeof IndexStatementSchema>;
 export const IndexRecordSchema = v.strictObject({

@@ -42,7 +42,10 @@ interface Search {
   readonly rest: readonly string[];
 }
 
-/** Those of the packages that do not exist, with the nearest names that do. */
+/**
+ * Those of the packages that do not exist, with the nearest names that do, or that lie in a set which
+ * does not evaluate.
+ */
 export async function unknownPackages(
   context: Context,
   scope: Scope,
@@ -57,6 +60,10 @@ export async function unknownPackages(
       const index = indexes.get(keyOf(path));
       const [component, ...further] = rest;
       if (index === undefined || component === undefined) continue;
+      if ("reason" in index) {
+        unknown.push({ name, failure: index });
+        continue;
+      }
       const attribute = attributeFor(index, component);
       if (attribute === undefined) {
         const suggested = unknown.length < MAX_SUGGESTED ? suggest(index, path, component) : [];
@@ -112,17 +119,29 @@ const failureOf = (
   ...(suggested.length > 0 ? { nearest: [...suggested] } : {}),
 });
 
+/** The names in a set, or why nothing in it can be had. */
+type Listing = readonly string[] | Failed["failure"];
+
+const refusedBy = (path: readonly string[], reason: string): Failed["failure"] => ({
+  reason: "refused",
+  message: `${keyOf(path)}: ${reason}`,
+});
+
 /** The names at each path, by keyOf; without those that cannot be had now. */
 async function indexesAt(
   context: Context,
   scope: Scope,
   paths: readonly (readonly string[])[],
-): Promise<Map<string, readonly string[]>> {
+): Promise<Map<string, Listing>> {
   const limit = pLimit(BUCKET_REQUESTS);
-  const found = new Map<string, readonly string[]>();
+  const found = new Map<string, Listing>();
   const take = async (record: IndexRecord | null): Promise<void> => {
-    const names = record && (await readNames(context.bucket, record));
-    if (record !== null && names !== null) found.set(keyOf(record.path), names);
+    if (record === null) return;
+    const names =
+      record.refused === undefined
+        ? await readNames(context.bucket, record)
+        : refusedBy(record.path, record.refused);
+    if (names !== null) found.set(keyOf(record.path), names);
   };
   await Promise.all(
     paths.map((path) =>

@@ -127,3 +127,18 @@ export class UnknownRevisionError extends FailureError {
     this.scope = scope;
   }
 }
+
+/** The package set, or a nested set, does not evaluate. */
+export class RefusedSetError extends FailureError {
+  /** In Nix's words. */
+  readonly reason: string;
+  /** Whether it never will: nothing was built for it, so nothing but the revision decides. */
+  readonly lasting: boolean;
+
+  constructor(failure: Failure, { reason, lasting }: { reason: string; lasting: boolean }) {
+    super(failure);
+    this.name = "RefusedSetError";
+    this.reason = reason;
+    this.lasting = lasting;
+  }
+}

@@ -12,7 +12,7 @@
 import * as v from "valibot";
 import type { Failure } from "../../../edge/contract/messages.ts";
 import { failure } from "../failures.ts";
-import { FailureError } from "../types.ts";
+import { FailureError, RefusedSetError } from "../types.ts";
 import { evaluate, type Evaluation, type Refusal } from "./restricted.ts";
 
 const text = v.string();
@@ -72,8 +72,12 @@ export async function attributeNames(
 ): Promise<string[]> {
   const result = await evaluate(job, "attributes.nix", { path: JSON.stringify(path) });
   if ("value" in result) return v.parse(v.array(text), result.value);
-  throw new FailureError(setRefused(result));
+  const lasting = result.reason === "refused" && !result.log.some((line) => BUILDING.test(line));
+  throw new RefusedSetError(setRefused(result), { reason: result.message, lasting });
 }
+
+/** An evaluation that builds or downloads (import from derivation) may fail for want of that. */
+const BUILDING = /will be (built|fetched)|^(building|error: .*build)|download/i;
 
 /** Evaluates all names together, and again without each one that ends the evaluation. */
 async function ask(

@@ -130,6 +130,22 @@ describe("unknown packages", () => {
     assert.deepEqual(asked(), ["index", "index unfree", "unfree.dev"]);
   });
 
+  test("below a set that does not evaluate nothing is asked for: its reason is the answer", async () => {
+    await start({
+      names: { ...NAMES, "": ["broken", "git"] },
+      refused: { broken: "removed in 2024, use git" },
+    });
+    for (const name of ["one", "two", "three"]) {
+      const answer = await get(`git/broken.${name}`);
+      assert.equal(answer.status, 500, String(answer.body));
+      assert.match(
+        errorsOf(answer)[0]?.message ?? "",
+        new RegExp(`broken\\.${name} refuses to evaluate: broken: removed in 2024, use git`),
+      );
+    }
+    assert.deepEqual(asked(), ["index", "index broken"]);
+  });
+
   test("packages that the image's name does not mention are asked for, whatever the lists say", async () => {
     await start();
     assert.equal((await get("shell/git")).status, 200);

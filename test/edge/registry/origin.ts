@@ -32,6 +32,8 @@ export interface TestOrigin {
 export interface OriginOptions {
   /** Packages; any other name is a package of its own layer. */
   readonly stock?: Stock;
+  /** Why nested sets cannot be listed, by their paths. */
+  readonly refused?: Readonly<Record<string, string>>;
   /**
    * The names of the package set, under "", and of nested ones by their paths; without them it
    * lists none, and a test's packages exist when they are asked for.
@@ -60,6 +62,7 @@ export async function startOrigin(
   {
     stock = {},
     names = {},
+    refused = {},
     tags = { latest: REVISION },
     packageSet = { id: "starter", label: "starter" },
     gate,
@@ -77,11 +80,18 @@ export async function startOrigin(
     }
     if (item.kind === "index") {
       const { kind, ...rest } = item;
-      const list = names[item.path.join(".")];
+      const path = item.path.join(".");
+      const reason = refused[path];
+      const list = reason === undefined ? names[path] : [];
       if (list === undefined) return { kind: "failure", failure: NO_INDEX };
       const bytes = new TextEncoder().encode(JSON.stringify(list));
       const blob = await putBlob(firn.bucket, bytes);
-      const statement = { format: RECORD_FORMAT, ...rest, names: blob } as const;
+      const statement = {
+        format: RECORD_FORMAT,
+        ...rest,
+        names: blob,
+        ...(reason === undefined ? {} : { refused: reason }),
+      } as const;
       return { kind, statement, signature: sign("index", statement) };
     }
     const { name, level, packageSet: set, revision, system, plan } = item;
