@@ -9,7 +9,7 @@ import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import type { BucketAccess } from "./layers/index.ts";
-import { fileText, ORIGIN, originName, SHARED, START, withoutUnset } from "./options.ts";
+import { fileText, ORIGIN, originName, PLAN, SHARED, START, withoutUnset } from "./options.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
@@ -56,8 +56,8 @@ program
   .addOption(ORIGIN.diskGc)
   .addOption(ORIGIN.metricsPort)
   .addOption(ORIGIN.libdeflate)
-  .addOption(SHARED.s3Endpoint)
-  .addOption(SHARED.s3Bucket)
+  .addOption(ORIGIN.s3Endpoint)
+  .addOption(ORIGIN.s3Bucket)
   .addOption(SHARED.s3Region)
   .addOption(ORIGIN.channelsUrl)
   .addOption(ORIGIN.archiveUrl)
@@ -69,7 +69,7 @@ program
   .addOption(ORIGIN.logLevel)
   .addHelpText(
     "after",
-    "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone.",
+    "\nIt stores by uploads that the edge signs. With S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two from the environment alone) it writes blobs/ itself.",
   )
   .action(async (options) => {
     const log = pino(
@@ -81,7 +81,7 @@ program
       ...options,
       policy: { allow, deny },
       key: fileText(options.keyFile),
-      bucket: bucketOf(options),
+      ownBucket: ownBucketOf(options),
     };
     const { serve } = await import("./serve.ts");
     await serve(origin, log, stopSignal().signal);
@@ -147,8 +147,8 @@ program
   )
   .option("--analytics-dataset <name>", "its dataset", DEFAULT_DATASET)
   .option("--dry-run", "make it, and write nothing", false)
-  .addOption(SHARED.s3Endpoint)
-  .addOption(SHARED.s3Bucket)
+  .addOption(PLAN.s3Endpoint)
+  .addOption(PLAN.s3Bucket)
   .addOption(SHARED.s3Region)
   .addHelpText(
     "after",
@@ -191,6 +191,29 @@ function bucketOf(options: {
     accessKeyId: secret("S3_ACCESS_KEY_ID"),
     secretAccessKey: secret("S3_SECRET_ACCESS_KEY"),
   };
+}
+
+const S3_VARIABLES = ["S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"];
+
+/** The bucket by the origin's own credentials; undefined when none of them is given. */
+function ownBucketOf({
+  s3Endpoint,
+  s3Bucket,
+  s3Region,
+}: {
+  readonly s3Endpoint?: string | undefined;
+  readonly s3Bucket?: string | undefined;
+  readonly s3Region: string;
+}): BucketAccess | undefined {
+  const secrets = S3_VARIABLES.slice(2).map((name) => process.env[name] || undefined);
+  const given = [s3Endpoint, s3Bucket, ...secrets];
+  if (given.every((value) => value === undefined)) return undefined;
+  if (s3Endpoint !== undefined && s3Bucket !== undefined && !secrets.includes(undefined))
+    return bucketOf({ s3Endpoint, s3Bucket, s3Region });
+  const lacking = S3_VARIABLES.filter((_, at) => given[at] === undefined);
+  throw new Error(
+    `${lacking.join(" and ")} ${lacking.length === 1 ? "is" : "are"} not set: set all of ${S3_VARIABLES.join(", ")} for an origin with credentials of its own, or none, and the edge signs its uploads`,
+  );
 }
 
 /** A variable that must be set and has no flag. */

@@ -137,19 +137,25 @@ const packageSetOption = () =>
     .env("PACKAGE_SET")
     .argParser(packageSet);
 
+const s3Endpoint = () =>
+  new Option("--s3-endpoint <url>", "the bucket's S3 endpoint").env("S3_ENDPOINT");
+const s3Bucket = () => new Option("--s3-bucket <name>", "the bucket").env("S3_BUCKET");
+
 /** What several commands take. */
 export const SHARED = {
   packageSet: packageSetOption().makeOptionMandatory(),
   stateDir: new Option("--state-dir <dir>", "caches and clones; may be lost at any time")
     .env("STATE_DIR")
     .default(".firn/origin"),
-  s3Endpoint: new Option("--s3-endpoint <url>", "the bucket's S3 endpoint")
-    .env("S3_ENDPOINT")
-    .makeOptionMandatory(),
-  s3Bucket: new Option("--s3-bucket <name>", "the bucket").env("S3_BUCKET").makeOptionMandatory(),
   s3Region: new Option("--s3-region <region>", "the bucket's region")
     .env("S3_REGION")
     .default("auto"),
+} as const;
+
+/** `firn plan`. */
+export const PLAN = {
+  s3Endpoint: s3Endpoint().makeOptionMandatory(),
+  s3Bucket: s3Bucket().makeOptionMandatory(),
 } as const;
 
 /** `firn start`. */
@@ -189,6 +195,9 @@ export const ORIGIN = {
     .env("SLOTS")
     .argParser(whole("jobs", 1, 256))
     .default(2),
+  // Without them the edge signs what it stores.
+  s3Endpoint: s3Endpoint(),
+  s3Bucket: s3Bucket(),
   nixTimeout: new Option("--nix-timeout <seconds>", "longest nix-build")
     .env("NIX_TIMEOUT")
     .argParser(whole("seconds", 1, 86_400))

@@ -68,7 +68,7 @@ export async function publish(
   items: readonly PackageItem[],
   context: PublishContext,
 ): Promise<Result[]> {
-  const plan = context.plans.load(scope.plan);
+  const plan = context.plans.load(scope.plan, (digest) => context.layers.plan(digest));
   const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
   const { packages, tooLarge } = await cut(built, base, await plan, context.limits);
   const made = await make(items, packages, context);

@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { IndexItem, Item, PackageItem, Result } from "../edge/contract/messages.ts";
-import { layerPath } from "../edge/contract/keys.ts";
 import type { PackagePolicy } from "../edge/contract/package-policy.ts";
 import { parsePackageSet } from "../edge/contract/package-set.ts";
 import type { System } from "../edge/contract/records.ts";
@@ -15,7 +14,7 @@ import {
 } from "./channel/index.ts";
 import type { DiskBudget } from "./disk/budget.ts";
 import { Disk, isDiskFull } from "./disk/watch.ts";
-import { type BucketAccess, openLayerStore } from "./layers/index.ts";
+import { type BucketAccess, openLayers } from "./layers/index.ts";
 import { Metrics } from "./metrics.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
 import type { NixLimits } from "./nix/limits.ts";
@@ -35,7 +34,8 @@ export interface OriginOptions extends NixLimits {
   readonly systems: readonly System[];
   /** Jobs at once, over all edges. */
   readonly slots: number;
-  readonly bucket: BucketAccess;
+  /** Credentials for the bucket; without them it stores by uploads that its edges sign. */
+  readonly ownBucket?: BucketAccess | undefined;
   /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
   readonly stateDir: string;
   /** Longest nix-build, seconds. */
@@ -91,24 +91,14 @@ export async function serve(
     logger,
   });
   const sandbox = await checkSandbox(options, logger);
-  const layers = openLayerStore({
-    s3: options.bucket,
+  const store = openLayers({
+    ...(options.ownBucket === undefined ? {} : { ownBucket: options.ownBucket }),
     cacheDir: join(options.stateDir, "layers"),
     packMemory: options.packMemory,
     ...(options.libdeflate === undefined ? {} : { libdeflate: options.libdeflate }),
     logger,
   });
-  // Found out now, not with the first pull: a wrong endpoint or credentials. It also makes the
-  // first connection.
-  layers
-    .get(layerPath("0".repeat(64)))
-    .catch((error: Error) =>
-      logger.error(
-        { reason: error.message },
-        "the bucket cannot be read: nothing can be published",
-      ),
-    );
-  const plans = planStore((key) => layers.get(key));
+  const plans = planStore();
   const channels: Channel[] = [];
   const disk = await Disk.open({
     stateDir: options.stateDir,
@@ -129,6 +119,7 @@ export async function serve(
     if (first.kind === "tag")
       return [{ kind: "revision", revision: await packageSet.resolve(first.tag, context.signal) }];
     const { signal, sign } = context;
+    const layers = store.of(context.requests);
     if (first.kind === "index")
       return withPolicy(options.policy, items.filter(isIndex), (allowed) =>
         publishIndexes(allowed, { packageSet, layers, signal, sign }),
@@ -157,7 +148,7 @@ export async function serve(
     systems: [...options.systems],
     slots: options.slots,
     packageSet: { id: spec.id, label: spec.label },
-    ownBucket: true,
+    ownBucket: options.ownBucket !== undefined,
   };
   const slots = new Slots(options.slots);
   const metrics = new Metrics({
@@ -207,7 +198,7 @@ export async function serve(
   await Promise.all(channels.map((channel) => channel.drain()));
   await closeMetrics?.();
   await disk.close();
-  await layers.close();
+  await store.close();
 }
 
 const isConnected = (state: ChannelState): boolean => state === "connected" || state === "draining";

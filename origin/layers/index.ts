@@ -1,23 +1,33 @@
-/** Layers of an origin: packs store paths into layers and uploads what the bucket lacks. */
-import { createHash } from "node:crypto";
+/** Layers of an origin: packs store paths into layers and stores what the bucket lacks. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { TEXT } from "../../edge/contract/media-types.ts";
+import type { Upload } from "../../edge/contract/messages.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";
-import { type BucketAccess, OriginBucket } from "./bucket.ts";
+import type { JobRequests } from "../channel/requests.ts";
 import { Codecs } from "./codecs.ts";
+import type { Storage } from "./job-bucket.ts";
 import { Listings } from "./listings.ts";
 import { LayerMaker, type LayerPart, type MadeLayer, type MakeOptions } from "./make.ts";
+import { OwnBucket } from "./own-bucket.ts";
 import { Packer } from "./pack.ts";
+import type { Patience } from "./patience.ts";
 import { Pieces } from "./pieces.ts";
+import { putBytes } from "./put-bytes.ts";
+import type { BucketAccess } from "./s3-client.ts";
+import { SignedBucket } from "./signed-bucket.ts";
 import type { UnfitError } from "./tree.ts";
 
-export { type BucketAccess, BucketError } from "./bucket.ts";
+export { BucketError } from "./patience.ts";
+export type { BucketAccess } from "./s3-client.ts";
 export type { LayerPart, MadeLayer, MakeOptions } from "./make.ts";
 export { UnfitError } from "./tree.ts";
 
-export interface LayerStoreOptions {
-  readonly s3: BucketAccess;
+export interface LayersOptions {
+  /** Credentials of the origin's own; without them it stores by uploads that the edge signs. */
+  readonly ownBucket?: BucketAccess;
   /** Keeps temporary files and notes; processes may share it, and it may be lost at any time. */
   readonly cacheDir: string;
   /** Memory for packing, bytes: bounds the pieces that are compressed at once. */
@@ -32,15 +42,27 @@ export interface LayerStoreOptions {
   readonly root?: string;
   /** How long one request to the bucket is tried again, milliseconds. */
   readonly retryMs?: number;
-  /** Blobs above so many bytes go to the bucket in parts of that size; S3 asks for 5 MiB. */
+  /** With credentials of its own: blobs above so many bytes go in parts of that size; S3 asks for 5 MiB. */
   readonly partBytes?: number;
   readonly logger: Logger;
 }
 
+/** An origin's layers, whichever job wants them. */
+export interface Layers {
+  /** `requests`: what the job may ask its edge. */
+  of(requests: JobRequests): LayerStore;
+  /** The memory that packing works in. */
+  readonly pieces: Pick<Pieces, "lent" | "peak">;
+  /** Ends all work; what still runs fails. */
+  close(): Promise<void>;
+}
+
+/** Layers as one job makes them. */
 export interface LayerStore {
   /**
    * The layers of the parts by key, with all their blobs in the bucket; an UnfitError in place of a
-   * layer that cannot be made. Throws when the store, the disk or the bucket (BucketError) fails.
+   * layer that cannot be made. Throws when the store, the disk, the bucket (BucketError) or the edge
+   * (RequestError) fails.
    */
   make(
     parts: readonly LayerPart[],
@@ -56,13 +78,9 @@ export interface LayerStore {
   ): Promise<Descriptor>;
   /** A text for people, a blob in the bucket. */
   log(text: string): Promise<Descriptor>;
-  blob(bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<Descriptor>;
-  /** An object of the bucket, null when it is not there. */
-  get(key: string): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** The memory that packing works in. */
-  readonly pieces: Pick<Pieces, "lent" | "peak">;
-  /** Ends all work; what still runs fails. */
-  close(): Promise<void>;
+  blob(bytes: Uint8Array<ArrayBuffer>, contentType: Upload["contentType"]): Promise<Descriptor>;
+  /** The bytes of a layer plan, null when it is not there. */
+  plan(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
 /** PACK_MEMORY's default, bytes. */
@@ -76,45 +94,59 @@ const RETRY_MS = 60_000;
 const PART_BYTES = 8 * 2 ** 20;
 
 /** Throws when libdeflate is not there. */
-export function openLayerStore(options: LayerStoreOptions): LayerStore {
+export function openLayers(options: LayersOptions): Layers {
   const { logger, cacheDir, root = "/", packMemory = DEFAULT_PACK_MEMORY } = options;
-  const bucket = new OriginBucket(options.s3, {
-    retryMs: options.retryMs ?? RETRY_MS,
-    partBytes: options.partBytes ?? PART_BYTES,
-    onRetry: ({ message }) => logger.warn({ error: message }, "the bucket failed, trying again"),
-  });
   const codecs = new Codecs(options.libdeflate);
   const pieces = new Pieces(codecs, packMemory, options.concurrency ?? availableParallelism());
   const packer = new Packer({ codecs, pieces, root, spoolDir: join(cacheDir, "spool") });
-  const maker = new LayerMaker({ bucket, packer, codecs, logger });
+  const maker = new LayerMaker({ packer, codecs, logger });
+  const listings = new Listings({ directory: join(cacheDir, "listings"), root });
   const closing = new AbortController();
+  const storage = openStorage(options, closing.signal);
   const untilClosed = (signal: AbortSignal | undefined): AbortSignal =>
     signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
 
-  const blob = async (
-    content: Uint8Array<ArrayBuffer>,
-    contentType: string,
-    signal: AbortSignal = closing.signal,
-  ): Promise<Descriptor> => {
-    const digest = `sha256:${createHash("sha256").update(content).digest("hex")}` as const;
-    await bucket.putBlob({ digest, size: content.length, content, contentType }, signal);
-    return { digest, size: content.length };
-  };
-  const listings = new Listings({ directory: join(cacheDir, "listings"), root, bucket, blob });
-
   return {
-    make: (parts, options) =>
-      maker.make(parts, { ...options, signal: untilClosed(options.signal) }),
-    listing: (storePath, { narHash, signal } = {}) =>
-      listings.publish(storePath, narHash, untilClosed(signal)),
-    log: (text) => blob(new TextEncoder().encode(text), "text/plain; charset=utf-8"),
-    blob: (bytes, contentType) => blob(bytes, contentType),
-    get: (key) => bucket.get(key, closing.signal),
+    of(requests) {
+      const bucket = storage.of(requests);
+      const blob: LayerStore["blob"] = (bytes, contentType) =>
+        putBytes(bucket, { bytes, contentType }, closing.signal);
+      return {
+        make: (parts, options) =>
+          maker.make(parts, bucket, { ...options, signal: untilClosed(options.signal) }),
+        listing: (storePath, { narHash, signal } = {}) =>
+          listings.publish({ storePath, narHash }, bucket, untilClosed(signal)),
+        log: (text) => blob(new TextEncoder().encode(text), TEXT),
+        blob,
+        plan: (digest) => bucket.plan(digest, closing.signal),
+      };
+    },
     pieces,
     async close() {
       closing.abort(new Error("the layer store was closed"));
       pieces.close();
-      bucket.close();
+      storage.close();
     },
   };
+}
+
+function openStorage(
+  { ownBucket, retryMs = RETRY_MS, partBytes = PART_BYTES, logger }: LayersOptions,
+  signal: AbortSignal,
+): Storage {
+  const patience: Patience = {
+    retryMs,
+    onRetry: ({ message }) => logger.warn({ error: message }, "the bucket failed, trying again"),
+  };
+  if (ownBucket === undefined) return new SignedBucket(patience);
+  const bucket = new OwnBucket(ownBucket, { ...patience, partBytes });
+  // Found out now, not with the first pull. It also makes the first connection.
+  bucket.check(signal).catch((error: Error) => {
+    if (!signal.aborted)
+      logger.error(
+        { reason: error.message },
+        "the bucket cannot be read: nothing can be published",
+      );
+  });
+  return bucket;
 }

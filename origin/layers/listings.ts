@@ -7,12 +7,13 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { LISTING_FORMAT } from "../../edge/contract/listing.ts";
-import { blobPath, canonicalJson } from "../../edge/contract/keys.ts";
+import { canonicalJson } from "../../edge/contract/keys.ts";
 import { LISTING } from "../../edge/contract/media-types.ts";
 import { type Descriptor, DescriptorSchema } from "../../edge/contract/records.ts";
-import type { OriginBucket } from "./bucket.ts";
 import { temporaryName } from "../disk/temporary.ts";
+import type { JobBucket } from "./job-bucket.ts";
 import { listTree } from "./list-tree.ts";
+import { putBytes } from "./put-bytes.ts";
 
 /** Goes up when the walk of the same files comes to give other entries. */
 const WALK_FORMAT = 1;
@@ -20,12 +21,6 @@ const WALK_FORMAT = 1;
 export interface ListingsParts {
   readonly directory: string;
   readonly root: string;
-  readonly bucket: OriginBucket;
-  readonly blob: (
-    bytes: Uint8Array<ArrayBuffer>,
-    contentType: string,
-    signal: AbortSignal,
-  ) => Promise<Descriptor>;
 }
 
 export class Listings {
@@ -35,20 +30,18 @@ export class Listings {
     this.#with = parts;
   }
 
+  /** The listing of a store path, a blob in the bucket; with its NAR hash, from the notes. */
   async publish(
-    storePath: string,
-    narHash: string | undefined,
+    { storePath, narHash }: { readonly storePath: string; readonly narHash?: string | undefined },
+    bucket: JobBucket,
     signal: AbortSignal,
   ): Promise<Descriptor> {
     const note = narHash === undefined ? undefined : this.#note(storePath, narHash);
     const known = note === undefined ? undefined : await readNote(note);
-    if (
-      known !== undefined &&
-      (await this.#with.bucket.size(blobPath(known.digest), signal)) === known.size
-    )
+    if (known !== undefined && (await bucket.has({ ...known, contentType: LISTING }, signal)))
       return known;
     const bytes = await listTree(this.#with.root, storePath, signal);
-    const descriptor = await this.#with.blob(bytes, LISTING, signal);
+    const descriptor = await putBytes(bucket, { bytes, contentType: LISTING }, signal);
     if (note !== undefined) await this.#write(note, descriptor);
     return descriptor;
   }

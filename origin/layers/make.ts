@@ -6,13 +6,14 @@
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Logger } from "pino";
-import { blobPath } from "../../edge/contract/keys.ts";
+import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../edge/contract/media-types.ts";
+import type { KnownLayer as Answer, Upload } from "../../edge/contract/messages.ts";
 import { CODECS, type Layer, type LayerStatement, type Tree } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { SpooledBlob } from "./blob-file.ts";
-import type { OriginBucket } from "./bucket.ts";
 import { type CodecName, type Codecs, PIECE_BYTES } from "./codecs.ts";
-import { type KnownLayer, type OriginKeys, readLayer } from "./layer-records.ts";
+import type { JobBucket } from "./job-bucket.ts";
+import { type KnownLayer, type OriginKeys, vouched } from "./known-layer.ts";
 import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
@@ -47,7 +48,6 @@ export interface MadeLayer {
 const MAX_OWN = 5_000;
 
 export interface LayerMakerParts {
-  readonly bucket: OriginBucket;
   readonly packer: Packer;
   readonly codecs: Codecs;
   readonly logger: Logger;
@@ -55,7 +55,10 @@ export interface LayerMakerParts {
 
 /** What the layers of one call of `make` have in common. */
 interface Work {
+  readonly bucket: JobBucket;
   readonly codecs: readonly CodecName[];
+  /** What the edge knows of each, by key. */
+  readonly answers: ReadonlyMap<string, Promise<Answer>>;
   readonly origins: OriginKeys;
   /**
    * They are read one after another, so that the first is whole as early as can be. Two jobs take
@@ -64,9 +67,9 @@ interface Work {
   readonly reading: LimitFunction;
 }
 
-const MEDIA_TYPES: Record<CodecName, string> = {
-  gzip: "application/vnd.oci.image.layer.v1.tar+gzip",
-  zstd: "application/vnd.oci.image.layer.v1.tar+zstd",
+const MEDIA_TYPES: Record<CodecName, Upload["contentType"]> = {
+  gzip: OCI_LAYER_GZIP,
+  zstd: OCI_LAYER_ZSTD,
 };
 
 export class LayerMaker {
@@ -85,11 +88,14 @@ export class LayerMaker {
    */
   async make(
     parts: readonly LayerPart[],
+    bucket: JobBucket,
     { signal, zstd, origins = {} }: MakeOptions,
   ): Promise<Map<string, MadeLayer | UnfitError>> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const work: Work = {
+      bucket,
+      answers: lookUp(parts, bucket, { signal: either, zstd }),
       codecs: zstd ? ["gzip", "zstd"] : ["gzip"],
       origins,
       reading: pLimit(1),
@@ -99,7 +105,9 @@ export class LayerMaker {
       .toSorted((a, b) => size(b) - size(a))
       .map(async (part) => {
         const made = this.#layers
-          .run(`${part.key} ${zstd}`, either, (signal) => this.#one(part, work, signal))
+          .run(`${bucket.edge} ${part.key} ${zstd}`, either, (signal) =>
+            this.#one(part, work, signal),
+          )
           .catch((error: unknown) => {
             if (error instanceof UnfitError) return error;
             throw error;
@@ -115,18 +123,14 @@ export class LayerMaker {
     }
   }
 
-  async #one(
-    part: LayerPart,
-    { reading, origins, ...work }: Work,
-    signal: AbortSignal,
-  ): Promise<MadeLayer> {
+  async #one(part: LayerPart, work: Work, signal: AbortSignal): Promise<MadeLayer> {
     // A small part is appended to a layer that is gzip.
     const codecs: readonly CodecName[] = part.bare === true ? ["gzip"] : work.codecs;
     const { packer, logger } = this.#with;
     const started = performance.now();
-    const known = this.#known(part.key, codecs, origins, signal);
+    const known = this.#known(part.key, { ...work, codecs }, signal);
     known.catch(() => undefined);
-    const reader = await reading(async () => {
+    const reader = await work.reading(async () => {
       const { missing } = await known;
       if (missing.length === 0) return undefined;
       const storePaths = part.paths.map(({ path }) => path);
@@ -137,7 +141,7 @@ export class LayerMaker {
     const packed = await reader.packed;
     try {
       const packMs = Math.round(performance.now() - started);
-      const packedOwn = await this.#upload(part.key, await known, packed, signal);
+      const packedOwn = await this.#upload(await known, packed, signal);
       const result = made({ recorded, own: { ...own, ...packedOwn } });
       const totalMs = Math.round(performance.now() - started);
       logger.debug({ key: part.key, size: result.layer.size, packMs, totalMs }, "layer made");
@@ -153,53 +157,51 @@ export class LayerMaker {
    */
   async #known(
     key: string,
-    codecs: readonly CodecName[],
-    origins: OriginKeys,
+    { bucket, answers, codecs, origins }: Work,
     signal: AbortSignal,
   ): Promise<Known> {
-    const { bucket } = this.#with;
-    const found = await readLayer(bucket, key, { codecs, origins, signal });
+    const zstd = codecs.includes("zstd");
+    // Whoever asked for many may have left; the layer is wanted still.
+    const answer = await answers.get(key)?.catch(() => undefined);
+    const [said = {}] = answer === undefined ? await bucket.layers([key], zstd, signal) : [answer];
+    const found = await vouched(key, said, origins);
     const recorded: KnownLayer = {};
     const own: KnownLayer = {};
     const missing: CodecName[] = [];
-    await Promise.all(
-      codecs.map(async (codec) => {
-        const statement = found[codec] ?? this.#own.get(ownKey(key, codec));
-        const isThere =
-          statement !== undefined &&
-          (await bucket.size(blobPath(statement.digest), signal)) === statement.size;
-        if (!isThere) missing.push(codec);
-        else if (found[codec] === undefined) own[codec] = statement;
-        else recorded[codec] = statement;
-      }),
-    );
-    return { found, recorded, own, missing };
+    const look = async (codec: CodecName): Promise<void> => {
+      const stated =
+        found[codec] === undefined ? this.#own.get(ownKey(bucket, key, codec)) : undefined;
+      if (found[codec] !== undefined && said[codec]?.present === true)
+        recorded[codec] = found[codec];
+      else if (stated !== undefined && (await bucket.has(uploadOf(stated), signal)))
+        own[codec] = stated;
+      else missing.push(codec);
+    };
+    await Promise.all(codecs.map(look));
+    return { key, bucket, found, recorded, own, missing };
   }
 
   /** Uploads the blobs of a packed layer; returns what this origin states of them. */
   async #upload(
-    key: string,
-    { found, own }: Known,
+    { key, bucket, found, own }: Known,
     { diffId, blobs, trees }: PackedLayer,
     signal: AbortSignal,
   ): Promise<KnownLayer> {
     for (const known of [...Object.values(found), ...Object.values(own)])
       requireSameTar(known, diffId);
-    const { bucket, codecs } = this.#with;
+    const { codecs } = this.#with;
     const stated: KnownLayer = {};
     const put = async (codec: CodecName, blob: SpooledBlob): Promise<void> => {
       const { digest, size, fd, members: sizes } = blob;
       const compressor = await codecs.describe(codec);
-      await bucket.putBlob(
-        { digest, size, content: { fd }, contentType: MEDIA_TYPES[codec] },
-        signal,
-      );
+      const upload = uploadOf({ codec, digest, size });
+      await bucket.put({ ...upload, content: { fd } }, signal);
       const members =
         trees.length > 0
           ? { trees: withSizes(trees, sizes) }
           : { members: { tarBytes: PIECE_BYTES, sizes: [...sizes] } };
       const statement = { key, codec, digest, size, diffId, compressor, ...members };
-      this.#own.set(ownKey(key, codec), statement);
+      this.#own.set(ownKey(bucket, key, codec), statement);
       stated[codec] = statement;
     };
     // All of them end before anything is thrown: their files are closed then.
@@ -222,12 +224,43 @@ interface Sources {
 
 /** What is known of a layer before it is packed. */
 interface Known extends Sources {
+  readonly key: string;
+  readonly bucket: JobBucket;
   /** All that records say, also of blobs that are gone. */
   readonly found: KnownLayer;
   readonly missing: readonly CodecName[];
 }
 
-const ownKey = (key: string, codec: CodecName): string => `${key} ${codec}`;
+const ownKey = ({ edge }: JobBucket, key: string, codec: CodecName): string =>
+  `${edge} ${key} ${codec}`;
+
+const uploadOf = ({
+  codec,
+  digest,
+  size,
+}: Pick<LayerStatement, "codec" | "digest" | "size">): Upload => ({
+  digest,
+  size,
+  contentType: MEDIA_TYPES[codec],
+});
+
+/** Asks about all layers of a job at once; the answers by key. */
+function lookUp(
+  parts: readonly LayerPart[],
+  bucket: JobBucket,
+  { signal, zstd }: { readonly signal: AbortSignal; readonly zstd: boolean },
+): Map<string, Promise<Answer>> {
+  const keys = parts.map(({ key }) => key);
+  const answers = bucket.layers(keys, zstd, signal);
+  const answer = async (at: number): Promise<Answer> => (await answers)[at] ?? {};
+  return new Map(
+    keys.map((key, at) => {
+      const own = answer(at);
+      own.catch(() => undefined);
+      return [key, own];
+    }),
+  );
+}
 
 const size = ({ paths }: LayerPart): number => paths.reduce((sum, { narSize }) => sum + narSize, 0);
 

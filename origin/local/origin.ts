@@ -7,7 +7,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
-import type { BucketAccess } from "../layers/index.ts";
 import { nixConfig } from "./nix-config.ts";
 import { tied } from "./workerd.ts";
 
@@ -31,7 +30,6 @@ const HEALTHY = 60_000;
 
 export interface LocalOrigin {
   readonly edgeUrl: string;
-  readonly s3: BucketAccess;
   readonly name: string;
   readonly keyFile: string;
   readonly packageSet: string;
@@ -60,11 +58,11 @@ export async function originEnv(
     PACKAGE_SET: origin.packageSet,
     STATE_DIR: origin.stateDir,
     NIX_CONFIG: await nixConfig(env, kind === "starter"),
-    S3_ENDPOINT: origin.s3.endpoint,
-    S3_BUCKET: origin.s3.bucket,
-    S3_REGION: origin.s3.region,
-    S3_ACCESS_KEY_ID: origin.s3.accessKeyId,
-    S3_SECRET_ACCESS_KEY: origin.s3.secretAccessKey,
+    // The edge signs its uploads, whatever bucket this process may have been given.
+    S3_ENDPOINT: "",
+    S3_BUCKET: "",
+    S3_ACCESS_KEY_ID: "",
+    S3_SECRET_ACCESS_KEY: "",
   };
 }
 

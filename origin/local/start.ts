@@ -88,7 +88,6 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     origin = startOriginProcess({
       env: await originEnv(env, {
         edgeUrl: edge.url,
-        s3: edge.s3,
         name: ORIGIN,
         keyFile,
         packageSet: options.packageSet,

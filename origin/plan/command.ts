@@ -69,8 +69,8 @@ async function currentPlan(bucket: OperatorBucket, set: string): Promise<string 
 
 /** Why origins cannot use a plan; undefined when they can. */
 const troubleWith = (bucket: OperatorBucket, id: string): Promise<string | undefined> =>
-  planStore((key) => bucket.get(key))
-    .load(id)
+  planStore()
+    .load(id, (digest) => bucket.get(blobPath(digest)))
     .then(
       () => undefined,
       (error: Error) => error.message,

@@ -2,8 +2,7 @@
  * Layer plans by identity, as jobs name them: each is a blob in the bucket whose digest is its
  * name, so what was read once stays true.
  */
-import { blobPath } from "../../edge/contract/keys.ts";
-import { sha256Hex } from "../../edge/contract/digest.ts";
+import { type Digest, sha256Hex } from "../../edge/contract/digest.ts";
 import { type LayerPlan, NO_PLAN, NO_PLAN_ID, parsePlan } from "./index.ts";
 
 /** Plans kept in memory: the one in force, the one before, and one being tried. */
@@ -11,20 +10,20 @@ const MAX_KEPT = 3;
 
 export interface PlanStore {
   /** Throws when the bucket does not hold the plan, or holds something else under its name. */
-  load(id: string): Promise<LayerPlan>;
+  load(id: string, read: ReadPlan): Promise<LayerPlan>;
 }
 
-/** `get` reads an object of the bucket, null when it is not there. */
-export function planStore(
-  get: (key: string) => Promise<Uint8Array<ArrayBuffer> | null>,
-): PlanStore {
+/** Reads a blob of the bucket, null when it is not there. */
+export type ReadPlan = (digest: Digest) => Promise<Uint8Array<ArrayBuffer> | null>;
+
+export function planStore(): PlanStore {
   const kept = new Map<string, Promise<LayerPlan>>();
   return {
-    load(id) {
+    load(id, read) {
       if (id === NO_PLAN_ID) return Promise.resolve(NO_PLAN);
       const known = kept.get(id);
       if (known !== undefined) return known;
-      const loading = read(id, get);
+      const loading = readPlan(id, read);
       kept.set(id, loading);
       loading.catch(() => kept.delete(id));
       for (const oldest of kept.keys()) {
@@ -36,11 +35,8 @@ export function planStore(
   };
 }
 
-async function read(
-  id: string,
-  get: (key: string) => Promise<Uint8Array<ArrayBuffer> | null>,
-): Promise<LayerPlan> {
-  const bytes = await get(blobPath(`sha256:${id}`));
+async function readPlan(id: string, read: ReadPlan): Promise<LayerPlan> {
+  const bytes = await read(`sha256:${id}`);
   if (bytes === null)
     throw new Error(
       `the bucket has no layer plan ${id}: write it with \`firn plan\`, or correct what plans/<set>.json names`,

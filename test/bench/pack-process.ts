@@ -6,8 +6,9 @@ import { pino } from "pino";
 // An origin has all of this in memory.
 import "../../origin/serve.ts";
 import { layerKey } from "../../edge/contract/keys.ts";
-import { type BucketAccess, openLayerStore } from "../../origin/layers/index.ts";
+import { type BucketAccess, openLayers } from "../../origin/layers/index.ts";
 import type { StorePathInfo } from "../../origin/nix/types.ts";
+import { edgeRequests } from "../origin/layers/edge-requests.ts";
 
 export interface PackProcessInput {
   readonly s3: BucketAccess;
@@ -16,11 +17,13 @@ export interface PackProcessInput {
   readonly paths: readonly StorePathInfo[];
 }
 
-const { paths, ...options } = JSON.parse(process.argv[2] ?? "") as PackProcessInput;
-const layers = openLayerStore({ ...options, logger: pino({ level: "silent" }) });
+const { paths, s3, ...options } = JSON.parse(process.argv[2] ?? "") as PackProcessInput;
+const layers = openLayers({ ...options, logger: pino({ level: "silent" }) });
 const parts = await Promise.all(
   paths.map(async (info) => ({ key: await layerKey([info]), paths: [info] })),
 );
-await layers.make(parts, { signal: new AbortController().signal, zstd: false });
+await layers
+  .of(edgeRequests(s3))
+  .make(parts, { signal: new AbortController().signal, zstd: false });
 await layers.close();
 process.stdout.write(String(process.resourceUsage().maxRSS * 1024));

@@ -102,7 +102,6 @@ export async function startWorld(attributes: string): Promise<World> {
     const env = async (more: Variables): Promise<Variables> => ({
       ...(await originEnv(process.env, {
         edgeUrl: `http://${wire.host}`,
-        s3,
         name,
         keyFile: keyFiles[at] ?? "",
         packageSet: set.spec,

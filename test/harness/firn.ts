@@ -43,8 +43,7 @@ export interface Firn {
   readonly edge: Edge;
   /**
    * Ends the edge and starts it again on the same port, with the same state; `env` changes some of
-   * its variables from now on. The bucket's endpoint moves: origins that are to publish must be
-   * started after it.
+   * its variables from now on. The bucket's endpoint moves.
    */
   restartEdge(env?: Variables): Promise<void>;
   readonly url: string;
@@ -100,7 +99,6 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
       return {
         ...(await originEnv(process.env, {
           edgeUrl: edge.url,
-          s3: edge.s3,
           name,
           keyFile,
           packageSet,

@@ -99,7 +99,12 @@ describe("the firn command", () => {
   test("secrets are variables only, and are asked for by name", async () => {
     const { exitCode, stderr } = await firn(["origin", "--key-file", join(dir, "rack-1.key")], SET);
     assert.equal(exitCode, 1);
-    assert.match(stderr, /S3_ACCESS_KEY_ID is not set/);
+    assert.match(
+      stderr,
+      /S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are not set: set all of .* or none, and the edge signs/,
+    );
+    const plan = await firn(["plan"], SET);
+    assert.match(plan.stderr, /S3_ACCESS_KEY_ID is not set/);
     const help = await firn(["origin", "--help"]);
     assert.doesNotMatch(help.stdout, /--s3-secret/);
   });

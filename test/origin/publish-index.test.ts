@@ -9,8 +9,9 @@ import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../edge/contract/records.ts
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
 import { signer } from "../../origin/channel/sign.ts";
-import { openLayerStore } from "../../origin/layers/index.ts";
+import { openLayers } from "../../origin/layers/index.ts";
 import { publishIndexes } from "../../origin/publish-index.ts";
+import { edgeRequests } from "./layers/edge-requests.ts";
 import { startBucket } from "./layers/local-bucket.ts";
 import { directoryWith, needs, open, signal, system, temporary } from "./nix/support.ts";
 
@@ -28,12 +29,12 @@ test(
   async (t) => {
     const bucket = await startBucket();
     t.after(() => bucket.stop());
-    const layers = openLayerStore({
-      s3: bucket.access,
+    const opened = openLayers({
       cacheDir: join(temporary(t), "layers"),
       logger: pino({ level: "silent" }),
     });
-    t.after(() => layers.close());
+    t.after(() => opened.close());
+    const layers = opened.of(edgeRequests(bucket.access));
     const packageSet = await open(t, `path:${directoryWith(t, SET)}`);
     const revision = await packageSet.resolve("latest", signal);
     const paths = [[], ["nested"], ["function"], ["broken"], ["endless"], ["many"]];
@@ -52,9 +53,9 @@ test(
       const { names, format: _, refused = "", ...rest } = result.statement;
       assert.match(refused, reason);
       assert.deepEqual(rest, { packageSet: "path", revision, system, path });
-      const bytes = await layers.get(blobPath(names.digest));
-      assert.equal(bytes?.length, names.size);
-      return JSON.parse(new TextDecoder().decode(bytes ?? undefined)) as string[];
+      const bytes = await bucket.bytes(blobPath(names.digest));
+      assert.equal(bytes.length, names.size);
+      return JSON.parse(bytes.toString()) as string[];
     };
     const all = ["Other", "broken", "endless", "function", "good", "many", "nested"];
     assert.deepEqual(await namesOf(results[0], []), all);

@@ -9,10 +9,11 @@ import { isSignedBy } from "../../edge/contract/signatures.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
 import { signer } from "../../origin/channel/sign.ts";
-import { openLayerStore } from "../../origin/layers/index.ts";
+import { openLayers } from "../../origin/layers/index.ts";
 import { publish } from "../../origin/publish.ts";
 import { planStore } from "../../origin/plan/plans.ts";
 import { BASE } from "../system/tiny-set.ts";
+import { edgeRequests } from "./layers/edge-requests.ts";
 import { startBucket } from "./layers/local-bucket.ts";
 import {
   directoryWith,
@@ -38,18 +39,20 @@ const SET = packageSet(`
 
 /** Keys of the layers at a package's own level, sorted. */
 const keysOf = ({ statement }: Extract<Result, { kind: "package" }>): string[] =>
-  (statement.levels[statement.level] ?? []).map((index) => statement.parts[index]?.key ?? "");
+  (statement.levels[statement.level] ?? [])
+    .map((index) => statement.parts[index]?.key ?? "")
+    .sort();
 
 /** Publishes packages of a set, all in one job. */
 async function publishing(t: TestContext, text: string) {
   const bucket = await startBucket();
   t.after(() => bucket.stop());
-  const layers = openLayerStore({
-    s3: bucket.access,
+  const opened = openLayers({
     cacheDir: join(temporary(t), "layers"),
     logger: pino({ level: "silent" }),
   });
-  t.after(() => layers.close());
+  t.after(() => opened.close());
+  const layers = opened.of(edgeRequests(bucket.access));
   const set = await open(t, `path:${directoryWith(t, text)}`);
   const revision = await set.resolve("latest", signal);
   const scope: Scope = { packageSet: set.id, revision, system, plan: "none" };
@@ -60,7 +63,7 @@ async function publishing(t: TestContext, text: string) {
       {
         packageSet: set,
         layers,
-        plans: planStore((key) => layers.get(key)),
+        plans: planStore(),
         zstd: false,
         origins: {},
         sign: signer(key),

@@ -41,15 +41,13 @@ async function inWorld(work: (world: World) => Promise<void>): Promise<void> {
       return firn;
     };
     const startBehind: World["startBehind"] = async (edgeEnv = {}) => {
-      const originEnv = async ({ s3 }: Firn["edge"]): Promise<Record<string, string>> => {
-        const endpoint = new URL(s3.endpoint);
-        const proxy = await startProxy(endpoint.origin);
-        proxies.push(proxy);
-        return { ...set.originEnv, S3_ENDPOINT: proxy.origin + endpoint.pathname };
-      };
-      const firn = await start({ edgeEnv, originEnv });
-      const [proxy] = proxies;
-      assert.ok(proxy !== undefined);
+      // What the edge signs leads there; where the bucket is, is known once the edge runs.
+      const proxy = await startProxy("http://127.0.0.1:1");
+      proxies.push(proxy);
+      const firn = await start({
+        edgeEnv: { ...edgeEnv, S3_ENDPOINT: `${proxy.origin}/cdn-cgi/local/r2/s3` },
+      });
+      proxy.target = new URL(firn.edge.s3.endpoint).origin;
       return { firn, proxy, bucket: operatorBucket(firn.edge.s3) };
     };
     await work({ start, startBehind });
@@ -74,8 +72,8 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
       proxy.trouble = ({ method, url = "" }) => {
         const time = (seen.get(`${method} ${url}`) ?? 0) + 1;
         seen.set(`${method} ${url}`, time);
-        // Every third thing that is written, and whatever it is: blobs and records.
-        if (method !== "PUT" || time > 1 || seen.size % 3 !== 0) return "pass";
+        // Every second blob.
+        if (method !== "PUT" || time > 1 || seen.size % 2 !== 0) return "pass";
         return failed++ % 2 === 0 ? { status: 503 } : "hang-up";
       };
       const image = await pullImage(firn.url, IMAGE);
@@ -129,7 +127,7 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
         JSON.stringify([error.message, error.detail]),
         /origin-1|127\.0\.0\.1|403/,
       );
-      assert.match(firn.log(), /job\.give-up.*origin-1.* in bucket .*status 403/);
+      assert.match(firn.log(), /job\.give-up.*origin-1.*PUT http.*status 403/);
       await assertWhole(bucket);
       assert.deepEqual(await keys(bucket, "packages/"), []);
 

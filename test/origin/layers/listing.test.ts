@@ -10,27 +10,29 @@ import {
   type DirectoryRef,
 } from "../../../edge/contract/listing.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
-import { type LayerStore, openLayerStore } from "../../../origin/layers/index.ts";
+import { type Layers, type LayerStore, openLayers } from "../../../origin/layers/index.ts";
 import { listTree } from "../../../origin/layers/list-tree.ts";
+import { edgeRequests } from "./edge-requests.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { LocalStore } from "./local-store.ts";
 
 let bucket: LocalBucket;
 let store: LocalStore;
+let opened: Layers;
 let layers: LayerStore;
 
 before(async () => {
   bucket = await startBucket();
   store = new LocalStore();
-  layers = openLayerStore({
-    s3: bucket.access,
+  opened = openLayers({
     cacheDir: join(store.scratch, "cache"),
     root: store.root,
     logger: pino({ level: "silent" }),
   });
+  layers = opened.of(edgeRequests(bucket.access));
 });
 after(async () => {
-  await layers.close();
+  await opened.close();
   await bucket.stop();
   store.remove();
 });

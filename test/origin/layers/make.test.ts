@@ -10,17 +10,20 @@ import { blobPath } from "../../../edge/contract/keys.ts";
 import type { Layer } from "../../../edge/contract/records.ts";
 import {
   type LayerPart,
+  type Layers,
+  type LayersOptions,
   type LayerStore,
-  openLayerStore,
+  openLayers,
   UnfitError,
 } from "../../../origin/layers/index.ts";
+import { edgeRequests } from "./edge-requests.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { PIECE_MEMORY } from "../../../origin/layers/codecs.ts";
 import { LocalStore, madeLayer, noise, partOf, prose, statementsOf } from "./local-store.ts";
 
 let bucket: LocalBucket;
 let store: LocalStore;
-const opened: LayerStore[] = [];
+const opened: Layers[] = [];
 
 before(async () => {
   bucket = await startBucket();
@@ -32,9 +35,8 @@ after(async () => {
   store.remove();
 });
 
-function open(cache: string, more: Partial<Parameters<typeof openLayerStore>[0]> = {}): LayerStore {
-  const layers = openLayerStore({
-    s3: bucket.access,
+function openAll(cache: string, more: Partial<LayersOptions> = {}): Layers {
+  const layers = openLayers({
     cacheDir: join(store.scratch, cache),
     root: store.root,
     logger: pino({ level: "silent" }),
@@ -43,6 +45,8 @@ function open(cache: string, more: Partial<Parameters<typeof openLayerStore>[0]>
   opened.push(layers);
   return layers;
 }
+const open = (...options: Parameters<typeof openAll>): LayerStore =>
+  openAll(...options).of(edgeRequests(bucket.access));
 
 const sha256 = (bytes: Uint8Array): string =>
   `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -140,8 +144,9 @@ test("a store keeps to its memory and uses all of its threads", async () => {
     [2 * PIECE_MEMORY, 16, 2],
     [2 ** 30, 3, 6],
   ] as const) {
-    const layers = open(`memory-${concurrency}`, { packMemory, concurrency });
-    await makeOne(layers, await partOf(store.add(`large-${peak}`, { data: prose(9_000_000) })));
+    const layers = openAll(`memory-${concurrency}`, { packMemory, concurrency });
+    const from = layers.of(edgeRequests(bucket.access));
+    await makeOne(from, await partOf(store.add(`large-${peak}`, { data: prose(9_000_000) })));
     assert.equal(layers.pieces.peak, peak);
     assert.equal(layers.pieces.lent, 0);
   }

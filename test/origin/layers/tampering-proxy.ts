@@ -19,6 +19,8 @@ export type Trouble =
 export interface TamperingProxy {
   /** Origin of the proxy's URL. */
   readonly origin: string;
+  /** Origin of the endpoint's URL: may be told, or change, while it runs. */
+  target: string;
   /** What was asked: `PUT /path?query`, in order. */
   readonly seen: readonly string[];
   /** Decides about each request; the answer comes after some of its body arrived. */
@@ -52,7 +54,7 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
   const pass = (incoming: IncomingMessage, answer: ServerResponse): void => {
     // The signature covers the Host header: it goes through as it came.
     const outgoing = request(
-      new URL(incoming.url ?? "/", target),
+      new URL(incoming.url ?? "/", proxy.target),
       { method: incoming.method ?? "GET", headers: incoming.headers, setHost: false },
       (response) => {
         answer.writeHead(response.statusCode ?? 502, response.headers);
@@ -66,6 +68,7 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
   await new Promise((resolve) => server.once("listening", resolve));
   const proxy: TamperingProxy = {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    target,
     seen,
     trouble: () => "pass",
     async stop() {

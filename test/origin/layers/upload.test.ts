@@ -1,6 +1,7 @@
 /**
- * The bucket's side: what is there already, what fails on the way, large blobs, records that are
- * fixed.
+ * The bucket's side: what is there already, what fails on the way, records that count. With
+ * credentials of the origin's own, which also store large blobs, in parts; signed-bucket.test.ts is
+ * about uploads that the edge signs.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -16,11 +17,13 @@ import { signer } from "../../../origin/channel/sign.ts";
 import {
   BucketError,
   type LayerPart,
+  type Layers,
   type LayerStore,
   type MadeLayer,
-  openLayerStore,
+  openLayers,
 } from "../../../origin/layers/index.ts";
 import { soon } from "../../harness/soon.ts";
+import { edgeRequests } from "./edge-requests.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { LocalStore, madeLayer, noise, partOf, statementsOf } from "./local-store.ts";
 import { startProxy, type TamperingProxy } from "./tampering-proxy.ts";
@@ -28,6 +31,7 @@ import { startProxy, type TamperingProxy } from "./tampering-proxy.ts";
 let bucket: LocalBucket;
 let proxy: TamperingProxy;
 let store: LocalStore;
+let opened: Layers;
 let layers: LayerStore;
 const never = new AbortController().signal;
 const MIB = 2 ** 20;
@@ -55,13 +59,12 @@ const vouchedBy = ({ name, sign }: typeof mine, statement: LayerStatement) => ({
 
 /** What an origin with another compressor would state of the part; its blob is in the bucket. */
 async function anothers(part: LayerPart): Promise<LayerStatement> {
-  const elsewhere = openLayerStore({
-    s3: bucket.access,
+  const elsewhere = openLayers({
     cacheDir: join(store.scratch, "elsewhere"),
     root: store.root,
     logger: pino({ level: "silent" }),
   });
-  const { diffId } = await makeOne(part, { from: elsewhere });
+  const { diffId } = await makeOne(part, { from: elsewhere.of(edgeRequests(bucket.access)) });
   await elsewhere.close();
   const theirs = `what another compressor made of ${part.key}`;
   const digest = `sha256:${createHash("sha256").update(theirs).digest("hex")}` as const;
@@ -75,17 +78,18 @@ before(async () => {
   const endpoint = new URL(bucket.access.endpoint);
   proxy = await startProxy(endpoint.origin);
   store = new LocalStore();
-  layers = openLayerStore({
-    s3: { ...bucket.access, endpoint: proxy.origin + endpoint.pathname },
+  opened = openLayers({
+    ownBucket: { ...bucket.access, endpoint: proxy.origin + endpoint.pathname },
     cacheDir: join(store.scratch, "cache"),
     root: store.root,
     retryMs: 5_000,
     partBytes: 8 * MIB,
     logger: pino({ level: "silent" }),
   });
+  layers = opened.of(edgeRequests(bucket.access));
 });
 after(async () => {
-  await layers.close();
+  await opened.close();
   await proxy.stop();
   await bucket.stop();
   store.remove();
@@ -131,13 +135,27 @@ test("a bucket that stays broken fails the job in a bounded time, says where, an
 });
 
 test("a refusal that will not pass is an error at once", async () => {
-  proxy.trouble = ({ method }) => (method === "GET" ? { status: 403 } : "pass");
+  proxy.trouble = ({ method }) => (method === "PUT" ? { status: 403 } : "pass");
   const asked = proxy.seen.length;
   await assert.rejects(
     layers.make([await partOf(store.add("denied", { x: "y" }))], { signal: never, zstd: false }),
     (error: unknown) => error instanceof BucketError && error.status === 403,
   );
   assert.equal(proxy.seen.length, asked + 1);
+});
+
+test("a bucket that refuses the credentials is told when the origin starts", async (t) => {
+  proxy.trouble = () => ({ status: 403 });
+  const told = Promise.withResolvers<string>();
+  const logger = pino({ level: "error" }, { write: (line: string) => told.resolve(line) });
+  const endpoint = proxy.origin;
+  const cacheDir = join(store.scratch, "refused");
+  const refused = openLayers({ ownBucket: { ...bucket.access, endpoint }, cacheDir, logger });
+  t.after(() => refused.close());
+  assert.match(
+    await soon("the error", told.promise),
+    /status 403.*the bucket cannot be read: nothing can be published/,
+  );
 });
 
 test("a large blob goes in parts; a part that fails is sent again", async () => {
@@ -317,9 +335,6 @@ test("who leaves is answered at once, and what was shared with others goes on", 
 test("logs and other small blobs are named by their digest", async () => {
   const log = await layers.log("line\n");
   assert.equal((await bucket.bytes(blobPath(log.digest))).toString(), "line\n");
-  assert.deepEqual(await layers.get("no/such/key"), null);
-  assert.equal(
-    new TextDecoder().decode((await layers.get(blobPath(log.digest))) as Uint8Array),
-    "line\n",
-  );
+  assert.equal(Buffer.from((await layers.plan(log.digest)) ?? []).toString(), "line\n");
+  assert.equal(await layers.plan(`sha256:${"0".repeat(64)}`), null);
 });

@@ -1,0 +1,55 @@
+/** Trying again while a bucket is in trouble. */
+import pRetry from "p-retry";
+
+/** The bucket refused, or could not be reached for as long as we try. */
+export class BucketError extends Error {
+  override name = "BucketError";
+  /** HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+
+  /** `what`: `PUT blobs/… at https://…`; `why`: the service's own word for it, or the network's. */
+  constructor(what: string, status: number | undefined, why: string, cause?: unknown) {
+    super(
+      `${what}: ${status === undefined ? `no answer (${why})` : `status ${status} (${why})`}`,
+      cause === undefined ? {} : { cause },
+    );
+    this.status = status;
+  }
+}
+
+export interface Patience {
+  /** How long one operation is tried again, milliseconds. */
+  readonly retryMs: number;
+  readonly onRetry: (error: BucketError) => void;
+}
+
+/** First and longest wait between attempts, milliseconds; each is doubled, by chance up to twice. */
+const FIRST_WAIT_MS = 100;
+const MAX_WAIT_MS = 10_000;
+/** Statuses that pass, besides all from 500 on: timeouts, writes at once, too many requests. */
+const PASSING = new Set([408, 409, 425, 429]);
+
+/** Runs `attempt` again on a BucketError that may pass. Throws any other error at once. */
+export function patiently<T>(
+  attempt: () => Promise<T>,
+  { retryMs, onRetry }: Patience,
+  signal: AbortSignal,
+): Promise<T> {
+  return pRetry(attempt, {
+    signal,
+    retries: Infinity,
+    maxRetryTime: retryMs,
+    minTimeout: FIRST_WAIT_MS,
+    maxTimeout: MAX_WAIT_MS,
+    randomize: true,
+    shouldRetry: ({ error }) => {
+      if (!isPassing(error)) return false;
+      onRetry(error);
+      return true;
+    },
+  });
+}
+
+const isPassing = (error: unknown): error is BucketError =>
+  error instanceof BucketError &&
+  (error.status === undefined || error.status >= 500 || PASSING.has(error.status));

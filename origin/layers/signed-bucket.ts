@@ -1,0 +1,115 @@
+/**
+ * The bucket without credentials: the edge looks into it, and signs what the origin stores and
+ * reads. Blobs go straight to the bucket; it checks what they are.
+ */
+import { buffer } from "node:stream/consumers";
+import pLimit from "p-limit";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { MAX_UPLOAD_BYTES } from "../../edge/contract/messages.ts";
+import type { JobRequests } from "../channel/requests.ts";
+import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
+import { Grants } from "./grants.ts";
+import type { Blob, JobBucket, Storage } from "./job-bucket.ts";
+import { BucketError, patiently, type Patience } from "./patience.ts";
+import { SignedRequests } from "./signed-request.ts";
+import { UnfitError } from "./tree.ts";
+
+/** Requests at once. */
+const REQUESTS_AT_ONCE = 40;
+/** Larger files sent at once. */
+const FILES_AT_ONCE = 4;
+/** What a bucket answers to a signature that is too old, or wrong. */
+const FORBIDDEN = 403;
+/** What it answers to If-None-Match when the object is there by now. */
+const PRESENT = 412;
+
+type Body = () => Promise<Uint8Array> | AsyncGenerator<Buffer>;
+
+export class SignedBucket implements Storage {
+  readonly #patience: Patience;
+  readonly #http = new SignedRequests();
+  readonly #requests = pLimit(REQUESTS_AT_ONCE);
+  readonly #files = pLimit(FILES_AT_ONCE);
+
+  constructor(patience: Patience) {
+    this.#patience = patience;
+  }
+
+  of(requests: JobRequests): JobBucket {
+    const { edge, layers } = requests;
+    const grants = new Grants(requests);
+    return {
+      edge,
+      layers,
+      has: async (blob, signal) => (await grants.ask(blob, signal)).kind === "present",
+      put: (blob, signal) => this.#put(blob, grants, signal),
+      plan: async (digest, signal) => this.#read(digest, requests, signal),
+    };
+  }
+
+  close(): void {
+    this.#http.close();
+  }
+
+  async #put(blob: Blob, grants: Grants, signal: AbortSignal): Promise<void> {
+    const { content, size } = blob;
+    if (size > MAX_UPLOAD_BYTES)
+      throw new UnfitError(
+        `a blob of it has ${size} bytes, and an upload that the edge signs at most ${MAX_UPLOAD_BYTES}: an origin needs S3 credentials of its own for more`,
+      );
+    const send = (body: Body): Promise<void> => this.#send(blob, body, grants, signal);
+    if (content instanceof Uint8Array) return send(() => Promise.resolve(content));
+    const bytes = (): AsyncGenerator<Buffer> => fileBytes(blob, content.fd, signal);
+    if (size <= SMALL_BYTES) return send(() => buffer(bytes()));
+    return send(bytes);
+  }
+
+  /** Asks for the upload before it waits for its turn. */
+  async #send(blob: Blob, body: Body, grants: Grants, signal: AbortSignal): Promise<void> {
+    const turn = blob.size <= SMALL_BYTES ? this.#requests : this.#files;
+    let grant = await grants.ask(blob, signal);
+    let renewed = false;
+    const attempt = async (): Promise<void> => {
+      if (grant.kind === "present") return;
+      const what = `PUT ${grant.url}`;
+      let answer;
+      try {
+        answer = await this.#http.put(grant, await body(), signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof DamagedError) throw error;
+        const { code, message } = error as NodeJS.ErrnoException;
+        throw new BucketError(what, undefined, code ?? message, error);
+      }
+      if (answer.status === 200 || answer.status === PRESENT) return;
+      // It waited for too long, or for this bucket's clock: once more with a fresh one.
+      if (answer.status === FORBIDDEN && !renewed) {
+        renewed = true;
+        grant = await grants.ask(blob, signal);
+        return attempt();
+      }
+      throw new BucketError(what, answer.status, answer.code);
+    };
+    await turn(() => patiently(attempt, this.#patience, signal));
+  }
+
+  async #read(
+    digest: Digest,
+    requests: JobRequests,
+    signal: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer> | null> {
+    const read = async (): Promise<Uint8Array<ArrayBuffer> | null> => {
+      const url = await requests.url(digest, signal);
+      const what = `GET ${new URL(url).pathname}`;
+      const response = await fetch(url, { signal, redirect: "error" }).catch((error: Error) => {
+        signal.throwIfAborted();
+        throw new BucketError(what, undefined, String(error.cause ?? error.message), error);
+      });
+      if (response.ok) return new Uint8Array(await response.arrayBuffer());
+      await response.body?.cancel();
+      if (response.status === 404) return null;
+      throw new BucketError(what, response.status, response.statusText);
+    };
+    return patiently(read, this.#patience, signal);
+  }
+}
