@@ -15,14 +15,19 @@ import {
   imagesOfScopes,
   MAX_SCOPES,
 } from "../../edge/access/credentials.ts";
+import { parseAccounts } from "../../edge/access/accounts.ts";
+import { clientKey, readLimits } from "../../edge/access/limits.ts";
 import { verifyToken } from "../../edge/access/token.ts";
 import { globFault, globMatches } from "../../edge/contract/globs.ts";
 import { InvalidName, parseImageName } from "../../edge/contract/names.ts";
 import { ImageRecordSchema, PackageRecordSchema } from "../../edge/contract/records.ts";
 import { TAR_BLOCK, tarHeader } from "../../edge/contract/tar.ts";
 import { readMessage } from "../../edge/farm/read-message.ts";
+import { RegistryError } from "../../edge/pull/errors.ts";
 import { negotiate } from "../../edge/registry/negotiation.ts";
 import { parseRange } from "../../edge/registry/range.ts";
+import { requestedReference } from "../../edge/registry/request.ts";
+import { residentMemory, workerdPid } from "../harness/workerd-memory.ts";
 import {
   errorsOf,
   putBase,
@@ -39,7 +44,7 @@ const SEED = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
 /** Requests to the real Worker cost a hundred times what a call does. */
 const REQUESTS = Math.ceil(CASES / 10);
 /** Readers below, which share the rest of the cases. */
-const READERS = 10;
+const READERS = 12;
 const options = { seed: SEED, numRuns: Math.ceil((CASES - 2 * REQUESTS) / READERS) };
 
 /** Untrusted text: what a grammar is made of, and what it is not. */
@@ -69,6 +74,40 @@ describe("readers of untrusted text", () => {
         } catch (error) {
           if (!(error instanceof InvalidName)) throw error;
         }
+      }),
+      options,
+    );
+  });
+  test("tags and digests: a reference, or a RegistryError with 400", () => {
+    const hex = fc.stringMatching(/^sha(256|512):[0-9a-fA-F]{0,66}$/);
+    fc.assert(
+      fc.property(fc.oneof(text, hex), (reference) => {
+        try {
+          const found = requestedReference({ params: { reference } });
+          if (found.kind === "tag") assert.match(found.tag, /^[\w][\w.-]{0,127}$/);
+          else assert.match(found.digest, /^sha256:[0-9a-f]{64}$/);
+        } catch (error) {
+          if (!(error instanceof RegistryError) || error.status !== 400) throw error;
+        }
+      }),
+      options,
+    );
+  });
+  test("what an operator writes of accounts and limits: read, or an Error that names the variable", () => {
+    const variables = fc.oneof(
+      text,
+      fc.json(),
+      fc.json().map((account) => `{"ci":${account}}`),
+    );
+    fc.assert(
+      fc.property(variables, (value) => {
+        try {
+          parseAccounts(value);
+          readLimits({ LIMIT_IMAGES: value });
+        } catch (error) {
+          assert.match(String(error), /^Error: (ACCOUNTS|LIMIT_IMAGES)/);
+        }
+        assert.ok((clientKey(null, value) ?? "").length < value.length + 20);
       }),
       options,
     );
@@ -178,6 +217,9 @@ describe("readers of untrusted text", () => {
   });
 });
 
+/** Of workerd, MiB. */
+const memory = async (): Promise<number> => (await residentMemory(await workerdPid())) / 1_024;
+
 describe("the real Worker", () => {
   let firn: TestEdge;
   before(async () => {
@@ -191,8 +233,19 @@ describe("the real Worker", () => {
     await putBase(firn.bucket);
     for (const name of ["git", "curl"]) await putPackage(firn.bucket, { name });
     await putTag(firn.bucket, "latest", REVISION);
+    // Code is compiled and an image composed before anything is measured.
+    for (const path of [
+      "/",
+      "/v2/",
+      "/v2/git/manifests/latest",
+      "/token",
+      "/v2/x/manifests/latest",
+    ])
+      await send("GET", firn.url + path);
+    memoryAtFirst = await memory();
   });
   after(() => firn?.stop());
+  let memoryAtFirst = 0;
 
   const methods = fc.constantFrom("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS");
   const routes = fc.constantFrom("manifests", "blobs", "tags", "referrers", "uploads", "list", "");
@@ -242,6 +295,7 @@ describe("the real Worker", () => {
 
   test("blobs by any Range: 200, 206 within the blob, or 416", async () => {
     const manifest = await send("GET", `${firn.url}/v2/git/manifests/latest`);
+    assert.equal(manifest.status, 200, String(manifest.body));
     const [layer] = (JSON.parse(String(manifest.body)) as { layers: { digest: string }[] }).layers;
     const range = fc.oneof(headerText, fc.stringMatching(/^bytes=\d{0,4}-\d{0,4}$/));
     await fc.assert(
@@ -259,7 +313,14 @@ describe("the real Worker", () => {
       { seed: SEED, numRuns: REQUESTS },
     );
   });
+
+  test("workerd's memory has not grown by more than an isolate may have", async () => {
+    const grown = (await memory()) - memoryAtFirst;
+    assert.ok(memoryAtFirst > 0 && grown < MAX_GROWTH_MIB, `by ${Math.round(grown)} MiB`);
+  });
 });
 
+/** What an isolate may have in all, MiB: whatever is asked, it must not grow by more. */
+const MAX_GROWTH_MIB = 128;
 /** Of a password that nobody has. */
 const HASH = `pbkdf2-sha256$100000$${"A".repeat(22)}$${"A".repeat(43)}`;

@@ -7,10 +7,10 @@
  *   compose.memory   how much the resident memory of workerd grows at its peak meanwhile: an upper
  *                    bound, since the local bucket, compiled code and garbage are in it
  */
-import { readdir, readFile, writeFile } from "node:fs/promises";
 import { presign } from "../../edge/store/s3.ts";
 import type { Firn } from "../harness/firn.ts";
 import { pullManifest } from "../harness/registry-client.ts";
+import { peakMemory, resetPeak, workerdPid } from "../harness/workerd-memory.ts";
 import { seconds, withFirn } from "./firn.ts";
 import { seeded, shuffled } from "./layers/random.ts";
 import type { Part } from "./part.ts";
@@ -63,7 +63,7 @@ export const compose: Part = {
         const workerd = await workerdPid();
         const before = await resetPeak(workerd);
         fresh.push(await next());
-        memory.push(((await peak(workerd)) - before) / KIB_PER_MIB);
+        memory.push(((await peakMemory(workerd)) - before) / KIB_PER_MIB);
       }
       report({ name: "compose.fresh", unit: "ms", values: fresh });
       report({ name: "compose.memory", unit: "MiB", values: memory });
@@ -85,29 +85,4 @@ async function wake({ url, edge }: Firn): Promise<void> {
   const version = await fetch(`${url}/v2/`);
   await version.body?.cancel();
   if (!version.ok) throw new Error(`GET /v2/ answered ${version.status}`);
-}
-
-/** The workerd that this process started. */
-async function workerdPid(): Promise<string> {
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-    if (/^Name:\tworkerd$/m.test(status) && status.includes(`\nPPid:\t${process.pid}\n`))
-      return pid;
-  }
-  throw new Error("this process has no workerd");
-}
-
-/** Sets the peak of a process's resident memory to what it is now, and returns that, KiB. */
-async function resetPeak(pid: string): Promise<number> {
-  // proc(5), clear_refs.
-  await writeFile(`/proc/${pid}/clear_refs`, "5");
-  return memoryOf(pid, "VmRSS");
-}
-
-/** The peak of a process's resident memory, KiB. */
-const peak = (pid: string): Promise<number> => memoryOf(pid, "VmHWM");
-
-async function memoryOf(pid: string, field: string): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
 }
