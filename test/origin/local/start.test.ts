@@ -1,21 +1,27 @@
 /** `npm start` as a person meets it: the command as a process. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { hashPassword } from "../../../edge/contract/account.ts";
 import { hostWarning } from "../../../origin/local/start.ts";
 import { firnUnavailable } from "../../harness/firn.ts";
-import { pullImage } from "../../harness/registry-client.ts";
+import { pullImage, unpackImage } from "../../harness/registry-client.ts";
 import { StartProcess } from "../../harness/start-process.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
-import { type TinySet, tinySet } from "../../system/tiny-set.ts";
+import { BASE, type TinySet, tinySet } from "../../system/tiny-set.ts";
+import { packageSet } from "../nix/support.ts";
 
 /** How long the processes of a Firn that was told to stop may take to end, milliseconds. */
 const END_LIMIT = 20_000;
 const skip = await firnUnavailable();
+const unconfigured =
+  process.getuid?.() === 0 &&
+  !existsSync("/etc/nix/nix.conf") &&
+  !existsSync("/nix/var/nix/daemon-socket/socket");
 
 const childrenOf = async (pid: number | undefined): Promise<number[]> =>
   (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => ""))
@@ -148,6 +154,44 @@ describe("npm start", { skip }, () => {
     const { token } = (await signedIn.json()) as { token: string };
     const pulled = await fetch(manifest, { headers: { Authorization: `Bearer ${token}` } });
     assert.equal(pulled.status, 200, await pulled.text());
+  });
+
+  test(
+    "builds in a sandbox, as a user that is not root, of a machine that nobody has configured",
+    { skip: !unconfigured && "needs root, and Nix without a daemon and configuration" },
+    async () => {
+      await writeFile(
+        join(root, "set", "default.nix"),
+        packageSet(
+          `${BASE} spy = mk "spy" ''
+             mkdir -p $out/etc
+             { echo "parent $PPID"; if [ -e /root ] || [ -e '${root}' ]; then echo marker; fi
+               read -r inside outside count </proc/self/uid_map; echo "user $outside"; } >$out/etc/seen
+           '';`,
+        ),
+      );
+      const url = await start({ NIX_CONFIG: "" }).ready();
+      const image = await pullImage(url, "spy");
+      const directory = join(root, "unpacked");
+      await unpackImage(image, directory);
+      const seen = await readFile(join(directory, "etc", "seen"), "utf8");
+      assert.match(seen, /^parent 0\nuser [1-9]\d*\n$/);
+    },
+  );
+
+  test("for other machines it builds nothing without a sandbox that holds, unless told so", async () => {
+    const others = { HOST: "0.0.0.0", NIX_CONFIG: "sandbox = false\nbuild-users-group =" };
+    await assert.rejects(
+      start({ ...others, PACKAGE_SET: "starter" }).ready(),
+      /starter set is built without a sandbox.*this machine alone.*ALLOW_UNSAFE_ORIGINS=on/,
+    );
+    await assert.rejects(
+      start(others).ready(),
+      /(lets builds leave the sandbox|cannot sandbox builds here).*ALLOW_UNSAFE_ORIGINS=on/,
+    );
+    const run = start({ ...others, ALLOW_UNSAFE_ORIGINS: "on" });
+    await pullImage(await run.ready(), "snow");
+    assert.ok(run.lines.some((line) => line.includes("warning: it listens on 0.0.0.0")));
   });
 
   test("is ready only when a pull has worked", async () => {

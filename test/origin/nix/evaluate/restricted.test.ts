@@ -53,6 +53,45 @@ test("an evaluation reads its own set, and nothing else of the machine", nix, as
   assert.ok(environment?.kind === "built" && environment.package.storePath.endsWith("-env-"));
 });
 
+test("no way to fetch, to run a program or to find other Nix files leads out", nix, async (t) => {
+  const server = createServer((_request, response) => void response.end("{ }"));
+  let asked = 0;
+  server.on("connection", () => (asked += 1)).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const elsewhere = directoryWith(t, '{ secret = "s3cr3t"; }');
+  process.env["NIX_PATH"] = `elsewhere=${elsewhere}`;
+  t.after(() => delete process.env["NIX_PATH"]);
+  const ways: Readonly<Record<string, string>> = {
+    tarball: `builtins.fetchTarball "${url}/x.tar.gz"`,
+    "tarball-hash": `builtins.fetchTarball { url = "${url}/x.tar.gz"; sha256 = "${"0".repeat(52)}"; }`,
+    git: `(builtins.fetchGit "${url}/x.git").outPath`,
+    "git-file": `(builtins.fetchGit "file://${elsewhere}").outPath`,
+    mercurial: `(builtins.fetchMercurial "${url}/x").outPath`,
+    tree: `(builtins.fetchTree "${url}/x.tar.gz").outPath`,
+    flake: `(builtins.getFlake "${url}/x").outPath`,
+    exec: `builtins.exec [ "/bin/sh" "-c" "echo 1" ]`,
+    path: "(import <elsewhere>).secret",
+    directory: `builtins.head (builtins.attrNames (builtins.readDir ${elsewhere}))`,
+    filter: `builtins.filterSource (_: _: true) ${elsewhere}`,
+    hash: `builtins.hashFile "sha256" ${elsewhere}/default.nix`,
+  };
+  const attributes = Object.entries(ways).map(
+    ([name, way]) => `${name} = mk "x-\${toString (${way})}" "echo > $out";`,
+  );
+  const set = await open(t, `path:${directoryWith(t, packageSet(attributes.join("\n")))}`);
+  const names = Object.keys(ways);
+  const outcomes = await set.build(
+    { revision: await set.resolve("latest", signal), system, names },
+    { signal, log: () => {} },
+  );
+  for (const [name, said] of Object.entries(summary(outcomes)))
+    assert.match(said, /^refused: /, name);
+  assert.ok(!JSON.stringify(outcomes).includes("s3cr3t"));
+  assert.equal(asked, 0, "a host was asked");
+});
+
 test("an evaluation reaches no host that is not allowed", nix, async (t) => {
   let asked = 0;
   const server = createServer((_request, response) => {
