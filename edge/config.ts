@@ -38,6 +38,8 @@ export interface Variables extends AccessVariables, LimitVariables, OriginVariab
   readonly QUEUE_TOTAL?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;
+  /** `on`: origins share built store paths in the bucket, a Nix binary cache. Needs S3_*. */
+  readonly BINARY_CACHE?: string;
   /** Most bytes that one origin stores in a day, by uploads that the edge signs: `1T`, or `off`. */
   readonly UPLOADS_PER_DAY?: string;
   /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
@@ -71,6 +73,8 @@ export interface Config {
   readonly queueTotal: number;
   /** Whether origins also make layers with zstd. */
   readonly zstd: boolean;
+  /** Whether origins share what they built, in the bucket. */
+  readonly binaryCache: boolean;
   /** Most bytes that one origin stores in a day; null for any number. */
   readonly uploadsPerDay: number | null;
   /** Who may pull, and who may have something built. */
@@ -176,6 +180,7 @@ const VariablesSchema = v.object({
   UPLOADS_PER_DAY: bytes("1T"),
   QUEUE_TOTAL: whole(1, MAX_QUEUE_TOTAL, QUEUE_TOTAL),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  BINARY_CACHE: v.optional(v.picklist(["on", "off"], "must be on or off")),
   ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
   REVISIONS: v.optional(
     v.pipe(
@@ -276,6 +281,7 @@ async function validate(env: Environment): Promise<Config> {
     tagFresh: values.TAG_FRESH * 1_000,
     queueTotal: values.QUEUE_TOTAL,
     zstd: values.ZSTD === "on",
+    binaryCache: values.BINARY_CACHE === "on",
     uploadsPerDay: values.UPLOADS_PER_DAY,
     sandboxedOnly: isForOthers(given) && values.ALLOW_UNSAFE_ORIGINS !== "on",
     access,

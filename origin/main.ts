@@ -52,6 +52,8 @@ program
   .addOption(ORIGIN.closurePaths)
   .addOption(ORIGIN.drain)
   .addOption(ORIGIN.packMemory)
+  .addOption(ORIGIN.cacheKeyFile)
+  .addOption(ORIGIN.cacheTrustedKeys)
   .addOption(ORIGIN.diskBudget)
   .addOption(ORIGIN.diskGc)
   .addOption(ORIGIN.metricsPort)

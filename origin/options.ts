@@ -16,6 +16,7 @@ import {
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
 import { DEFAULT_LIMITS } from "./nix/limits.ts";
 import type { DiskBudget } from "./disk/budget.ts";
+import { isPublicKey } from "./nix/cache/signing-key.ts";
 
 const KIB = 1024;
 const SIZES: Record<string, number> = { "": 1, K: KIB, M: KIB ** 2, G: KIB ** 3, T: KIB ** 4 };
@@ -102,6 +103,17 @@ export const packageSet = (text: string): string =>
   text.startsWith(PATH_SET) && text !== PATH_SET
     ? PATH_SET + resolve(text.slice(PATH_SET.length))
     : text;
+
+/** Nix's trusted-public-keys. */
+export function publicKeys(text: string): readonly string[] {
+  const found = words(text);
+  const wrong = found.find((word) => !isPublicKey(word));
+  if (wrong !== undefined)
+    throw new InvalidArgumentError(
+      `${JSON.stringify(wrong)} is not a public key of Nix: NAME:BASE64, as nix-store --generate-binary-cache-key writes it.`,
+    );
+  return found;
+}
 
 /** Words with spaces between them, as Nix's own list settings are written. */
 const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
@@ -237,6 +249,17 @@ export const ORIGIN = {
     .env("PACK_MEMORY")
     .argParser(bytes)
     .default(bytes("256M"), "256M"),
+  cacheKeyFile: new Option(
+    "--cache-key-file <file>",
+    "Nix signing key: what is built here is stored in the farm's binary cache, signed with it",
+  ).env("CACHE_KEY_FILE"),
+  cacheTrustedKeys: new Option(
+    "--cache-trusted-keys <keys>",
+    "public Nix keys, with spaces: what they have signed is taken from the farm's binary cache",
+  )
+    .env("CACHE_TRUSTED_KEYS")
+    .argParser(publicKeys)
+    .default([] as readonly string[], "none"),
   diskBudget: new Option(
     "--disk-budget <size>",
     "disk that it may use: 50G for the Nix store and its state, or free:10G to keep that much free",

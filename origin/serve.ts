@@ -17,8 +17,11 @@ import { Disk, isDiskFull } from "./disk/watch.ts";
 import { type BucketAccess, openLayers } from "./layers/index.ts";
 import { Metrics } from "./metrics.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
+import { openFarmCache } from "./nix/cache/index.ts";
+import { readSigningKey } from "./nix/cache/signing-key.ts";
 import type { NixLimits } from "./nix/limits.ts";
 import { openPackageSet } from "./nix/package-set.ts";
+import { fileText } from "./options.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
 import { publishIndexes } from "./publish-index.ts";
@@ -40,6 +43,9 @@ export interface OriginOptions extends NixLimits {
   readonly stateDir: string;
   /** Longest nix-build, seconds. */
   readonly nixTimeout: number;
+  /** The farm's binary cache: the file of the key that signs, and the keys that are believed. */
+  readonly cacheKeyFile?: string;
+  readonly cacheTrustedKeys: readonly string[];
   /** How much disk it may use, and whether it may run Nix's garbage collector for that. */
   readonly diskBudget: DiskBudget;
   readonly diskGc: "on" | "off";
@@ -80,7 +86,17 @@ export async function serve(
 ): Promise<void> {
   const nix = await checkVersion(options, logger);
   const spec = await parsePackageSet(options.packageSet);
+  const channels: Channel[] = [];
+  const { cacheKeyFile, cacheTrustedKeys } = options;
+  const farmCache = await openFarmCache({
+    directory: join(options.stateDir, "cache"),
+    key: cacheKeyFile === undefined ? undefined : readSigningKey(fileText(cacheKeyFile)),
+    trustedKeys: cacheTrustedKeys,
+    requests: () => channels[0]?.cache,
+    logger,
+  });
   const packageSet = await openPackageSet(spec, {
+    cache: farmCache.hooks,
     stateDir: join(options.stateDir, "sets"),
     systems: options.systems,
     nixTimeout: options.nixTimeout,
@@ -99,7 +115,6 @@ export async function serve(
     logger,
   });
   const plans = planStore();
-  const channels: Channel[] = [];
   const disk = await Disk.open({
     stateDir: options.stateDir,
     budget: options.diskBudget,
@@ -197,6 +212,7 @@ export async function serve(
   await unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));
   await closeMetrics?.();
+  await farmCache.close();
   await disk.close();
   await store.close();
 }

@@ -27,6 +27,7 @@
  */
 import * as v from "valibot";
 import { LISTING, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, PACKAGE_INDEX, TEXT } from "./media-types.ts";
+import { CacheKeySchema } from "./binary-cache.ts";
 import { TAG_PATTERN } from "./names.ts";
 import {
   AttributePathSchema,
@@ -235,6 +236,26 @@ const ReadRequestSchema = v.strictObject({
   job: jobId,
   digest: DigestSchema,
 });
+/** A file of the binary cache that an origin wants to store; for no job, for it is stored afterwards. */
+export const CacheFileSchema = v.strictObject({
+  key: CacheKeySchema,
+  ...DescriptorSchema.entries,
+});
+export type CacheFile = v.InferOutput<typeof CacheFileSchema>;
+const CacheStoreRequestSchema = v.strictObject({
+  type: v.literal("cache-store"),
+  id: requestId,
+  file: CacheFileSchema,
+});
+const CacheReadRequestSchema = v.strictObject({
+  type: v.literal("cache-read"),
+  id: requestId,
+  key: CacheKeySchema,
+});
+/** What an origin asks for on behalf of its Nix. */
+export type CacheRequest = v.InferOutput<
+  typeof CacheStoreRequestSchema | typeof CacheReadRequestSchema
+>;
 /** What an origin asks for while it works on `job`. */
 export type BucketRequest = v.InferOutput<
   typeof UploadRequestSchema | typeof LayersRequestSchema | typeof ReadRequestSchema
@@ -339,6 +360,8 @@ export const FromOriginSchema = v.variant("type", [
   UploadRequestSchema,
   LayersRequestSchema,
   ReadRequestSchema,
+  CacheStoreRequestSchema,
+  CacheReadRequestSchema,
 ]);
 export type FromOrigin = v.InferOutput<typeof FromOriginSchema>;
 

@@ -29,6 +29,7 @@ import {
 import { note } from "../log.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
+import { BinaryCache } from "./binary-cache.ts";
 import { Requests } from "./requests.ts";
 import { Results } from "./results.ts";
 import { Schedule } from "./schedule/schedule.ts";
@@ -73,6 +74,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       origins: this.#origins,
       bucket: openBucket(env),
       uploads: new Uploads(ctx.storage, openBucket(env)),
+      cache: new BinaryCache(ctx.storage, openBucket(env)),
       keyOf: (name) => keyInForce(name, env),
       config: () => readConfig(env),
     });
@@ -202,6 +204,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       case "upload":
       case "layers":
       case "read":
+      case "cache-store":
+      case "cache-read":
         return this.#requests.take(name, message);
     }
   }

@@ -6,7 +6,12 @@ import pLimit from "p-limit";
 import type { Config } from "../config.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
-import type { BucketAnswer, BucketRequest, KnownLayer } from "../contract/messages.ts";
+import type {
+  BucketAnswer,
+  BucketRequest,
+  CacheRequest,
+  KnownLayer,
+} from "../contract/messages.ts";
 import type { Codec } from "../contract/records.ts";
 import { isVouchedFor } from "../contract/signatures.ts";
 import { note } from "../log.ts";
@@ -14,6 +19,7 @@ import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
 import { presign } from "../store/s3.ts";
 import { layerRecord, readRecord } from "../store/records.ts";
 import { BUCKET_CONCURRENCY } from "./limits.ts";
+import type { BinaryCache } from "./binary-cache.ts";
 import type { Origins } from "./origins.ts";
 import type { Job, Queue } from "./queue.ts";
 import type { KeyOf } from "./standing-layers.ts";
@@ -30,8 +36,9 @@ export interface RequestsParts {
   readonly origins: Origins;
   readonly bucket: Bucket;
   readonly uploads: Uploads;
+  readonly cache: BinaryCache;
   readonly keyOf: KeyOf;
-  readonly config: () => Promise<Pick<Config, "s3" | "uploadsPerDay">>;
+  readonly config: () => Promise<Pick<Config, "s3" | "uploadsPerDay" | "binaryCache">>;
 }
 
 export class Requests {
@@ -42,8 +49,9 @@ export class Requests {
   }
 
   /** Answers on the origin's connection. */
-  async take(name: string, request: BucketRequest): Promise<void> {
-    const { id, job } = request;
+  async take(name: string, request: BucketRequest | CacheRequest): Promise<void> {
+    const { id } = request;
+    const job = "job" in request ? request.job : undefined;
     const answer = await this.#answer(name, request).catch((error: unknown): BucketAnswer => {
       const message = error instanceof Error ? error.message : String(error);
       note("warn", "origin.request", { origin: name, job, request: request.type, message });
@@ -53,7 +61,8 @@ export class Requests {
     this.#with.origins.send(name, answer);
   }
 
-  async #answer(name: string, request: BucketRequest): Promise<BucketAnswer> {
+  async #answer(name: string, request: BucketRequest | CacheRequest): Promise<BucketAnswer> {
+    if (!("job" in request)) return this.#cached(name, request);
     const job = this.#with.queue.job(request.job);
     if (job?.holder?.origin !== name)
       throw new RequestRefused(`this origin does not hold the job ${request.job}`);
@@ -69,6 +78,15 @@ export class Requests {
       case "read":
         return { type: "url", id, url: await this.#planUrl(job, request.digest) };
     }
+  }
+
+  async #cached(origin: string, request: CacheRequest): Promise<BucketAnswer> {
+    const { id } = request;
+    const { cache, config } = this.#with;
+    const terms = { ...(await config()), origin };
+    return request.type === "cache-store"
+      ? { type: "uploads", id, grants: [await cache.store(request.file, terms)] }
+      : { type: "url", id, url: await cache.url(request.key, terms) };
   }
 
   /** Of everything in the bucket an origin reads the layer plan of its job alone. */

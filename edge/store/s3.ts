@@ -127,6 +127,8 @@ export interface SignedRequest {
 }
 
 export interface PutTerms {
+  /** The blob's own path when left out. */
+  readonly key?: string;
   readonly digest: Digest;
   readonly size: number;
   readonly contentType: string;
@@ -144,7 +146,7 @@ export async function signPut(config: S3Config, blob: PutTerms): Promise<SignedR
     secretAccessKey,
     cache,
     method: "PUT",
-    url: objectUrl(config, blobPath(blob.digest)),
+    url: objectUrl(config, blob.key ?? blobPath(blob.digest)),
     // Content-Length and Content-Type, which it leaves out by itself.
     allHeaders: true,
     headers: {

@@ -15,14 +15,14 @@ import type { System } from "../../edge/contract/records.ts";
 import { backoff, refusedBackoff } from "./backoff.ts";
 import { type EdgeTerms, Jobs, type Run } from "./jobs.ts";
 import { readOriginKey } from "./key.ts";
-import { Requests } from "./requests.ts";
+import { type CacheRequests, Requests } from "./requests.ts";
 import { signer } from "./sign.ts";
 import { openSession, type Session } from "./session.ts";
 import { Slots } from "./slots.ts";
 
 export { generateOriginKey, type OriginKey } from "./key.ts";
 export type { Run, RunContext } from "./jobs.ts";
-export { type JobRequests, RequestError } from "./requests.ts";
+export { type CacheRequests, type JobRequests, RequestError } from "./requests.ts";
 export { Slots } from "./slots.ts";
 
 export interface ConnectOptions {
@@ -72,6 +72,8 @@ export interface Channel {
   readonly state: ChannelState;
   /** A tag means another revision now: sent at once, and again on every later connection. */
   announce(tag: string, revision: string): void;
+  /** The binary cache of this edge's farm. */
+  readonly cache: CacheRequests;
   /** Whether it takes jobs from now on: the edge is told, and on every later connection. */
   status(status: ChannelStatus): void;
   /** Takes no more jobs, finishes those it has or hands them back, and closes. */
@@ -125,6 +127,10 @@ class Connection implements Channel {
 
   get state(): ChannelState {
     return this.#state;
+  }
+
+  get cache(): CacheRequests {
+    return this.#requests.cache;
   }
 
   announce(tag: string, revision: string): void {

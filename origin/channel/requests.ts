@@ -6,6 +6,8 @@ import pRetry from "p-retry";
 import {
   type BucketAnswer,
   type BucketRequest,
+  type CacheFile,
+  type CacheRequest,
   type FromOrigin,
   type Grant,
   type KnownLayer,
@@ -30,17 +32,25 @@ export interface JobRequests {
   url(digest: Digest, signal: AbortSignal): Promise<string>;
 }
 
+/** What the origin asks the edge for its Nix, whatever its jobs are: the farm's binary cache. */
+export interface CacheRequests {
+  /** How to store a file. */
+  store(file: CacheFile, signal: AbortSignal): Promise<Grant>;
+  /** Where a file is read, if it is there. */
+  url(key: string, signal: AbortSignal): Promise<string>;
+}
+
 /** The edge refused a request, or did not answer it. */
 export class RequestError extends Error {
   override name = "RequestError";
 }
 
-type Unnumbered<T> = T extends unknown ? Omit<T, "id" | "job"> : never;
+type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 type Kind = Exclude<BucketAnswer["type"], "error">;
 type AnswerOf<K extends Kind> = Extract<BucketAnswer, { type: K }>;
 
 interface Pending {
-  readonly request: BucketRequest;
+  readonly request: BucketRequest | CacheRequest;
   readonly answered: (answer: BucketAnswer) => void;
 }
 
@@ -70,9 +80,10 @@ export class Requests {
   of(job: () => string): JobRequests {
     const ask = <K extends Kind>(
       kind: K,
-      request: Unnumbered<BucketRequest>,
+      request: Without<BucketRequest, "id" | "job">,
       signal: AbortSignal,
-    ): Promise<AnswerOf<K>> => this.#patiently(kind, job, request, signal);
+    ): Promise<AnswerOf<K>> =>
+      this.#patiently(() => this.#ask(kind, { ...request, job: job() }, signal), signal);
     return {
       edge: this.#edge,
       uploads: async (blobs, signal) => {
@@ -92,6 +103,15 @@ export class Requests {
     };
   }
 
+  readonly cache: CacheRequests = {
+    store: async (file, signal) => {
+      const ask = () => this.#ask("uploads", { type: "cache-store", file }, signal);
+      const { grants } = await this.#patiently(ask, signal);
+      return allOf([file], grants)[0] as Grant;
+    },
+    url: async (key, signal) => (await this.#ask("url", { type: "cache-read", key }, signal)).url,
+  };
+
   answer(answer: BucketAnswer): void {
     this.#pending.get(answer.id)?.answered(answer);
   }
@@ -101,13 +121,8 @@ export class Requests {
     for (const { request } of this.#pending.values()) this.#send(request);
   }
 
-  #patiently<K extends Kind>(
-    kind: K,
-    job: () => string,
-    request: Unnumbered<BucketRequest>,
-    signal: AbortSignal,
-  ): Promise<AnswerOf<K>> {
-    return pRetry(() => this.#ask(kind, job(), request, signal), {
+  #patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return pRetry(ask, {
       signal,
       retries: Infinity,
       maxRetryTime: PATIENCE_MS,
@@ -120,13 +135,12 @@ export class Requests {
 
   async #ask<K extends Kind>(
     kind: K,
-    job: string,
-    unnumbered: Unnumbered<BucketRequest>,
+    unnumbered: Without<BucketRequest | CacheRequest, "id">,
     signal: AbortSignal,
   ): Promise<AnswerOf<K>> {
     signal.throwIfAborted();
     const id = String(++this.#count);
-    const request: BucketRequest = { ...unnumbered, id, job };
+    const request: BucketRequest | CacheRequest = { ...unnumbered, id };
     const { promise, resolve, reject } = Promise.withResolvers<BucketAnswer>();
     const late = (): void =>
       reject(new RequestError(`the edge did not answer ${request.type} in ${ANSWER_MS / 1_000} s`));

@@ -4,11 +4,8 @@ import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { storeBytes } from "../nix/build/closure.ts";
 import { nixOutput } from "../nix/nix-output.ts";
-import { nixEnvironment } from "../nix/settings.ts";
+import { nixEnvironment, storeDir } from "../nix/settings.ts";
 import type { DiskBudget, FileSystem, Measured } from "./budget.ts";
-
-/** Nix's own default. */
-export const storeDir = (): string => process.env["NIX_STORE_DIR"] ?? "/nix/store";
 
 /** Longest walk through the state directory, ms. */
 const WALK_TIMEOUT = 300_000;

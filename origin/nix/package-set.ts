@@ -22,7 +22,7 @@ import type { NixLimits } from "./limits.ts";
 import { limitLog } from "./log.ts";
 import { openSources, type SourcesOptions } from "./sets/open.ts";
 import type { Sources } from "./sets/source.ts";
-import { DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
+import { type CacheHooks, DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
 import type {
   BuildOptions,
   BuildOutcome,
@@ -42,6 +42,8 @@ export interface PackageSetOptions extends SourcesOptions {
   readonly nixConfig?: string;
   /** URIs that an evaluation may fetch, see settings.ts. */
   readonly allowedUris?: readonly string[];
+  /** The farm's binary cache. */
+  readonly cache?: CacheHooks | undefined;
 }
 
 /** Packages whose description is kept in memory. */
@@ -63,6 +65,7 @@ export async function openPackageSet(
     limits: options.limits,
     nixConfig: options.nixConfig,
     allowedUris: options.allowedUris,
+    cache: options.cache,
   };
   return new NixPackageSet(parsed.id, settings, await openSources(parsed, settings, options));
 }

@@ -23,6 +23,16 @@ export interface NixSettings {
    * reach hosts of the internal network (NixOS/nix#7098).
    */
   readonly allowedUris?: readonly string[] | undefined;
+  /** The farm's binary cache, see cache/. */
+  readonly cache?: CacheHooks | undefined;
+}
+
+/** What the farm's binary cache has to do with a build. */
+export interface CacheHooks {
+  /** Where Nix finds it, and whose signatures count: `name:key`; undefined when none is read. */
+  readonly substituter?: { readonly url: string; readonly keys: readonly string[] } | undefined;
+  /** Derivations that nix-build has just built here. */
+  readonly built: (derivations: readonly string[]) => void;
 }
 
 /**
@@ -90,6 +100,9 @@ function emptyHome(stateDir: string): string {
   mkdirSync(home, { recursive: true, mode: 0o700 });
   return home;
 }
+
+/** Directory of store paths; Nix's own default. */
+export const storeDir = (): string => process.env["NIX_STORE_DIR"] ?? "/nix/store";
 
 /** Directory of Firn's Nix files. */
 export const NIX_DIR = join(import.meta.dirname, "..", "..", "nix");

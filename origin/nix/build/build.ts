@@ -7,8 +7,9 @@ import type { Failure } from "../../../edge/contract/messages.ts";
 import type { Found } from "../evaluate/describe.ts";
 import { FAILURE_LINES } from "../failures.ts";
 import { Tail } from "../lines.ts";
+import { CachedBuild } from "../cache/cached-build.ts";
 import { downloadFailure, withDefaults } from "../limits.ts";
-import { run } from "../run.ts";
+import { run, type RunResult } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import { validPaths } from "./closure.ts";
 import type { DerivationLocks } from "./derivation-locks.ts";
@@ -111,22 +112,29 @@ async function dryRun(job: BuildJob, packages: readonly Found[]): Promise<DryRun
 
 async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<string, Failure>> {
   const paths = [...new Set(packages.map(({ storePath }) => storePath))];
-  const derivations = new FailedDerivations();
+  let derivations = new FailedDerivations();
   const tail = new Tail(FAILURE_LINES);
-  const result = await job.roots.with(
-    (link) =>
-      run("nix-build", buildArguments(job.settings, link, packages), {
+  const cached = new CachedBuild(job.settings.cache);
+  const begun = Date.now();
+  const attempt = (options: readonly string[]): Promise<RunResult> =>
+    job.roots.with((link) => {
+      derivations = new FailedDerivations();
+      const args = buildArguments(job.settings, link, packages);
+      return run("nix-build", [...options, ...args], {
         env: nixEnvironment(job.settings, { network: true }),
         signal: job.signal,
-        timeout: Math.max(job.timeout, 1),
+        timeout: Math.max(job.timeout - (Date.now() - begun), 1),
         onLine(line) {
-          derivations.add(line);
-          tail.add(line);
-          job.log(line);
+          const shown = cached.read(line);
+          derivations.add(shown);
+          tail.add(shown);
+          job.log(shown);
         },
-      }),
-    job.settled,
-  );
+      });
+    }, job.settled);
+  let result = await attempt(cached.options);
+  if (result.exitCode !== 0 && !result.timedOut && cached.failed) result = await attempt([]);
+  cached.end();
   if (result.exitCode === 0) return new Map();
 
   let built = await validPaths(paths, job.signal);

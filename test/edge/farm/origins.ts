@@ -111,6 +111,7 @@ export function startOrigin(
     begun: (n) => until(`is given ${n} jobs`, () => jobs.length >= n),
     announce: (tag, revision) => channel.announce(tag, revision),
     status: (status) => channel.status(status),
+    cache: channel.cache,
     drain: () => channel.drain(),
     get state() {
       return channel.state;

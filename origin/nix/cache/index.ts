@@ -1,0 +1,63 @@
+/**
+ * The farm's Nix binary cache: what one origin built, the others need not build. Both halves are by
+ * option: storing takes a signing key, reading takes the public keys that are believed.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { CacheRequests } from "../../channel/index.ts";
+import type { CacheHooks } from "../settings.ts";
+import { Pusher } from "./pusher.ts";
+import type { SigningKey } from "./signing-key.ts";
+import { Substituter } from "./substituter.ts";
+
+/** Until a channel is there, ms: the package set opens before the origin connects. */
+const CONNECTING_MS = 1_000;
+
+export interface FarmCacheOptions {
+  readonly directory: string;
+  readonly key: SigningKey | undefined;
+  readonly trustedKeys: readonly string[];
+  /** The edge that is asked; the first of several. */
+  readonly requests: () => CacheRequests | undefined;
+  readonly logger: Pick<Logger, "info" | "warn" | "debug">;
+}
+
+export interface FarmCache {
+  /** For the builds; undefined where neither half is wanted. */
+  readonly hooks: CacheHooks | undefined;
+  close(): Promise<void>;
+}
+
+export async function openFarmCache(options: FarmCacheOptions): Promise<FarmCache> {
+  const { directory, key, trustedKeys, requests, logger } = options;
+  if (key === undefined && trustedKeys.length === 0)
+    return { hooks: undefined, close: () => Promise.resolve() };
+  const cache: CacheRequests = {
+    store: async (file, signal) => (await connected(requests, signal)).store(file, signal),
+    url: async (path, signal) => (await connected(requests, signal)).url(path, signal),
+  };
+  const substituter =
+    trustedKeys.length === 0 ? undefined : await Substituter.open({ cache, logger });
+  const pusher = key === undefined ? undefined : new Pusher({ directory, key, cache, logger });
+  return {
+    hooks: {
+      substituter: substituter && { url: substituter.url, keys: trustedKeys },
+      built: (derivations) => pusher?.built(derivations),
+    },
+    async close() {
+      await substituter?.close();
+      await pusher?.close();
+    },
+  };
+}
+
+async function connected(
+  requests: FarmCacheOptions["requests"],
+  signal: AbortSignal,
+): Promise<CacheRequests> {
+  for (;;) {
+    const found = requests();
+    if (found !== undefined) return found;
+    await sleep(CONNECTING_MS, undefined, { signal });
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * Stores what was built here in the farm's binary cache, one store path after another, when nobody
+ * waits for it. What is still to be stored is a garbage collector root in a directory: it outlives a
+ * restart, and Nix keeps it. A failure is told once and tried again later; nothing depends on it.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readlink, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createZstdCompress } from "node:zlib";
+import { execa } from "execa";
+import type { Logger } from "pino";
+import { MAX_NAR_BYTES, narinfoKey, narKey } from "../../../edge/contract/binary-cache.ts";
+import type { Digest } from "../../../edge/contract/digest.ts";
+import type { CacheRequests } from "../../channel/index.ts";
+import { BlobFile, type SpooledBlob } from "../../layers/blob-file.ts";
+import { queryPaths, validPaths } from "../build/closure.ts";
+import { nixOutput } from "../nix-output.ts";
+import { nixEnvironment } from "../settings.ts";
+import { narinfo } from "./narinfo.ts";
+import type { SigningKey } from "./signing-key.ts";
+
+/** Until what failed is tried again, ms. */
+const RETRY_MS = 10 * 60_000;
+/** Largest NAR, bytes: compressed it would hardly be below MAX_NAR_BYTES. */
+const MAX_UNPACKED_BYTES = 4 * MAX_NAR_BYTES;
+/** Failures one after another after which the bucket or the edge is taken to be away. */
+const MAX_FAILURES = 3;
+/** Longest upload of one file, ms. */
+const UPLOAD_MS = 30 * 60_000;
+
+export interface PusherOptions {
+  /** Keeps roots and temporary files. */
+  readonly directory: string;
+  readonly key: SigningKey;
+  readonly cache: Pick<CacheRequests, "store">;
+  readonly logger: Pick<Logger, "info" | "warn" | "debug">;
+  readonly retryMs?: number;
+}
+
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #stop = new AbortController();
+  #rooting = Promise.resolve();
+  #wake: () => void = () => {};
+  readonly #running: Promise<void>;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#running = this.#keepPushing();
+  }
+
+  /** Derivations that were built here: what they made is stored soon. */
+  built(derivations: readonly string[]): void {
+    this.#rooting = this.#rooting
+      .then(() => this.#root(derivations))
+      .catch((error: Error) => this.#warn("what was built here cannot be kept", error))
+      .then(() => this.#wake());
+  }
+
+  /** Ends at once; what is not stored yet is stored after the next start. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Error("the origin stops"));
+    this.#wake();
+    await this.#rooting;
+    await this.#running;
+  }
+
+  get #pending(): string {
+    return join(this.#options.directory, "pending");
+  }
+
+  /** Makes a root for each output that exists, in the order in which they were built. */
+  async #root(derivations: readonly string[]): Promise<void> {
+    await mkdir(this.#pending, { recursive: true });
+    const { signal } = this.#stop;
+    const env = nixEnvironment();
+    const query = ["--query", "--outputs", "--", ...derivations];
+    const text = await nixOutput("outputs cannot be found", "nix-store", query, { env, signal });
+    const outputs = text.split("\n").filter((line) => line !== "");
+    const valid = await validPaths(outputs, signal);
+    for (const [index, path] of outputs.entries()) {
+      if (!valid.has(path)) continue;
+      // Names that sort by time: what is referred to was built, and is stored, first.
+      const order = `${String(Date.now()).padStart(15, "0")}-${String(index).padStart(6, "0")}`;
+      const root = ["--add-root", join(this.#pending, `${order}-${basename(path)}`), "--", path];
+      await nixOutput("a root cannot be made", "nix-store", ["--realise", ...root], {
+        env,
+        signal,
+      });
+    }
+  }
+
+  async #keepPushing(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+      const failed = await this.#pushAll().catch((error: Error) => error);
+      if (signal.aborted) return;
+      if (failed !== undefined)
+        this.#warn("what was built here is not in the farm's cache", failed);
+      const { retryMs = RETRY_MS } = this.#options;
+      if (failed === undefined) await woken;
+      else await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Stores all that is pending; gives an error of something that is still pending. Ends early where
+   * nothing can be stored.
+   */
+  async #pushAll(): Promise<Error | undefined> {
+    const names = await readdir(this.#pending).catch(() => []);
+    let [failed, inARow]: [Error | undefined, number] = [undefined, 0];
+    for (const name of names.toSorted()) {
+      if (this.#stop.signal.aborted || inARow === MAX_FAILURES) break;
+      const link = join(this.#pending, name);
+      try {
+        await this.#push(await readlink(link));
+        await rm(link, { force: true });
+        inARow = 0;
+      } catch (error) {
+        failed = error as Error;
+        inARow += 1;
+      }
+    }
+    return failed;
+  }
+
+  async #push(storePath: string): Promise<void> {
+    const { cache, key, logger } = this.#options;
+    const { signal } = this.#stop;
+    // Somebody deleted it by hand.
+    if (!(await validPaths([storePath], signal)).has(storePath)) return;
+    const [info] = await queryPaths([storePath], signal);
+    if (info === undefined) throw new Error(`Nix's database has no entry for ${storePath}`);
+    if (info.narSize > MAX_UNPACKED_BYTES)
+      return logger.info({ storePath, bytes: info.narSize }, "too large for the farm's cache");
+    const narHash = info.narHash.slice("sha256:".length);
+    const file = await this.#pack(storePath, narHash);
+    try {
+      if (file.size > MAX_NAR_BYTES)
+        return logger.info({ storePath, bytes: file.size }, "too large for the farm's cache");
+      const { digest, size } = file;
+      const content = () => createReadStream("", { fd: file.fd, start: 0, autoClose: false });
+      await this.#put(await cache.store({ key: narKey(digest), digest, size }, signal), content);
+      const query = ["--query", "--references", "--", storePath];
+      const references = await nixOutput("references cannot be read", "nix-store", query, {
+        env: nixEnvironment(),
+        signal,
+      });
+      const text = Buffer.from(
+        narinfo(
+          {
+            storePath,
+            narHash,
+            narSize: info.narSize,
+            references: references.split("\n").filter((line) => line !== ""),
+            fileHash: digest.slice("sha256:".length),
+            fileSize: size,
+          },
+          key,
+        ),
+      );
+      const described = { key: narinfoKey(storePath), digest: digestOf(text), size: text.length };
+      await this.#put(await cache.store(described, signal), () => Readable.from([text]));
+      logger.debug({ storePath, bytes: size }, "stored in the farm's cache");
+    } finally {
+      file.close();
+    }
+  }
+
+  /** The store path as a compressed NAR in a temporary file. Throws when it is not what it was. */
+  async #pack(
+    storePath: string,
+    narHash: string,
+  ): Promise<SpooledBlob & { readonly close: () => void }> {
+    const file = new BlobFile(join(this.#options.directory, "spool"));
+    const hash = createHash("sha256");
+    try {
+      const dump = execa("nix-store", ["--dump", storePath], {
+        env: nixEnvironment(),
+        extendEnv: false,
+        stdin: "ignore",
+        encoding: "buffer",
+        buffer: false,
+        cancelSignal: this.#stop.signal,
+      });
+      const packing = pipeline(
+        dump.stdout,
+        async function* (chunks: AsyncIterable<Buffer>) {
+          for await (const chunk of chunks) {
+            hash.update(chunk);
+            yield chunk;
+          }
+        },
+        createZstdCompress(),
+        async (chunks: AsyncIterable<Buffer>) => {
+          for await (const chunk of chunks) file.append(chunk);
+        },
+      );
+      await Promise.all([dump, packing]);
+      if (hash.digest("hex") !== narHash)
+        throw new Error(`${storePath} is not what Nix's database says: it is damaged`);
+    } catch (error) {
+      file.drop();
+      throw error;
+    }
+    return { ...file.finish(), close: () => file.drop() };
+  }
+
+  async #put(
+    grant: Awaited<ReturnType<CacheRequests["store"]>>,
+    content: () => Readable,
+  ): Promise<void> {
+    if (grant.kind === "present") return;
+    const { host: _, ...headers } = grant.headers;
+    const response = await fetch(grant.url, {
+      method: "PUT",
+      headers,
+      body: Readable.toWeb(content()) as ReadableStream,
+      duplex: "half",
+      redirect: "error",
+      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(UPLOAD_MS)]),
+    } as RequestInit);
+    await response.body?.cancel();
+    // 412: another origin was first.
+    if (!response.ok && response.status !== 412)
+      throw new Error(`the bucket answered ${response.status}`);
+  }
+
+  #warn(what: string, error: Error): void {
+    if (this.#stop.signal.aborted) return;
+    this.#options.logger.warn({ reason: error.message }, `${what}; it is tried again later`);
+  }
+}
+
+const digestOf = (bytes: Uint8Array): Digest =>
+  `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

@@ -1,0 +1,105 @@
+/**
+ * The farm's binary cache as this machine's Nix sees it: an HTTP server on a free port of 127.0.0.1
+ * that gets every file by a URL which the edge signs. So Nix needs no credentials, and the origin
+ * none that last. What cannot be had now does not exist, as far as Nix is told: it builds then.
+ */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Logger } from "pino";
+import * as v from "valibot";
+import { CacheKeySchema } from "../../../edge/contract/binary-cache.ts";
+import type { CacheRequests } from "../../channel/index.ts";
+import { storeDir } from "../settings.ts";
+
+/** Longest wait for the edge and for the first byte of a file, ms: a build waits for the answer. */
+const ANSWER_MS = 10_000;
+/** Longest reading of one file, ms. */
+const READ_MS = 600_000;
+/**
+ * After a failure nothing is asked for this long, ms: a package set of a thousand derivations would
+ * wait for a thousand answers.
+ */
+const REST_MS = 30_000;
+/** After the public cache (40), before building. */
+const INFO = `StoreDir: ${storeDir()}\nWantMassQuery: 1\nPriority: 60\n`;
+
+export interface SubstituterOptions {
+  readonly cache: Pick<CacheRequests, "url">;
+  readonly logger: Pick<Logger, "warn">;
+}
+
+export class Substituter {
+  readonly #options: SubstituterOptions;
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  #restsUntil = 0;
+
+  static async open(options: SubstituterOptions): Promise<Substituter> {
+    const substituter = new Substituter(options);
+    substituter.#server.listen(0, "127.0.0.1");
+    await once(substituter.#server, "listening");
+    return substituter;
+  }
+
+  private constructor(options: SubstituterOptions) {
+    this.#options = options;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url ?? "";
+    if (path === "/nix-cache-info") return void response.end(INFO);
+    const key = v.safeParse(CacheKeySchema, `cache${path}`);
+    if (!key.success || !["GET", "HEAD"].includes(request.method ?? "")) return gone(response);
+    if (Date.now() < this.#restsUntil) return gone(response);
+    try {
+      const file = await this.#file(key.output);
+      if (file?.body == null) return gone(response);
+      const length = file.headers.get("content-length");
+      response.writeHead(200, length === null ? {} : { "content-length": length });
+      if (request.method === "HEAD") {
+        await file.body.cancel();
+        return void response.end();
+      }
+      await pipeline(Readable.fromWeb(file.body), response);
+    } catch (error) {
+      this.#restsUntil = Date.now() + REST_MS;
+      const { message } = error as Error;
+      this.#options.logger.warn({ key: key.output, reason: message }, TROUBLE);
+      if (response.headersSent) response.destroy();
+      else gone(response);
+    }
+  }
+
+  /** The file, or undefined when there is none. */
+  async #file(key: string): Promise<Response | undefined> {
+    const url = await this.#options.cache.url(key, AbortSignal.timeout(ANSWER_MS));
+    const given = new AbortController();
+    const late = setTimeout(() => given.abort(new Error("no answer")), ANSWER_MS);
+    const signal = AbortSignal.any([given.signal, AbortSignal.timeout(READ_MS)]);
+    const response = await fetch(url, { signal, redirect: "error" }).finally(() =>
+      clearTimeout(late),
+    );
+    if (response.ok) return response;
+    await response.body?.cancel();
+    // 403 is what S3 says of what is not there to whoever may not list.
+    if (response.status === 404 || response.status === 403) return undefined;
+    throw new Error(`the bucket answered ${response.status}`);
+  }
+}
+
+const TROUBLE = "the farm's binary cache cannot be read: this origin builds what it would have had";
+
+const gone = (response: ServerResponse): void => void response.writeHead(404).end();
