@@ -127,7 +127,7 @@ describe("a bucket in trouble", { skip, concurrency: 2 }, () => {
         JSON.stringify([error.message, error.detail]),
         /origin-1|127\.0\.0\.1|403/,
       );
-      assert.match(firn.log(), /job\.give-up.*origin-1.*PUT http.*status 403/);
+      assert.match(firn.log(), /item\.give-up.*origin-1.*PUT http.*status 403/);
       await assertWhole(bucket);
       assert.deepEqual(await keys(bucket, "packages/"), []);
 
