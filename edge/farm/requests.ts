@@ -43,6 +43,8 @@ export interface RequestsParts {
 
 export class Requests {
   readonly #with: RequestsParts;
+  /** One for all requests: a job of many layers asks for hundreds at once. */
+  readonly #limit = pLimit(BUCKET_CONCURRENCY);
 
   constructor(parts: RequestsParts) {
     this.#with = parts;
@@ -99,9 +101,8 @@ export class Requests {
   }
 
   #layers(keys: readonly string[], zstd: boolean): Promise<KnownLayer[]> {
-    const limit = pLimit(BUCKET_CONCURRENCY);
     const look = (key: string, codec: Codec) =>
-      limit(async () => {
+      this.#limit(async () => {
         const record = await readRecord(this.#with.bucket, layerRecord(key, codec));
         if (record === null || !(await isVouchedFor(record, this.#with.keyOf))) return undefined;
         // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.

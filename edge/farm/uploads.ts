@@ -40,6 +40,8 @@ interface Use {
 export class Uploads {
   readonly #storage: DurableObjectStorage;
   readonly #bucket: Bucket;
+  /** One for all requests. */
+  readonly #limit = pLimit(BUCKET_CONCURRENCY);
 
   constructor(storage: DurableObjectStorage, bucket: Bucket) {
     this.#storage = storage;
@@ -63,9 +65,8 @@ export class Uploads {
       throw new RequestRefused(
         `the blob ${large.digest} has ${large.size} bytes, and an upload at most ${MAX_UPLOAD_BYTES}`,
       );
-    const limit = pLimit(BUCKET_CONCURRENCY);
     const found = await Promise.all(
-      blobs.map(({ digest }) => limit(() => this.#bucket.head(blobPath(digest)))),
+      blobs.map(({ digest }) => this.#limit(() => this.#bucket.head(blobPath(digest)))),
     );
     const lacking = blobs.filter(({ size }, at) => found[at]?.size !== size);
     this.#take(lacking, terms);

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../../edge/contract/digest.ts";
-import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
+import { layerPath } from "../../../edge/contract/keys.ts";
+import type { LayerStatement } from "../../../edge/contract/records.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys } from "./origins.ts";
 import { hello, type RawOrigin, rawOrigin } from "./raw-origin.ts";
-import { packageItems } from "./records.ts";
+import { layerRecord, layerStatement, packageItems } from "./records.ts";
 
 let edge: FarmEdge;
 before(async () => {
@@ -28,38 +29,46 @@ async function withJob(name = "a"): Promise<{ origin: RawOrigin; job: string }> 
   origin.say({ type: "accepted", job });
   return { origin, job };
 }
-const bye = async (origin: RawOrigin): Promise<void> => {
+const bye = (origin: RawOrigin): void => {
   origin.say({ type: "bye" });
   origin.cut();
 };
 
-describe("layers", () => {
-  const made = "1".repeat(64);
-  const gone = "2".repeat(64);
-  const unknown = "3".repeat(64);
+/** Puts a record into the bucket, as the edge itself would write it. */
+const put = async (statement: LayerStatement, by = "a") => {
+  const record = layerRecord(statement, by);
+  await edge.put(layerPath(statement.key, statement.codec), JSON.stringify(record));
+  return record;
+};
 
+describe("layers", () => {
+  const unknown = "3".repeat(64);
   test("what a layer was packed to, and whether the blob is there; nothing of one that nobody packed", async () => {
     const { origin, job } = await withJob();
-    const [digest, lost] = await Promise.all([digestOf("layer"), digestOf("lost")]);
-    await edge.put(blobPath(digest), "layer");
-    const record = (key: string, blob: string) => ({ key, digest: blob, size: 5, diffId: lost });
-    await edge.put(layerPath(made), JSON.stringify(record(made, digest)));
-    await edge.put(layerPath(`${made}.zstd`), JSON.stringify({ digest: lost, size: 4 }));
-    await edge.put(layerPath(gone), JSON.stringify({ ...record(gone, lost), size: 4 }));
-    const keys = [unknown, made, gone];
+    const statement = await layerStatement(edge, "made");
+    const lost = { ...(await layerStatement(edge, "lost")), digest: await digestOf("nowhere") };
+    const made = await put(statement);
+    const zstd = await put({ ...statement, codec: "zstd", digest: lost.digest });
+    const gone = await put(lost);
+    const keys = [unknown, made.key, gone.key];
     origin.say({ type: "layers", id: "1", job, keys, zstd: true });
     assert.deepEqual((await origin.heard("layers")).layers, [
       {},
-      {
-        gzip: { record: record(made, digest), present: true },
-        zstd: { record: { digest: lost, size: 4 }, present: false },
-      },
-      { gzip: { record: { ...record(gone, lost), size: 4 }, present: false } },
+      { gzip: { record: made, present: true }, zstd: { record: zstd, present: false } },
+      { gzip: { record: gone, present: false } },
     ]);
-    origin.say({ type: "layers", id: "2", job, keys: [made], zstd: false });
+    origin.say({ type: "layers", id: "2", job, keys: [made.key], zstd: false });
     const { layers } = await origin.heard("layers");
     assert.deepEqual(Object.keys(layers[0] ?? {}), ["gzip"]);
-    await bye(origin);
+    bye(origin);
+  });
+
+  test("a record that no origin in force has signed counts for nothing", async () => {
+    const { origin, job } = await withJob();
+    const { key } = await put(await layerStatement(edge, "stranger's"), "c");
+    origin.say({ type: "layers", id: "1", job, keys: [key], zstd: false });
+    assert.deepEqual((await origin.heard("layers")).layers, [{}]);
+    bye(origin);
   });
 
   test("only for a job that the origin holds", async () => {
@@ -68,14 +77,14 @@ describe("layers", () => {
     other.say(hello);
     await other.heard("welcome");
     for (const asked of [job, "no-such-job"]) {
-      other.say({ type: "layers", id: asked, job: asked, keys: [made], zstd: false });
+      other.say({ type: "layers", id: asked, job: asked, keys: [unknown], zstd: false });
       const error = await other.heard("error");
       assert.equal(error.id, asked);
       assert.equal(error.message, `this origin does not hold the job ${asked}`);
       assert.equal(error.passing, false);
     }
-    await bye(other);
-    await bye(origin);
+    bye(other);
+    bye(origin);
   });
 
   test("a bucket that does not answer is an error that passes", async () => {
@@ -85,6 +94,6 @@ describe("layers", () => {
     const { passing } = await origin.heard("error");
     await edge.change({ bucketFails: false });
     assert.equal(passing, true);
-    await bye(origin);
+    bye(origin);
   });
 });

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BucketAnswer, Result } from "../../../edge/contract/messages.ts";
-import type { RunContext } from "../../../origin/channel/index.ts";
+import { type RunContext, Slots } from "../../../origin/channel/index.ts";
+import { soon } from "../../harness/soon.ts";
 import { open, RESOLVED, tagJob, WELCOME } from "./open.ts";
 import { rudeEdge } from "./rude-edge.ts";
 
@@ -100,4 +101,37 @@ test("a cancelled job waits for no answer", async (t) => {
   await connection.heard("layers");
   connection.say({ type: "cancel", job: "j" });
   await assert.rejects(outcome, /the edge cancelled the job/);
+});
+
+test("what a job began and another one wants goes on in the other's name", async (t) => {
+  const edge = await rudeEdge(t);
+  const never = new AbortController().signal;
+  const contexts: RunContext[] = [];
+  const run = (_: unknown, context: RunContext): Promise<readonly Result[]> => {
+    contexts.push(context);
+    return new Promise((_resolve, reject) =>
+      context.signal.addEventListener("abort", () => reject(new Error("aborted"))),
+    );
+  };
+  open(t, edge, { run, slots: new Slots(2) });
+  const connection = await edge.connected();
+  connection.say(WELCOME);
+  for (const job of ["first", "second"]) {
+    connection.say(tagJob(job));
+    await connection.heard("accepted");
+  }
+  connection.say({ type: "cancel", job: "first" });
+  const [first] = contexts;
+  await soon(
+    "the first is cancelled",
+    new Promise<void>((resolve) => {
+      if (first?.signal.aborted === true) resolve();
+      first?.signal.addEventListener("abort", () => resolve());
+    }),
+  );
+  const layers = first?.requests.layers(KEYS, false, never);
+  const { id, job } = await connection.heard("layers");
+  assert.equal(job, "second");
+  connection.say({ ...none, id });
+  assert.deepEqual(await layers, [{}, {}]);
 });
