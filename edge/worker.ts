@@ -4,6 +4,9 @@ import { isPrivate } from "./config.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
+import { OPERATOR_PATH } from "./contract/operator.ts";
+import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
+import { authorizeOperator } from "./operator/authorize.ts";
 import {
   type AuthorizedRequest,
   authorize,
@@ -36,6 +39,11 @@ router
   .all(CONNECT_PATH, limitRequests, connectOrigin)
   .get(TOKEN_PATH, limitRequests, token)
   .post(TOKEN_PATH, limitRequests, token)
+  .all(`${OPERATOR_PATH}/*`, limitRequests, authorizeOperator)
+  .post(`${OPERATOR_PATH}/origins/:origin/revoke`, revokeOrigin)
+  .delete(`${OPERATOR_PATH}/origins/:origin/revoke`, liftRevocation)
+  .get(`${OPERATOR_PATH}/origins/:origin/records`, restingRecords)
+  .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
   .all("*", refuseWrites)
   .all("/v2", authorizeBase, base)
   .all("/v2/:name+/manifests/:reference", authorize, manifests)

@@ -186,6 +186,35 @@ export const START = {
     .default(".firn"),
 } as const;
 
+/** An http(s) URL of one edge. */
+export function edgeUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new InvalidArgumentError("must be an http:// or https:// URL of an edge");
+  return url;
+}
+
+/** A point in time, by RFC 3339 or as a date; milliseconds since 1970. */
+export function sinceTime(text: string): number {
+  const time = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text)
+    ? Date.parse(text)
+    : NaN;
+  if (Number.isNaN(time))
+    throw new InvalidArgumentError("must be a date, or a time with its zone: 2026-01-31T12:00:00Z");
+  return time;
+}
+
+/** Commands that use an edge's operator API. */
+export const OPERATOR = {
+  edge: new Option("--edge <url>", "the edge")
+    .env("FIRN_EDGE")
+    .argParser(edgeUrl)
+    .makeOptionMandatory(),
+  user: new Option("--user <name>", "an account of an operator's")
+    .env("FIRN_USER")
+    .makeOptionMandatory(),
+} as const;
+
 /** `firn origin`. */
 export const ORIGIN = {
   edges: new Option("--edges <urls>", "edges to connect to, with commas")

@@ -11,6 +11,8 @@ export interface UserOptions {
   readonly names?: readonly string[] | undefined;
   /** Whether its pulls may start builds. */
   readonly build: boolean;
+  /** Whether it may use the operator API. */
+  readonly operator?: boolean | undefined;
   /** Where its password comes from; made here, and told through `tell`, when left out. */
   readonly password?: NodeJS.ReadableStream | undefined;
   /** Says something to the person at the terminal; the line itself is the result. */
@@ -29,6 +31,7 @@ export async function makeUser(name: string, options: UserOptions): Promise<stri
     password: await hashPassword(password),
     ...(options.names === undefined ? {} : { names: options.names }),
     ...(options.build ? {} : { build: false }),
+    ...(options.operator === true ? { operator: true } : {}),
   };
   return JSON.stringify({ [name]: account });
 }

@@ -70,6 +70,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   pull: ["contract", "access", "store", "compose", "farm"],
   farm: ["contract", "store"],
   registry: ["contract", "access", "store", "pull"],
+  operator: ["contract", "access", "store", "pull", "registry", "farm"],
 };
 
 for (const [room, others] of Object.entries(ROOMS)) {

@@ -66,6 +66,8 @@ const AccountSchema = v.strictObject({
   packages: v.optional(v.strictObject({ allow: v.optional(globs), deny: v.optional(globs) })),
   /** Whether its pulls may start builds. */
   build: v.optional(v.boolean(), true),
+  /** Whether it may use the operator API: revoke origins, withdraw what they made. */
+  operator: v.optional(v.boolean(), false),
   /** What it may have in the place of the registry's limits; null: no limit. */
   limits: v.optional(LimitsSchema),
 });

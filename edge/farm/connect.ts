@@ -51,3 +51,6 @@ export function unauthorized(): Response {
 export function farmStub(env: Pick<Env, "FARM">) {
   return env.FARM.getByName("farm");
 }
+
+/** Every farm there is. */
+export const farmStubs = (env: Pick<Env, "FARM">) => [farmStub(env)];

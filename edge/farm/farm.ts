@@ -65,7 +65,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       dispatch: this.#dispatch,
       publication: new Publication({
         bucket: openBucket(env),
-        keyOf: (name) => keyInForce(name, env),
+        keyOf: this.#keyOf,
         zstd: async () => (await readConfig(env)).zstd,
       }),
     });
@@ -75,12 +75,16 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       bucket: openBucket(env),
       uploads: new Uploads(ctx.storage, openBucket(env)),
       cache: new BinaryCache(ctx.storage, openBucket(env)),
-      keyOf: (name) => keyInForce(name, env),
+      keyOf: this.#keyOf,
       config: () => readConfig(env),
     });
     // Origins whose sockets were dropped may not come back.
     if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
+
+  /** The public key of an origin that is in force. */
+  readonly #keyOf = (name: string): string | undefined =>
+    this.#origins.controls.is(name, "revoked") ? undefined : keyInForce(name, this.env);
 
   /** The waiting times in force. */
   protected get times(): Times {
@@ -125,6 +129,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   /** Operators: ends an origin's connection for good, and gives its jobs to others. */
   async revoke(name: string): Promise<boolean> {
     const connected = this.#origins.revoke(name);
+    // What it has made is asked for anew, by those who had it as well.
+    this.#queue.forgetEndings();
     note("warn", "origin.revoked", { origin: name });
     await this.#dispatch.schedule(true);
     return connected;
@@ -256,8 +262,13 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   /** Public keys of the origins whose records count, by name. */
   #keysInForce(): Record<string, string> {
-    const origins = [...configuredOrigins(this.env).values()];
-    return Object.fromEntries(origins.map(({ name, key }) => [name, key]));
+    const names = [...configuredOrigins(this.env).keys()];
+    return Object.fromEntries(
+      names.flatMap((name) => {
+        const key = this.#keyOf(name);
+        return key === undefined ? [] : [[name, key]];
+      }),
+    );
   }
 
   /**

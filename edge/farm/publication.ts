@@ -7,6 +7,7 @@ import type { Bucket } from "../store/bucket.ts";
 import { blobPath, layerPath } from "../contract/keys.ts";
 import type { Failure, Item, PackageItem, Result } from "../contract/messages.ts";
 import {
+  CODECS,
   type Descriptor,
   type Layer,
   type LayerRecord,
@@ -134,32 +135,43 @@ export class Publication {
     return statement;
   }
 
-  /** Stores what is new of the layers of these parts; returns what stands, by key. */
+  /**
+   * Stores what is new of the layers of these parts; returns what stands, by key. First it looks
+   * for those that were not made now: without them nothing is written.
+   */
   async #layers(parts: readonly Part[], work: Work): Promise<Map<string, Standing>> {
-    const zstd = await this.#with.zstd();
-    const settle = async (part: Part) => {
-      const gzip = await this.#layer(part.key, "gzip", work);
-      if (gzip === null)
-        throw new InvalidResult(`nothing is known of the layer ${part.key}, nor was it made`);
-      const second = zstd && part.small === undefined;
-      const other = second ? await this.#layer(part.key, "zstd", work) : null;
-      if (other !== null && other.diffId !== gzip.diffId)
-        throw new InvalidResult(`the layer ${part.key} is another one with zstd`);
-      return [part.key, standing(gzip, other)] as const;
-    };
-    return new Map(await Promise.all(parts.map((part) => work.limit(() => settle(part)))));
-  }
-
-  #layer(
-    key: string,
-    codec: "gzip" | "zstd",
-    { claims, origin }: Work,
-  ): Promise<LayerRecord | null> {
-    const { bucket, keyOf } = this.#with;
-    const claim = claims.get(layerPath(key, codec));
-    return claim === undefined
-      ? standingLayer(bucket, keyOf, key, codec)
-      : storeLayer(bucket, keyOf, origin, claim);
+    const { bucket, keyOf, zstd } = this.#with;
+    const isZstd = await zstd();
+    const wanted = parts.flatMap(({ key, small }) =>
+      CODECS.filter((codec) => codec === "gzip" || (isZstd && small === undefined)).map(
+        (codec) => ({ key, codec, path: layerPath(key, codec) }),
+      ),
+    );
+    const records = new Map<string, LayerRecord>();
+    const known = wanted.filter(({ path }) => !work.claims.has(path));
+    await Promise.all(
+      known.map(({ key, codec, path }) =>
+        work.limit(async () => {
+          const record = await standingLayer(bucket, keyOf, key, codec);
+          if (record !== null) records.set(path, record);
+          else if (codec === "gzip")
+            throw new InvalidResult(`nothing is known of the layer ${key}, nor was it made`);
+        }),
+      ),
+    );
+    await Promise.all(
+      [...work.claims].map(([path, claim]) =>
+        work.limit(async () => {
+          records.set(path, await storeLayer(bucket, keyOf, work.origin, claim));
+        }),
+      ),
+    );
+    return new Map(
+      parts.map(({ key }) => [
+        key,
+        standing(records.get(layerPath(key)), records.get(layerPath(key, "zstd"))),
+      ]),
+    );
   }
 
   /** Every blob that a statement names, before anything is written. */
@@ -230,14 +242,17 @@ export class Publication {
 }
 
 /** A layer as package records have it. */
-function standing(gzip: LayerRecord, zstd: LayerRecord | null): Standing {
+function standing(gzip: LayerRecord | undefined, zstd: LayerRecord | undefined): Standing {
+  if (gzip === undefined) throw new TypeError("a layer was not settled");
+  if (zstd !== undefined && zstd.diffId !== gzip.diffId)
+    throw new InvalidResult(`the layer ${gzip.key} is another one with zstd`);
   const { key, digest, size, diffId, trees } = gzip;
   const layer: Layer = {
     key,
     digest,
     size,
     diffId,
-    ...(zstd === null ? {} : { zstd: { digest: zstd.digest, size: zstd.size } }),
+    ...(zstd === undefined ? {} : { zstd: { digest: zstd.digest, size: zstd.size } }),
     ...(trees === undefined ? {} : { trees }),
   };
   const signed = [...gzip.signed, ...(zstd?.signed ?? [])];

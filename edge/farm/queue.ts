@@ -138,6 +138,12 @@ export class Queue {
     return first === null ? null : first + FORGET_LATER;
   }
 
+  /** Forgets every ending: who asks next has it made, or found, anew. */
+  forgetEndings(): void {
+    this.#sql.exec("DELETE FROM endings");
+    this.#endings = 0;
+  }
+
   #forgetOldest(): void {
     this.#sql.exec(
       "DELETE FROM endings WHERE key IN (SELECT key FROM endings ORDER BY until LIMIT ?)",

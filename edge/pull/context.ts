@@ -28,7 +28,8 @@ export async function openContext(
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<Context> {
   const config = await readConfig(env);
-  const bucket = openBucket(env);
+  const background = (work: Promise<unknown>): void => ctx.waitUntil(work);
+  const bucket = { ...openBucket(env), background };
   return {
     env,
     ctx,
@@ -36,9 +37,7 @@ export async function openContext(
     // Without a data centre around it (a workerd of one's own) the cache is an emulation, slower
     // than the bucket.
     bucket:
-      request.cf?.colo === undefined
-        ? bucket
-        : nearbyBucket(bucket, caches.default, (work) => ctx.waitUntil(work)),
+      request.cf?.colo === undefined ? bucket : nearbyBucket(bucket, caches.default, background),
     caller: request.caller ?? NOBODY,
     url: request.url,
     heldUntil: Date.now() + config.buildWait,

@@ -13,6 +13,7 @@ import { OCI_CONFIG } from "../contract/media-types.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { ImageRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
+import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { levelRecord, packageRecord, readRecord } from "../store/records.ts";
 import { composeWithin } from "./composing.ts";
@@ -27,8 +28,8 @@ const TEXTS_BYTES = 12 * 2 ** 20;
 /** Profile layers, bytes: about 8 of 1.5 MB. */
 const LAYERS_BYTES = 12 * 2 ** 20;
 
-const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size);
-const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size);
+const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size, DERIVED_MS);
+const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size, DERIVED_MS);
 
 /** The images of `request`, as they are looked up. */
 export const imageNameOf = (

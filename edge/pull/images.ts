@@ -59,7 +59,8 @@ export async function readImage(
   const record = known && (await readRecord(bucket, placeOf(name, known.path)));
   if (record) return record;
   const prefix = imagePrefix(await nameKeyOf(name), await imageKey(scope, name.names, name.shell));
-  for (const path of await bucket.list(prefix, { limit: PER_KEY })) {
+  const { objects } = await bucket.list(prefix, { limit: PER_KEY });
+  for (const { key: path } of objects) {
     const found = await readRecord(bucket, placeOf(name, path));
     if (found === null) continue;
     paths.set(id, { path });
@@ -78,12 +79,13 @@ export async function findImageByDigest(
   const prefix = imagesPrefix(await nameKeyOf(name));
   let after: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const found = await bucket.list(prefix, { limit: PAGE, after });
+    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
+    const found = objects.map(({ key }) => key);
     for (const path of found.filter((path) => path.split(".").includes(hint))) {
       const record = await readRecord(bucket, placeOf(name, path));
       if (record !== null && digestsOf(record).includes(digest)) return record;
     }
-    if (found.length < PAGE) break;
+    if (!more) break;
     after = found.at(-1);
   }
   return null;

@@ -3,13 +3,15 @@
  * router: a request that was answered a moment ago needs no URL parsed, no hash and no look-up. With
  * it a cached tag takes 0.8 of what workerd can do at all, without it 0.4.
  *
- * By digest an answer holds for ever; by tag for a second, for each Accept header as it was sent
- * (docker sends its types in random order, so one image may have several).
+ * By digest an answer holds for some seconds, since an image may be withdrawn; by tag for a second,
+ * for each Accept header as it was sent (docker sends its types in random order, so one image may
+ * have several).
  */
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { countPull } from "../pull/demand.ts";
 import type { DerivedBlob } from "../pull/derived.ts";
+import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
 
@@ -82,9 +84,9 @@ export function respond(
   return new Response(method === "HEAD" ? null : bytes, { headers });
 }
 
-/** Gives the same answer to equal requests: by digest from now on. */
+/** Gives the same answer to equal requests: by digest for some seconds. */
 export function rememberByDigest({ url }: Request, answer: Answer, image: string): void {
-  remembered.set(pathOf(url), { answer, image, until: Number.POSITIVE_INFINITY });
+  remembered.set(pathOf(url), { answer, image, until: Date.now() + DERIVED_MS });
 }
 
 /**

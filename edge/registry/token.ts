@@ -102,7 +102,7 @@ const oauthError = (error: string): Response =>
  * The account of these credentials; undefined when user or password are wrong. Throws
  * TOOMANYREQUESTS (429) before it hashes a password too many.
  */
-async function signIn(
+export async function signIn(
   config: Config,
   credentials: Credentials,
   address: string | null,

@@ -12,7 +12,27 @@ export interface StoredObject {
 
 export interface StoredBody extends StoredObject {
   readonly body: ReadableStream<Uint8Array>;
+  /** Of a copy: when the bucket itself was asked, milliseconds since 1970. */
+  readonly askedAt?: number;
 }
+
+/** One object of a listing. */
+export interface ListedObject {
+  readonly key: string;
+  readonly size: number;
+  /** When it was written, milliseconds since 1970. */
+  readonly writtenAt: number;
+}
+
+/** A part of a listing, in the order of keys. */
+export interface ListedPage {
+  readonly objects: readonly ListedObject[];
+  /** Whether there are more after these. */
+  readonly more: boolean;
+}
+
+/** Lets work go on after the answer, so that no client waits for it. */
+export type WaitUntil = (work: Promise<unknown>) => void;
 
 /**
  * Bytes `offset` up to `offset + length`, or the last `suffix` bytes. The caller has checked them
@@ -34,8 +54,15 @@ export interface Bucket {
     data: Uint8Array<ArrayBuffer> | string,
     options: { contentType: string; ifAbsent: boolean },
   ): Promise<boolean>;
-  /** The first `limit` keys that begin with `prefix` and come after `after`, in order; at most 1,000. */
-  list(prefix: string, options: { limit: number; after?: string | undefined }): Promise<string[]>;
+  /**
+   * Objects whose keys begin with `prefix` and come after `after`, in order: at most `limit`, which is
+   * at most 1,000.
+   */
+  list(prefix: string, page: { limit: number; after?: string | undefined }): Promise<ListedPage>;
+  /** Deletes the object; one that is not there is no error. */
+  delete(key: string): Promise<void>;
+  /** Where work can go on behind the answer of a request. */
+  readonly background?: WaitUntil;
   /** Where copies are kept in front of the bucket: drops the one of this object, which is wrong. */
   dropCopy?(key: string): Promise<void>;
 }
@@ -43,6 +70,8 @@ export interface Bucket {
 export interface WholeObject {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly contentType: string | undefined;
+  /** As in StoredBody. */
+  readonly askedAt: number | undefined;
 }
 
 /**
@@ -63,6 +92,7 @@ export async function readWhole(
   return {
     bytes: new Uint8Array(await new Response(object.body).arrayBuffer()),
     contentType: object.contentType,
+    askedAt: object.askedAt,
   };
 }
 

@@ -1,78 +1,119 @@
 /**
  * A bucket with the data centre's cache in front: a bucket is in one region, and an isolate that
  * has just started on another continent knows nothing yet. Only small objects that never change are
- * kept there: image and package records, manifests, configs. What is absent is never cached.
+ * kept there: image and package records, manifests, configs. What is absent is never cached, and what
+ * was withdrawn lives as long as in memory (fresh.ts).
  */
 import { note } from "../log.ts";
-import type { Bucket, StoredBody } from "./bucket.ts";
-
-/** Lets work go on after the answer, so that no client waits for the cache to be filled. */
-export type WaitUntil = (work: Promise<unknown>) => void;
+import type { Bucket, StoredBody, WaitUntil } from "./bucket.ts";
+import { KEPT_MS, REFRESH_MS } from "./fresh.ts";
+import { memory } from "./memory.ts";
 
 /** Keys whose objects are written once; tags/ and plans/ are not among them. */
 const IMMUTABLE = /^(images|packages|blobs)\//;
 /** Largest object that is kept, bytes: every record and manifest, no layer worth the name. */
 const MAX_KEPT_BYTES = 2 ** 20;
-/** How long, seconds. */
-const KEPT_SECONDS = 86_400;
+/** When the bucket was asked for a copy, milliseconds since 1970. */
+const ASKED_AT = "X-Firn-Asked-At";
+/** Copies that are being read again, by name: about 1,000, and for how long, milliseconds. */
+const refreshing = memory<{ readonly until: number }>(2 ** 18, () => 16);
+const REFRESHING_MS = 5_000;
 /** Names of this cache's own: no request from outside has this host. */
 const CACHE_HOST = "https://bucket.firn.invalid/";
 
-export function nearbyBucket(
-  bucket: Bucket,
-  cache: Pick<Cache, "match" | "put" | "delete">,
-  waitUntil: WaitUntil,
-): Bucket {
+/** What is used of the Cache API. */
+export interface Copies {
+  match(name: string): Promise<Response | undefined>;
+  put(name: string, copy: Response): Promise<void>;
+  delete(name: string): Promise<boolean>;
+}
+
+export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUntil): Bucket {
+  /** Reads the object and keeps a copy. */
+  const fetched = async (key: string): Promise<StoredBody | null> => {
+    const askedAt = Date.now();
+    const found = await bucket.get(key);
+    if (found === null || found.size > MAX_KEPT_BYTES) return found;
+    const bytes = await new Response(found.body).arrayBuffer();
+    const { size, contentType } = found;
+    background(keep(cache, key, bytes, { contentType, askedAt }));
+    return { size, contentType, askedAt, body: new Response(bytes).body as StoredBody["body"] };
+  };
+  /** Reads it behind the answer, one at a time; a copy of what is gone is dropped. */
+  const refresh = (key: string): void => {
+    const now = Date.now();
+    if (now < (refreshing.get(key)?.until ?? 0)) return;
+    refreshing.set(key, { until: now + REFRESHING_MS });
+    const work = async (): Promise<void> => {
+      const found = await fetched(key);
+      if (found === null) await cache.delete(CACHE_HOST + key);
+      else await found.body.cancel();
+    };
+    background(work().catch((error: unknown) => lost(key, error)));
+  };
+
   return {
-    head: (key) => bucket.head(key),
-    list: (prefix, options) => bucket.list(prefix, options),
+    ...bucket,
+    background,
     async put(key, data, options) {
       const written = await bucket.put(key, data, options);
       if (!options.ifAbsent && IMMUTABLE.test(key)) await cache.delete(CACHE_HOST + key);
       return written;
+    },
+    async delete(key) {
+      await bucket.delete(key);
+      await cache.delete(CACHE_HOST + key);
     },
     async dropCopy(key) {
       await cache.delete(CACHE_HOST + key);
     },
     async get(key, range) {
       if (range || !IMMUTABLE.test(key)) return bucket.get(key, range);
-      const name = CACHE_HOST + key;
-      const kept = await cache.match(name);
-      // Without its length a copy is none: the object would count as empty.
-      const length = kept?.headers.get("Content-Length");
-      if (kept?.body && length)
-        return {
-          size: Number(length),
-          contentType: kept.headers.get("Content-Type") ?? undefined,
-          body: kept.body,
-        };
-      const found = await bucket.get(key);
-      if (found === null || found.size > MAX_KEPT_BYTES) return found;
-      const bytes = await new Response(found.body).arrayBuffer();
-      waitUntil(keep(cache, name, bytes, found.contentType));
-      return {
-        size: found.size,
-        contentType: found.contentType,
-        body: new Response(bytes).body as StoredBody["body"],
-      };
+      const copy = asBody(await cache.match(CACHE_HOST + key));
+      if (copy === undefined) return fetched(key);
+      const age = Date.now() - copy.askedAt;
+      if (age >= KEPT_MS) {
+        // Nobody waits for what is not wanted.
+        copy.body.cancel().catch(() => undefined);
+        return fetched(key);
+      }
+      if (age >= REFRESH_MS) refresh(key);
+      return copy;
     },
   };
 }
 
+/** A copy that says what it is; without its length the object would count as empty. */
+function asBody(
+  copy: Response | undefined,
+): (StoredBody & { readonly askedAt: number }) | undefined {
+  const length = copy?.headers.get("Content-Length");
+  const askedAt = copy?.headers.get(ASKED_AT);
+  if (!copy?.body || !length || !askedAt) return undefined;
+  return {
+    size: Number(length),
+    contentType: copy.headers.get("Content-Type") ?? undefined,
+    askedAt: Number(askedAt),
+    body: copy.body,
+  };
+}
+
 async function keep(
-  cache: Pick<Cache, "put">,
-  name: string,
+  cache: Copies,
+  key: string,
   bytes: ArrayBuffer,
-  contentType: string | undefined,
+  { contentType, askedAt }: { readonly contentType: string | undefined; readonly askedAt: number },
 ): Promise<void> {
   const headers = {
-    "Cache-Control": `public, max-age=${KEPT_SECONDS}`,
+    "Cache-Control": `public, max-age=${KEPT_MS / 1_000}`,
     "Content-Length": String(bytes.byteLength),
+    [ASKED_AT]: String(askedAt),
     ...(contentType ? { "Content-Type": contentType } : {}),
   };
-  try {
-    await cache.put(name, new Response(bytes, { headers }));
-  } catch (error) {
-    note("warn", "cache.put.failed", { name, error: String(error) });
-  }
+  await cache
+    .put(CACHE_HOST + key, new Response(bytes, { headers }))
+    .catch((error: unknown) => lost(key, error));
 }
+
+const lost = (key: string, error: unknown): void =>
+  note("warn", "cache.put.failed", { key, error: String(error) });

@@ -1,10 +1,11 @@
 /**
  * Records that change (tags, the plan pointer), as this isolate has seen them last: each is read
- * again now and then. The last one seen stays in force while the bucket does not answer, or holds
- * none that can be used.
+ * again now and then. The last one seen stays in force while the bucket does not answer, and for a
+ * minute when it holds none that can be used.
  */
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
+import { KEPT_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 import { planPointer, readRecord, type RecordPlace } from "./records.ts";
 
@@ -12,9 +13,11 @@ import { planPointer, readRecord, type RecordPlace } from "./records.ts";
 const REMEMBERED_BYTES = 2 ** 20;
 const RECORD_BYTES = 200;
 
-interface Seen {
-  readonly record: unknown;
-  /** When to read it again, milliseconds since 1970. */
+interface Seen<T = unknown> {
+  readonly record: T | null;
+  /** When the bucket had it last, milliseconds since 1970. */
+  readonly foundAt: number;
+  /** When to read it again. */
   readonly rereadAt: number;
 }
 const remembered = memory<Seen>(REMEMBERED_BYTES, () => RECORD_BYTES);
@@ -32,31 +35,34 @@ export async function readCurrent<T>(
   place: RecordPlace<T>,
   ages: Ages,
 ): Promise<T | null> {
-  const seen = remembered.get(place.path) as { record: T | null; rereadAt: number } | undefined;
+  const { path } = place;
+  const seen = remembered.get(path) as Seen<T> | undefined;
   const now = Date.now();
   if (seen !== undefined && now < seen.rereadAt) return seen.record;
   const last = seen?.record ?? null;
   // At once: other requests need not wait for this one's bucket.
-  if (last !== null) seeCurrent(place, last, ages.present);
-  const record = (await readOr(last, bucket, place)) ?? last;
-  seeCurrent(place, record, record === null ? ages.absent : ages.present);
+  if (seen !== undefined && last !== null)
+    remembered.set(path, { ...seen, rereadAt: now + ages.present });
+  let record: T | null;
+  try {
+    record = await readRecord(bucket, place);
+  } catch (error) {
+    if (last === null) throw error;
+    note("warn", "record.unread", { path, error: String(error) });
+    return last;
+  }
+  if (record !== null) seeCurrent(place, record, ages.present);
+  // Withdrawn, or damaged: then whoever makes it again mends it.
+  else if (seen === undefined || last === null || now >= seen.foundAt + KEPT_MS)
+    seeCurrent(place, null, ages.absent);
+  else return last;
   return record;
 }
 
 /** To be called with a record that somebody else has just written. `age` as in Ages. */
 export function seeCurrent<T>({ path }: RecordPlace<T>, record: T | null, age: number): void {
-  remembered.set(path, { record, rereadAt: Date.now() + age });
-}
-
-async function readOr<T>(last: T | null, bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
-  try {
-    return await readRecord(bucket, place);
-  } catch (error) {
-    if (last === null) throw error;
-    const { path } = place;
-    note("warn", "record.unread", { path, error: String(error) });
-    return last;
-  }
+  const now = Date.now();
+  remembered.set(path, { record, foundAt: now, rereadAt: now + age });
 }
 
 /** Before a set's first plan. */

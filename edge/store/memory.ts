@@ -15,14 +15,17 @@ const ENTRY_BYTES = 100;
 
 /**
  * `budget`: most bytes of keys and values together; `bytesOf`: what a value takes, roughly. A value
- * larger than the budget is not remembered.
+ * larger than the budget is not remembered. `ttl`: for how long a value is, milliseconds; until others
+ * need its place when left out.
  */
 export function memory<Value extends object>(
   budget: number,
   bytesOf: (value: Value) => number,
+  ttl?: number,
 ): LRUCache<string, Value> {
   return new LRUCache({
     maxSize: budget,
+    ...(ttl === undefined ? {} : { ttl }),
     // A string takes one or two bytes a character.
     sizeCalculation: (value, key) => bytesOf(value) + key.length * 2 + ENTRY_BYTES,
   });

@@ -34,10 +34,20 @@ export function r2Bucket(r2: R2Bucket): Bucket {
       return written !== null;
     },
     async list(prefix, { limit, after }) {
-      const { objects } = await bucketOperation(`LIST of ${prefix}`, () =>
+      const page = await bucketOperation(`LIST of ${prefix}`, () =>
         r2.list({ prefix, limit, ...(after === undefined ? {} : { startAfter: after }) }),
       );
-      return objects.map(({ key }) => key);
+      return {
+        objects: page.objects.map(({ key, size, uploaded }) => ({
+          key,
+          size,
+          writtenAt: uploaded.getTime(),
+        })),
+        more: page.truncated,
+      };
+    },
+    async delete(key) {
+      await bucketOperation(`DELETE of ${key}`, () => r2.delete(key));
     },
   };
 }

@@ -40,6 +40,7 @@ import {
 } from "../contract/records.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
+import { type Asked, FreshMemory } from "./fresh.ts";
 import { memory } from "./memory.ts";
 
 /** One record's place in the bucket, and what may be there. */
@@ -145,7 +146,7 @@ const MAX_RECORD_BYTES = 8 * 2 ** 20;
 const REMEMBERED_BYTES = 20 * 2 ** 20;
 const OBJECT_FACTOR = 3;
 /** By path, which says the type: only values that their place's schema has passed. */
-const remembered = memory<Stored<unknown>>(
+const remembered = new FreshMemory<Stored<unknown>>(
   REMEMBERED_BYTES,
   ({ length }) => length * OBJECT_FACTOR,
 );
@@ -155,11 +156,19 @@ const reported = memory<object>(2 ** 18, () => 0);
 
 /** The record, or null when there is none that can be used. */
 export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
-  const known = place.mutable ? undefined : remembered.get(place.path);
-  if (known !== undefined) return known.value as T;
-  const record = await readStored(bucket, place);
-  if (record !== null) remember(place, record);
-  return record?.value ?? null;
+  const known = place.mutable
+    ? undefined
+    : remembered.get(place.path, bucket.background, () => readStored(bucket, place));
+  if (known !== undefined) return known.value.value as T;
+  const read = (): Promise<Asked<Stored<T>> | null> => readStored(bucket, place);
+  const found = await (place.mutable ? read() : remembered.read(place.path, read));
+  return (found?.value.value as T | undefined) ?? null;
+}
+
+/** Deletes a record; an isolate that has it in memory forgets it within a minute. */
+export async function withdrawRecord(bucket: Bucket, path: string): Promise<void> {
+  await bucket.delete(path);
+  remembered.delete(path);
 }
 
 /**
@@ -169,14 +178,14 @@ export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Prom
 export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, record: T): Promise<T> {
   const text = canonicalJson(record);
   // At once: nobody in this isolate should make it again while it is being written.
-  remember(place, { value: record, length: text.length });
+  remember(place, { value: { value: record, length: text.length }, askedAt: Date.now() });
   const put = (ifAbsent: boolean): Promise<boolean> =>
     bucket.put(place.path, text, { contentType: "application/json", ifAbsent });
   if (!(await put(!place.mutable))) {
     const stored = await readStored(bucket, place);
     if (stored !== null) {
       remember(place, stored);
-      return stored.value;
+      return stored.value.value;
     }
     await put(false);
     reported.delete(place.path);
@@ -192,7 +201,7 @@ export async function replaceRecord<T>(
 ): Promise<T> {
   const text = canonicalJson(record);
   await bucket.put(place.path, text, { contentType: "application/json", ifAbsent: false });
-  remember(place, { value: record, length: text.length });
+  remember(place, { value: { value: record, length: text.length }, askedAt: Date.now() });
   return record;
 }
 
@@ -223,7 +232,7 @@ export async function writeTag(
   await writeRecord(bucket, place, { revision, resolvedAt: now, origin });
 }
 
-function remember<T>(place: RecordPlace<T>, record: Stored<T>): void {
+function remember<T>(place: RecordPlace<T>, record: Asked<Stored<T>>): void {
   if (!place.mutable) remembered.set(place.path, record);
 }
 
@@ -234,7 +243,10 @@ interface Stored<T> {
 }
 
 /** What the bucket holds; null when that is nothing, or damaged, which is logged once. */
-async function readStored<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Stored<T> | null> {
+async function readStored<T>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+): Promise<Asked<Stored<T>> | null> {
   let found = await read(bucket, place);
   if (typeof found === "string" && bucket.dropCopy) {
     // What is damaged may be a copy, and the object in the bucket replaced since.
@@ -250,7 +262,11 @@ async function readStored<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Sto
 }
 
 /** The record, null when there is none, or what is wrong with it. */
-async function read<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Stored<T> | null | string> {
+async function read<T>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+): Promise<Asked<Stored<T>> | null | string> {
+  const now = Date.now();
   const object = await bucket.get(place.path);
   if (object === null) return null;
   if (object.size > MAX_RECORD_BYTES) {
@@ -267,7 +283,7 @@ async function read<T>(bucket: Bucket, place: RecordPlace<T>): Promise<Stored<T>
   const parsed = v.safeParse(place.schema, json);
   if (!parsed.success) return v.summarize(parsed.issues).slice(0, MAX_REASON);
   return place.belongs(parsed.output)
-    ? { value: parsed.output, length: text.length }
+    ? { value: { value: parsed.output, length: text.length }, askedAt: object.askedAt ?? now }
     : "it is the record of something else";
 }
 

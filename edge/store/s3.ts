@@ -1,6 +1,7 @@
 /**
- * The bucket over the S3 protocol (HEAD, GET with Range, PUT with If-None-Match, ListObjectsV2), for
- * S3-compatible services without a binding; and requests that are signed here for others to send.
+ * The bucket over the S3 protocol (HEAD, GET with Range, PUT with If-None-Match, DELETE,
+ * ListObjectsV2), for S3-compatible services without a binding; and requests that are signed here for
+ * others to send.
  *
  * A PUT is signed in its Authorization header, with the SHA-256 of its content in
  * x-amz-content-sha256, and not in a presigned URL: of a URL the content is UNSIGNED-PAYLOAD, and
@@ -13,7 +14,13 @@
 import { AwsClient, AwsV4Signer } from "aws4fetch";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
-import { type Bucket, type ByteRange, bucketOperation, type StoredObject } from "./bucket.ts";
+import {
+  type Bucket,
+  type ByteRange,
+  bucketOperation,
+  type ListedPage,
+  type StoredObject,
+} from "./bucket.ts";
 
 export interface S3Config {
   /**
@@ -104,14 +111,13 @@ export function s3Bucket(config: S3Config): Bucket {
         ...(after === undefined ? {} : { "start-after": after }),
       });
       const response = await send("GET", "", [], { query });
-      return keysOf(await response.text());
+      return readListing(await response.text());
+    },
+    async delete(key) {
+      const response = await send("DELETE", key, [404]);
+      await response.body?.cancel();
     },
   };
-}
-
-/** The keys of a ListObjectsV2 answer. Ours need no entities; `&` is the one that XML would make. */
-function keysOf(xml: string): string[] {
-  return Array.from(xml.matchAll(/<Key>([^<]*)<\/Key>/g), ([, key = ""]) => key);
 }
 
 /** A URL by which anybody can GET (not HEAD) the object for `seconds`. */
@@ -177,13 +183,41 @@ function clientOf(config: S3Config): AwsClient {
   return client;
 }
 
+/** `?…` in place of a key is a query of the bucket itself. */
 const objectUrl = ({ endpoint, bucket }: S3Config, key: string): string =>
-  `${endpoint.replace(/\/+$/, "")}/${bucket}/${key.split("/").map(encodeURIComponent).join("/")}`;
+  `${endpoint.replace(/\/+$/, "")}/${bucket}${key.startsWith("?") ? key : `/${key.split("/").map(encodeURIComponent).join("/")}`}`;
 
 const rangeHeader = (range: ByteRange): string =>
   "suffix" in range
     ? `bytes=-${range.suffix}`
     : `bytes=${range.offset}-${range.offset + range.length - 1}`;
+
+/** The answer of ListObjectsV2: flat XML without attributes, whose texts are escaped. */
+function readListing(xml: string): ListedPage {
+  const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, text = ""]) => ({
+    key: field("Key", text),
+    size: Number(field("Size", text)),
+    writtenAt: Date.parse(field("LastModified", text)),
+  }));
+  return { objects, more: field("IsTruncated", xml) === "true" };
+}
+
+const field = (name: string, xml: string): string =>
+  unescaped(new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1] ?? "");
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+};
+const unescaped = (text: string): string =>
+  text.replaceAll(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (entity, decimal, hex, name) =>
+    name === undefined
+      ? String.fromCodePoint(decimal === undefined ? parseInt(hex, 16) : Number(decimal))
+      : (ENTITIES[name] ?? entity),
+  );
 
 function stored(response: Response): StoredObject {
   const total =

@@ -15,7 +15,7 @@ const account = (rest: Record<string, unknown> = {}) => {
 describe("ACCOUNTS", () => {
   test("is a JSON object of accounts; empty means none", () => {
     assert.equal(parseAccounts("").size, 0);
-    assert.deepEqual(account(), { name: "ci", password, build: true });
+    assert.deepEqual(account(), { name: "ci", password, build: true, operator: false });
   });
 
   test("an account may have limits of its own, written as the registry's are", () => {

@@ -1,11 +1,11 @@
 /** Message by message: what the farm takes from an origin, what it does not, and what it says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CLOSE } from "../../../edge/contract/messages.ts";
+import { CLOSE, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
-import { signOf } from "./keys.ts";
+import { keys, signOf } from "./keys.ts";
 import { packageItems, packageResult, REVISION, statedPackage, tagItems } from "./records.ts";
 
 let edge: FarmEdge;
@@ -64,9 +64,10 @@ describe("a job", () => {
     origin.say(hello);
     assert.deepEqual(await origin.heard("welcome"), {
       type: "welcome",
-      protocol: 3,
+      protocol: PROTOCOL_VERSION,
       origin: "a",
       zstd: true,
+      origins: Object.fromEntries(["a", "b"].map((name) => [name, keys[name]?.publicKey])),
     });
     const items = tagItems(freshTag());
     const answer = edge.ask(items);

@@ -42,6 +42,8 @@ export interface OriginOptions {
   /** What tags mean; `latest` is REVISION. */
   readonly tags?: Readonly<Record<string, string | Failure>>;
   readonly packageSet?: { readonly id: string; readonly label: string };
+  /** Which of the origins that the edge lets in. */
+  readonly as?: typeof ORIGIN;
   /** Awaited before each job is begun. */
   readonly gate?: () => Promise<void>;
 }
@@ -65,6 +67,7 @@ export async function startOrigin(
     refused = {},
     tags = { latest: REVISION },
     packageSet = { id: "starter", label: "starter" },
+    as = ORIGIN,
     gate,
   }: OriginOptions = {},
 ): Promise<TestOrigin> {
@@ -116,8 +119,8 @@ export async function startOrigin(
   const channel = await new Promise<ReturnType<typeof connect>>((resolve) => {
     const opened = connect({
       edge: new URL(firn.url),
-      name: ORIGIN.name,
-      key: ORIGIN.privateKey,
+      name: as.name,
+      key: as.privateKey,
       hello: {
         version: "test",
         nix: "test",

@@ -75,8 +75,9 @@ export const SCOPE: Scope = {
   plan: "none",
 };
 
-/** The one origin that test edges let in. */
+/** The origins that test edges let in; most tests need the first alone. */
 export const ORIGIN = { name: "test", ...generateOriginKey() };
+export const OTHER_ORIGIN = { name: "other", ...generateOriginKey() };
 
 export interface TestEdge {
   readonly edge: Edge;
@@ -105,7 +106,11 @@ export async function startTestEdge(
     env: {
       PACKAGE_SET: "starter",
       BUILD_WAIT: "20",
-      ORIGINS: JSON.stringify({ [ORIGIN.name]: { key: ORIGIN.publicKey } }),
+      ORIGINS: JSON.stringify(
+        Object.fromEntries(
+          [ORIGIN, OTHER_ORIGIN].map(({ name, publicKey }) => [name, { key: publicKey }]),
+        ),
+      ),
       ...env,
     },
     ...more,
@@ -323,7 +328,8 @@ export async function putLevel(
 export async function imagesOf(bucket: Bucket, name: string): Promise<string[]> {
   const { system, names, shell } = parseImageName(name);
   const key = await imageNameKey({ packageSet: SCOPE.packageSet, system }, names, shell);
-  return bucket.list(imagesPrefix(key), { limit: 1_000 });
+  const { objects } = await bucket.list(imagesPrefix(key), { limit: 1_000 });
+  return objects.map((object) => object.key);
 }
 
 /** What every image has. */

@@ -1,0 +1,56 @@
+/**
+ * The operator API, which `firn revoke` uses: JSON under /api/farm, for accounts with `operator`.
+ *
+ *   POST   /api/farm/origins/<name>/revoke             ends its connections; none is let in again
+ *   DELETE /api/farm/origins/<name>/revoke             lets it in again
+ *   GET    /api/farm/origins/<name>/records?kind=…     one page of what rests on it
+ *   DELETE /api/farm/origins/<name>/records?kind=…     the same page, withdrawn
+ */
+import * as v from "valibot";
+import { OriginNameSchema, OriginNamesSchema, TimeSchema } from "./fields.ts";
+
+export const OPERATOR_PATH = "/api/farm";
+
+/** In the order in which they are withdrawn: what is answered first goes first. */
+export const RESTING_KINDS = [
+  "images",
+  "packages",
+  "indexes",
+  "tags",
+  "revisions",
+  "layers",
+  "plans",
+] as const;
+export type RestingKind = (typeof RESTING_KINDS)[number];
+
+export const RestingRecordSchema = v.object({
+  kind: v.picklist(RESTING_KINDS),
+  key: v.string(),
+  /** For people: the packages of an image, else what its key says. */
+  what: v.string(),
+  writtenAt: TimeSchema,
+  /** Whether the origin said it itself; else it is made of what the origin said. */
+  own: v.boolean(),
+  origins: OriginNamesSchema,
+});
+export type RestingRecord = v.InferOutput<typeof RestingRecordSchema>;
+
+export const RestingPageSchema = v.object({
+  found: v.array(RestingRecordSchema),
+  /** Records that were looked at. */
+  looked: v.number(),
+  /** What asks for the next page: the last key of this one; none after the last. */
+  after: v.optional(v.string()),
+});
+export type RestingPage = v.InferOutput<typeof RestingPageSchema>;
+
+export const RevokedSchema = v.object({
+  origin: OriginNameSchema,
+  /** Whether it was connected. */
+  connected: v.boolean(),
+  /** When, by the edge's clock, milliseconds since 1970. */
+  at: TimeSchema,
+  /** For how long what was withdrawn may still be in some isolate's memory, milliseconds. */
+  memoryMs: v.number(),
+});
+export const LiftedSchema = v.object({ origin: OriginNameSchema, lifted: v.boolean() });

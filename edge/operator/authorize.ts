@@ -1,0 +1,59 @@
+/** Who may operate this edge: accounts with `operator`, by Basic credentials or a token of theirs. */
+import type { IRequestStrict } from "itty-router";
+import type { Account } from "../access/accounts.ts";
+import { basicCredentials, bearerToken } from "../access/credentials.ts";
+import { clientAddress } from "../access/limits.ts";
+import { verifyToken } from "../access/token.ts";
+import { type Config, readConfig } from "../config.ts";
+import type { Env } from "../env.ts";
+import { note } from "../log.ts";
+import { denied, unauthorized } from "../pull/errors.ts";
+import { tokenContext } from "../registry/authorize.ts";
+import { signIn } from "../registry/token.ts";
+
+/** A request of an operator, once `authorizeOperator` has found out whose. */
+export type OperatorRequest = IRequestStrict & { operator?: string };
+
+/** RFC 7617. */
+const CHALLENGE = 'Basic realm="firn operators", charset="UTF-8"';
+
+/**
+ * Throws UNAUTHORIZED (401) for anybody who is not signed in, DENIED (403) for an account that is no
+ * operator's. Every use is in the log.
+ */
+export async function authorizeOperator(
+  request: OperatorRequest,
+  env: Env,
+  _ctx: ExecutionContext,
+): Promise<void> {
+  const config = await readConfig(env);
+  const address = clientAddress(request, config.clientAddressHeader);
+  const account = await accountOf(request, config, address);
+  const { method } = request;
+  const { pathname } = new URL(request.url);
+  const facts = { account: account?.name ?? null, method, path: pathname, address };
+  if (account === undefined) {
+    note("warn", "operator.refused", facts);
+    throw unauthorized("an operator's user and password are needed here", CHALLENGE);
+  }
+  if (!account.operator) {
+    note("warn", "operator.refused", facts);
+    throw denied(`the account ${account.name} is no operator's`);
+  }
+  note("info", "operator.request", facts);
+  request.operator = account.name;
+}
+
+async function accountOf(
+  request: OperatorRequest,
+  config: Config,
+  address: string | null,
+): Promise<Account | undefined> {
+  const header = request.headers.get("Authorization");
+  const credentials = basicCredentials(header);
+  if (credentials !== null) return signIn(config, credentials, address);
+  const token = bearerToken(header);
+  if (token === null || config.access.tokenKey === null) return undefined;
+  const grant = await verifyToken(token, tokenContext(request, config.access));
+  return grant?.account == null ? undefined : config.access.accounts.get(grant.account);
+}

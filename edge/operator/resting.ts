@@ -1,0 +1,113 @@
+/**
+ * What rests on an origin: the records that it signed or said, and those that are made of them. The
+ * bucket is read part by part, so that any number of records takes no more than a request may:
+ *
+ *   kind      where                    rests on
+ *   layers    layers/                  who signed the layer
+ *   packages  packages/v<format>/      who signed the package, and the layers that it names
+ *   indexes   index/v<format>/         who listed the names
+ *   images    images/v<format>/        all that its packages rest on
+ *   tags      tags/                    who resolved the tag last
+ *   revisions revisions/               who said that the revision belongs to the set
+ *   plans     plans/                   who made the layer plan: shown, and never withdrawn
+ *
+ * What was written at or after a time is found by when it was written: a record cannot name a layer
+ * that is younger than itself.
+ */
+import pLimit from "p-limit";
+import type { RestingKind, RestingPage, RestingRecord } from "../contract/operator.ts";
+import { RECORD_FORMAT } from "../contract/records.ts";
+import { BUCKET_REQUESTS } from "../store/blobs.ts";
+import { type Bucket, type ListedObject, readWhole } from "../store/bucket.ts";
+import { withdrawRecord } from "../store/records.ts";
+import * as v from "valibot";
+
+const PREFIXES: Readonly<Record<RestingKind, string>> = {
+  images: `images/v${RECORD_FORMAT}/`,
+  packages: `packages/v${RECORD_FORMAT}/`,
+  indexes: `index/v${RECORD_FORMAT}/`,
+  tags: "tags/",
+  revisions: "revisions/",
+  layers: "layers/",
+  plans: "plans/",
+};
+
+/** Largest record that is looked into, bytes. */
+const MAX_RECORD_BYTES = 8 * 2 ** 20;
+
+export interface Page {
+  readonly kind: RestingKind;
+  readonly origin: string;
+  /** Only what was written at or after it, milliseconds since 1970. */
+  readonly since: number;
+  /** The last key of the page before. */
+  readonly after: string | undefined;
+  /** Most records that are looked at. */
+  readonly limit: number;
+}
+
+/** One page of what rests on the origin. */
+export async function findResting(
+  bucket: Bucket,
+  { kind, origin, since, after, limit }: Page,
+): Promise<RestingPage> {
+  const page = await bucket.list(PREFIXES[kind], { after, limit });
+  const young = page.objects.filter(({ writtenAt }) => writtenAt >= since);
+  const atOnce = pLimit(BUCKET_REQUESTS);
+  const looked = await Promise.all(
+    young.map((object) => atOnce(() => restingOn(bucket, kind, origin, object))),
+  );
+  const found = looked.filter((record) => record !== undefined);
+  const last = page.more ? page.objects.at(-1)?.key : undefined;
+  return { found, looked: page.objects.length, ...(last === undefined ? {} : { after: last }) };
+}
+
+/** Deletes what was found. The manifests of an image are made of its record, so they go with it. */
+export async function withdraw(
+  bucket: Bucket,
+  kind: RestingKind,
+  records: readonly RestingRecord[],
+): Promise<void> {
+  if (kind === "plans") return;
+  const atOnce = pLimit(BUCKET_REQUESTS);
+  await Promise.all(records.map(({ key }) => atOnce(() => withdrawRecord(bucket, key))));
+}
+
+/** What a record says of whom it rests on; older ones, and damaged ones, say nothing. */
+const RestsSchema = v.object({
+  origins: v.optional(v.array(v.string()), []),
+  signed: v.optional(v.array(v.object({ origin: v.string() })), []),
+  origin: v.optional(v.string()),
+  by: v.optional(v.string()),
+  levels: v.optional(v.unknown()),
+});
+
+async function restingOn(
+  bucket: Bucket,
+  kind: RestingKind,
+  origin: string,
+  { key, writtenAt }: ListedObject,
+): Promise<RestingRecord | undefined> {
+  const json = await readJson(bucket, key);
+  const record = v.safeParse(RestsSchema, json);
+  if (!record.success) return undefined;
+  const { origins, signed, origin: said, by, levels } = record.output;
+  const all = [...origins, ...signed.map(({ origin }) => origin), said ?? [], by ?? []].flat();
+  if (!all.includes(origin)) return undefined;
+  const what =
+    kind === "images" && typeof levels === "object" && levels !== null
+      ? Object.keys(levels).join("/")
+      : key.slice(PREFIXES[kind].length).replace(/\.json$/, "");
+  const isOwn = [...signed.map(({ origin }) => origin), said, by].includes(origin);
+  return { kind, key, what, writtenAt, own: isOwn, origins: [...new Set(all)].sort() };
+}
+
+async function readJson(bucket: Bucket, key: string): Promise<unknown> {
+  const object = await readWhole(bucket, key, ({ size }) => size <= MAX_RECORD_BYTES);
+  if (object === null) return undefined;
+  try {
+    return JSON.parse(new TextDecoder().decode(object.bytes));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+/** The operator API of an edge, as commands use it. */
+import pRetry, { AbortError } from "p-retry";
+import * as v from "valibot";
+import {
+  LiftedSchema,
+  OPERATOR_PATH,
+  RestingPageSchema,
+  type RestingKind,
+  type RestingRecord,
+  RevokedSchema,
+} from "../../edge/contract/operator.ts";
+
+export interface OperatorAccess {
+  readonly edge: URL;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Further attempts at one request: a bucket or an edge that fails for a moment. */
+const RETRIES = 5;
+/** Records that one request looks at. */
+const PAGE = 250;
+/** Longest part of an answer that an error shows, characters. */
+const MAX_SHOWN = 300;
+
+export class OperatorClient {
+  readonly #access: OperatorAccess;
+
+  constructor(access: OperatorAccess) {
+    this.#access = access;
+  }
+
+  /** Ends the origin's connections, and lets none of its name in. */
+  revoke(origin: string) {
+    return this.#send("POST", `origins/${origin}/revoke`, RevokedSchema);
+  }
+
+  /** Lets it in again. */
+  lift(origin: string) {
+    return this.#send("DELETE", `origins/${origin}/revoke`, LiftedSchema);
+  }
+
+  /**
+   * What rests on the origin, page by page; what a page returns is withdrawn before it comes, when
+   * `withdraw` says so. `since`: milliseconds since 1970.
+   */
+  async *resting(
+    origin: string,
+    kind: RestingKind,
+    { since, withdraw }: { readonly since: number; readonly withdraw: boolean },
+  ): AsyncGenerator<{ readonly found: readonly RestingRecord[]; readonly looked: number }> {
+    for (let after: string | undefined, first = true; first || after !== undefined;) {
+      first = false;
+      const query = new URLSearchParams({
+        kind,
+        since: String(since),
+        limit: String(PAGE),
+        ...(after === undefined ? {} : { after }),
+      });
+      const method = withdraw ? "DELETE" : "GET";
+      const page = await this.#send(
+        method,
+        `origins/${origin}/records?${query}`,
+        RestingPageSchema,
+      );
+      yield page;
+      after = page.after;
+    }
+  }
+
+  #send<T>(method: string, path: string, schema: v.GenericSchema<unknown, T>): Promise<T> {
+    const { edge, user, password } = this.#access;
+    const url = new URL(`${OPERATOR_PATH}/${path}`, edge);
+    const basic = Buffer.from(`${user}:${password}`).toString("base64");
+    return pRetry(
+      async () => {
+        const response = await fetch(url, {
+          method,
+          redirect: "error",
+          headers: { authorization: `Basic ${basic}` },
+        });
+        const text = await response.text();
+        if (response.ok) return v.parse(schema, JSON.parse(text));
+        const error = new Error(refusal(edge, response.status, text));
+        throw response.status >= 500 || response.status === 429 ? error : new AbortError(error);
+      },
+      { retries: RETRIES },
+    );
+  }
+}
+
+/** What the edge said, for the person at the terminal. */
+function refusal({ host }: URL, status: number, text: string): string {
+  const hint: Partial<Record<number, string>> = {
+    401: ": check FIRN_USER and FIRN_PASSWORD",
+    404: ": is FIRN_EDGE the edge's URL?",
+  };
+  return `${host} answered ${status}${hint[status] ?? ""}: ${text.trim().slice(0, MAX_SHOWN)}`;
+}
