@@ -25,7 +25,8 @@ export function memory<Value extends object>(
 ): LRUCache<string, Value> {
   return new LRUCache({
     maxSize: budget,
-    ...(ttl === undefined ? {} : { ttl }),
+    // Else it would remember the time, until a timer of a request that may be over by then.
+    ...(ttl === undefined ? {} : { ttl, ttlResolution: 0 }),
     // A string takes one or two bytes a character.
     sizeCalculation: (value, key) => bytesOf(value) + key.length * 2 + ENTRY_BYTES,
   });

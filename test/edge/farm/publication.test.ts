@@ -37,7 +37,7 @@ const resultOf = (answer: Answer): Outcome | undefined =>
 /** Waits until the log tells that an item was given up for this; the client is not told. */
 const givenUpFor = (cause: RegExp): Promise<void> =>
   eventually(`an item is given up for ${cause}`, () =>
-    edge.events("job.give-up").some(({ trouble }) => cause.test(String(trouble))),
+    edge.events("item.give-up").some(({ trouble }) => cause.test(String(trouble))),
   );
 
 test("a record that is there already stays, and is the answer: everybody sees the same", async (t) => {
