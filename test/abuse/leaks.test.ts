@@ -59,7 +59,7 @@ describe("an origin in trouble", () => {
       const answer = await raw(firn, { path });
       assert.equal(answer.status, 503, answer.body);
       isSilent(answer.body + JSON.stringify([...answer.headers]));
-      const [line] = await firn.logged("job.give-up");
+      const [line] = await firn.logged("item.give-up");
       assert.match(JSON.stringify(line), new RegExp(INNER.address.replaceAll(".", "\\.")));
     });
 });
@@ -99,11 +99,11 @@ describe("a bucket in trouble", () => {
     const { firn, front, stop } = await startFrontedEdge({ BUILD_WAIT: "30" });
     const origin = await startOrigin(firn);
     try {
-      // The first read of a package's record, and the first blob of the new image, hang for ever.
+      // The first read of a package's record, and the first write of the new image's, hang for ever.
       const hung = new Set<string>();
       front.before = ({ method, key }) => {
         const kind = `${method} ${key.split("/")[0]}`;
-        if (!["GET packages", "PUT blobs"].includes(kind) || hung.has(kind)) return undefined;
+        if (!["GET packages", "PUT images"].includes(kind) || hung.has(kind)) return undefined;
         hung.add(kind);
         return new Promise(() => undefined);
       };
@@ -114,7 +114,7 @@ describe("a bucket in trouble", () => {
       await until("the package is there", async () =>
         (await pull()).status === 200 ? true : undefined,
       );
-      assert.deepEqual([...hung], ["GET packages", "PUT blobs"]);
+      assert.deepEqual([...hung], ["GET packages", "PUT images"]);
     } finally {
       await origin.stop();
       await stop();
