@@ -67,6 +67,7 @@ program
   .addOption(ORIGIN.evalMemory)
   .addOption(ORIGIN.buildSilence)
   .addOption(ORIGIN.buildLog)
+  .addOption(ORIGIN.buildSize)
   .addOption(ORIGIN.closureLimit)
   .addOption(ORIGIN.closurePaths)
   .addOption(ORIGIN.drain)

@@ -259,6 +259,10 @@ export const ORIGIN = {
     .env("BUILD_LOG")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.buildLog, "64M"),
+  buildSize: new Option("--build-size <size>", "most that the disk may lose while a job is built")
+    .env("BUILD_SIZE")
+    .argParser(bytes)
+    .default(DEFAULT_LIMITS.buildSize, "40G"),
   closureLimit: new Option("--closure-limit <size>", "most bytes of a package with all it needs")
     .env("CLOSURE_LIMIT")
     .argParser(bytes)

@@ -15,6 +15,8 @@ export interface NixLimits {
   readonly buildSilence: number;
   /** BUILD_LOG: largest log of a build, bytes. */
   readonly buildLog: number;
+  /** BUILD_SIZE: most bytes that the disk may lose while the packages of a job are built. */
+  readonly buildSize: number;
   /** CLOSURE_LIMIT: most bytes of a package with all that it needs. */
   readonly closureLimit: number;
   /** CLOSURE_PATHS: most store paths of a package with all that it needs. */
@@ -30,6 +32,8 @@ export const DEFAULT_LIMITS: NixLimits = {
   buildSilence: 600,
   // The log of a compiler has 10 MB.
   buildLog: 64 * 1024 ** 2,
+  // Four closures of the largest size: what is built takes more than what it makes.
+  buildSize: 40 * 1024 ** 3,
   // All of TeX Live has 5 GB in 5,000 paths.
   closureLimit: 10 * 1024 ** 3,
   closurePaths: 10_000,
@@ -67,6 +71,17 @@ export const downloadFailure = (
   { closureLimit }: Pick<NixLimits, "closureLimit">,
 ): Failure | undefined =>
   size > closureLimit ? tooLarge(`what ${name} needs has`, size, closureLimit) : undefined;
+
+/** Why a build was ended that wrote too much (build/growth.ts). */
+export const growthFailure = (
+  name: string,
+  alone: boolean,
+  { buildSize }: Pick<NixLimits, "buildSize">,
+): Failure =>
+  failure(
+    alone ? "limit" : "error",
+    `while ${name} was built the disk lost more than ${gigabytes(buildSize)}, the limit of this origin (BUILD_SIZE)`,
+  );
 
 const tooLarge = (subject: string, size: number, limit: number): Failure =>
   failure(

@@ -8,14 +8,15 @@ import type { Found } from "../evaluate/describe.ts";
 import { FAILURE_LINES } from "../failures.ts";
 import { Tail } from "../lines.ts";
 import { CachedBuild } from "../cache/cached-build.ts";
-import { downloadFailure, withDefaults } from "../limits.ts";
+import { downloadFailure, growthFailure, type NixLimits, withDefaults } from "../limits.ts";
 import { run, type RunResult } from "../run.ts";
-import { nixEnvironment, type NixSettings } from "../settings.ts";
+import { nixEnvironment, type NixSettings, storeDir } from "../settings.ts";
 import { validPaths } from "./closure.ts";
 import type { DerivationLocks } from "./derivation-locks.ts";
 import { DryRun } from "./dry-run.ts";
 import { FailedDerivations } from "./failed-derivations.ts";
 import { buildFailure } from "./failure.ts";
+import { GrowthError, withinGrowth } from "./growth.ts";
 import type { Roots } from "./roots.ts";
 import { nixStore } from "./store.ts";
 
@@ -116,24 +117,37 @@ async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<str
   const tail = new Tail(FAILURE_LINES);
   const cached = new CachedBuild(job.settings.cache);
   const begun = Date.now();
+  const limits = withDefaults(job.settings.limits);
   const attempt = (options: readonly string[]): Promise<RunResult> =>
     job.roots.with((link) => {
       derivations = new FailedDerivations();
-      const args = buildArguments(job.settings, link, packages);
-      return run("nix-build", [...options, ...args], {
-        env: nixEnvironment(job.settings, { network: true }),
-        signal: job.signal,
-        timeout: Math.max(job.timeout - (Date.now() - begun), 1),
-        onLine(line) {
-          const shown = cached.read(line);
-          derivations.add(shown);
-          tail.add(shown);
-          job.log(shown);
-        },
-      });
+      const args = buildArguments(limits, link, packages);
+      const watched = { directory: storeDir(), limit: limits.buildSize, signal: job.signal };
+      return withinGrowth(watched, (signal) =>
+        run("nix-build", [...options, ...args], {
+          env: nixEnvironment(job.settings, { network: true }),
+          signal,
+          timeout: Math.max(job.timeout - (Date.now() - begun), 1),
+          onLine(line) {
+            const shown = cached.read(line);
+            derivations.add(shown);
+            tail.add(shown);
+            job.log(shown);
+          },
+        }),
+      );
     }, job.settled);
-  let result = await attempt(cached.options);
-  if (result.exitCode !== 0 && !result.timedOut && cached.failed) result = await attempt([]);
+  const attempts = async (): Promise<RunResult> => {
+    const first = await attempt(cached.options);
+    const again = first.exitCode !== 0 && !first.timedOut && cached.failed;
+    return again ? attempt([]) : first;
+  };
+  const result = await attempts().catch((error: unknown) => {
+    if (error instanceof GrowthError) return error;
+    throw error;
+  });
+  if (result instanceof GrowthError)
+    return new Map(packages.map(({ name }) => [name, growthFailure(name, result.alone, limits)]));
   cached.end();
   if (result.exitCode === 0) return new Map();
 
@@ -153,11 +167,10 @@ async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<str
 }
 
 const buildArguments = (
-  { limits }: NixSettings,
+  { buildSilence, buildLog }: NixLimits,
   link: string,
   packages: readonly Found[],
 ): string[] => {
-  const { buildSilence, buildLog } = withDefaults(limits);
   const options = { "max-silent-time": buildSilence, "max-build-log-size": buildLog };
   return [
     "--keep-going",

@@ -38,6 +38,25 @@ const planned = (text: string): DryRun => {
 const line = (size: string): string =>
   `this path will be fetched (0.1 MiB download, ${size} unpacked):`;
 
+describe("a build that writes without end", nix, () => {
+  test("is ended, and the limit named; whoever builds at once is asked again elsewhere", async (t) => {
+    const write = "head -c 300000000 /dev/urandom > $out; sleep 100";
+    const limits = { buildSize: 150_000_000 };
+    const alone = await buildOf(t, `endless = mk "endless" "${write}";`, ["endless"], { limits });
+    assert.match(
+      summary(alone)["endless"] ?? "",
+      /^limit: while endless was built the disk lost more than 0\.14 GiB.*\(BUILD_SIZE\)$/,
+    );
+    const both = await Promise.all(
+      ["one", "two"].map((name) =>
+        buildOf(t, `${name} = mk "${name}" "${write}";`, [name], { limits }),
+      ),
+    );
+    for (const outcomes of both)
+      assert.match(Object.values(summary(outcomes)).join(), /^error: while .*\(BUILD_SIZE\)$/);
+  });
+});
+
 describe("what Nix would do", () => {
   test("its derivations and paths, and how large they are unpacked", () => {
     const { paths, unpacked } = planned(`these 2 derivations will be built:

@@ -1,0 +1,61 @@
+/**
+ * Ends a build that writes without end. Nix has limits for a build's time and log, none for what it
+ * writes, and outputs grow where only Nix looks. So the file system of the store is watched: what it
+ * has lost since the build began counts, whoever wrote it. Builds that run at once are told apart by
+ * nothing: then it is this machine's trouble, and another origin may do better.
+ */
+import { statfs } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Between two looks, ms: a disk takes some GB in this time. */
+const LOOK_MS = 2_000;
+
+/** The build was ended. */
+export class GrowthError extends Error {
+  /** Whether nothing else was built meanwhile, so that the build itself is the cause. */
+  readonly alone: boolean;
+
+  constructor(alone: boolean) {
+    super("the build wrote too much");
+    this.name = "GrowthError";
+    this.alone = alone;
+  }
+}
+
+/** Builds that run now. */
+const running = new Set<{ alone: boolean }>();
+
+/**
+ * Does `work`, whose signal aborts when the file system of `directory` has lost more than `limit`
+ * bytes; then throws a GrowthError.
+ */
+export async function withinGrowth<T>(
+  { directory, limit, signal }: { directory: string; limit: number; signal: AbortSignal },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const free = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  };
+  const self = { alone: running.size === 0 };
+  for (const other of running) other.alone = false;
+  running.add(self);
+  const over = new AbortController();
+  const grown = new AbortController();
+  const before = await free();
+  const watch = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      await sleep(LOOK_MS, undefined, { signal: over.signal }).catch(() => undefined);
+      if (!over.signal.aborted && before - (await free()) > limit)
+        return grown.abort(new GrowthError(self.alone));
+    }
+  };
+  const watching = watch();
+  try {
+    return await work(AbortSignal.any([signal, grown.signal]));
+  } finally {
+    running.delete(self);
+    over.abort();
+    await watching;
+  }
+}
