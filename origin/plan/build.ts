@@ -45,10 +45,13 @@ export type Demand = ReadonlyMap<string, number>;
 /** Requested packages of an image when nobody counted. */
 const USUAL_PACKAGES = 3;
 /**
- * What nobody asked for while pulls were counted is taken to be wanted this much, relative to all
- * packages being wanted equally.
+ * The same, as classes are joined and layers given by it: a few packages will be asked for most, so
+ * any other is wanted less than the mean. In simulation a plan by this costs clients less than one
+ * by the mean, their first pulls a thirtieth.
  */
-const UNASKED = 1 / 30;
+const UNCOUNTED_PACKAGES = 2;
+/** The same of what nobody asked for while pulls were counted. */
+const UNASKED_PACKAGES = 0.1;
 /** Significant digits of the plan's numbers: the last bits of a sum must not make another plan. */
 const DIGITS = 6;
 
@@ -72,12 +75,9 @@ interface Named {
 }
 
 /** The layer plan of a package set. `nodes` in any order. */
-export function buildPlan(
-  nodes: readonly GraphNode[],
-  { demand, usual = new Map(), base = [] }: PlanOptions = {},
-): LayerPlan {
-  const dag = condense(withoutClosures(nodes, base));
-  const share = shareOf(dag.roots.length, demand, usual);
+export function buildPlan(nodes: readonly GraphNode[], options: PlanOptions = {}): LayerPlan {
+  const dag = condense(withoutClosures(nodes, options.base ?? []));
+  const share = shareOf(UNCOUNTED_PACKAGES, dag.roots.length, options);
   const { classOf, gains, componentLoads, componentHolders } = groupComponents(dag, share);
   const named = new Map<string, Named>();
   classOf.forEach((number, component) => {
@@ -119,7 +119,8 @@ export function buildPlan(
         .sort(([a], [b]) => (a < b ? -1 : 1)),
     ) as LayerPlan["names"],
   };
-  return { ...plan, smallPart: smallPartFor(plan, dag, share) };
+  const shareOfPulls = shareOf(USUAL_PACKAGES, dag.roots.length, options);
+  return { ...plan, smallPart: smallPartFor(plan, dag, shareOfPulls) };
 }
 
 /** The largest of SMALL_PARTS at which the small parts of a mean pull have no more than OWN_BYTES. */
@@ -144,13 +145,12 @@ function smallPartFor(plan: LayerPlan, dag: Dag, share: (attribute: string) => n
 }
 
 function shareOf(
+  uncounted: number,
   packages: number,
-  demand: Demand | undefined,
-  usual: Demand,
+  { demand, usual }: PlanOptions,
 ): (attribute: string) => number {
-  const uniform = Math.min(1, USUAL_PACKAGES / packages);
-  const unknown = demand ? uniform * UNASKED : uniform;
-  return (attribute) => demand?.get(attribute) ?? usual.get(attribute) ?? unknown;
+  const unknown = Math.min(1, (demand ? UNASKED_PACKAGES : uncounted) / packages);
+  return (attribute) => demand?.get(attribute) ?? usual?.get(attribute) ?? unknown;
 }
 
 const round = (value: number): number => Number(value.toPrecision(DIGITS));

@@ -75,6 +75,15 @@ describe("buildPlan", () => {
   it("takes what nobody counted to be wanted alike, but for the usual", () => {
     const { names } = buildPlan(EXAMPLE, { usual: new Map([["curl", 0.25]]) });
     assert.deepEqual([names["glibc-1.0"]![1], names["git-1.0"]![1]], [1.25, 1]);
+    const three = [...EXAMPLE, node("jq", 1, ["glibc"], "jq")];
+    // Two of three packages are in a mean pull.
+    assert.deepEqual(buildPlan(three).names["git-1.0"]![1], 0.666667);
+  });
+
+  it("takes the largest small parts of which an image of three packages has 4.5 MB", () => {
+    const alone = Array.from({ length: 10 }, (_, place) => node(`p${place}`, 1.9, [], `p${place}`));
+    assert.equal(buildPlan(alone).smallPart, 1_700_000);
+    assert.equal(buildPlan(alone.slice(0, 2)).smallPart, 2_000_000);
   });
 
   it("says nothing of what the base packages reach: every image has that as one layer", () => {
