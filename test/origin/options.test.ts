@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import {
   address,
+  diskBudget,
+  publicKeys,
   bytes,
   edges,
   ORIGIN,
@@ -86,4 +88,17 @@ test("empty variables count as unset, and so does a flag's variable that says no
     ALLOW_VULNERABLE_NIX: "1",
     S3_REGION: "no",
   });
+});
+
+test("a disk budget is what may be used, or what stays free", () => {
+  assert.deepEqual(diskBudget("50G"), { used: 50 * 1024 ** 3 });
+  assert.deepEqual(diskBudget(" free:10G"), { free: 10 * 1024 ** 3 });
+  for (const text of ["", "free:", "free", "10", "free:1M", "used:10G"])
+    assert.throws(() => diskBudget(text), /Give/, text);
+});
+
+test("trusted keys are public keys of Nix, and the one that is not is named", () => {
+  const key = `rack-1:${Buffer.alloc(32).toString("base64")}`;
+  assert.deepEqual(publicKeys(` ${key}  ${key} `), [key, key]);
+  assert.throws(() => publicKeys(`${key} rack-2`), /"rack-2" is not a public key of Nix/);
 });
