@@ -8,6 +8,8 @@ import { isPublicKey, readSigningKey, signText } from "../../../../origin/nix/ca
 const SEED = Buffer.from(Array.from({ length: 32 }, (_, index) => index + 1));
 const SECRET = `rack-1:${Buffer.concat([SEED, Buffer.alloc(32)]).toString("base64")}\n`;
 
+const path = (letter: string): string => `/nix/store/${letter.repeat(32)}-${letter}`;
+
 test("hashes are in Nix's base 32", () => {
   // nix-hash --type sha256 --to-base32
   const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -18,7 +20,6 @@ test("hashes are in Nix's base 32", () => {
 });
 
 test("a narinfo names the file, and is signed over path, hash, size and references", () => {
-  const path = (letter: string): string => `/nix/store/${letter.repeat(32)}-${letter}`;
   const key = readSigningKey(SECRET);
   const text = narinfo(
     {
