@@ -11,6 +11,7 @@ import { readOriginKey } from "../../origin/channel/key.ts";
 import { signer } from "../../origin/channel/sign.ts";
 import { openLayers } from "../../origin/layers/index.ts";
 import { publish } from "../../origin/publish.ts";
+import type { NixLimits } from "../../origin/nix/limits.ts";
 import { planStore } from "../../origin/plan/plans.ts";
 import { BASE } from "../system/tiny-set.ts";
 import { edgeRequests } from "./layers/edge-requests.ts";
@@ -44,7 +45,7 @@ const keysOf = ({ statement }: Extract<Result, { kind: "package" }>): string[] =
     .sort();
 
 /** Publishes packages of a set, all in one job. */
-async function publishing(t: TestContext, text: string) {
+async function publishing(t: TestContext, text: string, limits?: Partial<NixLimits>) {
   const bucket = await startBucket();
   t.after(() => bucket.stop());
   const opened = openLayers({
@@ -68,10 +69,36 @@ async function publishing(t: TestContext, text: string) {
         origins: {},
         sign: signer(key),
         signal,
+        limits,
         log: () => {},
       },
     );
 }
+
+test(
+  "a package whose closure is beyond the limit fails alone, before it is packed, and names the limit",
+  { ...needs("nix-build"), timeout: 120_000 },
+  async (t) => {
+    const job = await publishing(
+      t,
+      packageSet(`
+        ${BASE}
+        small = program "small";
+        large = mk "large" "mkdir -p $out; head -c 3000000 /dev/zero > $out/zeros";
+        needs-large = mk "needs-large" "mkdir -p $out/bin; ln -s \${large}/zeros $out/bin/zeros";
+        many = mk "many" "mkdir -p $out; echo \${small} \${other} > $out/needs";
+        other = program "other";
+      `),
+      { closureLimit: 2_000_000, closurePaths: 2 },
+    );
+    const [small, needsLarge, many] = await job("small", "needs-large", "many");
+    assert.equal(small?.kind, "package");
+    assert.ok(needsLarge?.kind === "failure" && many?.kind === "failure");
+    assert.deepEqual([needsLarge.failure.reason, many.failure.reason], ["limit", "limit"]);
+    assert.match(needsLarge.failure.message, /^needs-large with all that it needs .*CLOSURE_LIMIT/);
+    assert.match(many.failure.message, /^many needs 3 store paths, and 2 .*\(CLOSURE_PATHS\)$/);
+  },
+);
 
 test(
   "a package that cannot be packed fails alone, for good and with its reason, and so does what needs it",
