@@ -228,6 +228,23 @@ describe("methods", () => {
 });
 
 describe("floods", () => {
+  test("nonsense from everywhere fills no queue: a package that exists is built at once", async () => {
+    const before = asked();
+    const nonsense = Array.from({ length: 300 }, (_, n) =>
+      send("HEAD", `${firn.url}/v2/nonsense${n}/python3packages.no${n}/manifests/latest`, {
+        "X-Client": `203.0.113.${n % 250}`,
+      }),
+    );
+    const real = send("GET", `${firn.url}/v2/python3packages.flask/manifests/latest`, {
+      "X-Client": "192.0.2.77",
+    });
+    assert.equal((await real).status, 200);
+    for (const { status } of await Promise.all(nonsense)) assert.equal(status, 404);
+    const built = asked().slice(before.length);
+    assert.equal(built.length, 1, built.join("\n"));
+    assert.match(built[0] ?? "", /flask/);
+  });
+
   test("connections of origins without a token meet a limit, and cost no object anything", async () => {
     const limited = await startTestEdge({
       CLIENT_ADDRESS_HEADER: "X-Client",

@@ -27,6 +27,18 @@ test("an origin of the starter set tells what the tag means, at hello and later"
   await becomes(OTHER_REVISION);
 });
 
+test("the same announcement again writes nothing", async (t) => {
+  edge = await startFarm({ vars: { ORIGINS: originKeys("a") } });
+  const origin = startOrigin(t, edge, "a");
+  origin.announce("latest", REVISION);
+  await becomes(REVISION);
+  const written = await edge.get(tagPath("starter", "latest"));
+  for (let n = 0; n < 5; n += 1) origin.announce("latest", REVISION);
+  // What comes after the announcements on the same socket is dealt with after them.
+  assert.equal((await edge.ask(tagItems("other"))).state, "done");
+  assert.deepEqual(await edge.get(tagPath("starter", "latest")), written);
+});
+
 test("what a channel's tag means is for a resolve to find out", async (t) => {
   edge = await startFarm({
     vars: { ORIGINS: originKeys("a"), PACKAGE_SET: "channel:nixos-unstable" },

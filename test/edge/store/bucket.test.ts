@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { type Edge, startEdge } from "../../../origin/local/edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
+import { nearbyBucket } from "../../../edge/store/cache.ts";
 import type { Operation } from "./operation.ts";
 
 let stateDir: string;
@@ -142,6 +143,26 @@ describe("the data centre's cache", () => {
     assert.equal(String(await textNearby("blobs/sha256/cc")).length, 2_000_000);
     await putBehind("blobs/sha256/cc", "y");
     assert.equal(await textNearby("blobs/sha256/cc"), "y");
+  });
+
+  test("does not take a copy without a length", async () => {
+    const bucket = {
+      get: () =>
+        Promise.resolve({
+          size: "whole".length,
+          contentType: "text/x-test",
+          body: new Response("whole").body,
+        }),
+    };
+    // A stream has no length of its own.
+    const lengthless = new Response(new Response("whole").body);
+    const cache = {
+      match: () => Promise.resolve(lengthless as never),
+      put: () => Promise.resolve(),
+      delete: () => Promise.resolve(true),
+    };
+    const nearby = nearbyBucket(bucket as never, cache as never, () => undefined);
+    assert.equal((await nearby.get("images/c.json"))?.size, "whole".length);
   });
 
   test("gives up a copy that is found to be damaged, or that is replaced", async () => {
