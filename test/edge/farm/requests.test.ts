@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../../edge/contract/digest.ts";
 import { layerPath } from "../../../edge/contract/keys.ts";
+import { CLOSE } from "../../../edge/contract/messages.ts";
 import type { LayerStatement } from "../../../edge/contract/records.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys } from "./origins.ts";
@@ -96,4 +97,15 @@ describe("layers", () => {
     assert.equal(passing, true);
     bye(origin);
   });
+});
+
+test("an edge without S3 credentials refuses an origin that has none, and both operators learn which to set", async () => {
+  const origin = await rawOrigin(edge, "b");
+  origin.say({ ...hello, ownBucket: false });
+  assert.equal(await origin.closed(), CLOSE.mismatch);
+  const [line] = await edge.logged("origin.mismatch");
+  assert.match(
+    String(line?.["reason"]),
+    /^this edge cannot sign uploads: set S3_ENDPOINT and the rest of S3_\* there, or at this origin$/,
+  );
 });
