@@ -1,6 +1,7 @@
 /**
  * What the runtime hands to the Worker: its bindings, and the variables, which only config.ts reads.
  */
+import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./config.ts";
 import type { Item } from "./contract/messages.ts";
 import type { Answer, Asker, Ending, Reply } from "./farm/answer.ts";
@@ -19,6 +20,11 @@ export interface BuildRpc extends Rpc.DurableObjectBranded {
   deliver(endings: ReadonlyMap<string, Ending>): Promise<void>;
 }
 
+/** What the Worker calls on the Totals object (pull/totals.ts). */
+export interface TotalsRpc extends Rpc.DurableObjectBranded {
+  add(name: Limited, limit: Limit): Promise<number>;
+}
+
 export interface Env extends Variables {
   /**
    * R2 binding for reads and for the records that the edge writes. Absent when S3_ENDPOINT names
@@ -27,6 +33,8 @@ export interface Env extends Variables {
   readonly BUCKET?: R2Bucket;
   readonly FARM: DurableObjectNamespace<FarmRpc>;
   readonly BUILD: DurableObjectNamespace<BuildRpc>;
+  /** Counts for all locations. Absent: LIMIT_TOTAL_IMAGES is not kept. */
+  readonly TOTALS?: DurableObjectNamespace<TotalsRpc>;
 
   /**
    * Workers Analytics Engine: what is pulled is counted there (pull/demand.ts). Absent: in the

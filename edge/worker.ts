@@ -26,6 +26,7 @@ import { token } from "./registry/token.ts";
 
 export { Build } from "./farm/build.ts";
 export { Farm } from "./farm/farm.ts";
+export { Totals } from "./pull/totals.ts";
 
 const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({
   catch: (error: unknown, request: Request) => slowDown(errorResponse(error, request)),

@@ -18,8 +18,16 @@ export interface Limit {
 export const LIMITED = {
   /** A pull of 40 layers is 45 requests; this is a cluster of 60 nodes behind one address. */
   requests: { default: { count: 3_000, seconds: 60 }, words: "requests" },
-  /** Images that nobody asked for before: each is 20 ms of CPU and two or three objects. */
+  /** Images that nobody asked for before: each is 20 ms of CPU and an object of 10 kB. */
   images: { default: { count: 200, seconds: 3_600 }, words: "new images" },
+  /**
+   * The same of all clients together, in every location: a day of it is 2 CPU hours, and 1 GB of
+   * records.
+   */
+  total_images: {
+    default: { count: 5_000, seconds: 3_600 },
+    words: "new images of all clients together",
+  },
   /** Tags that nobody asked for before: each asks an origin. */
   tags: { default: { count: 30, seconds: 3_600 }, words: "new tags" },
   /** Packages that nobody asked for before: each asks an origin for a build. */

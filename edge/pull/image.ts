@@ -22,7 +22,7 @@ import { imageNameOf, rememberDerived } from "./derived.ts";
 import { RegistryError } from "./errors.ts";
 import { type ImageName, nameOf, readImage, writeImage } from "./images.ts";
 import { chooseMadeLevels } from "./levels.ts";
-import { spend } from "./limits.ts";
+import { spend, spendTotal } from "./limits.ts";
 import { once } from "./once.ts";
 import { packageRecords } from "./packages.ts";
 import { checkAllowed } from "./permission.ts";
@@ -50,6 +50,7 @@ export async function findImage(
   if (known !== null) return { record: known, warning };
 
   spend(context, "images");
+  spendTotal(context, "total_images");
   const records = await packageRecords(context, scope, request);
   const packages = await chooseMadeLevels(context, scope, records, request);
   const record = await once(`image ${nameOf(name)} ${scope.revision} ${scope.plan}`, () =>

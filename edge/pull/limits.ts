@@ -9,7 +9,10 @@ import {
   WAITS_RETRY_SECONDS,
 } from "../access/limits.ts";
 import type { Config } from "../config.ts";
-import { tooManyRequests } from "./errors.ts";
+import type { TotalsRpc } from "../env.ts";
+import { note } from "../log.ts";
+import type { Context } from "./context.ts";
+import { type RegistryError, tooManyRequests } from "./errors.ts";
 
 const meter = new Meter();
 
@@ -39,6 +42,39 @@ export function spendTogether({ limits }: Pick<Config, "limits">, name: Limited)
   take(EVERYBODY, limits[name], { name, who: "this registry may", amount: 1 });
 }
 
+/** Until when there is no more, milliseconds since 1970, as the Totals object told last. */
+const usedUp = new Map<Limited, number>();
+
+type Counter = Spender & Pick<Context, "env" | "ctx">;
+
+/**
+ * The same for all clients in every location. Throws TOOMANYREQUESTS (429) by what this isolate has
+ * heard; what it takes is counted behind the answer.
+ */
+export function spendTotal({ env, ctx, config }: Counter, name: Limited): void {
+  const limit = config.limits[name];
+  if (limit === null || env.TOTALS === undefined) return;
+  const wait = (usedUp.get(name) ?? 0) - Date.now();
+  if (wait > 0) throw tooMany("this registry may", name, limit, wait);
+  ctx.waitUntil(count(env.TOTALS, name, limit));
+}
+
+/** A count that fails is only logged: it protects from cost, and is not worth a pull. */
+async function count(
+  totals: DurableObjectNamespace<TotalsRpc>,
+  name: Limited,
+  limit: Limit,
+): Promise<void> {
+  try {
+    usedUp.set(name, await totals.get(totals.idFromName(TOTALS_NAME)).add(name, limit));
+  } catch (error) {
+    note("error", "total.uncounted", { name, error: String(error) });
+  }
+}
+
+/** The one object of its class. */
+const TOTALS_NAME = "all";
+
 interface Share {
   readonly name: Limited;
   readonly who: string;
@@ -48,9 +84,12 @@ interface Share {
 function take(client: string, limit: Limit | null, { name, who, amount }: Share): void {
   if (limit === null) return;
   const wait = meter.take(client, name, limit, amount);
-  if (wait === 0) return;
+  if (wait !== 0) throw tooMany(who, name, limit, wait);
+}
+
+function tooMany(who: string, name: Limited, limit: Limit, wait: number): RegistryError {
   const seconds = Math.ceil(wait / 1_000);
-  throw tooManyRequests(
+  return tooManyRequests(
     `${who} have ${limit.count} ${LIMITED[name].words} in ${inSeconds(limit.seconds)}, and that is used up: try again in ${inSeconds(seconds)}`,
     seconds,
     { limit },

@@ -41,8 +41,8 @@ export interface EdgeOptions {
   /** An S3-compatible bucket elsewhere; one of its own, kept in stateDir, when left out. */
   readonly bucket?: BucketAccess;
   /**
-   * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm
-   * and Build.
+   * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
+   * Build and Totals.
    */
   readonly worker?: string;
   /**
@@ -134,10 +134,12 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             ...(options.bucket === undefined ? ownBucket : {}),
             FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
             BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
+            TOTALS: { type: "durable-object", worker: WORKER, exportName: "Totals" },
           },
           exports: {
             Farm: { type: "durable-object", storage: "sqlite" },
             Build: { type: "durable-object", storage: "sqlite" },
+            Totals: { type: "durable-object", storage: "sqlite" },
           },
         },
         dev: { unsafeDirectSockets: [{ host, port }] },

@@ -7,6 +7,7 @@ import { ImageRecordSchema } from "../../../edge/contract/records.ts";
 import * as v from "valibot";
 import type { Seen } from "../registry/bucket-front.ts";
 import {
+  type Answer,
   imagesOf,
   putBase,
   putPackage,
@@ -16,6 +17,7 @@ import {
   SCOPE,
   send,
 } from "../registry/support.ts";
+import { until } from "../../harness/until.ts";
 import { type FrontedEdge, startFrontedEdge } from "./front.ts";
 
 const HOUR = 3_600_000;
@@ -112,4 +114,46 @@ describe("a bucket that does not answer after the first pull", () => {
     await edge.advance(HOUR);
     assert.equal((await pull()).headers["firn-revision"], LATER);
   });
+});
+
+test("so many images at once in an isolate; the rest wait, and too many of them are told to come again", async () => {
+  const edge = await startFrontedEdge({ LIMIT_IMAGES: "off" });
+  try {
+    const { bucket, url } = edge.firn;
+    const names = Array.from({ length: 18 }, (_, index) => `p${index}`);
+    await putBase(bucket);
+    for (const name of names) await putPackage(bucket, { name });
+    await putTag(bucket, "latest", REVISION);
+    const gate = Promise.withResolvers<void>();
+    let reads = 0;
+    edge.front.before = ({ method, key }: Seen) => {
+      if (method !== "GET" || !key.startsWith("blobs/")) return undefined;
+      reads += 1;
+      return gate.promise;
+    };
+    const images = names.flatMap((name, index) =>
+      names.slice(index + 1).map((other) => `${name}/${other}`),
+    );
+    const refused: Answer[] = [];
+    const pulls = images.map(async (image) => {
+      const answer = await send("GET", `${url}/v2/${image}/manifests/latest`);
+      if (answer.status !== 200) refused.push(answer);
+      return answer;
+    });
+    // 153 images of 2 MB: 16 are composed, 100 wait.
+    await until("all that are too many are refused", () =>
+      refused.length === images.length - 116 ? refused : undefined,
+    );
+    assert.ok(reads > 0);
+    for (const { status, headers, body } of refused) {
+      assert.equal(status, 503, String(body));
+      assert.equal(headers["retry-after"], "5");
+      assert.match(String(body), /100 images wait here/);
+    }
+    gate.resolve();
+    const answers = await Promise.all(pulls);
+    assert.equal(answers.filter(({ status }) => status === 200).length, 116);
+  } finally {
+    await edge.stop();
+  }
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { hashPassword } from "../../../edge/contract/account.ts";
+import { until } from "../../harness/until.ts";
 import { startOrigin } from "./origin.ts";
 import {
   type Answer,
@@ -125,4 +126,34 @@ describe("limits of a client", () => {
     assert.equal((await guess("wrong horse again")).status, 401);
     isLimited(await guess(PASSWORD), /2 logins/);
   });
+});
+
+test("new images of all clients together; those that are known stay", async () => {
+  const firn = await startTestEdge({
+    CLIENT_ADDRESS_HEADER: "X-Client",
+    LIMIT_TOTAL_IMAGES: "3/3600",
+  });
+  try {
+    await putBase(firn.bucket);
+    const names = ["a", "b", "c", "d"];
+    for (const name of names) await putPackage(firn.bucket, { name });
+    await putTag(firn.bucket, "latest", REVISION);
+    let clients = 0;
+    const get = (name: string) =>
+      send("GET", firn.url + image(name), { "X-Client": `192.0.2.${++clients}` });
+    for (const name of names.slice(0, 3)) assert.equal((await get(name)).status, 200);
+    // Counted behind the answers: a few more may pass until the isolate hears of it.
+    const others = names.flatMap((name) => names.map((other) => `${name}/${other}/d`));
+    const limited = await until("a new image is refused", async () => {
+      const answer = await get(others.pop() ?? "d");
+      return answer.status === 200 ? undefined : answer;
+    });
+    isLimited(
+      limited,
+      /this registry may have 3 new images of all clients together in 3600 seconds/,
+    );
+    assert.equal((await get("b")).status, 200);
+  } finally {
+    await firn.stop();
+  }
 });

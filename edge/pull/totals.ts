@@ -1,0 +1,31 @@
+/**
+ * What all clients together have used, in every location: one object for the registry.
+ *
+ * It is told behind the answers, so that no pull waits for it, and answers from when on there is more
+ * to be had. An isolate refuses by the last answer that it got (limits.ts): all of them together may
+ * go above a limit by what they do in the tenths of a second until they hear of it.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { Limit, Limited } from "../access/limits.ts";
+import type { Env, TotalsRpc } from "../env.ts";
+
+interface Window {
+  /** Milliseconds since 1970. */
+  readonly start: number;
+  readonly used: number;
+}
+
+export class Totals extends DurableObject<Env> implements TotalsRpc {
+  /**
+   * Adds one, and returns until when there is no more, milliseconds since 1970; 0 when there is. A
+   * window begins with its first use, and outlives the object, which is put away when it is idle.
+   */
+  async add(name: Limited, { count, seconds }: Limit): Promise<number> {
+    const now = Date.now();
+    const known = await this.ctx.storage.get<Window>(name);
+    const isOpen = known !== undefined && now < known.start + seconds * 1_000;
+    const window = { start: isOpen ? known.start : now, used: (isOpen ? known.used : 0) + 1 };
+    await this.ctx.storage.put(name, window);
+    return window.used < count ? 0 : window.start + seconds * 1_000;
+  }
+}
