@@ -20,13 +20,13 @@ function clock(t: TestContext) {
 function takeAll(turns: Turns, sizes: readonly number[]) {
   const begun: number[] = [];
   const releases: (() => void)[] = [];
-  sizes.forEach((bytes, number) => {
-    void turns.take(bytes).then((release) => {
-      assert.ok(release !== null);
-      begun.push(number);
-      releases[number] = release;
-    });
-  });
+  const take = async (bytes: number, number: number): Promise<void> => {
+    const release = await turns.take(bytes);
+    assert.ok(release !== null);
+    begun.push(number);
+    releases[number] = release;
+  };
+  sizes.forEach((bytes, number) => void take(bytes, number));
   return { begun, releases };
 }
 
