@@ -46,8 +46,8 @@ export type Demand = ReadonlyMap<string, number>;
 const USUAL_PACKAGES = 3;
 /**
  * The same, as classes are joined and layers given by it: a few packages will be asked for most, so
- * any other is wanted less than the mean. In simulation a plan by this costs clients less than one
- * by the mean, their first pulls a thirtieth.
+ * any other is wanted less than the mean. In simulation first pulls take 1 to 3 % less time than by
+ * a plan for the mean, a dozen pulls together between 1 % less and 1 % more.
  */
 const UNCOUNTED_PACKAGES = 2;
 /** The same of what nobody asked for while pulls were counted. */
