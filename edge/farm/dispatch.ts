@@ -112,13 +112,12 @@ export class Dispatch {
       everything = true;
     }
     if (everything || now >= this.#sweptAt + SWEEP_EVERY) this.#sweep(now);
-    const given = schedule.dispatch(now);
-    for (const lease of given) {
-      const items = queue.begin(lease);
-      // Not sent: the connection is closing, and its end takes the job back.
-      origins.send(lease.origin, { type: "job", job: lease.id, items });
-    }
+    const given = schedule.dispatch(now).map((lease) => ({ lease, items: queue.begin(lease) }));
+    // Before anything is sent: the runtime holds back only what is sent after it was written.
     queue.save();
+    // Not sent: the connection is closing, and its end takes the job back.
+    for (const { lease, items } of given)
+      origins.send(lease.origin, { type: "job", job: lease.id, items });
     if (given.length > 0) this.#wakeBy(now + times().accept);
     if (schedule.backlog.queued > 0) this.#wakeBy(now + LOOK);
     await this.#setAlarm();

@@ -57,6 +57,7 @@ export class Results {
     this.#storing.delete(id);
     if (stored instanceof Error) return this.#notStored(name, id, stored);
     this.#endOrPutBack(job, stored, Date.now());
+    queue.save();
     origins.send(name, { type: "settled", job: id });
     await dispatch.schedule();
   }

@@ -72,13 +72,10 @@ export class FairQueue {
    * anything of a class that `isServable`.
    */
   take(isServable: (system: Class) => boolean): Entry[] {
-    for (let left = this.#ring.size; left > 0; left--) {
-      const [queue] = this.#ring.values();
-      if (queue === undefined) break;
+    for (const queue of this.#ring.values()) {
       const fifo = this.#nextOf(queue, isServable);
       if (queue.byClass.size === 0) this.#ring.delete(queue.client);
-      else if (fifo === undefined) this.#toTheEnd(queue);
-      else return this.#takeFrom(queue, fifo);
+      else if (fifo !== undefined) return this.#takeFrom(queue, fifo);
     }
     return [];
   }
@@ -111,7 +108,8 @@ export class FairQueue {
       fifo.shift();
       next = fifo.first(this.#isQueued);
     }
-    if (next === undefined || costOf(next.item) > queue.deficit) this.#toTheEnd(queue);
+    if (next === undefined && queue.byClass.size === 1) this.#ring.delete(queue.client);
+    else if (next === undefined || costOf(next.item) > queue.deficit) this.#toTheEnd(queue);
     return taken;
   }
 

@@ -122,7 +122,7 @@ export class Schedule {
         if (free.isEmpty) break;
         for (const batch of this.#returned(level, now))
           made.push(...this.#give(batch, origins, free, now));
-        for (;;) {
+        while (!free.isEmpty) {
           const batch = level.fair.take((system) => free.has(system));
           if (batch.length === 0) break;
           made.push(...this.#give(batch, origins, free, now));
