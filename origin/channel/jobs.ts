@@ -12,12 +12,13 @@ import {
   MAX_MESSAGE,
   type Result,
   ResultsSchema,
+  TAG_SLOTS,
 } from "../../edge/contract/messages.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
 import { backoff } from "./backoff.ts";
 import { JobLog } from "./job-log.ts";
 import type { JobRequests, Requests } from "./requests.ts";
-import type { Slots } from "./slots.ts";
+import { Slots } from "./slots.ts";
 
 /** What jobs may know of the edge that gives them. */
 export interface EdgeTerms {
@@ -85,6 +86,7 @@ export interface JobsOptions {
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #jobs = new Map<string, Job>();
+  readonly #tagSlots = new Slots(TAG_SLOTS);
   /** Why it takes no more jobs: it stops. */
   #closed: string | undefined;
   /** Why it takes no jobs for now. */
@@ -114,9 +116,11 @@ export class Jobs {
     }
     const why = this.#closed ?? this.#paused;
     if (why !== undefined) return send({ type: "refused", job: id, message: why });
-    const release = slots.take();
+    // Tags have slots of their own: who waits for a tag does not wait for builds.
+    const places = items[0]?.kind === "tag" ? this.#tagSlots : slots;
+    const release = places.take();
     if (release === undefined)
-      return send({ type: "refused", job: id, message: `all ${slots.total} slots are taken` });
+      return send({ type: "refused", job: id, message: `all ${places.total} slots are taken` });
 
     const abort = new AbortController();
     const settled = new AbortController();

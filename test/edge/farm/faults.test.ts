@@ -185,7 +185,7 @@ describe("jobs that are not done", () => {
       slots: { total: 0, take: () => undefined } as never,
     });
     await full.reached("connected");
-    const answer = edge.ask(tagItems());
+    const answer = edge.ask(packageItems(["git"]));
     const [b] = await origins(t, { b: honest(edge) });
     assert.equal((await answer).state, "done");
     assert.equal(b?.jobs.length, 1);
@@ -261,14 +261,32 @@ describe("jobs that are not done", () => {
     assert.equal(c?.jobs.length, 1);
   });
 
+  test("the share of one client is full, and another one's is not; what is queued may be joined", async (t) => {
+    await start({}, { LIMIT_QUEUED: "2" });
+    const [a] = await origins(t, { a: never }, 1);
+    const waiting = [edge.ask(packageItems(["one"]), 3_000)];
+    await a?.begun(1);
+    const x = { client: "address x" };
+    const full = { state: "queue-full", yours: true, limit: 2 };
+    for (const name of ["two", "three"])
+      assert.deepEqual(await edge.ask(packageItems([name]), 1, x), { state: "building" });
+    assert.deepEqual(await edge.ask(packageItems(["four"]), 1, x), full);
+    assert.deepEqual(await edge.ask(packageItems(["four"]), 1, { client: "address y" }), {
+      state: "building",
+    });
+    assert.deepEqual(await edge.ask(packageItems(["four"]), 1, x), { state: "building" });
+    await a?.drain();
+    await Promise.all(waiting);
+  });
+
   test("the queue is full", async (t) => {
     await start({}, { QUEUE_TOTAL: "2" });
     const [a] = await origins(t, { a: never }, 1);
-    const waiting = [edge.ask(tagItems("one"), 5_000)];
+    const waiting = [edge.ask(packageItems(["one"]), 5_000)];
     await a?.begun(1);
     for (const tag of ["two", "three"])
-      assert.deepEqual(await edge.ask(tagItems(tag), 1), { state: "building" });
-    assert.deepEqual(await edge.ask(tagItems("four")), {
+      assert.deepEqual(await edge.ask(packageItems([tag]), 1), { state: "building" });
+    assert.deepEqual(await edge.ask(packageItems(["four"])), {
       state: "queue-full",
       yours: false,
       limit: 2,

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { CLOSE, type Result } from "../../../edge/contract/messages.ts";
+import { CLOSE, type Item, type Result } from "../../../edge/contract/messages.ts";
 import { connect, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
@@ -158,14 +158,18 @@ describe("jobs", () => {
     for (const edge of edges) open(t, edge, { slots, run });
     const [first, second] = await Promise.all(edges.map((edge) => edge.connected()));
     for (const connection of [first, second]) connection?.say(WELCOME);
-    first?.say(tagJob("1"));
+    const names = { packageSet: "starter", revision: "a".repeat(40), path: [] };
+    const items: Item[] = [{ kind: "index", system: "x86_64-linux", ...names }];
+    first?.say({ type: "job", job: "1", items });
     await first?.heard("accepted");
-    second?.say(tagJob("2"));
+    second?.say({ type: "job", job: "2", items });
     assert.deepEqual(await second?.heard("refused"), {
       type: "refused",
       job: "2",
       message: "all 1 slots are taken",
     });
+    second?.say(tagJob("3"));
+    assert.equal((await second?.heard("accepted"))?.job, "3", "tags have slots of their own");
   });
 
   test("cancel aborts the run, frees the slot, and nothing more is said of the job", async (t) => {

@@ -6,6 +6,7 @@ import type { Entry } from "../../../../edge/farm/schedule/state.ts";
 import { entry, packageItem, request } from "./farm.ts";
 
 const ANY = (): boolean => true;
+const amd = (system: string | undefined): boolean => system === "x86_64-linux";
 
 /** A queue of these entries, each in the name of the client that asked for it. */
 function queueOf(...entries: readonly Entry[]): { queue: FairQueue; taken: Set<Entry> } {
@@ -76,7 +77,6 @@ test("an item that two want is taken once, in the turn that comes first", () => 
 test("what no free origin can take is passed over and keeps its place", () => {
   const arm = entry(packageItem("arm", { system: "aarch64-linux" }), "A");
   const { queue } = queueOf(arm, ...request("A", ["x"]), ...request("B", ["b"]));
-  const amd = (system: string | undefined): boolean => system === "x86_64-linux";
   assert.deepEqual([queue.take(amd), queue.take(amd), queue.take(amd)].map(names), ["x", "b", ""]);
   assert.equal(names(queue.take(ANY)), "arm");
 });

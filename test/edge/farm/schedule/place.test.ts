@@ -78,10 +78,9 @@ describe("whether anybody could do it", () => {
     test(what, () => assert.equal(isServed(git(), [origin("a", more)], now, TIMES), is));
 });
 
-describe("where it ends first", () => {
-  const trio = (more: Partial<OriginState> = {}) =>
-    ["a", "b", "c"].map((name) => origin(name, more));
+const trio = (more: Partial<OriginState> = {}) => ["a", "b", "c"].map((name) => origin(name, more));
 
+describe("where it ends first", () => {
   test("the same package comes to the same origin, whatever the order of the list", () => {
     const first = placed([git()], trio());
     assert.equal(placed([git()], trio().toReversed()), first);

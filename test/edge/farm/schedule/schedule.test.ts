@@ -78,7 +78,7 @@ test("a flood of one client: another one's image is next", () => {
   for (const each of request("y", ["git", "curl"])) schedule.backlog.add(each);
   const given: string[] = [];
   for (let now = 1; schedule.backlog.queued > 0; now++) {
-    for (const job of [...schedule.jobs.values()])
+    for (const job of schedule.jobs.values())
       for (const each of schedule.open(job)) schedule.end(each);
     given.push(short(schedule.dispatch(now)));
   }

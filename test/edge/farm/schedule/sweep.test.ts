@@ -142,13 +142,14 @@ test("what another origin has by then is not taken from it", () => {
   assert.equal(schedule.reclaim(job, 11), false);
 });
 
+const a = (): OriginState => origin("a", { slots: 4 });
+const fail = (one: OriginState, others: OriginState[], times: number, now = 0) => {
+  let until: number | undefined;
+  for (let n = 0; n < times; n++) until = failed(one, [one, ...others], now);
+  return until;
+};
+
 describe("origins that keep failing", () => {
-  const a = (): OriginState => origin("a", { slots: 4 });
-  const fail = (one: OriginState, others: OriginState[], times: number, now = 0) => {
-    let until: number | undefined;
-    for (let n = 0; n < times; n++) until = failed(one, [one, ...others], now);
-    return until;
-  };
   test("fewer than enough: nothing", () => {
     const one = a();
     assert.equal(fail(one, [origin("b")], REST_AFTER - 1), undefined);
