@@ -8,7 +8,7 @@ import { type Access, type AccessVariables, readAccess } from "./access/access.t
 import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts";
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
-import { isRevision } from "./contract/records.ts";
+import { isRevision, MAX_VOUCHES } from "./contract/records.ts";
 import { configuredOrigins, isForOthers, type OriginVariables } from "./farm/configured-origins.ts";
 import type { S3Config } from "./store/s3.ts";
 
@@ -46,6 +46,11 @@ export interface Variables extends AccessVariables, LimitVariables, OriginVariab
   readonly CLIENT_ADDRESS_HEADER?: string;
   /** Commits that are served although no tag was seen at them, with spaces or commas. */
   readonly REVISIONS?: string;
+  /**
+   * How many origins, of different owners, must have made the same before it counts; 1 when left out
+   * (farm/agreement.ts).
+   */
+  readonly AGREE?: string;
   /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
   readonly PACKAGES_ALLOW?: string;
   readonly PACKAGES_DENY?: string;
@@ -89,6 +94,8 @@ export interface Config {
   readonly sandboxedOnly: boolean;
   /** What may be asked for at all. */
   readonly packages: PackagePolicy;
+  /** Origins of so many owners must make the same. */
+  readonly agree: number;
 }
 
 /** The variables, and whether an R2 bucket is bound. */
@@ -175,6 +182,14 @@ const VariablesSchema = v.object({
     ),
   ),
   BUILD_WAIT: seconds(MAX_BUILD_WAIT, 600),
+  AGREE: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]|1[0-6])$/, `must be a whole number from 1 to ${MAX_VOUCHES}`),
+      v.transform(Number),
+    ),
+    "1",
+  ),
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
   // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
   UPLOADS_PER_DAY: bytes("1T"),
@@ -260,7 +275,12 @@ async function validate(env: Environment): Promise<Config> {
   const values = variables.success ? variables.output : undefined;
 
   const s3 = await attempt(() => readS3(env));
-  await attempt(() => configuredOrigins(env));
+  const origins = await attempt(() => configuredOrigins(env));
+  const owners = new Set([...(origins?.values() ?? [])].map(({ owner }) => owner)).size;
+  if (values !== undefined && values.AGREE > 1 && owners < values.AGREE)
+    problems.push(
+      `AGREE is ${values.AGREE}, and ORIGINS has origins of ${owners} owner${owners === 1 ? "" : "s"}: so many could never agree`,
+    );
   if (!env.BUCKET && s3 === null) problems.push(NO_BUCKET);
   const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
@@ -286,6 +306,7 @@ async function validate(env: Environment): Promise<Config> {
     sandboxedOnly: isForOthers(given) && values.ALLOW_UNSAFE_ORIGINS !== "on",
     access,
     packages,
+    agree: values.AGREE,
     limits,
     revisions: values.REVISIONS,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER ?? null,

@@ -68,7 +68,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   store: ["contract"],
   compose: ["contract"],
   pull: ["contract", "access", "store", "compose", "farm"],
-  farm: ["contract", "store"],
+  farm: ["contract", "store", "compose"],
   registry: ["contract", "access", "store", "pull"],
   operator: ["contract", "access", "store", "pull", "registry", "farm"],
 };

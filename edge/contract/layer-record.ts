@@ -10,7 +10,8 @@ import {
   KeySchema,
   ShortTextSchema,
   SignatureSchema,
-  VouchesSchema,
+  MAX_VOUCHES,
+  VouchSchema,
 } from "./fields.ts";
 
 /**
@@ -81,8 +82,28 @@ export const SignedLayerSchema = v.strictObject({
 export type SignedLayer = v.InferOutput<typeof SignedLayerSchema>;
 
 /**
+ * Who vouches for a layer. `statement`: what was signed, of an origin whose compressor made another
+ * blob of the same contents.
+ */
+const LayerVouchSchema = v.strictObject({
+  ...VouchSchema.entries,
+  statement: v.optional(LayerStatementSchema),
+});
+
+/**
  * A statement as it stands in the bucket, by layer key and codec: the first that was made, for other
  * compressors make other bytes of the same layer.
  */
-export const LayerRecordSchema = v.strictObject({ ...statement, signed: VouchesSchema });
+export const LayerRecordSchema = v.strictObject({
+  ...statement,
+  signed: v.pipe(v.array(LayerVouchSchema), v.minLength(1), v.maxLength(MAX_VOUCHES)),
+});
+/** Whether two blobs of a layer hold the same, whatever compressed them. */
+export const sameContent = (a: LayerStatement, b: LayerStatement): boolean =>
+  a.key === b.key && layerContent(a) === layerContent(b);
+
+/** What a layer's blob unpacks to, in a form that is compared. */
+export const layerContent = ({ diffId, trees = [] }: LayerStatement): string =>
+  [diffId, ...trees.map(({ name, tarSize }) => `${name} ${tarSize}`)].join("\n");
+
 export type LayerRecord = v.InferOutput<typeof LayerRecordSchema>;

@@ -10,7 +10,7 @@
 import { RECORD_FORMAT } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
 import type { IndexStatement } from "./index-record.ts";
-import type { LayerRecord, LayerStatement } from "./layer-record.ts";
+import { type LayerRecord, type LayerStatement, sameContent } from "./layer-record.ts";
 import type { PackageStatement } from "./package-record.ts";
 
 /** Statements by the kind of record that they are for. */
@@ -28,20 +28,26 @@ export const signedText = <K extends SignedKind>(kind: K, statement: Statements[
   canonicalJson({ kind: `firn ${kind} record v${RECORD_FORMAT}`, statement });
 
 /**
- * Whether an origin has signed the layer record whose public key `keyOf` tells. (It tells those of
- * origins in force alone: what a revoked origin vouches for counts no more.)
+ * The origins that vouch for a layer record: those whose signature is good, by the public key that
+ * `keyOf` tells. (It tells those of origins in force alone: what a revoked origin vouches for counts
+ * no more.)
  */
-export async function isVouchedFor(
-  { signed, ...statement }: LayerRecord,
+export async function vouchersOf(
+  { signed, ...own }: LayerRecord,
   keyOf: (origin: string) => string | undefined,
-): Promise<boolean> {
+): Promise<string[]> {
   const checked = await Promise.all(
-    signed.map(({ origin, signature }) => {
+    signed.map(async ({ origin, signature, statement = own }) => {
       const x = keyOf(origin);
-      return x !== undefined && isSignedBy(x, "layer", { statement, signature });
+      const isGood =
+        x !== undefined &&
+        sameContent(own, statement) &&
+        own.codec === statement.codec &&
+        (await isSignedBy(x, "layer", { statement, signature }));
+      return isGood ? origin : [];
     }),
   );
-  return checked.includes(true);
+  return checked.flat();
 }
 
 /** workerd's types and Node's name it differently. */

@@ -6,6 +6,7 @@ import type { Env } from "../env.ts";
 import type { Failure } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import type { Ending } from "./answer.ts";
+import { itemKey } from "./answer.ts";
 import { QUARANTINE, type Times } from "./limits.ts";
 import type { Origins } from "./origins.ts";
 import type { Queue } from "./queue.ts";
@@ -116,8 +117,11 @@ export class Dispatch {
     // Before anything is sent: the runtime holds back only what is sent after it was written.
     queue.save();
     // Not sent: the connection is closing, and its end takes the job back.
-    for (const { lease, items } of given)
-      origins.send(lease.origin, { type: "job", job: lease.id, items });
+    for (const { lease, items } of given) {
+      const { id: job, origin } = lease;
+      note("info", "job.assigned", { job, origin, items: items.map(itemKey) });
+      origins.send(origin, { type: "job", job, items });
+    }
     if (given.length > 0) this.#wakeBy(now + times().accept);
     if (schedule.backlog.queued > 0) this.#wakeBy(now + LOOK);
     await this.#setAlarm();

@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
-import { writeTag } from "../store/records.ts";
+import { Candidates } from "./candidates.ts";
 import type { Asker, Reply } from "./answer.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -32,6 +32,8 @@ import { Queue } from "./queue.ts";
 import { BinaryCache } from "./binary-cache.ts";
 import { Requests } from "./requests.ts";
 import { Results } from "./results.ts";
+import { noteSettings } from "./settings.ts";
+import type { Trust } from "./standing-layers.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import { type Caller, keyInForce } from "./token.ts";
 import { Uploads } from "./uploads.ts";
@@ -43,10 +45,19 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #dispatch: Dispatch;
   readonly #results: Results;
   readonly #requests: Requests;
+  readonly #candidates: Candidates;
+  readonly #publication: Publication;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+    this.#candidates = new Candidates(ctx.storage);
+    this.#publication = new Publication({
+      bucket: openBucket(env),
+      trust: this.#trust,
+      candidates: this.#candidates,
+      zstd: async () => (await readConfig(env)).zstd,
+    });
     const now = Date.now();
     const times = (): Times => this.times;
     this.#schedule = new Schedule(times, () => crypto.randomUUID());
@@ -63,11 +74,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#results = new Results({
       ...parts,
       dispatch: this.#dispatch,
-      publication: new Publication({
-        bucket: openBucket(env),
-        keyOf: this.#keyOf,
-        zstd: async () => (await readConfig(env)).zstd,
-      }),
+      publication: this.#publication,
     });
     this.#requests = new Requests({
       queue: this.#queue,
@@ -75,9 +82,14 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       bucket: openBucket(env),
       uploads: new Uploads(ctx.storage, openBucket(env)),
       cache: new BinaryCache(ctx.storage, openBucket(env)),
-      keyOf: this.#keyOf,
+      trust: this.#trust,
       config: () => readConfig(env),
     });
+    ctx.waitUntil(
+      noteSettings(ctx.storage, env).catch((error: unknown) =>
+        note("error", "settings.unread", { error: String(error) }),
+      ),
+    );
     // Origins whose sockets were dropped may not come back.
     if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
@@ -85,6 +97,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   /** The public key of an origin that is in force. */
   readonly #keyOf = (name: string): string | undefined =>
     this.#origins.controls.is(name, "revoked") ? undefined : keyInForce(name, this.env);
+
+  readonly #trust: Trust = {
+    keyOf: this.#keyOf,
+    ownerOf: (name) => configuredOrigins(this.env).get(name)?.owner ?? name,
+    agree: async () => (await readConfig(this.env)).agree,
+  };
 
   /** The waiting times in force. */
   protected get times(): Times {
@@ -131,6 +149,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const connected = this.#origins.revoke(name);
     // What it has made is asked for anew, by those who had it as well.
     this.#queue.forgetEndings();
+    this.#candidates.forgetOrigin(name);
     note("warn", "origin.revoked", { origin: name });
     await this.#dispatch.schedule(true);
     return connected;
@@ -249,6 +268,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     });
     note("info", "origin.connected", {
       origin: name,
+      key: attachmentOf(socket).key,
       systems: hello.systems,
       slots: hello.slots,
       version: hello.version,
@@ -286,14 +306,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       if (origin === undefined || !mayResolve(origin, tag)) continue;
       this.#origins.has(name, revision);
       if (packageSet.kind !== "path" && packageSet.kind !== "starter") continue;
-      await writeTag(openBucket(this.env), {
-        packageSet: packageSet.id,
-        tag,
-        revision,
-        origin: name,
-      }).catch((error: unknown) =>
-        note("error", "farm.storage", { origin: name, tag, problem: String(error) }),
-      );
+      const said = { packageSet: packageSet.id, tag, revision };
+      await this.#publication
+        .announce(said, name)
+        .catch((error: unknown) =>
+          note("error", "farm.storage", { origin: name, tag, problem: String(error) }),
+        );
     }
   }
 }

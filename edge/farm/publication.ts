@@ -10,20 +10,26 @@ import {
   CODECS,
   type Descriptor,
   type Layer,
+  layerContent,
   type LayerRecord,
+  MAX_VOUCHES,
   type PackageRecord,
   type PackageStatement,
   type Part,
   RECORD_FORMAT,
+  type Vouch,
 } from "../contract/records.ts";
 import {
   indexRecord,
   levelRecord,
   packageRecord,
   readRecord,
+  type ResolvedTag,
   writeRecord,
   writeTag,
 } from "../store/records.ts";
+import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
+import type { Candidates } from "./candidates.ts";
 import type { Outcome } from "./answer.ts";
 import {
   checkClaims,
@@ -36,11 +42,20 @@ import {
   partsOf,
 } from "./check.ts";
 import { BUCKET_CONCURRENCY } from "./limits.ts";
-import { type KeyOf, requireBlob, standingLayer, storeLayer } from "./standing-layers.ts";
+import { requireContents } from "./small-parts.ts";
+import {
+  type Claim,
+  requireBlob,
+  standingLayer,
+  storeLayer,
+  type Trust,
+} from "./standing-layers.ts";
 
 export interface PublicationParts {
   readonly bucket: Bucket;
-  readonly keyOf: KeyOf;
+  readonly trust: Trust;
+  /** What waits for origins of other owners to agree. */
+  readonly candidates: Candidates;
   /** Whether layers are made with zstd as well. */
   readonly zstd: () => Promise<boolean>;
 }
@@ -62,6 +77,8 @@ interface Standing {
 interface Work {
   readonly origin: string;
   readonly claims: Claims;
+  /** Origins of so many owners must make the same. */
+  readonly agree: number;
   readonly limit: LimitFunction;
 }
 
@@ -73,28 +90,78 @@ export class Publication {
 
   /**
    * Checks the results of a job's items against these, the origin's signatures and the bucket,
-   * writes what they say, and returns what the bucket holds now: what everybody else sees too.
-   * Throws InvalidResult when a result cannot be trusted (no package's record has been written
-   * then), and any other error when the bucket does not answer. Running it twice, or for two origins
-   * at once, writes the same things.
+   * writes what they say, once enough origins agree, and returns what the bucket holds now: what
+   * everybody else sees too. Throws InvalidResult when a result cannot be trusted (no package's
+   * record has been written then), and any other error when the bucket does not answer. Running it
+   * twice, or for two origins at once, writes the same things.
    */
   async store(
     items: readonly Item[],
     results: readonly Result[],
     origin: string,
-  ): Promise<Outcome[]> {
+  ): Promise<(Outcome | AnotherOwner)[]> {
+    const { trust } = this.#with;
     checkResults(items, results);
     const claims = claimsOf(results);
-    const x = this.#with.keyOf(origin);
+    const x = trust.keyOf(origin);
     if (x === undefined) throw new InvalidResult(`the origin ${origin} has no key`);
     await checkSignatures(results, claims, { name: origin, x });
-    const work: Work = { origin, claims, limit: pLimit(BUCKET_CONCURRENCY) };
+    const agree = await trust.agree();
+    const limit = pLimit(BUCKET_CONCURRENCY);
+    const work: Work = { origin, claims, agree, limit };
     const pairs = await this.#pairs(items, results, work);
     const parts = new Map(pairs.flatMap((pair) => pair.parts.map((part) => [part.key, part])));
     checkClaims(parts, claims);
     await this.#checkBlobs(results, work);
-    const layers = await this.#layers([...parts.values()], work);
-    return Promise.all(pairs.map((pair) => work.limit(() => this.#write(pair, layers, origin))));
+    if (agree > 1) await this.#checkSmallParts(work);
+    const known = await this.#known([...parts.values()], work);
+    const agreed = pairs.map((pair) => this.#agreed(pair, known, work));
+    const stored = await this.#storeLayers(
+      agreed.flatMap((group) => group ?? []),
+      work,
+    );
+    const standing = new Map([...known, ...stored]);
+    return Promise.all(
+      pairs.map(({ item, result, parts }, at) => {
+        const group = agreed[at];
+        if (group === undefined) return { kind: "another-owner" } as const;
+        return limit(() => this.#write({ item, result, parts }, standing, group));
+      }),
+    );
+  }
+
+  /**
+   * The origins that have made the same of an item, this one among them; undefined while they are
+   * too few. A failure is told by one.
+   */
+  #agreed(
+    { item, result, parts }: Pair,
+    known: ReadonlyMap<string, LayerRecord>,
+    { origin, claims, agree }: Work,
+  ): readonly Candidate[] | undefined {
+    if (result.kind === "failure") return [];
+    const { trust, candidates } = this.#with;
+    const own = parts.flatMap(({ key }) =>
+      CODECS.flatMap((codec) => claims.get(layerPath(key, codec)) ?? []),
+    );
+    const contents = parts.map(({ key }): [string, string] => {
+      const path = layerPath(key);
+      const statement = claims.get(path)?.statement ?? known.get(path);
+      return [key, statement === undefined ? "" : layerContent(statement)];
+    });
+    const content = agree > 1 ? contentOf(result, new Map(contents)) : {};
+    const candidate = { origin, owner: trust.ownerOf(origin), result, layers: own, content };
+    if (agree === 1) return [candidate];
+    if (JSON.stringify(candidate).length > MAX_CANDIDATE)
+      throw new InvalidResult(`a result has more than ${MAX_CANDIDATE} characters to compare`);
+    return candidates.add(item, candidate, agree, Date.now()) ?? undefined;
+  }
+
+  /** What an origin says that a tag means, without having been asked: written once enough agree. */
+  async announce(tag: Omit<ResolvedTag, "origin">, origin: string): Promise<void> {
+    const { packageSet, revision } = tag;
+    const item: Item = { kind: "tag", packageSet, tag: tag.tag };
+    await this.store([item], [{ kind: "revision", revision }], origin);
   }
 
   #pairs(
@@ -135,43 +202,52 @@ export class Publication {
     return statement;
   }
 
-  /**
-   * Stores what is new of the layers of these parts; returns what stands, by key. First it looks
-   * for those that were not made now: without them nothing is written.
-   */
-  async #layers(parts: readonly Part[], work: Work): Promise<Map<string, Standing>> {
-    const { bucket, keyOf, zstd } = this.#with;
+  /** What stands of the layers that were not made now, by path. Without them nothing is written. */
+  async #known(parts: readonly Part[], work: Work): Promise<Map<string, LayerRecord>> {
+    const { bucket, trust, zstd } = this.#with;
     const isZstd = await zstd();
-    const wanted = parts.flatMap(({ key, small }) =>
-      CODECS.filter((codec) => codec === "gzip" || (isZstd && small === undefined)).map(
-        (codec) => ({ key, codec, path: layerPath(key, codec) }),
-      ),
+    const wanted = parts
+      .flatMap(({ key, small }) =>
+        CODECS.filter((codec) => codec === "gzip" || (isZstd && small === undefined)).map(
+          (codec) => ({ key, codec, path: layerPath(key, codec) }),
+        ),
+      )
+      .filter(({ path }) => !work.claims.has(path));
+    const known = new Map<string, LayerRecord>();
+    const look = async ({ key, codec, path }: (typeof wanted)[number]): Promise<void> => {
+      const record = await standingLayer(bucket, trust, key, codec);
+      if (record !== null) known.set(path, record);
+      else if (codec === "gzip")
+        throw new InvalidResult(`nothing is known of the layer ${key}, nor was it made`);
+    };
+    await Promise.all(wanted.map((layer) => work.limit(() => look(layer))));
+    return known;
+  }
+
+  /** Stores the layers that origins agree on; returns what stands, by path. */
+  async #storeLayers(
+    agreed: readonly Candidate[],
+    { limit }: Work,
+  ): Promise<Map<string, LayerRecord>> {
+    const { bucket, trust } = this.#with;
+    const claims = new Map<string, [Claim, ...Claim[]]>();
+    for (const { origin, layers } of agreed)
+      for (const layer of layers) {
+        const path = layerPath(layer.statement.key, layer.statement.codec);
+        const others = claims.get(path);
+        if (others === undefined) claims.set(path, [{ ...layer, origin }]);
+        else others.push({ ...layer, origin });
+      }
+    const stored = [...claims].map(([path, all]) =>
+      limit(async () => [path, await storeLayer(bucket, trust, all)] as const),
     );
-    const records = new Map<string, LayerRecord>();
-    const known = wanted.filter(({ path }) => !work.claims.has(path));
-    await Promise.all(
-      known.map(({ key, codec, path }) =>
-        work.limit(async () => {
-          const record = await standingLayer(bucket, keyOf, key, codec);
-          if (record !== null) records.set(path, record);
-          else if (codec === "gzip")
-            throw new InvalidResult(`nothing is known of the layer ${key}, nor was it made`);
-        }),
-      ),
-    );
-    await Promise.all(
-      [...work.claims].map(([path, claim]) =>
-        work.limit(async () => {
-          records.set(path, await storeLayer(bucket, keyOf, work.origin, claim));
-        }),
-      ),
-    );
-    return new Map(
-      parts.map(({ key }) => [
-        key,
-        standing(records.get(layerPath(key)), records.get(layerPath(key, "zstd"))),
-      ]),
-    );
+    return new Map(await Promise.all(stored));
+  }
+
+  /** One at a time: each is in memory whole. */
+  async #checkSmallParts({ claims }: Work): Promise<void> {
+    for (const { statement } of claims.values())
+      if (statement.trees !== undefined) await requireContents(this.#with.bucket, statement);
   }
 
   /** Every blob that a statement names, before anything is written. */
@@ -186,33 +262,35 @@ export class Publication {
 
   async #write(
     { item, result, parts }: Pair,
-    standing: ReadonlyMap<string, Standing>,
-    origin: string,
+    standing: ReadonlyMap<string, LayerRecord>,
+    agreed: readonly Candidate[],
   ): Promise<Outcome> {
     const { bucket } = this.#with;
     const layers = parts.map(({ key }) => layerOf(standing, key));
+    const makers = agreed.map(({ origin }) => origin);
     switch (result.kind) {
       case "failure":
         return { kind: "failure", failure: await this.#withoutLostLog(result.failure) };
       case "revision":
         if (item.kind === "tag") {
           const { packageSet, tag } = item;
+          const [origin = ""] = makers;
           await writeTag(bucket, { packageSet, tag, revision: result.revision, origin });
         }
         return result;
       case "index": {
-        const { statement, signature } = result;
+        const { statement } = result;
         const place = indexRecord(statement, statement.path);
-        const record = { ...statement, signed: [{ origin, signature }] };
+        const record = { ...statement, signed: vouches(agreed) };
         return { kind: "index", record: await writeRecord(bucket, place, record) };
       }
       case "package": {
-        const { statement, signature } = result;
+        const { statement } = result;
         const record: PackageRecord = {
           ...statement,
           layers: layers.map(({ layer }) => layer),
-          origins: union([[origin], ...layers.map(({ origins }) => origins)]),
-          signed: [{ origin, signature }],
+          origins: union([makers, ...layers.map(({ origins }) => origins)]),
+          signed: vouches(agreed),
         };
         checkLength(record);
         const place = packageRecord(statement, statement.name);
@@ -224,7 +302,7 @@ export class Publication {
           format: RECORD_FORMAT,
           level: result.level,
           layers: layers.map(({ layer }) => layer),
-          origins: union(layers.map(({ origins }) => origins)),
+          origins: union([makers, ...layers.map(({ origins }) => origins)]),
         } as const;
         const place = levelRecord(scope, name, result.level);
         return { kind: "level", record: await writeRecord(bucket, place, record) };
@@ -242,11 +320,13 @@ export class Publication {
 }
 
 /** A layer as package records have it. */
-function standing(gzip: LayerRecord | undefined, zstd: LayerRecord | undefined): Standing {
-  if (gzip === undefined) throw new TypeError("a layer was not settled");
+function layerOf(records: ReadonlyMap<string, LayerRecord>, key: string): Standing {
+  const gzip = records.get(layerPath(key));
+  const zstd = records.get(layerPath(key, "zstd"));
+  if (gzip === undefined) throw new TypeError(`the layer ${key} was not settled`);
   if (zstd !== undefined && zstd.diffId !== gzip.diffId)
-    throw new InvalidResult(`the layer ${gzip.key} is another one with zstd`);
-  const { key, digest, size, diffId, trees } = gzip;
+    throw new InvalidResult(`the layer ${key} is another one with zstd`);
+  const { digest, size, diffId, trees } = gzip;
   const layer: Layer = {
     key,
     digest,
@@ -259,11 +339,13 @@ function standing(gzip: LayerRecord | undefined, zstd: LayerRecord | undefined):
   return { layer, origins: signed.map(({ origin }) => origin) };
 }
 
-function layerOf(standing: ReadonlyMap<string, Standing>, key: string): Standing {
-  const found = standing.get(key);
-  if (found === undefined) throw new TypeError(`the layer ${key} was not settled`);
-  return found;
-}
+/** The signatures of those who agree. */
+const vouches = (agreed: readonly Candidate[]): Vouch[] =>
+  agreed
+    .flatMap(({ origin, result }) =>
+      "signature" in result ? { origin, signature: result.signature } : [],
+    )
+    .slice(0, MAX_VOUCHES);
 
 const union = (lists: readonly (readonly string[])[]): string[] =>
   [...new Set(lists.flat())].sort();

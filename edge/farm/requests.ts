@@ -13,7 +13,6 @@ import type {
   KnownLayer,
 } from "../contract/messages.ts";
 import type { Codec } from "../contract/records.ts";
-import { isVouchedFor } from "../contract/signatures.ts";
 import { note } from "../log.ts";
 import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
 import { presign } from "../store/s3.ts";
@@ -22,7 +21,7 @@ import { BUCKET_CONCURRENCY } from "./limits.ts";
 import type { BinaryCache } from "./binary-cache.ts";
 import type { Origins } from "./origins.ts";
 import type { Job, Queue } from "./queue.ts";
-import type { KeyOf } from "./standing-layers.ts";
+import { isTrusted, type Trust } from "./standing-layers.ts";
 import { RequestRefused, type Uploads } from "./uploads.ts";
 
 /** Longest message of an answer (contract/messages.ts). */
@@ -37,7 +36,7 @@ export interface RequestsParts {
   readonly bucket: Bucket;
   readonly uploads: Uploads;
   readonly cache: BinaryCache;
-  readonly keyOf: KeyOf;
+  readonly trust: Trust;
   readonly config: () => Promise<Pick<Config, "s3" | "uploadsPerDay" | "binaryCache">>;
 }
 
@@ -104,7 +103,7 @@ export class Requests {
     const look = (key: string, codec: Codec) =>
       this.#limit(async () => {
         const record = await readRecord(this.#with.bucket, layerRecord(key, codec));
-        if (record === null || !(await isVouchedFor(record, this.#with.keyOf))) return undefined;
+        if (record === null || !(await isTrusted(record, this.#with.trust))) return undefined;
         // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.
         const found = await this.#with.bucket.head(blobPath(record.digest));
         return { record, present: found?.size === record.size };

@@ -4,6 +4,7 @@
  */
 import type { Failure, Result } from "../contract/messages.ts";
 import { note } from "../log.ts";
+import type { AnotherOwner } from "./agreement.ts";
 import { type Ending, itemKey, type Outcome } from "./answer.ts";
 import { InvalidResult } from "./check.ts";
 import type { Dispatch, DispatchParts } from "./dispatch.ts";
@@ -11,15 +12,6 @@ import type { Publication } from "./publication.ts";
 import type { Job } from "./queue.ts";
 import type { PutBack } from "./schedule/schedule.ts";
 import type { Job as Lease } from "./schedule/state.ts";
-
-/**
- * In the place of a result that publication has stored: the origin made the item, and another one
- * of another owner is to make the same before it counts. The item goes back into the queue, for
- * origins of owners that have not made it; what was made so far is publication's to remember.
- */
-export interface AnotherOwner {
-  readonly kind: "another-owner";
-}
 
 export interface ResultsParts extends DispatchParts {
   readonly dispatch: Dispatch;

@@ -17,54 +17,81 @@ import {
   replaceRecord,
   writeRecord,
 } from "../store/records.ts";
-import type {
-  Codec,
-  Descriptor,
-  LayerRecord,
-  LayerStatement,
-  SignedLayer,
+import { canonicalJson } from "../contract/keys.ts";
+import {
+  type Codec,
+  type Descriptor,
+  type LayerRecord,
+  type LayerStatement,
+  sameContent,
+  type SignedLayer,
 } from "../contract/records.ts";
-import { isVouchedFor } from "../contract/signatures.ts";
+import { vouchersOf } from "../contract/signatures.ts";
 import { note } from "../log.ts";
 import { InvalidResult } from "./check.ts";
 
-/** The public key (`x` of the JWK) of an origin in force; undefined for any other. */
-export type KeyOf = (origin: string) => string | undefined;
+/** Whose word counts, and how many. */
+export interface Trust {
+  /** The public key (`x` of the JWK) of an origin in force; undefined for any other. */
+  readonly keyOf: (origin: string) => string | undefined;
+  readonly ownerOf: (origin: string) => string;
+  /** Origins of so many owners must have made the same. */
+  readonly agree: () => Promise<number>;
+}
+
+/** A statement of a layer, and whose it is. */
+export interface Claim extends SignedLayer {
+  readonly origin: string;
+}
+
+/** Whether enough owners vouch for a record. */
+export async function isTrusted(record: LayerRecord, trust: Trust): Promise<boolean> {
+  const vouchers = await vouchersOf(record, trust.keyOf);
+  return new Set(vouchers.map(trust.ownerOf)).size >= (await trust.agree());
+}
 
 /** The record that stands for a layer, null when there is none. */
 export async function standingLayer(
   bucket: Bucket,
-  keyOf: KeyOf,
+  trust: Trust,
   key: string,
   codec: Codec,
 ): Promise<LayerRecord | null> {
   const record = await readRecord(bucket, layerRecord(key, codec));
-  return record !== null && (await stands(bucket, keyOf, record)) ? record : null;
+  return record !== null && (await stands(bucket, trust, record)) ? record : null;
 }
 
-const stands = async (bucket: Bucket, keyOf: KeyOf, record: LayerRecord): Promise<boolean> =>
-  (await isVouchedFor(record, keyOf)) && (await isThere(bucket, record));
+const stands = async (bucket: Bucket, trust: Trust, record: LayerRecord): Promise<boolean> =>
+  (await isTrusted(record, trust)) && (await isThere(bucket, record));
 
 const isThere = async (bucket: Bucket, { digest, size }: Descriptor): Promise<boolean> =>
   (await findBlob(bucket, digest))?.size === size;
 
 /**
- * Stores what an origin states of a layer, once its blob is in the bucket, and returns the record
- * that stands: this one, or an earlier one. Throws InvalidResult when the blob is not there, or when
- * the one that stands contradicts it.
+ * Stores what origins state of a layer, the first one's blob, once that is in the bucket, and returns
+ * the record that stands: this one, or an earlier one. Throws InvalidResult when the blob is not
+ * there, or when the one that stands contradicts it.
  */
 export async function storeLayer(
   bucket: Bucket,
-  keyOf: KeyOf,
-  origin: string,
-  { statement, signature }: SignedLayer,
+  trust: Trust,
+  claims: readonly [Claim, ...Claim[]],
 ): Promise<LayerRecord> {
+  const [{ statement, origin }] = claims;
   await requireBlob(bucket, statement);
-  const record: LayerRecord = { ...statement, signed: [{ origin, signature }] };
+  const text = canonicalJson(statement);
+  const record: LayerRecord = {
+    ...statement,
+    signed: [...new Map(claims.map((claim) => [claim.origin, claim])).values()].map((claim) => ({
+      origin: claim.origin,
+      signature: claim.signature,
+      ...(canonicalJson(claim.statement) === text ? {} : { statement: claim.statement }),
+    })),
+  };
   const place = layerRecord(statement.key, statement.codec);
   const stored = await writeRecord(bucket, place, record);
   if (stored === record) return record;
-  if (!(await stands(bucket, keyOf, stored))) return replace(bucket, place, record, stored);
+  if (!(await stands(bucket, trust, stored))) return replace(bucket, place, record, stored);
   requireSame(statement, stored, origin);
   return stored;
 }
@@ -105,10 +132,3 @@ function requireSame(statement: LayerStatement, stored: LayerRecord, origin: str
     `the layer ${key} is ${statement.diffId} by ${origin}, and ${stored.diffId} by ${origins(stored).join(" and ")}`,
   );
 }
-
-/** Whether two blobs of a layer hold the same, whatever compressed them. */
-export const sameContent = (a: LayerStatement, b: LayerStatement): boolean =>
-  a.diffId === b.diffId && treesOf(a) === treesOf(b);
-
-const treesOf = ({ trees = [] }: LayerStatement): string =>
-  trees.map(({ name, tarSize }) => `${name} ${tarSize}`).join("\n");

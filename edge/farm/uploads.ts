@@ -101,7 +101,7 @@ export class Uploads {
           `origin ${origin} stores at most ${uploadsPerDay} bytes in a day (UPLOADS_PER_DAY at the edge); more from 00:00 UTC on`,
         );
     });
-    note("debug", "uploads.signed", { origin, job, ...more });
+    note("info", "uploads.signed", { origin, job, ...more });
   }
 
   #count(whose: string, { blobs, bytes }: Use, until: number): Use {

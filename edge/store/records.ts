@@ -190,7 +190,20 @@ export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, reco
     await put(false);
     reported.delete(place.path);
   }
+  noteWritten(place.path, record);
   return record;
+}
+
+/** For whoever wants to know later who made what: the origins that the record says it rests on. */
+function noteWritten(path: string, record: unknown): void {
+  const { origins, origin, signed } = record as {
+    readonly origins?: readonly string[];
+    readonly origin?: string;
+    readonly signed?: readonly { readonly origin: string }[];
+  };
+  const said = origin === undefined ? signed?.map((vouch) => vouch.origin) : [origin];
+  const all = origins ?? said;
+  if (all !== undefined) note("info", "record.written", { path, origins: all });
 }
 
 /** Writes a record in place of the one that is there, which counts no more. */
@@ -201,6 +214,7 @@ export async function replaceRecord<T>(
 ): Promise<T> {
   const text = canonicalJson(record);
   await bucket.put(place.path, text, { contentType: "application/json", ifAbsent: false });
+  noteWritten(place.path, record);
   remember(place, { value: { value: record, length: text.length }, askedAt: Date.now() });
   return record;
 }

@@ -10,7 +10,7 @@ import {
   type LayerRecord,
   type LayerStatement,
 } from "../../edge/contract/records.ts";
-import { isVouchedFor } from "../../edge/contract/signatures.ts";
+import { vouchersOf } from "../../edge/contract/signatures.ts";
 
 /** What is stated of a layer, by codec. */
 export type KnownLayer = Partial<Record<Codec, LayerStatement>>;
@@ -28,7 +28,8 @@ export async function vouched(
   for (const codec of CODECS) {
     const record = answer[codec]?.record;
     if (record?.key !== key || record.codec !== codec) continue;
-    if (await isVouchedFor(record, (name) => origins[name])) known[codec] = statementOf(record);
+    if ((await vouchersOf(record, (name) => origins[name])).length > 0)
+      known[codec] = statementOf(record);
   }
   return known;
 }

@@ -1,0 +1,22 @@
+/** A line of the log whenever the edge's settings are others than before: which ones, not what. */
+import { sha256Hex } from "../contract/digest.ts";
+import { canonicalJson } from "../contract/keys.ts";
+import { note } from "../log.ts";
+
+/** In the Farm object's storage: variable → SHA-256 of its value. */
+const KEY = "settings";
+
+export async function noteSettings(storage: DurableObjectStorage, env: object): Promise<void> {
+  const variables = Object.entries(env).filter(([, value]) => typeof value === "string");
+  const hashes = await Promise.all(
+    variables.map(async ([name, value]) => [name, await sha256Hex(value as string)] as const),
+  );
+  const now: Record<string, string> = Object.fromEntries(hashes);
+  const before = await storage.get<Record<string, string>>(KEY);
+  const changed = [...new Set([...Object.keys(now), ...Object.keys(before ?? {})])]
+    .filter((name) => now[name] !== before?.[name])
+    .sort();
+  if (changed.length === 0) return;
+  await storage.put(KEY, now);
+  note("info", "settings.changed", { changed, digest: await sha256Hex(canonicalJson(now)) });
+}
