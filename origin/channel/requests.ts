@@ -59,6 +59,8 @@ interface Pending {
  * another origin.
  */
 const ANSWER_MS = 120_000;
+/** A request without an answer is sent again this often, ms: either may have got lost on the way. */
+const REPEAT_MS = 30_000;
 /** How long a request is repeated that the edge cannot answer for the moment, ms, and how often. */
 const PATIENCE_MS = 60_000;
 const FIRST_WAIT_MS = 250;
@@ -149,6 +151,7 @@ export class Requests {
     signal.addEventListener("abort", left, { once: true });
     this.#pending.set(id, { request, answered: resolve });
     this.#send(request);
+    const repeats = setInterval(() => this.#send(request), REPEAT_MS);
     try {
       const answer = await promise;
       if (answer.type === "error")
@@ -161,6 +164,7 @@ export class Requests {
     } finally {
       this.#pending.delete(id);
       clearTimeout(timer);
+      clearInterval(repeats);
       signal.removeEventListener("abort", left);
     }
   }

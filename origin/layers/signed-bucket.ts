@@ -11,7 +11,7 @@ import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
 import { Grants } from "./grants.ts";
 import type { Blob, JobBucket, Storage } from "./job-bucket.ts";
 import { BucketError, patiently, type Patience } from "./patience.ts";
-import { SignedRequests } from "./signed-request.ts";
+import { type PutAnswer, type SignedPut, SignedRequests } from "./signed-request.ts";
 import { UnfitError } from "./tree.ts";
 
 /** Requests at once. */
@@ -71,26 +71,29 @@ export class SignedBucket implements Storage {
     let renewed = false;
     const attempt = async (): Promise<void> => {
       if (grant.kind === "present") return;
-      const what = `PUT ${grant.url}`;
-      let answer;
-      try {
-        answer = await this.#http.put(grant, await body(), signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (error instanceof DamagedError) throw error;
-        const { code, message } = error as NodeJS.ErrnoException;
-        throw new BucketError(what, undefined, code ?? message, error);
-      }
-      if (answer.status === 200 || answer.status === PRESENT) return;
-      // It waited for too long, or for this bucket's clock: once more with a fresh one.
-      if (answer.status === FORBIDDEN && !renewed) {
+      const { status, code } = await this.#sendOnce(grant, body, signal);
+      if (status === 200 || status === PRESENT) return;
+      // It waited for too long: once more with a fresh one.
+      if (status === FORBIDDEN && !renewed) {
         renewed = true;
         grant = await grants.ask(blob, signal);
         return attempt();
       }
-      throw new BucketError(what, answer.status, answer.code);
+      throw new BucketError(`PUT ${grant.url}`, status, code);
     };
     await turn(() => patiently(attempt, this.#patience, signal));
+  }
+
+  /** Throws a BucketError when there is no answer. */
+  async #sendOnce(put: SignedPut, body: Body, signal: AbortSignal): Promise<PutAnswer> {
+    try {
+      return await this.#http.put(put, await body(), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof DamagedError) throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new BucketError(`PUT ${put.url}`, undefined, code ?? message, error);
+    }
   }
 
   async #read(

@@ -135,3 +135,18 @@ test("what a job began and another one wants goes on in the other's name", async
   connection.say({ ...none, id });
   assert.deepEqual(await layers, [{}, {}]);
 });
+
+test("a request that got lost on a connection that lives on is sent again", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const edge = await rudeEdge(t);
+  const { run, outcome } = asking();
+  open(t, edge, { run });
+  const connection = await edge.connected();
+  connection.say(WELCOME);
+  connection.say(tagJob("j"));
+  const asked = await connection.heard("layers");
+  t.mock.timers.tick(30_000);
+  assert.deepEqual(await connection.heard("layers"), asked);
+  connection.say(none);
+  assert.deepEqual(await outcome, [{}, {}]);
+});
