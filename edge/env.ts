@@ -5,6 +5,7 @@ import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./config.ts";
 import type { Item } from "./contract/messages.ts";
 import type { Answer, Asker, Ending, Reply } from "./farm/answer.ts";
+import type { FarmOverview } from "./farm/overview.ts";
 
 /** What the Worker and Build objects call on the Farm object (farm/farm.ts). */
 export interface FarmRpc extends Rpc.DurableObjectBranded {
@@ -12,6 +13,9 @@ export interface FarmRpc extends Rpc.DurableObjectBranded {
   request(build: string, items: readonly Item[], asker: Asker): Promise<Reply>;
   revoke(name: string): Promise<boolean>;
   reinstate(name: string): Promise<boolean>;
+  drain(name: string, drained?: boolean): Promise<boolean>;
+  rest(name: string, ms: number): Promise<boolean>;
+  overview(): Promise<FarmOverview>;
 }
 
 /** What the Worker and the Farm object call on a Build object (farm/build.ts). */

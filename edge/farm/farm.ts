@@ -9,6 +9,7 @@ import { readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
 import { Candidates } from "./candidates.ts";
 import type { Asker, Reply } from "./answer.ts";
+import type { FarmOverview } from "./overview.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { take } from "./intake.ts";
@@ -158,6 +159,37 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   /** Operators: takes `revoke` back; false when the name was not revoked. */
   async reinstate(name: string): Promise<boolean> {
     return this.#origins.controls.set(name, "revoked", false);
+  }
+
+  /** Operators: gives an origin no more jobs, also when it comes back; false: it was so already. */
+  async drain(name: string, drained = true): Promise<boolean> {
+    const changed = this.#origins.drain(name, drained);
+    note("info", drained ? "origin.drained" : "origin.undrained", { origin: name });
+    await this.#dispatch.schedule(true);
+    return changed;
+  }
+
+  /** Operators: gives an origin nothing for `ms`, then one job at a time until one is done. */
+  async rest(name: string, ms: number): Promise<boolean> {
+    const isKnown = this.#origins.rest(name, Date.now() + ms);
+    await this.#dispatch.schedule(true);
+    return isKnown;
+  }
+
+  /** Operators: the origins that are remembered, and how many items wait in each lane. */
+  async overview(): Promise<FarmOverview> {
+    this.#origins.refresh();
+    const { backlog, origins } = this.#schedule;
+    return {
+      origins: this.#origins.facts.map((facts) => {
+        const { seen = 0, held = { tags: 0, packages: 0 } } = origins.get(facts.name) ?? {};
+        const drained = this.#origins.controls.is(facts.name, "drained");
+        return { ...facts, seen, held, drained };
+      }),
+      controls: this.#origins.controls.all(),
+      queued: { tags: backlog.queuedIn("tags"), packages: backlog.queuedIn("packages") },
+      jobs: this.#schedule.jobs.size,
+    };
   }
 
   override async alarm(): Promise<void> {

@@ -238,3 +238,26 @@ test("a revoked origin loses its connection at once, and gets none, until it is 
   back.say(bye);
   back.cut();
 });
+
+test("a drained origin gets no jobs, also when it comes back, until that is taken back", async () => {
+  const origin = await rawOrigin(edge, "a");
+  origin.say(hello);
+  await origin.heard("welcome");
+  assert.equal(await edge.farm("drain", "a"), true);
+  const items = tagItems(freshTag());
+  assert.deepEqual(await edge.ask(items), { state: "no-origin" });
+  origin.cut();
+  const back = await rawOrigin(edge, "a");
+  back.say(hello);
+  await back.heard("welcome");
+  assert.deepEqual(await edge.ask(items), { state: "no-origin" });
+  assert.equal(await edge.farm("drain", "a", false), true);
+  const answer = edge.ask(items);
+  const { job } = await back.heard("job");
+  back.say(resolved(job));
+  assert.equal((await answer).state, "done");
+  const { origins } = (await edge.farm("overview")) as { origins: { name: string }[] };
+  assert.ok(origins.some(({ name }) => name === "a"));
+  back.say(bye);
+  back.cut();
+});
