@@ -76,12 +76,12 @@ export class Pusher {
   /** Makes a root for each output that exists, in the order in which they were built. */
   async #root(derivations: readonly string[]): Promise<void> {
     await mkdir(this.#pending, { recursive: true });
-    const { signal } = this.#stop;
+    // Not ended by `close`: what has no root then would never be stored.
     const env = nixEnvironment();
     const query = ["--query", "--outputs", "--", ...derivations];
-    const text = await nixOutput("outputs cannot be found", "nix-store", query, { env, signal });
+    const text = await nixOutput("outputs cannot be found", "nix-store", query, { env });
     const outputs = text.split("\n").filter((line) => line !== "");
-    const valid = await validPaths(outputs, signal);
+    const valid = await validPaths(outputs);
     for (const [index, path] of outputs.entries()) {
       if (!valid.has(path)) continue;
       // Names that sort by time: what is referred to was built, and is stored, first.
@@ -89,7 +89,6 @@ export class Pusher {
       const root = ["--add-root", join(this.#pending, `${order}-${basename(path)}`), "--", path];
       await nixOutput("a root cannot be made", "nix-store", ["--realise", ...root], {
         env,
-        signal,
       });
     }
   }
@@ -102,10 +101,18 @@ export class Pusher {
       if (signal.aborted) return;
       if (failed !== undefined)
         this.#warn("what was built here is not in the farm's cache", failed);
-      const { retryMs = RETRY_MS } = this.#options;
       if (failed === undefined) await woken;
-      else await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+      else await this.#pause(woken);
     }
+  }
+
+  /** Waits until it is time to try again, or more was built. */
+  async #pause(woken: Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, over.signal]);
+    const { retryMs = RETRY_MS } = this.#options;
+    await Promise.race([woken, sleep(retryMs, undefined, { signal }).catch(() => undefined)]);
+    over.abort();
   }
 
   /**
