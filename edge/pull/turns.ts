@@ -9,8 +9,10 @@
 
 /** How often a waiting request looks whether it is its turn, milliseconds. */
 const LOOK_MS = 20;
-/** Who has not looked for so long is gone, milliseconds: a busy isolate's timers are late. */
+/** Who has not looked for so long is gone, milliseconds. */
 const GONE_MS = 2_000;
+/** When nobody has looked for so long, the isolate was busy, and nobody is gone for that. */
+const BUSY_MS = 500;
 /** Whoever has not given back its bytes by then is gone, milliseconds: composing takes some 50. */
 const HELD_MS = 30_000;
 
@@ -29,6 +31,7 @@ export class Turns {
   readonly #limits: TurnLimits;
   readonly #held = new Set<{ readonly bytes: number; readonly until: number }>();
   #queue: Waiter[] = [];
+  #lookedAt = 0;
 
   constructor(limits: TurnLimits) {
     this.#limits = limits;
@@ -61,6 +64,8 @@ export class Turns {
 
   #dropGone(): void {
     const now = Date.now();
+    if (now - this.#lookedAt > BUSY_MS) for (const waiter of this.#queue) waiter.lookedAt = now;
+    this.#lookedAt = now;
     for (const share of this.#held) if (share.until <= now) this.#held.delete(share);
     this.#queue = this.#queue.filter(({ lookedAt }) => now - lookedAt < GONE_MS);
   }
