@@ -25,14 +25,16 @@ export function edgeRequests(s3: S3Config): EdgeRequests {
   return {
     edge: "edge.example",
     asked,
-    uploads: (blobs) => {
+    uploads: async (blobs, signal) => {
       asked.push(blobs);
-      return Promise.all(
+      const grants = await Promise.all(
         blobs.map(async (blob): Promise<Grant> => {
           if (await isThere(blob)) return { kind: "present" };
           return { kind: "put", ...(await signPut(s3, { ...blob, ifAbsent: true })) };
         }),
       );
+      signal.throwIfAborted();
+      return grants;
     },
     layers: (keys, zstd) =>
       Promise.all(
