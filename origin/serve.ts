@@ -95,6 +95,18 @@ export async function serve(
     requests: () => channels[0]?.cache,
     logger,
   });
+  // Before anything else: on a full disk nothing else can be opened.
+  let release = noRoots;
+  const disk = await Disk.open({
+    stateDir: options.stateDir,
+    budget: options.diskBudget,
+    gc: options.diskGc === "on",
+    nixTimeout: options.nixTimeout,
+    release: () => release(),
+    logger,
+    onStatus: (status) => channels.forEach((channel) => channel.status(status)),
+  });
+  if (!disk.status.accepting) await disk.check();
   const packageSet = await openPackageSet(spec, {
     cache: farmCache.hooks,
     stateDir: join(options.stateDir, "sets"),
@@ -106,6 +118,7 @@ export async function serve(
     ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
     logger,
   });
+  release = () => packageSet.release();
   const sandbox = await checkSandbox(options, logger);
   const store = openLayers({
     ...(options.ownBucket === undefined ? {} : { ownBucket: options.ownBucket }),
@@ -115,15 +128,6 @@ export async function serve(
     logger,
   });
   const plans = planStore();
-  const disk = await Disk.open({
-    stateDir: options.stateDir,
-    budget: options.diskBudget,
-    gc: options.diskGc === "on",
-    nixTimeout: options.nixTimeout,
-    release: () => packageSet.release(),
-    logger,
-    onStatus: (status) => channels.forEach((channel) => channel.status(status)),
-  });
 
   const results = async (
     items: readonly Item[],
@@ -217,6 +221,8 @@ export async function serve(
   await store.close();
 }
 
+/** Before the package set is open. */
+const noRoots = (): number => 0;
 const isConnected = (state: ChannelState): boolean => state === "connected" || state === "draining";
 const isIndex = (item: Item): item is IndexItem => item.kind === "index";
 const isPackage = (item: Item): item is PackageItem => item.kind === "package";

@@ -10,8 +10,8 @@ import { rudeEdge } from "../channel/rude-edge.ts";
 import { directoryWith, firnOrigin, packageSet } from "../nix/support.ts";
 
 const skip = (await unavailable(ORIGIN_NEEDS)) || (await ownNixUnavailable());
-/** Of 300 MB, 30 are kept free; 270 are full already. */
-const FULL = ["sh", "-ec", 'head -c 270000000 /dev/zero >/nix/fill; exec "$@"', "sh"];
+/** Of 300 MB, 30 are kept free; 280 are full already. */
+const FULL = ["sh", "-ec", 'head -c 280000000 /dev/zero >/nix/fill; exec "$@"', "sh"];
 
 test(
   "it says why it takes no jobs, refuses one, and takes jobs when there is room again",
