@@ -3,6 +3,7 @@
  * writes it into the bucket, and puts it in force.
  */
 import { join } from "node:path";
+import { hostname, userInfo } from "node:os";
 import * as v from "valibot";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { blobPath, canonicalJson, packagesPrefix, planPath } from "../../edge/contract/keys.ts";
@@ -36,6 +37,9 @@ export interface PlanOptions {
 /** Where nixos.org publishes what a channel holds, `{channel}` in it, and its binary cache. */
 export const DEFAULT_STORE_PATHS = "https://channels.nixos.org/{channel}/store-paths.xz";
 export const DEFAULT_CACHE = "https://cache.nixos.org";
+
+/** Who puts a plan in force: the operator's account, where one is told, or the user of this machine. */
+const maker = (): string => process.env["FIRN_USER"] || `${userInfo().username}@${hostname()}`;
 
 const PointerSchema = v.object({ plan: v.string() });
 
@@ -89,7 +93,7 @@ async function putInForce(
 ): Promise<void> {
   const digest: Digest = `sha256:${id}`;
   await bucket.put(blobPath(digest), canonicalJson(made), "application/json");
-  await bucket.put(planPath(set), JSON.stringify({ plan: id }), "application/json");
+  await bucket.put(planPath(set), JSON.stringify({ plan: id, by: maker() }), "application/json");
   log(`layer plan ${id} is in force; edges see it within a minute`);
 }
 

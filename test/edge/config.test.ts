@@ -186,3 +186,18 @@ describe("a Worker that is configured wrongly", () => {
     assert.match(JSON.stringify(line), /BUILD_WAIT must be whole seconds/);
   });
 });
+
+const agree = async (AGREE: string, origins: object): Promise<unknown> => {
+  const { config, error } = await read({ BUCKET, AGREE, ORIGINS: JSON.stringify(origins) });
+  return (config as { agree?: number } | undefined)?.agree ?? error;
+};
+
+test("AGREE: a small number, of owners that ORIGINS has", async () => {
+  const two = { a: { key: "A".repeat(43) }, b: { key: "B".repeat(43) } };
+  const one = { a: { ...two.a, owner: "x" }, b: { ...two.b, owner: "x" } };
+  assert.equal(await agree("", two), 1);
+  assert.equal(await agree("2", two), 2);
+  assert.match(String(await agree("2", one)), /AGREE is 2, and ORIGINS has origins of 1 owner:/);
+  for (const wrong of ["0", "17", "two", "1.5"])
+    assert.match(String(await agree(wrong, two)), /AGREE must be a whole number from 1 to 16/);
+});
