@@ -4,6 +4,7 @@
 import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./config.ts";
 import type { Item } from "./contract/messages.ts";
+import type { LogLines } from "./farm/build-log.ts";
 import type { Answer, Asker, Ending, Reply } from "./farm/answer.ts";
 import type { FarmOverview } from "./farm/overview.ts";
 
@@ -11,6 +12,7 @@ import type { FarmOverview } from "./farm/overview.ts";
 export interface FarmRpc extends Rpc.DurableObjectBranded {
   fetch(request: Request): Promise<Response>;
   request(build: string, items: readonly Item[], asker: Asker): Promise<Reply>;
+  follow(build: string, on: boolean): Promise<void>;
   revoke(name: string): Promise<boolean>;
   reinstate(name: string): Promise<boolean>;
   drain(name: string, drained?: boolean): Promise<boolean>;
@@ -22,6 +24,8 @@ export interface FarmRpc extends Rpc.DurableObjectBranded {
 export interface BuildRpc extends Rpc.DurableObjectBranded {
   ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer>;
   deliver(endings: ReadonlyMap<string, Ending>): Promise<void>;
+  log(lines: LogLines): Promise<void>;
+  fetch(request: Request): Promise<Response>;
 }
 
 /** What the Worker calls on the Totals object (pull/totals.ts). */

@@ -10,6 +10,7 @@ import { authorizeOperator } from "./operator/authorize.ts";
 import {
   type AuthorizedRequest,
   authorize,
+  authorizeAny,
   authorizeBase,
   limitRequests,
   privately,
@@ -19,6 +20,8 @@ import { rememberedAnswer } from "./registry/answers.ts";
 import { base, notFound, refuseLong, refuseWrites, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
 import { referrers, tagsList } from "./registry/discovery.ts";
+import { buildLog } from "./registry/build-log.ts";
+import { BUILDS_PATH } from "./pull/build-log-url.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
 import { slowDown } from "./registry/slow-down.ts";
@@ -51,6 +54,7 @@ router
   .all("/v2/:name+/blobs/:digest", authorize, blobs)
   .all("/v2/:name+/tags/list", authorize, tagsList)
   .all("/v2/:name+/referrers/:digest", authorize, referrers)
+  .all(`${BUILDS_PATH}:id`, authorizeAny, buildLog)
   .all("/", welcome)
   .all("*", notFound);
 

@@ -126,15 +126,23 @@ export function parseAccounts(text: string): ReadonlyMap<string, Account> {
  * Packages that every image holds are not counted: nobody asked for them.
  */
 export function refusal(account: Account, image: ImageRequest): string | undefined {
-  const { names, packages } = account;
+  const { names } = account;
   if (names !== undefined && firstMatch(names, image.name) === undefined)
     return `the account ${account.name} may not pull ${image.name}: its image names are ${names.join(", ")}`;
-  for (const name of image.requested) {
+  return packagesRefusal(account, image.requested);
+}
+
+/** Why an account may not have one of these packages. */
+export function packagesRefusal(
+  { name: account, packages }: Account,
+  names: readonly string[],
+): string | undefined {
+  for (const name of names) {
     const deny = firstMatch(packages?.deny ?? [], name);
     if (deny !== undefined)
-      return `the account ${account.name} may not have the package ${name}: ${deny} is denied`;
+      return `the account ${account} may not have the package ${name}: ${deny} is denied`;
     if (packages?.allow !== undefined && firstMatch(packages.allow, name) === undefined)
-      return `the account ${account.name} may not have the package ${name}: it may have ${packages.allow.join(", ")}`;
+      return `the account ${account} may not have the package ${name}: it may have ${packages.allow.join(", ")}`;
   }
   return undefined;
 }

@@ -21,6 +21,12 @@ export const MAX_FOLLOWERS = 100;
 /** A follower that reads slower than lines come is let go when so many chunks wait for it. */
 const MAX_WAITING = 5_000;
 
+/** By these a request to the Build object says the form, and which line the follower had last. */
+export const LOG_FORM = "form";
+export const LOG_AFTER = "after";
+/** Names of the packages that the build is of, as JSON: for the Worker, not for the client. */
+export const PACKAGES_HEADER = "x-firn-packages";
+
 /** Some lines of one job. */
 export interface LogLines {
   /** What numbers them: a job and an attempt at it. */

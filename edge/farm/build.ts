@@ -14,6 +14,16 @@ import type { Item } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import { type Answer, type Asker, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
 import { farmStub } from "./connect.ts";
+import {
+  BuildLog,
+  type BuildEnd,
+  LOG_AFTER,
+  LOG_FORM,
+  type LogLines,
+  MAX_FOLLOWERS,
+  PACKAGES_HEADER,
+} from "./build-log.ts";
+import { FOLLOW_SECONDS } from "./followers.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
 
 /** Null: the farm has taken the items. */
@@ -30,10 +40,13 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     { readonly until: number; readonly reply: Promise<Refusal> }
   >();
   readonly #waiting = new Set<(answer: Answer) => void>();
+  readonly #log = new BuildLog((followed) => this.#tellFarm(followed));
+  #following: ReturnType<typeof setInterval> | undefined;
 
   /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
   async ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer> {
     const deadline = Date.now() + waitMs;
+    if (this.#items.length === 0) this.#log.note("waiting for an origin");
     this.#items = items;
     if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
     for (let asked = false; ; asked = true) {
@@ -58,9 +71,44 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     if (answer === undefined || this.#until !== 0) return;
     this.#until = Date.now() + Math.min(...[...this.#endings.values()].map(memoryOf));
     for (const tell of this.#waiting) tell(answer);
+    this.#log.end(endOf(answer));
+  }
+
+  /** Its log, to be followed (build-log.ts); 404 when nobody has asked for the items lately. */
+  override async fetch(request: Request): Promise<Response> {
+    if (this.#items.length === 0) return new Response(null, { status: 404 });
+    if (this.#log.followers >= MAX_FOLLOWERS) return new Response(null, { status: 503 });
+    const { searchParams } = new URL(request.url);
+    const form = searchParams.get(LOG_FORM) === "events" ? "events" : "text";
+    const after = Number(searchParams.get(LOG_AFTER) ?? -1);
+    const names = this.#items.flatMap((item) => (item.kind === "package" ? [item.name] : []));
+    return new Response(this.#log.follow(form, after), {
+      headers: { [PACKAGES_HEADER]: JSON.stringify(names) },
+    });
+  }
+
+  /** An origin has written something. */
+  async log(lines: LogLines): Promise<void> {
+    this.#log.add(lines);
+  }
+
+  /** The farm is told at once, and again while somebody follows: it may have lost its memory. */
+  #tellFarm(followed: boolean): void {
+    if (this.#following !== undefined) clearInterval(this.#following);
+    const tell = (): void => {
+      const told = buildName(this.#items).then((build) =>
+        farmStub(this.env).follow(build, followed),
+      );
+      this.ctx.waitUntil(
+        told.catch((error: unknown) => note("warn", "build.follow", { error: String(error) })),
+      );
+    };
+    tell();
+    if (followed) this.#following = setInterval(tell, FOLLOW_SECONDS * 1_000);
   }
 
   #forget(): void {
+    this.#log.restart();
     this.#endings.clear();
     this.#until = 0;
     this.#requests.clear();
@@ -118,4 +166,13 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     const results = endings.filter((ending) => typeof ending === "object");
     return results.length < endings.length ? { state: "no-origin" } : { state: "done", results };
   }
+}
+
+/** How the build ended, for those who follow it. */
+function endOf(answer: Answer): BuildEnd {
+  if (answer.state !== "done") return { state: "failed", message: "no origin is left to build it" };
+  const failed = answer.results.find((result) => result.kind === "failure");
+  return failed === undefined
+    ? { state: "done" }
+    : { state: "failed", message: failed.failure.message };
 }

@@ -15,6 +15,7 @@ import { Dispatch } from "./dispatch.ts";
 import { take } from "./intake.ts";
 import { TIMES, type Times } from "./limits.ts";
 import { admit, type Hello } from "./admission.ts";
+import { Followers } from "./followers.ts";
 import { configuredOrigins, mayResolve } from "./configured-origins.ts";
 import { Origins, REVOKED, type Status } from "./origins.ts";
 import { type Attachment, attachmentOf, close } from "./sockets.ts";
@@ -48,6 +49,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #requests: Requests;
   readonly #candidates: Candidates;
   readonly #publication: Publication;
+  readonly #followers: Followers;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -91,6 +93,10 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
         note("error", "settings.unread", { error: String(error) }),
       ),
     );
+    this.#followers = new Followers({
+      schedule: this.#schedule,
+      send: (origin, message) => void this.#origins.send(origin, message),
+    });
     // Origins whose sockets were dropped may not come back.
     if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
@@ -143,6 +149,11 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const reply = take({ build, items, ...asker }, parts, bounds, Date.now());
     await this.#dispatch.schedule();
     return reply;
+  }
+
+  /** A Build object has followers, or has none any more (followers.ts). */
+  async follow(build: string, on: boolean): Promise<void> {
+    this.#followers.follow(build, on, Date.now());
   }
 
   /** Operators: ends an origin's connection for good, and gives its jobs to others. */
@@ -240,13 +251,10 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       case "status":
         return this.#status(name, message);
       case "accepted":
-        return this.#queue.accept(message.job, name);
+        this.#queue.accept(message.job, name);
+        return this.#toldOfFollowers(name, message.job);
       case "log":
-        return note("debug", "origin.log", {
-          origin: name,
-          job: message.job,
-          lines: message.lines,
-        });
+        return this.#logged(name, message);
       case "refused":
         return this.#results.handBack(name, message.job, message.message);
       case "done":
@@ -265,6 +273,23 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       case "cache-read":
         return this.#requests.take(name, message);
     }
+  }
+
+  #toldOfFollowers(name: string, id: string): void {
+    const job = this.#schedule.jobs.get(id);
+    if (job?.origin === name) this.#followers.begun(job, Date.now());
+  }
+
+  /** Passes on what a job writes to the builds that are followed. */
+  #logged(name: string, { job: id, first, lines }: LogMessage): void {
+    const job = this.#schedule.jobs.get(id);
+    if (job?.origin !== name) return;
+    for (const build of this.#followers.buildsOf(job, Date.now()))
+      this.ctx.waitUntil(
+        Promise.resolve(this.env.BUILD.getByName(build).log({ source: id, first, lines })).catch(
+          (error: unknown) => note("warn", "build.log", { build, error: String(error) }),
+        ),
+      );
   }
 
   #status(name: string, status: Status): Promise<void> {
@@ -308,6 +333,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       sandbox: hello.sandbox,
     });
     this.#results.resume(name, hello.running, now);
+    for (const job of hello.running) this.#toldOfFollowers(name, job);
     await this.#announced(name, hello.revisions);
     await this.#dispatch.schedule();
   }
@@ -347,6 +373,8 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     }
   }
 }
+
+type LogMessage = Extract<FromOrigin, { type: "log" }>;
 
 /** RFC 6455, section 7.4.1. */
 const NORMAL_CLOSE = 1000;

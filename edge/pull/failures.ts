@@ -30,6 +30,8 @@ export interface Unfinished {
   readonly system?: System;
   /** How long the request was held for it, milliseconds. */
   readonly held: number;
+  /** Where its log can be followed. */
+  readonly log?: string;
 }
 
 /** Retry-After of an origin's own trouble, seconds: another origin, or the same one soon, may do it. */
@@ -108,9 +110,9 @@ export function tagFailed(tag: string, failure: Failure, meaning: string): Regis
 /** The error for what no origin has done yet: which of the three reasons it has, and what to do. */
 export function notDone(
   answer: Exclude<Answer, { state: "done" }>,
-  { doing, system, held }: Unfinished,
+  { doing, system, held, log }: Unfinished,
 ): RegistryError {
-  const detail = { ...answer, doing, ...(system ? { system } : {}) };
+  const detail = { ...answer, doing, ...(system ? { system } : {}), ...(log ? { log } : {}) };
   switch (answer.state) {
     case "no-origin":
       return unavailable(
@@ -128,7 +130,7 @@ export function notDone(
       );
     case "building":
       return unavailable(
-        `${doing} is not finished after ${Math.round(held / 1_000)} seconds; it goes on, and pulling again waits for the same build`,
+        `${doing} is not finished after ${Math.round(held / 1_000)} seconds; it goes on, and pulling again waits for the same build${log ? ` (its log: ${log})` : ""}`,
         BUILDING_RETRY_SECONDS,
         detail,
       );

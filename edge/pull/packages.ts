@@ -10,6 +10,7 @@ import type { PackageRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
+import { buildLogUrl } from "./build-log-url.ts";
 import { asWaiting, type Context } from "./context.ts";
 import { spend, waiting } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
@@ -74,6 +75,7 @@ async function publish(
       doing: `building ${packagesForPeople(names, request)}`,
       system: scope.system,
       held: context.config.buildWait,
+      log: await buildLogUrl(context, items),
     });
   const records = new Map<string, PackageRecord>();
   const failures: Failed[] = [];

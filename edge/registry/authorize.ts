@@ -48,11 +48,29 @@ export async function authorize(
   _ctx: ExecutionContext,
 ): Promise<void> {
   const { name } = requestedImage(request);
-  const config = await readConfig(env);
-  const caller = await identify(request, config, name);
+  await admit(request, await readConfig(env), name);
+}
+
+async function admit(
+  request: AuthorizedRequest,
+  config: Config,
+  image: string | null,
+): Promise<void> {
+  const caller = await identify(request, config, image);
   request.caller = caller;
   spend({ config, caller }, "requests");
   if (config.access.mode === "private" && caller.account === null) throw signIn(caller);
+}
+
+/**
+ * Routes of no image: finds out who asks. Throws as `authorize` does.
+ */
+export async function authorizeAny(
+  request: AuthorizedRequest,
+  env: Env,
+  _ctx: ExecutionContext,
+): Promise<void> {
+  await admit(request, await readConfig(env), null);
 }
 
 /**
