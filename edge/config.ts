@@ -9,11 +9,13 @@ import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import { isRevision, MAX_VOUCHES } from "./contract/records.ts";
+import { readRegions, type Regions, type RegionVariables } from "./farm/regions.ts";
 import { configuredOrigins, isForOthers, type OriginVariables } from "./farm/configured-origins.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
-export interface Variables extends AccessVariables, LimitVariables, OriginVariables {
+export interface Variables
+  extends AccessVariables, LimitVariables, OriginVariables, RegionVariables {
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /** How blobs are answered: `stream`, `presign`, or `public:<base URL>`. */
@@ -96,6 +98,8 @@ export interface Config {
   readonly packages: PackagePolicy;
   /** Origins of so many owners must make the same. */
   readonly agree: number;
+  /** Where there are farms. */
+  readonly regions: Regions;
 }
 
 /** The variables, and whether an R2 bucket is bound. */
@@ -287,14 +291,25 @@ async function validate(env: Environment): Promise<Config> {
   const access = await attempt(() => readAccess(given));
   const packages = await attempt(() => packagePolicy(given));
   const limits = await attempt(() => readLimits(given));
+  const regions = await attempt(() => readRegions(given));
   if (access?.mode === "private" && blobs?.kind === "public")
     problems.push(
       "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",
     );
-  if (problems.length > 0 || !values || !packageSet || !blobs || !access || !packages || !limits)
+  if (
+    problems.length > 0 ||
+    !values ||
+    !packageSet ||
+    !blobs ||
+    !access ||
+    !packages ||
+    !limits ||
+    !regions
+  )
     throw new ConfigError(problems);
   return {
     packageSet,
+    regions,
     blobs,
     s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,

@@ -3,6 +3,7 @@ import { sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import type { Failure, Item } from "../contract/messages.ts";
 import type { IndexRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
+import type { Region } from "./regions.ts";
 import type { Purpose } from "./schedule/state.ts";
 
 /** How an item ended, as everybody sees it: what an origin's result has been stored as. */
@@ -39,6 +40,8 @@ export interface Asker {
   /** Account or address (access/limits.ts); null when nobody can tell. */
   readonly client: string | null;
   readonly purpose: Purpose;
+  /** Regions in the order in which they are asked; none where there is one farm. */
+  readonly regions: readonly Region[];
 }
 
 /** How an item ended, or that no origin is left that could make it. */

@@ -5,6 +5,9 @@
  * RECHECK while somebody waits, and what it has not asked for during WANTED_FOR, and has not begun,
  * the farm drops.
  *
+ * Regions are asked in the order of whoever asked first. What a region has no origin for, or no place
+ * in its queue, is handed to the next; nobody who waits notices.
+ *
  * It stores nothing: the farm's queue knows what goes on and remembers, for a while, how it ended.
  * When this object is lost under those who wait, ask.ts asks again and the new one asks the farm.
  */
@@ -13,7 +16,6 @@ import type { BuildRpc, Env } from "../env.ts";
 import type { Item } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import { type Answer, type Asker, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
-import { farmStub } from "./connect.ts";
 import {
   BuildLog,
   type BuildEnd,
@@ -25,12 +27,18 @@ import {
 } from "./build-log.ts";
 import { FOLLOW_SECONDS } from "./followers.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
+import { farmOf } from "./farms.ts";
+import type { Region } from "./regions.ts";
 
 /** Null: the farm has taken the items. */
 type Refusal = Exclude<Reply, { state: "taken" }> | null;
 
 export class Build extends DurableObject<Env> implements BuildRpc {
   #items: readonly Item[] = [];
+  /** Whose farms are asked, and which of them is in charge; undefined: the only farm. */
+  #regions: readonly (Region | undefined)[] = [undefined];
+  #region = 0;
+  #asker: Asker | undefined;
   readonly #endings = new Map<string, Ending>();
   /** Until when the endings answer whoever asks next, ms since 1970; 0 while one is missing. */
   #until = 0;
@@ -46,8 +54,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
   async ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer> {
     const deadline = Date.now() + waitMs;
-    if (this.#items.length === 0) this.#log.note("waiting for an origin");
-    this.#items = items;
+    if (this.#items.length === 0) this.#begin(items, asker);
+    this.#asker = asker;
     if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
     for (let asked = false; ; asked = true) {
       const refusal = await this.#askFarm(asker).catch((error: unknown) => {
@@ -64,8 +72,24 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     }
   }
 
+  #begin(items: readonly Item[], { regions }: Asker): void {
+    this.#items = items;
+    this.#regions = regions.length === 0 ? [undefined] : regions;
+    this.#log.note("waiting for an origin");
+  }
+
   /** The farm tells how items ended. */
   async deliver(endings: ReadonlyMap<string, Ending>): Promise<void> {
+    const handOn = this.#region < this.#regions.length - 1;
+    const ended = [...endings].filter(([, ending]) => ending !== "no-origin" || !handOn);
+    this.#end(new Map(ended));
+    if (ended.length === endings.size || this.#asker === undefined) return;
+    this.#region += 1;
+    const refusal = await this.#send(this.#asker);
+    if (refusal !== null) this.#end(new Map(this.#missing().map((key) => [key, "no-origin"])));
+  }
+
+  #end(endings: ReadonlyMap<string, Ending>): void {
     for (const [key, ending] of endings) this.#endings.set(key, ending);
     const answer = this.#answer();
     if (answer === undefined || this.#until !== 0) return;
@@ -73,6 +97,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     for (const tell of this.#waiting) tell(answer);
     this.#log.end(endOf(answer));
   }
+
+  #missing = (): string[] => this.#items.map(itemKey).filter((key) => !this.#endings.has(key));
 
   /** Its log, to be followed (build-log.ts); 404 when nobody has asked for the items lately. */
   override async fetch(request: Request): Promise<Response> {
@@ -97,7 +123,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     if (this.#following !== undefined) clearInterval(this.#following);
     const tell = (): void => {
       const told = buildName(this.#items).then((build) =>
-        farmStub(this.env).follow(build, followed),
+        farmOf(this.env, this.#regions[this.#region]).follow(build, followed),
       );
       this.ctx.waitUntil(
         told.catch((error: unknown) => note("warn", "build.follow", { error: String(error) })),
@@ -122,7 +148,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   #askFarm(asker: Asker): Promise<Refusal> {
     if (this.#answer() !== undefined) return Promise.resolve(null);
     const now = Date.now();
-    const key = `${asker.purpose} ${asker.client ?? ""}`;
+    const key = requestKey(asker);
     const last = this.#requests.get(key);
     if (last !== undefined && now < last.until) return last.reply;
     for (const [other, { until }] of this.#requests) if (until <= now) this.#requests.delete(other);
@@ -135,16 +161,36 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     return reply;
   }
 
+  /** Offers what is missing to the region in charge, and to the next ones until one takes it. */
   async #send(asker: Asker): Promise<Refusal> {
-    const missing = this.#items.filter((item) => !this.#endings.has(itemKey(item)));
-    const build = await buildName(this.#items);
-    const reply = (await farmStub(this.env).request(build, missing, asker)) as Reply;
-    if (reply.state !== "taken") {
-      this.#requests.delete(`${asker.purpose} ${asker.client ?? ""}`);
-      return reply;
+    const missing = new Set(this.#missing());
+    const items = this.#items.filter((item) => missing.has(itemKey(item)));
+    let refusal: Refusal = null;
+    for (; this.#region < this.#regions.length; this.#region += 1) {
+      const reply = await this.#offer(items, asker);
+      if (reply.state === "taken") {
+        await this.deliver(reply.known);
+        return null;
+      }
+      // A full queue passes sooner than a region gets an origin.
+      if (refusal?.state !== "queue-full") refusal = reply;
     }
-    await this.deliver(reply.known);
-    return null;
+    this.#region = 0;
+    this.#requests.delete(requestKey(asker));
+    return refusal;
+  }
+
+  async #offer(items: readonly Item[], asker: Asker): Promise<Reply> {
+    const region = this.#regions[this.#region];
+    const build = await buildName(this.#items);
+    try {
+      return (await farmOf(this.env, region).request(build, items, asker)) as Reply;
+    } catch (error) {
+      // A farm that does not answer is passed over, but the last.
+      if (this.#region >= this.#regions.length - 1) throw error;
+      note("warn", "build.region", { build, region, error: String(error) });
+      return { state: "no-origin" };
+    }
   }
 
   /** The answer, as soon as it is complete, or undefined after `ms`. */
@@ -167,6 +213,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     return results.length < endings.length ? { state: "no-origin" } : { state: "done", results };
   }
 }
+
+const requestKey = ({ purpose, client }: Asker): string => `${purpose} ${client ?? ""}`;
 
 /** How the build ended, for those who follow it. */
 function endOf(answer: Answer): BuildEnd {

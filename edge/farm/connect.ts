@@ -1,6 +1,9 @@
 /** Where origins connect: a WebSocket for an origin that proves who it is, and for nobody else. */
 import type { Env } from "../env.ts";
 import { note } from "../log.ts";
+import { configuredOrigins } from "./configured-origins.ts";
+import { continentOf, farmOf } from "./farms.ts";
+import { readRegions, regionOfOrigin } from "./regions.ts";
 import { type Caller, identify } from "./token.ts";
 
 /**
@@ -31,7 +34,9 @@ export async function connectOrigin(
     });
     return unauthorized();
   }
-  return farmStub(env).fetch("https://farm/connect", {
+  const { region } = configuredOrigins(env).get(caller.name) ?? {};
+  const farm = farmOf(env, regionOfOrigin(readRegions(env), region, continentOf(request)));
+  return farm.fetch("https://farm/connect", {
     headers: { upgrade: "websocket", [CALLER_HEADER]: JSON.stringify(caller satisfies Caller) },
   });
 }
@@ -46,11 +51,3 @@ export function unauthorized(): Response {
     headers: { "www-authenticate": "Bearer", date: new Date().toUTCString() },
   });
 }
-
-/** The farm of the region; there is one for now. */
-export function farmStub(env: Pick<Env, "FARM">) {
-  return env.FARM.getByName("farm");
-}
-
-/** Every farm there is. */
-export const farmStubs = (env: Pick<Env, "FARM">) => [farmStub(env)];

@@ -3,6 +3,8 @@ import type { Caller } from "../access/accounts.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Ask } from "../farm/ask.ts";
+import { continentOf } from "../farm/farms.ts";
+import { type Region, regionsFor } from "../farm/regions.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { nearbyBucket } from "../store/cache.ts";
 import { openBucket } from "../store/open.ts";
@@ -13,6 +15,8 @@ export interface Context {
   readonly config: Config;
   readonly bucket: Bucket;
   readonly caller: Caller;
+  /** Regions in the order in which this client's builds are offered to them. */
+  readonly regions: readonly Region[];
   /** As the client asked. */
   readonly url: string;
   /** Until when the request is held while origins work for it, milliseconds since 1970. */
@@ -39,14 +43,16 @@ export async function openContext(
     bucket:
       request.cf?.colo === undefined ? bucket : nearbyBucket(bucket, caches.default, background),
     caller: request.caller ?? NOBODY,
+    regions: regionsFor(config.regions, continentOf(request)),
     url: request.url,
     heldUntil: Date.now() + config.buildWait,
   };
 }
 
 /** How the farm is asked for what this request waits for: for as long as it is still held. */
-export const asWaiting = ({ heldUntil, caller: { client } }: Context): Ask => ({
+export const asWaiting = ({ heldUntil, caller: { client }, regions }: Context): Ask => ({
   waitMs: Math.max(0, heldUntil - Date.now()),
   client,
+  regions,
   purpose: "waiting",
 });

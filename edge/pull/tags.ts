@@ -167,6 +167,7 @@ async function refresh(context: Context, tag: string): Promise<boolean> {
     const answer = await askFarm(context.env, [tagItem(context, tag)], {
       waitMs: REFRESH_WAIT_MS,
       client: context.caller.client,
+      regions: context.regions,
       purpose: "background",
     });
     const result = answer.state === "done" ? answer.results[0] : undefined;

@@ -126,11 +126,12 @@ export async function startFarm({ times = {}, vars, signs = false }: FarmOptions
         signal = null,
         client = null,
         purpose = "waiting",
+        regions = [],
       }: Partial<Asker> & { readonly signal?: AbortSignal | null } = {},
     ): Promise<Answer> {
       const response = await fetch(`http://${host}/ask`, {
         method: "POST",
-        body: JSON.stringify({ items, waitMs, client, purpose }),
+        body: JSON.stringify({ items, waitMs, client, purpose, regions }),
         signal,
       });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);

@@ -1,0 +1,20 @@
+/** The Farm objects, one in each region (regions.ts). */
+import type { Env } from "../env.ts";
+import { readRegions, type Region } from "./regions.ts";
+
+/** The continent that a request comes from, as Cloudflare knows it. */
+export const continentOf = ({ cf }: Pick<Request, "cf">): string | undefined =>
+  cf?.continent as string | undefined;
+
+/** The farm of a region; without one, the only farm. Cloudflare places it when it is first used. */
+export const farmOf = ({ FARM }: Pick<Env, "FARM">, region: Region | undefined) =>
+  region === undefined
+    ? FARM.getByName("farm")
+    : FARM.getByName(`farm-${region}`, { locationHint: region });
+
+/** Every farm that there is, with its region; undefined: the only one. */
+export function allFarms(env: Env) {
+  const { names } = readRegions(env);
+  const regions = names.length === 0 ? [undefined] : names;
+  return regions.map((region) => ({ region, farm: farmOf(env, region) }));
+}
