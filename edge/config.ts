@@ -9,13 +9,14 @@ import { type Limits, type LimitVariables, readLimits } from "./access/limits.ts
 import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import { isRevision, MAX_VOUCHES } from "./contract/records.ts";
+import { readReplicas, type Replicas, type ReplicaVariables } from "./pull/replicas.ts";
 import { readRegions, type Regions, type RegionVariables } from "./farm/regions.ts";
 import { configuredOrigins, isForOthers, type OriginVariables } from "./farm/configured-origins.ts";
 import type { S3Config } from "./store/s3.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
 export interface Variables
-  extends AccessVariables, LimitVariables, OriginVariables, RegionVariables {
+  extends AccessVariables, LimitVariables, OriginVariables, RegionVariables, ReplicaVariables {
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /** How blobs are answered: `stream`, `presign`, or `public:<base URL>`. */
@@ -100,6 +101,8 @@ export interface Config {
   readonly agree: number;
   /** Where there are farms. */
   readonly regions: Regions;
+  /** Where there are copies of the bucket. */
+  readonly replicas: Replicas | null;
 }
 
 /** The variables, and whether an R2 bucket is bound. */
@@ -292,6 +295,7 @@ async function validate(env: Environment): Promise<Config> {
   const packages = await attempt(() => packagePolicy(given));
   const limits = await attempt(() => readLimits(given));
   const regions = await attempt(() => readRegions(given));
+  const replicas = await attempt(() => readReplicas(given, s3 ?? null));
   if (access?.mode === "private" && blobs?.kind === "public")
     problems.push(
       "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",
@@ -310,6 +314,7 @@ async function validate(env: Environment): Promise<Config> {
   return {
     packageSet,
     regions,
+    replicas: replicas ?? null,
     blobs,
     s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,

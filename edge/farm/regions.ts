@@ -13,7 +13,17 @@
 import * as v from "valibot";
 
 /** Cloudflare's location hints (Durable Objects, "Data location"). */
-const LOCATIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+export const LOCATIONS = [
+  "wnam",
+  "enam",
+  "sam",
+  "weur",
+  "eeur",
+  "apac",
+  "oc",
+  "afr",
+  "me",
+] as const;
 const CONTINENTS = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"] as const;
 export type Region = (typeof LOCATIONS)[number];
 type Continent = (typeof CONTINENTS)[number];

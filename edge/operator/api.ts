@@ -2,7 +2,7 @@
 import type { Env } from "../env.ts";
 import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../contract/origin-name.ts";
 import { RESTING_KINDS } from "../contract/operator.ts";
-import { farmStubs } from "../farm/connect.ts";
+import { allFarms } from "../farm/farms.ts";
 import { note } from "../log.ts";
 import { RegistryError } from "../pull/errors.ts";
 import { WITHDRAWN_MS } from "../store/fresh.ts";
@@ -17,7 +17,7 @@ const DEFAULT_PAGE = 100;
 /** Ends the origin's connections in every farm, and lets none of its name in. */
 export async function revokeOrigin(request: OperatorRequest, env: Env): Promise<Response> {
   const origin = originOf(request);
-  const connected = await Promise.all(farmStubs(env).map((farm) => farm.revoke(origin)));
+  const connected = await Promise.all(allFarms(env).map(({ farm }) => farm.revoke(origin)));
   note("warn", "operator.revoked", { origin, account: request.operator });
   return json({
     origin,
@@ -30,7 +30,7 @@ export async function revokeOrigin(request: OperatorRequest, env: Env): Promise<
 /** Takes `revokeOrigin` back. */
 export async function liftRevocation(request: OperatorRequest, env: Env): Promise<Response> {
   const origin = originOf(request);
-  const lifted = await Promise.all(farmStubs(env).map((farm) => farm.reinstate(origin)));
+  const lifted = await Promise.all(allFarms(env).map(({ farm }) => farm.reinstate(origin)));
   note("warn", "operator.lifted", { origin, account: request.operator });
   return json({ origin, lifted: lifted.includes(true) });
 }

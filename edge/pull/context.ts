@@ -8,6 +8,7 @@ import { type Region, regionsFor } from "../farm/regions.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { nearbyBucket } from "../store/cache.ts";
 import { openBucket } from "../store/open.ts";
+import { nearBucket } from "./replicas.ts";
 
 export interface Context {
   readonly env: Env;
@@ -33,7 +34,9 @@ export async function openContext(
 ): Promise<Context> {
   const config = await readConfig(env);
   const background = (work: Promise<unknown>): void => ctx.waitUntil(work);
-  const bucket = { ...openBucket(env), background };
+  const continent = continentOf(request);
+  const near = nearBucket(openBucket(env), config.replicas, continent);
+  const bucket = { ...near, background };
   return {
     env,
     ctx,
@@ -43,7 +46,7 @@ export async function openContext(
     bucket:
       request.cf?.colo === undefined ? bucket : nearbyBucket(bucket, caches.default, background),
     caller: request.caller ?? NOBODY,
-    regions: regionsFor(config.regions, continentOf(request)),
+    regions: regionsFor(config.regions, continent),
     url: request.url,
     heldUntil: Date.now() + config.buildWait,
   };

@@ -1,0 +1,149 @@
+/**
+ * Warm roll-forward: when a tag comes to mean another revision, what is pulled most is published for
+ * the new revision before the tag moves, so that a new channel is a cold moment for nobody.
+ *
+ *   an origin says: latest is R2 now, and the bucket has R1
+ *     → the packages that were published for R1, the most pulled first, WARM_PACKAGES at most,
+ *       are wanted in the background for R2; until then latest means R1
+ *     → all have ended, well or not, or WARM_SECONDS are over: latest means R2
+ *
+ * A tag moves at once that is new, or of which nothing was published. What is under way is kept in
+ * the Farm object's SQLite.
+ */
+import type { PackageItem } from "../contract/messages.ts";
+import { note } from "../log.ts";
+import type { Bucket } from "../store/bucket.ts";
+import { planInForce } from "../store/current.ts";
+import { readRecord, type ResolvedTag, tagRecord, writeTag } from "../store/records.ts";
+import { itemKey } from "./answer.ts";
+import { popularPackages } from "./popular.ts";
+
+/** What wants the items of a roll-forward, where Build objects have their names. */
+const WANTED_BY = "roll-forward ";
+
+/** A tag on its way to another revision. */
+interface Move extends ResolvedTag {
+  readonly from: string;
+  readonly begunAt: number;
+  /** Moved then at the latest, ms since 1970. */
+  readonly until: number;
+  /** Keys of the items that have not ended. */
+  readonly pending: readonly string[];
+}
+
+export interface RollForwardParts {
+  readonly sql: SqlStorage;
+  readonly bucket: Bucket;
+  readonly limits: () => Promise<WarmLimits>;
+  /** Puts items into the queue, in the background; whether they were taken. */
+  readonly want: (wantedBy: string, items: readonly PackageItem[]) => boolean;
+}
+
+export interface WarmLimits {
+  /** Most packages that are published before a tag moves; 0: tags move at once. */
+  readonly packages: number;
+  /** Longest time that a tag waits for them, ms. */
+  readonly wait: number;
+}
+
+export class RollForward {
+  readonly #with: RollForwardParts;
+
+  constructor(parts: RollForwardParts) {
+    this.#with = parts;
+    parts.sql.exec(
+      "CREATE TABLE IF NOT EXISTS moves (tag TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID",
+    );
+  }
+
+  /** When the next tag moves at the latest, ms since 1970; null when none is under way. */
+  get nextAt(): number | null {
+    const moves = this.#moves();
+    return moves.length === 0 ? null : Math.min(...moves.map(({ until }) => until));
+  }
+
+  /** Whether that is the name of a roll-forward, not of a Build object. */
+  static isName(wantedBy: string): boolean {
+    return wantedBy.startsWith(WANTED_BY);
+  }
+
+  /** An origin says what a tag means. Returns what it means for now: that, or what it meant. */
+  async resolved(said: ResolvedTag): Promise<string> {
+    const { bucket, limits } = this.#with;
+    const { packages, wait } = await limits();
+    const known = await readRecord(bucket, tagRecord(said.packageSet, said.tag));
+    const underWay = this.#moves().find(({ tag }) => tag === said.tag);
+    if (known === null || known.revision === said.revision || packages === 0) {
+      if (underWay !== undefined) this.#forget(said.tag);
+      await writeTag(bucket, said);
+      return said.revision;
+    }
+    if (underWay?.revision === said.revision) return known.revision;
+    const items = await this.#itemsFor(said, known.revision, packages);
+    if (items.length === 0 || !this.#with.want(WANTED_BY + said.tag, items)) {
+      await writeTag(bucket, said);
+      return said.revision;
+    }
+    const begunAt = Date.now();
+    const until = begunAt + wait;
+    this.#save({ ...said, from: known.revision, begunAt, until, pending: items.map(itemKey) });
+    note("info", "tag.warming", { tag: said.tag, to: said.revision, packages: items.length });
+    return known.revision;
+  }
+
+  async #itemsFor(
+    { packageSet, revision }: ResolvedTag,
+    from: string,
+    count: number,
+  ): Promise<PackageItem[]> {
+    const { bucket } = this.#with;
+    const [popular, plan] = await Promise.all([
+      popularPackages(bucket, packageSet, from),
+      planInForce(bucket, packageSet),
+    ]);
+    return popular
+      .slice(0, count)
+      .map(({ system, name }) => ({ kind: "package", packageSet, revision, system, plan, name }));
+  }
+
+  /** Items have ended: with the last of them the tag moves. */
+  async ended(wantedBy: string, keys: Iterable<string>): Promise<void> {
+    const move = this.#moves().find(({ tag }) => WANTED_BY + tag === wantedBy);
+    if (move === undefined) return;
+    const over = new Set(keys);
+    const pending = move.pending.filter((key) => !over.has(key));
+    if (pending.length === 0) return this.#move(move);
+    this.#save({ ...move, pending });
+  }
+
+  /** Moves the tags that have waited long enough. */
+  async wake(now: number): Promise<void> {
+    for (const move of this.#moves()) if (move.until <= now) await this.#move(move);
+  }
+
+  async #move(move: Move): Promise<void> {
+    const { packageSet, tag, revision, origin, from, begunAt, pending } = move;
+    await writeTag(this.#with.bucket, { packageSet, tag, revision, origin });
+    this.#forget(tag);
+    const seconds = Math.round((Date.now() - begunAt) / 1_000);
+    note("info", "tag.moved", { tag, from, to: revision, seconds, unfinished: pending.length });
+  }
+
+  #moves = (): Move[] =>
+    this.#with.sql
+      .exec<{ data: string }>("SELECT data FROM moves")
+      .toArray()
+      .map(({ data }) => JSON.parse(data) as Move);
+
+  #save(move: Move): void {
+    this.#with.sql.exec(
+      "INSERT OR REPLACE INTO moves (tag, data) VALUES (?, ?)",
+      move.tag,
+      JSON.stringify(move),
+    );
+  }
+
+  #forget(tag: string): void {
+    this.#with.sql.exec("DELETE FROM moves WHERE tag = ?", tag);
+  }
+}

@@ -1,0 +1,92 @@
+/** A bucket and its copy, each a real HTTP endpoint that counts what it is asked. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { replicatedBucket } from "../../../edge/store/replica.ts";
+import { s3Bucket } from "../../../edge/store/s3.ts";
+
+const BLOB = `blobs/sha256/${"a".repeat(64)}`;
+
+interface Endpoint {
+  readonly bucket: ReturnType<typeof s3Bucket>;
+  readonly asked: string[];
+  /** What it has; every request fails while that is null. */
+  objects: Record<string, string> | null;
+}
+
+async function endpoint(t: TestContext, objects: Record<string, string>): Promise<Endpoint> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const key = request.url?.replace(/^\/b\//, "").replace(/\?.*/, "") ?? "";
+    asked.push(`${request.method} ${key}`);
+    request.resume();
+    if (own.objects === null) return void response.writeHead(500).end();
+    const text = own.objects[key];
+    if (text === undefined) return void response.writeHead(404).end();
+    response.writeHead(200, { "content-length": text.length });
+    response.end(request.method === "HEAD" ? undefined : text);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const bucket = s3Bucket({
+    endpoint: `http://127.0.0.1:${port}`,
+    bucket: "b",
+    region: "auto",
+    accessKeyId: "id",
+    secretAccessKey: "secret",
+  });
+  const own: Endpoint = { bucket, asked, objects };
+  return own;
+}
+
+async function open(t: TestContext, here: Record<string, string>, copied: Record<string, string>) {
+  const [home, copy] = [await endpoint(t, here), await endpoint(t, copied)];
+  const clock = { now: 0 };
+  const bucket = replicatedBucket(home.bucket, copy.bucket, t.name, () => clock.now);
+  const text = async (key: string): Promise<string | null> => {
+    const found = await bucket.get(key);
+    return found === null ? null : new Response(found.body).text();
+  };
+  return { home, copy, bucket, text, clock };
+}
+
+test("what never changes is read from the copy, and nowhere else", async (t) => {
+  const { home, copy, bucket, text } = await open(t, { [BLOB]: "home" }, { [BLOB]: "copy" });
+  assert.equal(await text(BLOB), "copy");
+  assert.equal((await bucket.head(BLOB))?.size, 4);
+  assert.deepEqual([home.asked, copy.asked], [[], [`GET ${BLOB}`, `HEAD ${BLOB}`]]);
+});
+
+test("what the copy does not have yet comes from the bucket; what neither has is absent", async (t) => {
+  const { copy, text, bucket } = await open(t, { [BLOB]: "home" }, {});
+  assert.equal(await text(BLOB), "home");
+  assert.equal(await bucket.head("images/none.json"), null);
+  assert.equal(copy.asked.length, 2);
+});
+
+test("what changes is never read from the copy", async (t) => {
+  const changing = { "tags/channel/latest.json": "old", "plans/channel.json": "old" };
+  const { home, copy, text } = await open(t, { "tags/channel/latest.json": "new" }, changing);
+  assert.equal(await text("tags/channel/latest.json"), "new");
+  assert.equal(await text("plans/channel.json"), null);
+  assert.deepEqual([home.asked.length, copy.asked.length], [2, 0]);
+});
+
+test("a copy that fails is left alone for a minute; every read is answered all the same", async (t) => {
+  const { copy, text, clock } = await open(t, { [BLOB]: "home" }, { [BLOB]: "copy" });
+  copy.objects = null;
+  assert.equal(await text(BLOB), "home");
+  const tries = copy.asked.length;
+  assert.equal(await text(BLOB), "home");
+  assert.equal(copy.asked.length, tries, "it is asked again only later");
+  copy.objects = { [BLOB]: "copy" };
+  clock.now = 60_000;
+  assert.equal(await text(BLOB), "copy");
+});
