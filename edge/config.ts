@@ -39,6 +39,13 @@ export interface Variables
   readonly TAG_FRESH?: string;
   /** Most items (tags, packages, lists of names) of all clients that wait for origins. */
   readonly QUEUE_TOTAL?: string;
+  /**
+   * How many packages, of those pulled most, are published for a tag's new revision before the tag
+   * moves to it, 30 when not set; 0: it moves at once. And how long that may take, seconds, 600 when
+   * not set.
+   */
+  readonly WARM_PACKAGES?: string;
+  readonly WARM_SECONDS?: string;
   /** `on` when layers are also made with zstd. */
   readonly ZSTD?: string;
   /** `on`: origins share built store paths in the bucket, a Nix binary cache. Needs S3_*. */
@@ -99,6 +106,8 @@ export interface Config {
   readonly packages: PackagePolicy;
   /** Origins of so many owners must make the same. */
   readonly agree: number;
+  /** What is published before a tag moves (farm/roll-forward.ts); `wait` in ms. */
+  readonly warm: { readonly packages: number; readonly wait: number };
   /** Where there are farms. */
   readonly regions: Regions;
   /** Where there are copies of the bucket. */
@@ -122,6 +131,9 @@ export class ConfigError extends Error {
 const MAX_BUILD_WAIT = 3_600;
 const MAX_TAG_FRESH = 86_400;
 /** More than this would fill the memory of the farm's object; more than the default waits too long. */
+/** Most WARM_PACKAGES: the farm keeps the list in one row. */
+const MAX_WARM_PACKAGES = 1_000;
+const MAX_WARM_SECONDS = 86_400;
 const MAX_QUEUE_TOTAL = 50_000;
 const QUEUE_TOTAL = 20_000;
 
@@ -201,6 +213,8 @@ const VariablesSchema = v.object({
   // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
   UPLOADS_PER_DAY: bytes("1T"),
   QUEUE_TOTAL: whole(1, MAX_QUEUE_TOTAL, QUEUE_TOTAL),
+  WARM_PACKAGES: whole(0, MAX_WARM_PACKAGES, 30),
+  WARM_SECONDS: seconds(MAX_WARM_SECONDS, 600),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
   BINARY_CACHE: v.optional(v.picklist(["on", "off"], "must be on or off")),
   ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
@@ -313,6 +327,7 @@ async function validate(env: Environment): Promise<Config> {
     throw new ConfigError(problems);
   return {
     packageSet,
+    warm: { packages: values.WARM_PACKAGES, wait: values.WARM_SECONDS * 1_000 },
     regions,
     replicas: replicas ?? null,
     blobs,

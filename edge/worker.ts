@@ -21,7 +21,7 @@ import { base, notFound, refuseLong, refuseWrites, welcome } from "./registry/ba
 import { blobs } from "./registry/blobs.ts";
 import { referrers, tagsList } from "./registry/discovery.ts";
 import { buildLog } from "./registry/build-log.ts";
-import { BUILDS_PATH } from "./pull/build-log-url.ts";
+import { BUILDS_PATH } from "./pull/build-log.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
 import { slowDown } from "./registry/slow-down.ts";

@@ -2,7 +2,6 @@
  * Jobs between the farm's queue and its origins: carries out what the schedule decides, and deals
  * with the results that come back.
  */
-import type { Env } from "../env.ts";
 import type { Failure } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import type { Ending } from "./answer.ts";
@@ -29,11 +28,12 @@ export interface DispatchParts {
   /** Whether a job stays with its origin for now, whatever its lease says. */
   readonly isStoring: (job: string) => boolean;
   readonly times: () => Times;
+  /** Tells who wants items how they ended. */
+  readonly deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) => Promise<void>;
 }
 
 export class Dispatch {
   readonly #ctx: DurableObjectState;
-  readonly #env: Env;
   readonly #with: DispatchParts;
   #sweptAt = 0;
   /** When to look at everything again; null: never. */
@@ -41,16 +41,15 @@ export class Dispatch {
   /** When the alarm is set to; null when it is not set, or nobody knows. */
   #alarmAt: number | null = null;
 
-  constructor(ctx: DurableObjectState, env: Env, parts: DispatchParts) {
+  constructor(ctx: DurableObjectState, parts: DispatchParts) {
     this.#ctx = ctx;
-    this.#env = env;
     this.#with = parts;
   }
 
   /** Items are given back; those that no origin could take end. */
   putBack(lease: Lease, entries: readonly Entry[], change: PutBack, now: number): void {
     const verdicts = this.#with.schedule.putBack(lease, entries, change, now);
-    if (change.avoidUntil !== undefined) this.#wakeBy(change.avoidUntil);
+    if (change.avoidUntil !== undefined) this.wakeBy(change.avoidUntil);
     this.#conclude(verdicts, now);
   }
 
@@ -92,12 +91,10 @@ export class Dispatch {
         origins.send(finished.origin, { type: "cancel", job: finished.id });
       queue.remember(key, ending, now, memory);
     }
-    for (const [build, delivery] of deliveries) {
+    for (const [wantedBy, delivery] of deliveries) {
       const lost = (error: unknown): void =>
-        note("warn", "build.delivery", { build, error: String(error) });
-      this.#ctx.waitUntil(
-        Promise.resolve(this.#env.BUILD.getByName(build).deliver(delivery)).catch(lost),
-      );
+        note("warn", "build.delivery", { build: wantedBy, error: String(error) });
+      this.#ctx.waitUntil(this.#with.deliver(wantedBy, delivery).catch(lost));
     }
   }
 
@@ -122,8 +119,8 @@ export class Dispatch {
       note("info", "job.assigned", { job, origin, items: items.map(itemKey) });
       origins.send(origin, { type: "job", job, items });
     }
-    if (given.length > 0) this.#wakeBy(now + times().accept);
-    if (schedule.backlog.queued > 0) this.#wakeBy(now + LOOK);
+    if (given.length > 0) this.wakeBy(now + times().accept);
+    if (schedule.backlog.queued > 0) this.wakeBy(now + LOOK);
     await this.#setAlarm();
   }
 
@@ -145,11 +142,11 @@ export class Dispatch {
     this.#conclude(verdicts, now);
     const forgetAt = queue.forget(now);
     this.#neededAt = wakeAt;
-    if (forgetAt !== null) this.#wakeBy(forgetAt);
+    if (forgetAt !== null) this.wakeBy(forgetAt);
   }
 
   /** There is something to look at then, even if nothing happens until then. */
-  #wakeBy(at: number): void {
+  wakeBy(at: number): void {
     this.#neededAt = Math.min(this.#neededAt ?? Infinity, at);
   }
 

@@ -8,11 +8,11 @@ import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
 import { Candidates } from "./candidates.ts";
-import type { Asker, Reply } from "./answer.ts";
+import { type Asker, type Ending, itemKey, type Reply } from "./answer.ts";
 import type { FarmOverview } from "./overview.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
-import { take } from "./intake.ts";
+import { take, type Wanted } from "./intake.ts";
 import { TIMES, type Times } from "./limits.ts";
 import { admit, type Hello } from "./admission.ts";
 import { Followers } from "./followers.ts";
@@ -34,6 +34,7 @@ import { Queue } from "./queue.ts";
 import { BinaryCache } from "./binary-cache.ts";
 import { Requests } from "./requests.ts";
 import { Results } from "./results.ts";
+import { RollForward } from "./roll-forward.ts";
 import { noteSettings } from "./settings.ts";
 import type { Trust } from "./standing-layers.ts";
 import { Schedule } from "./schedule/schedule.ts";
@@ -50,6 +51,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #candidates: Candidates;
   readonly #publication: Publication;
   readonly #followers: Followers;
+  readonly #rolls: RollForward;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -59,6 +61,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       bucket: openBucket(env),
       trust: this.#trust,
       candidates: this.#candidates,
+      setTag: (tag) => this.#rolls.resolved(tag),
       zstd: async () => (await readConfig(env)).zstd,
     });
     const now = Date.now();
@@ -72,8 +75,21 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       origins: this.#origins,
       times,
       isStoring: (job: string): boolean => this.#results.isStoring(job),
+      deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) =>
+        this.#deliver(wantedBy, endings),
     };
-    this.#dispatch = new Dispatch(ctx, env, parts);
+    this.#dispatch = new Dispatch(ctx, parts);
+    this.#rolls = new RollForward({
+      sql: ctx.storage.sql,
+      bucket: openBucket(env),
+      limits: async () => {
+        const { warm, packageSet } = await readConfig(env);
+        // Whoever edits a directory wants to pull what it holds now.
+        return packageSet.kind === "path" ? { ...warm, packages: 0 } : warm;
+      },
+      want: (wantedBy, items) => this.#want(wantedBy, items),
+      wakeBy: (at) => this.#dispatch.wakeBy(at),
+    });
     this.#results = new Results({
       ...parts,
       dispatch: this.#dispatch,
@@ -142,13 +158,30 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   /** Takes what is wanted into the queue, unless it is there; idempotent (intake.ts). */
   async request(build: string, items: readonly Item[], asker: Asker): Promise<Reply> {
-    const { limits, queueTotal: total } = await readConfig(this.env);
     this.#origins.dropRevoked();
-    const bounds = { perClient: limits.queued?.count ?? null, total };
-    const parts = { schedule: this.#schedule, queue: this.#queue };
-    const reply = take({ build, items, ...asker }, parts, bounds, Date.now());
+    const reply = await this.#intake({ build, items, ...asker });
     await this.#dispatch.schedule();
     return reply;
+  }
+
+  async #intake(wanted: Wanted): Promise<Reply> {
+    const { limits, queueTotal: total } = await readConfig(this.env);
+    const bounds = { perClient: limits.queued?.count ?? null, total };
+    const parts = { schedule: this.#schedule, queue: this.#queue };
+    return take(wanted, parts, bounds, Date.now());
+  }
+
+  /** Background work of the farm's own (roll-forward.ts). */
+  async #want(wantedBy: string, items: readonly Item[]): Promise<readonly string[] | null> {
+    const asker = { client: null, purpose: "background", regions: [] } as const;
+    const reply = await this.#intake({ build: wantedBy, items, ...asker });
+    if (reply.state !== "taken") return null;
+    return items.map(itemKey).filter((key) => !reply.known.has(key));
+  }
+
+  async #deliver(wantedBy: string, endings: ReadonlyMap<string, Ending>): Promise<void> {
+    if (RollForward.isName(wantedBy)) return this.#rolls.ended(wantedBy, endings.keys());
+    return this.env.BUILD.getByName(wantedBy).deliver(endings);
   }
 
   /** A Build object has followers, or has none any more (followers.ts). */
@@ -204,6 +237,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   }
 
   override async alarm(): Promise<void> {
+    await this.#rolls.wake(Date.now());
     await this.#dispatch.wake();
   }
 

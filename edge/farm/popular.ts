@@ -28,12 +28,12 @@ export async function popularPackages(
   revision: string,
 ): Promise<PublishedPackage[]> {
   const prefix = `${packagesPrefix(packageSet)}${revision}/`;
-  const [keys, pulls] = await Promise.all([
+  const [{ objects }, pulls] = await Promise.all([
     bucket.list(prefix, { limit: MAX_LISTED }),
     pullsLately(bucket, packageSet, Date.now()),
   ]);
   const found = new Map<string, PublishedPackage>();
-  for (const key of keys) {
+  for (const { key } of objects) {
     const [, named, name] = RECORD.exec(key.slice(prefix.length)) ?? [];
     const system = SYSTEMS.find((each) => each === named);
     if (system !== undefined && name !== undefined)
@@ -50,14 +50,16 @@ async function pullsLately(
   now: number,
 ): Promise<Readonly<Record<string, number>>> {
   const days = [now, now - DAY_MS].map((at) => new Date(at).toISOString().slice(0, 10));
-  const lists = await Promise.all(
+  const pages = await Promise.all(
     days.map((day) =>
       bucket.list(`${demandPrefix(packageSet)}${day}/`, { limit: MAX_COUNTS / days.length }),
     ),
   );
   const limit = pLimit(BUCKET_CONCURRENCY);
   const counts = await Promise.all(
-    lists.flat().map((path) => limit(() => readRecord(bucket, demandAt(path)))),
+    pages.flatMap(({ objects }) =>
+      objects.map(({ key }) => limit(() => readRecord(bucket, demandAt(key)))),
+    ),
   );
   return addDemand(counts.filter((each) => each !== null)).packages;
 }

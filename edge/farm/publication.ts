@@ -26,7 +26,6 @@ import {
   readRecord,
   type ResolvedTag,
   writeRecord,
-  writeTag,
 } from "../store/records.ts";
 import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
 import type { Candidates } from "./candidates.ts";
@@ -56,6 +55,8 @@ export interface PublicationParts {
   readonly trust: Trust;
   /** What waits for origins of other owners to agree. */
   readonly candidates: Candidates;
+  /** Notes what a tag is to mean; returns what it means for now. */
+  readonly setTag: (tag: ResolvedTag) => Promise<string>;
   /** Whether layers are made with zstd as well. */
   readonly zstd: () => Promise<boolean>;
 }
@@ -275,7 +276,8 @@ export class Publication {
         if (item.kind === "tag") {
           const { packageSet, tag } = item;
           const [origin = ""] = makers;
-          await writeTag(bucket, { packageSet, tag, revision: result.revision, origin });
+          const said = { packageSet, tag, revision: result.revision, origin };
+          return { kind: "revision", revision: await this.#with.setTag(said) };
         }
         return result;
       case "index": {

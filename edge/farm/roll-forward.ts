@@ -15,7 +15,6 @@ import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
 import { readRecord, type ResolvedTag, tagRecord, writeTag } from "../store/records.ts";
-import { itemKey } from "./answer.ts";
 import { popularPackages } from "./popular.ts";
 
 /** What wants the items of a roll-forward, where Build objects have their names. */
@@ -35,9 +34,20 @@ export interface RollForwardParts {
   readonly sql: SqlStorage;
   readonly bucket: Bucket;
   readonly limits: () => Promise<WarmLimits>;
-  /** Puts items into the queue, in the background; whether they were taken. */
-  readonly want: (wantedBy: string, items: readonly PackageItem[]) => boolean;
+  /**
+   * Puts items into the queue, in the background. Returns the keys of those that have not ended; null
+   * when they were not taken.
+   */
+  readonly want: (
+    wantedBy: string,
+    items: readonly PackageItem[],
+  ) => Promise<readonly string[] | null>;
+  /** Has `wake` called then, ms since 1970. */
+  readonly wakeBy: (at: number) => void;
 }
+
+/** A tag that the bucket did not take is tried again after this long, ms. */
+const AGAIN = 60_000;
 
 export interface WarmLimits {
   /** Most packages that are published before a tag moves; 0: tags move at once. */
@@ -54,12 +64,6 @@ export class RollForward {
     parts.sql.exec(
       "CREATE TABLE IF NOT EXISTS moves (tag TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID",
     );
-  }
-
-  /** When the next tag moves at the latest, ms since 1970; null when none is under way. */
-  get nextAt(): number | null {
-    const moves = this.#moves();
-    return moves.length === 0 ? null : Math.min(...moves.map(({ until }) => until));
   }
 
   /** Whether that is the name of a roll-forward, not of a Build object. */
@@ -80,13 +84,13 @@ export class RollForward {
     }
     if (underWay?.revision === said.revision) return known.revision;
     const items = await this.#itemsFor(said, known.revision, packages);
-    if (items.length === 0 || !this.#with.want(WANTED_BY + said.tag, items)) {
+    const pending = items.length === 0 ? [] : await this.#with.want(WANTED_BY + said.tag, items);
+    if (pending === null || pending.length === 0) {
       await writeTag(bucket, said);
       return said.revision;
     }
     const begunAt = Date.now();
-    const until = begunAt + wait;
-    this.#save({ ...said, from: known.revision, begunAt, until, pending: items.map(itemKey) });
+    this.#save({ ...said, from: known.revision, begunAt, until: begunAt + wait, pending });
     note("info", "tag.warming", { tag: said.tag, to: said.revision, packages: items.length });
     return known.revision;
   }
@@ -112,18 +116,27 @@ export class RollForward {
     if (move === undefined) return;
     const over = new Set(keys);
     const pending = move.pending.filter((key) => !over.has(key));
-    if (pending.length === 0) return this.#move(move);
+    if (pending.length === 0) return this.#move({ ...move, pending });
     this.#save({ ...move, pending });
   }
 
   /** Moves the tags that have waited long enough. */
   async wake(now: number): Promise<void> {
-    for (const move of this.#moves()) if (move.until <= now) await this.#move(move);
+    for (const move of this.#moves()) {
+      if (move.until <= now) await this.#move(move);
+      else this.#with.wakeBy(move.until);
+    }
   }
 
   async #move(move: Move): Promise<void> {
     const { packageSet, tag, revision, origin, from, begunAt, pending } = move;
-    await writeTag(this.#with.bucket, { packageSet, tag, revision, origin });
+    try {
+      await writeTag(this.#with.bucket, { packageSet, tag, revision, origin });
+    } catch (error) {
+      note("error", "farm.storage", { tag, problem: String(error) });
+      const again = Date.now() + AGAIN;
+      return this.#save({ ...move, pending: [], until: again });
+    }
     this.#forget(tag);
     const seconds = Math.round((Date.now() - begunAt) / 1_000);
     note("info", "tag.moved", { tag, from, to: revision, seconds, unfinished: pending.length });
@@ -141,6 +154,7 @@ export class RollForward {
       move.tag,
       JSON.stringify(move),
     );
+    this.#with.wakeBy(move.until);
   }
 
   #forget(tag: string): void {

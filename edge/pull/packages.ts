@@ -10,7 +10,7 @@ import type { PackageRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
-import { buildLogUrl } from "./build-log-url.ts";
+import { buildLogUrl } from "./build-log.ts";
 import { asWaiting, type Context } from "./context.ts";
 import { spend, waiting } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";

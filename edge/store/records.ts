@@ -123,17 +123,20 @@ export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
   mutable: true,
 });
 
+/** Counts of what was pulled, at their path. */
+export const demandAt = (path: string): RecordPlace<DemandCount> => ({
+  path,
+  schema: DemandSchema,
+  belongs: () => true,
+  mutable: true,
+});
+
 /** `day`: yyyy-mm-dd; `id`: of the writer's own, so it never meets another's. */
 export const demandRecord = (
   packageSet: string,
   day: string,
   id: string,
-): RecordPlace<DemandCount> => ({
-  path: demandPath(packageSet, day, id),
-  schema: DemandSchema,
-  belongs: () => true,
-  mutable: true,
-});
+): RecordPlace<DemandCount> => demandAt(demandPath(packageSet, day, id));
 
 /**
  * Largest record that is read, bytes: a package record of 2,000 parts has about 300 kB.

@@ -1,0 +1,58 @@
+/** Where a client can follow what is built for it, and what it reads there. */
+import type { Item } from "../contract/messages.ts";
+import type { Env } from "../env.ts";
+import { buildName } from "../farm/answer.ts";
+import {
+  LOG_AFTER,
+  LOG_FORM,
+  type LogForm,
+  MAX_FOLLOWERS,
+  PACKAGES_HEADER,
+} from "../farm/build-log.ts";
+import type { Context } from "./context.ts";
+import { RegistryError, unavailable } from "./errors.ts";
+
+export const BUILDS_PATH = "/builds/";
+
+/** Seconds after which one of those who follow a build may have gone. */
+const FOLLOWERS_RETRY = 30;
+
+/** The address of the log of the build of these items. */
+export const buildLogUrl = async ({ url }: Pick<Context, "url">, items: readonly Item[]) =>
+  new URL(BUILDS_PATH + (await buildName(items)), url).href;
+
+export interface FollowedBuild {
+  /** The packages that are built. */
+  readonly names: readonly string[];
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+/**
+ * The log of a build, to be read while it runs, from after line number `after`. Throws 404 when
+ * nobody waits for such a build or did lately, UNAVAILABLE (503) when too many follow it.
+ */
+export async function followBuild(
+  { BUILD }: Pick<Env, "BUILD">,
+  id: string,
+  { form, after }: { readonly form: LogForm; readonly after: string },
+): Promise<FollowedBuild> {
+  const address = new URL("https://build/");
+  address.searchParams.set(LOG_FORM, form);
+  address.searchParams.set(LOG_AFTER, after);
+  const answer = await BUILD.getByName(id).fetch(new Request(address));
+  if (answer.status === 404) throw unknownBuild();
+  if (!answer.ok)
+    throw unavailable(
+      `${MAX_FOLLOWERS} follow this build already; try again in half a minute`,
+      FOLLOWERS_RETRY,
+    );
+  const names = JSON.parse(answer.headers.get(PACKAGES_HEADER) ?? "[]") as string[];
+  return { names, body: answer.body };
+}
+
+export const unknownBuild = (): RegistryError =>
+  new RegistryError({
+    code: "UNKNOWN",
+    status: 404,
+    message: "there is no such build: its log is here while it runs and shortly afterwards",
+  });
