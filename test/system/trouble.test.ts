@@ -164,10 +164,10 @@ async function keys(bucket: OperatorBucket, prefix: string): Promise<string[]> {
   return found;
 }
 
-/** Everything that a record in the bucket names is there. */
+/** Everything that a record of an origin's work names is there; images the edge composes again. */
 async function assertWhole(bucket: OperatorBucket): Promise<void> {
   const blobs = new Set(await keys(bucket, "blobs/"));
-  for (const prefix of ["layers/", "packages/", "images/"]) {
+  for (const prefix of ["layers/", "packages/"]) {
     for (const key of await keys(bucket, prefix)) {
       const text = new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array());
       const record = JSON.parse(text, (name, value: unknown) =>
