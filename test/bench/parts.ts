@@ -2,6 +2,7 @@
 import { abuse } from "./abuse.ts";
 import { cold } from "./cold.ts";
 import { compose } from "./compose.ts";
+import { farm } from "./farm.ts";
 import { hot } from "./hot.ts";
 import { layersBench } from "./layers/index.ts";
 import { pack } from "./pack.ts";
@@ -17,4 +18,4 @@ const layers: Part = {
   },
 };
 
-export const PARTS: readonly Part[] = [cold, compose, hot, pull, pack, layers, abuse];
+export const PARTS: readonly Part[] = [cold, compose, hot, pull, pack, layers, abuse, farm];
