@@ -1,14 +1,15 @@
 /**
  * A bucket that is read from a copy near the client: an S3 bucket of one region, replicated into
- * others by its provider. Objects that never change are read from the copy; one that is not there
+ * others by its provider. Blobs, which never change, are read from the copy; one that is not there
  * (yet), and every one while the copy does not answer, comes from the bucket itself. So a copy may
- * lag, and may be lost. What changes is read, and everything written, at the bucket itself.
+ * lag, and may be lost. Records are read, and everything is written, at the bucket itself: a record
+ * may be withdrawn, and a copy that lags, or keeps what was deleted, would go on answering it.
  */
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 
-/** Keys whose objects are written once (contract/keys.ts). */
-const IMMUTABLE = /^(blobs|images|index|layers|packages)\//;
+/** Keys whose objects are named by their content. */
+const IMMUTABLE = /^blobs\//;
 /** A copy that failed is left alone for this long, ms: each try costs a client its time limit. */
 const REST_MS = 60_000;
 

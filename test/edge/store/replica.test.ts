@@ -67,8 +67,16 @@ test("what never changes is read from the copy, and nowhere else", async (t) => 
 test("what the copy does not have yet comes from the bucket; what neither has is absent", async (t) => {
   const { copy, text, bucket } = await open(t, { [BLOB]: "home" }, {});
   assert.equal(await text(BLOB), "home");
-  assert.equal(await bucket.head("images/none.json"), null);
+  assert.equal(await bucket.head(BLOB.replace("a", "b")), null);
   assert.equal(copy.asked.length, 2);
+});
+
+test("a record is never read from the copy: it may have been withdrawn", async (t) => {
+  const records = ["images", "packages", "layers", "index"].map((kind) => `${kind}/x.json`);
+  const kept = Object.fromEntries(records.map((key) => [key, "withdrawn"]));
+  const { copy, text } = await open(t, {}, kept);
+  for (const key of records) assert.equal(await text(key), null, key);
+  assert.deepEqual(copy.asked, []);
 });
 
 test("what changes is never read from the copy", async (t) => {
