@@ -184,7 +184,12 @@ describe("what stays", () => {
       new RegExp(`-${object}/[0-9a-f]{64}\\.sqlite$`).test(path),
     );
     return Promise.all(
-      found.map(async (path) => ({ path, size: (await stat(join(firn.stateDir, path))).size })),
+      found.map(async (path) => {
+        // What was written last is in the log beside the file.
+        const parts = [path, `${path}-wal`].filter((part) => files.includes(part));
+        const sizes = await Promise.all(parts.map((part) => stat(join(firn.stateDir, part))));
+        return { path, size: sizes.reduce((sum, { size }) => sum + size, 0) };
+      }),
     );
   };
   const objects = async (): Promise<string[]> => {

@@ -155,7 +155,9 @@ describe("the data centre's cache", () => {
         }),
     };
     // A stream has no length of its own.
-    const lengthless = new Response(new Response("whole").body);
+    const lengthless = new Response(new Response("whole").body, {
+      headers: { "X-Firn-Asked-At": String(Date.now()) },
+    });
     const cache = {
       match: () => Promise.resolve(lengthless as never),
       put: () => Promise.resolve(),
