@@ -40,6 +40,11 @@ export async function authorizeOperator(
     note("warn", "operator.refused", facts);
     throw denied(`the account ${account.name} is no operator's`);
   }
+  // A browser sends an operator's credentials along for any page: another site's request is nobody's.
+  if (request.headers.get("Sec-Fetch-Site")?.endsWith("-site") === true) {
+    note("warn", "operator.refused", facts);
+    throw denied("this request comes from another site's page");
+  }
   note("info", "operator.request", facts);
   request.operator = account.name;
 }

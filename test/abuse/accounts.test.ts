@@ -28,6 +28,7 @@ async function start(env: Readonly<Record<string, string>>): Promise<TestEdge> {
     ACCOUNTS: JSON.stringify({
       ci: { password },
       narrow: { password, names: ["git"], packages: { deny: ["curl"] } },
+      boss: { password, operator: true },
       small: { password, limits: { requests: "3/3600" } },
     }),
     TOKEN_KEY,
@@ -176,6 +177,19 @@ describe("past the sign-in of a private registry", () => {
       ["/v2/a/manifests/latest", 401],
     ] as const)
       assert.equal((await send("GET", firn.url + path, bearer(token))).status, status, path);
+  });
+
+  test("a page of another site cannot use the credentials that an operator's browser keeps", async () => {
+    const url = `${firn.url}/api/farm/origins/nobody/revoke`;
+    const from = (site: string): Promise<Answer> =>
+      send("DELETE", url, { ...basic("boss"), "Sec-Fetch-Site": site });
+    for (const site of ["cross-site", "same-site"]) {
+      const refused = await from(site);
+      assert.equal(refused.status, 403, site);
+      assert.equal(errorsOf(refused)[0]?.code, "DENIED");
+    }
+    for (const site of ["same-origin", "none"]) assert.equal((await from(site)).status, 200, site);
+    assert.equal((await send("DELETE", url, basic("ci"))).status, 403, "nor may another account");
   });
 
   test("a limit of the account's own is met by the account, wherever it comes from", async () => {
