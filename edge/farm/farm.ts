@@ -14,20 +14,13 @@ import { CALLER_HEADER, unauthorized } from "./connect.ts";
 import { Dispatch } from "./dispatch.ts";
 import { take, type Wanted } from "./intake.ts";
 import { TIMES, type Times } from "./limits.ts";
-import { admit, type Hello } from "./admission.ts";
 import { Followers } from "./followers.ts";
-import { configuredOrigins, mayResolve } from "./configured-origins.ts";
-import { Origins, REVOKED, type Status } from "./origins.ts";
-import { type Attachment, attachmentOf, close } from "./sockets.ts";
-import { readMessage } from "./read-message.ts";
-import {
-  CLOSE,
-  type FromOrigin,
-  PING,
-  PONG,
-  PROTOCOL_VERSION,
-  type Item,
-} from "../contract/messages.ts";
+import { configuredOrigins } from "./configured-origins.ts";
+import { OriginMessages } from "./origin-messages.ts";
+import { Operators } from "./operators.ts";
+import { Origins } from "./origins.ts";
+import { type Attachment, close } from "./sockets.ts";
+import { type Item, PING, PONG } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
@@ -47,20 +40,19 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #origins: Origins;
   readonly #dispatch: Dispatch;
   readonly #results: Results;
-  readonly #requests: Requests;
-  readonly #candidates: Candidates;
-  readonly #publication: Publication;
+  readonly #messages: OriginMessages;
+  readonly #operators: Operators;
   readonly #followers: Followers;
   readonly #rolls: RollForward;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    this.#candidates = new Candidates(ctx.storage);
-    this.#publication = new Publication({
+    const candidates = new Candidates(ctx.storage);
+    const publication = new Publication({
       bucket: openBucket(env),
       trust: this.#trust,
-      candidates: this.#candidates,
+      candidates,
       setTag: (tag) => this.#rolls.resolved(tag),
       zstd: async () => (await readConfig(env)).zstd,
     });
@@ -93,9 +85,9 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#results = new Results({
       ...parts,
       dispatch: this.#dispatch,
-      publication: this.#publication,
+      publication,
     });
-    this.#requests = new Requests({
+    const requests = new Requests({
       queue: this.#queue,
       origins: this.#origins,
       bucket: openBucket(env),
@@ -112,6 +104,18 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#followers = new Followers({
       schedule: this.#schedule,
       send: (origin, message) => void this.#origins.send(origin, message),
+    });
+    const connected = { ...parts, dispatch: this.#dispatch };
+    this.#operators = new Operators({ ...connected, candidates });
+    this.#messages = new OriginMessages({
+      ...connected,
+      env,
+      publication,
+      requests,
+      results: this.#results,
+      followers: this.#followers,
+      keyOf: this.#keyOf,
+      background: (work) => ctx.waitUntil(work),
     });
     // Origins whose sockets were dropped may not come back.
     if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
@@ -189,51 +193,26 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#followers.follow(build, on, Date.now());
   }
 
-  /** Operators: ends an origin's connection for good, and gives its jobs to others. */
+  /* What operators ask for: operators.ts. */
+
   async revoke(name: string): Promise<boolean> {
-    const connected = this.#origins.revoke(name);
-    // What it has made is asked for anew, by those who had it as well.
-    this.#queue.forgetEndings();
-    this.#candidates.forgetOrigin(name);
-    note("warn", "origin.revoked", { origin: name });
-    await this.#dispatch.schedule(true);
-    return connected;
+    return this.#operators.revoke(name);
   }
 
-  /** Operators: takes `revoke` back; false when the name was not revoked. */
   async reinstate(name: string): Promise<boolean> {
-    return this.#origins.controls.set(name, "revoked", false);
+    return this.#operators.reinstate(name);
   }
 
-  /** Operators: gives an origin no more jobs, also when it comes back; false: it was so already. */
   async drain(name: string, drained = true): Promise<boolean> {
-    const changed = this.#origins.drain(name, drained);
-    note("info", drained ? "origin.drained" : "origin.undrained", { origin: name });
-    await this.#dispatch.schedule(true);
-    return changed;
+    return this.#operators.drain(name, drained);
   }
 
-  /** Operators: gives an origin nothing for `ms`, then one job at a time until one is done. */
   async rest(name: string, ms: number): Promise<boolean> {
-    const isKnown = this.#origins.rest(name, Date.now() + ms);
-    await this.#dispatch.schedule(true);
-    return isKnown;
+    return this.#operators.rest(name, ms);
   }
 
-  /** Operators: the origins that are remembered, and how many items wait in each lane. */
   async overview(): Promise<FarmOverview> {
-    this.#origins.refresh();
-    const { backlog, origins } = this.#schedule;
-    return {
-      origins: this.#origins.facts.map((facts) => {
-        const { seen = 0, held = { tags: 0, packages: 0 } } = origins.get(facts.name) ?? {};
-        const drained = this.#origins.controls.is(facts.name, "drained");
-        return { ...facts, seen, held, drained };
-      }),
-      controls: this.#origins.controls.all(),
-      queued: { tags: backlog.queuedIn("tags"), packages: backlog.queuedIn("packages") },
-      jobs: this.#schedule.jobs.size,
-    };
+    return this.#operators.overview();
   }
 
   override async alarm(): Promise<void> {
@@ -243,27 +222,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     if (!this.#origins.heard(socket, Date.now())) return;
-    const { name, hello } = attachmentOf(socket);
-    const read = readMessage(data);
-    if (read.kind === "message") {
-      if (hello === (read.message.type === "hello"))
-        return void close(socket, CLOSE.protocol, "hello comes first, and once");
-      try {
-        return await this.#take(socket, name, read.message);
-      } catch (error) {
-        // The configuration, or a fault of ours: the origin comes back and says again what was not
-        // dealt with.
-        note("error", "origin.message", {
-          origin: name,
-          type: read.message.type,
-          error: String(error),
-        });
-        return void close(socket, INTERNAL_ERROR, "the edge has trouble; try again");
-      }
-    }
-    note("error", "origin.protocol", { origin: name, problem: read.problem });
-    if (read.kind === "unreadable") close(socket, CLOSE.protocol, read.problem);
-    else await this.#results.refuseResults(name, read.job, read.problem);
+    await this.#messages.read(socket, data);
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
@@ -277,139 +236,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   override async webSocketError(socket: WebSocket): Promise<void> {
     await this.webSocketClose(socket);
   }
-
-  #take(socket: WebSocket, name: string, message: FromOrigin): Promise<void> | void {
-    switch (message.type) {
-      case "hello":
-        return this.#welcome(socket, name, message);
-      case "status":
-        return this.#status(name, message);
-      case "accepted":
-        this.#queue.accept(message.job, name);
-        return this.#toldOfFollowers(name, message.job);
-      case "log":
-        return this.#logged(name, message);
-      case "refused":
-        return this.#results.handBack(name, message.job, message.message);
-      case "done":
-        return this.#results.done(name, message.job, message.results);
-      case "failed":
-        return this.#results.failed(name, message.job, message.failure);
-      case "revision":
-        return this.#announced(name, [message]);
-      case "bye":
-        this.#origins.leave(name);
-        return this.#dispatch.schedule(true);
-      case "upload":
-      case "layers":
-      case "read":
-      case "cache-store":
-      case "cache-read":
-        return this.#requests.take(name, message);
-    }
-  }
-
-  #toldOfFollowers(name: string, id: string): void {
-    const job = this.#schedule.jobs.get(id);
-    if (job?.origin === name) this.#followers.begun(job, Date.now());
-  }
-
-  /** Passes on what a job writes to the builds that are followed. */
-  #logged(name: string, { job: id, first, lines }: LogMessage): void {
-    const job = this.#schedule.jobs.get(id);
-    if (job?.origin !== name) return;
-    for (const build of this.#followers.buildsOf(job, Date.now()))
-      this.ctx.waitUntil(
-        Promise.resolve(this.env.BUILD.getByName(build).log({ source: id, first, lines })).catch(
-          (error: unknown) => note("warn", "build.log", { build, error: String(error) }),
-        ),
-      );
-  }
-
-  #status(name: string, status: Status): Promise<void> {
-    const { accepting, reason, freeBytes } = status;
-    const facts = { origin: name, accepting, reason, freeBytes };
-    note(accepting ? "info" : "warn", "origin.status", facts);
-    this.#origins.status(name, status);
-    return this.#dispatch.schedule();
-  }
-
-  async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
-    const { packageSet, sandboxedOnly, s3, zstd } = await readConfig(this.env);
-    const origin = configuredOrigins(this.env).get(name);
-    if (origin === undefined) return void close(socket, CLOSE.unauthorized, REVOKED);
-    const admission = admit(said, origin, {
-      packageSet,
-      sandboxedOnly,
-      signsUploads: s3 !== null,
-    });
-    if ("refused" in admission) {
-      note("error", "origin.mismatch", { origin: name, reason: admission.refused });
-      return void close(socket, admission.code, admission.refused);
-    }
-    const { hello } = admission;
-    const now = Date.now();
-    this.#origins.enter(socket, hello, now);
-    this.#origins.send(name, {
-      type: "welcome",
-      protocol: PROTOCOL_VERSION,
-      origin: name,
-      zstd,
-      origins: this.#keysInForce(),
-    });
-    note("info", "origin.connected", {
-      origin: name,
-      key: attachmentOf(socket).key,
-      systems: hello.systems,
-      slots: hello.slots,
-      version: hello.version,
-      nix: hello.nix,
-      sandbox: hello.sandbox,
-    });
-    this.#results.resume(name, hello.running, now);
-    for (const job of hello.running) this.#toldOfFollowers(name, job);
-    await this.#announced(name, hello.revisions);
-    await this.#dispatch.schedule();
-  }
-
-  /** Public keys of the origins whose records count, by name. */
-  #keysInForce(): Record<string, string> {
-    const names = [...configuredOrigins(this.env).keys()];
-    return Object.fromEntries(
-      names.flatMap((name) => {
-        const key = this.#keyOf(name);
-        return key === undefined ? [] : [[name, key]];
-      }),
-    );
-  }
-
-  /**
-   * An origin tells what a tag means. Only of a package set that the origin itself holds (a
-   * directory, the starter set) it knows better than whoever resolved the tag last; what a channel
-   * or a git ref means is for an item to find out, and so is what the bucket does not take now.
-   */
-  async #announced(
-    name: string,
-    revisions: readonly { tag: string; revision: string }[],
-  ): Promise<void> {
-    const { packageSet } = await readConfig(this.env);
-    const origin = configuredOrigins(this.env).get(name);
-    for (const { tag, revision } of revisions) {
-      if (origin === undefined || !mayResolve(origin, tag)) continue;
-      this.#origins.has(name, revision);
-      if (packageSet.kind !== "path" && packageSet.kind !== "starter") continue;
-      const said = { packageSet: packageSet.id, tag, revision };
-      await this.#publication
-        .announce(said, name)
-        .catch((error: unknown) =>
-          note("error", "farm.storage", { origin: name, tag, problem: String(error) }),
-        );
-    }
-  }
 }
-
-type LogMessage = Extract<FromOrigin, { type: "log" }>;
 
 /** RFC 6455, section 7.4.1. */
 const NORMAL_CLOSE = 1000;
-const INTERNAL_ERROR = 1011;
