@@ -60,7 +60,8 @@ test("origin imports of edge only edge/contract and edge/compose", async () => {
 
 /**
  * Each room of edge/ and the rooms that it may import from, beside itself. Files of edge/ itself
- * are not listed: config.ts, env.ts and log.ts serve all, worker.ts sees all.
+ * are not listed: config.ts (with variables.ts and bucket-config.ts), env.ts and log.ts serve all,
+ * worker.ts sees all.
  */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   contract: [],

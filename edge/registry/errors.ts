@@ -2,7 +2,7 @@
  * The one place where errors become answers: the distribution spec's JSON ("Error Codes"), as
  * application/json, which HEAD gets without its body.
  */
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../bucket-config.ts";
 import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
 import { nameInvalid, RegistryError } from "../pull/errors.ts";

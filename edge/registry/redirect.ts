@@ -3,7 +3,7 @@
  * client go with it (CVE-2020-15157).
  */
 import { presign } from "../store/s3.ts";
-import type { BlobDelivery } from "../config.ts";
+import type { BlobDelivery } from "../bucket-config.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { memory } from "../store/memory.ts";

@@ -1,7 +1,7 @@
 /**
  * Which bucket the edge uses: the R2 binding where there is one, else the S3-compatible endpoint.
  */
-import { ConfigError, NO_BUCKET, readS3 } from "../config.ts";
+import { ConfigError, NO_BUCKET, readS3 } from "../bucket-config.ts";
 import type { Env } from "../env.ts";
 import type { Bucket } from "./bucket.ts";
 import { r2Bucket } from "./r2.ts";

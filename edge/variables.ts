@@ -1,0 +1,149 @@
+/** The Worker's variables: their names, and the form of each that belongs to no room. */
+import * as v from "valibot";
+import type { AccessVariables } from "./access/access.ts";
+import type { LimitVariables } from "./access/limits.ts";
+import { type BucketVariables, isBlobDelivery } from "./bucket-config.ts";
+import { isRevision, MAX_VOUCHES } from "./contract/records.ts";
+import type { ReplicaVariables } from "./pull/replicas.ts";
+import type { RegionVariables } from "./farm/regions.ts";
+import type { OriginVariables } from "./farm/configured-origins.ts";
+
+/** The variables as the runtime hands them over. An empty one counts as not set. */
+export interface Variables
+  extends
+    AccessVariables,
+    BucketVariables,
+    LimitVariables,
+    OriginVariables,
+    RegionVariables,
+    ReplicaVariables {
+  /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
+  readonly PACKAGE_SET?: string;
+  /** Longest time a request is held while its build runs, seconds. */
+  readonly BUILD_WAIT?: string;
+  /**
+   * A resolved tag is served without asking again for this long, seconds; after that it is served
+   * stale while an origin resolves it anew.
+   */
+  readonly TAG_FRESH?: string;
+  /** Most items (tags, packages, lists of names) of all clients that wait for origins. */
+  readonly QUEUE_TOTAL?: string;
+  /**
+   * How many packages, of those pulled most, are published for a tag's new revision before the tag
+   * moves to it, 30 when not set; 0: it moves at once. And how long that may take, seconds, 600 when
+   * not set.
+   */
+  readonly WARM_PACKAGES?: string;
+  readonly WARM_SECONDS?: string;
+  /** `on` when layers are also made with zstd. */
+  readonly ZSTD?: string;
+  /** `on`: origins share built store paths in the bucket, a Nix binary cache. Needs S3_*. */
+  readonly BINARY_CACHE?: string;
+  /** Most bytes that one origin stores in a day, by uploads that the edge signs: `1T`, or `off`. */
+  readonly UPLOADS_PER_DAY?: string;
+  /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
+  readonly CLIENT_ADDRESS_HEADER?: string;
+  /** Commits that are served although no tag was seen at them, with spaces or commas. */
+  readonly REVISIONS?: string;
+  /**
+   * How many origins, of different owners, must have made the same before it counts; 1 when left out
+   * (farm/agreement.ts).
+   */
+  readonly AGREE?: string;
+  /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
+  readonly PACKAGES_ALLOW?: string;
+  readonly PACKAGES_DENY?: string;
+}
+
+/** Longest BUILD_WAIT, seconds: longer than any client waits for the head of a response. */
+const MAX_BUILD_WAIT = 3_600;
+const MAX_TAG_FRESH = 86_400;
+/** Most WARM_PACKAGES: the farm keeps the list in one row. */
+const MAX_WARM_PACKAGES = 1_000;
+const MAX_WARM_SECONDS = 86_400;
+/** More than this would fill the memory of the farm's object; more than the default waits too long. */
+const MAX_QUEUE_TOTAL = 50_000;
+const QUEUE_TOTAL = 20_000;
+
+const whole = (min: number, max: number, preset: number) => {
+  const rule = `must be a whole number from ${min} to ${max}`;
+  return v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,6}$/, rule),
+      v.transform(Number),
+      v.minValue(min, rule),
+      v.maxValue(max, rule),
+    ),
+    String(preset),
+  );
+};
+const seconds = (max: number, preset: number) => {
+  const rule = `must be whole seconds from 0 to ${max}`;
+  return v.optional(
+    v.pipe(v.string(), v.regex(/^\d{1,6}$/, rule), v.transform(Number), v.maxValue(max, rule)),
+    String(preset),
+  );
+};
+const UNITS = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
+/** `500G`: bytes; null for `off`. */
+const bytes = (preset: string) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]\d{0,5}[MGT]|off)$/, "must be a number with M, G or T behind it, or off"),
+      v.transform((text) =>
+        text === "off"
+          ? null
+          : Number(text.slice(0, -1)) * UNITS[text.slice(-1) as keyof typeof UNITS],
+      ),
+    ),
+    preset,
+  );
+
+/** The variables that belong to no room, checked one by one. */
+export const VariablesSchema = v.object({
+  PACKAGE_SET: v.optional(v.string(), "starter"),
+  BLOBS: v.optional(
+    v.pipe(v.string(), v.check(isBlobDelivery, "must be stream, presign or public:<base URL>")),
+    "stream",
+  ),
+  EDGE_HOST: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^[^\s,/]*(\s*,\s*[^\s,/]+)*$/,
+        "must be host or host:port, several with commas between them",
+      ),
+    ),
+  ),
+  BUILD_WAIT: seconds(MAX_BUILD_WAIT, 600),
+  AGREE: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]|1[0-6])$/, `must be a whole number from 1 to ${MAX_VOUCHES}`),
+      v.transform(Number),
+    ),
+    "1",
+  ),
+  TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
+  // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
+  UPLOADS_PER_DAY: bytes("1T"),
+  QUEUE_TOTAL: whole(1, MAX_QUEUE_TOTAL, QUEUE_TOTAL),
+  WARM_PACKAGES: whole(0, MAX_WARM_PACKAGES, 30),
+  WARM_SECONDS: seconds(MAX_WARM_SECONDS, 600),
+  ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  BINARY_CACHE: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  REVISIONS: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => text.split(/[\s,]+/).filter((revision) => revision !== "")),
+      v.check((all) => all.every(isRevision), "must be commits of 40 lower-case hex digits"),
+    ),
+    "",
+  ),
+  CLIENT_ADDRESS_HEADER: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]+$/, "must be the name of a header")),
+  ),
+});
