@@ -86,6 +86,7 @@ describe("past the sign-in of a private registry", () => {
     ["nothing at all", () => KNOWN],
     ["a digest that is remembered", () => `/v2/git/manifests/${digest}`],
     ["a layer that is there", () => `/v2/git/blobs/${layer}`],
+    ["the log of a build", () => `/builds/${"a".repeat(64)}`],
     ["an encoded digest", () => `/v2/git/blobs/${layer.replace(":", "%3A")}`],
     ["a slash more in front", () => `/${KNOWN}`],
     ["a slash more at the end", () => `${KNOWN}/`],
