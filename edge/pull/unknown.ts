@@ -28,12 +28,12 @@ import { checkMayBuild } from "./permission.ts";
 /** Most unknown packages of one image with suggestions: finding them takes 2 to 8 ms of CPU for each. */
 const MAX_SUGGESTED = 10;
 /**
- * Suggestions that an isolate looks for in a second: a sixth of its time at most, however many clients
+ * Suggestions that an isolate looks for in a second: a tenth of its time at most, however many clients
  * ask for nonsense. Further ones are told without: a 404 is as right.
  */
-const SUGGESTED_A_SECOND = 20;
+const SUGGESTED_A_SECOND = 10;
 /** Suggestions that are left over from quiet seconds, at most. */
-const SUGGESTED_AT_ONCE = 100;
+const SUGGESTED_AT_ONCE = 50;
 
 /** A package on its way through the sets: `path` is found, `rest` is not looked up yet. */
 interface Search {
