@@ -11,7 +11,7 @@
 import { gunzipSync } from "node:zlib";
 import { digestOf } from "../contract/digest.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
-import { InvalidRecord, type Layer } from "../contract/records.ts";
+import { DamagedBlob, InvalidRecord, type Layer } from "../contract/records.ts";
 
 /** One store path as it is appended to a layer. */
 export interface SmallTree {
@@ -26,8 +26,8 @@ export interface SmallTree {
 
 /**
  * Every store path of the parts, once, in the parts' order. `read` fetches each part's blob whole,
- * but for a part that adds nothing. Throws an InvalidRecord when a blob is not what the part says;
- * what `read` throws passes through.
+ * but for a part that adds nothing. Throws a DamagedBlob when a blob is not what its digest says, an
+ * InvalidRecord when the part is not its blob; what `read` throws passes through.
  */
 export async function readTrees(parts: readonly Layer[], read: ReadRange): Promise<SmallTree[]> {
   const seen = new Set<string>();
@@ -51,7 +51,7 @@ export async function readTrees(parts: readonly Layer[], read: ReadRange): Promi
       if (trees.length === 0) return [];
       const blob = (await read(digest, { offset: 0, length: size })) as Uint8Array<ArrayBuffer>;
       if ((await digestOf(blob)) !== digest)
-        throw new InvalidRecord(`the blob of part ${key} is damaged`, { layer: key, digest });
+        throw new DamagedBlob(`the blob of part ${key} is damaged`, digest, { layer: key, digest });
       return trees.map(({ name, start, size, tarSize }) => ({
         key: `${digest} ${start}`,
         name,

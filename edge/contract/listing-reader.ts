@@ -6,7 +6,7 @@
 import type { Digest } from "./digest.ts";
 import { decodeDirectory, decodeTrailer, type Directory, type DirectoryRef } from "./listing.ts";
 import { InvalidName } from "./names.ts";
-import { type Descriptor, InvalidRecord } from "./records.ts";
+import { DamagedBlob, type Descriptor } from "./records.ts";
 
 /** `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. */
 export type ReadRange = (
@@ -44,7 +44,7 @@ export class ListingReader {
   #tail: Chunk | undefined;
 
   /**
-   * `name` is the package's, for errors: InvalidRecord for a broken listing, InvalidName when the
+   * `name` is the package's, for errors: DamagedBlob for a broken listing, InvalidName when the
    * budget is spent.
    */
   constructor(name: string, listing: Descriptor, read: ReadRange, budget: ReadBudget) {
@@ -108,10 +108,9 @@ export class ListingReader {
   }
 
   #broken(reason: string): Error {
-    return new InvalidRecord(`the file listing of package "${this.#name}" is broken: ${reason}`, {
-      package: this.#name,
-      listing: this.#listing.digest,
-    });
+    const { digest } = this.#listing;
+    const message = `the file listing of package "${this.#name}" is broken: ${reason}`;
+    return new DamagedBlob(message, digest, { package: this.#name, listing: digest });
   }
 }
 

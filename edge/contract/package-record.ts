@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import {
   ComponentSchema,
+  type Descriptor,
   DescriptorSchema,
   KeySchema,
   OriginNamesSchema,
@@ -113,3 +114,10 @@ export const LevelRecordSchema = v.strictObject({
   origins: OriginNamesSchema,
 });
 export type LevelRecord = v.InferOutput<typeof LevelRecordSchema>;
+
+/** Every blob that a record names. */
+export function blobsOf(record: PackageRecord | LevelRecord): Descriptor[] {
+  const layers = record.layers.flatMap((layer) => (layer.zstd ? [layer, layer.zstd] : [layer]));
+  const blobs = "listing" in record ? [record.listing, ...layers] : layers;
+  return blobs.map(({ digest, size }) => ({ digest, size }));
+}

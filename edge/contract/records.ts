@@ -4,6 +4,7 @@
  * by the origins that vouch (signatures.ts).
  */
 import * as v from "valibot";
+import type { Digest } from "./digest.ts";
 import {
   DescriptorSchema,
   OriginNameSchema,
@@ -33,6 +34,16 @@ export class InvalidRecord extends Error {
   constructor(message: string, detail: Readonly<Record<string, string>> = {}) {
     super(message);
     this.detail = detail;
+  }
+}
+
+/** A blob is not what its digest says, or cannot be read: what is in the bucket may be damaged. */
+export class DamagedBlob extends InvalidRecord {
+  readonly blob: Digest;
+
+  constructor(message: string, blob: Digest, detail: Readonly<Record<string, string>> = {}) {
+    super(message, detail);
+    this.blob = blob;
   }
 }
 

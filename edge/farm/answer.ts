@@ -2,7 +2,13 @@
 import { sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import type { Failure, Item } from "../contract/messages.ts";
-import type { IndexRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
+import {
+  blobsOf,
+  type Descriptor,
+  type IndexRecord,
+  type LevelRecord,
+  type PackageRecord,
+} from "../contract/records.ts";
 import type { Region } from "./regions.ts";
 import type { Purpose } from "./schedule/state.ts";
 
@@ -42,6 +48,11 @@ export interface Asker {
   readonly purpose: Purpose;
   /** Regions in the order in which they are asked; none where there is one farm. */
   readonly regions: readonly Region[];
+  /**
+   * Blobs that the bucket lacks although records name them: what is remembered of the items and
+   * names one of them is not the answer. Those that are there by now are left out by Build.
+   */
+  readonly lost?: readonly Descriptor[];
 }
 
 /** How an item ended, or that no origin is left that could make it. */
@@ -55,6 +66,14 @@ export type Reply =
   | { readonly state: "taken"; readonly known: ReadonlyMap<string, Ending> }
   | { readonly state: "no-origin" }
   | QueueFull;
+
+/** Whether an outcome names one of these blobs. */
+export function names(ending: Ending, lost: readonly Descriptor[]): boolean {
+  if (ending === "no-origin" || (ending.kind !== "package" && ending.kind !== "level"))
+    return false;
+  const digests = new Set(blobsOf(ending.record).map(({ digest }) => digest));
+  return lost.some(({ digest }) => digests.has(digest));
+}
 
 /** Equal items have equal keys. */
 export const itemKey = (item: Item): string => canonicalJson(item);

@@ -15,7 +15,15 @@ import { DurableObject } from "cloudflare:workers";
 import type { BuildRpc, Env } from "../env.ts";
 import type { Item } from "../contract/messages.ts";
 import { note } from "../log.ts";
-import { type Answer, type Asker, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
+import {
+  type Answer,
+  type Asker,
+  buildName,
+  type Ending,
+  itemKey,
+  names,
+  type Reply,
+} from "./answer.ts";
 import {
   BuildLog,
   type BuildEnd,
@@ -26,6 +34,8 @@ import {
   PACKAGES_HEADER,
 } from "./build-log.ts";
 import { FOLLOW_SECONDS } from "./followers.ts";
+import { missingNow } from "../store/blobs.ts";
+import { openBucket } from "../store/open.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
 import { farmOf } from "./farms.ts";
 import type { Region } from "./regions.ts";
@@ -52,11 +62,15 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   #following: ReturnType<typeof setInterval> | undefined;
 
   /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
-  async ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer> {
+  async ask(items: readonly Item[], waitMs: number, said: Asker): Promise<Answer> {
     const deadline = Date.now() + waitMs;
-    if (this.#items.length === 0) this.#begin(items, asker);
-    this.#asker = asker;
+    if (this.#items.length === 0) this.#begin(items, said);
     if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
+    const { lost: named = [] } = said;
+    const lost = named.length > 0 ? await missingNow(openBucket(this.env), named) : [];
+    if ([...this.#endings.values()].some((ending) => names(ending, lost))) this.#forget();
+    const asker = { ...said, lost };
+    this.#asker = asker;
     for (let asked = false; ; asked = true) {
       const refusal = await this.#askFarm(asker).catch((error: unknown) => {
         // The first request must arrive; a later one only makes good a delivery that got lost.
@@ -214,7 +228,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 }
 
-const requestKey = ({ purpose, client }: Asker): string => `${purpose} ${client ?? ""}`;
+const requestKey = ({ purpose, client, lost = [] }: Asker): string =>
+  [purpose, client ?? "", ...lost.map(({ digest }) => digest)].join(" ");
 
 /** How the build ended, for those who follow it. */
 function endOf(answer: Answer): BuildEnd {

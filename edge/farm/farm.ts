@@ -22,6 +22,7 @@ import { Origins } from "./origins.ts";
 import { type Attachment, close } from "./sockets.ts";
 import { type Item, PING, PONG } from "../contract/messages.ts";
 import { note } from "../log.ts";
+import { forgetBlob } from "../store/blobs.ts";
 import { Publication } from "./publication.ts";
 import { Queue } from "./queue.ts";
 import { BinaryCache } from "./binary-cache.ts";
@@ -163,6 +164,9 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   /** Takes what is wanted into the queue, unless it is there; idempotent (intake.ts). */
   async request(build: string, items: readonly Item[], asker: Asker): Promise<Reply> {
     this.#origins.dropRevoked();
+    const { lost = [] } = asker;
+    for (const { digest } of lost) forgetBlob(digest);
+    this.#queue.forgetLost(items, lost, Date.now());
     const reply = await this.#intake({ build, items, ...asker });
     await this.#dispatch.schedule();
     return reply;

@@ -3,15 +3,19 @@
  * every blob that it names is there, and nothing without the origin's signature.
  */
 import pLimit, { type LimitFunction } from "p-limit";
+import { note } from "../log.ts";
+import { missingNow } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { blobPath, layerPath } from "../contract/keys.ts";
 import type { Failure, Item, PackageItem, Result } from "../contract/messages.ts";
 import {
+  blobsOf,
   CODECS,
   type Descriptor,
   type Layer,
   layerContent,
   type LayerRecord,
+  type LevelRecord,
   MAX_VOUCHES,
   type PackageRecord,
   type PackageStatement,
@@ -24,6 +28,8 @@ import {
   levelRecord,
   packageRecord,
   readRecord,
+  type RecordPlace,
+  replaceRecord,
   type ResolvedTag,
   writeRecord,
 } from "../store/records.ts";
@@ -296,7 +302,7 @@ export class Publication {
         };
         checkLength(record);
         const place = packageRecord(statement, statement.name);
-        return { kind: "package", record: await writeRecord(bucket, place, record) };
+        return { kind: "package", record: await settle(bucket, place, record) };
       }
       case "level": {
         const { name, ...scope } = item as PackageItem;
@@ -307,7 +313,7 @@ export class Publication {
           origins: union([makers, ...layers.map(({ origins }) => origins)]),
         } as const;
         const place = levelRecord(scope, name, result.level);
-        return { kind: "level", record: await writeRecord(bucket, place, record) };
+        return { kind: "level", record: await settle(bucket, place, record) };
       }
     }
   }
@@ -319,6 +325,23 @@ export class Publication {
     const found = await this.#with.bucket.head(blobPath(logBlob.digest));
     return found?.size === logBlob.size ? failure : rest;
   }
+}
+
+/**
+ * Writes a record, and returns the one that stands: an earlier one, unless the bucket lacks a blob
+ * that it names. Of two at once the later stands, and both are whole.
+ */
+async function settle<T extends PackageRecord | LevelRecord>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+  record: T,
+): Promise<T> {
+  const standing = await writeRecord(bucket, place, record);
+  if (standing === record) return record;
+  const lost = await missingNow(bucket, blobsOf(standing));
+  if (lost.length === 0) return standing;
+  note("warn", "record.replaced", { path: place.path, lost: lost.map(({ digest }) => digest) });
+  return replaceRecord(bucket, place, record);
 }
 
 /** A layer as package records have it. */

@@ -11,7 +11,8 @@
  * an item is wanted is not kept: after a restart everybody has another WANTED_FOR to ask again.
  */
 import type { Item } from "../contract/messages.ts";
-import { type Ending, itemKey, type Outcome } from "./answer.ts";
+import type { Descriptor } from "../contract/records.ts";
+import { type Ending, itemKey, names, type Outcome } from "./answer.ts";
 import { MAX_ENDINGS, memoryOf, WANTED_FOR } from "./limits.ts";
 import type { Schedule } from "./schedule/schedule.ts";
 import { type Entry, type Job as Lease, type Want, wantKey } from "./schedule/state.ts";
@@ -142,6 +143,13 @@ export class Queue {
   forgetEndings(): void {
     this.#sql.exec("DELETE FROM endings");
     this.#endings = 0;
+  }
+
+  /** Forgets how items ended that were published, and have lost one of these blobs since. */
+  forgetLost(items: readonly Item[], lost: readonly Descriptor[], now: number): void {
+    if (lost.length === 0) return;
+    for (const [key, ending] of this.look(items, now).known)
+      if (names(ending, lost)) this.#sql.exec("DELETE FROM endings WHERE key = ?", key);
   }
 
   #forgetOldest(): void {

@@ -14,6 +14,7 @@ import type {
 } from "../contract/messages.ts";
 import type { Codec } from "../contract/records.ts";
 import { note } from "../log.ts";
+import { forgetBlob } from "../store/blobs.ts";
 import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
 import { presign } from "../store/s3.ts";
 import { layerRecord, readRecord } from "../store/records.ts";
@@ -106,7 +107,10 @@ export class Requests {
         if (record === null || !(await isTrusted(record, this.#with.trust))) return undefined;
         // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.
         const found = await this.#with.bucket.head(blobPath(record.digest));
-        return { record, present: found?.size === record.size };
+        const present = found?.size === record.size;
+        // Nor shall it stand, for what this isolate remembers of it.
+        if (!present) forgetBlob(record.digest);
+        return { record, present };
       });
     return Promise.all(
       keys.map(async (key): Promise<KnownLayer> => {

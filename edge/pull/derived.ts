@@ -9,17 +9,18 @@
 import type { ComposedBlob as DerivedBlob } from "../compose/compose.ts";
 import { imageTexts } from "../compose/texts.ts";
 import type { Digest } from "../contract/digest.ts";
+import type { Scope } from "../contract/keys.ts";
 import { OCI_CONFIG } from "../contract/media-types.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { ImageRecord, LevelRecord, PackageRecord } from "../contract/records.ts";
+import type { ImageRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
 import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
-import { levelRecord, packageRecord, readRecord } from "../store/records.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
 import { findImageByDigest, type ImageName, nameOf } from "./images.ts";
 import { once } from "./once.ts";
+import { withPackages } from "./whole.ts";
 
 export type { DerivedBlob };
 
@@ -77,8 +78,8 @@ export async function derivedManifest(
 
 /**
  * The config, manifest or profile layer of that digest, of any image that the name has meant. Null
- * when there is none, or when the layer cannot be made again, which is logged: records of its
- * packages were withdrawn.
+ * when there is none, or when the layer has come to have other bytes, which is logged. Throws what
+ * withPackages throws: an origin makes again what is gone.
  */
 export async function derivedBlob(
   context: Context,
@@ -107,41 +108,22 @@ async function profileLayer(
   image: ImageRecord,
 ): Promise<DerivedBlob | null> {
   const digest = image.layers.at(-1)?.digest;
-  const packages = await Promise.all(
-    Object.entries(image.levels).map(([name, level]) => packageAt(context, image, name, level)),
+  const { blobs } = await withPackages(context, { scope: scopeOf(image), request }, (input) =>
+    composeWithin(context.bucket, input),
   );
-  const found = packages.flatMap((each) => (each === null ? [] : [each]));
-  const composed =
-    found.length < packages.length
-      ? null
-      : await composeWithin(context.bucket, { scope: image, request, packages: found });
-  const layer = composed?.blobs.find((blob) => blob.digest === digest) ?? null;
-  if (composed === null || layer === null) {
+  const layer = blobs.find((blob) => blob.digest === digest);
+  if (layer === undefined) {
     const { packageSet, revision, plan } = image;
-    const reason = composed === null ? "a record of a package is gone" : "it has other bytes now";
-    note("error", "image.layer.lost", {
-      image: request.name,
-      digest,
-      packageSet,
-      revision,
-      plan,
-      reason,
-    });
+    note("error", "image.layer.lost", { image: request.name, digest, packageSet, revision, plan });
     return null;
   }
   rememberDerived(imageNameOf(context, request), [layer]);
   return layer;
 }
 
-/** A package as it was composed from; null when a record of it is gone. */
-async function packageAt(
-  { bucket }: Context,
-  image: ImageRecord,
-  name: string,
-  level: number,
-): Promise<{ readonly record: PackageRecord; readonly made?: LevelRecord } | null> {
-  const record = await readRecord(bucket, packageRecord(image, name));
-  if (record === null || record.level === level) return record && { record };
-  const made = await readRecord(bucket, levelRecord(image, name, level));
-  return made && { record, made };
-}
+export const scopeOf = ({ packageSet, revision, system, plan }: ImageRecord): Scope => ({
+  packageSet,
+  revision,
+  system,
+  plan,
+});

@@ -13,20 +13,18 @@ import type { ComposeInput } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { Descriptor, ImageRecord } from "../contract/records.ts";
-import { missingBlobs } from "../store/blobs.ts";
+import { BlobsLost, missingBlobs } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
 import { imageNameOf, rememberDerived } from "./derived.ts";
-import { RegistryError } from "./errors.ts";
 import { type ImageName, nameOf, readImage, writeImage } from "./images.ts";
-import { chooseMadeLevels } from "./levels.ts";
 import { spend, spendTotal } from "./limits.ts";
 import { once } from "./once.ts";
-import { packageRecords } from "./packages.ts";
 import { checkAllowed } from "./permission.ts";
 import { type ResolvedTag, resolveTag } from "./tags.ts";
+import { withPackages } from "./whole.ts";
 
 export interface FoundImage {
   readonly record: ImageRecord;
@@ -51,10 +49,10 @@ export async function findImage(
 
   spend(context, "images");
   spendTotal(context, "total_images");
-  const records = await packageRecords(context, scope, request);
-  const packages = await chooseMadeLevels(context, scope, records, request);
-  const record = await once(`image ${nameOf(name)} ${scope.revision} ${scope.plan}`, () =>
-    composeImage(context.bucket, name, { scope, request, packages }),
+  const record = await withPackages(context, { scope, request }, (input) =>
+    once(`image ${nameOf(name)} ${scope.revision} ${scope.plan}`, () =>
+      composeImage(context.bucket, name, input),
+    ),
   );
   return { record, warning };
 }
@@ -77,7 +75,7 @@ async function resolveScope(
 
 /**
  * Composes an image, once every blob of an origin that it names is there, and stores its record:
- * before the answer, since any isolate must find what the answer names.
+ * before the answer, since any isolate must find what the answer names. Throws BlobsLost.
  */
 async function composeImage(
   bucket: Bucket,
@@ -91,7 +89,7 @@ async function composeImage(
     missingBlobs(bucket, layersOf(input)),
   ]);
   const missing = await missingBlobs(bucket, layers);
-  if (missing.length > 0) throw layersLost(missing);
+  if (missing.length > 0) throw new BlobsLost(missing.map(({ digest }) => digest));
   rememberDerived(name, blobs);
   await writeImage(
     bucket,
@@ -106,15 +104,4 @@ async function composeImage(
 function layersOf({ packages }: ComposeInput): Descriptor[] {
   const layers = packages.flatMap(({ record, made }) => (made ?? record).layers);
   return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
-}
-
-function layersLost(layers: readonly Descriptor[]): RegistryError {
-  const digests = layers.map(({ digest }) => digest);
-  return new RegistryError({
-    code: "UNKNOWN",
-    status: 500,
-    message: `${layers.length} layers of this image are no longer in the registry's storage; its operator has to restore them`,
-    detail: { missing: digests },
-    cause: new Error(`layers that records name are not in the bucket: ${digests.join(", ")}`),
-  });
 }

@@ -20,11 +20,17 @@ import {
   type Scope,
 } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { ImageRecord } from "../contract/records.ts";
+import type { Descriptor, ImageRecord } from "../contract/records.ts";
 import { imageTexts } from "../compose/texts.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
-import { imageRecord, readRecord, type RecordPlace, writeRecord } from "../store/records.ts";
+import {
+  imageRecord,
+  readRecord,
+  type RecordPlace,
+  withdrawRecord,
+  writeRecord,
+} from "../store/records.ts";
 
 /** A name of a package set: `git/curl` means the same as `curl/git`. */
 export interface ImageName extends Pick<ImageRequest, "system" | "names" | "shell"> {
@@ -41,6 +47,14 @@ const PAGE = 1_000;
 const MAX_PAGES = 10;
 /** An image has one record; another one's path can only stand there while it is damaged. */
 const PER_KEY = 10;
+
+/** Images of a name that a layer is looked for in: those of the latest revisions and plans. */
+const LATEST = 8;
+
+interface FoundRecord {
+  readonly path: string;
+  readonly record: ImageRecord;
+}
 
 /** A name as text: a key for memories, without a hash. */
 export const nameOf = ({ packageSet, system, names, shell }: ImageName): string =>
@@ -89,6 +103,37 @@ export async function findImageByDigest(
     after = found.at(-1);
   }
   return null;
+}
+
+/**
+ * The latest record of the name's images that has this layer of an origin: which layers an image has
+ * stands in its record alone, so the latest are read.
+ */
+export async function findImageByLayer(
+  bucket: Bucket,
+  name: ImageName,
+  digest: Digest,
+): Promise<(FoundRecord & { readonly blob: Descriptor }) | null> {
+  const prefix = imagesPrefix(await nameKeyOf(name));
+  const { objects } = await bucket.list(prefix, { limit: PAGE });
+  const latest = [...objects].sort((a, b) => b.writtenAt - a.writtenAt).slice(0, LATEST);
+  for (const { key: path } of latest) {
+    const record = await readRecord(bucket, placeOf(name, path));
+    const blobs = record?.layers.flatMap((layer) => [layer, ...(layer.zstd ? [layer.zstd] : [])]);
+    const blob = blobs?.find((each) => each.digest === digest);
+    if (record && blob) return { path, record, blob };
+  }
+  return null;
+}
+
+/** Withdraws the record of an image that cannot be pulled any more: it is composed anew. */
+export async function withdrawImage(
+  bucket: Bucket,
+  name: ImageName,
+  { path, record }: FoundRecord,
+): Promise<void> {
+  paths.delete(idOf(name, record));
+  await withdrawRecord(bucket, path);
 }
 
 /** Stores a record, and under which digests it is found; they may be answered after that. */

@@ -6,8 +6,8 @@ import pLimit from "p-limit";
 import type { Scope } from "../contract/keys.ts";
 import type { PackageItem } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { PackageRecord } from "../contract/records.ts";
-import { askFarm } from "../farm/ask.ts";
+import type { Descriptor, PackageRecord } from "../contract/records.ts";
+import { askFarm, type Outcome } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
 import { buildLogUrl } from "./build-log.ts";
@@ -61,29 +61,50 @@ async function publish(
   request: ImageRequest,
   names: readonly string[],
 ): Promise<Map<string, PackageRecord>> {
-  const logUrl = (digest: string): string =>
-    new URL(`/v2/${request.name}/blobs/${digest}`, context.url).href;
   const requested = names.filter((name) => request.requested.includes(name));
   const unknown = await unknownPackages(context, scope, requested);
-  if (unknown.length > 0) throw packagesFailed(unknown, request, logUrl);
-  checkMayBuild(context);
-  spend(context, "packages", names.length);
+  if (unknown.length > 0) throw packagesFailed(unknown, request, logUrlOf(context, request));
   const items = names.map((name) => packageItem(scope, { name }));
-  const answer = await waiting(context, () => askFarm(context.env, items, asWaiting(context)));
+  const doing = `building ${packagesForPeople(names, request)}`;
+  const results = await askForPackages(context, { scope, request }, items, { doing });
+  return new Map(
+    results.flatMap((result) =>
+      result.kind === "package" ? [[result.record.name, result.record] as const] : [],
+    ),
+  );
+}
+
+/**
+ * Has an origin make packages or levels; one outcome for each, none of them a failure. `doing`: in
+ * words; `lost`: as the farm takes it. Throws when the caller may not have anything built, and what
+ * packagesFailed and notDone make.
+ */
+export async function askForPackages(
+  context: Context,
+  { scope, request }: { readonly scope: Scope; readonly request: ImageRequest },
+  items: readonly PackageItem[],
+  { doing, lost }: { readonly doing: string; readonly lost?: readonly Descriptor[] },
+): Promise<readonly Outcome[]> {
+  checkMayBuild(context);
+  spend(context, "packages", items.length);
+  const asked = { ...asWaiting(context), ...(lost && { lost }) };
+  const answer = await waiting(context, () => askFarm(context.env, items, asked));
   if (answer.state !== "done")
     throw notDone(answer, {
-      doing: `building ${packagesForPeople(names, request)}`,
+      doing,
       system: scope.system,
       held: context.config.buildWait,
       log: await buildLogUrl(context, items),
     });
-  const records = new Map<string, PackageRecord>();
-  const failures: Failed[] = [];
-  for (const [index, name] of names.entries()) {
-    const result = answer.results[index];
-    if (result?.kind === "package") records.set(name, result.record);
-    if (result?.kind === "failure") failures.push({ name, failure: result.failure });
-  }
-  if (failures.length > 0) throw packagesFailed(failures, request, logUrl);
-  return records;
+  const failures = items.flatMap(({ name }, at): Failed[] => {
+    const result = answer.results[at];
+    return result?.kind === "failure" ? [{ name, failure: result.failure }] : [];
+  });
+  if (failures.length > 0) throw packagesFailed(failures, request, logUrlOf(context, request));
+  return answer.results;
 }
+
+const logUrlOf =
+  ({ url }: Context, { name }: ImageRequest) =>
+  (digest: string): string =>
+    new URL(`/v2/${name}/blobs/${digest}`, url).href;

@@ -11,6 +11,7 @@ import { blobPath } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { type DerivedBlob, derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
+import { restoreLayer } from "../pull/restore.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -33,30 +34,40 @@ export async function blobs(
   if (made !== null) return answer(request, made);
   if (method === "GET" && context.config.blobs.kind === "stream" && isUnconditional(headers)) {
     const streamed = await stream(context.bucket, digest, null);
-    return streamed ?? answer(request, await derived(context, image, digest));
+    return streamed ?? madeAgain(request, context, { image, digest });
   }
-
-  const found = await findBlob(context.bucket, digest);
-  if (found === null) return answer(request, await derived(context, image, digest));
-  const early = answerWithoutBody(request, digest, found);
-  if (early !== null) return early;
-  const redirect = await redirectTo(context.config.blobs, digest);
-  if (redirect !== null) return redirect;
-  const part = requestedPart(headers, digest, found.size);
-  return (
-    (await stream(context.bucket, digest, part)) ??
-    answer(request, await derived(context, image, digest))
-  );
+  return (await stored(request, context, digest)) ?? madeAgain(request, context, { image, digest });
 }
 
-/** Throws BLOB_UNKNOWN (404). */
-async function derived(
-  context: Context,
-  image: ImageRequest,
+/** The answer with a blob of the bucket; null when the bucket lacks it. */
+async function stored(
+  request: Asked,
+  { bucket, config }: Context,
   digest: Digest,
-): Promise<DerivedBlob> {
+): Promise<Response | null> {
+  const found = await findBlob(bucket, digest);
+  if (found === null) return null;
+  const early = answerWithoutBody(request, digest, found);
+  if (early !== null) return early;
+  const redirect = await redirectTo(config.blobs, digest);
+  if (redirect !== null) return redirect;
+  return stream(bucket, digest, requestedPart(request.headers, digest, found.size));
+}
+
+/**
+ * The answer with a blob that is made again: from records (pull/derived.ts), or by an origin, since
+ * the bucket has lost it (pull/restore.ts). Throws BLOB_UNKNOWN (404), and what these throw.
+ */
+async function madeAgain(
+  request: Asked,
+  context: Context,
+  { image, digest }: { readonly image: ImageRequest; readonly digest: Digest },
+): Promise<Response> {
   const blob = await derivedBlob(context, image, digest);
-  if (blob !== null) return blob;
+  if (blob !== null) return answer(request, blob);
+  const isRestored = await restoreLayer(context, image, digest);
+  const restored = isRestored ? await stored(request, context, digest) : null;
+  if (restored !== null) return restored;
   throw blobUnknown(
     `there is no blob ${digest} of the image ${image.name} in this registry: pull the image by its tag, and its blobs are made`,
     { digest },

@@ -6,6 +6,7 @@ import { ConfigError } from "../bucket-config.ts";
 import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
 import { nameInvalid, RegistryError } from "../pull/errors.ts";
+import { BlobsLost } from "../store/blobs.ts";
 import { BucketUnavailable } from "../store/bucket.ts";
 import { note } from "../log.ts";
 import { API_VERSION, warning } from "./headers.ts";
@@ -40,6 +41,8 @@ export function errorResponse(error: unknown, request: Request): Response {
   return new Response(null, { status: shown.status, headers });
 }
 
+/** Retry-After when a blob is lost still after an origin has made it, seconds. */
+const LOST_RETRY_SECONDS = 30;
 /** Retry-After when the bucket stays unreachable, seconds. */
 const BUCKET_RETRY_SECONDS = 5;
 
@@ -49,10 +52,15 @@ const BUCKET_RETRY_SECONDS = 5;
  */
 function translated(error: unknown): RegistryError {
   if (error instanceof InvalidName) return nameInvalid(error.message, error.detail);
-  if (error instanceof InvalidRecord) {
-    const { message, detail } = error;
-    return new RegistryError({ code: "UNKNOWN", status: 500, message, detail, cause: error });
-  }
+  if (error instanceof BlobsLost)
+    return new RegistryError({
+      code: "UNAVAILABLE",
+      status: 503,
+      message:
+        "the registry's storage has lost a part of this image, and it was not made again yet; try again in half a minute",
+      headers: { "Retry-After": String(LOST_RETRY_SECONDS) },
+      cause: error,
+    });
   if (error instanceof BucketUnavailable)
     return new RegistryError({
       code: "UNAVAILABLE",
@@ -70,10 +78,14 @@ function translated(error: unknown): RegistryError {
       cause: error,
     });
   const id = crypto.randomUUID();
+  const what =
+    error instanceof InvalidRecord
+      ? "what this registry has stored of this image's packages contradicts itself"
+      : "internal error";
   return new RegistryError({
     code: "UNKNOWN",
     status: 500,
-    message: `internal error; give the operator of this registry the id ${id}`,
+    message: `${what}; give the operator of this registry the id ${id}`,
     detail: { id },
     cause: error,
   });

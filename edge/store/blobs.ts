@@ -1,8 +1,11 @@
 /**
- * Which blobs are known to be in the bucket. Blobs are never deleted while an image names them, so
- * what was seen once need not be asked again by this isolate.
+ * Which blobs are known to be in the bucket. Blobs are not deleted while an image names them, so
+ * what was seen once need not be asked again by this isolate; what got lost all the same is noticed
+ * by whoever reads it.
  */
+import { createHash } from "node:crypto";
 import pLimit from "p-limit";
+import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
@@ -12,6 +15,17 @@ import { memory } from "./memory.ts";
 export interface Presence {
   readonly size: number;
   readonly contentType: string | undefined;
+}
+
+/** Blobs that records name, and the bucket lacks. */
+export class BlobsLost extends Error {
+  override readonly name = "BlobsLost";
+  readonly blobs: readonly Digest[];
+
+  constructor(blobs: readonly Digest[]) {
+    super(`blobs that records name are not in the bucket: ${blobs.join(", ")}`);
+    this.blobs = blobs;
+  }
 }
 
 /** About 10,000 digests. */
@@ -42,6 +56,29 @@ export function rememberBlob(digest: Digest, { size, contentType }: Presence): v
 /** To be called when a blob that was remembered turned out to be gone. */
 export function forgetBlob(digest: Digest): void {
   present.delete(digest);
+}
+
+/**
+ * Deletes what the bucket holds under this digest, if that is something else: nobody could store
+ * the blob in its place.
+ */
+export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<void> {
+  const path = blobPath(digest);
+  forgetBlob(digest);
+  await bucket.dropCopy?.(path);
+  const object = await bucket.get(path);
+  if (object === null) return;
+  const hash = createHash("sha256");
+  for await (const chunk of object.body) hash.update(chunk);
+  if (`sha256:${hash.digest("hex")}` === digest) return;
+  note("error", "blob.damaged", { digest, size: object.size });
+  await bucket.delete(path);
+}
+
+/** missingBlobs by what the bucket says now, whatever is remembered. */
+export function missingNow(bucket: Bucket, blobs: readonly Descriptor[]): Promise<Descriptor[]> {
+  for (const { digest } of blobs) forgetBlob(digest);
+  return missingBlobs(bucket, blobs);
 }
 
 /** Those of the blobs that the bucket lacks, or holds at another size. */

@@ -3,11 +3,12 @@
  * shell, certificates) are read for each of them.
  */
 import pLimit from "p-limit";
-import type { Digest } from "../contract/digest.ts";
+import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
+import { DamagedBlob } from "../contract/records.ts";
 import { memory } from "./memory.ts";
-import { BUCKET_REQUESTS } from "./blobs.ts";
+import { BlobsLost, BUCKET_REQUESTS } from "./blobs.ts";
 import type { Bucket } from "./bucket.ts";
 
 /**
@@ -17,9 +18,14 @@ import type { Bucket } from "./bucket.ts";
 const REMEMBERED_BYTES = 6 * 2 ** 20;
 const remembered = memory<Uint8Array>(REMEMBERED_BYTES, ({ length }) => length);
 
+/** To be called when a blob turned out to be damaged: parts of it may be remembered. */
+export function forgetParts(digest: Digest): void {
+  for (const key of remembered.keys()) if (key.startsWith(digest)) remembered.delete(key);
+}
+
 /**
- * Reads as many at once as a Worker may have connections. A listing that a record names and the
- * bucket lacks is an Error.
+ * Reads as many at once as a Worker may have connections. Throws BlobsLost for a blob that the
+ * bucket lacks, DamagedBlob for one that was read whole and is not what its digest says.
  */
 export function listingReader(bucket: Bucket): ReadRange {
   const limit = pLimit(BUCKET_REQUESTS);
@@ -29,8 +35,10 @@ export function listingReader(bucket: Bucket): ReadRange {
     if (known !== undefined) return known;
     return limit(async () => {
       const part = await bucket.get(blobPath(digest), range);
-      if (part === null) throw new Error(`the listing ${digest} is not in the bucket`);
+      if (part === null) throw new BlobsLost([digest]);
       const bytes = new Uint8Array(await new Response(part.body).arrayBuffer());
+      if (bytes.length === part.size && (await digestOf(bytes)) !== digest)
+        throw new DamagedBlob(`the blob ${digest} is damaged`, digest);
       remembered.set(key, bytes);
       return bytes;
     });

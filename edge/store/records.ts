@@ -168,6 +168,12 @@ export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Prom
   return (found?.value.value as T | undefined) ?? null;
 }
 
+/** To be called with the record that stands now, as the farm has written it. */
+export function seeRecord<T>(place: RecordPlace<T>, record: T): void {
+  const { length } = canonicalJson(record);
+  remember(place, { value: { value: record, length }, askedAt: Date.now() });
+}
+
 /** Deletes a record; an isolate that has it in memory forgets it within a minute. */
 export async function withdrawRecord(bucket: Bucket, path: string): Promise<void> {
   await bucket.delete(path);

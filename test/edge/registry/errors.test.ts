@@ -2,15 +2,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidName } from "../../../edge/contract/names.ts";
-import { InvalidRecord } from "../../../edge/contract/records.ts";
+import { DamagedBlob, InvalidRecord } from "../../../edge/contract/records.ts";
 import { errorResponse } from "../../../edge/registry/errors.ts";
+import { BlobsLost } from "../../../edge/store/blobs.ts";
 import { BucketUnavailable } from "../../../edge/store/bucket.ts";
 
+const SECRET = "sha256:secret" as const;
 const request = new Request("https://firn.example/v2/git/manifests/latest");
 
 for (const [error, status, code, logged] of [
   [new InvalidName("a rule", { rule: "length" }), 400, "NAME_INVALID", false],
-  [new InvalidRecord("a contradiction", { package: "git" }), 500, "UNKNOWN", true],
+  [new InvalidRecord("secret/key contradicts", { layer: "secret" }), 500, "UNKNOWN", true],
+  [new DamagedBlob("secret/key is broken", SECRET, { listing: "secret" }), 500, "UNKNOWN", true],
+  [new BlobsLost([SECRET]), 503, "UNAVAILABLE", true],
   [new BucketUnavailable("GET of secret/key failed"), 503, "UNAVAILABLE", true],
   [new TypeError("secret"), 500, "UNKNOWN", true],
 ] as const) {
@@ -24,7 +28,7 @@ for (const [error, status, code, logged] of [
     assert.equal(errors[0]?.code, code);
     assert.equal(log.mock.callCount(), logged ? 1 : 0);
     assert.doesNotMatch(text, /secret/);
-    if ("detail" in error) assert.deepEqual(errors[0]?.detail, error.detail);
+    if (error instanceof InvalidName) assert.deepEqual(errors[0]?.detail, error.detail);
     assert.equal(response.headers.has("Retry-After"), status === 503);
   });
 }

@@ -186,8 +186,8 @@ export const putPlan = (bucket: Bucket, plan: string, packageSet = "starter"): P
 export const storePath = (name: string): string =>
   `/nix/store/${createHash("sha256").update(name).digest("hex").replace(/[e]/g, "z").slice(0, 32)}-${name}`;
 
-/** A layer with one store path of one file, in the bucket. */
-export async function putLayer(bucket: Bucket, name: string): Promise<Layer> {
+/** A layer with one store path of one file, in the bucket; `level` is zlib's. */
+export async function putLayer(bucket: Bucket, name: string, level?: number): Promise<Layer> {
   const path = storePath(name);
   const contents = Buffer.from(`#!/bin/sh\necho ${name}\n`);
   const file = {
@@ -206,7 +206,7 @@ export async function putLayer(bucket: Bucket, name: string): Promise<Layer> {
     new Uint8Array(tarPadding(contents.length)),
     tarEnd,
   ]);
-  const bytes = new Uint8Array(gzipSync(tar));
+  const bytes = new Uint8Array(gzipSync(tar, level === undefined ? {} : { level }));
   const blob = await putBlob(bucket, bytes, "application/vnd.oci.image.layer.v1.tar+gzip");
   return {
     key: await layerKey([{ path, narHash: digestOf(name) }]),
@@ -246,6 +246,8 @@ export interface TestPackage {
   readonly level?: number;
   readonly scope?: Scope;
   readonly listing?: ListingTree;
+  /** How its layers are compressed: a level of zlib. */
+  readonly compression?: number;
 }
 
 /**
@@ -254,7 +256,7 @@ export interface TestPackage {
  */
 export async function makePackage(
   bucket: Bucket,
-  { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing }: TestPackage,
+  { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing, compression }: TestPackage,
 ): Promise<PackageRecord> {
   const names = [...new Set(levels.flat())];
   const parts = await Promise.all(
@@ -280,7 +282,9 @@ export async function makePackage(
     parts,
     levels: levels.map((members) => members.map((member) => names.indexOf(member))),
     level,
-    layers: await Promise.all((levels[level] ?? []).map((member) => putLayer(bucket, member))),
+    layers: await Promise.all(
+      (levels[level] ?? []).map((member) => putLayer(bucket, member, compression)),
+    ),
     origins: [ORIGIN.name],
     signed: [{ origin: ORIGIN.name, signature: "A".repeat(86) }],
   };
