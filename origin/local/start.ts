@@ -70,6 +70,8 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
       host,
       stateDir,
       env: {
+        // Whoever works on a package set alone wants its new state at once.
+        WARM_PACKAGES: "0",
         ...workerVariables(env),
         ...(prober && { ACCOUNTS: prober.accounts }),
         PACKAGE_SET: options.packageSet,
