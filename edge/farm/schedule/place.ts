@@ -85,15 +85,19 @@ export function isServed(
   return false;
 }
 
-/** Places the items of one request; those that no free origin can take now are left out. */
+/**
+ * Places the items of one request; those that no free origin can take now are left out. `free`: the
+ * origins that are looked at, when it is known already which can be free.
+ */
 export function place(
   entries: readonly Entry[],
   origins: readonly OriginState[],
   now: number,
+  free: readonly OriginState[] = origins,
 ): Placement[] {
   const jobs = new Map<OriginState, { readonly entries: Entry[]; seconds: number }>();
   for (const entry of entries) {
-    const best = soonest(entry, origins, now, jobs);
+    const best = soonest(entry, { origins, free, jobs }, now);
     if (best === undefined) continue;
     const { origin, seconds } = best;
     const job = jobs.get(origin);
@@ -106,24 +110,45 @@ export function place(
   return Array.from(jobs, ([origin, job]) => ({ origin, entries: job.entries }));
 }
 
+interface Choice {
+  readonly origins: readonly OriginState[];
+  readonly free: readonly OriginState[];
+  /** What origins are given of the same request. */
+  readonly jobs: ReadonlyMap<
+    OriginState,
+    { readonly entries: readonly Entry[]; readonly seconds: number }
+  >;
+}
+
 function soonest(
   entry: Entry,
-  origins: readonly OriginState[],
+  { origins, free, jobs }: Choice,
   now: number,
-  jobs: ReadonlyMap<OriginState, { readonly entries: readonly Entry[]; readonly seconds: number }>,
 ): { readonly origin: OriginState; readonly seconds: number } | undefined {
   const lane = laneOf(entry.item);
   const revision = revisionOf(entry.item);
   const hash = hashOf(affinityOf(entry.item));
   const homes = homesOf(entry, hash, origins);
   const mayRepeat = entry.tried.size === 0 || !hasUntried(entry, origins);
+  const canTake = (origin: OriginState): boolean =>
+    isFree(origin, lane, now) &&
+    fits(origin, entry) &&
+    now >= (entry.avoid.get(origin.name) ?? 0) &&
+    (mayRepeat || !entry.tried.has(origin.name));
+  // A home that holds the revision and does nothing else: no origin ends sooner.
+  const isIdeal = (origin: OriginState): boolean =>
+    !jobs.has(origin) &&
+    origin.held[lane] === 0 &&
+    evaluation(origin, revision) <= EVALUATE_WARM &&
+    canTake(origin);
+  const ideal = jobs.size < MAX_SPREAD ? homes.find(isIdeal) : undefined;
+  if (ideal !== undefined)
+    return { origin: ideal, seconds: evaluation(ideal, revision) + ITEM_AT_HOME };
   let best: { origin: OriginState; seconds: number; end: number; weight: number } | undefined;
-  for (const origin of origins) {
-    if (!isFree(origin, lane, now) || !fits(origin, entry)) continue;
-    if (now < (entry.avoid.get(origin.name) ?? 0)) continue;
-    if (!mayRepeat && entry.tried.has(origin.name)) continue;
+  for (const origin of jobs.size < MAX_SPREAD ? free : jobs.keys()) {
+    if (!canTake(origin)) continue;
     const job = jobs.get(origin);
-    if (job === undefined ? jobs.size >= MAX_SPREAD : job.entries.length >= MAX_BATCH) continue;
+    if (job !== undefined && job.entries.length >= MAX_BATCH) continue;
     const begun = job?.seconds ?? evaluation(origin, revision);
     const seconds = begun + (homes.includes(origin) ? ITEM_AT_HOME : ITEM_ELSEWHERE);
     const end = seconds * (1 + origin.held[lane] / capacity(origin, lane));
@@ -146,16 +171,18 @@ const hasUntried = (entry: Entry, origins: readonly OriginState[]): boolean =>
 /** The connected origins of the item's system with the highest weights. */
 function homesOf(entry: Entry, hash: number, origins: readonly OriginState[]): OriginState[] {
   const system = systemOf(entry.item);
-  const homes: OriginState[] = [];
+  const homes: { readonly origin: OriginState; readonly weight: number }[] = [];
+  let enough = -1;
   for (const origin of origins) {
-    if (!origin.connected || (system !== undefined && !origin.systems.includes(system))) continue;
+    // First what nearly every origin of a large farm fails.
     const weight = weightOf(origin, hash);
-    const at = homes.findIndex((other) => weightOf(other, hash) < weight);
-    if (at >= 0) homes.splice(at, 0, origin);
-    else if (homes.length < HOMES) homes.push(origin);
-    if (homes.length > HOMES) homes.pop();
+    if (weight <= enough || !origin.connected) continue;
+    if (system !== undefined && !origin.systems.includes(system)) continue;
+    homes.push({ origin, weight });
+    homes.sort((a, b) => b.weight - a.weight).splice(HOMES);
+    enough = homes[HOMES - 1]?.weight ?? -1;
   }
-  return homes;
+  return homes.map(({ origin }) => origin);
 }
 
 /** What must be equal for an item to come to the same origins: not its revision. */

@@ -40,8 +40,9 @@
  */
 import { MAX_ATTEMPTS, type Times } from "../limits.ts";
 import { Backlog, type Level } from "./backlog.ts";
+import { FreeOrigins } from "./free-origins.ts";
 import { failed, isOutage, QUARANTINE_AFTER } from "./health.ts";
-import { isFree, isServed, place } from "./place.ts";
+import { isServed, place } from "./place.ts";
 import { type Entry, groupOf, isWanted, type Job, type Lane, LANES, laneOf } from "./state.ts";
 import type { OriginState } from "./state.ts";
 
@@ -114,24 +115,26 @@ export class Schedule {
 
   /** Gives to free origins what they can take now: new jobs, in the order of their importance. */
   dispatch(now: number): Job[] {
-    return LANES.flatMap((lane) => {
-      const made: Job[] = [];
-      const origins = [...this.origins.values()];
-      const free = new Free(origins, lane, now);
-      for (const level of this.backlog.levels(lane, now)) {
-        if (free.isEmpty) break;
-        for (const batch of this.#returned(level, now))
-          made.push(...this.#give(batch, origins, free, now));
-        while (!free.isEmpty) {
-          const batch = level.fair.take((system) => free.has(system));
-          if (batch.length === 0) break;
-          made.push(...this.#give(batch, origins, free, now));
-          // What only some origins may do, and none of those is free, no longer stands in the way.
-          for (const entry of batch) if (entry.job === null) level.returned.set(entry.key, entry);
-        }
+    return LANES.flatMap((lane) =>
+      this.backlog.queuedIn(lane) === 0 ? [] : this.#dispatchLane(lane, now),
+    );
+  }
+
+  #dispatchLane(lane: Lane, now: number): Job[] {
+    const made: Job[] = [];
+    const free = new FreeOrigins([...this.origins.values()], lane, now);
+    for (const level of this.backlog.levels(lane, now)) {
+      if (free.isEmpty) break;
+      for (const batch of this.#returned(level, now)) made.push(...this.#give(batch, free, now));
+      while (!free.isEmpty) {
+        const batch = level.fair.take((system) => free.has(system));
+        if (batch.length === 0) break;
+        made.push(...this.#give(batch, free, now));
+        // What only some origins may do, and none of those is free, no longer stands in the way.
+        for (const entry of batch) if (entry.job === null) level.returned.set(entry.key, entry);
       }
-      return made;
-    });
+    }
+    return made;
   }
 
   /** Items that came back, in batches that may be one job; the next round begins with others. */
@@ -151,8 +154,8 @@ export class Schedule {
     return [...batches.values()];
   }
 
-  #give(batch: readonly Entry[], origins: readonly OriginState[], free: Free, now: number): Job[] {
-    const placed = place(batch, origins, now).map(({ origin, entries }): Job => {
+  #give(batch: readonly Entry[], free: FreeOrigins, now: number): Job[] {
+    return place(batch, free.all, now, free.origins).map(({ origin, entries }): Job => {
       const job = {
         id: this.#newId(),
         origin: origin.name,
@@ -169,10 +172,9 @@ export class Schedule {
         entry.attempts += 1;
         this.backlog.hold(entry, job.id);
       }
+      free.given(origin);
       return job;
     });
-    free.update();
-    return placed;
   }
 
   /** Items are to be taken from a job into the queue; those that no origin could take end instead. */
@@ -283,30 +285,4 @@ function lack({ item, lacking, features, owners }: Entry): string {
     return `${owners.size + 1} origins of different owners must make it, and no other owner's is connected`;
   const revision = item.kind === "tag" ? undefined : item.revision;
   return `no connected origin has ${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} of the package set`;
-}
-
-/** The origins that can be given a job now. */
-class Free {
-  #origins: OriginState[];
-  readonly #lane: Lane;
-  readonly #now: number;
-
-  constructor(origins: readonly OriginState[], lane: Lane, now: number) {
-    this.#origins = origins.filter((origin) => isFree(origin, lane, now));
-    this.#lane = lane;
-    this.#now = now;
-  }
-
-  get isEmpty(): boolean {
-    return this.#origins.length === 0;
-  }
-
-  has(system: OriginState["systems"][number] | undefined): boolean {
-    if (system === undefined) return !this.isEmpty;
-    return this.#origins.some(({ systems }) => systems.includes(system));
-  }
-
-  update(): void {
-    this.#origins = this.#origins.filter((origin) => isFree(origin, this.#lane, this.#now));
-  }
 }

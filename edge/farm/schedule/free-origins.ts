@@ -1,0 +1,60 @@
+/**
+ * The origins that can be given a job of a lane in this moment, while jobs are given out: one look at
+ * all of them when that begins, and after each job at the one that was given it.
+ */
+import type { System } from "../../contract/records.ts";
+import { isFree } from "./place.ts";
+import type { Lane, OriginState } from "./state.ts";
+
+export class FreeOrigins {
+  /** Every origin, free or not. */
+  readonly all: readonly OriginState[];
+  readonly #lane: Lane;
+  readonly #now: number;
+  #free: OriginState[];
+  /** How many in #free are free no more. */
+  #taken = 0;
+  /** How many of them build for a system, of the systems that were asked for. */
+  readonly #bySystem = new Map<System, number>();
+  readonly #isFree = (origin: OriginState): boolean => isFree(origin, this.#lane, this.#now);
+
+  constructor(all: readonly OriginState[], lane: Lane, now: number) {
+    this.all = all;
+    this.#lane = lane;
+    this.#now = now;
+    this.#free = all.filter(this.#isFree);
+  }
+
+  /** Those that were free, with some that have been given a job since. */
+  get origins(): readonly OriginState[] {
+    return this.#free;
+  }
+
+  get isEmpty(): boolean {
+    return this.#free.length === this.#taken;
+  }
+
+  /** Whether one is free that builds for the system; undefined: any will do. */
+  has(system: System | undefined): boolean {
+    if (system === undefined) return !this.isEmpty;
+    const known = this.#bySystem.get(system);
+    if (known !== undefined) return known > 0;
+    const these = this.#free.filter((each) => this.#isFree(each) && each.systems.includes(system));
+    this.#bySystem.set(system, these.length);
+    return these.length > 0;
+  }
+
+  /** The origin, one that was free, was given a job. */
+  given(origin: OriginState): void {
+    if (this.#isFree(origin)) return;
+    for (const system of origin.systems) {
+      const known = this.#bySystem.get(system);
+      if (known !== undefined) this.#bySystem.set(system, known - 1);
+    }
+    this.#taken += 1;
+    // Not each time: removing costs as much as looking at all of them.
+    if (this.#taken * 2 < this.#free.length) return;
+    this.#free = this.#free.filter(this.#isFree);
+    this.#taken = 0;
+  }
+}
