@@ -36,6 +36,8 @@ export interface Config {
   readonly zstd: boolean;
   /** Whether origins share what they built, in the bucket. */
   readonly binaryCache: boolean;
+  /** Whether anybody sees the farm's counts. */
+  readonly farmPublic: boolean;
   /** Most bytes that one origin stores in a day; null for any number. */
   readonly uploadsPerDay: number | null;
   /** Who may pull, and who may have something built. */
@@ -146,6 +148,7 @@ async function validate(env: Environment): Promise<Config> {
     queueTotal: values.QUEUE_TOTAL,
     zstd: values.ZSTD === "on",
     binaryCache: values.BINARY_CACHE === "on",
+    farmPublic: values.FARM_PUBLIC === "on",
     uploadsPerDay: values.UPLOADS_PER_DAY,
     sandboxedOnly: isForOthers(given) && values.ALLOW_UNSAFE_ORIGINS !== "on",
     access,

@@ -41,6 +41,8 @@ export interface Variables
   readonly BINARY_CACHE?: string;
   /** Most bytes that one origin stores in a day, by uploads that the edge signs: `1T`, or `off`. */
   readonly UPLOADS_PER_DAY?: string;
+  /** `on`: anybody sees how many origins there are and how long the queue is (GET /api/farm). */
+  readonly FARM_PUBLIC?: string;
   /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
   readonly CLIENT_ADDRESS_HEADER?: string;
   /** Commits that are served although no tag was seen at them, with spaces or commas. */
@@ -134,6 +136,7 @@ export const VariablesSchema = v.object({
   WARM_SECONDS: seconds(MAX_WARM_SECONDS, 600),
   ZSTD: v.optional(v.picklist(["on", "off"], "must be on or off")),
   BINARY_CACHE: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  FARM_PUBLIC: v.optional(v.picklist(["on", "off"], "must be on or off")),
   ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
   REVISIONS: v.optional(
     v.pipe(

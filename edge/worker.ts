@@ -4,9 +4,12 @@ import { isPrivate } from "./config.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
-import { OPERATOR_PATH } from "./contract/operator.ts";
+import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
 import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
-import { authorizeOperator } from "./operator/authorize.ts";
+import { authorizeOperator, authorizeViewer } from "./operator/authorize.ts";
+import { drainOrigin, restOrigin, undrainOrigin } from "./operator/control.ts";
+import { farmState } from "./operator/farm.ts";
+import { metrics } from "./operator/metrics.ts";
 import {
   type AuthorizedRequest,
   authorize,
@@ -43,9 +46,14 @@ router
   .all(CONNECT_PATH, limitRequests, connectOrigin)
   .get(TOKEN_PATH, limitRequests, token)
   .post(TOKEN_PATH, limitRequests, token)
+  .get(METRICS_PATH, limitRequests, authorizeOperator, metrics)
+  .get(OPERATOR_PATH, limitRequests, authorizeViewer, farmState)
   .all(`${OPERATOR_PATH}/*`, limitRequests, authorizeOperator)
   .post(`${OPERATOR_PATH}/origins/:origin/revoke`, revokeOrigin)
   .delete(`${OPERATOR_PATH}/origins/:origin/revoke`, liftRevocation)
+  .post(`${OPERATOR_PATH}/origins/:origin/drain`, drainOrigin)
+  .delete(`${OPERATOR_PATH}/origins/:origin/drain`, undrainOrigin)
+  .post(`${OPERATOR_PATH}/origins/:origin/rest`, restOrigin)
   .get(`${OPERATOR_PATH}/origins/:origin/records`, restingRecords)
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
   .all("*", refuseWrites)

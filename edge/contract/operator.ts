@@ -1,6 +1,11 @@
 /**
- * The operator API, which `firn revoke` uses: JSON under /api/farm, for accounts with `operator`.
+ * The operator API, which `firn farm`, `drain`, `rest` and `revoke` use: JSON under /api/farm, for
+ * accounts with `operator`.
  *
+ *   GET    /api/farm                                   how the farm is (farm-state.ts)
+ *   POST   /api/farm/origins/<name>/drain              gives it no more jobs
+ *   DELETE /api/farm/origins/<name>/drain              gives it jobs again
+ *   POST   /api/farm/origins/<name>/rest?seconds=…     gives it none for so long; 0 ends a rest
  *   POST   /api/farm/origins/<name>/revoke             ends its connections; none is let in again
  *   DELETE /api/farm/origins/<name>/revoke             lets it in again
  *   GET    /api/farm/origins/<name>/records?kind=…     one page of what rests on it
@@ -10,6 +15,10 @@ import * as v from "valibot";
 import { OriginNameSchema, OriginNamesSchema, TimeSchema } from "./fields.ts";
 
 export const OPERATOR_PATH = "/api/farm";
+/** The same for Prometheus. */
+export const METRICS_PATH = "/metrics";
+/** Longest rest that an operator may give, seconds: a week. What is to last longer is drained. */
+export const MAX_REST_SECONDS = 604_800;
 
 /** In the order in which they are withdrawn: what is answered first goes first. */
 export const RESTING_KINDS = [
@@ -54,3 +63,17 @@ export const RevokedSchema = v.object({
   memoryMs: v.number(),
 });
 export const LiftedSchema = v.object({ origin: OriginNameSchema, lifted: v.boolean() });
+
+export const DrainedSchema = v.object({
+  origin: OriginNameSchema,
+  drained: v.boolean(),
+  /** False: it was so already. */
+  changed: v.boolean(),
+  /** Jobs that it has, and finishes. */
+  jobs: v.number(),
+});
+export const RestedSchema = v.object({
+  origin: OriginNameSchema,
+  seconds: v.number(),
+  jobs: v.number(),
+});

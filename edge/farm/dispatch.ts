@@ -7,6 +7,7 @@ import { note } from "../log.ts";
 import type { Ending } from "./answer.ts";
 import { itemKey } from "./answer.ts";
 import { QUARANTINE, type Times } from "./limits.ts";
+import type { Ended, History } from "./history.ts";
 import type { Origins } from "./origins.ts";
 import type { Queue } from "./queue.ts";
 import { succeeded } from "./schedule/health.ts";
@@ -25,6 +26,7 @@ export interface DispatchParts {
   readonly schedule: Schedule;
   readonly queue: Queue;
   readonly origins: Origins;
+  readonly history: History;
   /** Whether a job stays with its origin for now, whatever its lease says. */
   readonly isStoring: (job: string) => boolean;
   readonly times: () => Times;
@@ -49,6 +51,10 @@ export class Dispatch {
   /** Items are given back; those that no origin could take end. */
   putBack(lease: Lease, entries: readonly Entry[], change: PutBack, now: number): void {
     const verdicts = this.#with.schedule.putBack(lease, entries, change, now);
+    if (change.attempted) {
+      const items = entries.map(({ item }) => item);
+      this.#with.history.lost(lease.origin, items, change.reason, now);
+    }
     if (change.avoidUntil !== undefined) this.wakeBy(change.avoidUntil);
     this.#conclude(verdicts, now);
   }
@@ -79,11 +85,14 @@ export class Dispatch {
    * than `by` is to stop. A delivery that gets lost is made good by Build's own asking.
    */
   end(endings: ReadonlyMap<string, Ending>, now: number, by?: string, memory?: number): void {
-    const { schedule, queue, origins } = this.#with;
+    const { schedule, queue, origins, history } = this.#with;
+    const job = by === undefined ? undefined : schedule.jobs.get(by);
+    const ended: Ended[] = [];
     const deliveries = new Map<string, Map<string, Ending>>();
     for (const [key, ending] of endings) {
       const entry = schedule.backlog.entries.get(key);
       if (entry === undefined) continue;
+      ended.push({ item: entry.item, ending, trouble: entry.trouble });
       for (const { build } of entry.wants.values())
         deliveries.set(build, (deliveries.get(build) ?? new Map()).set(key, ending));
       const finished = schedule.end(entry);
@@ -91,6 +100,7 @@ export class Dispatch {
         origins.send(finished.origin, { type: "cancel", job: finished.id });
       queue.remember(key, ending, now, memory);
     }
+    history.ended(ended, job, now);
     for (const [wantedBy, delivery] of deliveries) {
       const lost = (error: unknown): void =>
         note("warn", "build.delivery", { build: wantedBy, error: String(error) });
@@ -125,7 +135,7 @@ export class Dispatch {
   }
 
   #sweep(now: number): void {
-    const { schedule, queue, origins, times, isStoring } = this.#with;
+    const { schedule, queue, origins, history, times, isStoring } = this.#with;
     this.#sweptAt = now;
     origins.refresh();
     const { silent, lost, rested, verdicts, wakeAt } = sweep(schedule, now, times(), isStoring);
@@ -135,6 +145,7 @@ export class Dispatch {
     }
     for (const { job, reason } of lost) {
       note("warn", "job.take-back", { job: job.id, origin: job.origin, reason });
+      history.lost(job.origin, queue.job(job.id)?.items ?? [], reason, now);
       origins.send(job.origin, { type: "cancel", job: job.id });
     }
     for (const { origin, until } of rested) note("warn", "origin.rested", { origin, until });

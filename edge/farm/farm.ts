@@ -15,6 +15,7 @@ import { Dispatch } from "./dispatch.ts";
 import { take, type Wanted } from "./intake.ts";
 import { TIMES, type Times } from "./limits.ts";
 import { Followers } from "./followers.ts";
+import { History } from "./history.ts";
 import { configuredOrigins } from "./configured-origins.ts";
 import { OriginMessages } from "./origin-messages.ts";
 import { Operators } from "./operators.ts";
@@ -66,6 +67,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       schedule: this.#schedule,
       queue: this.#queue,
       origins: this.#origins,
+      history: new History(ctx.storage.sql),
       times,
       isStoring: (job: string): boolean => this.#results.isStoring(job),
       deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) =>
@@ -88,11 +90,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       dispatch: this.#dispatch,
       publication,
     });
+    const uploads = new Uploads(ctx.storage, openBucket(env));
     const requests = new Requests({
       queue: this.#queue,
       origins: this.#origins,
       bucket: openBucket(env),
-      uploads: new Uploads(ctx.storage, openBucket(env)),
+      uploads,
       cache: new BinaryCache(ctx.storage, openBucket(env)),
       trust: this.#trust,
       config: () => readConfig(env),
@@ -107,7 +110,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       send: (origin, message) => void this.#origins.send(origin, message),
     });
     const connected = { ...parts, dispatch: this.#dispatch };
-    this.#operators = new Operators({ ...connected, candidates });
+    this.#operators = new Operators({ ...connected, candidates, uploads });
     this.#messages = new OriginMessages({
       ...connected,
       env,

@@ -1,18 +1,16 @@
 /** What operators ask of a farm: its origins ended, drained, rested, and shown. */
+import type { OriginView } from "../contract/farm-state.ts";
 import { note } from "../log.ts";
 import type { Candidates } from "./candidates.ts";
-import type { Dispatch } from "./dispatch.ts";
-import type { Origins } from "./origins.ts";
-import type { FarmOverview } from "./overview.ts";
-import type { Queue } from "./queue.ts";
-import type { Schedule } from "./schedule/schedule.ts";
+import type { Control } from "./controls.ts";
+import type { Dispatch, DispatchParts } from "./dispatch.ts";
+import { type FarmOverview, unseen, viewOf } from "./overview.ts";
+import type { Uploads } from "./uploads.ts";
 
-export interface OperatorsParts {
-  readonly schedule: Schedule;
-  readonly queue: Queue;
-  readonly origins: Origins;
+export interface OperatorsParts extends DispatchParts {
   readonly dispatch: Dispatch;
   readonly candidates: Candidates;
+  readonly uploads: Uploads;
 }
 
 export class Operators {
@@ -53,19 +51,38 @@ export class Operators {
     return isKnown;
   }
 
-  /** The origins that are remembered, and how many items wait in each lane. */
+  /** How its origins are, what waits, and what it has done. */
   async overview(): Promise<FarmOverview> {
-    this.#with.origins.refresh();
-    const { backlog, origins } = this.#with.schedule;
+    const { origins, schedule, history, uploads } = this.#with;
+    origins.refresh();
     return {
-      origins: this.#with.origins.facts.map((facts) => {
-        const { seen = 0, held = { tags: 0, packages: 0 } } = origins.get(facts.name) ?? {};
-        const drained = this.#with.origins.controls.is(facts.name, "drained");
-        return { ...facts, seen, held, drained };
-      }),
-      controls: this.#with.origins.controls.all(),
-      queued: { tags: backlog.queuedIn("tags"), packages: backlog.queuedIn("packages") },
-      jobs: this.#with.schedule.jobs.size,
+      origins: this.#views(Date.now()),
+      queued: {
+        tags: schedule.backlog.queuedIn("tags"),
+        packages: schedule.backlog.queuedIn("packages"),
+      },
+      tally: history.tally,
+      ...history.latest(),
+      uploadedToday: uploads.today(),
     };
+  }
+
+  #views(now: number): OriginView[] {
+    const { origins, schedule, times } = this.#with;
+    const said = Map.groupBy(origins.controls.all(), ({ name }) => name);
+    const is = (name: string, control: Control): boolean =>
+      said.get(name)?.some((each) => each.control === control) ?? false;
+    const known = origins.facts.map((facts) => {
+      const [revoked, drained] = [is(facts.name, "revoked"), is(facts.name, "drained")];
+      const { reconnect } = times();
+      const seen = { now, reconnect, revoked, drained };
+      return viewOf(facts, schedule.origins.get(facts.name), seen);
+    });
+    const names = new Set(known.map(({ name }) => name));
+    const others = [...said.keys()].filter((name) => !names.has(name));
+    return [
+      ...known,
+      ...others.map((name) => unseen(name, is(name, "revoked") ? "revoked" : "drained")),
+    ];
   }
 }

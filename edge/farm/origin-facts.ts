@@ -13,6 +13,8 @@ export interface OriginFacts {
   readonly slots: number;
   readonly version: string;
   readonly nix: string;
+  /** Whether its builds are sandboxed; absent where an older edge kept the facts. */
+  readonly sandbox?: boolean | undefined;
   readonly revisions: readonly string[];
   readonly accepting: boolean;
   /** Why it takes no jobs, in its own words. */

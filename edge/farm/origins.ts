@@ -119,14 +119,14 @@ export class Origins {
     socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
     this.#sockets.set(name, socket);
     const known = this.#schedule.origins.get(name);
-    const { systems, slots, version, nix, features = [] } = hello;
+    const { systems, slots, version, nix, sandbox, features = [] } = hello;
     const revisions = latest(
       hello.revisions.map(({ revision }) => revision),
       known?.revisions ?? [],
     );
     const { failures = 0, restUntil = 0, onTrial = false } = known ?? {};
     const health = { failures, restUntil, onTrial };
-    const said = { name, connection, systems, slots, version, nix, features, revisions };
+    const said = { name, connection, systems, slots, version, nix, sandbox, features, revisions };
     const facts = { ...said, ...health, accepting: true, leaving: false, gone: null };
     this.#facts.set(name, facts);
     this.#enter(facts, now);

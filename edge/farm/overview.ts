@@ -1,21 +1,93 @@
-/** What operators see of a farm. */
-import type { Control } from "./controls.ts";
+/** What operators see of a farm. Pure. */
+import {
+  type EndedJob,
+  ORIGIN_STATES,
+  type OriginStateName,
+  type OriginView,
+  type Tally,
+} from "../contract/farm-state.ts";
 import type { OriginFacts } from "./origin-facts.ts";
-import type { Lane } from "./schedule/state.ts";
+import type { Lane, OriginState } from "./schedule/state.ts";
 
-export interface OriginOverview extends OriginFacts {
-  /** When it was last heard of, ms since 1970. */
-  readonly seen: number;
-  /** Jobs that it holds. */
-  readonly held: Readonly<Record<Lane, number>>;
+export interface FarmOverview {
+  /** Those that are remembered, and those that an operator has said something of. */
+  readonly origins: readonly OriginView[];
+  /** Items that wait for an origin. */
+  readonly queued: Readonly<Record<Lane, number>>;
+  readonly tally: Tally;
+  readonly builds: readonly EndedJob[];
+  readonly failures: readonly EndedJob[];
+  /** Bytes granted to origins since 00:00 UTC. */
+  readonly uploadedToday: number;
+}
+
+/** What an operator has said of a name, and what decides how long a lost connection is waited for. */
+export interface Seen {
+  readonly now: number;
+  /** Milliseconds (limits.ts). */
+  readonly reconnect: number;
+  readonly revoked: boolean;
   readonly drained: boolean;
 }
 
-export interface FarmOverview {
-  readonly origins: readonly OriginOverview[];
-  /** Names that an operator has revoked or drained, connected or not. */
-  readonly controls: readonly { readonly name: string; readonly control: Control }[];
-  /** Items that wait for an origin. */
-  readonly queued: Readonly<Record<Lane, number>>;
-  readonly jobs: number;
+/** An origin as operators see it. */
+export function viewOf(facts: OriginFacts, state: OriginState | undefined, seen: Seen): OriginView {
+  const { name, gone, slots, systems, features, version, nix } = facts;
+  const { restUntil, onTrial, failures } = facts;
+  return {
+    name,
+    state: stateName(facts, state, seen),
+    reason: facts.accepting ? null : (facts.reason ?? null),
+    connected: gone === null,
+    seen: state?.seen ?? gone,
+    restUntil: restUntil > seen.now ? restUntil : null,
+    onTrial,
+    failures,
+    slots,
+    jobs: { ...(state?.held ?? { tags: 0, packages: 0 }) },
+    systems: [...systems],
+    features: [...features],
+    version,
+    nix,
+    sandbox: facts.sandbox ?? null,
+    freeBytes: facts.freeBytes ?? null,
+  };
 }
+
+function stateName(
+  { gone, leaving, accepting, restUntil }: OriginFacts,
+  state: OriginState | undefined,
+  { now, reconnect, revoked, drained }: Seen,
+): OriginStateName {
+  const is: Record<OriginStateName, boolean> = {
+    revoked,
+    drained,
+    gone: gone !== null && now >= (state?.seen ?? gone) + reconnect,
+    waiting: gone !== null,
+    leaving,
+    full: !accepting,
+    rested: restUntil > now,
+    connected: true,
+  };
+  return ORIGIN_STATES.find((name) => is[name]) ?? "connected";
+}
+
+/** A name of which nothing is known but what operators say, or that ORIGINS has it. */
+export const unseen = (name: string, state: OriginStateName): OriginView => ({
+  name,
+  state,
+  reason: null,
+  connected: false,
+  seen: null,
+  restUntil: null,
+  onTrial: false,
+  failures: 0,
+  slots: 0,
+  jobs: { tags: 0, packages: 0 },
+  systems: [],
+  features: [],
+  version: null,
+  nix: null,
+  sandbox: null,
+  freeBytes: null,
+});

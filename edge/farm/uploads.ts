@@ -82,6 +82,16 @@ export class Uploads {
     );
   }
 
+  /** Bytes granted to all origins since 00:00 UTC. */
+  today(): number {
+    return this.#storage.sql
+      .exec<{ bytes: number }>(
+        "SELECT coalesce(sum(bytes), 0) AS bytes FROM uploads WHERE whose LIKE 'origin %' AND until > ?",
+        Date.now(),
+      )
+      .one().bytes;
+  }
+
   /** Counts these blobs, or throws and counts none. */
   #take(blobs: readonly Upload[], { origin, job, uploadsPerDay }: UploadTerms): void {
     if (blobs.length === 0) return;

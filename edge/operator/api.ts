@@ -1,4 +1,4 @@
-/** The operator API (contract/operator.ts): what operators do to origins. */
+/** The operator API (contract/operator.ts): revoking origins, and what rests on them. */
 import type { Env } from "../env.ts";
 import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../contract/origin-name.ts";
 import { RESTING_KINDS } from "../contract/operator.ts";
@@ -53,7 +53,7 @@ export async function withdrawRecords(request: OperatorRequest, env: Env): Promi
   return json(page);
 }
 
-function originOf({ params }: OperatorRequest): string {
+export function originOf({ params }: OperatorRequest): string {
   const name = decodeURIComponent(params["origin"] ?? "");
   if (!ORIGIN_NAME_PATTERN.test(name)) throw wrong(`an origin's name is ${ORIGIN_NAME_RULE}`);
   return name;
@@ -80,8 +80,8 @@ function pageOf(request: OperatorRequest) {
   };
 }
 
-const wrong = (message: string): RegistryError =>
+export const wrong = (message: string): RegistryError =>
   new RegistryError({ code: "UNSUPPORTED", status: 400, message });
 
-const json = (value: object): Response =>
+export const json = (value: object): Response =>
   Response.json(value, { headers: { "Cache-Control": "no-store" } });

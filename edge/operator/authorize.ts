@@ -26,7 +26,30 @@ export async function authorizeOperator(
   env: Env,
   _ctx: ExecutionContext,
 ): Promise<void> {
+  await authorizeAccount(request, await readConfig(env));
+}
+
+/**
+ * For what FARM_PUBLIC shows anybody some of: who is no operator goes on too where it is on, without
+ * `operator`; credentials that are wrong are refused all the same.
+ */
+export async function authorizeViewer(
+  request: OperatorRequest,
+  env: Env,
+  _ctx: ExecutionContext,
+): Promise<void> {
   const config = await readConfig(env);
+  if (!config.farmPublic) return authorizeAccount(request, config);
+  if (!request.headers.has("Authorization")) return;
+  const account = await accountOf(
+    request,
+    config,
+    clientAddress(request, config.clientAddressHeader),
+  );
+  if (account === undefined || account.operator) await authorizeAccount(request, config);
+}
+
+async function authorizeAccount(request: OperatorRequest, config: Config): Promise<void> {
   const address = clientAddress(request, config.clientAddressHeader);
   const account = await accountOf(request, config, address);
   const { method } = request;

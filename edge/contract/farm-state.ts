@@ -1,0 +1,158 @@
+/**
+ * What `GET /api/farm` tells: to operators all of it, to anybody else, where FARM_PUBLIC is on, the
+ * counts of PublicFarmSchema alone.
+ */
+import * as v from "valibot";
+import { OriginNameSchema, SystemSchema, TimeSchema } from "./fields.ts";
+
+/**
+ * How an origin is, the strongest first: an operator has revoked it, or drained it; no connection; its
+ * connection dropped a moment ago, and its jobs are kept for it; it is stopping; its disk is full; it
+ * failed too often, or an operator rests it; it takes jobs.
+ */
+export const ORIGIN_STATES = [
+  "revoked",
+  "drained",
+  "gone",
+  "waiting",
+  "leaving",
+  "full",
+  "rested",
+  "connected",
+] as const;
+export type OriginStateName = (typeof ORIGIN_STATES)[number];
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const seconds = v.pipe(v.number(), v.minValue(0));
+/** Resolving a tag waits for no build. */
+export const LANES = ["tags", "packages"] as const;
+const byLane = <T extends v.GenericSchema>(schema: T) =>
+  v.object({ tags: schema, packages: schema });
+
+/** Results of an item: made, why not (contract/messages.ts), or that an attempt came to nothing. */
+export const ITEM_RESULTS = [
+  "done",
+  "unknown",
+  "refused",
+  "failed",
+  "unfit",
+  "timeout",
+  "limit",
+  "unknown-revision",
+  "lacking",
+  "error",
+  "no-origin",
+  "lost",
+] as const;
+const ItemKindSchema = v.picklist(["tag", "index", "package"]);
+const ItemResultSchema = v.picklist(ITEM_RESULTS);
+
+export const EndedItemSchema = v.object({
+  kind: ItemKindSchema,
+  /** The tag, the package, the nested set; empty for the package set itself. */
+  name: v.string(),
+  /** Null for a tag. */
+  system: v.nullable(SystemSchema),
+  result: ItemResultSchema,
+  /** Why; empty when it was made. */
+  message: v.string(),
+});
+export type EndedItem = v.InferOutput<typeof EndedItemSchema>;
+
+/** Items that ended together. */
+export const EndedJobSchema = v.object({
+  at: TimeSchema,
+  /** Null: no origin had them. */
+  origin: v.nullable(OriginNameSchema),
+  /** From when the origin was given the job; null where it gave no results. */
+  seconds: v.nullable(seconds),
+  items: v.array(EndedItemSchema),
+});
+export type EndedJob = v.InferOutput<typeof EndedJobSchema>;
+
+/** Counted since the farm was made. */
+export const TallySchema = v.object({
+  /** How many items ended. */
+  items: v.array(v.object({ kind: ItemKindSchema, result: ItemResultSchema, count })),
+  /** How many jobs gave results, and how long they took together. */
+  jobs: byLane(v.object({ count, seconds })),
+  /** How often an item was begun, and nothing came of it. */
+  attemptsLost: count,
+});
+export type Tally = v.InferOutput<typeof TallySchema>;
+
+export const OriginViewSchema = v.object({
+  name: OriginNameSchema,
+  state: v.picklist(ORIGIN_STATES),
+  /** Why it takes no jobs, where it has said so. */
+  reason: v.nullable(v.string()),
+  connected: v.boolean(),
+  /** When it was last heard of; null: never, or it has left. */
+  seen: v.nullable(TimeSchema),
+  /** Until when it is given nothing; null when it is not at rest. */
+  restUntil: v.nullable(TimeSchema),
+  /** Whether it is given one job at a time until one is done. */
+  onTrial: v.boolean(),
+  /** Jobs in a row that it did not get done. */
+  failures: count,
+  /** Jobs that it does at once, tags aside. */
+  slots: count,
+  /** Jobs that it has. */
+  jobs: byLane(count),
+  systems: v.array(SystemSchema),
+  features: v.array(v.string()),
+  /** Null where it has not said. */
+  version: v.nullable(v.string()),
+  nix: v.nullable(v.string()),
+  sandbox: v.nullable(v.boolean()),
+  freeBytes: v.nullable(v.number()),
+});
+export type OriginView = v.InferOutput<typeof OriginViewSchema>;
+
+/** What a farm that has done nothing has counted. */
+export const NO_TALLY: Tally = {
+  items: [],
+  jobs: { tags: { count: 0, seconds: 0 }, packages: { count: 0, seconds: 0 } },
+  attemptsLost: 0,
+};
+
+/** Where REGIONS is not set there is one region, `world`. */
+export const WORLD = "world";
+
+const PublicRegionSchema = v.object({
+  region: v.string(),
+  /** False: its farm does not answer, and its numbers are 0. */
+  reachable: v.boolean(),
+  origins: v.object({ connected: count }),
+  /** Items that wait for an origin. */
+  queued: byLane(count),
+  /** Jobs that origins have. */
+  jobs: byLane(count),
+});
+export const PublicFarmSchema = v.object({ at: TimeSchema, regions: v.array(PublicRegionSchema) });
+
+const RegionSchema = v.object({
+  ...PublicRegionSchema.entries,
+  /** Origins by state, and the slots of those that take jobs. */
+  origins: v.object({
+    connected: count,
+    slots: count,
+    states: v.record(v.picklist(ORIGIN_STATES), count),
+  }),
+  tally: TallySchema,
+  /** Granted to origins since 00:00 UTC. */
+  uploadedToday: count,
+});
+export type RegionView = v.InferOutput<typeof RegionSchema>;
+
+const inRegion = { region: v.string() };
+export const FarmSchema = v.object({
+  at: TimeSchema,
+  regions: v.array(RegionSchema),
+  origins: v.array(v.object({ ...inRegion, ...OriginViewSchema.entries })),
+  /** The latest jobs whose items were all made, newest first. */
+  builds: v.array(v.object({ ...inRegion, ...EndedJobSchema.entries })),
+  /** The latest others. */
+  failures: v.array(v.object({ ...inRegion, ...EndedJobSchema.entries })),
+});
+export type FarmView = v.InferOutput<typeof FarmSchema>;
