@@ -9,32 +9,15 @@ import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import type { BucketAccess } from "./layers/index.ts";
-import {
-  fileText,
-  OPERATOR,
-  ORIGIN,
-  originName,
-  PLAN,
-  SHARED,
-  sinceTime,
-  START,
-  withoutUnset,
-} from "./options.ts";
+import { fileText, ORIGIN, originName, PLAN, SHARED, START, withoutUnset } from "./options.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
+import { addOperatorCommands } from "./operator/commands.ts";
+import { secret, tell } from "./process.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { makeUser } from "./user.ts";
 import { version } from "./version.ts";
-
-/** Exit status of `firn revoke` when records rest on the origin and were not withdrawn. */
-const RECORDS_LEFT = 3;
-const REVOKE_HELP = `
-FIRN_PASSWORD is read from the environment alone. The account needs \`operator\` (firn user --operator).
-It may be broken off and run again: what is withdrawn stays so.
-
-Exit status: 0 the origin is shut out and nothing that can be withdrawn rests on it; ${RECORDS_LEFT} records
-rest on it, and --delete was not given; 1 it failed.`;
 
 const program = new Command("firn")
   .description("A container registry whose images do not exist until somebody pulls them.")
@@ -137,41 +120,14 @@ program
   .argument("<name>", "the account's name, which `docker login` asks for")
   .option("--names <globs...>", "image names that it may pull; any when left out")
   .option("--no-build", "it may pull what is there, and have nothing built")
-  .option("--operator", "it may use the operator API: firn revoke")
+  .option("--operator", "it may use the operator API: firn farm, drain, rest, revoke")
   .option("--password-stdin", "read its password from standard input instead of making one")
   .action(async (name, { names, build, operator, passwordStdin }) => {
     const password = passwordStdin === true ? process.stdin : undefined;
     process.stdout.write(`${await makeUser(name, { names, build, operator, password, tell })}\n`);
   });
 
-program
-  .command("revoke")
-  .description("an origin is compromised: shut it out, and see or withdraw what rests on it")
-  .argument("<name>", "the origin's name", originName)
-  .option(
-    "--since <time>",
-    "only what was written at or after it (2026-01-31T12:00:00Z)",
-    sinceTime,
-  )
-  .option("--delete", "withdraw the records: other origins make them again at the next pull", false)
-  .option("--lift", "let the origin in again; nothing else", false)
-  .option("--json", "all records, as JSON on standard output", false)
-  .addOption(OPERATOR.edge)
-  .addOption(OPERATOR.user)
-  .addHelpText("after", REVOKE_HELP)
-  .action(async (name, { edge, user, since = 0, delete: withdraw, lift, json }) => {
-    const { OperatorClient } = await import("./operator/client.ts");
-    const { isLeft, revoke, shown } = await import("./operator/revoke.ts");
-    const client = new OperatorClient({ edge, user, password: secret("FIRN_PASSWORD") });
-    if (lift) {
-      const { lifted } = await client.lift(name);
-      process.stdout.write(`${name} ${lifted ? "may connect again" : "was not revoked"}\n`);
-      return;
-    }
-    const revocation = await revoke(client, { origin: name, since, withdraw, tell });
-    process.stdout.write(`${json ? JSON.stringify(revocation) : shown(revocation)}\n`);
-    if (isLeft(revocation)) process.exitCode = RECORDS_LEFT;
-  });
+addOperatorCommands(program);
 
 program
   .command("plan")
@@ -215,8 +171,6 @@ program
     const bucket = operatorBucket(bucketOf(options));
     process.stdout.write(`${await plan({ ...options, analytics, bucket, log: tell })}\n`);
   });
-
-const tell = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** commander names a missing option by its flag alone; most operators set variables. */
 function withVariable(text: string): string {
@@ -266,13 +220,6 @@ function ownBucketOf({
   throw new Error(
     `${lacking.join(" and ")} ${lacking.length === 1 ? "is" : "are"} not set: set all of ${S3_VARIABLES.join(", ")} for an origin with credentials of its own, or none, and the edge signs its uploads`,
   );
-}
-
-/** A variable that must be set and has no flag. */
-function secret(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === "") throw new Error(`${name} is not set`);
-  return value;
 }
 
 try {

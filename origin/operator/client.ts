@@ -1,9 +1,12 @@
 /** The operator API of an edge, as commands use it. */
 import pRetry, { AbortError } from "p-retry";
 import * as v from "valibot";
+import { FarmSchema } from "../../edge/contract/farm-state.ts";
 import {
+  DrainedSchema,
   LiftedSchema,
   OPERATOR_PATH,
+  RestedSchema,
   RestingPageSchema,
   type RestingKind,
   type RestingRecord,
@@ -28,6 +31,26 @@ export class OperatorClient {
 
   constructor(access: OperatorAccess) {
     this.#access = access;
+  }
+
+  /** How the farm is. */
+  farm(retries?: number) {
+    return this.#send("GET", "", FarmSchema, retries);
+  }
+
+  /** Gives the origin no more jobs. */
+  drain(origin: string) {
+    return this.#send("POST", `origins/${origin}/drain`, DrainedSchema);
+  }
+
+  /** Gives it jobs again. */
+  undrain(origin: string) {
+    return this.#send("DELETE", `origins/${origin}/drain`, DrainedSchema);
+  }
+
+  /** Gives it none for a while. */
+  rest(origin: string, seconds: number) {
+    return this.#send("POST", `origins/${origin}/rest?seconds=${seconds}`, RestedSchema);
   }
 
   /** Ends the origin's connections, and lets none of its name in. */
@@ -68,9 +91,15 @@ export class OperatorClient {
     }
   }
 
-  #send<T>(method: string, path: string, schema: v.GenericSchema<unknown, T>): Promise<T> {
+  /** `path`: below OPERATOR_PATH; empty for that itself. */
+  #send<T>(
+    method: string,
+    path: string,
+    schema: v.GenericSchema<unknown, T>,
+    retries = RETRIES,
+  ): Promise<T> {
     const { edge, user, password } = this.#access;
-    const url = new URL(`${OPERATOR_PATH}/${path}`, edge);
+    const url = new URL(path === "" ? OPERATOR_PATH : `${OPERATOR_PATH}/${path}`, edge);
     const basic = Buffer.from(`${user}:${password}`).toString("base64");
     return pRetry(
       async () => {
@@ -84,7 +113,7 @@ export class OperatorClient {
         const error = new Error(refusal(edge, response.status, text));
         throw response.status >= 500 || response.status === 429 ? error : new AbortError(error);
       },
-      { retries: RETRIES },
+      { retries },
     );
   }
 }
@@ -95,5 +124,19 @@ function refusal({ host }: URL, status: number, text: string): string {
     401: ": check FIRN_USER and FIRN_PASSWORD",
     404: ": is FIRN_EDGE the edge's URL?",
   };
-  return `${host} answered ${status}${hint[status] ?? ""}: ${text.trim().slice(0, MAX_SHOWN)}`;
+  const said = messageOf(text);
+  const help = said === undefined || status !== 404 ? (hint[status] ?? "") : "";
+  return `${host} answered ${status}${help}: ${(said ?? text).trim().slice(0, MAX_SHOWN)}`;
+}
+
+const ErrorsSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ errors: v.pipe(v.array(v.object({ message: v.string() })), v.minLength(1)) }),
+);
+
+/** The message of an error of the edge's own; undefined for anything else. */
+function messageOf(text: string): string | undefined {
+  const parsed = v.safeParse(ErrorsSchema, text);
+  return parsed.success ? parsed.output.errors[0]?.message : undefined;
 }

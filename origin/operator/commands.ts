@@ -1,0 +1,160 @@
+/** The commands that use an edge's operator API: `firn farm`, `drain`, `rest`, `revoke`. */
+import type { Command } from "@commander-js/extra-typings";
+import { MAX_REST_SECONDS } from "../../edge/contract/operator.ts";
+import { OPERATOR, originName, sinceTime, whole } from "../options.ts";
+import { secret, tell } from "../process.ts";
+import { stopSignal } from "../stop-signal.ts";
+
+/** Exit status of `firn revoke` when records rest on the origin and were not withdrawn. */
+const RECORDS_LEFT = 3;
+/** How often `firn farm` asks again, ms. */
+const REFRESH = 2_000;
+/** Attempts at a request beside the first while the screen is refreshed: the next comes anyway. */
+const NO_RETRIES = 0;
+/** Columns where the output is no terminal: nothing is cut. */
+const ANY_WIDTH = Infinity;
+
+const ACCOUNT_HELP =
+  "FIRN_PASSWORD is read from the environment alone. The account needs `operator` (firn user --operator).";
+const FARM_HELP = `
+${ACCOUNT_HELP}
+In a terminal it is shown in place until Ctrl-C; otherwise, or with --once or --json, once.
+
+Exit status: 0 it was shown; 1 it failed.`;
+const DRAIN_HELP = `
+${ACCOUNT_HELP}
+It holds until it is taken back, also when the origin connects again. Jobs that the origin has go on.
+
+Exit status: 0 the origin is drained (--undo: takes jobs again), or was so already; 1 it failed.`;
+const REST_HELP = `
+${ACCOUNT_HELP}
+After a rest the origin is tried with one job.
+
+Exit status: 0 the origin rests; 1 it failed, as when the origin is not connected.`;
+const REVOKE_HELP = `
+${ACCOUNT_HELP}
+It may be broken off and run again: what is withdrawn stays so.
+
+Exit status: 0 the origin is shut out and nothing that can be withdrawn rests on it; ${RECORDS_LEFT} records
+rest on it, and --delete was not given; 1 it failed.`;
+
+interface Account {
+  readonly edge: URL;
+  readonly user: string;
+}
+
+async function clientOf({ edge, user }: Account) {
+  const { OperatorClient } = await import("./client.ts");
+  return new OperatorClient({ edge, user, password: secret("FIRN_PASSWORD") });
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const jobsText = (jobs: number): string =>
+  jobs === 0 ? "it has no job" : `it finishes ${jobs} job${jobs === 1 ? "" : "s"} that it has`;
+
+export function addOperatorCommands(program: Command): void {
+  addFarm(program);
+  addDrain(program);
+  addRest(program);
+  addRevoke(program);
+}
+
+function addFarm(program: Command): void {
+  program
+    .command("farm")
+    .description("how the farm is: origins, the queue, the latest builds and failures")
+    .option("--once", "show it once, in a terminal too", false)
+    .option("--json", "all that the edge tells, as JSON on standard output, once", false)
+    .addOption(OPERATOR.edge)
+    .addOption(OPERATOR.user)
+    .addHelpText("after", FARM_HELP)
+    .action(async ({ once, json, ...account }) => {
+      const client = await clientOf(account);
+      if (json) return print(JSON.stringify(await client.farm()));
+      const { shownFarm } = await import("./farm.ts");
+      const { host } = account.edge;
+      const { stdout } = process;
+      if (once || !stdout.isTTY) {
+        const width = stdout.isTTY ? stdout.columns : ANY_WIDTH;
+        return print(shownFarm(await client.farm(), host, width).join("\n"));
+      }
+      const { watch } = await import("./watch.ts");
+      await watch({
+        terminal: stdout,
+        every: REFRESH,
+        signal: stopSignal().signal,
+        make: async (width) => shownFarm(await client.farm(NO_RETRIES), host, width),
+      });
+    });
+}
+
+function addDrain(program: Command): void {
+  program
+    .command("drain")
+    .description("give an origin no more jobs: before it is stopped, or looked into")
+    .argument("<name>", "the origin's name", originName)
+    .option("--undo", "give it jobs again", false)
+    .addOption(OPERATOR.edge)
+    .addOption(OPERATOR.user)
+    .addHelpText("after", DRAIN_HELP)
+    .action(async (name, { undo, ...account }) => {
+      const client = await clientOf(account);
+      const { changed, jobs } = await (undo ? client.undrain(name) : client.drain(name));
+      if (undo) print(`${name} ${changed ? "is given jobs again" : "was not drained"}`);
+      else print(`${name} ${changed ? "is" : "was already"} drained; ${jobsText(jobs)}`);
+    });
+}
+
+function addRest(program: Command): void {
+  program
+    .command("rest")
+    .description("give an origin no jobs for a while")
+    .argument("<name>", "the origin's name", originName)
+    .requiredOption(
+      "--seconds <n>",
+      "how long; 0 ends a rest",
+      whole("seconds", 0, MAX_REST_SECONDS),
+    )
+    .addOption(OPERATOR.edge)
+    .addOption(OPERATOR.user)
+    .addHelpText("after", REST_HELP)
+    .action(async (name, { seconds, ...account }) => {
+      const { jobs } = await (await clientOf(account)).rest(name, seconds);
+      const { duration } = await import("./table.ts");
+      if (seconds === 0) print(`${name} rests no longer; it is tried with one job`);
+      else print(`${name} rests for ${duration(seconds)}; ${jobsText(jobs)}`);
+    });
+}
+
+function addRevoke(program: Command): void {
+  program
+    .command("revoke")
+    .description("an origin is compromised: shut it out, and see or withdraw what rests on it")
+    .argument("<name>", "the origin's name", originName)
+    .option(
+      "--since <time>",
+      "only what was written at or after it (2026-01-31T12:00:00Z)",
+      sinceTime,
+    )
+    .option(
+      "--delete",
+      "withdraw the records: other origins make them again at the next pull",
+      false,
+    )
+    .option("--lift", "let the origin in again; nothing else", false)
+    .option("--json", "all records, as JSON on standard output", false)
+    .addOption(OPERATOR.edge)
+    .addOption(OPERATOR.user)
+    .addHelpText("after", REVOKE_HELP)
+    .action(async (name, { since = 0, delete: withdraw, lift, json, ...account }) => {
+      const { isLeft, revoke, shown } = await import("./revoke.ts");
+      const client = await clientOf(account);
+      if (lift) {
+        const { lifted } = await client.lift(name);
+        return print(`${name} ${lifted ? "may connect again" : "was not revoked"}`);
+      }
+      const revocation = await revoke(client, { origin: name, since, withdraw, tell });
+      print(json ? JSON.stringify(revocation) : shown(revocation));
+      if (isLeft(revocation)) process.exitCode = RECORDS_LEFT;
+    });
+}
