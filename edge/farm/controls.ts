@@ -8,6 +8,11 @@ export type Control = "revoked" | "drained";
 
 export class Controls {
   readonly #sql: SqlStorage;
+  /** The table's rows: every origin that connects is told of every other, so they are asked often. */
+  readonly #names: Readonly<Record<Control, Set<string>>> = {
+    revoked: new Set(),
+    drained: new Set(),
+  };
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -15,15 +20,10 @@ export class Controls {
       CREATE TABLE IF NOT EXISTS controls (
         name TEXT NOT NULL, control TEXT NOT NULL, PRIMARY KEY (name, control)) WITHOUT ROWID;
     `);
+    for (const { name, control } of this.all()) this.#names[control].add(name);
   }
 
-  is(name: string, control: Control): boolean {
-    return (
-      this.#sql
-        .exec("SELECT 1 FROM controls WHERE name = ? AND control = ?", name, control)
-        .toArray().length > 0
-    );
-  }
+  is = (name: string, control: Control): boolean => this.#names[control].has(name);
 
   /** Every name of which something is said. */
   all(): { readonly name: string; readonly control: Control }[] {
@@ -34,6 +34,8 @@ export class Controls {
 
   /** Returns whether that is a change. */
   set(name: string, control: Control, value: boolean): boolean {
+    if (value) this.#names[control].add(name);
+    else this.#names[control].delete(name);
     const sql = value
       ? "INSERT OR IGNORE INTO controls (name, control) VALUES (?, ?)"
       : "DELETE FROM controls WHERE name = ? AND control = ?";

@@ -12,7 +12,7 @@ import { CLOSE, type FromEdge, type FromOrigin } from "../contract/messages.ts";
 import { Controls } from "./controls.ts";
 import { factsNow, latest, type OriginFacts, stateOf } from "./origin-facts.ts";
 import type { Schedule } from "./schedule/schedule.ts";
-import { type Attachment, attachmentOf, close, isOpen, seenOf } from "./sockets.ts";
+import { type Attachment, attachmentOf, close, isOpen, pingedAt, seenOf } from "./sockets.ts";
 
 export type Hello = Extract<FromOrigin, { type: "hello" }>;
 export type Status = Extract<FromOrigin, { type: "status" }>;
@@ -159,7 +159,7 @@ export class Origins {
   refresh(): void {
     for (const [name, socket] of this.#sockets) {
       const state = this.#schedule.origins.get(name);
-      if (state?.connected) state.seen = Math.max(state.seen, seenOf(this.#ctx, socket));
+      if (state?.connected) state.seen = Math.max(state.seen, pingedAt(this.#ctx, socket));
     }
   }
 

@@ -14,11 +14,13 @@ export interface Attachment {
 export const attachmentOf = (socket: WebSocket): Attachment =>
   socket.deserializeAttachment() as Attachment;
 
-/** When the socket was last heard of, by its pings. */
-export function seenOf(ctx: DurableObjectState, socket: WebSocket): number {
-  const pinged = ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
-  return Math.max(attachmentOf(socket).connectedAt, pinged);
-}
+/** When its last ping came, ms since 1970; 0 when none did. */
+export const pingedAt = (ctx: DurableObjectState, socket: WebSocket): number =>
+  ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+
+/** When the socket was last heard of, as far as it tells itself. */
+export const seenOf = (ctx: DurableObjectState, socket: WebSocket): number =>
+  Math.max(attachmentOf(socket).connectedAt, pingedAt(ctx, socket));
 
 export const isOpen = (socket: WebSocket): boolean => socket.readyState === WebSocket.OPEN;
 

@@ -51,7 +51,7 @@ export function sweep(
     lost,
     rested,
     verdicts: [...verdicts.values()],
-    wakeAt: wakes.length === 0 ? null : Math.min(...wakes),
+    wakeAt: wakes.length === 0 ? null : wakes.reduce((first, at) => Math.min(first, at)),
   };
 }
 
