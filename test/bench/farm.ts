@@ -3,9 +3,12 @@
  * many clients, on one Farm object in workerd. README.md tells what the figures mean.
  */
 import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { access, constants } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { promisify } from "node:util";
 import type { Item } from "../../edge/contract/messages.ts";
-import { generateOriginKey, type OriginKey } from "../../origin/channel/index.ts";
+import { generateOriginKey } from "../../origin/channel/index.ts";
 import { type FarmEdge, startFarm } from "../edge/farm/farm-edge.ts";
 import { packageItems } from "../edge/farm/records.ts";
 import { eventually } from "../harness/soon.ts";
@@ -14,11 +17,21 @@ import type { Part } from "./part.ts";
 import { takeSignals } from "./signals.ts";
 
 const ORIGINS = 1_000;
-const CLIENTS = 500;
-const LONG = 10_000;
-const SHORT = 1_000;
-/** Items that are asked for one at a time, while origins are idle. */
+const ITEMS = 10_000;
+/** How much shorter the short queue is that the long one is compared with. */
+const SHORTER = 10;
+/** Items of one client: one request. 10,000 items are of 500 clients. */
+const SHARE = 20;
+/** Items that are asked for one at a time, while origins are idle, and how many in a second. */
 const SINGLE = 1_000;
+const RATE = 50;
+/** Origins that drain a queue; the others are connected and take nothing. */
+const DRAINING = 100;
+/**
+ * Build objects that are told of results. Elsewhere there is one for each pull, spread over
+ * machines; here hundreds that begin would be measured in the farm's place.
+ */
+const BUILDS = 16;
 /** Sockets that are opened, and requests that are sent, at once. */
 const AT_ONCE = 8;
 const LONGEST = 120_000;
@@ -50,41 +63,92 @@ async function memory(): Promise<number> {
 /** Asks the farm for items in a client's name; nobody waits on a Build object. */
 const ask = (edge: FarmEdge, client: number, items: readonly Item[]): Promise<unknown> => {
   const asker = { client: `client ${client}`, purpose: "waiting" };
-  return edge.farm("request", `client ${client}`, items, asker);
+  return edge.farm("request", `build ${client % BUILDS}`, items, asker);
 };
 
+/** What is looked at of what the farm tells operators. */
+interface Overview {
+  readonly origins: readonly { readonly accepting: boolean }[];
+  readonly queued: { readonly packages: number };
+}
+const overviewOf = async (edge: FarmEdge): Promise<Overview> =>
+  (await edge.farm("overview")) as Overview;
+
+/** No origin takes jobs when this resolves. */
+async function pause(edge: FarmEdge, origins: readonly FakeOrigin[]): Promise<void> {
+  for (const origin of origins) origin.accepting(false);
+  const paused = async (): Promise<boolean> =>
+    (await overviewOf(edge)).origins.every(({ accepting }) => !accepting);
+  await eventually("no origin takes jobs", paused, LONGEST);
+}
+
+/** Queues `count` items, one request of SHARE for each client. */
+async function fill(edge: FarmEdge, count: number, run: string): Promise<void> {
+  const names = (client: number): string[] =>
+    Array.from({ length: SHARE }, (_, n) => `${run}-${client}-${n}`);
+  await each(count / SHARE, async (client) => {
+    const reply = (await ask(edge, client, packageItems(names(client)))) as { state: string };
+    if (reply.state !== "taken") throw new Error(`the farm says ${reply.state}`);
+  });
+}
+
+/**
+ * A directory in memory, where there is one: a job is sent when it is written, and how long this
+ * machine's disk takes for that says nothing of a Durable Object's storage.
+ */
+const stateDirectory = (): Promise<string> =>
+  access("/dev/shm", constants.W_OK).then(
+    () => "/dev/shm",
+    () => tmpdir(),
+  );
+
 interface Drained {
-  /** Milliseconds for each item. */
+  /** Milliseconds for each item, once all origins are at work and until few items are left. */
   readonly perItem: number;
   /** Mean wait of each client's items, ms. */
   readonly waits: readonly number[];
 }
 
-/** Queues items while no origin takes jobs; `drain` lets them go and waits for the last. */
-async function queued(edge: FarmEdge, origins: readonly FakeOrigin[], count: number, run: string) {
-  for (const origin of origins) origin.accepting(false);
-  const share = count / CLIENTS;
-  await each(CLIENTS, (client) =>
-    ask(
-      edge,
-      client,
-      packageItems(Array.from({ length: share }, (_, n) => `${run}-${client}-${n}`)),
-    ),
-  );
-  const drain = async (): Promise<Drained> => {
-    const at = new Map<string, number>();
+/** Lets some of the origins take jobs until `count` items that were queued are given out. */
+async function drain(origins: readonly FakeOrigin[], count: number): Promise<Drained> {
+  /** Client → when its items were given out. */
+  const byClient = new Map<string, number[]>();
+  const at: number[] = [];
+  const begun = performance.now();
+  for (const origin of origins) {
+    origin.onItem = (name, now) => {
+      at.push(now - begun);
+      const client = name.split("-")[1] ?? "";
+      byClient.set(client, [...(byClient.get(client) ?? []), now - begun]);
+    };
+  }
+  for (const origin of origins.slice(0, DRAINING)) origin.accepting(true);
+  await eventually(`${count} items are given out`, () => at.length >= count, LONGEST);
+  const [from, to] = [Math.floor(count * 0.3), Math.floor(count * 0.9)];
+  const perItem = ((at[to] ?? 0) - (at[from] ?? 0)) / (to - from);
+  return { perItem, waits: [...byClient.values()].map(mean) };
+}
+
+/** Calls `work` RATE times a second, whether earlier calls have ended or not. */
+async function steadily(count: number, work: (n: number) => Promise<unknown>): Promise<void> {
+  const begun = performance.now();
+  const calls: Promise<unknown>[] = [];
+  for (let n = 0; n < count; n++) {
+    await sleep(Math.max(0, begun + (n * 1_000) / RATE - performance.now()));
+    calls.push(work(n));
+  }
+  await Promise.all(calls);
+}
+
+/** Time of a call that the farm answers without doing anything, ms, for many of them. */
+async function callTimes(edge: FarmEdge): Promise<number[]> {
+  const times: number[] = [];
+  await steadily(SINGLE / 2, async () => {
     const begun = performance.now();
-    for (const origin of origins) {
-      origin.onItem = (name, now) => at.set(name, now - begun);
-      origin.accepting(true);
-    }
-    await eventually(`${count} items are given out`, () => at.size >= count, LONGEST);
-    const waits = Array.from({ length: CLIENTS }, (_, client) =>
-      mean(Array.from({ length: share }, (__, n) => at.get(`${run}-${client}-${n}`) ?? 0)),
-    );
-    return { perItem: (performance.now() - begun) / count, waits };
-  };
-  return { drain };
+    await edge.change();
+    times.push(performance.now() - begun);
+  });
+  return times;
 }
 
 /** Time from asking for one item to its job on the wire, ms, for many of them. */
@@ -93,9 +157,9 @@ async function dispatchTimes(edge: FarmEdge, origins: readonly FakeOrigin[]): Pr
   const times: number[] = [];
   for (const origin of origins)
     origin.onItem = (name, now) => times.push(now - (asked.get(name) ?? now));
-  await each(SINGLE, async (n) => {
+  await steadily(SINGLE, async (n) => {
     asked.set(`single-${n}`, performance.now());
-    await ask(edge, n % CLIENTS, packageItems([`single-${n}`]));
+    await ask(edge, n, packageItems([`single-${n}`]));
   });
   await eventually(`${SINGLE} items are given out`, () => times.length >= SINGLE, LONGEST);
   return times;
@@ -104,37 +168,53 @@ async function dispatchTimes(edge: FarmEdge, origins: readonly FakeOrigin[]): Pr
 export const farm: Part = {
   groups: ["farm"],
   needs: [],
-  async run({ signal }, report) {
-    const keys = new Map<string, OriginKey>(
-      Array.from({ length: ORIGINS }, (_, n) => [`o${n}`, generateOriginKey()]),
-    );
-    const configured = [...keys].map(
-      ([name, { publicKey }]) => [name, { key: publicKey }] as const,
-    );
+  async run({ signal, origins: count = ORIGINS, items = ITEMS }, report) {
+    const keys = Array.from({ length: count }, () => generateOriginKey());
+    const configured = keys.map(({ publicKey }, n) => [`o${n}`, { key: publicKey }] as const);
     const edge = await startFarm({
-      vars: { ORIGINS: JSON.stringify(Object.fromEntries(configured)) },
+      stateIn: await stateDirectory(),
+      vars: {
+        ORIGINS: JSON.stringify(Object.fromEntries(configured)),
+        QUEUE_TOTAL: String(Math.max(items, ITEMS)),
+      },
     });
     takeSignals();
     const origins: FakeOrigin[] = [];
     try {
-      await each(ORIGINS, async (n) => {
+      await each(count, async (n) => {
         signal.throwIfAborted();
-        const key = keys.get(`o${n}`);
+        const key = keys[n];
         if (key !== undefined)
           origins.push(await FakeOrigin.connect(edge, `o${n}`, key.privateKey));
       });
       const before = await memory();
+      const calls = await callTimes(edge);
       const times = await dispatchTimes(edge, origins);
-      report({ name: "farm.dispatch.p50", unit: "ms", values: [quantile(times, 0.5)] });
-      report({ name: "farm.dispatch.p99", unit: "ms", values: [quantile(times, 0.99)] });
-      const short = await (await queued(edge, origins, SHORT, "short")).drain();
-      const long = await queued(edge, origins, LONG, "long");
+      for (const [name, q] of [
+        ["p50", 0.5],
+        ["p99", 0.99],
+      ] as const)
+        report({
+          name: `farm.dispatch.${name}`,
+          unit: "ms",
+          values: [quantile(times, q)],
+          yardstick: { name: `farm.call.${name}`, values: [quantile(calls, q)] },
+        });
+      await pause(edge, origins);
+      await fill(edge, items / SHORTER, "short");
+      const short = await drain(origins, items / SHORTER);
+      await pause(edge, origins);
+      await fill(edge, items, "long");
       report({ name: "farm.memory", unit: "MB", values: [(await memory()) - before] });
       await edge.evictFarm("hibernate");
       const evicted = performance.now();
-      await edge.farm("overview");
+      const { queued } = await overviewOf(edge);
       report({ name: "farm.recovery", unit: "s", values: [(performance.now() - evicted) / 1_000] });
-      const { perItem, waits } = await long.drain();
+      if (queued.packages !== items)
+        throw new Error(`${queued.packages} of ${items} items are there after the eviction`);
+      const { perItem, waits } = await drain(origins, items);
+      const yardstick = { name: "farm.flat.short", values: [short.perItem] };
+      report({ name: "farm.item", unit: "ms", values: [perItem], yardstick });
       report({ name: "farm.flat", unit: "×", values: [perItem / short.perItem] });
       report({ name: "farm.fairness", unit: "×", values: [Math.max(...waits) / mean(waits)] });
     } finally {

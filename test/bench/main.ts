@@ -16,6 +16,8 @@ NAME             a figure, or what its name begins with: hot, pull.docker, cold.
 --rtt MS         round-trip time between the clients of pull and the registries, 0 when left out
 --mbit N         megabits per second from the registries to these clients, unlimited when left out
 --seed N         draws the trace of layers and the combinations of compose, 1 when left out
+--origins N      farm: connected origins, 1000 when left out
+--items N        farm: items in its long queue, 10000 when left out; a multiple of 200
 --against REV    pull: measures this repository's commit REV beside this tree
 --registry NAME=URL
                  pull: measures a running registry beside this tree; may be given several times
@@ -36,6 +38,8 @@ function readArguments() {
         rtt: { type: "string", default: "0" },
         mbit: { type: "string" },
         seed: { type: "string", default: "1" },
+        origins: { type: "string" },
+        items: { type: "string" },
         against: { type: "string" },
         registry: { type: "string", multiple: true, default: [] },
         help: { type: "boolean", default: false },
@@ -51,6 +55,13 @@ function whole(option: string, text: string, min: number): number {
   if (!/^\d+$/.test(text) || value < min)
     usage(`--${option} is ${JSON.stringify(text)}: give a whole number from ${min}`);
   return value;
+}
+
+/** A tenth of them, too, is whole requests of 20. */
+function itemsOf(text: string): number {
+  const items = whole("items", text, 200);
+  if (items % 200 !== 0) usage(`--items is ${items}: give a multiple of 200`);
+  return items;
 }
 
 function registryOf(text: string): readonly [string, string] {
@@ -76,6 +87,8 @@ const options: BenchOptions = {
   ...(values.runs === undefined ? {} : { runs: whole("runs", values.runs, 1) }),
   rtt: whole("rtt", values.rtt, 0),
   ...(values.mbit === undefined ? {} : { mbit: whole("mbit", values.mbit, 1) }),
+  ...(values.origins === undefined ? {} : { origins: whole("origins", values.origins, 1) }),
+  ...(values.items === undefined ? {} : { items: itemsOf(values.items) }),
   seed: whole("seed", values.seed, 0),
   ...(values.against === undefined ? {} : { against: values.against }),
   registries: new Map(values.registry.map(registryOf)),

@@ -9,6 +9,9 @@ export interface BenchOptions {
   readonly rtt: number;
   /** Megabits per second from registry to clients; unlimited when left out. */
   readonly mbit?: number;
+  /** farm: connected origins, and items in the long queue. */
+  readonly origins?: number;
+  readonly items?: number;
   /** Draws what the part draws at random. */
   readonly seed: number;
   /** A git revision of this repository that is measured beside this tree. */

@@ -24,14 +24,21 @@ export interface FarmOptions {
   readonly vars: Readonly<Record<string, string>>;
   /** Whether the edge has S3 credentials for its bucket, and signs uploads. */
   readonly signs?: boolean;
+  /** The directory in which its state is kept meanwhile. */
+  readonly stateIn?: string;
 }
 
 const CREDENTIALS = { accessKeyId: "farm", secretAccessKey: "farm-secret" };
 
 export type FarmEdge = Awaited<ReturnType<typeof startFarm>>;
 
-export async function startFarm({ times = {}, vars, signs = false }: FarmOptions) {
-  const stateDir = await mkdtemp(join(tmpdir(), "firn-farm-"));
+export async function startFarm({
+  times = {},
+  vars,
+  signs = false,
+  stateIn = tmpdir(),
+}: FarmOptions) {
+  const stateDir = await mkdtemp(join(stateIn, "firn-farm-"));
   const [contents, date, port, entryPort] = await Promise.all([
     bundleWorker(ENTRY),
     compatibilityDate(),
