@@ -35,6 +35,8 @@ export interface PublishContext {
   readonly settled?: AbortSignal | undefined;
   /** What a package may cost. */
   readonly limits?: Partial<NixLimits> | undefined;
+  /** The build that the job is for: in the environment of its Nix. */
+  readonly trace?: string | undefined;
   /** One line of Nix's output. */
   readonly log: (line: string) => void;
 }
@@ -121,7 +123,7 @@ interface Built {
 async function build(
   { revision, system }: Scope,
   items: readonly PackageItem[],
-  { packageSet, layers, signal, settled, log }: PublishContext,
+  { packageSet, layers, signal, settled, trace, log }: PublishContext,
 ): Promise<Built> {
   const tail = new LogTail();
   const asked = new Set(items.map((item) => item.name));
@@ -131,6 +133,7 @@ async function build(
     {
       signal,
       settled,
+      trace,
       log(line) {
         tail.add(line);
         log(line);

@@ -379,6 +379,8 @@ export const FromEdgeSchema = v.variant("type", [
     type: v.literal("job"),
     job: jobId,
     items: v.pipe(v.array(ItemSchema), v.minLength(1), v.maxLength(MAX_ITEMS)),
+    /** What the edge's log calls the build that wants them, for the origin's log. */
+    trace: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_. -]{1,200}$/))),
   }),
   /**
    * The results of the job have arrived and were dealt with (published, or refused and given away):

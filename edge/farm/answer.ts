@@ -1,5 +1,5 @@
 /** What the farm and its Build objects answer, and how they name an item. */
-import { sha256Hex } from "../contract/digest.ts";
+import { HEX256_PATTERN, sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import type { Failure, Item } from "../contract/messages.ts";
 import {
@@ -81,3 +81,12 @@ export const itemKey = (item: Item): string => canonicalJson(item);
 /** The name of the Build object for these items: who asks for the same waits on the same. */
 export const buildName = (items: readonly Item[]): Promise<string> =>
   sha256Hex(canonicalJson(items));
+
+const TRACE_LENGTH = 12;
+
+/**
+ * A build as the logs of farm and origins call it, and Nix's environment: the first digits of its
+ * name. What the farm wants for itself (roll-forward.ts) has a name in words, which stays whole.
+ */
+export const traceOf = (build: string): string =>
+  HEX256_PATTERN.test(build) ? build.slice(0, TRACE_LENGTH) : build;

@@ -5,7 +5,7 @@
 import type { Failure } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import type { Ending } from "./answer.ts";
-import { itemKey } from "./answer.ts";
+import { itemKey, traceOf } from "./answer.ts";
 import { QUARANTINE, type Times } from "./limits.ts";
 import type { Ended, History } from "./history.ts";
 import type { Origins } from "./origins.ts";
@@ -126,8 +126,9 @@ export class Dispatch {
     // Not sent: the connection is closing, and its end takes the job back.
     for (const { lease, items } of given) {
       const { id: job, origin } = lease;
-      note("info", "job.assigned", { job, origin, items: items.map(itemKey) });
-      origins.send(origin, { type: "job", job, items });
+      const { trace, builds } = traced(schedule.open(lease));
+      note("info", "job.assigned", { job, origin, builds, items: items.map(itemKey) });
+      origins.send(origin, { type: "job", job, items, ...(trace === undefined ? {} : { trace }) });
     }
     if (given.length > 0) this.wakeBy(now + times().accept);
     if (schedule.backlog.queued > 0) this.wakeBy(now + LOOK);
@@ -174,6 +175,19 @@ export class Dispatch {
     this.#neededAt = null;
     await this.schedule(true);
   }
+}
+
+/**
+ * The builds that want items of a job now, for the log; and the one whose request the items came with,
+ * for the origin's.
+ */
+function traced(entries: readonly Entry[]): { trace: string | undefined; builds: string[] } {
+  const builds = entries.flatMap(({ wants }) => Array.from(wants.values(), ({ build }) => build));
+  const [first] = entries;
+  return {
+    trace: first === undefined ? undefined : traceOf(first.request),
+    builds: [...new Set(builds.map(traceOf))],
+  };
 }
 
 const failure = (reason: Failure["reason"], message: string): Ending => ({

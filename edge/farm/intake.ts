@@ -1,10 +1,11 @@
 /** What is wanted, on its way into the queue: within the bounds, and only what nobody has asked for. */
 import type { Item } from "../contract/messages.ts";
-import { type Asker, itemKey, type Reply } from "./answer.ts";
+import { note } from "../log.ts";
+import { type Asker, itemKey, type Reply, traceOf } from "./answer.ts";
 import { WANTED_FOR } from "./limits.ts";
 import type { Queue } from "./queue.ts";
 import type { Schedule } from "./schedule/schedule.ts";
-import type { Entry } from "./schedule/state.ts";
+import { type Entry, wantKey } from "./schedule/state.ts";
 
 export interface Bounds {
   /** Items of one client that may wait; null: no limit of its own. */
@@ -42,10 +43,15 @@ export function take(
     if (full !== undefined) return { state: "queue-full", ...full };
     for (const entry of entries) backlog.add(entry);
   }
+  const joined = new Set<string>();
   for (const item of open) {
     const entry = backlog.entries.get(itemKey(item));
-    if (entry !== undefined) backlog.want(entry, { ...want });
+    if (entry === undefined) continue;
+    if (entry.job !== null && !entry.wants.has(wantKey(want))) joined.add(entry.job);
+    backlog.want(entry, { ...want });
   }
+  // Its job was assigned before, in the names of others.
+  for (const job of joined) note("info", "job.joined", { job, builds: [traceOf(build)] });
   return { state: "taken", known };
 }
 

@@ -9,6 +9,7 @@ import type { Bucket } from "../store/bucket.ts";
 import { nearbyBucket } from "../store/cache.ts";
 import { openBucket } from "../store/open.ts";
 import { nearBucket } from "./replicas.ts";
+import { requestIdOf } from "./request-id.ts";
 
 export interface Context {
   readonly env: Env;
@@ -20,6 +21,10 @@ export interface Context {
   readonly regions: readonly Region[];
   /** As the client asked. */
   readonly url: string;
+  /** What the log calls the request. */
+  readonly requestId: string;
+  /** What the person who pulls should know about the answer; each is sent as a Warning header. */
+  readonly warnings: string[];
   /** Until when the request is held while origins work for it, milliseconds since 1970. */
   readonly heldUntil: number;
 }
@@ -28,7 +33,7 @@ const NOBODY: Caller = { account: null, hasToken: false, client: null, challenge
 
 /** Throws a ConfigError. */
 export async function openContext(
-  request: Pick<Request, "url" | "cf"> & { readonly caller?: Caller },
+  request: Pick<Request, "url" | "headers" | "cf"> & { readonly caller?: Caller },
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<Context> {
@@ -48,6 +53,8 @@ export async function openContext(
     caller: request.caller ?? NOBODY,
     regions: regionsFor(config.regions, continent),
     url: request.url,
+    requestId: requestIdOf(request),
+    warnings: [],
     heldUntil: Date.now() + config.buildWait,
   };
 }

@@ -20,8 +20,13 @@ export interface Failed {
 /** What of an image request decides how its packages are named. */
 export type Asked = Pick<ImageRequest, "requested" | "shell">;
 
-/** Where the client can read a build's log. */
-export type LogUrl = (digest: string) => string;
+/** Where the client can read logs. */
+export interface Logs {
+  /** What was kept of a failure, a blob. */
+  readonly blob: (digest: string) => string;
+  /** Of the build, for a while after it ended; absent when nothing was to be built. */
+  readonly build?: string;
+}
 
 /** What the farm was asked to do. */
 export interface Unfinished {
@@ -50,10 +55,13 @@ const MAX_NAMED = 10;
 export function packagesFailed(
   failures: readonly Failed[],
   asked: Asked,
-  logUrl: LogUrl,
+  logs: Logs,
 ): RegistryError {
   const causes = causesOf(failures, asked);
-  const detail = { failures: causes.flatMap((cause) => detailsOf(cause, asked, logUrl)) };
+  const detail = {
+    failures: causes.flatMap((cause) => detailsOf(cause, asked, logs)),
+    ...(logs.build === undefined ? {} : { log: logs.build }),
+  };
   const unknowns = causes.filter(
     ({ failure: { reason } }) => reason === "unknown" || reason === "unknown-revision",
   );
@@ -64,7 +72,7 @@ export function packagesFailed(
     return unknown("the farm answered without a result for every package", detail);
   const { failure } = first;
   const subject = subjectOf(first, asked);
-  const log = failure.logBlob ? ` (log: ${logUrl(failure.logBlob.digest)})` : "";
+  const log = failure.logBlob ? ` (log: ${logs.blob(failure.logBlob.digest)})` : "";
   const reason = `${failure.message}${log}`;
   switch (failure.reason) {
     case "refused":
@@ -144,6 +152,14 @@ export function packagesForPeople(names: readonly string[], asked: Asked): strin
   return asked.shell ? SHELL : "the packages that every image holds";
 }
 
+/** What the person is told whose pull was held until origins had built packages. */
+export function builtForThisPull(names: readonly string[], asked: Asked, log: string): string {
+  const own = mentioned(names, asked);
+  const isOne = own.length === 1 || (own.length === 0 && asked.shell);
+  const verb = isOne ? "was" : "were";
+  return `${packagesForPeople(names, asked)} ${verb} built for this pull; ${isOne ? "its" : "their"} log: ${log}`;
+}
+
 /** `git, curl and 3 more`. */
 export function listed(names: readonly string[]): string {
   return names.length <= MAX_NAMED
@@ -195,9 +211,9 @@ const nearestText = ({ nearest = [] }: Failure): string =>
   nearest.length > 0 ? ` (nearest: ${nearest.join(", ")})` : "";
 
 /** Of each package that the image's name mentions, or else of what else has this cause. */
-function detailsOf({ names, failure }: Cause, asked: Asked, logUrl: LogUrl): unknown[] {
+function detailsOf({ names, failure }: Cause, asked: Asked, { blob }: Logs): unknown[] {
   const own = mentioned(names, asked);
   const { logBlob, ...rest } = failure;
-  const facts = { ...rest, ...(logBlob ? { logUrl: logUrl(logBlob.digest) } : {}) };
+  const facts = { ...rest, ...(logBlob ? { logUrl: blob(logBlob.digest) } : {}) };
   return (own.length > 0 ? own : names).map((name) => ({ package: name, ...facts }));
 }

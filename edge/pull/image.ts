@@ -23,38 +23,32 @@ import { type ImageName, nameOf, readImage, writeImage } from "./images.ts";
 import { spend, spendTotal } from "./limits.ts";
 import { once } from "./once.ts";
 import { checkAllowed } from "./permission.ts";
-import { type ResolvedTag, resolveTag } from "./tags.ts";
+import { resolveTag } from "./tags.ts";
 import { withPackages } from "./whole.ts";
-
-export interface FoundImage {
-  readonly record: ImageRecord;
-  /** Something that the person who pulls should know about this answer. */
-  readonly warning: string | undefined;
-}
 
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
- * waits for BUILD_WAIT at most. Throws a RegistryError for what the person who pulls can know.
+ * waits for BUILD_WAIT at most. Throws a RegistryError for what the person who pulls can know;
+ * what else they should know is in `context.warnings` then.
  */
 export async function findImage(
   context: Context,
   request: ImageRequest,
   tag: string,
-): Promise<FoundImage> {
+): Promise<ImageRecord> {
   checkAllowed(context, request);
-  const { warning, scope } = await resolveScope(context, tag, request);
+  const scope = await resolveScope(context, tag, request);
   const name = imageNameOf(context, request);
   const known = await readImage(context.bucket, name, scope);
-  if (known !== null) return { record: known, warning };
+  if (known !== null) return known;
 
   spend(context, "images");
   spendTotal(context, "total_images");
-  const record = await withPackages(context, { scope, request }, (input) =>
+  return withPackages(context, { scope, request }, (input) =>
     once(`image ${nameOf(name)} ${scope.revision} ${scope.plan}`, () =>
       composeImage(context.bucket, name, input),
     ),
   );
-  return { record, warning };
 }
 
 /** Tag and plan are asked for at once: in an isolate that knows neither, both are a bucket's answer away. */
@@ -62,15 +56,15 @@ async function resolveScope(
   context: Context,
   tag: string,
   { system }: ImageRequest,
-): Promise<Pick<ResolvedTag, "warning"> & { readonly scope: Scope }> {
+): Promise<Scope> {
   const { bucket, config } = context;
   const packageSet = config.packageSet.id;
   const early = planInForce(bucket, packageSet).catch(() => undefined);
-  const { revision, warning } = await resolveTag(context, tag);
+  const revision = await resolveTag(context, tag);
   await early;
   // From memory, unless an origin was asked for the tag: that takes time, in which a plan may change.
   const plan = await planInForce(bucket, packageSet);
-  return { warning, scope: { packageSet, revision, system, plan } };
+  return { packageSet, revision, system, plan };
 }
 
 /**

@@ -12,13 +12,14 @@ import type { Scope } from "../contract/keys.ts";
 import { BUDGET, chooseLevels } from "../contract/levels.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
-import { type Answer, askFarm, type Outcome } from "../farm/ask.ts";
+import type { Answer, Outcome } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
-import { asWaiting, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
 import { nameInvalid } from "./errors.ts";
 import { notDone, packagesForPeople } from "./failures.ts";
-import { spend, waiting } from "./limits.ts";
+import { askWhileHeld } from "./held.ts";
+import { spend } from "./limits.ts";
 import { packageItem } from "./packages.ts";
 import { checkMayBuild } from "./permission.ts";
 
@@ -73,7 +74,7 @@ function askForLevels(
   checkMayBuild(context);
   spend(context, "packages", levels.length);
   const items = levels.map((level) => packageItem(scope, level));
-  return waiting(context, () => askFarm(context.env, items, asWaiting(context)));
+  return askWhileHeld(context, items);
 }
 
 /** What is chosen and does not come with the package's own record. */

@@ -7,15 +7,22 @@ import type { Scope } from "../contract/keys.ts";
 import type { PackageItem } from "../contract/messages.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { Descriptor, PackageRecord } from "../contract/records.ts";
-import { askFarm, type Outcome } from "../farm/ask.ts";
+import type { Outcome } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
 import { buildLogUrl } from "./build-log.ts";
-import { asWaiting, type Context } from "./context.ts";
-import { spend, waiting } from "./limits.ts";
+import type { Context } from "./context.ts";
+import { askWhileHeld } from "./held.ts";
+import { spend } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
 import { unknownPackages } from "./unknown.ts";
-import { type Failed, notDone, packagesFailed, packagesForPeople } from "./failures.ts";
+import {
+  builtForThisPull,
+  type Failed,
+  notDone,
+  packagesFailed,
+  packagesForPeople,
+} from "./failures.ts";
 
 /**
  * One record for each of `request.names`, in their order. Throws what packagesFailed and notDone
@@ -52,8 +59,8 @@ export const packageItem = (
 ): PackageItem => ({ kind: "package", packageSet, revision, system, plan, ...wanted });
 
 /**
- * Has an origin build and publish packages, when all that were asked for exist. Before it answers, the farm has validated the records,
- * found their blobs in the bucket, and written them.
+ * Has an origin build and publish packages, when all that were asked for exist. Before it answers,
+ * the farm has validated the records, found their blobs in the bucket, and written them.
  */
 async function publish(
   context: Context,
@@ -63,7 +70,8 @@ async function publish(
 ): Promise<Map<string, PackageRecord>> {
   const requested = names.filter((name) => request.requested.includes(name));
   const unknown = await unknownPackages(context, scope, requested);
-  if (unknown.length > 0) throw packagesFailed(unknown, request, logUrlOf(context, request));
+  const blob = logUrlOf(context, request);
+  if (unknown.length > 0) throw packagesFailed(unknown, request, { blob });
   const items = names.map((name) => packageItem(scope, { name }));
   const doing = `building ${packagesForPeople(names, request)}`;
   const results = await askForPackages(context, { scope, request }, items, { doing });
@@ -77,7 +85,7 @@ async function publish(
 /**
  * Has an origin make packages or levels; one outcome for each, none of them a failure. `doing`: in
  * words; `lost`: as the farm takes it. Throws when the caller may not have anything built, and what
- * packagesFailed and notDone make.
+ * packagesFailed and notDone make. The person who pulls is told that it was built for them.
  */
 export async function askForPackages(
   context: Context,
@@ -87,20 +95,23 @@ export async function askForPackages(
 ): Promise<readonly Outcome[]> {
   checkMayBuild(context);
   spend(context, "packages", items.length);
-  const asked = { ...asWaiting(context), ...(lost && { lost }) };
-  const answer = await waiting(context, () => askFarm(context.env, items, asked));
+  const build = await buildLogUrl(context, items);
+  const answer = await askWhileHeld(context, items, lost);
   if (answer.state !== "done")
     throw notDone(answer, {
       doing,
       system: scope.system,
       held: context.config.buildWait,
-      log: await buildLogUrl(context, items),
+      log: build,
     });
   const failures = items.flatMap(({ name }, at): Failed[] => {
     const result = answer.results[at];
     return result?.kind === "failure" ? [{ name, failure: result.failure }] : [];
   });
-  if (failures.length > 0) throw packagesFailed(failures, request, logUrlOf(context, request));
+  if (failures.length > 0)
+    throw packagesFailed(failures, request, { blob: logUrlOf(context, request), build });
+  const names = [...new Set(items.map(({ name }) => name))];
+  context.warnings.push(builtForThisPull(names, request, build));
   return answer.results;
 }
 

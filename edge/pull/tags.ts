@@ -11,17 +11,12 @@ import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
 import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../store/records.ts";
 import { note } from "../log.ts";
-import { asWaiting, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
-import { spend, waiting } from "./limits.ts";
+import { askWhileHeld } from "./held.ts";
+import { spend } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
-
-export interface ResolvedTag {
-  readonly revision: string;
-  /** That and since when nobody could resolve the tag anew. */
-  readonly warning: string | undefined;
-}
 
 /**
  * The bucket's record is read again this often, milliseconds: what an origin announced, or another
@@ -51,24 +46,21 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
 
 /**
  * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
- * UNAVAILABLE (503) when no origin can tell in time.
+ * UNAVAILABLE (503) when no origin can tell in time. Warns when nobody could resolve it anew lately.
  */
-export async function resolveTag(context: Context, tag: string): Promise<ResolvedTag> {
+export async function resolveTag(context: Context, tag: string): Promise<string> {
   const { packageSet, tagFresh } = context.config;
-  if (isRevision(tag)) return { revision: await ownTag(context, tag), warning: undefined };
+  if (isRevision(tag)) return ownTag(context, tag);
   if ((packageSet.kind === "starter" || packageSet.kind === "path") && tag !== "latest")
     throw manifestUnknown(`the tag "${tag}" is unknown. ${tagMeaning(packageSet)}`, { tag });
 
   const place = tagRecord(packageSet.id, tag);
   const ages = { present: rereadAge(context), absent: 0 };
   const known = await readCurrent(context.bucket, place, ages);
-  if (known === null) return { revision: await resolveFirst(context, tag), warning: undefined };
+  if (known === null) return resolveFirst(context, tag);
   const { revision, resolvedAt } = known;
-  const isFresh = Date.now() < resolvedAt + tagFresh;
-  return {
-    revision,
-    warning: isFresh ? undefined : refreshBehind(context, tag, place, resolvedAt),
-  };
+  if (Date.now() >= resolvedAt + tagFresh) refreshBehind(context, tag, place, resolvedAt);
+  return revision;
 }
 
 /**
@@ -117,9 +109,7 @@ async function resolveFirst(context: Context, tag: string): Promise<string> {
   checkMayBuild(context);
   const { packageSet, buildWait } = context.config;
   spend(context, "tags");
-  const answer = await waiting(context, () =>
-    askFarm(context.env, [tagItem(context, tag)], asWaiting(context)),
-  );
+  const answer = await askWhileHeld(context, [tagItem(context, tag)]);
   if (answer.state !== "done")
     throw notDone(answer, { doing: `resolving the tag "${tag}"`, held: buildWait });
   const [result] = answer.results;
@@ -136,15 +126,15 @@ function see(context: Context, place: RecordPlace<TagRecord>, revision: string):
 }
 
 /**
- * Has an origin resolve a stale tag behind the answer, unless that was tried a moment ago; returns
- * the warning for this answer, when the last try failed.
+ * Has an origin resolve a stale tag behind the answer, unless that was tried a moment ago; warns
+ * when the last try failed.
  */
 function refreshBehind(
   context: Context,
   tag: string,
   { path }: RecordPlace<TagRecord>,
   resolvedAt: number,
-): string | undefined {
+): void {
   const { tagFresh } = context.config;
   const last = refreshes.get(path) ?? { next: 0, failed: false };
   const now = Date.now();
@@ -154,8 +144,9 @@ function refreshBehind(
     note(last.failed);
     context.ctx.waitUntil(refresh(context, tag).then((resolved) => note(!resolved)));
   }
-  if (!last.failed) return undefined;
-  return `no origin answers; the tag ${tag} was last resolved at ${new Date(resolvedAt).toISOString()}`;
+  if (!last.failed) return;
+  const since = new Date(resolvedAt).toISOString();
+  context.warnings.push(`no origin answers; the tag ${tag} was last resolved at ${since}`);
 }
 
 /**

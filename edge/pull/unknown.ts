@@ -21,6 +21,7 @@ import { memory } from "../store/memory.ts";
 import { indexRecord, readRecord } from "../store/records.ts";
 import { asWaiting, type Context } from "./context.ts";
 import type { Failed } from "./failures.ts";
+import { noteHeld } from "./held.ts";
 import { spend, waiting } from "./limits.ts";
 import { once } from "./once.ts";
 import { checkMayBuild } from "./permission.ts";
@@ -171,6 +172,7 @@ async function askForIndexes(
   const answer = await waiting(context, () =>
     once(canonicalJson(items), async () => {
       spend(context, "indexes", items.length);
+      await noteHeld(context, items);
       return askFarm(context.env, items, asWaiting(context));
     }),
   );

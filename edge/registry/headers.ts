@@ -9,11 +9,12 @@ export const API_VERSION = { "Docker-Distribution-API-Version": "registry/2.0" }
  */
 export const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
 
-/**
- * Longest text of a Warning, characters: the spec lets clients drop more than 4096 bytes for all
- * warnings of a response; there is never more than one, and 1 kB is a long sentence.
- */
+/** Longest text of a Warning, characters: a long sentence. */
 const MAX_WARNING = 1_024;
+/** Most bytes of all warnings of a response (distribution spec 1.1, "Warnings"). */
+const MAX_WARNINGS = 4_096;
+/** Between two values, where a proxy joins the headers. */
+const SEPARATOR = ", ".length;
 
 /** The entity tag of content named by its digest. */
 export const etagOf = (digest: Digest): string => `"${digest}"`;
@@ -41,4 +42,13 @@ export function isUnchanged(request: Pick<Headers, "get">, etag: string): boolea
 export function warning(text: string): string {
   const line = text.replace(/[^\x20-\x7e]+/g, " ").replace(/["\\]/g, "'");
   return `299 - "${line.slice(0, MAX_WARNING)}"`;
+}
+
+/** The values of Warning headers, one for each text, in their order; without those that are too many. */
+export function warningValues(texts: readonly string[]): string[] {
+  let bytes = 0;
+  return texts.map(warning).filter((value) => {
+    bytes += value.length + SEPARATOR;
+    return bytes <= MAX_WARNINGS;
+  });
 }

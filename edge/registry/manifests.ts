@@ -20,7 +20,7 @@ import {
   rememberByTag,
   respond,
 } from "./answers.ts";
-import { IMMUTABLE, warning } from "./headers.ts";
+import { IMMUTABLE, warningValues } from "./headers.ts";
 import { negotiate } from "./negotiation.ts";
 import { requestedImage, requestedReference } from "./request.ts";
 
@@ -65,16 +65,17 @@ async function byTag(
   tag: string,
   accept: string | null,
 ): Promise<Answer> {
-  const { record, warning: text } = await findImage(context, image, tag);
+  const record = await findImage(context, image, tag);
   const digest = acceptedManifest(accept, record);
   const manifest = manifestOf(imageNameOf(context, image), record, digest);
   if (manifest === null) throw new Error(`the image record has no manifest ${digest}`);
-  return manifestAnswer(manifest, digest, {
+  const answer = manifestAnswer(manifest, digest, {
     "Cache-Control": SHORT,
     "Firn-Revision": record.revision,
     Vary: "Accept",
-    ...(text === undefined ? {} : { Warning: warning(text) }),
   });
+  for (const value of warningValues(context.warnings)) answer.headers.append("Warning", value);
+  return answer;
 }
 
 /** The image's manifest that the client prefers. Throws MANIFEST_UNKNOWN (404). */

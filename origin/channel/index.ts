@@ -242,7 +242,7 @@ class Connection implements Channel {
         this.#requests.repeatAll();
         return this.#jobs.repeatAll();
       case "job":
-        return this.#jobs.start(message.job, message.items, this.#terms);
+        return this.#jobs.start(message, this.#terms);
       case "settled":
         return this.#jobs.settled(message.job);
       case "repeat":

@@ -7,6 +7,7 @@ import * as v from "valibot";
 import {
   type Failure,
   FailureSchema,
+  type FromEdge,
   type FromOrigin,
   type Item,
   MAX_MESSAGE,
@@ -36,6 +37,8 @@ export interface EdgeTerms {
  * output; `requests`: what it may ask the edge.
  */
 export interface RunContext extends EdgeTerms {
+  /** What the edge's log calls the build that the job is for. */
+  readonly trace?: string | undefined;
   readonly signal: AbortSignal;
   readonly settled: AbortSignal;
   readonly log: (line: string) => void;
@@ -49,6 +52,8 @@ export interface RunContext extends EdgeTerms {
  */
 export type Run = (items: readonly Item[], context: RunContext) => Promise<readonly Result[]>;
 
+type JobMessage = Extract<FromEdge, { type: "job" }>;
+
 /** How a job ended, as the edge is told. */
 type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 
@@ -56,6 +61,8 @@ interface Job {
   readonly abort: AbortController;
   readonly settled: AbortController;
   readonly log: JobLog;
+  /** Says of every line which job it is about, and for which build. */
+  readonly logger: Logger;
   /** Resolves when the run is over, however. */
   ended: Promise<void>;
   ending?: Ending;
@@ -106,8 +113,8 @@ export class Jobs {
     this.#paused = reason;
   }
 
-  start(id: string, items: readonly Item[], terms: EdgeTerms): void {
-    const { run, slots, logger, send, requests } = this.#options;
+  start({ job: id, items, trace }: JobMessage, terms: EdgeTerms): void {
+    const { run, slots, send, requests } = this.#options;
     const known = this.#jobs.get(id);
     if (known !== undefined) {
       send({ type: "accepted", job: id });
@@ -125,14 +132,16 @@ export class Jobs {
     const abort = new AbortController();
     const settled = new AbortController();
     const log = new JobLog((first, lines) => send({ type: "log", job: id, first, lines }));
-    const job: Job = { abort, settled, log, ended: Promise.resolve(), repeats: 0 };
+    const logger = this.#options.logger.child({ job: id, ...(trace && { build: trace }) });
+    const job: Job = { abort, settled, log, logger, ended: Promise.resolve(), repeats: 0 };
     this.#jobs.set(id, job);
     send({ type: "accepted", job: id });
-    logger.info({ job: id, items: items.map(shown) }, "job begun");
+    logger.info({ items: items.map(shown) }, "job begun");
     const begun = Date.now();
     job.ended = (async (): Promise<void> => {
       const ending = await endingOf(id, items, () =>
         run(items, {
+          trace,
           signal: abort.signal,
           settled: settled.signal,
           log: (line) => log.add(line),
@@ -144,10 +153,10 @@ export class Jobs {
       // Cancelled or handed back: nobody waits for it.
       if (this.#jobs.get(id) !== job) return settled.abort();
       const ms = Date.now() - begun;
-      if (ending.type === "done") logger.info({ job: id, ms }, "job done");
+      if (ending.type === "done") logger.info({ ms }, "job done");
       else
         logger.warn(
-          { job: id, ms, failure: ending.failure.reason, message: ending.failure.message },
+          { ms, failure: ending.failure.reason, message: ending.failure.message },
           "job failed",
         );
       job.ending = ending;
@@ -197,7 +206,7 @@ export class Jobs {
     if (job === undefined || ending === undefined) return;
     job.repeats += 1;
     const wait = backoff(job.repeats, Math.random());
-    this.#options.logger.warn({ job: id, ms: wait }, "the edge's bucket did not take the results");
+    job.logger.warn({ ms: wait }, "the edge's bucket did not take the results");
     clearTimeout(job.again);
     job.again = setTimeout(() => {
       if (this.#jobs.get(id) === job) this.#tell(id, job, ending);
@@ -219,7 +228,7 @@ export class Jobs {
     this.#jobs.delete(id);
     job.abort.abort(new Error("the edge cancelled the job"));
     if (job.ending !== undefined) job.settled.abort();
-    else this.#options.logger.info({ job: id }, "job cancelled");
+    else job.logger.info("job cancelled");
   }
 
   /**
@@ -241,7 +250,7 @@ export class Jobs {
       job.abort.abort(new Error(why));
       if (job.ending !== undefined) job.settled.abort();
       handedBack.push(job.ended);
-      this.#options.logger.info({ job: id }, "job handed back");
+      job.logger.info("job handed back");
     };
     for (const [id, job] of this.#jobs) if (job.ending === undefined) handBack(id, job);
     await within(

@@ -116,11 +116,11 @@ class NixPackageSet implements PackageSet {
 
   async build(
     request: BuildRequest,
-    { signal, log, settled }: BuildOptions,
+    { signal, log, settled, trace }: BuildOptions,
   ): Promise<BuildOutcome[]> {
     const limited = limitLog(log);
     try {
-      const job = await this.#job(request, { signal, log: limited.write, settled });
+      const job = await this.#job(request, { signal, log: limited.write, settled, trace });
       return await this.#build(job, [...new Set(request.names)]);
     } finally {
       limited.end();
@@ -130,13 +130,13 @@ class NixPackageSet implements PackageSet {
   /** Gets the source; the time for it does not count for the job. */
   async #job(
     { revision, system }: Pick<BuildRequest, "revision" | "system">,
-    { signal, log, settled }: BuildOptions,
+    { signal, log, settled, trace }: BuildOptions,
   ): Promise<Job> {
     const source = await this.#sources.source(revision, signal);
     const end = Date.now() + this.#settings.nixTimeout * 1_000;
     return {
       revision,
-      settings: this.#settings,
+      settings: { ...this.#settings, trace },
       source,
       system,
       signal,

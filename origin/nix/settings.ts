@@ -23,6 +23,8 @@ export interface NixSettings {
    * reach hosts of the internal network (NixOS/nix#7098).
    */
   readonly allowedUris?: readonly string[] | undefined;
+  /** The build that calls are for, as the logs call it: FIRN_BUILD in their environment. */
+  readonly trace?: string | undefined;
   /** The farm's binary cache, see cache/. */
   readonly cache?: CacheHooks | undefined;
 }
@@ -79,7 +81,7 @@ const NETWORK_VARIABLES = [
  * is evaluated or built. `network`: the call may download.
  */
 export function nixEnvironment(
-  settings?: Pick<NixSettings, "stateDir" | "nixConfig">,
+  settings?: Pick<NixSettings, "stateDir" | "nixConfig" | "trace">,
   { network = false }: { readonly network?: boolean } = {},
 ): Record<string, string> {
   const names = ["PATH", "TMPDIR", ...NIX_VARIABLES, ...(network ? NETWORK_VARIABLES : [])];
@@ -92,6 +94,8 @@ export function nixEnvironment(
     LC_ALL: "C.UTF-8",
     ...(settings === undefined ? {} : { HOME: emptyHome(settings.stateDir) }),
     ...(settings?.nixConfig === undefined ? {} : { NIX_CONFIG: settings.nixConfig }),
+    // For people, who find it in /proc or by `ps e`: no builder gets this environment.
+    ...(settings?.trace === undefined ? {} : { FIRN_BUILD: settings.trace }),
   };
 }
 

@@ -57,6 +57,8 @@ export interface BuildOptions {
    * was built is only safe while the disk has room (see build/roots.ts).
    */
   readonly settled?: AbortSignal | undefined;
+  /** What the logs call the build, for the environment of Nix's programs (settings.ts). */
+  readonly trace?: string | undefined;
 }
 
 /** Stops calling back; resolves when nothing of it is under way any more. */

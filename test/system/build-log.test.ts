@@ -5,7 +5,7 @@ import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, RegistryAnswer } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { until } from "../harness/until.ts";
-import { tinySet } from "./tiny-set.ts";
+import { type TinySet, tinySet } from "./tiny-set.ts";
 
 const skip = await firnUnavailable();
 
@@ -18,15 +18,17 @@ const ATTRIBUTES = ["one", "two"]
         mkdir -p $out/bin; echo ${name} > $out/bin/${name}
       '';`,
   )
+  .concat(`three = mk "three" "sleep 2; mkdir -p $out/bin; echo three > $out/bin/three";`)
   .concat(`broken = mk "broken" "echo it cracks >&2; sleep 2; exit 1";`)
   .join("\n");
 
 describe("the log of a build", { skip }, () => {
   let root: string;
   let firn: Firn;
+  let set: TinySet;
   before(async () => {
     root = await tempDir("log");
-    const set = await tinySet(root, ATTRIBUTES);
+    set = await tinySet(root, ATTRIBUTES);
     firn = await startFirn({
       packageSet: set.spec,
       originEnv: set.originEnv,
@@ -88,6 +90,42 @@ describe("the log of a build", { skip }, () => {
     const text = await (await fetch(await logUrl("broken"))).text();
     assert.match(text, /it cracks\n/);
     assert.match(text, /\nfailed: .*exit code 1/);
+  });
+
+  test("has the id that follows a pull: from the edge's log to the farm's, the origin's, and nix-build", async () => {
+    const [, id = ""] = /\/builds\/([0-9a-f]{64})$/.exec(await logUrl("three")) ?? [];
+    const short = id.slice(0, 12);
+    await until("three is built", () => pullImage(firn.url, "three").catch(() => undefined));
+    const lines = (): Record<string, unknown>[] =>
+      firn
+        .log()
+        .split("\n")
+        .flatMap((line) => /\{.*\}/.exec(line) ?? [])
+        .flatMap((text) => {
+          try {
+            return [JSON.parse(text) as Record<string, unknown>];
+          } catch {
+            return [];
+          }
+        });
+    const held = await until("the pull in the edge's log", () => {
+      const found = lines().filter(({ event, build }) => event === "pull.held" && build === id);
+      return found.length > 0 ? found : undefined;
+    });
+    for (const { request, path } of held) {
+      assert.match(String(request), /^[0-9a-f-]{36}$/);
+      assert.equal(path, "/v2/three/manifests/latest");
+    }
+    const [assigned] = lines().filter(
+      ({ event, builds }) => event === "job.assigned" && (builds as string[]).includes(short),
+    );
+    assert.ok(assigned !== undefined, `no job.assigned names ${short}`);
+    const job = String(assigned["job"]);
+    const [origin] = firn.origins;
+    const said = origin?.lines.filter((line) => line.includes(job)) ?? [];
+    assert.ok(said.length >= 2, `${said.length} lines of the origin are about the job ${job}`);
+    for (const line of said) assert.ok(line.includes(short), line);
+    assert.ok((await set.traces()).includes(short), "nix-build has it in its environment");
   });
 
   test("of no build: 404, in words", async () => {

@@ -34,6 +34,8 @@ export interface TinySet {
   readonly originEnv: Readonly<Record<string, string>>;
   /** Every nix-build so far that built something: its arguments. */
   builds(): Promise<string[]>;
+  /** The builds, as the logs call them, that these were for. */
+  traces(): Promise<string[]>;
 }
 
 /**
@@ -48,15 +50,20 @@ export async function tinySet(directory: string, attributes: string): Promise<Ti
 
   // The origin's nix-build is the real one; it leaves a line first.
   const log = join(directory, "nix-builds");
-  await writeFile(log, "");
+  const traces = join(directory, "traces");
+  await Promise.all([log, traces].map((file) => writeFile(file, "")));
   const real = await which("nix-build");
   if (real === undefined) throw new Error("there is no nix-build");
   const shim = join(bin, "nix-build");
-  await writeFile(shim, `#!/bin/sh\necho "$*" >>'${log}'\nexec '${real}' "$@"\n`);
+  await writeFile(
+    shim,
+    `#!/bin/sh\necho "$*" >>'${log}'\necho "$FIRN_BUILD" >>'${traces}'\nexec '${real}' "$@"\n`,
+  );
   await chmod(shim, 0o755);
   return {
     spec: `path:${set}`,
     originEnv: { PATH: `${bin}${delimiter}${process.env["PATH"] ?? ""}`, SYSTEMS: "x86_64-linux" },
+    traces: async () => (await readFile(traces, "utf8")).split("\n").filter((line) => line !== ""),
     builds: async () =>
       (await readFile(log, "utf8"))
         .split("\n")

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { Failure } from "../../../edge/contract/messages.ts";
 import {
   type Failed,
+  builtForThisPull,
   listed,
   notDone,
   packagesFailed,
@@ -16,7 +17,10 @@ const failed = (name: string, reason: Failure["reason"], more: Partial<Failure> 
   failure: { reason, message: `why ${name}`, ...more },
 });
 const asked = { requested: ["a", "b", "c", "gti"], shell: false };
-const logUrl = (digest: string): string => `http://firn.example/v2/x/blobs/${digest}`;
+const logs = {
+  blob: (digest: string): string => `http://firn.example/v2/x/blobs/${digest}`,
+  build: "http://firn.example/builds/0",
+};
 
 const table: [string, Failed[], number, string, RegExp][] = [
   [
@@ -66,7 +70,7 @@ const table: [string, Failed[], number, string, RegExp][] = [
 ];
 for (const [what, failures, status, code, message] of table) {
   test(`${what}: ${status}`, () => {
-    const error = packagesFailed(failures, asked, logUrl);
+    const error = packagesFailed(failures, asked, logs);
     assert.equal(error.status, status);
     assert.equal(error.code, code);
     assert.match(error.message, message);
@@ -81,7 +85,7 @@ const same = (names: readonly string[], failure: Partial<Failure> = {}): Failed[
 const everything = ["cacert", "iana-etc", "bashinteractive", "a", "b"];
 
 test("one cause of every package is told once, without names", () => {
-  const error = packagesFailed(same(everything), asked, logUrl);
+  const error = packagesFailed(same(everything), asked, logs);
   assert.deepEqual([error.status, error.message], [404, general]);
   assert.deepEqual(
     (error.detail as { failures: { package: string }[] }).failures.map((each) => each.package),
@@ -93,7 +97,7 @@ test("one cause of several packages is told once, with their names", () => {
   const error = packagesFailed(
     [...same(["b", "a"], { message: "a set, not a package" }), failed("c", "unknown")],
     asked,
-    logUrl,
+    logs,
   );
   assert.equal(error.message, "b, a: a set, not a package; why c");
 });
@@ -102,16 +106,16 @@ for (const reason of ["refused", "failed", "timeout", "error"] as const) {
   test(`a package that the name does not mention is not named: ${reason}`, () => {
     const failure = { message: "exit 1" };
     const unmentioned = failed("cacert", reason, failure);
-    const alone = packagesFailed([unmentioned], asked, logUrl);
+    const alone = packagesFailed([unmentioned], asked, logs);
     assert.match(alone.message, /the packages that every image holds/);
     assert.doesNotMatch(alone.message, /cacert/);
-    const both = packagesFailed([unmentioned, failed("b", reason, failure)], asked, logUrl);
+    const both = packagesFailed([unmentioned, failed("b", reason, failure)], asked, logs);
     assert.match(both.message, /package b/);
     assert.doesNotMatch(JSON.stringify([both.message, both.detail]), /cacert/);
     const shell = packagesFailed(
       [failed("nano", reason, failure)],
       { requested: [], shell: true },
-      logUrl,
+      logs,
     );
     assert.match(shell.message, /shell/);
     assert.doesNotMatch(shell.message, /nano/);
@@ -165,4 +169,23 @@ test("a long list of names ends in a number", () => {
     listed(Array.from({ length: 12 }, (_, n) => `p${n}`)),
     "p0, p1, p2, p3, p4, p5, p6, p7, p8, p9 and 2 more",
   );
+});
+
+test("packages built for a pull are named as its name does", () => {
+  const told = (names: readonly string[], shell = false): string =>
+    builtForThisPull(names, { requested: ["a", "b"], shell }, "http://firn.example/builds/0");
+  assert.equal(told(["a"]), "a was built for this pull; its log: http://firn.example/builds/0");
+  assert.match(told(["b", "a", "cacert"]), /^b, a were built for this pull; their log: http/);
+  assert.match(told(["bash", "coreutils"], true), /^shell was built for this pull/);
+  assert.match(told(["cacert"]), /^the packages that every image holds were built/);
+});
+
+test("a failed build is answered with the address of its log, as long as one was begun", () => {
+  const detail = (build?: string): unknown =>
+    packagesFailed([failed("a", "failed")], asked, {
+      blob: logs.blob,
+      ...(build === undefined ? {} : { build }),
+    }).detail;
+  assert.equal((detail(logs.build) as { log?: string }).log, logs.build);
+  assert.equal("log" in (detail() as object), false);
 });

@@ -18,6 +18,7 @@ import {
   type TestEdge,
 } from "../registry/support.ts";
 import { packagePath } from "../../../edge/contract/keys.ts";
+import { until } from "../../harness/until.ts";
 
 let firn: TestEdge;
 let origin: TestOrigin | undefined;
@@ -75,6 +76,36 @@ describe("built", () => {
       .layers) {
       assert.equal((await send("HEAD", `${firn.url}/v2/jq/git/blobs/${digest}`)).status, 200);
     }
+  });
+
+  test("a pull that was held for a build is told so, with the address of its log; the log joins its id to the build", async () => {
+    await start();
+    const first = await get("/v2/watched/manifests/latest");
+    assert.equal(first.status, 200);
+    const told = /^299 - "watched was built for this pull; its log: (http[^"]*)"$/.exec(
+      String(first.headers["warning"]),
+    );
+    const url = new URL(told?.[1] ?? assert.fail(`Warning: ${first.headers["warning"]}`));
+    assert.equal(url.origin, new URL(firn.url).origin);
+    const followed = await get(url.pathname);
+    assert.equal(followed.status, 200);
+    assert.match(String(followed.body), /\ndone\n$/);
+    const build = url.pathname.split("/").at(-1);
+    const held = await until("the pull in the log", () =>
+      firn.log.find((line) => line["event"] === "pull.held" && line["build"] === build),
+    );
+    assert.equal(held["path"], "/v2/watched/manifests/latest");
+    assert.match(String(held["request"]), /^[0-9a-f-]{36}$/);
+    const short = build?.slice(0, 12);
+    await until("the job in the log, with its builds", () =>
+      firn.log.find(
+        ({ event, builds }) =>
+          event === "job.assigned" && JSON.stringify(builds) === JSON.stringify([short]),
+      ),
+    );
+
+    const again = await get("/v2/watched/manifests/latest");
+    assert.equal(again.headers["warning"], undefined, "nobody waited for this one");
   });
 
   test("16 requests at once for one package: one job, equal answers", async () => {

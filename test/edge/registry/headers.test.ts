@@ -1,7 +1,7 @@
 /** Headers whose values are more than a constant. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isUnchanged, warning } from "../../../edge/registry/headers.ts";
+import { isUnchanged, warning, warningValues } from "../../../edge/registry/headers.ts";
 
 /** For all warnings of a response (distribution spec 1.1, "Warnings"). */
 const SPEC_BYTES = 4_096;
@@ -12,6 +12,16 @@ test("a Warning of any length is one line within the spec's limit", () => {
     assert.ok(Buffer.byteLength(value) <= SPEC_BYTES, `${Buffer.byteLength(value)} bytes`);
     assert.match(value, /^299 - "[\x20-\x7e]+"$/);
   }
+});
+
+test("several Warnings, in their order, take no more than the spec allows for all", () => {
+  assert.deepEqual(warningValues(["one", "two"]), ['299 - "one"', '299 - "two"']);
+  const many = warningValues(Array.from({ length: 10 }, (_, at) => `${at}`.repeat(1_000)));
+  assert.ok(Buffer.byteLength(many.join(", ")) <= SPEC_BYTES);
+  assert.deepEqual(
+    many.map((value) => value.slice(7, 9)),
+    ["00", "11", "22", "33"],
+  );
 });
 
 test("a Warning is a quoted string that no text can end or escape", () => {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { CLOSE, type Item, type Result } from "../../../edge/contract/messages.ts";
+import { CLOSE, type FromEdge, type Item, type Result } from "../../../edge/contract/messages.ts";
 import { connect, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
@@ -170,6 +170,32 @@ describe("jobs", () => {
     });
     second?.say(tagJob("3"));
     assert.equal((await second?.heard("accepted"))?.job, "3", "tags have slots of their own");
+  });
+
+  test("every line about a job says which build of the edge's log it is for, and the run knows it", async (t) => {
+    const edge = await rudeEdge(t);
+    const logs: Record<string, unknown>[] = [];
+    const traces: (string | undefined)[] = [];
+    open(t, edge, {
+      logs,
+      run: (_, { trace }) => {
+        traces.push(trace);
+        return Promise.resolve(RESOLVED);
+      },
+    });
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    connection.say({ ...tagJob("1"), trace: "0123456789ab" } as FromEdge);
+    await connection.heard("done");
+    connection.say({ type: "repeat", job: "1" });
+    connection.say({ type: "settled", job: "1" });
+    connection.say(tagJob("2"));
+    await connection.heard("done");
+    const about = (job: string): unknown[] =>
+      logs.filter((line) => line["job"] === job).map((line) => line["build"]);
+    assert.deepEqual(about("1"), ["0123456789ab", "0123456789ab", "0123456789ab"]);
+    assert.deepEqual(about("2"), [undefined, undefined], "an edge that does not say it");
+    assert.deepEqual(traces, ["0123456789ab", undefined]);
   });
 
   test("cancel aborts the run, frees the slot, and nothing more is said of the job", async (t) => {
