@@ -171,9 +171,10 @@ test("a long list of names ends in a number", () => {
   );
 });
 
+const told = (names: readonly string[], shell = false): string =>
+  builtForThisPull(names, { requested: ["a", "b"], shell }, logs.build);
+
 test("packages built for a pull are named as its name does", () => {
-  const told = (names: readonly string[], shell = false): string =>
-    builtForThisPull(names, { requested: ["a", "b"], shell }, "http://firn.example/builds/0");
   assert.equal(told(["a"]), "a was built for this pull; its log: http://firn.example/builds/0");
   assert.match(told(["b", "a", "cacert"]), /^b, a were built for this pull; their log: http/);
   assert.match(told(["bash", "coreutils"], true), /^shell was built for this pull/);

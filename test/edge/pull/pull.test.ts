@@ -252,7 +252,7 @@ describe("failed", () => {
     const log = await send("GET", detail?.logUrl ?? "");
     assert.equal(String(log.body), "a\nb\nerror: boom\n");
     assert.match(String(log.headers["content-type"]), /^text\/plain/);
-    const build = (error?.detail as { log?: string }).log ?? "";
+    const build = (error?.detail as { log?: string } | undefined)?.log ?? "";
     assert.match(String((await send("GET", build)).body), /\nfailed: builder for bad1 failed/);
   });
 
