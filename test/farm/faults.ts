@@ -273,14 +273,14 @@ export const FAULTS: readonly Fault[] = [
     name: "the Farm object hibernates while an origin builds",
     async run(world, { slow }) {
       await buildBegun(world, slow);
-      await world.evict("Farm", "farm", "hibernate");
+      await world.evictFarms("hibernate");
     },
   },
   {
     name: "the Farm object is moved while an origin builds",
     async run(world, { slow }) {
       await buildBegun(world, slow);
-      await world.evict("Farm", "farm", "close");
+      await world.evictFarms("close");
     },
   },
   {

@@ -49,15 +49,25 @@ export interface World {
   readonly bucket: OperatorBucket;
   /** Restarts the Worker, as a deploy does: memory is lost, every socket dropped. */
   restartEdge(): Promise<void>;
-  evict: Edge["evict"];
+  /** Resets the memory of the Farm objects; their sockets stay, or not. */
+  evictFarms(webSockets: "hibernate" | "close"): Promise<void>;
   /** Everything works again: nothing is intercepted, both origins run and are connected. */
   heal(): Promise<void>;
   log(): string;
   stop(): Promise<void>;
 }
 
-/** `attributes`: the package set, as tinySet takes them. */
-export async function startWorld(attributes: string): Promise<World> {
+/** Each origin's, where there are two farms; a client here is of neither, so the first comes first. */
+const REGIONS = ["weur", "enam"] as const;
+
+export interface WorldOptions {
+  /** The package set, as tinySet takes it. */
+  readonly attributes: string;
+  /** Whether each origin is in a region of its own, with a farm of its own. */
+  readonly regions: boolean;
+}
+
+export async function startWorld({ attributes, regions }: WorldOptions): Promise<World> {
   const root = await tempDir("chaos");
   const log: string[] = [];
   const set = await tinySet(root, attributes);
@@ -87,8 +97,14 @@ export async function startWorld(attributes: string): Promise<World> {
         PACKAGE_SET: set.spec,
         EDGE_HOST: [edgeHost, ...wires.map(({ host }) => host)].join(","),
         ORIGINS: JSON.stringify(
-          Object.fromEntries(NAMES.map((name, at) => [name, { key: keys[at] }])),
+          Object.fromEntries(
+            NAMES.map((name, at) => [
+              name,
+              { key: keys[at], ...(regions ? { region: REGIONS[at] } : {}) },
+            ]),
+          ),
         ),
+        ...(regions ? { REGIONS: REGIONS.join(",") } : {}),
         BUILD_WAIT: "60",
         TAG_FRESH: "3600",
       },
@@ -123,7 +139,10 @@ export async function startWorld(attributes: string): Promise<World> {
       await edge.stop();
       edge = await openEdge();
     },
-    evict: (...object) => edge.evict(...object),
+    async evictFarms(webSockets) {
+      const names = regions ? REGIONS.map((region) => `farm-${region}`) : ["farm"];
+      await Promise.all(names.map((name) => edge.evict("Farm", name, webSockets)));
+    },
     async heal() {
       proxy.trouble = () => "pass";
       for (const { wire } of origins)
