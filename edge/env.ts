@@ -21,7 +21,8 @@ export interface FarmRpc extends Rpc.DurableObjectBranded {
 /** What the Worker and the Farm object call on a Build object (farm/build.ts). */
 export interface BuildRpc extends Rpc.DurableObjectBranded {
   ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer>;
-  deliver(endings: ReadonlyMap<string, Ending>): Promise<void>;
+  /** `farm`: the name of the Farm object that says so. */
+  deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void>;
   log(lines: LogLines): Promise<void>;
   fetch(request: Request): Promise<Response>;
 }

@@ -37,7 +37,7 @@ import { FOLLOW_SECONDS } from "./followers.ts";
 import { missingNow } from "../store/blobs.ts";
 import { openBucket } from "../store/open.ts";
 import { memoryOf, RECHECK } from "./limits.ts";
-import { farmOf } from "./farms.ts";
+import { farmName, farmOf } from "./farms.ts";
 import type { Region } from "./regions.ts";
 
 /** Null: the farm has taken the items. */
@@ -92,12 +92,16 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     this.#log.note("waiting for an origin");
   }
 
-  /** The farm tells how items ended. */
-  async deliver(endings: ReadonlyMap<string, Ending>): Promise<void> {
-    const handOn = this.#region < this.#regions.length - 1;
-    const ended = [...endings].filter(([, ending]) => ending !== "no-origin" || !handOn);
+  /**
+   * A farm, by name, tells how items ended. For what it has no origin any more the next region is
+   * asked; a farm that is not in charge any more has no say in that.
+   */
+  async deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void> {
+    const at = this.#regions.findIndex((region) => farmName(region) === farm);
+    const isLast = at === this.#region && at === this.#regions.length - 1;
+    const ended = [...endings].filter(([, ending]) => ending !== "no-origin" || isLast);
     this.#end(new Map(ended));
-    if (ended.length === endings.size || this.#asker === undefined) return;
+    if (ended.length === endings.size || at !== this.#region || !this.#asker) return;
     this.#region += 1;
     const refusal = await this.#send(this.#asker);
     if (refusal !== null) this.#end(new Map(this.#missing().map((key) => [key, "no-origin"])));
@@ -175,15 +179,19 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     return reply;
   }
 
-  /** Offers what is missing to the region in charge, and to the next ones until one takes it. */
+  /**
+   * Offers what is missing to the region in charge, and to the next ones until one takes it. Several
+   * clients may be at different regions at once.
+   */
   async #send(asker: Asker): Promise<Refusal> {
     const missing = new Set(this.#missing());
     const items = this.#items.filter((item) => missing.has(itemKey(item)));
     let refusal: Refusal = null;
-    for (; this.#region < this.#regions.length; this.#region += 1) {
-      const reply = await this.#offer(items, asker);
+    for (let at = this.#region; at < this.#regions.length; at += 1) {
+      const reply = await this.#offer(items, asker, at);
       if (reply.state === "taken") {
-        await this.deliver(reply.known);
+        this.#region = at;
+        this.#end(reply.known);
         return null;
       }
       // A full queue passes sooner than a region gets an origin.
@@ -194,14 +202,14 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     return refusal;
   }
 
-  async #offer(items: readonly Item[], asker: Asker): Promise<Reply> {
-    const region = this.#regions[this.#region];
+  async #offer(items: readonly Item[], asker: Asker, at: number): Promise<Reply> {
+    const region = this.#regions[at];
     const build = await buildName(this.#items);
     try {
       return (await farmOf(this.env, region).request(build, items, asker)) as Reply;
     } catch (error) {
       // A farm that does not answer is passed over, but the last.
-      if (this.#region >= this.#regions.length - 1) throw error;
+      if (at >= this.#regions.length - 1) throw error;
       note("warn", "build.region", { build, region, error: String(error) });
       return { state: "no-origin" };
     }

@@ -192,7 +192,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   async #deliver(wantedBy: string, endings: ReadonlyMap<string, Ending>): Promise<void> {
     if (RollForward.isName(wantedBy)) return this.#rolls.ended(wantedBy, endings.keys());
-    return this.env.BUILD.getByName(wantedBy).deliver(endings);
+    return this.env.BUILD.getByName(wantedBy).deliver(endings, this.ctx.id.name ?? "");
   }
 
   /** A Build object has followers, or has none any more (followers.ts). */
