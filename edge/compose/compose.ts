@@ -6,6 +6,7 @@
  */
 import { encodeConfig, describe } from "./config.ts";
 import type { Scope } from "../contract/keys.ts";
+import { ImageBudget } from "../contract/image-budget.ts";
 import { imageParts } from "../contract/levels.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
 import { OCI_LAYER_GZIP } from "../contract/media-types.ts";
@@ -79,7 +80,11 @@ export async function compose(
   const { layers, small } = unionOf(chosen);
 
   // Both read the bucket, so neither waits for the other.
-  const [entries, trees] = await Promise.all([mergeProfile(records, read), readTrees(small, read)]);
+  const budget = new ImageBudget(small.reduce((sum, { size }) => sum + size, 0));
+  const [entries, trees] = await Promise.all([
+    mergeProfile(records, read, budget),
+    readTrees(small, read),
+  ]);
   const profile = await packProfile(entries, trees, inflate);
   const { bytes, digest } = profile;
   const profileLayer = { mediaType: OCI_LAYER_GZIP, digest, size: bytes.length, bytes };

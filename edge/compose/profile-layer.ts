@@ -6,7 +6,8 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "fflate";
 import { type Digest, digestOf } from "../contract/digest.ts";
-import { MAX_PROFILE_BYTES, type ProfileEntry, profileTooLarge } from "./profile.ts";
+import { ImageBudget, imageTooLarge } from "../contract/image-budget.ts";
+import { bytesOf, MAX_PROFILE_BYTES, type ProfileEntry } from "./profile.ts";
 import { type Inflate, inflateTree, type SmallTree } from "./small-parts.ts";
 import { tarEnd, tarHeader, tarPadding } from "../contract/tar.ts";
 
@@ -29,15 +30,17 @@ const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
  */
 const MEMBER_BYTES = 2 ** 20;
 /**
- * Largest layer, bytes: it is in memory as a whole. Four times what the small parts of an image
- * have on average.
+ * Largest layer, bytes: it is in memory as a whole, and in members. Three times what the small parts
+ * of an image have on average.
  */
-const MAX_LAYER_BYTES = 6 * 2 ** 20;
+const MAX_LAYER_BYTES = 5 * 2 ** 20;
+/** What compressing a piece of the links takes, bytes: its tar, the compressor's tables, its output. */
+const PACKING_BYTES = 3 * 2 ** 20;
 
 /**
  * The profile, and after it the trees of small parts: gzip members that were compressed elsewhere,
  * which are inflated, one at a time, to take the diffId. `inflate` may remember what it inflates.
- * Throws profileTooLarge.
+ * Throws imageTooLarge.
  */
 export async function packProfile(
   entries: readonly ProfileEntry[],
@@ -46,12 +49,18 @@ export async function packProfile(
 ): Promise<ProfileLayer> {
   const treesSize = trees.reduce((sum, { tarSize }) => sum + tarSize, 0);
   const treeBytes = trees.reduce((sum, { compressed }) => sum + compressed.length, 0);
-  if (treesSize > MAX_PROFILE_BYTES || treeBytes > MAX_LAYER_BYTES) throw profileTooLarge();
+  if (treesSize > MAX_PROFILE_BYTES || treeBytes > MAX_LAYER_BYTES) throw imageTooLarge();
+  const links = entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
+  // Inflating a tree takes it twice for a moment.
+  const largest = Math.max(0, ...trees.map(({ tarSize }) => tarSize));
+  const budget = new ImageBudget(links + Math.max(PACKING_BYTES, 2 * largest) + 2 * treeBytes);
   const tar = createHash("sha256");
   const members: Uint8Array[] = [];
   for (const part of linksTar(entries, trees.length > 0, MAX_PROFILE_BYTES - treesSize)) {
     tar.update(part);
-    members.push(gzipSync(part, GZIP));
+    const member = gzipSync(part, GZIP);
+    budget.take(2 * member.length);
+    members.push(member);
   }
   for (const tree of trees) {
     tar.update(inflate(tree));
@@ -60,7 +69,7 @@ export async function packProfile(
   tar.update(tarEnd);
   members.push(gzipSync(tarEnd, GZIP));
   const bytes = concat(members);
-  if (bytes.length > MAX_LAYER_BYTES) throw profileTooLarge();
+  if (bytes.length > MAX_LAYER_BYTES) throw imageTooLarge();
   return { bytes, digest: await digestOf(bytes), diffId: `sha256:${tar.digest("hex")}` };
 }
 
@@ -71,7 +80,7 @@ const STORE_DIRECTORIES = ["nix", "nix/store"].map((path) =>
 
 /**
  * The tar of the links without end-of-archive, in pieces of MEMBER_BYTES. A piece holds until the
- * next one is asked for. Throws profileTooLarge above `limit` bytes.
+ * next one is asked for. Throws imageTooLarge above `limit` bytes.
  */
 function* linksTar(
   entries: readonly ProfileEntry[],
@@ -83,7 +92,7 @@ function* linksTar(
   let size = 0;
   for (const chunk of linksChunks(entries, withStore)) {
     size += chunk.length;
-    if (size > limit) throw profileTooLarge();
+    if (size > limit) throw imageTooLarge();
     let rest = chunk;
     while (filled + rest.length >= MEMBER_BYTES) {
       piece.set(rest.subarray(0, MEMBER_BYTES - filled), filled);

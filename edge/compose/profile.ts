@@ -13,10 +13,10 @@
  * where no package has any. Listings are read one depth at a time, all packages at once, and only
  * where packages overlap.
  */
-import { InvalidName } from "../contract/names.ts";
+import { ImageBudget, imageTooLarge, LINK_BYTES } from "../contract/image-budget.ts";
 import { type BaseEntry, baseEntries, LEFT_OUT, type Programs } from "./base-files.ts";
 import type { Directory, DirectoryRef } from "../contract/listing.ts";
-import { ListingReader, MAX_LISTING_BYTES, type ReadRange } from "../contract/listing-reader.ts";
+import { ListingReader, type ReadRange } from "../contract/listing-reader.ts";
 import type { PackageRecord } from "../contract/records.ts";
 
 export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing">;
@@ -28,8 +28,8 @@ export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing
 export type ProfileEntry = BaseEntry & { readonly path: string };
 
 /**
- * Most of the profile as a tar, bytes: it and its compressed form are in the Worker's 128 MB. About
- * 20,000 links with long targets.
+ * Most of the profile as a tar, bytes, which is compressed and hashed piece by piece: a client
+ * unpacks it with every image. About 20,000 links with long targets.
  */
 export const MAX_PROFILE_BYTES = 32 * 2 ** 20;
 /** What an entry takes at least, bytes: a tar header. */
@@ -55,23 +55,22 @@ interface Opened {
   readonly providers: readonly { readonly source: Source; readonly directory: Directory }[];
 }
 
-/** The error for an image whose links would be too many. */
-export function profileTooLarge(): Error {
-  return new InvalidName(
-    "these packages overlap in too many files to be in one image: ask for fewer of them",
-    { rule: "profile", limit: MAX_PROFILE_BYTES },
-  );
-}
+/** What an entry takes in memory, bytes. */
+export const bytesOf = (entry: ProfileEntry): number =>
+  LINK_BYTES +
+  entry.path.length +
+  (entry.type === "symlink" ? entry.target.length : 0) +
+  (entry.type === "file" ? entry.contents.length : 0);
 
 /**
  * Merges the packages' trees. The order of `packages` does not matter; names of the same store path
- * are one package. Throws as ListingReader does, and profileTooLarge.
+ * are one package. Throws as ListingReader does, and imageTooLarge.
  */
 export async function mergeProfile(
   packages: readonly ProfilePackage[],
   read: ReadRange,
+  budget = new ImageBudget(),
 ): Promise<ProfileEntry[]> {
-  const budget = { left: MAX_LISTING_BYTES };
   const byName = [...packages].sort((a, b) => (a.name < b.name ? -1 : 1));
   const unique = byName.filter(
     ({ storePath }, index) => byName.findIndex((other) => other.storePath === storePath) === index,
@@ -90,12 +89,13 @@ export async function mergeProfile(
   let size = 0;
   const add = (entry: ProfileEntry): void => {
     size += ENTRY_BYTES + entry.path.length + (entry.type === "symlink" ? entry.target.length : 0);
-    if (size > MAX_PROFILE_BYTES) throw profileTooLarge();
+    if (size > MAX_PROFILE_BYTES) throw imageTooLarge();
+    budget.take(bytesOf(entry));
     entries.push(entry);
   };
   let level: Opened[] = [{ path: "", providers: roots }];
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > MAX_DEPTH) throw profileTooLarge();
+    if (depth > MAX_DEPTH) throw imageTooLarge();
     const wanted: Wanted[] = [];
     for (const directory of level) {
       for (const { path, mode, providers } of mergeDirectory(directory, base, add)) {

@@ -5,7 +5,7 @@
  */
 import type { Digest } from "./digest.ts";
 import { decodeDirectory, decodeTrailer, type Directory, type DirectoryRef } from "./listing.ts";
-import { InvalidName } from "./names.ts";
+import { DIRECTORY_ENTRY_BYTES, type ImageBudget } from "./image-budget.ts";
 import { DamagedBlob, type Descriptor } from "./records.ts";
 
 /** `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. */
@@ -20,34 +20,23 @@ export type ReadRange = (
 export const TAIL_BYTES = 64 * 1024;
 /** Bytes read for nothing rather than by another round trip. */
 const GAP_BYTES = 32 * 1024;
-/**
- * Most bytes read of all listings for one image: parsed they take about five times as much of the
- * Worker's 128 MB.
- */
-export const MAX_LISTING_BYTES = 12 * 2 ** 20;
-
 interface Chunk {
   readonly offset: number;
   readonly bytes: Uint8Array;
-}
-
-/** What is left of MAX_LISTING_BYTES; shared by the readers of one image. */
-export interface ReadBudget {
-  left: number;
 }
 
 export class ListingReader {
   readonly #name: string;
   readonly #listing: Descriptor;
   readonly #read: ReadRange;
-  readonly #budget: ReadBudget;
+  readonly #budget: ImageBudget;
   #tail: Chunk | undefined;
 
   /**
    * `name` is the package's, for errors: DamagedBlob for a broken listing, InvalidName when the
-   * budget is spent.
+   * budget is spent (imageTooLarge).
    */
-  constructor(name: string, listing: Descriptor, read: ReadRange, budget: ReadBudget) {
+  constructor(name: string, listing: Descriptor, read: ReadRange, budget: ImageBudget) {
     this.#name = name;
     this.#listing = listing;
     this.#read = read;
@@ -80,19 +69,18 @@ export class ListingReader {
     return refs.map((ref) => {
       const chunk = chunks.find((candidate) => covers(candidate, ref));
       const start = ref.offset - (chunk?.offset ?? 0);
-      return this.#checked(() =>
+      // Before it is parsed, then for all that came of it.
+      this.#budget.take(2 * ref.length, this.#name);
+      const directory = this.#checked(() =>
         decodeDirectory(chunk?.bytes.subarray(start, start + ref.length) ?? new Uint8Array(), ref),
       );
+      this.#budget.take(directory.size * DIRECTORY_ENTRY_BYTES, this.#name);
+      return directory;
     });
   }
 
   async #range(offset: number, length: number): Promise<Uint8Array> {
-    this.#budget.left -= length;
-    if (this.#budget.left < 0)
-      throw new InvalidName(
-        "these packages overlap in too many files to be in one image: ask for fewer of them",
-        { rule: "listings", limit: MAX_LISTING_BYTES, component: this.#name },
-      );
+    this.#budget.take(length, this.#name);
     const bytes = await this.#read(this.#listing.digest, { offset, length });
     if (bytes.length !== length)
       throw this.#broken(`${length} bytes wanted at ${offset}, ${bytes.length} came`);

@@ -5,6 +5,7 @@
  */
 import { compose, type ComposedImage, type ComposeInput } from "../compose/compose.ts";
 import { type Inflate, inflateTree } from "../compose/small-parts.ts";
+import { MAX_IMAGE_BYTES } from "../contract/image-budget.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { listingReader } from "../store/listings.ts";
 import { memory } from "../store/memory.ts";
@@ -13,8 +14,6 @@ import { Turns } from "./turns.ts";
 
 /** Most bytes that images take which are being composed in one isolate, by bytesOf. */
 const COMPOSING_BYTES = 32 * 2 ** 20;
-/** Most that one image takes. */
-const MAX_IMAGE_BYTES = 16 * 2 ** 20;
 /** What every image takes: its links and their tar, listings, texts. */
 const IMAGE_BYTES = 2 * 2 ** 20;
 /** Images that wait for their turn: each takes some 50 ms, so the last of them waits for seconds. */

@@ -18,6 +18,7 @@ import {
   type Result,
 } from "../../edge/contract/messages.ts";
 import { encodeListing } from "../../edge/contract/listing.ts";
+import { ImageBudget } from "../../edge/contract/image-budget.ts";
 import { ListingReader } from "../../edge/contract/listing-reader.ts";
 import { InvalidName } from "../../edge/contract/names.ts";
 import { InvalidRecord } from "../../edge/contract/records.ts";
@@ -209,7 +210,7 @@ describe("what origins say", () => {
         const read = (_: unknown, range: { offset: number; length: number }) =>
           Promise.resolve(bytes.slice(range.offset, range.offset + range.length));
         const listing = { digest, size: bytes.length };
-        const reader = new ListingReader("git", listing, read, { left: 2 ** 20 });
+        const reader = new ListingReader("git", listing, read, new ImageBudget());
         try {
           const refs = [...(await reader.root()).values()].filter((ref) => ref !== null);
           await reader.directories(refs);

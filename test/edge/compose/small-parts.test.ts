@@ -145,3 +145,22 @@ test("a blob that is not what its part says is refused", async () => {
   );
   await assert.rejects(packed([{ ...tree, tarSize: MAX_PROFILE_BYTES }]), /overlap in too many/);
 });
+
+test("links and small parts count together: each fits into an image's memory, not both", async () => {
+  const links = Array.from({ length: 20_000 }, (_, n) => ({
+    path: `share/${n}`,
+    type: "symlink" as const,
+    target: `/nix/store/${HASH}-package/share/${"x".repeat(100)}${n}`,
+  }));
+  const tar = tarOf("noise", Array.from({ length: 1_000 }, (_, n) => hex(`noise ${n}`)).join(""));
+  const compressed = gzipSync(tar);
+  const trees = Array.from({ length: Math.floor(4_500_000 / compressed.length) }, (_, n) => ({
+    key: `${n}`,
+    name: `${HASH}-${n}`,
+    compressed,
+    tarSize: tar.length,
+  }));
+  await packProfile(links);
+  await packProfile([], trees);
+  await assert.rejects(packProfile(links, trees), /overlap in too many files/);
+});

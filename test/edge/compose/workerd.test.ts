@@ -11,17 +11,17 @@ import { Miniflare } from "miniflare";
 import { type ComposedImage, compose, type ComposeInput } from "../../../edge/compose/compose.ts";
 import type { Digest } from "../../../edge/contract/digest.ts";
 import type { ListingTree } from "../../../edge/contract/listing.ts";
-import { parseImageName } from "../../../edge/contract/names.ts";
+import { MAX_IMAGE_BYTES } from "../../../edge/contract/image-budget.ts";
+import { type InvalidName, parseImageName } from "../../../edge/contract/names.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
 import { Blobs, random, randomTree, record, SCOPE, tree } from "./sample.ts";
 import type { Order } from "./workerd-entry.ts";
 
 /**
- * A Worker has 128 MB (Cloudflare, "Workers limits"), its JavaScript heap and what lies beside it:
- * the profile's tar, at most MAX_PROFILE_BYTES in pieces and again as a whole. What is left is the
- * heap's, and V8 ends a workerd whose heap grows above it.
+ * V8 ends a workerd whose JavaScript heap grows above this: what an image may take
+ * (MAX_IMAGE_BYTES), and as much for the runtime, the Worker's code and the record that it answers.
  */
-const HEAP_MIB = 64;
+const HEAP_MIB = 32;
 
 const blobs = new Blobs();
 const listings = createServer((request, response) => {
@@ -117,18 +117,39 @@ const deep = (prefix: string, directories: number): ListingTree => [
   },
 ];
 
-test("200,000 files in two packages that overlap in 40 directories: composed in a Worker's memory", async () => {
+/** Shared directories of 1,000 files each, in two packages: two more are too many. */
+const DIRECTORIES = 18;
+
+test("the most links that an image may have: composed within the memory of one image", async () => {
   // Every directory is read: the shared ones to link what is in them, bin for env and sh.
   const trees = new Map([
-    ["aaa", [...deep("a", 20), { name: "bin", entries: files("tool", 160_000) }]],
-    ["bbb", deep("b", 20)],
+    ["aaa", [...deep("a", DIRECTORIES), { name: "bin", entries: files("tool", 5_000) }]],
+    ["bbb", deep("b", DIRECTORIES)],
   ]);
   const input = inputOf("aaa/bbb", (name) => trees.get(name) ?? tree(`etc/${name}`));
-  const { bytes } = blobs;
   const response = await composeInWorkerd(input);
   assert.equal(response.status, 200, await response.clone().text());
-  assert.ok(blobs.bytes - bytes > 2_000_000, `${blobs.bytes - bytes} bytes of listings were read`);
   assert.deepEqual(await response.json(), namesOf(await compose(input, blobs.read)));
+});
+
+test("a few more links than that: refused, by the limit's name", async () => {
+  const trees = new Map([
+    ["aaa", deep("a", DIRECTORIES + 3)],
+    ["bbb", deep("b", DIRECTORIES + 3)],
+  ]);
+  const input = inputOf("aaa/bbb", (name) => trees.get(name) ?? tree(`etc/${name}`));
+  await assert.rejects(compose(input, blobs.read), (error: InvalidName) => {
+    assert.deepEqual([error.name, error.detail?.["rule"]], ["InvalidName", "memory"]);
+    assert.equal(error.detail?.["limit"], MAX_IMAGE_BYTES);
+    return true;
+  });
+});
+
+test("one directory of 200,000 short names: refused before it takes the memory", async () => {
+  const input = inputOf("aaa", (name) =>
+    name === "aaa" ? [{ name: "bin", entries: files("t", 200_000) }] : tree(`etc/${name}`),
+  );
+  await assert.rejects(compose(input, blobs.read), /overlap in too many files/);
 });
 
 test("200,000 files in two packages, all of them to be linked: refused, and the Worker lives", async () => {

@@ -7,18 +7,15 @@ import {
   type ListingEntry,
   type ListingTree,
 } from "../../../edge/contract/listing.ts";
-import {
-  ListingReader,
-  MAX_LISTING_BYTES,
-  TAIL_BYTES,
-} from "../../../edge/contract/listing-reader.ts";
+import { ListingReader, TAIL_BYTES } from "../../../edge/contract/listing-reader.ts";
+import { ImageBudget, MAX_IMAGE_BYTES } from "../../../edge/contract/image-budget.ts";
 import { InvalidName } from "../../../edge/contract/names.ts";
 import { InvalidRecord } from "../../../edge/contract/records.ts";
 import { Blobs, random, randomTree, shuffled, tree } from "../compose/sample.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-const reader = (bytes: Uint8Array, blobs = new Blobs(), left = MAX_LISTING_BYTES) =>
-  new ListingReader("p", blobs.add(bytes), blobs.read, { left });
+const reader = (bytes: Uint8Array, blobs = new Blobs(), left = MAX_IMAGE_BYTES) =>
+  new ListingReader("p", blobs.add(bytes), blobs.read, new ImageBudget(MAX_IMAGE_BYTES - left));
 
 test("the example of the header", () => {
   const lines = [
@@ -168,7 +165,12 @@ test("a broken listing is an error that names the package, never a crash", async
   const blobs = new Blobs();
   const listing = blobs.add(good);
   await assert.rejects(
-    new ListingReader("p", listing, () => Promise.resolve(new Uint8Array()), { left: 1e6 }).root(),
+    new ListingReader(
+      "p",
+      listing,
+      () => Promise.resolve(new Uint8Array()),
+      new ImageBudget(),
+    ).root(),
     isError,
   );
 });
@@ -216,7 +218,7 @@ test("of a large listing only what is asked for is read, neighbours together, an
     `${blobs.reads} reads, ${blobs.bytes} bytes`,
   );
 
-  const poor = reader(bytes, new Blobs(), TAIL_BYTES);
+  const poor = reader(bytes, new Blobs(), TAIL_BYTES + 10_000);
   await poor.root();
   await assert.rejects(
     poor.directories([first]),

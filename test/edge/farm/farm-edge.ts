@@ -134,11 +134,12 @@ export async function startFarm({
         client = null,
         purpose = "waiting",
         regions = [],
+        lost = [],
       }: Partial<Asker> & { readonly signal?: AbortSignal | null } = {},
     ): Promise<Answer> {
       const response = await fetch(`http://${host}/ask`, {
         method: "POST",
-        body: JSON.stringify({ items, waitMs, client, purpose, regions }),
+        body: JSON.stringify({ items, waitMs, client, purpose, regions, lost }),
         signal,
       });
       if (!response.ok) throw new Error(`ask: ${response.status} ${await response.text()}`);
@@ -146,6 +147,9 @@ export async function startFarm({
     },
     async put(key: string, body: string | Uint8Array): Promise<void> {
       await (await openBucket(miniflare)).put(key, body);
+    },
+    async delete(key: string): Promise<void> {
+      await (await openBucket(miniflare)).delete(key);
     },
     async get(key: string): Promise<unknown> {
       return (await (await openBucket(miniflare)).get(key))?.json();
@@ -192,6 +196,7 @@ export async function startFarm({
 /** What the tests use of a bucket; Miniflare's own type needs the Worker's globals. */
 interface TestBucket {
   put(key: string, body: string | Uint8Array): Promise<unknown>;
+  delete(key: string): Promise<void>;
   get(key: string): Promise<{ json(): Promise<unknown> } | null>;
 }
 const openBucket = (miniflare: Miniflare): Promise<TestBucket> =>

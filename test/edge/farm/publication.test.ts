@@ -2,8 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Answer, Outcome } from "../../../edge/farm/answer.ts";
-import { indexPath, layerPath, levelPath, packagePath } from "../../../edge/contract/keys.ts";
-import type { LayerStatement } from "../../../edge/contract/records.ts";
+import {
+  blobPath,
+  indexPath,
+  layerPath,
+  levelPath,
+  packagePath,
+} from "../../../edge/contract/keys.ts";
+import type { LayerStatement, PackageRecord } from "../../../edge/contract/records.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { signOf } from "./keys.ts";
@@ -222,5 +228,54 @@ describe("layer records", () => {
     assert.equal(await edge.get(packagePath(SCOPE, "borrowed")), undefined);
     const { key } = await layerStatement(edge, "borrowed");
     assert.equal(await edge.get(layerPath(key)), undefined);
+  });
+});
+
+describe("a blob that is lost after its record was written", () => {
+  /** A package that names a blob of b's compressor, published; the digest of that blob. */
+  const published = async (name: string): Promise<LayerStatement> => {
+    const theirs = await layerStatement(edge, name, "pigz");
+    await edge.put(layerPath(theirs.key), JSON.stringify(layerRecord(theirs, "b")));
+    const answer = resultOf(await edge.ask(packageItems([name])));
+    assert.ok(answer?.kind === "package");
+    assert.deepEqual(answer.record.layers[1], layerOf(theirs));
+    return theirs;
+  };
+  const request = (name: string, lost: readonly LayerStatement[]): Promise<unknown> =>
+    edge.farm("request", "a build", packageItems([name]), {
+      client: null,
+      purpose: "waiting",
+      regions: [],
+      lost: lost.map(({ digest, size }) => ({ digest, size })),
+    });
+
+  test("the farm puts aside what it remembers of it: another's blob stands, in every record", async (t) => {
+    const origin = startOrigin(t, edge, "a");
+    await origin.reached("connected");
+    const theirs = await published("lost");
+    await edge.delete(blobPath(theirs.digest));
+    await request("lost", [theirs]);
+    const honestly = await layerStatement(edge, "lost");
+    await eventually("the package names the blob that is there", async () => {
+      const record = (await edge.get(packagePath(SCOPE, "lost"))) as PackageRecord;
+      return record.layers[1]?.digest === honestly.digest;
+    });
+    assert.deepEqual(await edge.get(layerPath(theirs.key)), layerRecord(honestly));
+  });
+
+  test("Build believes the bucket, not whoever says that it is lost", async (t) => {
+    let jobs = 0;
+    const origin = startOrigin(t, edge, "a", {
+      run: (items, context) => {
+        jobs += 1;
+        return honest(edge)(items, context);
+      },
+    });
+    await origin.reached("connected");
+    const theirs = await published("there");
+    const lost = [{ digest: theirs.digest, size: theirs.size }];
+    for (let time = 0; time < 3; time++)
+      assert.equal((await edge.ask(packageItems(["there"]), 20_000, { lost })).state, "done");
+    assert.equal(jobs, 1);
   });
 });
