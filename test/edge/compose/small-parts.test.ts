@@ -154,7 +154,7 @@ test("links and small parts count together: each fits into an image's memory, no
   }));
   const tar = tarOf("noise", Array.from({ length: 1_000 }, (_, n) => hex(`noise ${n}`)).join(""));
   const compressed = gzipSync(tar);
-  const trees = Array.from({ length: Math.floor(4_500_000 / compressed.length) }, (_, n) => ({
+  const trees = Array.from({ length: Math.floor(3_500_000 / compressed.length) }, (_, n) => ({
     key: `${n}`,
     name: `${HASH}-${n}`,
     compressed,

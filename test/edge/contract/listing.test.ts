@@ -218,6 +218,7 @@ test("of a large listing only what is asked for is read, neighbours together, an
     `${blobs.reads} reads, ${blobs.bytes} bytes`,
   );
 
+  await assert.rejects(reader(bytes, new Blobs(), TAIL_BYTES - 1).root(), InvalidName);
   const poor = reader(bytes, new Blobs(), TAIL_BYTES + 10_000);
   await poor.root();
   await assert.rejects(

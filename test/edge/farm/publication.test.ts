@@ -231,6 +231,15 @@ describe("layer records", () => {
   });
 });
 
+/** As Build asks the farm. */
+const requestLost = (name: string, lost: readonly LayerStatement[]): Promise<unknown> =>
+  edge.farm("request", "a build", packageItems([name]), {
+    client: null,
+    purpose: "waiting",
+    regions: [],
+    lost: lost.map(({ digest, size }) => ({ digest, size })),
+  });
+
 describe("a blob that is lost after its record was written", () => {
   /** A package that names a blob of b's compressor, published; the digest of that blob. */
   const published = async (name: string): Promise<LayerStatement> => {
@@ -241,20 +250,12 @@ describe("a blob that is lost after its record was written", () => {
     assert.deepEqual(answer.record.layers[1], layerOf(theirs));
     return theirs;
   };
-  const request = (name: string, lost: readonly LayerStatement[]): Promise<unknown> =>
-    edge.farm("request", "a build", packageItems([name]), {
-      client: null,
-      purpose: "waiting",
-      regions: [],
-      lost: lost.map(({ digest, size }) => ({ digest, size })),
-    });
-
   test("the farm puts aside what it remembers of it: another's blob stands, in every record", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
     const theirs = await published("lost");
     await edge.delete(blobPath(theirs.digest));
-    await request("lost", [theirs]);
+    await requestLost("lost", [theirs]);
     const honestly = await layerStatement(edge, "lost");
     await eventually("the package names the blob that is there", async () => {
       const record = (await edge.get(packagePath(SCOPE, "lost"))) as PackageRecord;
