@@ -231,6 +231,16 @@ describe("layer records", () => {
   });
 });
 
+/** A package that names a blob of b's compressor, published; the digest of that blob. */
+const published = async (name: string): Promise<LayerStatement> => {
+  const theirs = await layerStatement(edge, name, "pigz");
+  await edge.put(layerPath(theirs.key), JSON.stringify(layerRecord(theirs, "b")));
+  const answer = resultOf(await edge.ask(packageItems([name])));
+  assert.ok(answer?.kind === "package");
+  assert.deepEqual(answer.record.layers[1], layerOf(theirs));
+  return theirs;
+};
+
 /** As Build asks the farm. */
 const requestLost = (name: string, lost: readonly LayerStatement[]): Promise<unknown> =>
   edge.farm("request", "a build", packageItems([name]), {
@@ -241,15 +251,6 @@ const requestLost = (name: string, lost: readonly LayerStatement[]): Promise<unk
   });
 
 describe("a blob that is lost after its record was written", () => {
-  /** A package that names a blob of b's compressor, published; the digest of that blob. */
-  const published = async (name: string): Promise<LayerStatement> => {
-    const theirs = await layerStatement(edge, name, "pigz");
-    await edge.put(layerPath(theirs.key), JSON.stringify(layerRecord(theirs, "b")));
-    const answer = resultOf(await edge.ask(packageItems([name])));
-    assert.ok(answer?.kind === "package");
-    assert.deepEqual(answer.record.layers[1], layerOf(theirs));
-    return theirs;
-  };
   test("the farm puts aside what it remembers of it: another's blob stands, in every record", async (t) => {
     const origin = startOrigin(t, edge, "a");
     await origin.reached("connected");
