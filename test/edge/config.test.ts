@@ -152,6 +152,7 @@ const wrong: [string, Record<string, unknown>, RegExp][] = [
     { BUCKET, UPLOADS_PER_DAY: "500" },
     /UPLOADS_PER_DAY must be a number with M, G or T behind it, or off/,
   ],
+  ["another FARM_PUBLIC", { BUCKET, FARM_PUBLIC: "1" }, /FARM_PUBLIC must be on or off/],
   ["another ZSTD", { BUCKET, ZSTD: "yes" }, /ZSTD must be on or off/],
   [
     "another package set",
