@@ -10,7 +10,7 @@ import type { Item } from "../contract/messages.ts";
 import type { Ending } from "./answer.ts";
 import { type Job as Lease, systemOf } from "./schedule/state.ts";
 
-/** Jobs that are remembered: what a person looks through. */
+/** Jobs that are remembered, of each sort: what a person looks through. */
 const KEPT = 50;
 /** Those beyond are deleted so many at once. */
 const FORGOTTEN_AT_ONCE = 20;
@@ -49,9 +49,8 @@ export class History {
     const read = (failed: 0 | 1): EndedJob[] =>
       this.#sql
         .exec<{ data: string }>(
-          "SELECT data FROM past_jobs WHERE failed = ? ORDER BY id DESC LIMIT ?",
+          "SELECT data FROM past_jobs WHERE failed = ? ORDER BY id DESC",
           failed,
-          KEPT,
         )
         .toArray()
         .map(({ data }) => JSON.parse(data) as EndedJob);

@@ -156,6 +156,13 @@ describe("two regions", () => {
     assert.equal(value("upload_bytes_today", ""), 0, "this origin writes blobs itself");
     assert.equal(now.get('firn_farm_origins{region="enam",state="connected"}'), 0);
     assert.equal(now.get('firn_farm_origins{region="enam",state="gone"}'), 1);
+    const authorization = `Basic ${Buffer.from(`root:${PASSWORD}`).toString("base64")}`;
+    const drain = `${firn.url}/api/farm/origins/${ORIGIN.name}/drain`;
+    assert.equal((await send("POST", drain, { authorization })).status, 200);
+    const drained = await metrics();
+    const count = (region: string): number | undefined =>
+      drained.get(`firn_farm_origins{region="${region}",state="drained"}`);
+    assert.deepEqual([count("weur"), count("enam")], [1, 0], "it counts once, where it is");
     assert.equal(
       [...now.keys()].filter((key) => /^firn_farm_items_total.*enam/.test(key)).length,
       0,
