@@ -191,6 +191,19 @@ describe("in an isolate that knows nothing of the image", () => {
   });
 });
 
+test("a package's record is gone: its image's layer waits for an origin, and the rest is answered", async () => {
+  const image = "jq/tmux";
+  const manifest = await get(`${image}/manifests/latest`);
+  assert.equal(manifest.status, 200, String(manifest.body));
+  await s3Bucket(edge.s3).delete(packagePath(SCOPE, "jq"));
+  await restart();
+  const { config, layers } = parse(manifest);
+  assert.equal((await get(`${image}/blobs/${config.digest}`)).status, 200);
+  const answer = await get(`${image}/blobs/${layers.at(-1)!.digest}`);
+  assert.equal(answer.status, 503, String(answer.body));
+  assert.match(String(answer.body), /no origin for x86_64-linux.*building jq needs one/);
+});
+
 test("an index and its manifests by digest, of an image with zstd layers", async () => {
   await restart({ ZSTD: "on" });
   const bucket = s3Bucket(edge.s3);
