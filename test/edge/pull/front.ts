@@ -1,4 +1,4 @@
-/** A test edge (worker.ts beside this file) whose bucket stands behind a front. */
+/** A test edge (worker.ts beside this file, or another) whose bucket stands behind a front. */
 import { fileURLToPath } from "node:url";
 import { type BucketFront, startBucketFront } from "../registry/bucket-front.ts";
 import { send, startTestEdge, type TestEdge } from "../registry/support.ts";
@@ -13,12 +13,10 @@ export interface FrontedEdge {
 
 export async function startFrontedEdge(
   env: Readonly<Record<string, string>> = {},
+  worker = fileURLToPath(new URL("worker.ts", import.meta.url)),
 ): Promise<FrontedEdge> {
   const front = await startBucketFront();
-  const firn = await startTestEdge(
-    { S3_ENDPOINT: front.endpoint, ...env },
-    { worker: fileURLToPath(new URL("worker.ts", import.meta.url)) },
-  );
+  const firn = await startTestEdge({ S3_ENDPOINT: front.endpoint, ...env }, { worker });
   front.target = firn.edge.s3.endpoint;
   return {
     firn,
