@@ -19,9 +19,11 @@ const MAX_UNEXPLAINED = 10;
  */
 const SLICE = 20_000;
 
-/** `waitMs`: for how long the items are waited for. */
 export interface Ask extends Asker {
+  /** For how long the items are waited for. */
   readonly waitMs: number;
+  /** Longest wait in one call; SLICE when left out. */
+  readonly sliceMs?: number;
 }
 
 /**
@@ -33,15 +35,15 @@ export interface Ask extends Asker {
 export async function askFarm(
   env: Pick<Env, "BUILD">,
   items: readonly Item[],
-  { waitMs, ...asker }: Ask,
+  { waitMs, sliceMs = SLICE, ...asker }: Ask,
 ): Promise<Answer> {
   const build = await buildName(items);
   const deadline = Date.now() + waitMs;
   for (;;) {
     const left = Math.max(0, deadline - Date.now());
-    const ms = Math.min(left, SLICE);
+    const ms = Math.min(left, sliceMs);
     const answer = await askOnce(env, items, build, { ...asker, waitMs: ms });
-    if (answer.state !== "building" || left <= SLICE) return answer;
+    if (answer.state !== "building" || left <= sliceMs) return answer;
   }
 }
 

@@ -2,8 +2,8 @@
  * The Build object: one per set of missing items, by `buildName`. Everybody who wants these items
  * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once for each
  * client. A retry joins; who hangs up cancels nothing at once: Build asks the farm again every
- * RECHECK while somebody waits, and what it has not asked for during WANTED_FOR, and has not begun,
- * the farm drops.
+ * `recheck` while somebody waits, and what it has not asked for during `wanted` (limits.ts), and has
+ * not begun, the farm drops.
  *
  * Regions are asked in the order of whoever asked first. What a region has no origin for, or no place
  * in its queue, is handed to the next; nobody who waits notices.
@@ -36,7 +36,7 @@ import {
 import { FOLLOW_SECONDS } from "./followers.ts";
 import { missingNow } from "../store/blobs.ts";
 import { openBucket } from "../store/open.ts";
-import { memoryOf, RECHECK } from "./limits.ts";
+import { memoryOf, TIMES, type Times } from "./limits.ts";
 import { farmName, farmOf } from "./farms.ts";
 import type { Region } from "./regions.ts";
 
@@ -61,6 +61,11 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   readonly #log = new BuildLog((followed) => this.#tellFarm(followed));
   #following: ReturnType<typeof setInterval> | undefined;
 
+  /** The waiting times in force. */
+  protected get times(): Pick<Times, "recheck"> {
+    return TIMES;
+  }
+
   /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
   async ask(items: readonly Item[], waitMs: number, said: Asker): Promise<Answer> {
     const deadline = Date.now() + waitMs;
@@ -80,9 +85,9 @@ export class Build extends DurableObject<Env> implements BuildRpc {
       });
       if (refusal !== null) return refusal;
       const left = deadline - Date.now();
-      const answer = this.#answer() ?? (await this.#delivered(Math.min(left, RECHECK)));
+      const answer = this.#answer() ?? (await this.#delivered(Math.min(left, this.times.recheck)));
       if (answer !== undefined) return answer;
-      if (left <= RECHECK) return { state: "building" };
+      if (left <= this.times.recheck) return { state: "building" };
     }
   }
 
@@ -159,7 +164,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   /**
-   * Asks the farm for what has no ending yet, in each client's name at most once every RECHECK: a
+   * Asks the farm for what has no ending yet, in each client's name at most once every `recheck`: a
    * delivery that got lost costs no more than that. By chance up to a fifth less, so that after the
    * farm was restarted not everybody asks in the same moment.
    */
@@ -170,7 +175,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     const last = this.#requests.get(key);
     if (last !== undefined && now < last.until) return last.reply;
     for (const [other, { until }] of this.#requests) if (until <= now) this.#requests.delete(other);
-    const until = now + RECHECK * (1 - Math.random() / 5);
+    const until = now + this.times.recheck * (1 - Math.random() / 5);
     const reply = this.#send(asker).catch((error: unknown) => {
       this.#requests.delete(key);
       throw error;

@@ -62,7 +62,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const times = (): Times => this.times;
     this.#schedule = new Schedule(times, () => crypto.randomUUID());
     this.#origins = new Origins(ctx, env, this.#schedule, now);
-    this.#queue = new Queue(ctx.storage, this.#schedule, now);
+    this.#queue = new Queue(ctx.storage, this.#schedule, times(), now);
     const parts = {
       schedule: this.#schedule,
       queue: this.#queue,
@@ -178,7 +178,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   async #intake(wanted: Wanted): Promise<Reply> {
     const { limits, queueTotal: total } = await readConfig(this.env);
     const bounds = { perClient: limits.queued?.count ?? null, total };
-    const parts = { schedule: this.#schedule, queue: this.#queue };
+    const parts = { schedule: this.#schedule, queue: this.#queue, times: () => this.times };
     return take(wanted, parts, bounds, Date.now());
   }
 

@@ -2,7 +2,7 @@
 import type { Item } from "../contract/messages.ts";
 import { note } from "../log.ts";
 import { type Asker, itemKey, type Reply, traceOf } from "./answer.ts";
-import { WANTED_FOR } from "./limits.ts";
+import { type Times, wantedFor } from "./limits.ts";
 import type { Queue } from "./queue.ts";
 import type { Schedule } from "./schedule/schedule.ts";
 import { type Entry, wantKey } from "./schedule/state.ts";
@@ -20,6 +20,12 @@ export interface Wanted extends Asker {
   readonly items: readonly Item[];
 }
 
+interface IntakeParts {
+  readonly schedule: Schedule;
+  readonly queue: Queue;
+  readonly times: () => Times;
+}
+
 /**
  * Takes what is wanted into the queue, unless it is there; idempotent, and whoever wants it still
  * says so by asking again. A request is taken whole or not at all. What is queued already may be
@@ -27,13 +33,13 @@ export interface Wanted extends Asker {
  */
 export function take(
   { build, items, client, purpose }: Wanted,
-  { schedule, queue }: { readonly schedule: Schedule; readonly queue: Queue },
+  { schedule, queue, times }: IntakeParts,
   bounds: Bounds,
   now: number,
 ): Reply {
   const { backlog } = schedule;
   const { known, open } = queue.look(items, now);
-  const want = { build, client: client ?? "", purpose, until: now + WANTED_FOR[purpose] };
+  const want = { build, client: client ?? "", purpose, until: now + wantedFor(purpose, times()) };
   const fresh = open.filter((item) => !backlog.entries.has(itemKey(item)));
   if (fresh.length > 0) {
     const entries = fresh.map((item) => newEntry(item, build, now));

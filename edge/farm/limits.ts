@@ -31,6 +31,16 @@ export interface Times {
    * wide margin.
    */
   readonly job: number;
+  /**
+   * An item is wanted for this long after Build asked for it: three times `recheck`, so that a
+   * client's retry finds it in its place.
+   */
+  readonly wanted: number;
+  /**
+   * A Build object that waits asks the farm again this often: a notice that got lost costs at most
+   * this.
+   */
+  readonly recheck: number;
 }
 
 export const TIMES: Times = {
@@ -40,20 +50,18 @@ export const TIMES: Times = {
   avoid: 5_000,
   queue: 60 * 60_000,
   job: 3 * 60 * 60_000,
+  wanted: 90_000,
+  recheck: 30_000,
 };
+
+/** How long an item counts as wanted. Nobody asks again for background work. */
+export const wantedFor = (purpose: Purpose, { wanted, queue }: Times): number =>
+  purpose === "waiting" ? wanted : queue;
 
 /**
  * A job is begun at most this often: one lost origin is bad luck, three are the job's own fault.
  */
 export const MAX_ATTEMPTS = 3;
-/**
- * An item is wanted for this long after Build asked for it, ms: three times RECHECK, so that a
- * client's retry finds it in its place. Nobody asks again for background work.
- */
-export const WANTED_FOR: Readonly<Record<Purpose, number>> = {
-  waiting: 90_000,
-  background: TIMES.queue,
-};
 /** Endings that are remembered, the latest. */
 export const MAX_ENDINGS = 2_000;
 /** How long an item that took its origins down is left alone, ms. */
@@ -67,12 +75,6 @@ export const MAX_RECORD = 384 * 1024;
 export const MAX_REVISIONS = 20;
 /** Requests to the bucket at once: a Worker may have 6 connections open. */
 export const BUCKET_CONCURRENCY = 6;
-/**
- * A Build object that waits asks the farm again this often: a notice that got lost costs at most
- * this.
- */
-export const RECHECK = 30_000;
-
 /**
  * How long a failure is remembered: long enough that a client's retries do not build it in a loop,
  * short enough for a person who repaired it.

@@ -8,12 +8,12 @@
  *
  * Memory is what counts while the object lives; `save` writes what changed since the last time, in
  * the same event, and the constructor reads it all: 10,000 items in a tenth of a second. Until when
- * an item is wanted is not kept: after a restart everybody has another WANTED_FOR to ask again.
+ * an item is wanted is not kept: after a restart everybody has the whole time again.
  */
 import type { Item } from "../contract/messages.ts";
 import type { Descriptor } from "../contract/records.ts";
 import { type Ending, itemKey, names, type Outcome } from "./answer.ts";
-import { MAX_ENDINGS, memoryOf, WANTED_FOR } from "./limits.ts";
+import { MAX_ENDINGS, memoryOf, type Times, wantedFor } from "./limits.ts";
 import type { Schedule } from "./schedule/schedule.ts";
 import { type Entry, type Job as Lease, type Want, wantKey } from "./schedule/state.ts";
 
@@ -37,7 +37,7 @@ export class Queue {
   readonly #items = new Map<string, readonly Item[]>();
   #endings: number;
 
-  constructor(storage: DurableObjectStorage, schedule: Schedule, now: number) {
+  constructor(storage: DurableObjectStorage, schedule: Schedule, times: Times, now: number) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#schedule = schedule;
@@ -49,14 +49,14 @@ export class Queue {
       CREATE INDEX IF NOT EXISTS endings_by_until ON endings (until);
     `);
     this.#endings = this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM endings").one().n;
-    this.#load(now);
+    this.#load(times, now);
   }
 
-  #load(now: number): void {
+  #load(times: Times, now: number): void {
     const { backlog } = this.#schedule;
     const entries = this.#sql.exec<Row>("SELECT * FROM entries").toArray();
     for (const entry of entries
-      .map(({ key, data }) => entryOf(key, data, now))
+      .map((row) => entryOf(row, times, now))
       .sort((a, b) => a.queuedAt - b.queuedAt))
       backlog.add(entry);
     backlog.changed.clear();
@@ -207,11 +207,11 @@ const rowOf = (entry: Omit<Entry, "key">) => ({
   owners: [...entry.owners],
 });
 
-function entryOf(key: string, data: string, now: number): Entry {
+function entryOf({ key, data }: Row, times: Times, now: number): Entry {
   const row = JSON.parse(data) as ReturnType<typeof rowOf>;
   const wants = row.wants.map((want): [string, Want] => [
     wantKey(want),
-    { ...want, until: now + WANTED_FOR[want.purpose] },
+    { ...want, until: now + wantedFor(want.purpose, times) },
   ]);
   return {
     ...row,

@@ -1,7 +1,7 @@
 /** An origin for measurements: a real socket, and a failure at once for whatever it is given. */
 import { once } from "node:events";
 import { WebSocket } from "ws";
-import { CONNECT_PATH, type FromEdge } from "../../edge/contract/messages.ts";
+import { CONNECT_PATH, type FromEdge, PING } from "../../edge/contract/messages.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
 import { signToken } from "../../origin/channel/token.ts";
 import type { FarmEdge } from "../edge/farm/farm-edge.ts";
@@ -11,6 +11,9 @@ import { soon } from "../harness/soon.ts";
 
 const FAILURE = { reason: "failed", message: "a measurement builds nothing" } as const;
 
+/** Well within the lease, ms. */
+const PING_EVERY = 20_000;
+
 export class FakeOrigin {
   readonly #socket: WebSocket;
   /** Told of every item that it is given: the package's name, and when (performance.now). */
@@ -19,9 +22,13 @@ export class FakeOrigin {
   private constructor(socket: WebSocket, welcomed: () => void) {
     this.#socket = socket;
     socket.on("error", () => undefined);
+    const pings = setInterval(() => socket.send(PING), PING_EVERY);
+    socket.on("close", () => clearInterval(pings));
     socket.on("message", (data: Buffer) => {
       const now = performance.now();
-      const message = JSON.parse(data.toString("utf8")) as FromEdge;
+      const text = data.toString("utf8");
+      if (!text.startsWith("{")) return;
+      const message = JSON.parse(text) as FromEdge;
       if (message.type === "welcome") welcomed();
       if (message.type !== "job") return;
       for (const item of message.items) if (item.kind === "package") this.onItem(item.name, now);

@@ -173,6 +173,8 @@ export const farm: Part = {
     const configured = keys.map(({ publicKey }, n) => [`o${n}`, { key: publicKey }] as const);
     const edge = await startFarm({
       stateIn: await stateDirectory(),
+      // Nobody waits on a Build object, so nobody asks again.
+      times: { wanted: 2 * LONGEST },
       vars: {
         ORIGINS: JSON.stringify(Object.fromEntries(configured)),
         QUEUE_TOTAL: String(Math.max(items, ITEMS)),

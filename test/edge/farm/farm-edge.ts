@@ -19,7 +19,8 @@ const LOOPBACK = "127.0.0.1";
 const ENTRY = join(import.meta.dirname, "fixtures", "worker.js");
 
 export interface FarmOptions {
-  readonly times?: Partial<Times>;
+  /** `slice`: the longest wait in one call of a Build object (ask.ts). */
+  readonly times?: Partial<Times & { readonly slice: number }>;
   /** Variables, at the start and after every restart. */
   readonly vars: Readonly<Record<string, string>>;
   /** Whether the edge has S3 credentials for its bucket, and signs uploads. */

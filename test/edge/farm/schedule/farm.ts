@@ -19,6 +19,8 @@ export const TIMES: Times = {
   avoid: 5,
   queue: 3_600,
   job: 10_800,
+  wanted: 90,
+  recheck: 30,
 };
 
 export const origin = (name: string, more: Partial<OriginState> = {}): OriginState => ({
