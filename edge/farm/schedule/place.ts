@@ -13,12 +13,12 @@
  * (Thaler and Ravishankar, 1998: when an origin comes or goes, only its own packages move).
  *
  * The items of one request are placed one after another, each where it ends first, so they spread
- * over origins when that is faster, and share one evaluation when it is not. Worked example, one slot each,
- * b and c hold the revision, homes of git: a and b, of curl: b and c:
+ * over origins when that is faster, and share one evaluation when it is not. Worked example, one
+ * slot each, b and c hold the revision, homes of nodejs and fish: a and b, of rsync: b and c:
  *
- *     git    a: 30 + 4 = 34     b: 3 + 4 = 7        c: 3 + 10 = 13     → b
- *     curl   a: 30 + 10 = 40    b: 7 + 4 = 11       c: 3 + 4 = 7       → c
- *     jq (homes a, b)           b: 7 + 4 = 11       c: 7 + 10 = 17     → b, in one job with git
+ *     nodejs   a: 30 + 4 = 34     b: 3 + 4 = 7       c: 3 + 10 = 13    → b
+ *     rsync    a: 30 + 10 = 40    b: 7 + 4 = 11      c: 3 + 4 = 7      → c
+ *     fish     a: 30 + 4 = 34     b: 7 + 4 = 11      c: 7 + 10 = 17    → b, in one job with nodejs
  */
 import { firstMatch } from "../../contract/globs.ts";
 import { type Item, TAG_SLOTS } from "../../contract/messages.ts";

@@ -27,16 +27,16 @@
  * Each step costs no more in a long queue than in a short one: `dispatch` looks at the heads of
  * queues and at origins. `sweep` looks at everything; it runs when time may have changed something.
  *
- * Worked example, times in seconds, lease 60, reconnect 10, avoid 5; origins a (2 slots) and b (1
- * slot), which hold the revision; client X asks for 1 and 2 (two requests), Y for 3, then X for 4:
- *     0  1 → b, one of its homes as a is, by weight.  3 → a (X had its turn's 2 → a as well: a is full).
- *        4 waits.
+ * Worked example, times in seconds, lease 60, reconnect 10; origins a (2 slots) and b (1 slot), which
+ * hold the revision; client X asks for 1 and 2, Y for 3, then X for 4, a request each:
+ *     0  1 → b, of its two homes the one of the higher weight.  2 → a, 3 → a. Both are full: 4 waits.
  *    40  a's connection drops.  Its jobs stay a's; look again at 50.
- *    45  a is back and runs 2 only: it was restarted. 3 is queued again, before 4. a has begun it,
- *        so it waits for b.
+ *    45  a is back and runs 2 only: it was restarted. 3 is queued again, before 4; but a has begun it,
+ *        so it waits for b.  4 → a, which has a free slot.
  *    70  b was last heard of at 10: its socket is closed, its job is lost. 1 is queued again; b has
- *        begun it, and a alone is connected.  3 → a, for there is nobody else. a is full.
- *    75  a is done with 2.  1 → a: attempt 2.  4 waits on.
+ *        begun it, and a alone is connected. 3 need not wait for b any more. a is full.
+ *    75  a is done with 2.  3 → a: attempt 2, there is nobody else.
+ *    80  a is done with 4.  1 → a: attempt 2.
  */
 import { MAX_ATTEMPTS, type Times } from "../limits.ts";
 import { Backlog, type Level } from "./backlog.ts";
