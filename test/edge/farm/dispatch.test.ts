@@ -7,15 +7,26 @@ import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Item } from "../../../edge/contract/messages.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
-import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
+import {
+  configured,
+  failure,
+  gate,
+  honest,
+  originKeys,
+  startOrigin,
+  type TestRun,
+} from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
 import { packageItems } from "./records.ts";
 
 let edge: FarmEdge;
 afterEach(() => edge.stop());
 
-async function start(times: FarmOptions["times"] = {}): Promise<void> {
-  edge = await startFarm({ times, vars: { ORIGINS: originKeys("a", "b", "c") } });
+async function start(
+  times: FarmOptions["times"] = {},
+  vars: FarmOptions["vars"] = {},
+): Promise<void> {
+  edge = await startFarm({ times, vars: { ORIGINS: originKeys("a", "b", "c"), ...vars } });
 }
 
 const ask = (name: string, client: string | null = null) =>
@@ -181,4 +192,25 @@ test("the farm loses its memory with 300 items queued: each is built once, and e
     ["first", ...requests.flat().map(({ name }) => name)].toSorted(),
   );
   assert.equal(await queued(), 0);
+});
+
+test("two owners must agree: what one's origin has made waits for the other's, though it is busy and another of the first is free", async (t) => {
+  const ofOwner = (owner: string, ...names: string[]): object =>
+    JSON.parse(configured(names, { owner })) as object;
+  const ORIGINS = JSON.stringify({ ...ofOwner("x", "a", "b"), ...ofOwner("y", "c") });
+  await start({}, { ORIGINS, AGREE: "2" });
+  const { origin: c, first, open } = await busy(t, "c");
+  const a = await connected(t, "a", honest(edge));
+  const b = await connected(t, "b", honest(edge));
+  const isGit = (name: string): boolean => name === "git";
+  const timesMade = (): number => [...a.names(), ...b.names()].flat().filter(isGit).length;
+  const answer = ask("git");
+  await eventually(
+    "it was made and waits",
+    async () => timesMade() === 1 && (await queued()) === 1,
+  );
+  open();
+  for (const { state } of await Promise.all([first, answer])) assert.equal(state, "done");
+  assert.equal(timesMade(), 1);
+  assert.deepEqual(c.names(), [["first"], ["git"]]);
 });
