@@ -194,16 +194,18 @@ test("the farm loses its memory with 300 items queued: each is built once, and e
   assert.equal(await queued(), 0);
 });
 
+/** A part of ORIGINS. */
+const ofOwner = (owner: string, ...names: string[]): object =>
+  JSON.parse(configured(names, { owner })) as object;
+
 test("two owners must agree: what one's origin has made waits for the other's, though it is busy and another of the first is free", async (t) => {
-  const ofOwner = (owner: string, ...names: string[]): object =>
-    JSON.parse(configured(names, { owner })) as object;
   const ORIGINS = JSON.stringify({ ...ofOwner("x", "a", "b"), ...ofOwner("y", "c") });
   await start({}, { ORIGINS, AGREE: "2" });
   const { origin: c, first, open } = await busy(t, "c");
   const a = await connected(t, "a", honest(edge));
   const b = await connected(t, "b", honest(edge));
-  const isGit = (name: string): boolean => name === "git";
-  const timesMade = (): number => [...a.names(), ...b.names()].flat().filter(isGit).length;
+  const timesMade = (): number =>
+    [...a.names(), ...b.names()].flat().filter((name) => name === "git").length;
   const answer = ask("git");
   await eventually(
     "it was made and waits",
