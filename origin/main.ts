@@ -229,7 +229,8 @@ try {
   // commander has already said what is wrong with the options.
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
   else {
-    process.stderr.write(`firn: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    const message = error instanceof Error ? error.message : String(error);
+    // What was opened by then (a watch of the disk, a server) must not keep the process alive.
+    process.stderr.write(`firn: ${message}\n`, () => process.exit(1));
   }
 }

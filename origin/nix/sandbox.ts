@@ -21,7 +21,7 @@ import { run, type RunResult } from "./run.ts";
 import { NIX_DIR, nixEnvironment } from "./settings.ts";
 
 /** Longest probe, ms: it takes a tenth of a second, but a busy daemon makes it wait. */
-const PROBE_TIMEOUT = 120_000;
+const PROBE_TIMEOUT = 30_000;
 /** The shell that the probe is written for, on the machine and, maybe, in the sandbox. */
 const SHELL = "/bin/sh";
 

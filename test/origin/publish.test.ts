@@ -136,7 +136,7 @@ test(
       assert.ok(result.kind === "package");
       return result;
     });
-    const [base] = keysOf(packages[0]!);
+    const base = packages[0]!.statement.parts[0]?.key;
     for (const { statement } of packages) {
       assert.equal(statement.parts[0]?.key, base, statement.name);
       assert.ok(statement.levels.every((level) => level[0] === 0));
