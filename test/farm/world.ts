@@ -141,7 +141,12 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
     },
     async evictFarms(webSockets) {
       const names = regions ? REGIONS.map((region) => `farm-${region}`) : ["farm"];
-      await Promise.all(names.map((name) => edge.evict("Farm", name, webSockets)));
+      const evicted = await Promise.allSettled(
+        names.map((name) => edge.evict("Farm", name, webSockets)),
+      );
+      // One that sleeps already, or is at work in this moment, cannot be evicted; one of them can.
+      const failed = evicted.filter(({ status }) => status === "rejected");
+      if (failed.length === names.length) throw (failed[0] as PromiseRejectedResult).reason;
     },
     async heal() {
       proxy.trouble = () => "pass";
