@@ -20,6 +20,7 @@ import { checkSandbox, checkVersion } from "./nix/safety.ts";
 import { openFarmCache } from "./nix/cache/index.ts";
 import { readSigningKey } from "./nix/cache/signing-key.ts";
 import type { NixLimits } from "./nix/limits.ts";
+import { systemFeatures } from "./nix/system-features.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { fileText } from "./options.ts";
 import { planStore } from "./plan/plans.ts";
@@ -164,6 +165,7 @@ export async function serve(
     version,
     ...nix,
     ...sandbox,
+    features: await systemFeatures(stop),
     systems: [...options.systems],
     slots: options.slots,
     packageSet: { id: spec.id, label: spec.label },

@@ -38,6 +38,8 @@ export interface ConnectOptions {
     /** Whether its builds run in Nix's sandbox, and whether that is known to leak. */
     readonly sandbox: boolean;
     readonly nixVulnerable: boolean;
+    /** Nix's system features that it has; none when left out. */
+    readonly features?: readonly string[];
     readonly systems: readonly System[];
     readonly slots: number;
     readonly packageSet: { readonly id: string; readonly label: string };
@@ -212,7 +214,7 @@ class Connection implements Channel {
   }
 
   #hello(): Extract<FromOrigin, { type: "hello" }> {
-    const { systems, ...said } = this.#options.hello;
+    const { systems, features = [], ...said } = this.#options.hello;
     this.#unsent.clear();
     const revisions = [...this.#tags].map(([tag, revision]) => ({ tag, revision }));
     return {
@@ -220,6 +222,7 @@ class Connection implements Channel {
       protocol: PROTOCOL_VERSION,
       ...said,
       systems: [...systems],
+      features: [...features],
       revisions,
       running: this.#jobs.ids(),
     };

@@ -7,6 +7,7 @@ import { Tail } from "../lines.ts";
 import type { RunResult } from "../run.ts";
 import type { NixSettings } from "../settings.ts";
 import type { FailedDerivation, FailedDerivations } from "./failed-derivations.ts";
+import { lackingFeatures } from "../system-features.ts";
 import { nixStore } from "./store.ts";
 
 interface Job {
@@ -28,6 +29,11 @@ export async function buildFailure(
   { result, derivations, tail }: FailedBuild,
 ): Promise<Failure> {
   const cause = await causeOf(job, found, derivations.failed);
+  const features = lackingFeatures([...tail, cause?.how ?? ""].join("\n"));
+  if (features.length > 0) {
+    const message = `building ${found.name} needs the system feature ${features.join(", ")}, which this machine does not have`;
+    return { ...failure("lacking", message), features };
+  }
   if (cause !== undefined) return derivationFailure(found, cause, await logOf(job, cause, tail));
   const log = { log: tail };
   if (result.timedOut) return timeout(job.settings.nixTimeout, `building ${found.name}`, tail);
