@@ -1,7 +1,7 @@
 /** What the runtime hands to the Worker: its bindings, and the variables (variables.ts). */
 import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./variables.ts";
-import type { Item } from "./contract/messages.ts";
+import type { Item } from "./contract/items.ts";
 import type { LogLines } from "./farm/build-log.ts";
 import type { Answer, Asker, Ending, Reply } from "./farm/answer.ts";
 import type { FarmOverview } from "./farm/overview.ts";

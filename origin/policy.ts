@@ -3,7 +3,7 @@
  * again, so that an edge that was set up otherwise has nothing built that this operator denies.
  */
 import { firstMatch } from "../edge/contract/globs.ts";
-import type { Item, Result } from "../edge/contract/messages.ts";
+import type { Item, Result } from "../edge/contract/items.ts";
 import { BASE_PACKAGES, SHELL_PACKAGES } from "../edge/contract/names.ts";
 import { type PackagePolicy, policyRefusal } from "../edge/contract/package-policy.ts";
 

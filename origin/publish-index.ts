@@ -1,5 +1,5 @@
 /** An index job: lists the attribute names of a package set, or of sets in it, each as a blob. */
-import type { IndexItem, Result } from "../edge/contract/messages.ts";
+import type { IndexItem, Result } from "../edge/contract/items.ts";
 import { PACKAGE_INDEX } from "../edge/contract/media-types.ts";
 import {
   type IndexStatement,

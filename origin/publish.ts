@@ -4,7 +4,7 @@
  * running it twice, or on two origins at once, writes the same things.
  */
 import type { Scope } from "../edge/contract/keys.ts";
-import type { Failure, PackageItem, Result } from "../edge/contract/messages.ts";
+import type { Failure, PackageItem, Result } from "../edge/contract/items.ts";
 import {
   type Descriptor,
   type PackageStatement,

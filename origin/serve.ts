@@ -1,7 +1,7 @@
 /** `firn origin`: connects to its edges and does their jobs until it is told to stop. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { IndexItem, Item, PackageItem, Result } from "../edge/contract/messages.ts";
+import type { IndexItem, Item, PackageItem, Result } from "../edge/contract/items.ts";
 import type { PackagePolicy } from "../edge/contract/package-policy.ts";
 import { parsePackageSet } from "../edge/contract/package-set.ts";
 import type { System } from "../edge/contract/records.ts";

@@ -11,7 +11,7 @@
  * compressed.
  */
 import { canonicalJson } from "../contract/keys.ts";
-import type { Item, Result } from "../contract/messages.ts";
+import type { Item, Result } from "../contract/items.ts";
 import type { SignedLayer } from "../contract/records.ts";
 import { note } from "../log.ts";
 

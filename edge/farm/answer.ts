@@ -1,7 +1,7 @@
 /** What the farm and its Build objects answer, and how they name an item. */
 import { HEX256_PATTERN, sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
-import type { Failure, Item } from "../contract/messages.ts";
+import type { Failure, Item } from "../contract/items.ts";
 import {
   blobsOf,
   type Descriptor,

@@ -1,5 +1,5 @@
 /** The edge's one question to the farm: have these items made, and tell me how they ended. */
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import type { Env } from "../env.ts";
 import { withRetries } from "../store/retry.ts";
 import { note } from "../log.ts";

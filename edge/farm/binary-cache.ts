@@ -5,7 +5,7 @@
  */
 import type { Config } from "../config.ts";
 import { MAX_NAR_BYTES, MAX_NARINFO_BYTES, narKey } from "../contract/binary-cache.ts";
-import type { CacheFile, Grant } from "../contract/messages.ts";
+import type { CacheFile, Grant } from "../contract/bucket-requests.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { presign, signPut } from "../store/s3.ts";
 import { RequestRefused } from "./uploads.ts";

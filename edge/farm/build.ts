@@ -13,7 +13,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { BuildRpc, Env } from "../env.ts";
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import { note } from "../log.ts";
 import {
   type Answer,

@@ -1,5 +1,5 @@
 /** What origins made and others of other owners have not made yet, in the Farm object's SQLite. */
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import { agreeing, type Candidate, tellDifference } from "./agreement.ts";
 import { itemKey } from "./answer.ts";
 

@@ -4,7 +4,7 @@
  * what it says here ends up in images.
  */
 import { canonicalJson, indexPath, layerPath } from "../contract/keys.ts";
-import type { IndexItem, Item, PackageItem, Result } from "../contract/messages.ts";
+import type { IndexItem, Item, PackageItem, Result } from "../contract/items.ts";
 import type {
   IndexStatement,
   LayerStatement,

@@ -2,7 +2,7 @@
  * Jobs between the farm's queue and its origins: carries out what the schedule decides, and deals
  * with the results that come back.
  */
-import type { Failure } from "../contract/messages.ts";
+import type { Failure } from "../contract/items.ts";
 import { note } from "../log.ts";
 import type { Ending } from "./answer.ts";
 import { itemKey, traceOf } from "./answer.ts";

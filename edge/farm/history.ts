@@ -6,7 +6,7 @@
  *   past_jobs   the latest jobs, KEPT of those that made everything and as many of the others
  */
 import { type EndedItem, type EndedJob, NO_TALLY, type Tally } from "../contract/farm-state.ts";
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import type { Ending } from "./answer.ts";
 import { type Job as Lease, systemOf } from "./schedule/state.ts";
 

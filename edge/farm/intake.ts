@@ -1,5 +1,5 @@
 /** What is wanted, on its way into the queue: within the bounds, and only what nobody has asked for. */
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import { note } from "../log.ts";
 import { type Asker, itemKey, type Reply, traceOf } from "./answer.ts";
 import { type Times, wantedFor } from "./limits.ts";

@@ -1,5 +1,6 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
-import { type Failure, LEASE_SECONDS } from "../contract/messages.ts";
+import { LEASE_SECONDS } from "../contract/messages.ts";
+import { type Failure } from "../contract/items.ts";
 import type { Ending } from "./answer.ts";
 import type { Purpose } from "./schedule/state.ts";
 

@@ -7,7 +7,7 @@ import { note } from "../log.ts";
 import { missingNow } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { blobPath, layerPath } from "../contract/keys.ts";
-import type { Failure, Item, PackageItem, Result } from "../contract/messages.ts";
+import type { Failure, Item, PackageItem, Result } from "../contract/items.ts";
 import {
   blobsOf,
   CODECS,

@@ -10,7 +10,7 @@
  * the same event, and the constructor reads it all: 10,000 items in a tenth of a second. Until when
  * an item is wanted is not kept: after a restart everybody has the whole time again.
  */
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import type { Descriptor } from "../contract/records.ts";
 import { type Ending, itemKey, names, type Outcome } from "./answer.ts";
 import { MAX_ENDINGS, memoryOf, type Times, wantedFor } from "./limits.ts";

@@ -11,7 +11,7 @@ import type {
   BucketRequest,
   CacheRequest,
   KnownLayer,
-} from "../contract/messages.ts";
+} from "../contract/bucket-requests.ts";
 import type { Codec } from "../contract/records.ts";
 import { note } from "../log.ts";
 import { forgetBlob } from "../store/blobs.ts";

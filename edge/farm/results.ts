@@ -2,7 +2,7 @@
  * What origins say of their jobs: done, refused, or that they are back with them. Results are stored
  * by publication; what is for another origin to do better goes back into the queue.
  */
-import type { Failure, Result } from "../contract/messages.ts";
+import type { Failure, Result } from "../contract/items.ts";
 import { note } from "../log.ts";
 import type { AnotherOwner } from "./agreement.ts";
 import { type Ending, itemKey, type Outcome } from "./answer.ts";

@@ -10,7 +10,7 @@
  * A tag moves at once that is new, or of which nothing was published. What is under way is kept in
  * the Farm object's SQLite.
  */
-import type { PackageItem } from "../contract/messages.ts";
+import type { PackageItem } from "../contract/items.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";

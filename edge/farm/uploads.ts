@@ -6,7 +6,7 @@
 import pLimit from "p-limit";
 import type { Config } from "../config.ts";
 import { blobPath } from "../contract/keys.ts";
-import { type Grant, MAX_UPLOAD_BYTES, type Upload } from "../contract/messages.ts";
+import { type Grant, MAX_UPLOAD_BYTES, type Upload } from "../contract/bucket-requests.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { signPut } from "../store/s3.ts";

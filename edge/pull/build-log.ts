@@ -1,5 +1,5 @@
 /** Where a client can follow what is built for it, and what it reads there. */
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import type { Env } from "../env.ts";
 import { buildName } from "../farm/answer.ts";
 import {

@@ -5,7 +5,7 @@
  * bash. They are never named to that person. And one cause is named once: when a revision is unknown,
  * every package of the image fails for the same reason.
  */
-import type { Failure } from "../contract/messages.ts";
+import type { Failure } from "../contract/items.ts";
 import { type ImageRequest, SHELL } from "../contract/names.ts";
 import type { System } from "../contract/records.ts";
 import type { Answer } from "../farm/answer.ts";

@@ -2,7 +2,7 @@
  * What a pull that is held asks of the farm. Its line in the log joins the request to the build, by
  * whose name the log goes on: of the farm, of origins, of Nix (edge/README.md).
  */
-import type { Item } from "../contract/messages.ts";
+import type { Item } from "../contract/items.ts";
 import type { Descriptor } from "../contract/records.ts";
 import { buildName } from "../farm/answer.ts";
 import { type Answer, askFarm } from "../farm/ask.ts";

@@ -4,7 +4,7 @@
  */
 import pLimit from "p-limit";
 import type { Scope } from "../contract/keys.ts";
-import type { PackageItem } from "../contract/messages.ts";
+import type { PackageItem } from "../contract/items.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { Descriptor, PackageRecord } from "../contract/records.ts";
 import type { Outcome } from "../farm/ask.ts";

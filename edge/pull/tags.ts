@@ -3,7 +3,7 @@
  * resolves it anew behind the answer, and for as long as no origin answers. So pulls outlive
  * origins, and only a tag that nobody asked for before waits for one.
  */
-import type { TagItem } from "../contract/messages.ts";
+import type { TagItem } from "../contract/items.ts";
 import type { PackageSetSpec } from "../contract/package-set.ts";
 import { isRevision, type TagRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";

@@ -10,7 +10,7 @@
  */
 import pLimit from "p-limit";
 import { canonicalJson, type Scope } from "../contract/keys.ts";
-import type { IndexItem } from "../contract/messages.ts";
+import type { IndexItem } from "../contract/items.ts";
 import { nearest } from "../contract/nearest.ts";
 import { attributeFor } from "../contract/package-index.ts";
 import { type IndexRecord, MAX_INDEX_DEPTH } from "../contract/records.ts";

@@ -13,7 +13,7 @@
 import type { ComposeInput, ComposePackage } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { PackageItem } from "../contract/messages.ts";
+import type { PackageItem } from "../contract/items.ts";
 import {
   blobsOf,
   DamagedBlob,

@@ -5,16 +5,18 @@
 import type { Logger } from "pino";
 import * as v from "valibot";
 import {
-  type Failure,
-  FailureSchema,
   type FromEdge,
   type FromOrigin,
-  type Item,
   MAX_MESSAGE,
-  type Result,
-  ResultsSchema,
   TAG_SLOTS,
 } from "../../edge/contract/messages.ts";
+import {
+  type Failure,
+  FailureSchema,
+  type Item,
+  type Result,
+  ResultsSchema,
+} from "../../edge/contract/items.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
 import { backoff } from "./backoff.ts";
 import { JobLog } from "./job-log.ts";

@@ -3,17 +3,17 @@
  * none when the connection is lost is sent again on the next one.
  */
 import pRetry from "p-retry";
+import { type FromOrigin } from "../../edge/contract/messages.ts";
 import {
   type BucketAnswer,
   type BucketRequest,
   type CacheFile,
   type CacheRequest,
-  type FromOrigin,
   type Grant,
   type KnownLayer,
   MAX_REQUESTED,
   type Upload,
-} from "../../edge/contract/messages.ts";
+} from "../../edge/contract/bucket-requests.ts";
 import type { Digest } from "../../edge/contract/digest.ts";
 
 /** What a job may ask the edge. A RequestError says why there is no answer. */

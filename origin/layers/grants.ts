@@ -2,7 +2,7 @@
  * Asks the edge for uploads. What is asked for in one turn of the event loop is one request, and
  * several requests may be under way: no blob waits for another's.
  */
-import { type Grant, MAX_REQUESTED, type Upload } from "../../edge/contract/messages.ts";
+import { type Grant, MAX_REQUESTED, type Upload } from "../../edge/contract/bucket-requests.ts";
 import type { JobRequests } from "../channel/requests.ts";
 
 interface Waiting {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { TEXT } from "../../edge/contract/media-types.ts";
-import type { Upload } from "../../edge/contract/messages.ts";
+import type { Upload } from "../../edge/contract/bucket-requests.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";
 import type { JobRequests } from "../channel/requests.ts";
 import { Codecs } from "./codecs.ts";

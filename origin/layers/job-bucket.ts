@@ -1,6 +1,6 @@
 /** The bucket as a job may use it. */
 import type { Digest } from "../../edge/contract/digest.ts";
-import type { KnownLayer, Upload } from "../../edge/contract/messages.ts";
+import type { KnownLayer, Upload } from "../../edge/contract/bucket-requests.ts";
 import type { JobRequests } from "../channel/requests.ts";
 
 /** A blob to be stored: its content is in a file, or in memory. */

@@ -3,7 +3,7 @@
  * origins state of the layers that they make; one counts here when an origin that the edge names has
  * signed it.
  */
-import type { KnownLayer as Answer } from "../../edge/contract/messages.ts";
+import type { KnownLayer as Answer } from "../../edge/contract/bucket-requests.ts";
 import {
   type Codec,
   CODECS,

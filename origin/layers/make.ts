@@ -7,7 +7,7 @@ import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Logger } from "pino";
 import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../edge/contract/media-types.ts";
-import type { KnownLayer as Answer, Upload } from "../../edge/contract/messages.ts";
+import type { KnownLayer as Answer, Upload } from "../../edge/contract/bucket-requests.ts";
 import { CODECS, type Layer, type LayerStatement, type Tree } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { SpooledBlob } from "./blob-file.ts";

@@ -1,6 +1,6 @@
 /** Stores bytes that are in memory, as the blob of their digest. */
 import { createHash } from "node:crypto";
-import type { Upload } from "../../edge/contract/messages.ts";
+import type { Upload } from "../../edge/contract/bucket-requests.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";
 import type { JobBucket } from "./job-bucket.ts";
 

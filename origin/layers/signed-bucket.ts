@@ -5,7 +5,7 @@
 import { buffer } from "node:stream/consumers";
 import pLimit from "p-limit";
 import type { Digest } from "../../edge/contract/digest.ts";
-import { MAX_UPLOAD_BYTES } from "../../edge/contract/messages.ts";
+import { MAX_UPLOAD_BYTES } from "../../edge/contract/bucket-requests.ts";
 import type { JobRequests } from "../channel/requests.ts";
 import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
 import { Grants } from "./grants.ts";

@@ -11,7 +11,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Grant } from "../../edge/contract/messages.ts";
+import type { Grant } from "../../edge/contract/bucket-requests.ts";
 
 export type SignedPut = Extract<Grant, { kind: "put" }>;
 

@@ -1,5 +1,5 @@
 /** Makes the failures that the Nix side reports, within the limits of the channel's messages. */
-import type { Failure } from "../../edge/contract/messages.ts";
+import type { Failure } from "../../edge/contract/items.ts";
 import { FailureError } from "./types.ts";
 
 /** Longest message of a failure, characters (messages.ts). */

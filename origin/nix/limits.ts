@@ -2,7 +2,7 @@
  * What one package may cost this origin. Each is an option (origin/options.ts); what is beyond it
  * fails, with the name of the option.
  */
-import type { Failure } from "../../edge/contract/messages.ts";
+import type { Failure } from "../../edge/contract/items.ts";
 import { failure } from "./failures.ts";
 import type { StorePathInfo } from "./types.ts";
 

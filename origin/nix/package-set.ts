@@ -6,7 +6,7 @@ import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import * as v from "valibot";
-import type { Failure } from "../../edge/contract/messages.ts";
+import type { Failure } from "../../edge/contract/items.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nearest } from "../../edge/contract/nearest.ts";
 import { StorePathSchema, type System } from "../../edge/contract/records.ts";

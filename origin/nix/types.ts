@@ -2,7 +2,7 @@
  * What the Nix side of an origin gives to the rest of it: package sets, what was built, closures.
  * Plain data and one interface; no I/O here.
  */
-import type { Failure } from "../../edge/contract/messages.ts";
+import type { Failure } from "../../edge/contract/items.ts";
 import type { System } from "../../edge/contract/records.ts";
 
 /** One store path as Nix's database knows it. */

@@ -13,10 +13,9 @@ import {
   type FromEdge,
   FromEdgeSchema,
   type FromOrigin,
-  type Item,
   MAX_MESSAGE,
-  type Result,
 } from "../../edge/contract/messages.ts";
+import { type Item, type Result } from "../../edge/contract/items.ts";
 import { encodeListing } from "../../edge/contract/listing.ts";
 import { ImageBudget } from "../../edge/contract/image-budget.ts";
 import { ListingReader } from "../../edge/contract/listing-reader.ts";

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readFileSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import type { Item } from "../../edge/contract/messages.ts";
+import type { Item } from "../../edge/contract/items.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { type FarmEdge, startFarm } from "../edge/farm/farm-edge.ts";
 import { packageItems } from "../edge/farm/records.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
-import type { Item, Result } from "../../edge/contract/messages.ts";
+import type { Item, Result } from "../../edge/contract/items.ts";
 import { Slots, type RunContext } from "../../origin/channel/index.ts";
 import { freePort } from "../../origin/local/ports.ts";
 import { Metrics } from "../../origin/metrics.ts";

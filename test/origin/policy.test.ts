@@ -1,7 +1,7 @@
 /** The package policy at an origin: what it denies is never worked on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Item, Result } from "../../edge/contract/messages.ts";
+import type { Item, Result } from "../../edge/contract/items.ts";
 import { packagePolicy, type PackagePolicy } from "../../edge/contract/package-policy.ts";
 import { withPolicy } from "../../origin/policy.ts";
 

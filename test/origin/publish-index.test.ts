@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pino } from "pino";
 import { blobPath } from "../../edge/contract/keys.ts";
-import type { Result } from "../../edge/contract/messages.ts";
+import type { Result } from "../../edge/contract/items.ts";
 import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../edge/contract/records.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";

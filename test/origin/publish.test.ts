@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { pino } from "pino";
 import type { Scope } from "../../edge/contract/keys.ts";
-import type { Result } from "../../edge/contract/messages.ts";
+import type { Result } from "../../edge/contract/items.ts";
 import { isSignedBy } from "../../edge/contract/signatures.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";

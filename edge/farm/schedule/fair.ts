@@ -18,7 +18,7 @@
  * are passed over, and keep their place.
  */
 import type { System } from "../../contract/records.ts";
-import type { Item } from "../../contract/messages.ts";
+import type { Item } from "../../contract/items.ts";
 import { type Entry, groupOf, systemOf } from "./state.ts";
 
 /** Seconds of an origin that an item takes, very roughly. */

@@ -21,7 +21,8 @@
  *     fish     a: 30 + 4 = 34     b: 7 + 4 = 11      c: 7 + 10 = 17    → b, in one job with nodejs
  */
 import { firstMatch } from "../../contract/globs.ts";
-import { type Item, TAG_SLOTS } from "../../contract/messages.ts";
+import { TAG_SLOTS } from "../../contract/messages.ts";
+import { type Item } from "../../contract/items.ts";
 import type { Times } from "../limits.ts";
 import { MAX_BATCH } from "./fair.ts";
 import { type Entry, type Lane, laneOf, type OriginState, revisionOf, systemOf } from "./state.ts";

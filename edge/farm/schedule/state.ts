@@ -1,5 +1,5 @@
 /** What the schedule knows: the items of the queue, jobs, and origins. Plain data. */
-import type { Item } from "../../contract/messages.ts";
+import type { Item } from "../../contract/items.ts";
 import type { System } from "../../contract/records.ts";
 
 /** Resolving a tag takes a second, publishing a package minutes: neither waits for the other. */

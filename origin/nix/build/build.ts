@@ -3,7 +3,7 @@
  * costs one query of Nix's database, or none when this origin has a root for it.
  */
 import { existsSync } from "node:fs";
-import type { Failure } from "../../../edge/contract/messages.ts";
+import type { Failure } from "../../../edge/contract/items.ts";
 import type { Found } from "../evaluate/describe.ts";
 import { FAILURE_LINES } from "../failures.ts";
 import { Tail } from "../lines.ts";

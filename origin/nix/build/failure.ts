@@ -1,5 +1,5 @@
 /** Why a package is not in the store after nix-build: the derivation that failed, and its log. */
-import type { Failure } from "../../../edge/contract/messages.ts";
+import type { Failure } from "../../../edge/contract/items.ts";
 import { errorLine, machineTrouble } from "../error-message.ts";
 import type { Found } from "../evaluate/describe.ts";
 import { failure, FAILURE_LINES, timeout } from "../failures.ts";

@@ -10,7 +10,7 @@
  * One more evaluation for each name that throws gives Nix's reason.
  */
 import * as v from "valibot";
-import type { Failure } from "../../../edge/contract/messages.ts";
+import type { Failure } from "../../../edge/contract/items.ts";
 import { failure } from "../failures.ts";
 import { FailureError, RefusedSetError } from "../types.ts";
 import { evaluate, type Evaluation, type Refusal } from "./restricted.ts";

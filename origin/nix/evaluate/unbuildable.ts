@@ -1,5 +1,5 @@
 /** The failure of a name that is no package that can be built. */
-import type { Failure } from "../../../edge/contract/messages.ts";
+import type { Failure } from "../../../edge/contract/items.ts";
 import { failure } from "../failures.ts";
 import type { Description } from "./describe.ts";
 import type { Refusal } from "./restricted.ts";

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import type { Answer, Outcome } from "../../../edge/farm/answer.ts";
 import { agreeing, type Candidate, contentOf, differences } from "../../../edge/farm/agreement.ts";
 import { layerPath, levelPath, packagePath, tagPath } from "../../../edge/contract/keys.ts";
-import type { Item } from "../../../edge/contract/messages.ts";
+import type { Item } from "../../../edge/contract/items.ts";
 import type { LayerRecord, LayerStatement, PackageRecord } from "../../../edge/contract/records.ts";
 import { isSignedBy, vouchersOf } from "../../../edge/contract/signatures.ts";
 import { statementOf } from "../../../edge/contract/records.ts";

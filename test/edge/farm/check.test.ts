@@ -8,7 +8,7 @@ import {
   claimsOf,
   partsOf,
 } from "../../../edge/farm/check.ts";
-import type { Item, Result } from "../../../edge/contract/messages.ts";
+import type { Item, Result } from "../../../edge/contract/items.ts";
 import type { LayerStatement, PackageStatement } from "../../../edge/contract/records.ts";
 import { keys, signOf } from "./keys.ts";
 import {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, describe, test, type TestContext } from "node:test";
-import type { Item } from "../../../edge/contract/messages.ts";
+import type { Item } from "../../../edge/contract/items.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer, Asker } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
-import type { Item } from "../../../edge/contract/messages.ts";
+import type { Item } from "../../../edge/contract/items.ts";
 import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { tieWorkerd } from "../../../origin/local/workerd.ts";

@@ -5,7 +5,7 @@
 import type { TestContext } from "node:test";
 import { pino } from "pino";
 import { indexPath } from "../../../edge/contract/keys.ts";
-import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
+import type { Failure, Item, Result } from "../../../edge/contract/items.ts";
 import {
   type Channel,
   type ChannelState,

@@ -1,5 +1,5 @@
 /** What an origin states, and the records of it, of blobs that are a few bytes long. */
-import type { IndexItem, PackageItem, Result, TagItem } from "../../../edge/contract/messages.ts";
+import type { IndexItem, PackageItem, Result, TagItem } from "../../../edge/contract/items.ts";
 import { digestOf, sha256Hex } from "../../../edge/contract/digest.ts";
 import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
 import {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, test, type TestContext } from "node:test";
 import { demandPath } from "../../../edge/contract/demand.ts";
 import { tagPath } from "../../../edge/contract/keys.ts";
-import type { PackageItem } from "../../../edge/contract/messages.ts";
+import type { PackageItem } from "../../../edge/contract/items.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { configured, failure, gate, honest, startOrigin, type TestRun } from "./origins.ts";

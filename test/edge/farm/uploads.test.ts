@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { digestOf } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
+import { CLOSE } from "../../../edge/contract/messages.ts";
 import {
   type BucketAnswer,
-  CLOSE,
   type Grant,
   MAX_REQUESTED,
   MAX_UPLOAD_BYTES,
   type Upload,
-} from "../../../edge/contract/messages.ts";
+} from "../../../edge/contract/bucket-requests.ts";
 import { sendSigned } from "../../harness/send-signed.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys } from "./origins.ts";

@@ -1,7 +1,7 @@
 /** Failures as the status, code and message that a client gets. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Failure } from "../../../edge/contract/messages.ts";
+import type { Failure } from "../../../edge/contract/items.ts";
 import {
   type Failed,
   builtForThisPull,

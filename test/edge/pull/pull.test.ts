@@ -1,7 +1,7 @@
 /** Pulls through a real farm and a connected origin, and what a person is told when one fails. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import type { Failure } from "../../../edge/contract/messages.ts";
+import type { Failure } from "../../../edge/contract/items.ts";
 import { type OriginOptions, startOrigin, type TestOrigin } from "../registry/origin.ts";
 import {
   type Answer,

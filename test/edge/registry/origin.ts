@@ -1,7 +1,7 @@
 /** A real origin, connected over the real channel, whose packages a test makes up. */
 import { after } from "node:test";
 import { pino } from "pino";
-import type { Failure, Item, Result } from "../../../edge/contract/messages.ts";
+import type { Failure, Item, Result } from "../../../edge/contract/items.ts";
 import {
   type Layer,
   RECORD_FORMAT,

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { CLOSE, type FromEdge, type Item, type Result } from "../../../edge/contract/messages.ts";
+import { CLOSE, type FromEdge } from "../../../edge/contract/messages.ts";
+import { type Item, type Result } from "../../../edge/contract/items.ts";
 import { connect, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";

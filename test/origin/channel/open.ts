@@ -1,12 +1,8 @@
 /** A channel under test, and what is said over it. */
 import type { TestContext } from "node:test";
 import { pino } from "pino";
-import {
-  type FromEdge,
-  type Item,
-  PROTOCOL_VERSION,
-  type Result,
-} from "../../../edge/contract/messages.ts";
+import { type FromEdge, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
+import { type Item, type Result } from "../../../edge/contract/items.ts";
 import {
   type Channel,
   type ChannelState,

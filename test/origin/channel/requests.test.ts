@@ -1,7 +1,8 @@
 /** What a job asks the edge, over a connection that an ill-behaved edge answers as it likes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BucketAnswer, Result } from "../../../edge/contract/messages.ts";
+import type { Result } from "../../../edge/contract/items.ts";
+import type { BucketAnswer } from "../../../edge/contract/bucket-requests.ts";
 import { type RunContext, Slots } from "../../../origin/channel/index.ts";
 import { soon } from "../../harness/soon.ts";
 import { open, RESOLVED, tagJob, WELCOME } from "./open.ts";

@@ -1,6 +1,6 @@
 /** What a job's edge answers, without an edge: it signs for the bucket of the test. */
 import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
-import type { Grant, KnownLayer, Upload } from "../../../edge/contract/messages.ts";
+import type { Grant, KnownLayer, Upload } from "../../../edge/contract/bucket-requests.ts";
 import type { Codec, Descriptor, LayerRecord } from "../../../edge/contract/records.ts";
 import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
 import type { JobRequests } from "../../../origin/channel/index.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test, type TestContext } from "node:test";
 import { blobPath } from "../../../edge/contract/keys.ts";
-import { MAX_UPLOAD_BYTES } from "../../../edge/contract/messages.ts";
+import { MAX_UPLOAD_BYTES } from "../../../edge/contract/bucket-requests.ts";
 import { BucketError, UnfitError } from "../../../origin/layers/index.ts";
 import type { Blob } from "../../../origin/layers/job-bucket.ts";
 import { SignedBucket } from "../../../origin/layers/signed-bucket.ts";

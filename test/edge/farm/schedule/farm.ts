@@ -1,5 +1,5 @@
 /** A schedule with origins and items, in short: for the tables of the tests. Times are seconds. */
-import type { Item } from "../../../../edge/contract/messages.ts";
+import type { Item } from "../../../../edge/contract/items.ts";
 import type { Times } from "../../../../edge/farm/limits.ts";
 import { hashOf } from "../../../../edge/farm/schedule/place.ts";
 import { Schedule } from "../../../../edge/farm/schedule/schedule.ts";

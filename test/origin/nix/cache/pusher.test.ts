@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import type { CacheFile, Grant } from "../../../../edge/contract/messages.ts";
+import type { CacheFile, Grant } from "../../../../edge/contract/bucket-requests.ts";
 import { Pusher } from "../../../../origin/nix/cache/pusher.ts";
 import { readSigningKey } from "../../../../origin/nix/cache/signing-key.ts";
 import { eventually } from "../../../harness/soon.ts";

@@ -1,0 +1,110 @@
+/** What origins ask of the bucket over the channel, and what the edge answers. */
+import * as v from "valibot";
+import { CacheKeySchema } from "./binary-cache.ts";
+import { JobIdSchema, text } from "./items.ts";
+import { LISTING, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, PACKAGE_INDEX, TEXT } from "./media-types.ts";
+import { DescriptorSchema, DigestSchema, KeySchema, LayerRecordSchema } from "./records.ts";
+
+/**
+ * Largest blob that one signed PUT stores, bytes: R2 takes 5 GiB less 5 MiB, S3 5 GiB. An origin
+ * with credentials of its own stores larger ones in parts.
+ */
+export const MAX_UPLOAD_BYTES = 5 * 2 ** 30 - 5 * 2 ** 20;
+/** Most blobs, or layers, that one request names. */
+export const MAX_REQUESTED = 100;
+const requestId = text(40);
+const several = <T>(entry: v.GenericSchema<unknown, T>) =>
+  v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
+
+/** What an origin stores: layers, listings, indexes and logs. Nothing that a browser would run. */
+export const UPLOAD_TYPES = [OCI_LAYER_GZIP, OCI_LAYER_ZSTD, LISTING, PACKAGE_INDEX, TEXT] as const;
+export const UploadSchema = v.strictObject({
+  ...DescriptorSchema.entries,
+  contentType: v.picklist(UPLOAD_TYPES),
+});
+/** A blob that an origin wants to store. */
+export type Upload = v.InferOutput<typeof UploadSchema>;
+
+export const UploadRequestSchema = v.strictObject({
+  type: v.literal("upload"),
+  id: requestId,
+  job: JobIdSchema,
+  blobs: several(UploadSchema),
+});
+export const LayersRequestSchema = v.strictObject({
+  type: v.literal("layers"),
+  id: requestId,
+  job: JobIdSchema,
+  keys: several(KeySchema),
+  /** Whether the zstd blobs are asked for as well. */
+  zstd: v.boolean(),
+});
+export const ReadRequestSchema = v.strictObject({
+  type: v.literal("read"),
+  id: requestId,
+  job: JobIdSchema,
+  digest: DigestSchema,
+});
+/** A file of the binary cache that an origin wants to store; for no job, for it is stored afterwards. */
+export const CacheFileSchema = v.strictObject({
+  key: CacheKeySchema,
+  ...DescriptorSchema.entries,
+});
+export type CacheFile = v.InferOutput<typeof CacheFileSchema>;
+export const CacheStoreRequestSchema = v.strictObject({
+  type: v.literal("cache-store"),
+  id: requestId,
+  file: CacheFileSchema,
+});
+export const CacheReadRequestSchema = v.strictObject({
+  type: v.literal("cache-read"),
+  id: requestId,
+  key: CacheKeySchema,
+});
+/** What an origin asks for on behalf of its Nix. */
+export type CacheRequest = v.InferOutput<
+  typeof CacheStoreRequestSchema | typeof CacheReadRequestSchema
+>;
+/** What an origin asks for while it works on `job`. */
+export type BucketRequest = v.InferOutput<
+  typeof UploadRequestSchema | typeof LayersRequestSchema | typeof ReadRequestSchema
+>;
+
+/** A PUT request, signed for one key, size, content and type, or what needs none. */
+export const GrantSchema = v.variant("kind", [
+  v.strictObject({ kind: v.literal("present") }),
+  v.strictObject({
+    kind: v.literal("put"),
+    url: text(2_000),
+    /** All of them must be sent as they are. */
+    headers: v.record(text(100), text(2_000)),
+  }),
+]);
+export type Grant = v.InferOutput<typeof GrantSchema>;
+
+/** A record, and whether its blob is in the bucket. */
+const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
+  v.optional(v.strictObject({ record, present: v.boolean() }));
+/** What is known of a layer, by compressor; nothing of one that was never packed. */
+export const KnownLayerSchema = v.strictObject({
+  gzip: recorded(LayerRecordSchema),
+  zstd: recorded(LayerRecordSchema),
+});
+export type KnownLayer = v.InferOutput<typeof KnownLayerSchema>;
+
+export const BucketAnswerSchema = v.variant("type", [
+  /** In the order of the request. */
+  v.strictObject({ type: v.literal("uploads"), id: requestId, grants: several(GrantSchema) }),
+  /** In the order of the request. */
+  v.strictObject({ type: v.literal("layers"), id: requestId, layers: several(KnownLayerSchema) }),
+  v.strictObject({ type: v.literal("url"), id: requestId, url: text(2_000) }),
+  v.strictObject({
+    type: v.literal("error"),
+    id: requestId,
+    message: text(2_000),
+    /** Whether the same request may be answered in a while. */
+    passing: v.boolean(),
+  }),
+]);
+/** The answer to a request. */
+export type BucketAnswer = v.InferOutput<typeof BucketAnswerSchema>;
