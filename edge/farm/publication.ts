@@ -3,42 +3,22 @@
  * every blob that it names is there, and nothing without the origin's signature.
  */
 import pLimit, { type LimitFunction } from "p-limit";
-import { note } from "../log.ts";
-import { missingNow } from "../store/blobs.ts";
-import type { Bucket } from "../store/bucket.ts";
-import { blobPath, layerPath } from "../contract/keys.ts";
-import type { Failure, Item, PackageItem, Result } from "../contract/items.ts";
+import { layerPath } from "../contract/keys.ts";
+import type { Item, PackageItem, Result } from "../contract/items.ts";
 import {
-  blobsOf,
   CODECS,
   type Descriptor,
-  type Layer,
   layerContent,
   type LayerRecord,
-  type LevelRecord,
-  MAX_VOUCHES,
-  type PackageRecord,
   type PackageStatement,
   type Part,
-  RECORD_FORMAT,
-  type Vouch,
 } from "../contract/records.ts";
-import {
-  indexRecord,
-  levelRecord,
-  packageRecord,
-  readRecord,
-  type RecordPlace,
-  replaceRecord,
-  type ResolvedTag,
-  writeRecord,
-} from "../store/records.ts";
+import { packageRecord, readRecord, type ResolvedTag } from "../store/records.ts";
 import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
 import type { Candidates } from "./candidates.ts";
 import type { Outcome } from "./answer.ts";
 import {
   checkClaims,
-  checkLength,
   checkResults,
   checkSignatures,
   type Claims,
@@ -55,29 +35,14 @@ import {
   storeLayer,
   type Trust,
 } from "./standing-layers.ts";
+import { type OutcomeParts, type Pair, writeOutcome } from "./write-outcome.ts";
 
-export interface PublicationParts {
-  readonly bucket: Bucket;
+export interface PublicationParts extends OutcomeParts {
   readonly trust: Trust;
   /** What waits for origins of other owners to agree. */
   readonly candidates: Candidates;
-  /** Notes what a tag is to mean; returns what it means for now. */
-  readonly setTag: (tag: ResolvedTag) => Promise<string>;
   /** Whether layers are made with zstd as well. */
   readonly zstd: () => Promise<boolean>;
-}
-
-/** An item and its result; of a package's, the parts at the level that was made. */
-interface Pair {
-  readonly item: Item;
-  readonly result: Result;
-  readonly parts: readonly Part[];
-}
-
-/** A layer that stands, and whose word that is. */
-interface Standing {
-  readonly layer: Layer;
-  readonly origins: readonly string[];
 }
 
 /** What the steps of one `store` share. */
@@ -132,7 +97,7 @@ export class Publication {
       pairs.map(({ item, result, parts }, at) => {
         const group = agreed[at];
         if (group === undefined) return { kind: "another-owner" } as const;
-        return limit(() => this.#write({ item, result, parts }, standing, group));
+        return limit(() => writeOutcome({ item, result, parts }, standing, group, this.#with));
       }),
     );
   }
@@ -266,114 +231,7 @@ export class Publication {
     }
     await Promise.all(blobs.map((blob) => limit(() => requireBlob(this.#with.bucket, blob))));
   }
-
-  async #write(
-    { item, result, parts }: Pair,
-    standing: ReadonlyMap<string, LayerRecord>,
-    agreed: readonly Candidate[],
-  ): Promise<Outcome> {
-    const { bucket } = this.#with;
-    const layers = parts.map(({ key }) => layerOf(standing, key));
-    const makers = agreed.map(({ origin }) => origin);
-    switch (result.kind) {
-      case "failure":
-        return { kind: "failure", failure: await this.#withoutLostLog(result.failure) };
-      case "revision":
-        if (item.kind === "tag") {
-          const { packageSet, tag } = item;
-          const [origin = ""] = makers;
-          const said = { packageSet, tag, revision: result.revision, origin };
-          return { kind: "revision", revision: await this.#with.setTag(said) };
-        }
-        return result;
-      case "index": {
-        const { statement } = result;
-        const place = indexRecord(statement, statement.path);
-        const record = { ...statement, signed: vouches(agreed) };
-        return { kind: "index", record: await writeRecord(bucket, place, record) };
-      }
-      case "package": {
-        const { statement } = result;
-        const record: PackageRecord = {
-          ...statement,
-          layers: layers.map(({ layer }) => layer),
-          origins: union([makers, ...layers.map(({ origins }) => origins)]),
-          signed: vouches(agreed),
-        };
-        checkLength(record);
-        const place = packageRecord(statement, statement.name);
-        return { kind: "package", record: await settle(bucket, place, record) };
-      }
-      case "level": {
-        const { name, ...scope } = item as PackageItem;
-        const record = {
-          format: RECORD_FORMAT,
-          level: result.level,
-          layers: layers.map(({ layer }) => layer),
-          origins: union([makers, ...layers.map(({ origins }) => origins)]),
-        } as const;
-        const place = levelRecord(scope, name, result.level);
-        return { kind: "level", record: await settle(bucket, place, record) };
-      }
-    }
-  }
-
-  /** A log that is not in the bucket is left out: the failure is worth telling all the same. */
-  async #withoutLostLog(failure: Failure): Promise<Failure> {
-    const { logBlob, ...rest } = failure;
-    if (logBlob === undefined) return rest;
-    const found = await this.#with.bucket.head(blobPath(logBlob.digest));
-    return found?.size === logBlob.size ? failure : rest;
-  }
 }
-
-/**
- * Writes a record, and returns the one that stands: an earlier one, unless the bucket lacks a blob
- * that it names. Of two at once the later stands, and both are whole.
- */
-async function settle<T extends PackageRecord | LevelRecord>(
-  bucket: Bucket,
-  place: RecordPlace<T>,
-  record: T,
-): Promise<T> {
-  const standing = await writeRecord(bucket, place, record);
-  if (standing === record) return record;
-  const lost = await missingNow(bucket, blobsOf(standing));
-  if (lost.length === 0) return standing;
-  note("warn", "record.replaced", { path: place.path, lost: lost.map(({ digest }) => digest) });
-  return replaceRecord(bucket, place, record);
-}
-
-/** A layer as package records have it. */
-function layerOf(records: ReadonlyMap<string, LayerRecord>, key: string): Standing {
-  const gzip = records.get(layerPath(key));
-  const zstd = records.get(layerPath(key, "zstd"));
-  if (gzip === undefined) throw new TypeError(`the layer ${key} was not settled`);
-  if (zstd !== undefined && zstd.diffId !== gzip.diffId)
-    throw new InvalidResult(`the layer ${key} is another one with zstd`);
-  const { digest, size, diffId, trees } = gzip;
-  const layer: Layer = {
-    key,
-    digest,
-    size,
-    diffId,
-    ...(zstd === undefined ? {} : { zstd: { digest: zstd.digest, size: zstd.size } }),
-    ...(trees === undefined ? {} : { trees }),
-  };
-  const signed = [...gzip.signed, ...(zstd?.signed ?? [])];
-  return { layer, origins: signed.map(({ origin }) => origin) };
-}
-
-/** The signatures of those who agree. */
-const vouches = (agreed: readonly Candidate[]): Vouch[] =>
-  agreed
-    .flatMap(({ origin, result }) =>
-      "signature" in result ? { origin, signature: result.signature } : [],
-    )
-    .slice(0, MAX_VOUCHES);
-
-const union = (lists: readonly (readonly string[])[]): string[] =>
-  [...new Set(lists.flat())].sort();
 
 const isRecordOf = (
   { name }: PackageItem,
