@@ -111,7 +111,8 @@ async function validate(env: Environment): Promise<Config> {
   const owners = new Set([...(origins?.values() ?? [])].map(({ owner }) => owner)).size;
   if (values !== undefined && values.AGREE > 1 && owners < values.AGREE)
     problems.push(
-      `AGREE is ${values.AGREE}, and ORIGINS has origins of ${owners} owner${owners === 1 ? "" : "s"}: so many could never agree`,
+      `AGREE is ${values.AGREE}, and ORIGINS has origins of ${owners} ` +
+        `owner${owners === 1 ? "" : "s"}: so many could never agree`,
     );
   if (!env.BUCKET && s3 === null) problems.push(NO_BUCKET);
   const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));

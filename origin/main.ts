@@ -74,7 +74,9 @@ program
   .addOption(ORIGIN.logLevel)
   .addHelpText(
     "after",
-    "\nIt stores by uploads that the edge signs. With S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two from the environment alone) it writes blobs/ itself.",
+    "\nIt stores by uploads that the edge signs. With S3_ENDPOINT, S3_BUCKET, " +
+      "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two from the environment alone) " +
+      "it writes blobs/ itself.",
   )
   .action(async (options) => {
     const log = pino(
@@ -160,7 +162,9 @@ program
   .addOption(SHARED.s3Region)
   .addHelpText(
     "after",
-    "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN (Account Analytics: Read) with --analytics-account.",
+    "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they " +
+      "must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN " +
+      "(Account Analytics: Read) with --analytics-account.",
   )
   .action(async (options) => {
     const { analyticsAccount: account, analyticsDataset: dataset } = options;
@@ -218,7 +222,9 @@ function ownBucketOf({
     return bucketOf({ s3Endpoint, s3Bucket, s3Region });
   const lacking = S3_VARIABLES.filter((_, at) => given[at] === undefined);
   throw new Error(
-    `${lacking.join(" and ")} ${lacking.length === 1 ? "is" : "are"} not set: set all of ${S3_VARIABLES.join(", ")} for an origin with credentials of its own, or none, and the edge signs its uploads`,
+    `${lacking.join(" and ")} ${lacking.length === 1 ? "is" : "are"} not set: set all of ` +
+      `${S3_VARIABLES.join(", ")} for an origin with credentials of its own, or none, and the ` +
+      `edge signs its uploads`,
   );
 }
 

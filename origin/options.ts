@@ -93,7 +93,8 @@ export function originName(text: string): string {
 export function address(text: string): string {
   if (isIP(text) === 0)
     throw new InvalidArgumentError(
-      "Give an IP address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for all of its addresses.",
+      "Give an IP address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for all " +
+        "of its addresses.",
     );
   return text;
 }
@@ -110,7 +111,8 @@ export function publicKeys(text: string): readonly string[] {
   const wrong = found.find((word) => !isPublicKey(word));
   if (wrong !== undefined)
     throw new InvalidArgumentError(
-      `${JSON.stringify(wrong)} is not a public key of Nix: NAME:BASE64, as nix-store --generate-binary-cache-key writes it.`,
+      `${JSON.stringify(wrong)} is not a public key of Nix: NAME:BASE64, as nix-store ` +
+        `--generate-binary-cache-key writes it.`,
     );
   return found;
 }

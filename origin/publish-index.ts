@@ -53,7 +53,8 @@ async function publishIndex(
       kind: "failure",
       failure: failure(
         "refused",
-        `${["the package set", ...path].join(".")} has ${names.length} names of ${bytes.length} bytes; an index has at most ${MAX_INDEX_NAMES} of ${MAX_INDEX_BYTES}`,
+        `${["the package set", ...path].join(".")} has ${names.length} names of ` +
+          `${bytes.length} bytes; an index has at most ${MAX_INDEX_NAMES} of ${MAX_INDEX_BYTES}`,
       ),
     };
   const statement: IndexStatement = {

@@ -170,7 +170,9 @@ function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>
       return failure === undefined ? [] : [[name, failure] as const];
     })[0] ?? [];
   const failure: Failure = cause ?? { reason: "error", message: "the build gave no answer for it" };
-  const message = `${name ?? BASE_PACKAGES.join(" or ")}, which is in every image, cannot be had: ${failure.message}`;
+  const message =
+    `${name ?? BASE_PACKAGES.join(" or ")}, which is in every image, cannot be ` +
+    `had: ${failure.message}`;
   for (const other of asked)
     if (!failures.has(other))
       failures.set(other, { ...failure, message: message.slice(0, MAX_MESSAGE) });

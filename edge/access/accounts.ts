@@ -128,7 +128,10 @@ export function parseAccounts(text: string): ReadonlyMap<string, Account> {
 export function refusal(account: Account, image: ImageRequest): string | undefined {
   const { names } = account;
   if (names !== undefined && firstMatch(names, image.name) === undefined)
-    return `the account ${account.name} may not pull ${image.name}: its image names are ${names.join(", ")}`;
+    return (
+      `the account ${account.name} may not pull ${image.name}: its image names are ` +
+      `${names.join(", ")}`
+    );
   return packagesRefusal(account, image.requested);
 }
 
@@ -142,7 +145,10 @@ export function packagesRefusal(
     if (deny !== undefined)
       return `the account ${account} may not have the package ${name}: ${deny} is denied`;
     if (packages?.allow !== undefined && firstMatch(packages.allow, name) === undefined)
-      return `the account ${account} may not have the package ${name}: it may have ${packages.allow.join(", ")}`;
+      return (
+        `the account ${account} may not have the package ${name}: it may have ` +
+        `${packages.allow.join(", ")}`
+      );
   }
   return undefined;
 }

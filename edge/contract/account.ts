@@ -33,7 +33,8 @@ const NO_ACCOUNT = `pbkdf2-sha256$${PASSWORD_ITERATIONS}$${"A".repeat(22)}$${"A"
 export async function hashPassword(password: string): Promise<string> {
   if (password.length < MIN_PASSWORD_LENGTH || password.length > MAX_PASSWORD_LENGTH)
     throw new TypeError(
-      `the password has ${password.length} characters; it must have ${MIN_PASSWORD_LENGTH} to ${MAX_PASSWORD_LENGTH}`,
+      `the password has ${password.length} characters; it must have ${MIN_PASSWORD_LENGTH} to ` +
+        `${MAX_PASSWORD_LENGTH}`,
     );
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const hash = await derive(password, salt, PASSWORD_ITERATIONS);

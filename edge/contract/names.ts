@@ -99,14 +99,16 @@ export function parseImageName(name: string): ImageRequest {
   }
   if (systems.size > 1) {
     throw new InvalidName(
-      `the image name "${name}" holds both amd64 and arm64: an image is for one of them, ask for two images`,
+      `the image name "${name}" holds both amd64 and arm64: an image is for one of them, ask ` +
+        `for two images`,
       { name, rule: "one system", components: [...systems].sort() },
     );
   }
   const [systemName] = systems;
   if (requested.size === 0 && !shell) {
     throw new InvalidName(
-      `the image name "${name}" holds no package, only ${systemName}, which chooses the system: add one, such as ${systemName}/hello`,
+      `the image name "${name}" holds no package, only ${systemName}, which chooses the ` +
+        `system: add one, such as ${systemName}/hello`,
       { name, rule: "a package", component: systemName },
     );
   }
@@ -134,17 +136,20 @@ function checkComponent(name: string, component: string, index: number): void {
   const detail = { name, component, position: index + 1, rule: COMPONENT_PATTERN.source };
   if (component === "")
     throw new InvalidName(
-      `component ${index + 1} of the image name "${name}" is empty: write package names with one "/" between them`,
+      `component ${index + 1} of the image name "${name}" is empty: write package names with ` +
+        `one "/" between them`,
       detail,
     );
   if (/[A-Z]/.test(component) && COMPONENT_PATTERN.test(component.toLowerCase())) {
     throw new InvalidName(
-      `component "${component}" of the image name has capitals: write "${component.toLowerCase()}", which finds the attribute whatever its case`,
+      `component "${component}" of the image name has capitals: write ` +
+        `"${component.toLowerCase()}", which finds the attribute whatever its case`,
       detail,
     );
   }
   throw new InvalidName(
-    `component "${component}" of the image name is not valid: lower-case letters and digits, separated by one ".", one or two "_", or any number of "-"`,
+    `component "${component}" of the image name is not valid: lower-case letters and digits, ` +
+      `separated by one ".", one or two "_", or any number of "-"`,
     detail,
   );
 }

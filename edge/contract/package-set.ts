@@ -57,7 +57,8 @@ export async function parsePackageSet(spec: string): Promise<PackageSetSpec> {
   if (kind === "channel") {
     if (!CHANNEL.test(value))
       throw new Error(
-        `package set channel:${value} is not valid: a channel is a name such as nixos-unstable, or a 40-hex commit`,
+        `package set channel:${value} is not valid: a channel is a name such as ` +
+          `nixos-unstable, or a 40-hex commit`,
       );
     return { kind, id: "channel", label: spec, channel: value };
   }
@@ -65,7 +66,8 @@ export async function parsePackageSet(spec: string): Promise<PackageSetSpec> {
     const shown = withoutSecrets(value);
     if (shown === null)
       throw new Error(
-        "package set git:<url> is not valid: the URL is https://, http://, ssh://, git:// or file://, or user@host:path",
+        "package set git:<url> is not valid: the URL is https://, http://, ssh://, git:// or " +
+          "file://, or user@host:path",
       );
     const local = shown.startsWith("file:");
     return {

@@ -53,7 +53,10 @@ function mismatch(
   if (!mayServe(origin, theirs.label))
     return `the edge's ORIGINS does not let ${origin.name} serve package set ${theirs.label}`;
   if (allowedSystems(hello, origin).length === 0)
-    return `the edge's ORIGINS lets ${origin.name} build for ${origin.systems?.join(", ")}, it builds for ${systems.join(", ")}`;
+    return (
+      `the edge's ORIGINS lets ${origin.name} build for ${origin.systems?.join(", ")}, ` +
+      `it builds for ${systems.join(", ")}`
+    );
   if (!signsUploads && !hello.ownBucket)
     return "this edge cannot sign uploads: set S3_ENDPOINT and the rest of S3_* there, or at this origin";
   return undefined;
@@ -69,9 +72,15 @@ function unsafe(
 ): string | undefined {
   if (!sandboxedOnly) return undefined;
   if (!sandbox)
-    return "other machines reach this edge: it takes no origin that builds without a sandbox (ALLOW_UNSAFE_ORIGINS)";
+    return (
+      "other machines reach this edge: it takes no origin that builds without a sandbox " +
+      "(ALLOW_UNSAFE_ORIGINS)"
+    );
   if (nixVulnerable)
-    return `other machines reach this edge: it takes no Nix whose sandbox leaks, as ${nix} (ALLOW_UNSAFE_ORIGINS)`;
+    return (
+      `other machines reach this edge: it takes no Nix whose sandbox leaks, as ${nix} ` +
+      `(ALLOW_UNSAFE_ORIGINS)`
+    );
   return undefined;
 }
 

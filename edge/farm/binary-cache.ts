@@ -79,7 +79,8 @@ export class BinaryCache {
         .one().bytes;
       if (used > BYTES_PER_DAY)
         throw new RequestRefused(
-          `origin ${origin} stores at most ${BYTES_PER_DAY} bytes in the binary cache in a day; more from 00:00 UTC on`,
+          `origin ${origin} stores at most ${BYTES_PER_DAY} bytes in the binary cache in a ` +
+            `day; more from 00:00 UTC on`,
         );
     });
   }

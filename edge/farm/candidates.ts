@@ -57,7 +57,8 @@ export class Candidates {
       now + ms,
     );
     this.#sql.exec(
-      "DELETE FROM candidates WHERE (item, owner) IN (SELECT item, owner FROM candidates ORDER BY until DESC LIMIT -1 OFFSET ?)",
+      "DELETE FROM candidates WHERE (item, owner) IN (SELECT item, owner FROM candidates " +
+        "ORDER BY until DESC LIMIT -1 OFFSET ?)",
       MAX_CANDIDATES,
     );
   }

@@ -129,6 +129,7 @@ function requireSame(statement: LayerStatement, stored: LayerRecord, origin: str
     diffIds: [statement.diffId, stored.diffId],
   });
   throw new InvalidResult(
-    `the layer ${key} is ${statement.diffId} by ${origin}, and ${stored.diffId} by ${origins(stored).join(" and ")}`,
+    `the layer ${key} is ${statement.diffId} by ${origin}, and ${stored.diffId} by ` +
+      `${origins(stored).join(" and ")}`,
   );
 }

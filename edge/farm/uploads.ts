@@ -108,7 +108,8 @@ export class Uploads {
       const ofDay = this.#count(`origin ${origin} ${day}`, more, (day + 1) * DAY_MS);
       if (uploadsPerDay !== null && ofDay.bytes > uploadsPerDay)
         throw new RequestRefused(
-          `origin ${origin} stores at most ${uploadsPerDay} bytes in a day (UPLOADS_PER_DAY at the edge); more from 00:00 UTC on`,
+          `origin ${origin} stores at most ${uploadsPerDay} bytes in a day (UPLOADS_PER_DAY ` +
+            `at the edge); more from 00:00 UTC on`,
         );
     });
     note("info", "uploads.signed", { origin, job, ...more });

@@ -41,7 +41,8 @@ export async function composeWithin(bucket: Bucket, input: ComposeInput): Promis
   const release = await turns.take(bytesOf(input));
   if (release === null)
     throw unavailable(
-      `${MAX_WAITING} images wait here to be composed, and more may not: try again in ${RETRY_SECONDS} seconds`,
+      `${MAX_WAITING} images wait here to be composed, and more may not: try again in ` +
+        `${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
       { limit: MAX_WAITING },
     );

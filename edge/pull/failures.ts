@@ -124,21 +124,25 @@ export function notDone(
   switch (answer.state) {
     case "no-origin":
       return unavailable(
-        `no origin${system ? ` for ${system}` : ""} is connected to this registry at the moment, and ${doing} needs one; images of packages that were built before can still be pulled`,
+        `no origin${system ? ` for ${system}` : ""} is connected to this registry at the ` +
+          `moment, and ${doing} needs one; images of packages that were built before can still be pulled`,
         FARM_RETRY_SECONDS,
         detail,
       );
     case "queue-full":
       return unavailable(
         answer.yours
-          ? `one client may have ${answer.limit} items in the queue of builds, and has; ${doing} has to wait for a place in it: try again in half a minute`
-          : `the queue of builds is full with ${answer.limit} items, and ${doing} has to wait for a place in it: try again in half a minute`,
+          ? `one client may have ${answer.limit} items in the queue of builds, and has; ` +
+              `${doing} has to wait for a place in it: try again in half a minute`
+          : `the queue of builds is full with ${answer.limit} items, and ${doing} has to wait ` +
+              `for a place in it: try again in half a minute`,
         FARM_RETRY_SECONDS,
         detail,
       );
     case "building":
       return unavailable(
-        `${doing} is not finished after ${Math.round(held / 1_000)} seconds; it goes on, and pulling again waits for the same build${log ? ` (its log: ${log})` : ""}`,
+        `${doing} is not finished after ${Math.round(held / 1_000)} seconds; it goes on, and ` +
+          `pulling again waits for the same build${log ? ` (its log: ${log})` : ""}`,
         BUILDING_RETRY_SECONDS,
         detail,
       );
@@ -157,7 +161,10 @@ export function builtForThisPull(names: readonly string[], asked: Asked, log: st
   const own = mentioned(names, asked);
   const isOne = own.length === 1 || (own.length === 0 && asked.shell);
   const verb = isOne ? "was" : "were";
-  return `${packagesForPeople(names, asked)} ${verb} built for this pull; ${isOne ? "its" : "their"} log: ${log}`;
+  return (
+    `${packagesForPeople(names, asked)} ${verb} built for this pull; ` +
+    `${isOne ? "its" : "their"} log: ${log}`
+  );
 }
 
 /** `git, curl and 3 more`. */

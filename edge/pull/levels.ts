@@ -45,7 +45,8 @@ export async function chooseMadeLevels(
   const levels = chooseLevels(records);
   if (levels === null)
     throw nameInvalid(
-      `the ${records.length} packages of this image have more than ${BUDGET.layers} layers together, which docker cannot mount: ask for fewer`,
+      `the ${records.length} packages of this image have more than ${BUDGET.layers} layers ` +
+        `together, which docker cannot mount: ask for fewer`,
       { packages: records.length, limit: BUDGET.layers },
     );
   const made: MadeLevels = new Map();

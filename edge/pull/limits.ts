@@ -90,7 +90,8 @@ function take(client: string, limit: Limit | null, { name, who, amount }: Share)
 function tooMany(who: string, name: Limited, limit: Limit, wait: number): RegistryError {
   const seconds = Math.ceil(wait / 1_000);
   return tooManyRequests(
-    `${who} have ${limit.count} ${LIMITED[name].words} in ${inSeconds(limit.seconds)}, and that is used up: try again in ${inSeconds(seconds)}`,
+    `${who} have ${limit.count} ${LIMITED[name].words} in ${inSeconds(limit.seconds)}, and ` +
+      `that is used up: try again in ${inSeconds(seconds)}`,
     seconds,
     { limit },
   );
@@ -106,7 +107,8 @@ export async function waiting<T>(spender: Spender, work: () => Promise<T>): Prom
   const release = meter.hold(client, limit);
   if (release === null)
     throw tooManyRequests(
-      `one client may have ${limit.count} ${LIMITED.waits.words}, and has: try again when one is answered`,
+      `one client may have ${limit.count} ${LIMITED.waits.words}, and has: try again when one ` +
+        `is answered`,
       WAITS_RETRY_SECONDS,
       { limit },
     );

@@ -40,7 +40,8 @@ export async function restoreLayer(
   note("warn", "image.withdrawn", { path: image.path, lost: digest });
   await withdrawImage(bucket, name, image);
   throw blobUnknown(
-    `the layer ${digest} of ${request.name} was lost, and was made again with other bytes: images pinned to digests from before cannot be pulled any more; pull it by its tag`,
+    `the layer ${digest} of ${request.name} was lost, and was made again with other bytes: ` +
+      `images pinned to digests from before cannot be pulled any more; pull it by its tag`,
     { digest },
   );
 }

@@ -77,7 +77,8 @@ async function ownTag(context: Context, revision: string): Promise<string> {
   if (seen !== null) return revision;
   if (packageSet.kind === "git") return resolveFirst(context, revision);
   throw manifestUnknown(
-    `the revision ${revision} is unknown: no tag of this registry has meant it so far. ${tagMeaning(packageSet)}`,
+    `the revision ${revision} is unknown: no tag of this registry has meant it so far. ` +
+      `${tagMeaning(packageSet)}`,
     { tag: revision },
   );
 }
@@ -88,13 +89,25 @@ const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD
 function tagMeaning(packageSet: PackageSetSpec): string {
   switch (packageSet.kind) {
     case "starter":
-      return "Packages come from the set that is built into this registry: its only tags are latest, and the 40 hex digits of a revision that it has or had";
+      return (
+        "Packages come from the set that is built into this registry: its only tags are " +
+        "latest, and the 40 hex digits of a revision that it has or had"
+      );
     case "path":
-      return "Packages come from a directory of this registry's origins: its only tags are latest, and the 40 hex digits of a revision that it has or had";
+      return (
+        "Packages come from a directory of this registry's origins: its only tags are " +
+        "latest, and the 40 hex digits of a revision that it has or had"
+      );
     case "channel":
-      return `Packages come from nixpkgs: a tag is the name of a channel, or a commit of 40 lower-case hex digits that a channel was seen at; latest is ${packageSet.channel}`;
+      return (
+        `Packages come from nixpkgs: a tag is the name of a channel, or a commit of 40 ` +
+        `lower-case hex digits that a channel was seen at; latest is ${packageSet.channel}`
+      );
     case "git":
-      return "Packages come from a git repository: a tag is one of its branches or tags, or a commit of 40 lower-case hex digits that one of them contains, and latest is its HEAD";
+      return (
+        "Packages come from a git repository: a tag is one of its branches or tags, or a " +
+        "commit of 40 lower-case hex digits that one of them contains, and latest is its HEAD"
+      );
   }
 }
 

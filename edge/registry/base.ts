@@ -61,7 +61,8 @@ export function refuseLong({ url }: Asked): void {
 export function refuseWrites({ method }: Asked): void {
   if (method !== "GET" && method !== "HEAD")
     throw unsupported(
-      `${method.slice(0, 20)} is not supported: this registry builds its images itself and accepts no uploads`,
+      `${method.slice(0, 20)} is not supported: this registry builds its images itself and ` +
+        `accepts no uploads`,
       "GET, HEAD",
     );
 }
@@ -72,6 +73,7 @@ export function notFound(): never {
     code: "UNSUPPORTED",
     status: 404,
     message:
-      "there is nothing at this address: an image is at /v2/<name>/manifests/<tag>, where the name is the list of its packages",
+      "there is nothing at this address: an image is at /v2/<name>/manifests/<tag>, where the " +
+      "name is the list of its packages",
   });
 }

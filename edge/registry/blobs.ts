@@ -69,7 +69,8 @@ async function madeAgain(
   const restored = isRestored ? await stored(request, context, digest) : null;
   if (restored !== null) return restored;
   throw blobUnknown(
-    `there is no blob ${digest} of the image ${image.name} in this registry: pull the image by its tag, and its blobs are made`,
+    `there is no blob ${digest} of the image ${image.name} in this registry: pull the image ` +
+      `by its tag, and its blobs are made`,
     { digest },
   );
 }

@@ -57,7 +57,8 @@ function translated(error: unknown): RegistryError {
       code: "UNAVAILABLE",
       status: 503,
       message:
-        "the registry's storage has lost a part of this image, and it was not made again yet; try again in half a minute",
+        "the registry's storage has lost a part of this image, and it was not made again yet; " +
+        "try again in half a minute",
       headers: { "Retry-After": String(LOST_RETRY_SECONDS) },
       cause: error,
     });

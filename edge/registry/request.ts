@@ -37,7 +37,8 @@ function parseTag(text: string): string {
   if (TAG_PATTERN.test(text)) return text;
   const tag = text.slice(0, SHOWN);
   throw tagInvalid(
-    `the tag "${tag}" is not valid: a tag is 1 to 128 letters, digits, "_", "." and "-", and begins with neither "." nor "-"`,
+    `the tag "${tag}" is not valid: a tag is 1 to 128 letters, digits, "_", "." and "-", and ` +
+      `begins with neither "." nor "-"`,
     { tag, rule: TAG_PATTERN.source },
   );
 }

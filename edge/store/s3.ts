@@ -73,7 +73,8 @@ export function s3Bucket(config: S3Config): Bucket {
       if (response.ok || expected.includes(response.status)) return response;
       await response.body?.cancel();
       throw new Error(
-        `the bucket answered ${response.status}${PASSING.has(response.status) ? "" : ": check S3_ENDPOINT, S3_BUCKET and the credentials"}`,
+        `the bucket answered ` +
+          `${response.status}${PASSING.has(response.status) ? "" : ": check S3_ENDPOINT, S3_BUCKET and the credentials"}`,
       );
     });
 

@@ -128,7 +128,16 @@ export async function openSession({
       const offset = Date.parse(response.headers.date ?? "") - Date.now();
       const clockDiffers = Math.abs(offset - clockOffset) > CLOCK_SKEW;
       if (response.statusCode === 401 && clockDiffers) edgeClock = offset;
-      const why = `the edge answered ${response.statusCode}${response.statusCode === 401 ? ": it does not know this origin's name and key, or this machine's clock is wrong, or the edge's EDGE_HOST is not " + edge.host : ""}`;
+      const why =
+        `the edge answered ` +
+        `${response.statusCode}${
+          response.statusCode === 401
+            ? ": it does not know this " +
+              "origin's name and key, or this machine's clock is wrong, or the edge's EDGE_HOST " +
+              "is not " +
+              edge.host
+            : ""
+        }`;
       if (REFUSED_STATUS.has(response.statusCode ?? 0) && edgeClock === undefined) refusal = why;
       trouble ??= why;
       response.resume();

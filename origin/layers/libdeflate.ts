@@ -76,7 +76,9 @@ function open(file: string): LibraryHandle {
     return koffi.load(file);
   } catch (error) {
     throw new Error(
-      `libdeflate cannot be loaded (${(error as Error).message}): install it (Debian, Ubuntu: apt-get install libdeflate0; Fedora, Arch, Alpine, Nix: libdeflate), or set LIBDEFLATE to the path of ${SONAME}`,
+      `libdeflate cannot be loaded (${(error as Error).message}): install it (Debian, Ubuntu: ` +
+        `apt-get install libdeflate0; Fedora, Arch, Alpine, Nix: libdeflate), or set ` +
+        `LIBDEFLATE to the path of ${SONAME}`,
       { cause: error },
     );
   }

@@ -298,6 +298,7 @@ function made({ recorded, own }: Sources): MadeLayer {
 function requireSameTar({ key, diffId: known }: LayerStatement, diffId: string): void {
   if (known !== diffId)
     throw new Error(
-      `layer ${key} is ${known} in the bucket and ${diffId} from this store: is this store damaged? \`nix-store --verify --check-contents\` tells`,
+      `layer ${key} is ${known} in the bucket and ${diffId} from this store: is this store ` +
+        `damaged? \`nix-store --verify --check-contents\` tells`,
     );
 }

@@ -55,7 +55,8 @@ export class SignedBucket implements Storage {
     const { content, size } = blob;
     if (size > MAX_UPLOAD_BYTES)
       throw new UnfitError(
-        `a blob of it has ${size} bytes, and an upload that the edge signs at most ${MAX_UPLOAD_BYTES}: an origin needs S3 credentials of its own for more`,
+        `a blob of it has ${size} bytes, and an upload that the edge signs at most ` +
+          `${MAX_UPLOAD_BYTES}: an origin needs S3 credentials of its own for more`,
       );
     const send = (body: Body): Promise<void> => this.#send(blob, body, grants, signal);
     if (content instanceof Uint8Array) return send(() => Promise.resolve(content));

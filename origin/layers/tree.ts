@@ -85,7 +85,8 @@ function* visit(base: string, path: string, kind: Kind): Generator<TreeEntry, vo
       const child = entry.name.toString("latin1");
       if (child.startsWith(WHITEOUT))
         throw new UnfitError(
-          `/${path}/${child} cannot be in a layer: names that begin with ${WHITEOUT} delete files of the layers below (OCI image spec, layer.md, "Whiteouts")`,
+          `/${path}/${child} cannot be in a layer: names that begin with ${WHITEOUT} delete ` +
+            `files of the layers below (OCI image spec, layer.md, "Whiteouts")`,
         );
       return { kind, child, order: kind === "directory" ? `${child}/` : child };
     });

@@ -28,7 +28,8 @@ export async function lockState(stateDir: string): Promise<() => Promise<void>> 
     const pid = Number(holder.split(" ")[0]);
     if (pid > 0 && (await identity(pid)) === holder) {
       throw new Error(
-        `the state in ${stateDir} is in use by process ${pid}: stop that one first, or choose another directory with FIRN_STATE=…`,
+        `the state in ${stateDir} is in use by process ${pid}: stop that one first, or choose ` +
+          `another directory with FIRN_STATE=…`,
       );
     }
     // Its holder is gone without giving it back (kill -9, a power cut).

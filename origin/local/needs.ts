@@ -153,12 +153,14 @@ function howToInstall(lacking: readonly Need[]): string {
   const hints = [
     packages.includes("nix-bin") ? "Nix itself is at nixos.org/download." : "",
     packages.includes("apt")
-      ? "The starter package set is made from Debian's archive by apt: elsewhere than on Debian or Ubuntu set PACKAGE_SET to channel:<name or commit>, git:<url> or path:<dir>."
+      ? "The starter package set is made from Debian's archive by apt: elsewhere than on " +
+        "Debian or Ubuntu set PACKAGE_SET to channel:<name or commit>, git:<url> or path:<dir>."
       : "",
   ].filter(Boolean);
   return [
     `these programs are missing:\n${programs}`,
-    `On Debian or Ubuntu: apt-get install ${packages.join(" ")} (as root, npm start does it by itself). Elsewhere: install them with your system's own means.`,
+    `On Debian or Ubuntu: apt-get install ${packages.join(" ")} (as root, npm start does it ` +
+      `by itself). Elsewhere: install them with your system's own means.`,
     ...hints,
   ].join("\n");
 }

@@ -117,13 +117,24 @@ export async function unsafeHere(
   const isOff = /^\s*sandbox\s*=\s*(false|relaxed)\s*$/m.test(config);
   if (!forOthers && (starter || isOff)) return undefined;
   if (starter)
-    return "the starter set is built without a sandbox, so it is for this machine alone: take another PACKAGE_SET or HOST=127.0.0.1, or set ALLOW_UNSAFE_ORIGINS=on where only people you trust reach this machine";
+    return (
+      "the starter set is built without a sandbox, so it is for this machine alone: take " +
+      "another PACKAGE_SET or HOST=127.0.0.1, or set ALLOW_UNSAFE_ORIGINS=on where only " +
+      "people you trust reach this machine"
+    );
   if (forOthers && isVulnerable(nix))
-    return `Nix ${nix} lets builds leave the sandbox (CVE-2024-27297, CVE-2026-39860): update it to ${FIXED_VERSIONS.join(", ")} or newer, take HOST=127.0.0.1, or set ALLOW_UNSAFE_ORIGINS=on where only people you trust reach this machine`;
+    return (
+      `Nix ${nix} lets builds leave the sandbox (CVE-2024-27297, CVE-2026-39860): update ` +
+      `it to ${FIXED_VERSIONS.join(", ")} or newer, take HOST=127.0.0.1, or set ` +
+      `ALLOW_UNSAFE_ORIGINS=on where only people you trust reach this machine`
+    );
   const { sandboxed, reason } = await probe(config);
   if (sandboxed) return undefined;
   const allow = forOthers
     ? "set ALLOW_UNSAFE_ORIGINS=on where only people you trust reach this machine"
     : "say so with NIX_CONFIG='sandbox = false' where all packages of the set are your own";
-  return `Nix cannot sandbox builds here (${reason}): use a kernel that lets it make namespaces (user.max_user_namespaces), or ${allow}`;
+  return (
+    `Nix cannot sandbox builds here (${reason}): use a kernel that lets it make ` +
+    `namespaces (user.max_user_namespaces), or ${allow}`
+  );
 }

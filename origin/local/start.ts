@@ -133,9 +133,13 @@ export function hostWarning(host: string, access = "public"): string | undefined
   if (LOOPBACK.test(host)) return undefined;
   const who =
     access === "public"
-      ? "anybody who reaches that address can have any package of the set built on this machine and pull it, with no login and no TLS"
+      ? "anybody who reaches that address can have any package of the set built on this " +
+        "machine and pull it, with no login and no TLS"
       : "passwords and images cross the network without TLS";
-  return `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: ${who} (HOST=127.0.0.1 is for this machine alone)`;
+  return (
+    `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: ${who} ` +
+    `(HOST=127.0.0.1 is for this machine alone)`
+  );
 }
 
 /**

@@ -56,7 +56,8 @@ export function closureFailure(
   if (closure.size > closurePaths)
     return failure(
       "limit",
-      `${name} needs ${closure.size} store paths, and ${closurePaths} is the limit of this origin (CLOSURE_PATHS)`,
+      `${name} needs ${closure.size} store paths, and ${closurePaths} is the limit of this ` +
+        `origin (CLOSURE_PATHS)`,
     );
   const size = [...closure.values()].reduce((total, { narSize }) => total + narSize, 0);
   return size > closureLimit
@@ -80,7 +81,8 @@ export const growthFailure = (
 ): Failure =>
   failure(
     alone ? "limit" : "error",
-    `while ${name} was built the disk lost more than ${gigabytes(buildSize)}, the limit of this origin (BUILD_SIZE)`,
+    `while ${name} was built the disk lost more than ${gigabytes(buildSize)}, the limit of ` +
+      `this origin (BUILD_SIZE)`,
   );
 
 const tooLarge = (subject: string, size: number, limit: number): Failure =>

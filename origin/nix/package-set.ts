@@ -235,6 +235,7 @@ function damage({ storePath }: Found): Failure | undefined {
   if (lstatSync(storePath, { throwIfNoEntry: false }) !== undefined) return undefined;
   return failure(
     "error",
-    `Nix's database has ${storePath}, but the path does not exist: run nix-store --verify --check-contents --repair on this origin`,
+    `Nix's database has ${storePath}, but the path does not exist: run nix-store --verify ` +
+      `--check-contents --repair on this origin`,
   );
 }

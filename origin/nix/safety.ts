@@ -25,7 +25,8 @@ export interface SafetyOptions {
 
 /** How build users are made, as Nix's installer does (build-users-group). */
 export const BUILD_USERS_COMMAND =
-  "groupadd --system nixbld && for n in $(seq 32); do useradd --system --gid nixbld --groups nixbld --no-create-home --home-dir /var/empty --shell /usr/sbin/nologin nixbld$n; done";
+  "groupadd --system nixbld && for n in $(seq 32); do useradd --system --gid nixbld --groups " +
+  "nixbld --no-create-home --home-dir /var/empty --shell /usr/sbin/nologin nixbld$n; done";
 
 /**
  * The version of the machine's Nix, and whether builds can leave its sandbox. Throws as `report`
@@ -74,20 +75,27 @@ interface Fault {
 
 const vulnerable = (nix: string, allowed: boolean): Fault => ({
   problem: `Nix ${nix} lets builds leave the sandbox (CVE-2024-27297, CVE-2026-39860)`,
-  advice: `update Nix to ${FIXED_VERSIONS.join(", ")} or newer, or set --allow-vulnerable-nix (ALLOW_VULNERABLE_NIX) where only people you trust can pull`,
+  advice:
+    `update Nix to ${FIXED_VERSIONS.join(", ")} or newer, or set --allow-vulnerable-nix ` +
+    `(ALLOW_VULNERABLE_NIX) where only people you trust can pull`,
   allowed,
 });
 
 const unsandboxed = ({ reason }: Sandbox, allowed: boolean): Fault => ({
   problem: `builds are not sandboxed here (${reason})`,
   advice:
-    "set `sandbox = true` and `sandbox-fallback = false` in nix.conf, on a kernel that lets Nix make namespaces (user.max_user_namespaces), or set --allow-unsandboxed (ALLOW_UNSANDBOXED) where only people you trust can pull",
+    "set `sandbox = true` and `sandbox-fallback = false` in nix.conf, on a kernel that lets " +
+    "Nix make namespaces (user.max_user_namespaces), or set --allow-unsandboxed " +
+    "(ALLOW_UNSANDBOXED) where only people you trust can pull",
   allowed,
 });
 
 const asRoot = (allowed: boolean): Fault => ({
   problem: "builds run as root here",
-  advice: `make build users and name their group in nix.conf (build-users-group = nixbld): ${BUILD_USERS_COMMAND} – or run the origin as another user, or set --allow-unsandboxed (ALLOW_UNSANDBOXED) where only people you trust can pull`,
+  advice:
+    `make build users and name their group in nix.conf (build-users-group = nixbld): ` +
+    `${BUILD_USERS_COMMAND} – or run the origin as another user, or set --allow-unsandboxed ` +
+    `(ALLOW_UNSANDBOXED) where only people you trust can pull`,
   allowed,
 });
 

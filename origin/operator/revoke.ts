@@ -121,7 +121,10 @@ function ending(withdrawn: boolean, records: readonly RestingRecord[]): string {
   const plans = records.length > removable ? " Plans stay: `firn plan` makes another." : "";
   if (removable === 0) return `Nothing else rests on it.${plans}`;
   if (!withdrawn) return `Nothing was withdrawn: --delete withdraws ${removable} records.${plans}`;
-  return `${removable} records are withdrawn, and made again when they are pulled. Their layers stay in blobs/, where no record names them.${plans}`;
+  return (
+    `${removable} records are withdrawn, and made again when they are pulled. Their ` +
+    `layers stay in blobs/, where no record names them.${plans}`
+  );
 }
 
 /** Whether something that can be withdrawn rests on the origin still. */

@@ -121,7 +121,8 @@ async function sourceOf(
       const packages = await builtPackages(bucket, spec.id, system);
       if (packages.size === 0)
         throw new Error(
-          `no package of ${spec.label} that was published for ${system} is in this machine's Nix store: pull some images first, and plan on a machine that built them`,
+          `no package of ${spec.label} that was published for ${system} is in this machine's ` +
+            `Nix store: pull some images first, and plan on a machine that built them`,
         );
       log(`${packages.size} published packages are in the store`);
       return { kind: "store", packages, queryClosure };

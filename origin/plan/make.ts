@@ -65,7 +65,8 @@ export async function makePlan({
     ...(enough ? { demand: demandShares(pulled) } : {}),
   });
   log(
-    `layer plan: ${plan.gains.length} classes of ${Object.keys(plan.names).length} names, from ${nodes.length} store paths`,
+    `layer plan: ${plan.gains.length} classes of ${Object.keys(plan.names).length} names, ` +
+      `from ${nodes.length} store paths`,
   );
   return plan;
 }

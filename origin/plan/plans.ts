@@ -39,7 +39,8 @@ async function readPlan(id: string, read: ReadPlan): Promise<LayerPlan> {
   const bytes = await read(`sha256:${id}`);
   if (bytes === null)
     throw new Error(
-      `the bucket has no layer plan ${id}: write it with \`firn plan\`, or correct what plans/<set>.json names`,
+      `the bucket has no layer plan ${id}: write it with \`firn plan\`, or correct what ` +
+        `plans/<set>.json names`,
     );
   const found = await sha256Hex(bytes);
   if (found !== id)
@@ -48,7 +49,8 @@ async function readPlan(id: string, read: ReadPlan): Promise<LayerPlan> {
     return parsePlan(new TextDecoder().decode(bytes));
   } catch (error) {
     throw new Error(
-      `the layer plan ${id} is none that this version of Firn can use, make a new one with \`firn plan\`: ${(error as Error).message}`,
+      `the layer plan ${id} is none that this version of Firn can use, make a new one with ` +
+        `\`firn plan\`: ${(error as Error).message}`,
       { cause: error },
     );
   }

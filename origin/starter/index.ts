@@ -55,8 +55,10 @@ export async function prepareStarter({
   const locks = await currentLocks(apt, state, architectures, log);
   if (!wanted.some((architecture) => locks.has(architecture)) || !locks.has(HOST)) {
     throw new Error(
-      `apt has no package lists of Debian or Ubuntu for ${architectures.filter((name) => !locks.has(name)).join(", ")}: ` +
-        "the starter package set is made from them. Check that 'apt-get update' works here, or set PACKAGE_SET to channel:…, git:… or path:….",
+      `apt has no package lists of Debian or Ubuntu for ` +
+        `${architectures.filter((name) => !locks.has(name)).join(", ")}: ` +
+        "the starter package set is made from them. Check that 'apt-get update' works here, " +
+        "or set PACKAGE_SET to channel:…, git:… or path:….",
     );
   }
   return { dir: await assemble(state, locks) };

@@ -259,7 +259,9 @@ export class Schedule {
       return {
         entry,
         kind: "quarantine",
-        reason: `${entry.losses} origins were lost while they worked on it, so it is not tried again for a while`,
+        reason:
+          `${entry.losses} origins were lost while they worked on it, so it is not ` +
+          `tried again for a while`,
       };
     if (entry.attempts >= MAX_ATTEMPTS)
       return {
@@ -282,7 +284,14 @@ function lack({ item, lacking, features, owners }: Entry): string {
   if (features.size > 0)
     return `no connected origin has the system features ${[...features].join(", ")}, which it needs`;
   if (owners.size > 0)
-    return `${owners.size + 1} origins of different owners must make it, and no other owner's is connected`;
+    return (
+      `${owners.size + 1} origins of different owners must make it, and no other owner's ` +
+      `is connected`
+    );
   const revision = item.kind === "tag" ? undefined : item.revision;
-  return `no connected origin has ${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} of the package set`;
+  return (
+    `no connected origin has ` +
+    `${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} ` +
+    `of the package set`
+  );
 }

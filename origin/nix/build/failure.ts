@@ -31,7 +31,9 @@ export async function buildFailure(
   const cause = await causeOf(job, found, derivations.failed);
   const features = lackingFeatures([...tail, cause?.how ?? ""].join("\n"));
   if (features.length > 0) {
-    const message = `building ${found.name} needs the system feature ${features.join(", ")}, which this machine does not have`;
+    const message =
+      `building ${found.name} needs the system feature ${features.join(", ")}, ` +
+      `which this machine does not have`;
     return { ...failure("lacking", message), features };
   }
   if (cause !== undefined) return derivationFailure(found, cause, await logOf(job, cause, tail));

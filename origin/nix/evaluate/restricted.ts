@@ -79,12 +79,16 @@ export async function evaluate(
   if (result.timedOut) {
     if (timeout.ofJob)
       throw new FailureError(timeoutFailure(settings.nixTimeout, "evaluating", lines));
-    const message = `evaluating took longer than ${timeout.ms / 1_000} s, the limit of this origin (EVAL_TIMEOUT)`;
+    const message =
+      `evaluating took longer than ${timeout.ms / 1_000} s, the limit of this ` +
+      `origin (EVAL_TIMEOUT)`;
     return { reason: "timeout", message, log: lines, begun };
   }
   if (result.exitCode === 0) return { value: JSON.parse(result.stdout) as unknown };
   if (lines.some((line) => OUT_OF_MEMORY.test(line))) {
-    const message = `evaluating needs more than ${memoryOf(settings) / 1024 ** 2} MiB of memory, the limit of this origin (EVAL_MEMORY)`;
+    const message =
+      `evaluating needs more than ${memoryOf(settings) / 1024 ** 2} MiB of ` +
+      `memory, the limit of this origin (EVAL_MEMORY)`;
     return { reason: "limit", message, log: lines, begun };
   }
   const reason = errorLine(lines);

@@ -72,7 +72,8 @@ async function channelRevision(
   const unknown = (): Error =>
     failed(
       "unknown",
-      `there is no channel ${name}: tags are latest, the names of nixpkgs channels (nixos-unstable), and full commits of 40 hex digits`,
+      `there is no channel ${name}: tags are latest, the names of nixpkgs channels ` +
+        `(nixos-unstable), and full commits of 40 hex digits`,
     );
   if (!NAME.test(name)) throw unknown();
   const url = `${channels.replace(/\/+$/, "")}/${encodeURIComponent(name)}/git-revision`;
@@ -103,7 +104,8 @@ async function get(url: string, signal: AbortSignal): Promise<{ status: number; 
     const { cause } = error as Error;
     throw failed(
       "error",
-      `${new URL(url).host} cannot be reached: ${(cause instanceof Error ? cause : (error as Error)).message}`,
+      `${new URL(url).host} cannot be reached: ` +
+        `${(cause instanceof Error ? cause : (error as Error)).message}`,
     );
   }
 }

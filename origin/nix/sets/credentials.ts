@@ -29,7 +29,9 @@ export function bareUrl(text: string): BareUrl {
 const USER = "FIRN_GIT_USER";
 const PASSWORD = "FIRN_GIT_PASSWORD";
 /** A helper of gitcredentials(7), as a function of the shell that git runs. */
-const HELPER = `!f() { if [ "$1" = get ]; then printf 'username=%s\\npassword=%s\\n' "$${USER}" "$${PASSWORD}"; fi; }; f`;
+const HELPER =
+  `!f() { if [ "$1" = get ]; then printf 'username=%s\\npassword=%s\\n' ` +
+  `"$${USER}" "$${PASSWORD}"; fi; }; f`;
 
 /**
  * `env` with configuration for git by which it answers this URL's host, and no other one (a redirect

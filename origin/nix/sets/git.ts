@@ -88,6 +88,7 @@ async function commitOf(repository: GitClone, tag: string, signal: AbortSignal):
     "unknown",
     tag === "latest"
       ? "the repository has no HEAD: it is empty"
-      : `there is no tag ${tag}: tags are latest (HEAD), the branches and tags of a git repository, and full commits of 40 hex digits`,
+      : `there is no tag ${tag}: tags are latest (HEAD), the branches and tags of a git ` +
+          `repository, and full commits of 40 hex digits`,
   );
 }

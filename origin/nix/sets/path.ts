@@ -59,7 +59,8 @@ export function pathSources({
       if (!isRevision(tag))
         throw failed(
           "unknown",
-          `there is no tag ${tag}: packages come from a directory, whose tags are latest and the 40 hex digits of a revision that latest has been`,
+          `there is no tag ${tag}: packages come from a directory, whose tags are latest and ` +
+            `the 40 hex digits of a revision that latest has been`,
         );
       if (revisions.get(tag) === undefined && (await current(signal)) !== tag)
         throw unknownRevision(tag);
@@ -105,5 +106,6 @@ const unknownRevision = (revision: string): UnknownRevisionError =>
   new UnknownRevisionError(
     revision,
     "origin",
-    `no snapshot of the revision ${revision} is left: an origin keeps the last ${MAX_SOURCES} revisions of a directory that it has served`,
+    `no snapshot of the revision ${revision} is left: an origin keeps the last ${MAX_SOURCES} ` +
+      `revisions of a directory that it has served`,
   );

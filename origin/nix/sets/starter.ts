@@ -54,7 +54,8 @@ export async function starterSources({
       if (!isRevision(tag))
         throw failed(
           "unknown",
-          `there is no tag ${tag}: the starter set's tags are latest and the 40 hex digits of a revision that latest has been`,
+          `there is no tag ${tag}: the starter set's tags are latest and the 40 hex digits of ` +
+            `a revision that latest has been`,
         );
       if (revisions.get(tag) === undefined) throw unknownRevision(tag);
       return tag;
@@ -94,5 +95,6 @@ const unknownRevision = (revision: string): UnknownRevisionError =>
   new UnknownRevisionError(
     revision,
     "origin",
-    `no starter set of the revision ${revision} is left: an origin keeps the last ${MAX_SOURCES} revisions that it has served`,
+    `no starter set of the revision ${revision} is left: an origin keeps the last ` +
+      `${MAX_SOURCES} revisions that it has served`,
   );

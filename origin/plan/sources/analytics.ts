@@ -46,7 +46,8 @@ export async function analyticsDemand(
       throw new Error(`the ${what} ${JSON.stringify(text)} cannot stand in a query`);
   const sql =
     `SELECT blob1 AS package, SUM(_sample_interval * double1) AS pulls FROM ${dataset} ` +
-    `WHERE index1 = '${packageSet}' AND timestamp > NOW() - INTERVAL '${DAYS}' DAY GROUP BY package FORMAT JSON`;
+    `WHERE index1 = '${packageSet}' AND timestamp > NOW() - INTERVAL '${DAYS}' DAY GROUP BY ` +
+    `package FORMAT JSON`;
   const response = await fetch(
     `${api}/accounts/${encodeURIComponent(account)}/analytics_engine/sql`,
     {

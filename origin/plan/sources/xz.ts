@@ -21,7 +21,8 @@ export async function unxz(data: Uint8Array, signal?: AbortSignal): Promise<stri
   signal?.throwIfAborted();
   if (code === "ENOENT")
     throw new Error(
-      "the program xz is not installed: it unpacks the channel's list of store paths (on Debian: apt install xz-utils)",
+      "the program xz is not installed: it unpacks the channel's list of store paths (on " +
+        "Debian: apt install xz-utils)",
     );
   if (isMaxBuffer)
     throw new Error(`the list of store paths unpacks to more than ${MAX_BYTES} bytes`);
