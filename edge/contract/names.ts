@@ -1,9 +1,11 @@
 /**
  * Image names: `shell/git/curl` asks for an image with those packages. Nixery's rules, with
  * meta-packages anywhere in the name:
- *   - every component is a package attribute (`git`, `xorg.xev`) or a meta-package: `shell`, `amd64`, `arm64`;
+ *   - every component is a package attribute (`git`, `xorg.xev`) or a meta-package: `shell`,
+ *     `amd64`, `arm64`;
  *   - order and repetition do not matter: the request is a sorted set;
- *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual tools, and makes bash the command;
+ *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual
+ *     tools, and makes bash the command;
  *   - without `arm64` the system is x86_64-linux.
  */
 import { COMPONENT_PATTERN, type System } from "./records.ts";
