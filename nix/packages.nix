@@ -2,7 +2,7 @@
 # Evaluated strictly, as JSON; in read-write mode the derivations are in the store afterwards. By
 # kind:
 #   package  { name; attribute; drvPath; storePath; output; pname; version; description;
-#              mainProgram; }
+#              mainProgram; homepage; licenses = [ { spdxId; name; } ]; }
 #   missing  { name; missing; path; type; }  `missing` does not exist in the `type` at `path`
 #   other    { name; type; }                 it exists and is no package
 #   foreign  { name; system; }               a set that takes no system has it for another one only
@@ -37,6 +37,25 @@ let
     if named || install == [ ] || builtins.elem default install then package
     else package.${builtins.head install};
 
+  # meta.license: a licence or a list of them, each an attribute set of nixpkgs' lib.licenses, or a name.
+  licensesOf = meta:
+    let
+      given = meta.license or [ ];
+      one = license:
+        if builtins.isAttrs license then {
+          spdxId = text (license.spdxId or "");
+          name = text (license.fullName or (license.shortName or ""));
+        }
+        else { spdxId = ""; name = text license; };
+      all = map one (if builtins.isList given then given else [ given ]);
+      tried = builtins.tryEval (builtins.deepSeq all all);
+    in if tried.success then tried.value else [ ];
+
+  # A homepage may be a list, of which the first counts.
+  homepageOf = meta:
+    let given = meta.homepage or "";
+    in text (if builtins.isList given then (if given == [ ] then "" else builtins.head given) else given);
+
   describe = name:
     let
       found = find set name;
@@ -60,6 +79,8 @@ let
       version = orParsed (text (package.version or "")) parsed.version;
       description = text (package.meta.description or "");
       mainProgram = text (package.meta.mainProgram or "");
+      homepage = homepageOf (package.meta or { });
+      licenses = licensesOf (package.meta or { });
     };
 
   caught = name:

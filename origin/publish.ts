@@ -18,13 +18,16 @@ import { type Cut, cutClosure } from "./plan/index.ts";
 import { queryClosure } from "./nix/build/closure.ts";
 import { closureFailure, type NixLimits, withDefaults } from "./nix/limits.ts";
 import { LogTail } from "./nix/log.ts";
-import type { BuiltPackage, PackageSet, StorePathInfo } from "./nix/types.ts";
+import type { BuiltPackage, Closure, PackageSet, StorePathInfo } from "./nix/types.ts";
 import type { PlanStore } from "./plan/plans.ts";
+import { hasUtf8, publishClosure } from "./publish-closure.ts";
 
 export interface PublishContext {
   readonly packageSet: PackageSet;
   readonly layers: LayerStore;
   readonly plans: PlanStore;
+  /** Version of this machine's Nix. */
+  readonly nix: string;
   /** Whether layers are also made with zstd. */
   readonly zstd: boolean;
   /** Public keys of the origins whose layer records count, by name. */
@@ -44,8 +47,7 @@ export interface PublishContext {
 interface CutPackage {
   readonly built: BuiltPackage;
   readonly narHash: string;
-  /** NAR bytes of the whole closure. */
-  readonly closureSize: number;
+  readonly closure: Closure;
   readonly cut: Cut;
 }
 
@@ -55,6 +57,8 @@ interface Made {
   readonly layers: ReadonlyMap<string, MadeLayer | UnfitError>;
   /** By package name. */
   readonly listings: ReadonlyMap<string, Descriptor | UnfitError>;
+  /** By package name. */
+  readonly closures: ReadonlyMap<string, Descriptor | UnfitError>;
 }
 
 /** Longest message of a failure, characters. */
@@ -202,44 +206,46 @@ async function cut(
     packages.set(pkg.name, {
       built: pkg,
       narHash: infoOf(pkg.storePath, closure).narHash,
-      closureSize: [...own.values()].reduce((total, info) => total + info.narSize, 0),
+      closure: own,
       cut: await cutClosure(plan, pkg.storePath, own, base),
     });
   }
   return { packages, tooLarge };
 }
 
-/** Makes the layers and listings of all items, each once. */
+/** Makes the layers, listings and closures of all items, each once. */
 async function make(
   items: readonly PackageItem[],
   packages: ReadonlyMap<string, CutPackage>,
-  { layers, signal, zstd, origins }: PublishContext,
+  { layers, signal, zstd, origins, nix }: PublishContext,
 ): Promise<Made> {
   const parts = new Map<string, LayerPart>();
   for (const item of items)
     for (const part of partsOf(item, packages.get(item.name))) parts.set(part.key, part);
-  const listings = Promise.all(
-    [...packages].map(async ([name, { built, narHash }]) => {
-      const listing = layers.listing(built.storePath, { narHash, signal });
-      return [name, await orUnfit(listing)] as const;
-    }),
-  );
-  const [made, listed] = await Promise.all([
+  const each = async <T>(work: (pkg: CutPackage) => Promise<T>) =>
+    new Map(
+      await Promise.all(
+        [...packages].map(async ([name, pkg]) => [name, await orUnfit(work(pkg))] as const),
+      ),
+    );
+  const [made, listings, closures] = await Promise.all([
     layers.make([...parts.values()], { signal, zstd, origins }),
-    listings,
+    each(({ built, narHash }) => layers.listing(built.storePath, { narHash, signal })),
+    each((pkg) => publishClosure(pkg, nix, layers)),
   ]);
-  return { layers: made, listings: new Map(listed) };
+  return { layers: made, listings, closures };
 }
 
 /** Why a package that was built cannot be published: no other attempt would do better. */
 function packingFailure(
   item: PackageItem,
   pkg: CutPackage | undefined,
-  { layers, listings }: Made,
+  { layers, listings, closures }: Made,
 ): Failure | undefined {
   const needed = [
     ...partsOf(item, pkg).map((part) => layers.get(part.key)),
     listings.get(item.name),
+    closures.get(item.name),
   ];
   const unfit = needed.find((made) => made instanceof UnfitError);
   if (unfit === undefined) return undefined;
@@ -250,10 +256,11 @@ function packingFailure(
 function describe(
   { packageSet, revision, system, plan }: Scope,
   item: PackageItem,
-  { built, closureSize, cut }: CutPackage,
-  { listings }: Made,
+  { built, closure, cut }: CutPackage,
+  { listings, closures }: Made,
 ): PackageStatement {
   const { attribute, pname, version, description, mainProgram, storePath } = built;
+  const utf8 = hasUtf8(closure.keys());
   return {
     format: RECORD_FORMAT,
     packageSet,
@@ -267,8 +274,10 @@ function describe(
     ...(description === undefined ? {} : { description }),
     ...(mainProgram === undefined ? {} : { mainProgram }),
     storePath,
-    closureSize,
+    closureSize: [...closure.values()].reduce((total, info) => total + info.narSize, 0),
     listing: found(listings.get(item.name), `the listing of ${item.name}`),
+    closure: found(closures.get(item.name), `the closure of ${item.name}`),
+    ...(utf8 === undefined ? {} : { utf8 }),
     parts: cut.parts.map(({ key, rank, size, bare }) => ({
       key,
       rank,

@@ -145,7 +145,14 @@ export async function serve(
         publishIndexes(allowed, { packageSet, layers, signal, sign }),
       );
     return withPolicy(options.policy, items.filter(isPackage), (allowed) =>
-      publish(first, allowed, { ...context, packageSet, layers, plans, limits: options }),
+      publish(first, allowed, {
+        ...context,
+        packageSet,
+        layers,
+        plans,
+        nix: nix.nix,
+        limits: options,
+      }),
     );
   };
 

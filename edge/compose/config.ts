@@ -14,6 +14,8 @@ export const CREATED = "1970-01-01T00:00:01Z";
  * Docker's default: /bin and /sbin are the profile's, /usr/local is there for images built on top.
  */
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Programs that speak to a terminal want an encoding: tmux does not start without one. */
+const LANG = "C.UTF-8";
 const CERTIFICATES = "/etc/ssl/certs/ca-bundle.crt";
 /** Most packages that a history entry names. */
 const MAX_USERS = 5;
@@ -77,7 +79,11 @@ export function encodeConfig(
     ...PLATFORMS[scope.system],
     created: CREATED,
     config: {
-      Env: [`PATH=${PATH}`, `SSL_CERT_FILE=${CERTIFICATES}`],
+      Env: [
+        `PATH=${PATH}`,
+        `SSL_CERT_FILE=${CERTIFICATES}`,
+        ...(isUtf8(packages) ? [`LANG=${LANG}`] : []),
+      ],
       ...(command ? { Cmd: command } : {}),
       WorkingDir: "/",
       Labels: describe(scope, packages, shell),
@@ -96,6 +102,10 @@ function comment(users: readonly string[]): string {
   const rest = users.length - MAX_USERS;
   return users.slice(0, MAX_USERS).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
+
+/** Whether every C library of the image has C.UTF-8: another one's programs would complain of it. */
+const isUtf8 = (packages: readonly PackageRecord[]): boolean =>
+  packages.some(({ utf8 }) => utf8 === true) && packages.every(({ utf8 }) => utf8 !== false);
 
 /** Two names of one store path are one package; the first counts. */
 function distinct(packages: readonly PackageRecord[]): PackageRecord[] {

@@ -2,7 +2,14 @@
 import * as v from "valibot";
 import { CacheKeySchema } from "./binary-cache.ts";
 import { JobIdSchema, text } from "./items.ts";
-import { LISTING, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, PACKAGE_INDEX, TEXT } from "./media-types.ts";
+import {
+  CLOSURE,
+  LISTING,
+  OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
+  PACKAGE_INDEX,
+  TEXT,
+} from "./media-types.ts";
 import { DescriptorSchema, DigestSchema, KeySchema, LayerRecordSchema } from "./records.ts";
 
 /**
@@ -16,8 +23,15 @@ const requestId = text(40);
 const several = <T>(entry: v.GenericSchema<unknown, T>) =>
   v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
 
-/** What an origin stores: layers, listings, indexes and logs. Nothing that a browser would run. */
-export const UPLOAD_TYPES = [OCI_LAYER_GZIP, OCI_LAYER_ZSTD, LISTING, PACKAGE_INDEX, TEXT] as const;
+/** What an origin stores: layers, listings, closures, indexes and logs. Nothing that a browser would run. */
+export const UPLOAD_TYPES = [
+  OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
+  LISTING,
+  CLOSURE,
+  PACKAGE_INDEX,
+  TEXT,
+] as const;
 export const UploadSchema = v.strictObject({
   ...DescriptorSchema.entries,
   contentType: v.picklist(UPLOAD_TYPES),

@@ -25,5 +25,7 @@ export const MANIFEST_TYPES: readonly string[] = [
 export const PACKAGE_INDEX = "application/vnd.firn.index.v1+json";
 /** The file listing of a package, see listing.ts. */
 export const LISTING = "application/vnd.firn.listing.v1+jsonl";
+/** The closure of a package, see closure.ts. */
+export const CLOSURE = "application/vnd.firn.closure.v1+json+gzip";
 /** Text for people: a build's log. */
 export const TEXT = "text/plain; charset=utf-8";

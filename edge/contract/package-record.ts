@@ -8,6 +8,7 @@ import {
   type Descriptor,
   DescriptorSchema,
   KeySchema,
+  MAX_VOUCHES,
   OriginNamesSchema,
   PlanIdSchema,
   RECORD_FORMAT,
@@ -15,7 +16,7 @@ import {
   ShortTextSchema,
   StorePathSchema,
   SystemSchema,
-  VouchesSchema,
+  VouchSchema,
 } from "./fields.ts";
 import { LayerSchema } from "./layer-record.ts";
 
@@ -78,6 +79,13 @@ export const PackageStatementSchema = v.strictObject({
   closureSize: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** The file listing of storePath, see listing.ts. */
   listing: DescriptorSchema,
+  /** Every store path of the closure and where it came from, see closure.ts. */
+  closure: DescriptorSchema,
+  /**
+   * Whether the C library of the closure has the locale C.UTF-8 of its own; left out when the closure
+   * has no C library.
+   */
+  utf8: v.optional(v.boolean()),
   parts: v.pipe(v.array(PartSchema), v.minLength(1), v.maxLength(MAX_PARTS)),
   levels: v.pipe(
     v.array(v.pipe(v.array(index), v.maxLength(MAX_LAYERS))),
@@ -89,6 +97,16 @@ export const PackageStatementSchema = v.strictObject({
 export type PackageStatement = v.InferOutput<typeof PackageStatementSchema>;
 
 /**
+ * Who vouches for a package. `closure`: what was signed in its place, of an origin whose Nix says
+ * something else of where the same store paths came from.
+ */
+const PackageVouchSchema = v.strictObject({
+  ...VouchSchema.entries,
+  closure: v.optional(DescriptorSchema),
+});
+export type PackageVouch = v.InferOutput<typeof PackageVouchSchema>;
+
+/**
  * All that the edge has to know about one package to put it into any image. `layers` are the made
  * layers of level `level`; those of another level are in a LevelRecord once somebody asked for it.
  */
@@ -96,14 +114,14 @@ export const PackageRecordSchema = v.strictObject({
   ...PackageStatementSchema.entries,
   layers,
   origins: OriginNamesSchema,
-  signed: VouchesSchema,
+  signed: v.pipe(v.array(PackageVouchSchema), v.minLength(1), v.maxLength(MAX_VOUCHES)),
 });
 export type PackageRecord = v.InferOutput<typeof PackageRecordSchema>;
 
-/** What the origins of a record have signed. */
-export function statementOf(record: PackageRecord): PackageStatement {
+/** What the origins of a record have signed; `vouch`: what one of them has. */
+export function statementOf(record: PackageRecord, vouch?: PackageVouch): PackageStatement {
   const { layers: _layers, origins: _origins, signed: _signed, ...statement } = record;
-  return statement;
+  return vouch?.closure === undefined ? statement : { ...statement, closure: vouch.closure };
 }
 
 /** The made layers of one more level of a package; the edge takes them from layer records. */
@@ -118,6 +136,6 @@ export type LevelRecord = v.InferOutput<typeof LevelRecordSchema>;
 /** Every blob that a record names. */
 export function blobsOf(record: PackageRecord | LevelRecord): Descriptor[] {
   const layers = record.layers.flatMap((layer) => (layer.zstd ? [layer, layer.zstd] : [layer]));
-  const blobs = "listing" in record ? [record.listing, ...layers] : layers;
+  const blobs = "listing" in record ? [record.listing, record.closure, ...layers] : layers;
   return blobs.map(({ digest, size }) => ({ digest, size }));
 }

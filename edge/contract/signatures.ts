@@ -2,7 +2,7 @@
  * What an origin signs: canonical JSON of a statement and its kind, so that a signature for one kind
  * of record, or of another format, is good for nothing else.
  *
- *   {"kind":"firn layer record v3","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
+ *   {"kind":"firn layer record v4","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
  *
  * Ed25519 (RFC 8032) with the key that the origin opens the channel with; checked by WebCrypto,
  * which workerd and Node share.

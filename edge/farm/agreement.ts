@@ -8,7 +8,7 @@
  *                                                    differs; a third owner decides
  *
  * What is compared is what is in an image once it is unpacked: all that is stated but how layers were
- * compressed.
+ * compressed, and of closures all but what each origin's own Nix says of it.
  */
 import { canonicalJson } from "../contract/keys.ts";
 import type { Item, Result } from "../contract/items.ts";
@@ -35,10 +35,14 @@ export interface AnotherOwner {
   readonly kind: "another-owner";
 }
 
-/** What is compared of a result. `contents`: of each layer, by key, once it is unpacked. */
+/**
+ * What is compared of a result. `contents`: of each layer, by key, once it is unpacked; `closure`: what
+ * a package's closure says, whoever made it.
+ */
 export function contentOf(
   result: Candidate["result"],
   contents: ReadonlyMap<string, string>,
+  closure?: string,
 ): Record<string, string> {
   const layers = [...contents].map(([key, content]) => [`layer ${key}`, content]);
   switch (result.kind) {
@@ -52,7 +56,10 @@ export function contentOf(
         field,
         canonicalJson(value),
       ]);
-      return Object.fromEntries([...fields, ...layers]);
+      return {
+        ...Object.fromEntries([...fields, ...layers]),
+        ...(closure === undefined ? {} : { closure }),
+      };
     }
   }
 }

@@ -3,16 +3,20 @@
  * every blob that it names is there, and nothing without the origin's signature.
  */
 import pLimit, { type LimitFunction } from "p-limit";
+import { closureContent } from "../contract/closure.ts";
+import type { Digest } from "../contract/digest.ts";
 import { layerPath } from "../contract/keys.ts";
 import type { Item, PackageItem, Result } from "../contract/items.ts";
 import {
   CODECS,
+  DamagedBlob,
   type Descriptor,
   layerContent,
   type LayerRecord,
   type PackageStatement,
   type Part,
 } from "../contract/records.ts";
+import { readClosure } from "../store/closures.ts";
 import { packageRecord, readRecord, type ResolvedTag } from "../store/records.ts";
 import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
 import type { Candidates } from "./candidates.ts";
@@ -51,6 +55,8 @@ interface Work {
   readonly claims: Claims;
   /** Origins of so many owners must make the same. */
   readonly agree: number;
+  /** Where origins must agree: what the closures of the packages say, by the digest of the blob. */
+  readonly closures: ReadonlyMap<Digest, string>;
   readonly limit: LimitFunction;
 }
 
@@ -80,12 +86,16 @@ export class Publication {
     await checkSignatures(results, claims, { name: origin, x });
     const agree = await trust.agree();
     const limit = pLimit(BUCKET_CONCURRENCY);
-    const work: Work = { origin, claims, agree, limit };
+    const closures = new Map<Digest, string>();
+    const work: Work = { origin, claims, agree, closures, limit };
     const pairs = await this.#pairs(items, results, work);
     const parts = new Map(pairs.flatMap((pair) => pair.parts.map((part) => [part.key, part])));
     checkClaims(parts, claims);
     await this.#checkBlobs(results, work);
-    if (agree > 1) await this.#checkSmallParts(work);
+    if (agree > 1) {
+      await this.#checkSmallParts(work);
+      await this.#readClosures(results, closures);
+    }
     const known = await this.#known([...parts.values()], work);
     const agreed = pairs.map((pair) => this.#agreed(pair, known, work));
     const stored = await this.#storeLayers(
@@ -109,7 +119,7 @@ export class Publication {
   #agreed(
     { item, result, parts }: Pair,
     known: ReadonlyMap<string, LayerRecord>,
-    { origin, claims, agree }: Work,
+    { origin, claims, agree, closures }: Work,
   ): readonly Candidate[] | undefined {
     if (result.kind === "failure") return [];
     const { trust, candidates } = this.#with;
@@ -121,7 +131,9 @@ export class Publication {
       const statement = claims.get(path)?.statement ?? known.get(path);
       return [key, statement === undefined ? "" : layerContent(statement)];
     });
-    const content = agree > 1 ? contentOf(result, new Map(contents)) : {};
+    const closure =
+      result.kind === "package" ? closures.get(result.statement.closure.digest) : undefined;
+    const content = agree > 1 ? contentOf(result, new Map(contents), closure) : {};
     const candidate = { origin, owner: trust.ownerOf(origin), result, layers: own, content };
     if (agree === 1) return [candidate];
     if (JSON.stringify(candidate).length > MAX_CANDIDATE)
@@ -222,11 +234,24 @@ export class Publication {
       if (statement.trees !== undefined) await requireContents(this.#with.bucket, statement);
   }
 
+  /** One at a time: each is in memory whole. Throws InvalidResult for a blob that is no closure. */
+  async #readClosures(results: readonly Result[], closures: Map<Digest, string>): Promise<void> {
+    for (const result of results) {
+      if (result.kind !== "package") continue;
+      const { name, closure } = result.statement;
+      const read = await readClosure(this.#with.bucket, closure).catch((error: unknown) => {
+        if (!(error instanceof DamagedBlob)) throw error;
+        throw new InvalidResult(`the closure of ${name}: ${error.message}`);
+      });
+      closures.set(closure.digest, await closureContent(read));
+    }
+  }
+
   /** Every blob that a statement names, before anything is written. */
   async #checkBlobs(results: readonly Result[], { claims, limit }: Work): Promise<void> {
     const blobs: Descriptor[] = [...claims.values()].map(({ statement }) => statement);
     for (const result of results) {
-      if (result.kind === "package") blobs.push(result.statement.listing);
+      if (result.kind === "package") blobs.push(result.statement.listing, result.statement.closure);
       if (result.kind === "index") blobs.push(result.statement.names);
     }
     await Promise.all(blobs.map((blob) => limit(() => requireBlob(this.#with.bucket, blob))));

@@ -11,6 +11,8 @@ import {
   type LevelRecord,
   MAX_VOUCHES,
   type PackageRecord,
+  type PackageStatement,
+  type PackageVouch,
   type Part,
   RECORD_FORMAT,
   type Vouch,
@@ -83,7 +85,7 @@ export async function writeOutcome(
         ...statement,
         layers: layers.map(({ layer }) => layer),
         origins: union([makers, ...layers.map(({ origins }) => origins)]),
-        signed: vouches(agreed),
+        signed: packageVouches(statement, agreed),
       };
       checkLength(record);
       const place = packageRecord(statement, statement.name);
@@ -154,6 +156,20 @@ const vouches = (agreed: readonly Candidate[]): Vouch[] =>
     .flatMap(({ origin, result }) =>
       "signature" in result ? { origin, signature: result.signature } : [],
     )
+    .slice(0, MAX_VOUCHES);
+
+/** The same, each with the closure that it has signed where that is not the statement's. */
+const packageVouches = (
+  { closure }: PackageStatement,
+  agreed: readonly Candidate[],
+): PackageVouch[] =>
+  agreed
+    .flatMap(({ origin, result }) => {
+      if (result.kind !== "package") return [];
+      const { signature, statement } = result;
+      const own = statement.closure.digest === closure.digest ? {} : { closure: statement.closure };
+      return { origin, signature, ...own };
+    })
     .slice(0, MAX_VOUCHES);
 
 const union = (lists: readonly (readonly string[])[]): string[] =>

@@ -2,18 +2,22 @@
  * What the Nix side of an origin gives to the rest of it: package sets, what was built, closures.
  * Plain data and one interface; no I/O here.
  */
+import type { License } from "../../edge/contract/closure.ts";
+import type { Digest } from "../../edge/contract/digest.ts";
 import type { Failure } from "../../edge/contract/items.ts";
 import type { System } from "../../edge/contract/records.ts";
 
 /** One store path as Nix's database knows it. */
 export interface StorePathInfo {
   readonly path: string;
-  /** `sha256:` and 64 lower-case hex digits, whatever base Nix printed. */
-  readonly narHash: string;
+  /** In hex, whatever base Nix printed. */
+  readonly narHash: Digest;
   /** Bytes of its NAR. */
   readonly narSize: number;
   /** Store paths that it refers to, sorted, without itself. */
   readonly references: readonly string[];
+  /** The derivation that built it, where the database knows one. */
+  readonly deriver?: string;
 }
 
 /** A closure: every store path that the roots need, the roots included, by path. */
@@ -32,6 +36,11 @@ export interface BuiltPackage {
   /** File name below storePath's /bin; only when that file exists. */
   readonly mainProgram?: string;
   readonly storePath: string;
+  /** What builds it, and which of its outputs it is. */
+  readonly derivation: string;
+  readonly output: string;
+  readonly homepage?: string;
+  readonly licenses: License[];
 }
 
 /** What became of one name of a build; a failure of one never spoils another. */

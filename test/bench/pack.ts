@@ -140,7 +140,7 @@ async function packHuge(root: string, directory: string): Promise<number> {
   try {
     const paths = HUGE_LAYERS.map((mib, index) => ({
       path: storePath(index),
-      narHash: `sha256:${String(index).padStart(64, "0")}`,
+      narHash: `sha256:${String(index).padStart(64, "0")}` as const,
       narSize: mib * MIB,
       references: [],
     }));

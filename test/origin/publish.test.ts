@@ -65,6 +65,7 @@ async function publishing(t: TestContext, text: string, limits?: Partial<NixLimi
         packageSet: set,
         layers,
         plans: planStore(),
+        nix: "2.0-test",
         zstd: false,
         origins: {},
         sign: signer(key),

@@ -89,7 +89,7 @@ export function parseRegistrations(text: string): StorePathInfo[] {
   if (lines.at(-1) === "") lines.pop();
   const infos: StorePathInfo[] = [];
   for (let at = 0; at < lines.length;) {
-    const [path = "", hash = "", size, , count] = lines.slice(at, at + 5);
+    const [path = "", hash = "", size, deriver, count] = lines.slice(at, at + 5);
     const narSize = Number(size);
     const end = at + 5 + Number(count);
     if (
@@ -104,7 +104,13 @@ export function parseRegistrations(text: string): StorePathInfo[] {
     if (end > lines.length) throw new Error("nix-store --dump-db ended in the middle of an entry");
     const references = new Set(lines.slice(at + 5, end));
     references.delete(path);
-    infos.push({ path, narHash: `sha256:${hash}`, narSize, references: [...references].sort() });
+    infos.push({
+      path,
+      narHash: `sha256:${hash}`,
+      narSize,
+      references: [...references].sort(),
+      ...(deriver && { deriver }),
+    });
     at = end;
   }
   return infos;

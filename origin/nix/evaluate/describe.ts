@@ -27,6 +27,8 @@ const FoundSchema = v.object({
   version: text,
   description: text,
   mainProgram: text,
+  homepage: text,
+  licenses: v.array(v.object({ spdxId: text, name: text })),
 });
 const AnswerSchema = v.variant("kind", [
   FoundSchema,

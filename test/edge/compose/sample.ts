@@ -3,6 +3,7 @@
  * own, and records with layers. Seeded: the same every time.
  */
 import { createHash } from "node:crypto";
+import { encodeClosure } from "../../../edge/contract/closure.ts";
 import {
   encodeListing,
   type ListingEntry,
@@ -12,6 +13,7 @@ import type { ReadRange } from "../../../edge/contract/listing-reader.ts";
 import type { Descriptor, Layer, PackageRecord, System } from "../../../edge/contract/records.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import type { Digest } from "../../../edge/contract/digest.ts";
+import { samplePackage } from "../closures.ts";
 
 export const hex = (text: string | Uint8Array): string =>
   createHash("sha256").update(text).digest("hex");
@@ -139,6 +141,7 @@ export function record(
     storePath: storePath(`${name}-1.0`),
     closureSize: 1_000,
     listing: blobs.add(encodeListing(files)),
+    closure: blobs.add(encodeClosure(samplePackage(storePath(`${name}-1.0`)))),
     parts: layers.map(({ key }, index) => ({ key, rank: layers.length - index })),
     levels: [layers.map((_, index) => index)],
     level: 0,

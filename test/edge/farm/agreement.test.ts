@@ -8,12 +8,14 @@ import type { Item } from "../../../edge/contract/items.ts";
 import type { LayerRecord, LayerStatement, PackageRecord } from "../../../edge/contract/records.ts";
 import { isSignedBy, vouchersOf } from "../../../edge/contract/signatures.ts";
 import { statementOf } from "../../../edge/contract/records.ts";
+import { samplePackage } from "../closures.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { keys, signOf } from "./keys.ts";
 import { honest, startOrigin, type TestRun } from "./origins.ts";
 import {
   layerStatement,
+  ownPath,
   packageItems,
   packageResult,
   REVISION,
@@ -81,13 +83,15 @@ describe("two origins of different owners", () => {
   });
   after(() => edge.stop());
 
-  /** An honest origin whose compressor is another one. */
+  /** An honest origin whose compressor is another one, and so is its Nix. */
   const otherCompressor: TestRun = async (items, context) =>
     Promise.all(
       items.map(async (item) => {
         if (item.kind !== "package" || item.level !== undefined)
           return (await honest(edge)([item], context))[0]!;
-        const { statement } = await statedPackage(edge, item.name, item);
+        const own = ownPath(item.name);
+        const closure = { ...samplePackage(own, [], { deriver: undefined }), nix: "2.18.1" };
+        const { statement } = await statedPackage(edge, item.name, item, closure);
         const layers = await Promise.all(
           ["libc", item.name].map((text) => layerStatement(edge, text, "pigz")),
         );
@@ -133,14 +137,15 @@ describe("two origins of different owners", () => {
     const record = (await edge.get(packagePath(SCOPE, "git"))) as PackageRecord;
     assert.deepEqual(record, outcome.record);
     assert.deepEqual(record.origins, ["a", "b"]);
-    for (const { origin, signature } of record.signed)
+    for (const vouch of record.signed)
       assert.ok(
-        await isSignedBy(keys[origin]?.publicKey ?? "", "package", {
-          statement: statementOf(record),
-          signature,
+        await isSignedBy(keys[vouch.origin]?.publicKey ?? "", "package", {
+          statement: statementOf(record, vouch),
+          signature: vouch.signature,
         }),
-        origin,
+        vouch.origin,
       );
+    assert.equal(record.signed.filter(({ closure }) => closure !== undefined).length, 1);
     assert.deepEqual(record.signed.map(({ origin }) => origin).sort(), ["a", "b"]);
     assert.equal(record.layers[1]?.digest, own.digest, "the first one's blob");
     const layer = (await edge.get(layerPath(own.key))) as LayerRecord;
@@ -177,5 +182,40 @@ describe("two origins of different owners", () => {
     assert.deepEqual(record.signed.map(({ origin }) => origin).sort(), ["b", "c"]);
     const own = await layerStatement(edge, "contested");
     assert.equal(record.layers[1]?.diffId, own.diffId);
+  });
+
+  test("one lies about where a package came from: that does not count, nor does what is no closure", async (t) => {
+    const forge: TestRun = async (items, { sign }) =>
+      Promise.all(
+        items.map(async (item) => {
+          if (item.kind !== "package") throw new Error("it lies about packages alone");
+          const closure = samplePackage(ownPath(item.name), [], { licenses: [{ name: "mine" }] });
+          return packageResult(await statedPackage(edge, item.name, item, closure), sign);
+        }),
+      );
+    const [a, b] = [startOrigin(t, edge, "a", { run: forge }), startOrigin(t, edge, "b")];
+    await Promise.all([a.reached("connected"), b.reached("connected")]);
+    assert.equal(outcomeOf(await edge.ask(packageItems(["relabelled"])))?.kind, "failure");
+    const [, difference] = await edge.logged("agreement.difference", 2);
+    const { differs } = difference as { differs: { name: string }[] };
+    assert.deepEqual(
+      differs.map(({ name }) => name),
+      ["closure"],
+    );
+    assert.equal(await edge.get(packagePath(SCOPE, "relabelled")), undefined);
+
+    const junk: TestRun = async (items, { sign }) =>
+      Promise.all(
+        items.map(async (item) => {
+          if (item.kind !== "package") throw new Error("it lies about packages alone");
+          const stated = await statedPackage(edge, item.name, item);
+          const closure = stated.statement.listing;
+          return packageResult({ ...stated, statement: { ...stated.statement, closure } }, sign);
+        }),
+      );
+    const c = startOrigin(t, edge, "c", { run: junk });
+    await c.reached("connected");
+    await edge.ask(packageItems(["junk"]));
+    assert.equal(await edge.get(packagePath(SCOPE, "junk")), undefined);
   });
 });

@@ -1,5 +1,6 @@
 /** What an origin states, and the records of it, of blobs that are a few bytes long. */
 import type { IndexItem, PackageItem, Result, TagItem } from "../../../edge/contract/items.ts";
+import { encodeClosure, type PackageClosure } from "../../../edge/contract/closure.ts";
 import { digestOf, sha256Hex } from "../../../edge/contract/digest.ts";
 import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type SignedLayer,
 } from "../../../edge/contract/records.ts";
 import type { Sign } from "../../../edge/contract/signatures.ts";
+import { samplePackage } from "../closures.ts";
 import type { FarmEdge } from "./farm-edge.ts";
 import { signOf } from "./keys.ts";
 
@@ -49,10 +51,10 @@ export const packageItems = (names: readonly string[], scope: Partial<Scope> = {
 /** Writes blobs; anything with `put` will do. */
 export type Blobs = Pick<FarmEdge, "put">;
 
-async function blob(blobs: Blobs, text: string): Promise<Descriptor> {
-  const digest = await digestOf(text);
-  await blobs.put(blobPath(digest), text);
-  return { digest, size: text.length };
+async function blob(blobs: Blobs, bytes: string | Uint8Array<ArrayBuffer>): Promise<Descriptor> {
+  const digest = await digestOf(bytes);
+  await blobs.put(blobPath(digest), bytes);
+  return { digest, size: bytes.length };
 }
 
 /** The gzip blob of a layer; what `compressor` packs is in the bucket afterwards. */
@@ -70,6 +72,9 @@ export async function layerStatement(
   };
 }
 
+/** The store path of a package. */
+export const ownPath = (name: string): string => `/nix/store/${"a".repeat(32)}-${name}-1.0`;
+
 export interface StatedPackage {
   readonly statement: PackageStatement;
   readonly layers: readonly LayerStatement[];
@@ -83,6 +88,7 @@ export async function statedPackage(
   blobs: Blobs,
   name: string,
   { packageSet, revision, system, plan }: Scope = SCOPE,
+  closure: PackageClosure = samplePackage(ownPath(name)),
 ): Promise<StatedPackage> {
   const layers = await Promise.all([layerStatement(blobs, "libc"), layerStatement(blobs, name)]);
   const statement: PackageStatement = {
@@ -95,9 +101,10 @@ export async function statedPackage(
     attribute: name,
     pname: name,
     version: "1.0",
-    storePath: `/nix/store/${"a".repeat(32)}-${name}-1.0`,
+    storePath: ownPath(name),
     closureSize: 1_000,
     listing: await blob(blobs, `listing of ${name}`),
+    closure: await blob(blobs, encodeClosure(closure)),
     parts: layers.map(({ key }, rank) => ({ key, rank: 2 - rank })),
     levels: [[0, 1], [0]],
     level: 0,

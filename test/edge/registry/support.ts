@@ -28,10 +28,12 @@ import type {
   LevelRecord,
   PackageRecord,
 } from "../../../edge/contract/records.ts";
+import { type ClosureEntry, encodeClosure } from "../../../edge/contract/closure.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
+import { samplePackage } from "../closures.ts";
 import { until } from "../../harness/until.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 
@@ -248,6 +250,9 @@ export interface TestPackage {
   readonly listing?: ListingTree;
   /** How its layers are compressed: a level of zlib. */
   readonly compression?: number;
+  /** What its closure says of its own store path. */
+  readonly facts?: Partial<ClosureEntry>;
+  readonly utf8?: boolean;
 }
 
 /**
@@ -256,7 +261,16 @@ export interface TestPackage {
  */
 export async function makePackage(
   bucket: Bucket,
-  { name, levels = [["libc", name]], level = 0, scope = SCOPE, listing, compression }: TestPackage,
+  {
+    name,
+    levels = [["libc", name]],
+    level = 0,
+    scope = SCOPE,
+    listing,
+    compression,
+    facts = {},
+    utf8,
+  }: TestPackage,
 ): Promise<PackageRecord> {
   const names = [...new Set(levels.flat())];
   const parts = await Promise.all(
@@ -275,9 +289,20 @@ export async function makePackage(
     mainProgram: name,
     storePath: storePath(name),
     closureSize: 1_000,
+    ...(utf8 === undefined ? {} : { utf8 }),
     listing: await putBlob(
       bucket,
       encodeListing(listing ?? [{ name: "bin", entries: [{ name }] }]),
+    ),
+    closure: await putBlob(
+      bucket,
+      encodeClosure(
+        samplePackage(
+          storePath(name),
+          names.map((part) => storePath(part)),
+          { pname: name, version: "1.0", ...facts },
+        ),
+      ),
     ),
     parts,
     levels: levels.map((members) => members.map((member) => names.indexOf(member))),

@@ -58,7 +58,7 @@ function sample(seed: number, count = 400): Sample {
   const infos = new Map(
     nodes.map(({ id, size, references }) => [
       id,
-      { path: id, narHash: `sha256:${"0".repeat(64)}`, narSize: size, references },
+      { path: id, narHash: `sha256:${"0".repeat(64)}` as const, narSize: size, references },
     ]),
   );
   const closure = (root: string) => {

@@ -66,6 +66,7 @@ test("registrations with and without deriver and references", () => {
       narHash: `sha256:${hash("1")}`,
       narSize: 456,
       references: [path("b"), path("c")],
+      deriver: `${path("x")}.drv`,
     },
     { path: path("b"), narHash: `sha256:${hash("2")}`, narSize: 0, references: [] },
   ]);

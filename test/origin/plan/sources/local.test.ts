@@ -95,9 +95,10 @@ describe("the local store's graph", () => {
     const [git, glibc] = ["git-2.39.5", "glibc-2.39"].map(
       (name, number) => `/nix/store/${String(number).repeat(32)}-${name}`,
     ) as [string, string];
+    const narHash = `sha256:${"0".repeat(64)}` as const;
     const closure = new Map([
-      [git, { path: git, narHash: "sha256:", narSize: 7, references: [glibc] }],
-      [glibc, { path: glibc, narHash: "sha256:", narSize: 9, references: [] }],
+      [git, { path: git, narHash, narSize: 7, references: [glibc] }],
+      [glibc, { path: glibc, narHash, narSize: 9, references: [] }],
     ]);
     const nodes = await storeGraph(
       new Map([

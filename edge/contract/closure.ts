@@ -1,0 +1,194 @@
+/**
+ * Closures: what a package consists of, store path by store path, and where each came from. An
+ * origin publishes one with every package, as a blob: canonical JSON, gzip. Composing never reads
+ * it; bills of materials, provenance and the registry's own pages do.
+ *
+ *   { format: 1, nix: "2.31.4", derivation: "/nix/store/…-hello-2.12.drv", output: "out",
+ *     paths: [ { path: "/nix/store/…-glibc-2.40", narHash, narSize, references: [] },
+ *              { path: "/nix/store/…-hello-2.12", narHash, narSize, references: [0], deriver: "…",
+ *                pname: "hello", version: "2.12", licenses: [{ spdxId: "GPL-3.0-or-later" }] } ] }
+ */
+import { gunzipSync } from "node:zlib";
+import { gzipSync } from "fflate";
+import * as v from "valibot";
+import { sha256Hex } from "./digest.ts";
+import {
+  BytesSchema,
+  type Descriptor,
+  DigestSchema,
+  ShortTextSchema,
+  StorePathSchema,
+} from "./fields.ts";
+import { canonicalJson } from "./keys.ts";
+import { DamagedBlob } from "./records.ts";
+
+/** Goes up when what a closure says comes to mean something else. */
+export const CLOSURE_FORMAT = 1;
+/** Most store paths of a closure: twice what origins take by default (CLOSURE_PATHS). */
+export const MAX_CLOSURE_PATHS = 20_000;
+/**
+ * Most references of all store paths together: 10,000 paths have some 100,000, and a path that
+ * refers to each of them as many again.
+ */
+export const MAX_CLOSURE_REFERENCES = 400_000;
+/** Largest closure, bytes of JSON: 10,000 paths take 3 MB. It is in memory whole where it is read. */
+export const MAX_CLOSURE_BYTES = 8 * 2 ** 20;
+/** Largest closure as a blob: hashes take half of it, and do not compress. */
+export const MAX_CLOSURE_BLOB_BYTES = 4 * 2 ** 20;
+/** Most licences of one package: nixpkgs' linux-firmware has a dozen. */
+export const MAX_LICENSES = 50;
+
+const DerivationSchema = v.pipe(
+  StorePathSchema,
+  v.endsWith(".drv", "a derivation is a store path that ends in .drv"),
+);
+
+/** The form of an identifier of SPDX's list of licences. */
+export const SPDX_ID = /^[A-Za-z0-9.+-]{1,100}$/;
+/** A licence as the package set knows it: by its SPDX identifier where it has one, by its name. */
+export const LicenseSchema = v.strictObject({
+  spdxId: v.optional(v.pipe(v.string(), v.regex(SPDX_ID))),
+  name: v.optional(ShortTextSchema),
+});
+export type License = v.InferOutput<typeof LicenseSchema>;
+
+/** What the package set says of a package, where it says it. */
+const MetadataEntries = {
+  pname: v.optional(ShortTextSchema),
+  version: v.optional(ShortTextSchema),
+  description: v.optional(ShortTextSchema),
+  homepage: v.optional(ShortTextSchema),
+  licenses: v.optional(v.pipe(v.array(LicenseSchema), v.maxLength(MAX_LICENSES))),
+};
+export const MetadataSchema = v.strictObject(MetadataEntries);
+export type Metadata = v.InferOutput<typeof MetadataSchema>;
+
+const ClosurePathSchema = v.strictObject({
+  path: StorePathSchema,
+  /** SHA-256 of its NAR. */
+  narHash: DigestSchema,
+  narSize: BytesSchema,
+  /** Indexes of the store paths that it refers to, itself left out, in order. */
+  references: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  /** What built it, as the origin's Nix knows: a download's is what the binary cache says. */
+  deriver: v.optional(DerivationSchema),
+  ...MetadataEntries,
+});
+export type ClosurePath = v.InferOutput<typeof ClosurePathSchema>;
+
+export const PackageClosureSchema = v.pipe(
+  v.strictObject({
+    format: v.literal(CLOSURE_FORMAT),
+    /** Version of the Nix that built the package, or found it built. */
+    nix: ShortTextSchema,
+    /** What the package set says builds the package, and which of its outputs the package is. */
+    derivation: DerivationSchema,
+    output: ShortTextSchema,
+    /** All store paths, sorted, each once. */
+    paths: v.pipe(v.array(ClosurePathSchema), v.minLength(1), v.maxLength(MAX_CLOSURE_PATHS)),
+  }),
+  v.check(
+    ({ paths }) => paths.every(({ path }, at) => at === 0 || path > (paths[at - 1]?.path ?? "")),
+    "the store paths of a closure are sorted, each once",
+  ),
+  v.check(({ paths }) => {
+    const all = paths.flatMap(({ references }) => references);
+    return all.length <= MAX_CLOSURE_REFERENCES && all.every((index) => index < paths.length);
+  }, `a closure refers to its own store paths, at most ${MAX_CLOSURE_REFERENCES} times`),
+);
+/** A package's closure. */
+export type PackageClosure = v.InferOutput<typeof PackageClosureSchema>;
+
+/** A store path and what it refers to by path, as a closure is made from. */
+export interface ClosureEntry extends Omit<ClosurePath, "references"> {
+  readonly references: readonly string[];
+}
+
+/** The paths of a closure from entries in any order, each of whose references is an entry. */
+export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
+  const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const indexes = new Map(sorted.map(({ path }, at) => [path, at]));
+  return sorted.map(({ references, ...entry }) => ({
+    ...entry,
+    references: references
+      .map((path) => {
+        const at = indexes.get(path);
+        if (at === undefined) throw new TypeError(`${path} is not in the closure of ${entry.path}`);
+        return at;
+      })
+      .sort((a, b) => a - b),
+  }));
+}
+
+/** No blob may hold the closure; the message says what is beyond which limit. */
+export class ClosureTooLarge extends RangeError {
+  override readonly name = "ClosureTooLarge";
+}
+
+/** `mem` is fixed because fflate would otherwise derive it from the length by a logarithm. */
+const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
+
+/** The blob of a closure: the same on every machine. Throws ClosureTooLarge. */
+export function encodeClosure(closure: PackageClosure): Uint8Array<ArrayBuffer> {
+  const references = closure.paths.reduce((sum, path) => sum + path.references.length, 0);
+  if (closure.paths.length > MAX_CLOSURE_PATHS || references > MAX_CLOSURE_REFERENCES)
+    throw new ClosureTooLarge(
+      `its closure has ${closure.paths.length} store paths with ${references} references; ` +
+        `the most is ${MAX_CLOSURE_PATHS} with ${MAX_CLOSURE_REFERENCES}`,
+    );
+  const json = new TextEncoder().encode(canonicalJson(closure));
+  if (json.length > MAX_CLOSURE_BYTES)
+    throw new ClosureTooLarge(
+      `the list of its closure has ${json.length} bytes; the most is ${MAX_CLOSURE_BYTES}`,
+    );
+  const blob = new Uint8Array(gzipSync(json, GZIP));
+  if (blob.length > MAX_CLOSURE_BLOB_BYTES)
+    throw new ClosureTooLarge(
+      `the list of its closure has ${blob.length} bytes compressed; the most is ` +
+        `${MAX_CLOSURE_BLOB_BYTES}`,
+    );
+  return blob;
+}
+
+/**
+ * The closure in a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it is
+ * none. Whoever reads the blob has checked its digest.
+ */
+export function decodeClosure(
+  blob: Uint8Array,
+  { digest }: Pick<Descriptor, "digest">,
+): PackageClosure {
+  const damaged = (reason: string): DamagedBlob =>
+    new DamagedBlob(`the closure ${digest} ${reason}`, digest, { closure: digest });
+  let value: unknown;
+  try {
+    const json = gunzipSync(blob, { maxOutputLength: MAX_CLOSURE_BYTES });
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json));
+  } catch {
+    throw damaged("is not JSON in gzip within the limits");
+  }
+  const parsed = v.safeParse(PackageClosureSchema, value, { abortEarly: true });
+  if (!parsed.success) throw damaged(`is none: ${parsed.issues[0].message}`);
+  return parsed.output;
+}
+
+/**
+ * Hash of all that does not depend on who made the closure: origins that agree on a package have the
+ * same. A path's deriver is what its binary cache said, and Nix's version is the machine's.
+ */
+export function closureContent({ derivation, output, paths }: PackageClosure): Promise<string> {
+  const content = paths.map(({ deriver: _deriver, ...path }) => path);
+  return sha256Hex(canonicalJson({ derivation, output, paths: content }));
+}
+
+/** The store path's name: what follows its hash. */
+export const storeName = (path: string): string => path.slice("/nix/store/".length + 33);
+
+/**
+ * Name and version as Nix tells them apart (builtins.parseDrvName): the version begins after the
+ * first dash that no letter follows.
+ */
+export function nameAndVersion(name: string): { readonly name: string; readonly version: string } {
+  const at = name.search(/-[^A-Za-z]/);
+  return at < 0 ? { name, version: "" } : { name: name.slice(0, at), version: name.slice(at + 1) };
+}

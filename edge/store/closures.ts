@@ -1,0 +1,39 @@
+/** Closures of packages (contract/closure.ts), for whoever tells what an image consists of. */
+import { type PackageClosure, decodeClosure, MAX_CLOSURE_BLOB_BYTES } from "../contract/closure.ts";
+import { type Digest, digestOf } from "../contract/digest.ts";
+import { blobPath } from "../contract/keys.ts";
+import { DamagedBlob, type Descriptor } from "../contract/records.ts";
+import { BlobsLost } from "./blobs.ts";
+import { type Bucket, readWhole } from "./bucket.ts";
+import { memory } from "./memory.ts";
+
+/** Bytes of closures that are remembered, as they are stored: those of some 300 packages. */
+const REMEMBERED_BYTES = 2 * 2 ** 20;
+const remembered = memory<Uint8Array>(REMEMBERED_BYTES, ({ length }) => length);
+
+/**
+ * The closure that a package record names. Remembered as stored, for parsed it takes twenty times as
+ * much. Throws BlobsLost when the bucket lacks it, DamagedBlob when it is not what its digest says or
+ * no closure.
+ */
+export async function readClosure(
+  bucket: Bucket,
+  { digest, size }: Descriptor,
+): Promise<PackageClosure> {
+  const known = remembered.get(digest);
+  if (known !== undefined) return decodeClosure(known, { digest });
+  const damaged = (reason: string): DamagedBlob =>
+    new DamagedBlob(`the closure ${digest} ${reason}`, digest, { closure: digest });
+  if (size > MAX_CLOSURE_BLOB_BYTES) throw damaged(`has ${size} bytes`);
+  const blob = await readWhole(bucket, blobPath(digest), (object) => object.size === size);
+  if (blob === null) throw await absentOr(bucket, digest, damaged("has another size"));
+  if ((await digestOf(blob.bytes)) !== digest) throw damaged("is damaged");
+  const closure = decodeClosure(blob.bytes, { digest });
+  remembered.set(digest, blob.bytes);
+  return closure;
+}
+
+/** BlobsLost for a blob that the bucket lacks; `otherwise` for one that it holds all the same. */
+async function absentOr(bucket: Bucket, digest: Digest, otherwise: Error): Promise<Error> {
+  return (await bucket.head(blobPath(digest))) === null ? new BlobsLost([digest]) : otherwise;
+}

@@ -1,0 +1,76 @@
+/**
+ * What a package consists of, as a blob (edge/contract/closure.ts), and what its record says of that.
+ */
+import {
+  CLOSURE_FORMAT,
+  type ClosureEntry,
+  closurePaths,
+  ClosureTooLarge,
+  encodeClosure,
+  nameAndVersion,
+  storeName,
+} from "../edge/contract/closure.ts";
+import { CLOSURE } from "../edge/contract/media-types.ts";
+import type { Descriptor } from "../edge/contract/records.ts";
+import { type LayerStore, UnfitError } from "./layers/index.ts";
+import type { BuiltPackage, Closure } from "./nix/types.ts";
+
+/**
+ * The closure of a package, a blob in the bucket. `nix`: version of this machine's Nix. Throws an
+ * UnfitError when no blob may hold it.
+ */
+export async function publishClosure(
+  { built, closure }: { readonly built: BuiltPackage; readonly closure: Closure },
+  nix: string,
+  layers: Pick<LayerStore, "blob">,
+): Promise<Descriptor> {
+  const entries = [...closure.values()].map((info): ClosureEntry =>
+    info.path === built.storePath ? { ...info, ...metadata(built) } : info,
+  );
+  const { derivation, output } = built;
+  try {
+    const blob = encodeClosure({
+      format: CLOSURE_FORMAT,
+      nix,
+      derivation,
+      output,
+      paths: closurePaths(entries),
+    });
+    return await layers.blob(blob, CLOSURE);
+  } catch (error) {
+    if (error instanceof ClosureTooLarge) throw new UnfitError(`${built.name}: ${error.message}`);
+    throw error;
+  }
+}
+
+function metadata({ pname, version, description, homepage, licenses }: BuiltPackage) {
+  return {
+    pname,
+    version,
+    ...(description === undefined ? {} : { description }),
+    ...(homepage === undefined ? {} : { homepage }),
+    ...(licenses.length === 0 ? {} : { licenses }),
+  };
+}
+
+/** The first glibc 2.x in which C.UTF-8 is built in (its NEWS: "Version 2.35"). */
+const GLIBC_UTF8_MINOR = 35;
+
+/**
+ * Whether the C libraries of a closure all have the locale C.UTF-8 of their own, by the names of their
+ * store paths: glibc's (`libc6` is Debian's name for it) from 2.35 on, and musl, which knows no other
+ * encoding. Undefined without a C library. A glibc before that finds C.UTF-8 in an archive of locales
+ * only when the environment says where that is.
+ */
+export function hasUtf8(paths: Iterable<string>): boolean | undefined {
+  let found: boolean | undefined;
+  for (const path of paths) {
+    const { name, version } = nameAndVersion(storeName(path));
+    const numbers = /^(\d+)\.(\d+)/.exec(version);
+    if (numbers === null || !["glibc", "libc6", "musl"].includes(name)) continue;
+    const [major, minor] = [Number(numbers[1]), Number(numbers[2])];
+    const isNew = name === "musl" || major > 2 || (major === 2 && minor >= GLIBC_UTF8_MINOR);
+    found = found !== false && isNew;
+  }
+  return found;
+}
