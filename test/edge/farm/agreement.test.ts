@@ -196,10 +196,15 @@ describe("two origins of different owners", () => {
     const [a, b] = [startOrigin(t, edge, "a", { run: forge }), startOrigin(t, edge, "b")];
     await Promise.all([a.reached("connected"), b.reached("connected")]);
     assert.equal(outcomeOf(await edge.ask(packageItems(["relabelled"])))?.kind, "failure");
-    const [, difference] = await edge.logged("agreement.difference", 2);
-    const { differs } = difference as { differs: { name: string }[] };
+    type Difference = { item: { name: string }; differs: { name: string }[] };
+    let found: Difference | undefined;
+    await eventually("the difference in the log", () => {
+      const all = edge.events("agreement.difference") as Difference[];
+      found = all.find(({ item }) => item.name === "relabelled");
+      return found !== undefined;
+    });
     assert.deepEqual(
-      differs.map(({ name }) => name),
+      found?.differs.map(({ name }) => name),
       ["closure"],
     );
     assert.equal(await edge.get(packagePath(SCOPE, "relabelled")), undefined);

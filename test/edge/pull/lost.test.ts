@@ -140,6 +140,18 @@ describe("with an origin", () => {
     await firn.logged("blob.damaged");
   });
 
+  test("a closure that is lost is made again with whatever else is", async () => {
+    const record = await putPackage(firn.bucket, { name: "closed" });
+    await lose(record.closure.digest);
+    await pullWhole("closed");
+    assert.equal(timesMade("closed"), 0, "no image needs it");
+    const another = await putPackage(firn.bucket, { name: "another" });
+    await lose(another.closure.digest);
+    await lose(another.listing.digest);
+    await pullWhole("another");
+    assert.ok(await isThere(another.closure.digest));
+  });
+
   test("a small part that is lost is made again", async () => {
     const record = await makePackage(firn.bucket, { name: "small" });
     const small = await putSmall(firn.bucket, ["libsmall"]);
