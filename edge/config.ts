@@ -13,7 +13,7 @@ import {
   NO_BUCKET,
   readS3,
 } from "./bucket-config.ts";
-import { type PackagePolicy, packagePolicy } from "./contract/package-policy.ts";
+import { type PackagePolicy, packagePolicy, parseGlobs } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
 import { readReplicas, type Replicas } from "./pull/replicas.ts";
 import { readRegions, type Regions } from "./farm/regions.ts";
@@ -42,6 +42,8 @@ export interface Config {
   readonly uploadsPerDay: number | null;
   /** Who may pull, and who may have something built. */
   readonly access: Access;
+  /** Globs of the tags that are served beside latest, commits and dates; null for any. */
+  readonly tags: readonly string[] | null;
   /** Revisions that belong to the set because the operator says so. */
   readonly revisions: readonly string[];
   /** How much each client may ask for. */
@@ -119,6 +121,7 @@ async function validate(env: Environment): Promise<Config> {
   const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
   const access = await attempt(() => readAccess(given));
   const packages = await attempt(() => packagePolicy(given));
+  const tags = await attempt(() => parseGlobs("TAGS", given.TAGS ?? ""));
   const limits = await attempt(() => readLimits(given));
   const regions = await attempt(() => readRegions(given));
   const replicas = await attempt(() => readReplicas(given, s3 ?? null));
@@ -156,6 +159,7 @@ async function validate(env: Environment): Promise<Config> {
     packages,
     agree: values.AGREE,
     limits,
+    tags: tags?.length ? tags : null,
     revisions: values.REVISIONS,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER ?? null,
   };

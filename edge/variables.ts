@@ -45,6 +45,11 @@ export interface Variables
   readonly FARM_PUBLIC?: string;
   /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
   readonly CLIENT_ADDRESS_HEADER?: string;
+  /**
+   * Globs of tags that may be asked for, of a channel or a git repository; any when not set. latest,
+   * commits and dates have rules of their own.
+   */
+  readonly TAGS?: string;
   /** Commits that are served although no tag was seen at them, with spaces or commas. */
   readonly REVISIONS?: string;
   /**

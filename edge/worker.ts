@@ -20,7 +20,7 @@ import {
   TOKEN_PATH,
 } from "./registry/authorize.ts";
 import { rememberedAnswer } from "./registry/answers.ts";
-import { base, notFound, refuseLong, refuseWrites, welcome } from "./registry/base.ts";
+import { base, noCatalog, notFound, refuseLong, refuseWrites, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
 import { referrers, tagsList } from "./registry/discovery.ts";
 import { buildLog } from "./registry/build-log.ts";
@@ -58,6 +58,7 @@ router
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
   .all("*", refuseWrites)
   .all("/v2", authorizeBase, base)
+  .all("/v2/_catalog", authorizeBase, noCatalog)
   .all("/v2/:name+/manifests/:reference", authorize, manifests)
   .all("/v2/:name+/blobs/:digest", authorize, blobs)
   .all("/v2/:name+/tags/list", authorize, tagsList)

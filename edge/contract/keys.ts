@@ -80,10 +80,17 @@ export const imagePath = (nameKey: string, key: string, digests: readonly Digest
 /** What the path of an image's record has of one of its digests. */
 export const digestHint = (digest: Digest): string => digest.slice("sha256:".length).slice(0, 16);
 export const tagPath = (packageSet: string, tag: string): string =>
-  `tags/${packageSet}/${tag}.json`;
+  `${tagsPrefix(packageSet)}${tag}.json`;
 /** A revision that a tag was seen at: only such a revision is served by its own name. */
 export const revisionPath = (packageSet: string, revision: string): string =>
   `revisions/${packageSet}/${revision}.json`;
+/** What `latest` meant last on one day (yyyy-mm-dd, UTC), beside the revisions themselves. */
+export const dayPath = (packageSet: string, day: string): string =>
+  `${daysPrefix(packageSet)}${day}.json`;
+/** No revision begins with it: `y` and `-` are no hex digits. */
+export const daysPrefix = (packageSet: string): string => `revisions/${packageSet}/day-`;
+/** What tags of a set mean: `tagPath` of each. */
+export const tagsPrefix = (packageSet: string): string => `tags/${packageSet}/`;
 /**
  * The records of all packages of a set. The format is part of the path, as it is part of every
  * hash, so records of another format are never found.

@@ -63,6 +63,14 @@ export const RevisionRecordSchema = v.strictObject({
 });
 export type RevisionRecord = v.InferOutput<typeof RevisionRecordSchema>;
 
+/** What `latest` meant last on a day, at `seenAt`, as the origin said. */
+export const DayRecordSchema = v.strictObject({
+  revision: RevisionSchema,
+  seenAt: TimeSchema,
+  origin: v.optional(OriginNameSchema),
+});
+export type DayRecord = v.InferOutput<typeof DayRecordSchema>;
+
 /** The layer plan in force for a package set. `by`: who made it; origins' machines make none. */
 export const PlanPointerSchema = v.object({ plan: PlanIdSchema, by: v.optional(ShortTextSchema) });
 export type PlanPointer = v.InferOutput<typeof PlanPointerSchema>;

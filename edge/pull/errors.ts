@@ -11,7 +11,6 @@
  */
 export type ErrorCode =
   | "NAME_INVALID"
-  | "TAG_INVALID"
   | "DIGEST_INVALID"
   | "MANIFEST_UNKNOWN"
   | "BLOB_UNKNOWN"
@@ -52,9 +51,6 @@ export class RegistryError extends Error {
 /** 400: the image name breaks a rule. */
 export const nameInvalid = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "NAME_INVALID", status: 400, message, detail });
-/** 400: the tag breaks the spec's grammar. */
-export const tagInvalid = (message: string, detail?: unknown): RegistryError =>
-  new RegistryError({ code: "TAG_INVALID", status: 400, message, detail });
 /** 400: no digest that this registry can have made. */
 export const digestInvalid = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "DIGEST_INVALID", status: 400, message, detail });

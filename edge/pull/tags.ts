@@ -4,7 +4,8 @@
  * origins, and only a tag that nobody asked for before waits for one.
  */
 import type { TagItem } from "../contract/items.ts";
-import type { PackageSetSpec } from "../contract/package-set.ts";
+import { firstMatch } from "../contract/globs.ts";
+import type { ChannelSet, PackageSetSpec } from "../contract/package-set.ts";
 import { isRevision, type TagRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { readCurrent, seeCurrent } from "../store/current.ts";
@@ -12,6 +13,7 @@ import { memory } from "../store/memory.ts";
 import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../store/records.ts";
 import { note } from "../log.ts";
 import type { Context } from "./context.ts";
+import { isDate, revisionOn } from "./dates.ts";
 import { manifestUnknown } from "./errors.ts";
 import { notDone, tagFailed } from "./failures.ts";
 import { askWhileHeld } from "./held.ts";
@@ -51,8 +53,9 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
 export async function resolveTag(context: Context, tag: string): Promise<string> {
   const { packageSet, tagFresh } = context.config;
   if (isRevision(tag)) return ownTag(context, tag);
-  if ((packageSet.kind === "starter" || packageSet.kind === "path") && tag !== "latest")
-    throw manifestUnknown(`the tag "${tag}" is unknown. ${tagMeaning(packageSet)}`, { tag });
+  if (isDate(tag) && packageSet.kind !== "git")
+    return revisionOn(context, tag, tagMeaning(packageSet));
+  if (!isServed(context, tag)) throw notServed(context, tag);
 
   const place = tagRecord(packageSet.id, tag);
   const ages = { present: rereadAge(context), absent: 0 };
@@ -61,6 +64,22 @@ export async function resolveTag(context: Context, tag: string): Promise<string>
   const { revision, resolvedAt } = known;
   if (Date.now() >= resolvedAt + tagFresh) refreshBehind(context, tag, place, resolvedAt);
   return revision;
+}
+
+/** Whether a tag that is neither a commit nor a date may mean anything here. */
+export function isServed({ config }: Pick<Context, "config">, tag: string): boolean {
+  const { packageSet, tags } = config;
+  if (tag === "latest") return true;
+  if (packageSet.kind === "starter" || packageSet.kind === "path") return false;
+  return tags === null || isDate(tag) || firstMatch(tags, tag) !== undefined;
+}
+
+function notServed({ config: { packageSet, tags } }: Context, tag: string): Error {
+  const listed =
+    tags === null ? "" : `: of its names this registry serves latest and ${tags.join(", ")}`;
+  return manifestUnknown(`the tag "${tag}" is unknown${listed}. ${tagMeaning(packageSet)}`, {
+    tag,
+  });
 }
 
 /**
@@ -85,31 +104,32 @@ async function ownTag(context: Context, revision: string): Promise<string> {
 
 const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD_MS, tagFresh);
 
-/** What a person may write after the colon. */
+/** What a person may write after the colon, and how to stay with what they got. */
 function tagMeaning(packageSet: PackageSetSpec): string {
-  switch (packageSet.kind) {
-    case "starter":
-      return (
-        "Packages come from the set that is built into this registry: its only tags are " +
-        "latest, and the 40 hex digits of a revision that it has or had"
-      );
-    case "path":
-      return (
-        "Packages come from a directory of this registry's origins: its only tags are " +
-        "latest, and the 40 hex digits of a revision that it has or had"
-      );
-    case "channel":
-      return (
-        `Packages come from nixpkgs: a tag is the name of a channel, or a commit of 40 ` +
-        `lower-case hex digits that a channel was seen at; latest is ${packageSet.channel}`
-      );
-    case "git":
-      return (
-        "Packages come from a git repository: a tag is one of its branches or tags, or a " +
-        "commit of 40 lower-case hex digits that one of them contains, and latest is its HEAD"
-      );
-  }
+  return `${TAGS_OF[packageSet.kind](packageSet)}. ${HOW_TO_PIN}`;
 }
+
+const HOW_TO_PIN =
+  "To stay with what you pull, use the revision as the tag that it is shown with: the header " +
+  "Firn-Revision, and the image's label org.opencontainers.image.revision";
+const DAYS = "a day such as 2026-11-01, for what latest meant on it";
+
+const TAGS_OF: Readonly<Record<PackageSetSpec["kind"], (set: PackageSetSpec) => string>> = {
+  starter: () =>
+    "Packages come from the set that is built into this registry: its only tags are " +
+    `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,
+  path: () =>
+    "Packages come from a directory of this registry's origins: its only tags are " +
+    `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,
+  channel: (set) =>
+    `Packages come from nixpkgs: a tag is the name of a channel, ${DAYS}, or a commit of 40 ` +
+    "lower-case hex digits that a channel was seen at; latest is " +
+    (set as ChannelSet).channel,
+  git: () =>
+    "Packages come from a git repository: a tag is one of its branches or tags, a day such as " +
+    "2026-11-01, for the last commit of its default branch by the end of it, or a commit of 40 " +
+    "lower-case hex digits that one of them contains, and latest is its HEAD",
+};
 
 const tagItem = ({ config: { packageSet } }: Context, tag: string): TagItem => ({
   kind: "tag",

@@ -67,6 +67,20 @@ export function refuseWrites({ method }: Asked): void {
     );
 }
 
+/**
+ * `/v2/_catalog`, docker's list of a registry's names (no part of the distribution spec). Here every
+ * list of packages is a name, so there is no end of them.
+ */
+export function noCatalog(): never {
+  throw new RegistryError({
+    code: "UNSUPPORTED",
+    status: 404,
+    message:
+      "this registry has no catalog: an image's name is the list of its packages, in any " +
+      "combination, and images are made when they are pulled",
+  });
+}
+
 /** 404 as the error JSON, for clients that try an address of another registry's API. */
 export function notFound(): never {
   throw new RegistryError({

@@ -1,21 +1,29 @@
 /** `tags/list` and `referrers` (distribution spec, "Content Discovery"). */
 import type { IRequestStrict } from "itty-router";
 import { OCI_INDEX } from "../contract/media-types.ts";
+import type { Env } from "../env.ts";
+import { openContext } from "../pull/context.ts";
+import { knownTags } from "../pull/tag-list.ts";
+import { inOrder } from "../pull/tag-order.ts";
 import { API_VERSION } from "./headers.ts";
 import { requestedDigest, requestedImage } from "./request.ts";
 
-/**
- * Tags that every image has. A package set may have more (channels, branches), but they are not
- * listed anywhere: images are made when they are pulled.
- */
-const TAGS: readonly string[] = ["latest"];
+/** Most tags in one answer; the others come with the Link. */
+const MAX_TAGS = 1_000;
 
-export function tagsList(request: IRequestStrict): Response {
+/** `GET|HEAD /v2/<name>/tags/list` ("Listing Tags"). */
+export async function tagsList(
+  request: IRequestStrict,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<Response> {
   const { name } = requestedImage(request);
   const query = new URL(request.url).searchParams;
   const last = query.get("last");
-  const after = TAGS.filter((tag) => last === null || tag > last);
-  const n = /^\d{1,9}$/.test(query.get("n") ?? "") ? Number(query.get("n")) : after.length;
+  const asked = query.get("n") ?? "";
+  const n = /^\d{1,9}$/.test(asked) ? Math.min(Number(asked), MAX_TAGS) : MAX_TAGS;
+  const all = await knownTags(await openContext(request, env, ctx));
+  const after = last === null ? all : all.filter((tag) => inOrder(tag, last) > 0);
   const tags = after.slice(0, n);
   const headers = new Headers({ ...API_VERSION, "Content-Type": "application/json" });
   // The spec: n=0 is an empty list, and must have no Link.

@@ -15,8 +15,9 @@ const SINGLE = /^bytes=\s*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))\s*$/i;
 
 /**
  * The requested part; `whole` without a range that must be honoured (no header, another unit,
- * several ranges, malformed: the whole blob is always a correct answer); `unsatisfiable` when no
- * byte of it exists, which is a 416.
+ * several ranges, malformed: the whole blob is always a correct answer); `unsatisfiable`, which is a
+ * 416, when no byte of it exists or it ends before it begins (`500-0`: the section lets a server
+ * ignore or refuse that, and a client that counts wrongly should learn of it).
  */
 export function parseRange(header: string | null, size: number): Part | "whole" | "unsatisfiable" {
   if (header === null || header.length > MAX_RANGE_HEADER) return "whole";
@@ -29,7 +30,6 @@ export function parseRange(header: string | null, size: number): Part | "whole" 
   }
   const offset = Number(first);
   const end = last === "" ? size - 1 : Math.min(Number(last), size - 1);
-  // `5-2` is not a range and must be ignored; `size-` is one, beyond the end.
-  if (last !== "" && Number(last) < offset) return "whole";
+  if (last !== "" && Number(last) < offset) return "unsatisfiable";
   return offset >= size ? "unsatisfiable" : { offset, length: end - offset + 1 };
 }

@@ -4,7 +4,7 @@
  */
 import type { IRequestStrict } from "itty-router";
 import { type Digest, isDigest } from "../contract/digest.ts";
-import { digestInvalid, tagInvalid } from "../pull/errors.ts";
+import { digestInvalid, manifestUnknown } from "../pull/errors.ts";
 import { type ImageRequest, parseImageName, TAG_PATTERN } from "../contract/names.ts";
 
 export type Reference =
@@ -19,7 +19,11 @@ export function requestedImage({ params }: Pick<IRequestStrict, "params">): Imag
   return parseImageName(decode(params["name"]));
 }
 
-/** The tag or digest of the route's `:reference`. Throws TAG_INVALID or DIGEST_INVALID (400). */
+/**
+ * The tag or digest of the route's `:reference`. Throws DIGEST_INVALID (400), and MANIFEST_UNKNOWN
+ * (404) for what can be no tag: the spec's conformance tests before 1.1 ask for `.INVALID_MANIFEST_NAME`
+ * and take nothing but a 404.
+ */
 export function requestedReference({ params }: Pick<IRequestStrict, "params">): Reference {
   const text = decode(params["reference"]);
   // A tag has no colon and a digest has one.
@@ -36,8 +40,8 @@ export function requestedDigest({ params }: Pick<IRequestStrict, "params">): Dig
 function parseTag(text: string): string {
   if (TAG_PATTERN.test(text)) return text;
   const tag = text.slice(0, SHOWN);
-  throw tagInvalid(
-    `the tag "${tag}" is not valid: a tag is 1 to 128 letters, digits, "_", "." and "-", and ` +
+  throw manifestUnknown(
+    `the tag "${tag}" is not valid, so no image has it: a tag is 1 to 128 letters, digits, "_", "." and "-", and ` +
       `begins with neither "." nor "-"`,
     { tag, rule: TAG_PATTERN.source },
   );

@@ -10,6 +10,7 @@ import * as v from "valibot";
 import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.ts";
 import {
   canonicalJson,
+  dayPath,
   indexPath,
   layerPath,
   levelPath,
@@ -20,6 +21,8 @@ import {
   tagPath,
 } from "../contract/keys.ts";
 import {
+  type DayRecord,
+  DayRecordSchema,
   type ImageRecord,
   ImageRecordSchema,
   type IndexRecord,
@@ -114,6 +117,14 @@ export const revisionRecord = (
   schema: RevisionRecordSchema,
   belongs: () => true,
   mutable: false,
+});
+
+/** `day`: yyyy-mm-dd. It changes until the day is over. */
+export const dayRecord = (packageSet: string, day: string): RecordPlace<DayRecord> => ({
+  path: dayPath(packageSet, day),
+  schema: DayRecordSchema,
+  belongs: () => true,
+  mutable: true,
 });
 
 export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
@@ -242,7 +253,14 @@ export interface ResolvedTag {
   readonly origin: string;
 }
 
-/** A tag means this revision from now on, and the revision belongs to the set for good. */
+/** The day of a time (milliseconds since 1970) in UTC: yyyy-mm-dd. */
+export const dayOf = (time: number): string =>
+  new Date(time).toISOString().slice(0, "yyyy-mm-dd".length);
+
+/**
+ * A tag means this revision from now on, and the revision belongs to the set for good. Of `latest`
+ * it is kept what it meant last on each day, for tags that are dates (pull/dates.ts).
+ */
 export async function writeTag(
   bucket: Bucket,
   { packageSet, tag, revision, origin }: ResolvedTag,
@@ -252,6 +270,9 @@ export async function writeTag(
   const place = tagRecord(packageSet, tag);
   const known = await readRecord(bucket, place);
   if (known?.revision === revision && now < known.resolvedAt + TAG_WRITE_MS) return;
+  const isNews = known?.revision !== revision || dayOf(known.resolvedAt) !== dayOf(now);
+  if (tag === "latest" && isNews)
+    await writeRecord(bucket, dayRecord(packageSet, dayOf(now)), { revision, seenAt: now, origin });
   await writeRecord(bucket, place, { revision, resolvedAt: now, origin });
 }
 

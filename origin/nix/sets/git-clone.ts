@@ -4,6 +4,7 @@
  */
 import { mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
+import pLimit from "p-limit";
 import { temporaryName } from "../../disk/temporary.ts";
 import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
@@ -46,6 +47,8 @@ export class GitClone {
   /** What stands on command lines: without user and password. */
   readonly #url: string;
   readonly #remoteEnv: Readonly<Record<string, string>>;
+  /** Of the calls that write to a clone: git's own locks fail, they do not wait. */
+  readonly #oneAtATime = pLimit(1);
 
   /** Makes the directory when it is absent. */
   static async open(repository: Repository): Promise<GitClone> {
@@ -82,7 +85,11 @@ export class GitClone {
    * Fetches one commit alone; gives the clone that has it, or undefined when the server does not
    * hand out single commits.
    */
-  async fetchTip(commit: string, signal: AbortSignal): Promise<string | undefined> {
+  fetchTip(commit: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#oneAtATime(() => this.#fetchCommit(commit, signal));
+  }
+
+  async #fetchCommit(commit: string, signal: AbortSignal): Promise<string | undefined> {
     const directory = await this.#init("tips", signal);
     const { exitCode } = await git(
       [
@@ -105,12 +112,7 @@ export class GitClone {
    * commit.
    */
   async fetchHistory(commit: string, signal: AbortSignal): Promise<string | undefined> {
-    const directory = await this.#init("history", signal);
-    await gitOutput(
-      "the repository cannot be fetched",
-      ["--git-dir", directory, ...FETCH, "--prune", "--", this.#url, ...EVERY_REF],
-      this.#remote(signal),
-    );
+    const directory = await this.#fetchAll(signal);
     const containing = await git(
       [
         "--git-dir",
@@ -124,6 +126,33 @@ export class GitClone {
       this.#local(signal),
     );
     return containing.exitCode === 0 && containing.stdout.trim() !== "" ? directory : undefined;
+  }
+
+  /**
+   * The first commit, from `head` back by first parents, that was committed by the end of the day
+   * (yyyy-mm-dd, UTC); undefined when all are younger. Fetches every branch and tag.
+   */
+  async commitOn(day: string, head: string, signal: AbortSignal): Promise<string | undefined> {
+    const directory = await this.#fetchAll(signal);
+    const range = ["--first-parent", "--max-count=1", `--until=${day}T23:59:59Z`];
+    const found = await gitOutput(
+      `the history of the repository cannot be read`,
+      ["--git-dir", directory, "rev-list", ...range, head, "--"],
+      this.#local(signal),
+    );
+    return found.trim() || undefined;
+  }
+
+  #fetchAll(signal: AbortSignal): Promise<string> {
+    return this.#oneAtATime(async () => {
+      const directory = await this.#init("history", signal);
+      await gitOutput(
+        "the repository cannot be fetched",
+        ["--git-dir", directory, ...FETCH, "--prune", "--", this.#url, ...EVERY_REF],
+        this.#remote(signal),
+      );
+      return directory;
+    });
   }
 
   /** Adds the commit's files to the store, exactly as committed; gives the store path. */

@@ -1,6 +1,8 @@
 /**
  * A package set in a git repository (kind `git`). A tag is a ref: a branch, else a git tag;
- * `latest` is HEAD; 40 hex digits are that commit. Submodules are not followed, files kept by LFS
+ * `latest` is HEAD; 40 hex digits are that commit. A day, `2026-11-01`, that is no ref is the state of
+ * the default branch at its end: the first commit, from HEAD back by first parents, that was
+ * committed by then (UTC), since what was merged later was not part of it. Submodules are not followed, files kept by LFS
  * stay pointers.
  *
  * A commit is served only when a branch or tag of the repository contains it: hosts such as GitHub
@@ -76,19 +78,44 @@ async function fetchOwn(
   );
 }
 
-/** The commit that a branch or git tag names; HEAD's for `latest`. */
+/** A date as a tag. */
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** The commit that a branch or git tag names; HEAD's for `latest`; that of a day. */
 async function commitOf(repository: GitClone, tag: string, signal: AbortSignal): Promise<string> {
   // An annotated tag is an object of its own; with ^{} it is the commit.
   const wanted =
     tag === "latest" ? ["HEAD"] : [`refs/heads/${tag}`, `refs/tags/${tag}^{}`, `refs/tags/${tag}`];
-  const refs = await repository.refs(wanted, signal);
+  const refs = await repository.refs(DAY.test(tag) ? [...wanted, "HEAD"] : wanted, signal);
   const commit = wanted.map((ref) => refs.get(ref)).find((found) => found !== undefined);
   if (commit !== undefined) return commit;
+  if (DAY.test(tag)) return commitOn(repository, tag, refs.get("HEAD"), signal);
   throw failed(
     "unknown",
     tag === "latest"
       ? "the repository has no HEAD: it is empty"
       : `there is no tag ${tag}: tags are latest (HEAD), the branches and tags of a git ` +
-          `repository, and full commits of 40 hex digits`,
+          `repository, days (2026-11-01), and full commits of 40 hex digits`,
   );
+}
+
+/** What the default branch was at the end of a day. */
+async function commitOn(
+  repository: GitClone,
+  day: string,
+  head: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const time = Date.parse(`${day}T00:00:00Z`);
+  const isDay = !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
+  if (!isDay) throw failed("unknown", `there is no day ${day}, and no branch or tag of that name`);
+  const now = new Date();
+  if (time > now.getTime())
+    throw failed(
+      "unknown",
+      `the day ${day} is still to come: today is ${now.toISOString().slice(0, day.length)} (UTC)`,
+    );
+  const commit = head && (await repository.commitOn(day, head, signal));
+  if (commit) return commit;
+  throw failed("unknown", `the default branch has no commit from ${day} or before`);
 }

@@ -114,16 +114,23 @@ describe("refusals", () => {
     [
       "a tag that begins with a dash",
       () => "/v2/git/manifests/--upload-pack=x",
-      400,
-      "TAG_INVALID",
-      /tag/,
+      404,
+      "MANIFEST_UNKNOWN",
+      /not valid.*neither "\." nor "-"/,
     ],
     [
       "a tag of 129 characters",
       () => `/v2/git/manifests/${"t".repeat(129)}`,
-      400,
-      "TAG_INVALID",
+      404,
+      "MANIFEST_UNKNOWN",
       /128/,
+    ],
+    [
+      "what the conformance tests call an invalid manifest",
+      () => "/v2/git/manifests/.INVALID_MANIFEST_NAME",
+      404,
+      "MANIFEST_UNKNOWN",
+      /not valid/,
     ],
     ["a short digest", () => "/v2/git/manifests/sha256:00", 400, "DIGEST_INVALID", /sha256:00/],
     [
@@ -179,7 +186,8 @@ describe("refusals", () => {
       "UNAVAILABLE",
       /aarch64-linux/,
     ],
-    ["an address that is none", () => "/v2/_catalog", 404, "UNSUPPORTED", /nothing/],
+    ["docker's catalog", () => "/v2/_catalog?n=100", 404, "UNSUPPORTED", /no catalog.*packages/],
+    ["an address that is none", () => "/v2/git/uploads", 404, "UNSUPPORTED", /nothing/],
     [
       "a URL that is too long",
       () => `/v2/git/manifests/latest?x=${"y".repeat(5_000)}`,

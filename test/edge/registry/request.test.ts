@@ -14,15 +14,17 @@ test("a reference with a colon is a digest, encoded or not; any other is a tag",
     assert.deepEqual(parse(digest), { kind: "digest", digest: `sha256:${hex}` });
 });
 
+/** What can be no tag is unknown, as every other tag that no image has. */
+const STATUS: Readonly<Record<string, number>> = { MANIFEST_UNKNOWN: 404, DIGEST_INVALID: 400 };
 const invalid: [text: string, code: string][] = [
-  ["", "TAG_INVALID"],
-  ["-x", "TAG_INVALID"],
-  [".x", "TAG_INVALID"],
-  ["a b", "TAG_INVALID"],
-  ["a/b", "TAG_INVALID"],
-  ["latest\n", "TAG_INVALID"],
-  ["--upload-pack=x", "TAG_INVALID"],
-  ["a".repeat(129), "TAG_INVALID"],
+  ["", "MANIFEST_UNKNOWN"],
+  ["-x", "MANIFEST_UNKNOWN"],
+  [".x", "MANIFEST_UNKNOWN"],
+  ["a b", "MANIFEST_UNKNOWN"],
+  ["a/b", "MANIFEST_UNKNOWN"],
+  ["latest\n", "MANIFEST_UNKNOWN"],
+  ["--upload-pack=x", "MANIFEST_UNKNOWN"],
+  ["a".repeat(129), "MANIFEST_UNKNOWN"],
   ["sha256:", "DIGEST_INVALID"],
   [`sha256:${hex.toUpperCase()}`, "DIGEST_INVALID"],
   [`sha256:${hex}0`, "DIGEST_INVALID"],
@@ -30,13 +32,14 @@ const invalid: [text: string, code: string][] = [
   [`sha512:${hex}${hex}`, "DIGEST_INVALID"],
   [`md5:${hex.slice(0, 32)}`, "DIGEST_INVALID"],
   ["ext::sh", "DIGEST_INVALID"],
-  ["a%", "TAG_INVALID"],
+  ["a%", "MANIFEST_UNKNOWN"],
 ];
 for (const [text, code] of invalid) {
   test(`${JSON.stringify(text.slice(0, 40))} is ${code}`, () => {
     assert.throws(
       () => parse(text),
-      (error) => error instanceof RegistryError && error.status === 400 && error.code === code,
+      (error) =>
+        error instanceof RegistryError && error.status === STATUS[code] && error.code === code,
     );
   });
 }

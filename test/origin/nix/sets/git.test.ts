@@ -195,3 +195,51 @@ test("git's messages are shown without passwords", () => {
     "fatal: unable to access 'https://host/x.git/': no",
   );
 });
+
+test(
+  "a day is the default branch at its end, by first parents; a ref of that name comes first",
+  nix,
+  async (t) => {
+    const { url, git, directory } = repository(t);
+    /** A commit on the branch that is checked out, committed at a time. */
+    const commitAt = (name: string, time: string): string => {
+      writeFileSync(join(directory, "file"), name);
+      git("add", "--all");
+      const dated = { ...env, GIT_COMMITTER_DATE: time, GIT_AUTHOR_DATE: "2001-01-01T00:00:00Z" };
+      execFileSync("git", ["-C", directory, "commit", "-q", "-m", name], { env: dated });
+      return git("rev-parse", "HEAD");
+    };
+    git("checkout", "-q", "--orphan", "dated");
+    const first = commitAt("first", "2026-10-30T23:59:59Z");
+    const second = commitAt("second", "2026-11-01T12:00:00Z");
+    git("checkout", "-q", "-b", "side");
+    commitAt("side", "2026-11-02T08:00:00Z");
+    git("checkout", "-q", "dated");
+    const late = { ...env, GIT_COMMITTER_DATE: "2026-11-03T00:00:00Z" };
+    execFileSync("git", ["-C", directory, "merge", "-q", "--no-ff", "-m", "merge", "side"], {
+      env: late,
+    });
+    const merge = git("rev-parse", "HEAD");
+    const set = await open(t, `git:${url}`);
+    const days = ["2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02", "2026-11-03"];
+    assert.deepEqual(await Promise.all(days.map((day) => set.resolve(day, signal))), [
+      first,
+      first,
+      second,
+      second,
+      merge,
+    ]);
+    git("tag", "2026-10-31", merge);
+    assert.equal(await set.resolve("2026-10-31", signal), merge);
+    for (const [day, why] of [
+      ["2026-10-29", /the default branch has no commit from 2026-10-29 or before/],
+      ["2026-02-30", /no day 2026-02-30/],
+      ["9999-01-01", /still to come: today is/],
+    ] as const)
+      await assert.rejects(set.resolve(day, signal), (error) => {
+        assert.ok(unknown(error));
+        assert.match((error as Error).message, why);
+        return true;
+      });
+  },
+);
