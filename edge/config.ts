@@ -15,9 +15,14 @@ import {
 } from "./bucket-config.ts";
 import { type PackagePolicy, packagePolicy, parseGlobs } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
+import { SYSTEMS, type System } from "./contract/records.ts";
 import { readReplicas, type Replicas } from "./pull/replicas.ts";
 import { readRegions, type Regions } from "./farm/regions.ts";
-import { configuredOrigins, isForOthers } from "./farm/configured-origins.ts";
+import {
+  type ConfiguredOrigin,
+  configuredOrigins,
+  isForOthers,
+} from "./farm/configured-origins.ts";
 import type { S3Config } from "./store/s3.ts";
 import { type Variables, VariablesSchema } from "./variables.ts";
 
@@ -28,6 +33,10 @@ export interface Config {
   readonly s3: S3Config | null;
   /** How long a request is held while its build runs, milliseconds. */
   readonly buildWait: number;
+  /** What every image is for; the first is the default. */
+  readonly systems: readonly [System, ...System[]];
+  /** Longest wait of an index for platforms that were not asked for, milliseconds. */
+  readonly platformWait: number;
   /** How long a resolved tag is served without resolving it again, milliseconds. */
   readonly tagFresh: number;
   /** Most items that wait for origins. */
@@ -148,6 +157,8 @@ async function validate(env: Environment): Promise<Config> {
     blobs,
     s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,
+    systems: systemsOf(values.SYSTEMS, origins),
+    platformWait: values.PLATFORM_WAIT * 1_000,
     tagFresh: values.TAG_FRESH * 1_000,
     queueTotal: values.QUEUE_TOTAL,
     zstd: values.ZSTD === "on",
@@ -163,4 +174,15 @@ async function validate(env: Environment): Promise<Config> {
     revisions: values.REVISIONS,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER ?? null,
   };
+}
+
+/** As SYSTEMS says; else what the origins are configured for; else the first that there is. */
+function systemsOf(
+  said: readonly System[] = [],
+  origins: ReadonlyMap<string, ConfiguredOrigin> = new Map(),
+): readonly [System, ...System[]] {
+  const configured = new Set([...origins.values()].flatMap(({ systems = [] }) => systems));
+  const [first, ...others] =
+    said.length > 0 ? said : SYSTEMS.filter((system) => configured.has(system));
+  return first === undefined ? [SYSTEMS[0]] : [first, ...others];
 }

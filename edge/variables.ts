@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { AccessVariables } from "./access/access.ts";
 import type { LimitVariables } from "./access/limits.ts";
 import { type BucketVariables, isBlobDelivery } from "./bucket-config.ts";
-import { isRevision, MAX_VOUCHES } from "./contract/records.ts";
+import { isRevision, MAX_VOUCHES, SYSTEMS } from "./contract/records.ts";
 import type { ReplicaVariables } from "./pull/replicas.ts";
 import type { RegionVariables } from "./farm/regions.ts";
 import type { OriginVariables } from "./farm/configured-origins.ts";
@@ -21,6 +21,10 @@ export interface Variables
   readonly PACKAGE_SET?: string;
   /** Longest time a request is held while its build runs, seconds. */
   readonly BUILD_WAIT?: string;
+  /** Nix systems that every image is for, with commas; the first is the default. */
+  readonly SYSTEMS?: string;
+  /** Longest time that an index waits for the platforms that were not asked for, seconds. */
+  readonly PLATFORM_WAIT?: string;
   /**
    * A resolved tag is served without asking again for this long, seconds; after that it is served
    * stale while an origin resolves it anew.
@@ -64,6 +68,7 @@ export interface Variables
 
 /** Longest BUILD_WAIT, seconds: longer than any client waits for the head of a response. */
 const MAX_BUILD_WAIT = 3_600;
+const MAX_PLATFORM_WAIT = 600;
 const MAX_TAG_FRESH = 86_400;
 /** Most WARM_PACKAGES: the farm keeps the list in one row. */
 const MAX_WARM_PACKAGES = 1_000;
@@ -125,6 +130,14 @@ export const VariablesSchema = v.object({
     ),
   ),
   BUILD_WAIT: seconds(MAX_BUILD_WAIT, 600),
+  SYSTEMS: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => [...new Set(text.split(/[\s,]+/).filter((name) => name !== ""))]),
+      v.array(v.picklist(SYSTEMS), `must be one or more of ${SYSTEMS.join(", ")}, with commas`),
+    ),
+  ),
+  PLATFORM_WAIT: seconds(MAX_PLATFORM_WAIT, 10),
   AGREE: v.optional(
     v.pipe(
       v.string(),

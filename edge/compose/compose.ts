@@ -1,6 +1,6 @@
 /**
- * Package records and made layers in, everything of an image out: the union of the packages'
- * layers, the profile layer on top, a config, the manifests. Pure, but for `read`, which fetches
+ * Package records and made layers in, everything of an image for one system out: the union of the
+ * packages' layers, the profile layer on top, a config, the manifests. Pure, but for `read`, which fetches
  * parts of listing blobs. The edge runs it for every new combination, the origin's command line
  * with the same result.
  */
@@ -14,17 +14,16 @@ import { type ImageRequest, InvalidName } from "../contract/names.ts";
 import { mergeProfile } from "./profile.ts";
 import { packProfile } from "./profile-layer.ts";
 import { type Inflate, inflateTree, readTrees } from "./small-parts.ts";
-import { type ComposedBlob, descriptor, imageTexts } from "./texts.ts";
+import { type ComposedBlob, descriptor, imageTexts, manifestsOf } from "./texts.ts";
 import {
   type Descriptor,
-  type ImageRecord,
   InvalidRecord,
   type Layer,
   type LevelRecord,
   MAX_LAYERS,
   type Part,
   type PackageRecord,
-  RECORD_FORMAT,
+  type SystemImage,
 } from "../contract/records.ts";
 
 export type { ComposedBlob } from "./texts.ts";
@@ -45,9 +44,12 @@ export interface ComposeInput {
   readonly packages: readonly ComposePackage[];
 }
 
+/** An image for one system. */
 export interface ComposedImage {
   /** All that has to be kept of the image: the rest is made again from it. */
-  readonly record: ImageRecord;
+  readonly image: SystemImage;
+  /** All that its packages rest on, sorted. */
+  readonly origins: readonly string[];
   /** Profile layer, config, manifests; what is named comes before what names it. */
   readonly blobs: readonly ComposedBlob[];
   /**
@@ -89,7 +91,6 @@ export async function compose(
   const { bytes, digest } = profile;
   const profileLayer = { mediaType: OCI_LAYER_GZIP, digest, size: bytes.length, bytes };
   const parts = {
-    system: scope.system,
     config: encodeConfig(scope, records, request.shell, [
       ...layers,
       { diffId: profile.diffId, users: [] },
@@ -97,17 +98,17 @@ export async function compose(
     layers: [...layers.map(manifestLayer), descriptor(profileLayer)],
     annotations: describe(scope, records, request.shell),
   };
-  const { config, manifests, offered } = imageTexts(parts);
   return {
-    record: { ...recordOf(scope, chosen), ...parts, manifests: { ...offered } },
-    blobs: [profileLayer, config, ...manifests],
+    image: { levels: levelsOf(chosen), ...parts },
+    origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
+    blobs: [profileLayer, ...manifestsOf(imageTexts(parts))],
     layers: layers.flatMap((layer) =>
       layer.zstd ? [descriptor(layer), layer.zstd] : [descriptor(layer)],
     ),
   };
 }
 
-const manifestLayer = ({ digest, size, zstd }: Layer): ImageRecord["layers"][number] =>
+const manifestLayer = ({ digest, size, zstd }: Layer): SystemImage["layers"][number] =>
   zstd === undefined ? { digest, size } : { digest, size, zstd };
 
 /** A package at the level that is taken of it. */
@@ -203,14 +204,5 @@ function usersOf(chosen: readonly ChosenPackage[]): Map<string, string[]> {
   return users;
 }
 
-function recordOf({ packageSet, revision, system, plan }: Scope, chosen: readonly ChosenPackage[]) {
-  return {
-    format: RECORD_FORMAT as typeof RECORD_FORMAT,
-    packageSet,
-    revision,
-    system,
-    plan,
-    levels: Object.fromEntries(chosen.map(({ record, level }) => [record.name, level])),
-    origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
-  };
-}
+const levelsOf = (chosen: readonly ChosenPackage[]): Record<string, number> =>
+  Object.fromEntries(chosen.map(({ record, level }) => [record.name, level]));

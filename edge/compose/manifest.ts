@@ -14,6 +14,7 @@ import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
   DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
   OCI_CONFIG,
   OCI_INDEX,
   OCI_LAYER_GZIP,
@@ -64,20 +65,44 @@ export function encodeDockerManifest({ config, layers }: ManifestParts): string 
   });
 }
 
+/** The manifests of an image for one platform, as an index lists them. */
+export interface PlatformManifests {
+  readonly platform: { readonly os: string; readonly architecture: string };
+  readonly oci: Descriptor;
+  readonly docker: Descriptor;
+  readonly zstd?: Descriptor | undefined;
+}
+
+/** OCI's index: the gzip manifests of all platforms, then the zstd ones. */
 export function encodeIndex(
-  platform: { readonly os: string; readonly architecture: string },
-  gzip: Descriptor,
-  zstd: Descriptor,
+  platforms: readonly PlatformManifests[],
   annotations: Readonly<Record<string, string>>,
 ): string {
   return canonicalJson({
     schemaVersion: 2,
     mediaType: OCI_INDEX,
     manifests: [
-      { mediaType: OCI_MANIFEST, ...gzip, platform },
-      { mediaType: OCI_MANIFEST, ...zstd, platform, annotations: ZSTD_ANNOTATION },
+      ...platforms.map(({ platform, oci }) => ({ mediaType: OCI_MANIFEST, ...oci, platform })),
+      ...platforms.flatMap(({ platform, zstd }) =>
+        zstd === undefined
+          ? []
+          : [{ mediaType: OCI_MANIFEST, ...zstd, platform, annotations: ZSTD_ANNOTATION }],
+      ),
     ],
     annotations: { ...annotations, "org.opencontainers.image.created": CREATED },
+  });
+}
+
+/** Docker's manifest list, for clients that do not know OCI's index: it knows neither zstd nor annotations. */
+export function encodeDockerList(platforms: readonly PlatformManifests[]): string {
+  return canonicalJson({
+    schemaVersion: 2,
+    mediaType: DOCKER_MANIFEST_LIST,
+    manifests: platforms.map(({ platform, docker }) => ({
+      mediaType: DOCKER_MANIFEST,
+      ...docker,
+      platform,
+    })),
   });
 }
 

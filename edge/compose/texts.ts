@@ -1,13 +1,32 @@
 /**
- * Everything of an image that is text: its config, and the manifests over it and the layers. A pure
- * function of a few fields of the image's record, so none of it has to be stored: whoever has the
- * record encodes the same bytes again.
+ * Everything of an image that is text: the config and the manifests of each platform, and the
+ * indexes over them. A pure function of the image's record, so none of it has to be stored: whoever
+ * has the record encodes the same bytes again.
+ *
+ *   record: amd64, arm64
+ *     amd64   config, manifests (OCI, docker's; OCI with zstd where layers have it)
+ *     arm64   config, manifests
+ *     indexes amd64 alone, arm64 alone, both: each as OCI's index and as docker's list
  */
 import { createHash } from "node:crypto";
 import type { Digest } from "../contract/digest.ts";
-import { DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from "../contract/media-types.ts";
-import { type Descriptor, type ImageRecord, PLATFORMS } from "../contract/records.ts";
 import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../contract/media-types.ts";
+import {
+  type Descriptor,
+  type ImageRecord,
+  PLATFORMS,
+  type System,
+  type SystemImage,
+  systemsOf,
+} from "../contract/records.ts";
+import {
+  encodeDockerList,
   encodeDockerManifest,
   encodeIndex,
   encodeOciManifest,
@@ -22,35 +41,101 @@ export interface ComposedBlob {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** The fields of an image's record that its texts are made of. */
-export type ImageParts = Pick<ImageRecord, "system" | "config" | "layers" | "annotations">;
+/** What an image's texts for one system are made of. */
+export type ImageParts = Pick<SystemImage, "config" | "layers" | "annotations">;
 
 export interface ImageTexts {
   readonly config: ComposedBlob;
-  /** The index last. */
-  readonly manifests: readonly ComposedBlob[];
-  /** Those of the manifests that clients may ask for by tag: `manifests` of the image's record. */
-  readonly offered: Readonly<Record<string, Descriptor>>;
+  readonly oci: ComposedBlob;
+  readonly docker: ComposedBlob;
+  /** Found through an index alone. */
+  readonly zstd: ComposedBlob | undefined;
 }
 
-export function imageTexts({ system, config: text, layers, annotations }: ImageParts): ImageTexts {
+/** An index over the images for some systems. */
+export interface IndexTexts {
+  readonly oci: ComposedBlob;
+  readonly docker: ComposedBlob;
+}
+
+export interface RecordTexts {
+  readonly images: ReadonlyMap<System, ImageTexts>;
+  /** By indexName. */
+  readonly indexes: ReadonlyMap<string, IndexTexts>;
+}
+
+/** The texts of an image for one system. */
+export function imageTexts({ config: text, layers, annotations }: ImageParts): ImageTexts {
   const config = textBlob(OCI_CONFIG, text);
   const parts = { config: descriptor(config), layers, annotations };
-  const oci = textBlob(OCI_MANIFEST, encodeOciManifest(parts));
-  const docker = textBlob(DOCKER_MANIFEST, encodeDockerManifest(parts));
-  if (layers.every((layer) => layer.zstd === undefined))
-    return { config, manifests: [oci, docker], offered: offer([oci, docker]) };
-  // Found through the index alone.
-  const zstd = textBlob(OCI_MANIFEST, encodeZstdManifest(parts));
-  const index = textBlob(
-    OCI_INDEX,
-    encodeIndex(PLATFORMS[system], descriptor(oci), descriptor(zstd), annotations),
-  );
-  return { config, manifests: [oci, docker, zstd, index], offered: offer([oci, docker, index]) };
+  return {
+    config,
+    oci: textBlob(OCI_MANIFEST, encodeOciManifest(parts)),
+    docker: textBlob(DOCKER_MANIFEST, encodeDockerManifest(parts)),
+    zstd: layers.some((layer) => layer.zstd !== undefined)
+      ? textBlob(OCI_MANIFEST, encodeZstdManifest(parts))
+      : undefined,
+  };
 }
 
-const offer = (manifests: readonly ComposedBlob[]): Record<string, Descriptor> =>
-  Object.fromEntries(manifests.map((blob) => [blob.mediaType, descriptor(blob)]));
+/** The texts of all platforms of an image, and every index over them. */
+export function recordTexts(record: Pick<ImageRecord, "images">): RecordTexts {
+  const systems = systemsOf(record);
+  const images = new Map(
+    systems.map((system) => [system, imageTexts(record.images[system] as SystemImage)]),
+  );
+  const lists = [...systems.map((system) => [system]), ...(systems.length > 1 ? [systems] : [])];
+  return {
+    images,
+    indexes: new Map(lists.map((list) => [indexName(list), indexTexts(record, images, list)])),
+  };
+}
+
+/** Which of a record's indexes. */
+export const indexName = (systems: readonly System[]): string => systems.join(" ");
+
+/** Every text, the indexes last. */
+export const textsOf = ({ images, indexes }: RecordTexts): ComposedBlob[] => [
+  ...[...images.values()].flatMap(manifestsOf),
+  ...[...indexes.values()].flatMap(({ oci, docker }) => [oci, docker]),
+];
+
+/** The config and the manifests over it. */
+export const manifestsOf = ({ config, oci, docker, zstd }: ImageTexts): ComposedBlob[] => [
+  config,
+  oci,
+  docker,
+  ...(zstd ? [zstd] : []),
+];
+
+function indexTexts(
+  { images }: Pick<ImageRecord, "images">,
+  texts: ReadonlyMap<System, ImageTexts>,
+  systems: readonly System[],
+): IndexTexts {
+  const platforms = systems.map((system) => {
+    const { oci, docker, zstd } = texts.get(system) as ImageTexts;
+    return {
+      platform: PLATFORMS[system],
+      oci: descriptor(oci),
+      docker: descriptor(docker),
+      zstd: zstd && descriptor(zstd),
+    };
+  });
+  const annotations = inCommon(systems.map((system) => images[system]?.annotations ?? {}));
+  return {
+    oci: textBlob(OCI_INDEX, encodeIndex(platforms, annotations)),
+    docker: textBlob(DOCKER_MANIFEST_LIST, encodeDockerList(platforms)),
+  };
+}
+
+/** What all say: a version may differ from one platform to the other. */
+function inCommon(all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
+  const [first = {}, ...others] = all;
+  return Object.fromEntries(
+    Object.entries(first).filter(([name, value]) => others.every((each) => each[name] === value)),
+  );
+}
 
 export const descriptor = ({ digest, size }: Descriptor): Descriptor => ({ digest, size });
 

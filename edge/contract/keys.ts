@@ -15,6 +15,9 @@ export interface Scope {
   readonly plan: string;
 }
 
+/** The same without a system: what an image's name is looked up at, for every platform. */
+export type ImageScope = Omit<Scope, "system">;
+
 /** Canonical JSON (RFC 8785): the same value is the same bytes everywhere. */
 export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
@@ -37,28 +40,27 @@ export function layerKey(
 }
 
 /**
- * Key of an image. `names`: sorted request components, meta-packages applied; `shell`: whether the
- * image's command is bash.
+ * Key of an image, of all platforms. `names`: sorted request components, meta-packages applied;
+ * `shell`: whether the image's command is bash.
  */
-export function imageKey(scope: Scope, names: readonly string[], shell: boolean): Promise<string> {
-  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, ...scopeOf(scope), names, shell }));
+export function imageKey(
+  { packageSet, revision, plan }: ImageScope,
+  names: readonly string[],
+  shell: boolean,
+): Promise<string> {
+  return sha256Hex(
+    canonicalJson({ format: RECORD_FORMAT, packageSet, revision, plan, names, shell }),
+  );
 }
 
 /** Key of an image's name: of all images that it has meant and will mean, at any revision and plan. */
 export function imageNameKey(
-  { packageSet, system }: Pick<Scope, "packageSet" | "system">,
+  packageSet: string,
   names: readonly string[],
   shell: boolean,
 ): Promise<string> {
-  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, packageSet, system, names, shell }));
+  return sha256Hex(canonicalJson({ format: RECORD_FORMAT, packageSet, names, shell }));
 }
-
-const scopeOf = ({ packageSet, revision, system, plan }: Scope) => ({
-  packageSet,
-  revision,
-  system,
-  plan,
-});
 
 export const blobPath = (digest: Digest): string =>
   `blobs/sha256/${digest.slice("sha256:".length)}`;
@@ -67,16 +69,22 @@ export const layerPath = (key: string, codec: Codec = "gzip"): string =>
   `layers/${key}${codec === "gzip" ? "" : `.${codec}`}.json`;
 /** All images of a name (imageNameKey). */
 export const imagesPrefix = (nameKey: string): string => `images/v${RECORD_FORMAT}/${nameKey}/`;
-/** The one image of a name that has this key (imageKey): what its record's path begins with. */
+/** The one image of a name that has this key (imageKey): what its records' paths begin with. */
 export const imagePrefix = (nameKey: string, key: string): string =>
   `${imagesPrefix(nameKey)}${key}.`;
 /**
- * The record of an image. The path says which digests it has, so that a digest leads to the image:
- * a listing of the name's images tells which of them to read. 64 bits of each are enough to choose
- * by; the record tells whether it is the one.
+ * A record of an image. The path says which platforms it knows (`amd64`, `no-arm64`: there is no
+ * image for that one), and which digests it has, so that a digest leads to the image: a listing of
+ * the name's images tells which of them to read. 64 bits of each are enough to choose by; the record
+ * tells whether it is the one.
  */
-export const imagePath = (nameKey: string, key: string, digests: readonly Digest[]): string =>
-  `${imagePrefix(nameKey, key)}${digests.map(digestHint).join(".")}.json`;
+export const imagePath = (
+  nameKey: string,
+  key: string,
+  platforms: readonly string[],
+  digests: readonly Digest[],
+): string =>
+  `${imagePrefix(nameKey, key)}${[...platforms, ...digests.map(digestHint)].join(".")}.json`;
 /** What the path of an image's record has of one of its digests. */
 export const digestHint = (digest: Digest): string => digest.slice("sha256:".length).slice(0, 16);
 export const tagPath = (packageSet: string, tag: string): string =>

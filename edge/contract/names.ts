@@ -6,7 +6,8 @@
  *   - order and repetition do not matter: the request is a sorted set;
  *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual
  *     tools, and makes bash the command;
- *   - without `arm64` the system is x86_64-linux.
+ *   - `amd64` and `arm64` pin the platform; without them the image is for every platform that the
+ *     registry serves.
  */
 import { COMPONENT_PATTERN, type System } from "./records.ts";
 
@@ -41,7 +42,6 @@ const SYSTEM_PACKAGES: ReadonlyMap<string, System> = new Map([
   ["amd64", "x86_64-linux"],
   ["arm64", "aarch64-linux"],
 ]);
-const DEFAULT_SYSTEM: System = "x86_64-linux";
 
 /** The distribution spec's `<reference>` grammar for tags ("Pulling manifests"). */
 export const TAG_PATTERN = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
@@ -52,7 +52,8 @@ export interface ImageRequest {
    * image comes from here.
    */
   readonly name: string;
-  readonly system: System;
+  /** The one system that the name asks for, by `amd64` or `arm64`; undefined for every one. */
+  readonly pinned: System | undefined;
   /** Every package of the image: sorted, unique, with `cacert`, `iana-etc` and those of `shell`. */
   readonly names: readonly string[];
   /** The packages as asked: sorted, unique, without meta-packages. */
@@ -116,7 +117,7 @@ export function parseImageName(name: string): ImageRequest {
   }
   return {
     name,
-    system: SYSTEM_PACKAGES.get(systemName ?? "") ?? DEFAULT_SYSTEM,
+    pinned: SYSTEM_PACKAGES.get(systemName ?? ""),
     names: [...new Set([...requested, ...BASE_PACKAGES, ...(shell ? SHELL_PACKAGES : [])])].sort(),
     requested: [...requested].sort(),
     shell,

@@ -6,19 +6,15 @@
 import * as v from "valibot";
 import type { Digest } from "./digest.ts";
 import {
-  DescriptorSchema,
   OriginNameSchema,
-  OriginNamesSchema,
   PlanIdSchema,
-  RECORD_FORMAT,
   RevisionSchema,
   ShortTextSchema,
-  SystemSchema,
   TimeSchema,
 } from "./fields.ts";
-import { MAX_LAYERS } from "./package-record.ts";
 
 export * from "./fields.ts";
+export * from "./image-record.ts";
 export * from "./index-record.ts";
 export * from "./layer-record.ts";
 export * from "./package-record.ts";
@@ -74,33 +70,3 @@ export type DayRecord = v.InferOutput<typeof DayRecordSchema>;
 /** The layer plan in force for a package set. `by`: who made it; origins' machines make none. */
 export const PlanPointerSchema = v.object({ plan: PlanIdSchema, by: v.optional(ShortTextSchema) });
 export type PlanPointer = v.InferOutput<typeof PlanPointerSchema>;
-
-/** Most text of an image's config, bytes: what 120 layers of long-named packages have is a tenth. */
-const MAX_CONFIG_BYTES = 2 ** 20;
-
-/**
- * A composed image: everything of it that is text, from which its manifests are encoded again
- * (compose/texts.ts), and how its own layer is made again.
- */
-export const ImageRecordSchema = v.strictObject({
-  format: v.literal(RECORD_FORMAT),
-  packageSet: ShortTextSchema,
-  revision: RevisionSchema,
-  system: SystemSchema,
-  plan: PlanIdSchema,
-  /** By media type: what clients may ask for. */
-  manifests: v.record(v.string(), DescriptorSchema),
-  /** How it was composed: the level of each package, by name. */
-  levels: v.record(v.string(), v.number()),
-  origins: OriginNamesSchema,
-  /** The config blob. */
-  config: v.pipe(v.string(), v.maxLength(MAX_CONFIG_BYTES)),
-  /** Bottom first; the last is the profile layer. */
-  layers: v.pipe(
-    v.array(v.strictObject({ ...DescriptorSchema.entries, zstd: v.optional(DescriptorSchema) })),
-    v.minLength(1),
-    v.maxLength(MAX_LAYERS),
-  ),
-  annotations: v.record(v.string(), v.string()),
-});
-export type ImageRecord = v.InferOutput<typeof ImageRecordSchema>;

@@ -79,7 +79,7 @@ const RestsSchema = v.object({
   signed: v.optional(v.array(v.object({ origin: v.string() })), []),
   origin: v.optional(v.string()),
   by: v.optional(v.string()),
-  levels: v.optional(v.unknown()),
+  images: v.optional(v.record(v.string(), v.object({ levels: v.record(v.string(), v.number()) }))),
 });
 
 async function restingOn(
@@ -91,12 +91,13 @@ async function restingOn(
   const json = await readJson(bucket, key);
   const record = v.safeParse(RestsSchema, json);
   if (!record.success) return undefined;
-  const { origins, signed, origin: said, by, levels } = record.output;
+  const { origins, signed, origin: said, by, images = {} } = record.output;
   const all = [...origins, ...signed.map(({ origin }) => origin), said ?? [], by ?? []].flat();
   if (!all.includes(origin)) return undefined;
+  const [image] = Object.values(images);
   const what =
-    kind === "images" && typeof levels === "object" && levels !== null
-      ? Object.keys(levels).join("/")
+    kind === "images" && image !== undefined
+      ? Object.keys(image.levels).join("/")
       : key.slice(PREFIXES[kind].length).replace(/\.json$/, "");
   const isOwn = [...signed.map(({ origin }) => origin), said, by].includes(origin);
   return { kind, key, what, writtenAt, own: isOwn, origins: [...new Set(all)].sort() };

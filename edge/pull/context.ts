@@ -3,6 +3,7 @@ import type { Caller } from "../access/accounts.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Ask } from "../farm/ask.ts";
+import type { Purpose } from "../farm/schedule/state.ts";
 import { continentOf } from "../farm/farms.ts";
 import { type Region, regionsFor } from "../farm/regions.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -25,6 +26,10 @@ export interface Context {
   readonly requestId: string;
   /** What the person who pulls should know about the answer; each is sent as a Warning header. */
   readonly warnings: string[];
+  /** Whether origins are asked for what the client waits for, or for another platform beside it. */
+  readonly purpose: Purpose;
+  /** What of the client's limits this request has used, by name (limits.ts). */
+  readonly paid: Set<string>;
   /** Until when the request is held while origins work for it, milliseconds since 1970. */
   readonly heldUntil: number;
 }
@@ -55,14 +60,16 @@ export async function openContext(
     url: request.url,
     requestId: requestIdOf(request),
     warnings: [],
+    purpose: "waiting",
+    paid: new Set(),
     heldUntil: Date.now() + config.buildWait,
   };
 }
 
 /** How the farm is asked for what this request waits for: for as long as it is still held. */
-export const asWaiting = ({ heldUntil, caller: { client }, regions }: Context): Ask => ({
+export const asWaiting = ({ heldUntil, caller: { client }, regions, purpose }: Context): Ask => ({
   waitMs: Math.max(0, heldUntil - Date.now()),
   client,
   regions,
-  purpose: "waiting",
+  purpose,
 });

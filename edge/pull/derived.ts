@@ -7,24 +7,24 @@
  * now stays in the isolate's memory for a while, since the same client asks for it in a moment.
  */
 import type { ComposedBlob as DerivedBlob } from "../compose/compose.ts";
-import { imageTexts } from "../compose/texts.ts";
+import { recordTexts, textsOf } from "../compose/texts.ts";
 import type { Digest } from "../contract/digest.ts";
 import type { Scope } from "../contract/keys.ts";
 import { OCI_CONFIG } from "../contract/media-types.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { ImageRecord } from "../contract/records.ts";
+import type { ImageRecord, System } from "../contract/records.ts";
 import { note } from "../log.ts";
 import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
-import { findImageByDigest, type ImageName, nameOf } from "./images.ts";
+import { digestsOf, findImageByDigest, type ImageName, nameOf } from "./images.ts";
 import { once } from "./once.ts";
 import { withPackages } from "./whole.ts";
 
 export type { DerivedBlob };
 
-/** Texts, bytes: those of about 800 images. */
+/** Texts, bytes: those of about 400 images for two platforms. */
 const TEXTS_BYTES = 12 * 2 ** 20;
 /** Profile layers, bytes: about 8 of 1.5 MB. */
 const LAYERS_BYTES = 12 * 2 ** 20;
@@ -35,8 +35,8 @@ const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size, DERIVED_MS)
 /** The images of `request`, as they are looked up. */
 export const imageNameOf = (
   { config: { packageSet } }: Pick<Context, "config">,
-  { system, names, shell }: ImageRequest,
-): ImageName => ({ packageSet: packageSet.id, system, names, shell });
+  { names, shell }: ImageRequest,
+): ImageName => ({ packageSet: packageSet.id, names, shell });
 
 const keyOf = (name: ImageName, digest: Digest): string => `${digest} ${nameOf(name)}`;
 
@@ -58,10 +58,14 @@ export function manifestOf(
   digest: Digest,
 ): DerivedBlob | null {
   const known = texts.get(keyOf(name, digest));
-  if (known !== undefined) return known;
-  const { config, manifests } = imageTexts(record);
-  rememberDerived(name, [config, ...manifests]);
-  return manifests.find((manifest) => manifest.digest === digest) ?? null;
+  return known ?? encoded(name, record).find((text) => text.digest === digest) ?? null;
+}
+
+/** Every text of an image whose record is known. */
+function encoded(name: ImageName, record: ImageRecord): readonly DerivedBlob[] {
+  const all = textsOf(recordTexts(record));
+  rememberDerived(name, all);
+  return all;
 }
 
 /** The manifest of that digest, of any image that the name has meant; null when there is none. */
@@ -73,7 +77,8 @@ export async function derivedManifest(
   const known = rememberedDerived(name, digest);
   if (known !== null) return isManifest(known) ? known : null;
   const record = await findImageByDigest(bucket, name, digest);
-  return record && manifestOf(name, record, digest);
+  const found = record && manifestOf(name, record, digest);
+  return found !== null && isManifest(found) ? found : null;
 }
 
 /**
@@ -91,11 +96,10 @@ export async function derivedBlob(
   if (known !== null) return known;
   const record = await findImageByDigest(context.bucket, name, digest);
   if (record === null) return null;
-  if (record.layers.at(-1)?.digest === digest)
-    return once(`layer ${digest}`, () => profileLayer(context, request, record));
-  const { config, manifests } = imageTexts(record);
-  rememberDerived(name, [config, ...manifests]);
-  return [config, ...manifests].find((blob) => blob.digest === digest) ?? null;
+  for (const [system, { profile }] of digestsOf(record).images)
+    if (profile === digest)
+      return once(`layer ${digest}`, () => profileLayer(context, request, { record, system }));
+  return manifestOf(name, record, digest);
 }
 
 const isText = ({ mediaType }: DerivedBlob): boolean => mediaType.endsWith("json");
@@ -105,23 +109,23 @@ const isManifest = (blob: DerivedBlob): boolean => isText(blob) && blob.mediaTyp
 async function profileLayer(
   context: Context,
   request: ImageRequest,
-  image: ImageRecord,
+  { record, system }: { readonly record: ImageRecord; readonly system: System },
 ): Promise<DerivedBlob | null> {
-  const digest = image.layers.at(-1)?.digest;
-  const { blobs } = await withPackages(context, { scope: scopeOf(image), request }, (input) =>
+  const digest = record.images[system]?.layers.at(-1)?.digest;
+  const scope = scopeOf(record, system);
+  const { blobs } = await withPackages(context, { scope, request }, (input) =>
     composeWithin(context.bucket, input),
   );
   const layer = blobs.find((blob) => blob.digest === digest);
   if (layer === undefined) {
-    const { packageSet, revision, plan } = image;
-    note("error", "image.layer.lost", { image: request.name, digest, packageSet, revision, plan });
+    note("error", "image.layer.lost", { image: request.name, digest, ...scope });
     return null;
   }
   rememberDerived(imageNameOf(context, request), [layer]);
   return layer;
 }
 
-export const scopeOf = ({ packageSet, revision, system, plan }: ImageRecord): Scope => ({
+export const scopeOf = ({ packageSet, revision, plan }: ImageRecord, system: System): Scope => ({
   packageSet,
   revision,
   system,

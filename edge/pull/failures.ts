@@ -9,7 +9,7 @@ import type { Failure } from "../contract/items.ts";
 import { type ImageRequest, SHELL } from "../contract/names.ts";
 import type { System } from "../contract/records.ts";
 import type { Answer } from "../farm/answer.ts";
-import { manifestUnknown, type RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
+import { manifestUnknown, RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
 
 /** A package, and why there is no record of it. */
 export interface Failed {
@@ -93,6 +93,17 @@ export function packagesFailed(
       );
   }
 }
+
+/**
+ * Whether an error tells that the image can never be had at its revision: a package of it does not
+ * exist, or Nix refuses to evaluate it.
+ */
+export function isFinal(error: unknown): error is RegistryError {
+  if (!(error instanceof RegistryError)) return false;
+  const { failures = [] } = (error.detail ?? {}) as { readonly failures?: readonly unknown[] };
+  return failures.some((failure) => FINAL.has((failure as Failure).reason));
+}
+const FINAL: ReadonlySet<Failure["reason"]> = new Set(["unknown", "refused"]);
 
 /**
  * The error for a tag that an origin could not resolve. `meaning`: what tags mean for this package

@@ -3,28 +3,42 @@
  *
  *   tag → revision → image record
  *
- * and when there is no image record:
+ * and for each system that no image record knows (platforms.ts):
  *
  *   package records → made layers of one level → compose → blobs, then the image record
  *
  * Only a tag, a package or a level that nobody asked for before waits for an origin.
  */
-import type { ComposeInput } from "../compose/compose.ts";
-import type { Scope } from "../contract/keys.ts";
+import type { ComposedImage, ComposeInput } from "../compose/compose.ts";
+import type { ImageScope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { Descriptor, ImageRecord } from "../contract/records.ts";
+import type { Descriptor } from "../contract/records.ts";
 import { BlobsLost, missingBlobs } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
 import { imageNameOf, rememberDerived } from "./derived.ts";
-import { type ImageName, nameOf, readImage, writeImage } from "./images.ts";
+import { type ImageName, nameOf, readImage } from "./images.ts";
 import { spend, spendTotal } from "./limits.ts";
 import { once } from "./once.ts";
 import { checkAllowed } from "./permission.ts";
+import {
+  absences,
+  completeImage,
+  type FoundImage,
+  isComplete,
+  type WantedSystems,
+} from "./platforms.ts";
 import { resolveTag } from "./tags.ts";
 import { withPackages } from "./whole.ts";
+
+/** What is asked for: a name and a tag, and for which systems. */
+export interface Asked {
+  readonly request: ImageRequest;
+  readonly tag: string;
+  readonly wanted: WantedSystems;
+}
 
 /**
  * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
@@ -33,30 +47,30 @@ import { withPackages } from "./whole.ts";
  */
 export async function findImage(
   context: Context,
-  request: ImageRequest,
-  tag: string,
-): Promise<ImageRecord> {
+  { request, tag, wanted }: Asked,
+): Promise<FoundImage> {
   checkAllowed(context, request);
-  const scope = await resolveScope(context, tag, request);
+  const scope = await resolveScope(context, tag);
   const name = imageNameOf(context, request);
   const known = await readImage(context.bucket, name, scope);
-  if (known !== null) return known;
+  if (known !== null && isComplete(known, wanted))
+    return { record: known, absent: absences(known, wanted) };
 
-  spend(context, "images");
-  spendTotal(context, "total_images");
-  return withPackages(context, { scope, request }, (input) =>
-    once(`image ${nameOf(name)} ${scope.revision} ${scope.plan}`, () =>
-      composeImage(context.bucket, name, input),
+  if (known === null) {
+    spend(context, "images");
+    spendTotal(context, "total_images");
+  }
+  return completeImage(context, { name, scope, wanted, known }, (own, system) =>
+    withPackages(own, { scope: { ...scope, system }, request }, (input) =>
+      once(`image ${nameOf(name)} ${scope.revision} ${scope.plan} ${system}`, () =>
+        composeImage(context.bucket, name, input),
+      ),
     ),
   );
 }
 
 /** Tag and plan are asked for at once: in an isolate that knows neither, both are a bucket's answer away. */
-async function resolveScope(
-  context: Context,
-  tag: string,
-  { system }: ImageRequest,
-): Promise<Scope> {
+async function resolveScope(context: Context, tag: string): Promise<ImageScope> {
   const { bucket, config } = context;
   const packageSet = config.packageSet.id;
   const early = planInForce(bucket, packageSet).catch(() => undefined);
@@ -64,34 +78,28 @@ async function resolveScope(
   await early;
   // From memory, unless an origin was asked for the tag: that takes time, in which a plan may change.
   const plan = await planInForce(bucket, packageSet);
-  return { packageSet, revision, system, plan };
+  return { packageSet, revision, plan };
 }
 
 /**
- * Composes an image, once every blob of an origin that it names is there, and stores its record:
- * before the answer, since any isolate must find what the answer names. Throws BlobsLost.
+ * Composes an image for one system, once every blob of an origin that it names is there. Throws
+ * BlobsLost.
  */
 async function composeImage(
   bucket: Bucket,
   name: ImageName,
   input: ComposeInput,
-): Promise<ImageRecord> {
+): Promise<ComposedImage> {
   // Asked for while it composes, and remembered: a bucket's answer may take 20 ms, and an isolate
   // that knows nothing yet has dozens of layers to ask for, a few at a time.
-  const [{ record, layers, blobs }] = await Promise.all([
+  const [composed] = await Promise.all([
     composeWithin(bucket, input),
     missingBlobs(bucket, layersOf(input)),
   ]);
-  const missing = await missingBlobs(bucket, layers);
+  const missing = await missingBlobs(bucket, composed.layers);
   if (missing.length > 0) throw new BlobsLost(missing.map(({ digest }) => digest));
-  rememberDerived(name, blobs);
-  await writeImage(
-    bucket,
-    name,
-    record,
-    blobs.map(({ digest }) => digest),
-  );
-  return record;
+  rememberDerived(name, composed.blobs);
+  return composed;
 }
 
 /** The layers of an image that is not composed yet, each once. */

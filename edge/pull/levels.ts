@@ -19,7 +19,7 @@ import type { Context } from "./context.ts";
 import { nameInvalid } from "./errors.ts";
 import { notDone, packagesForPeople } from "./failures.ts";
 import { askWhileHeld } from "./held.ts";
-import { spend } from "./limits.ts";
+import { spendOnce } from "./limits.ts";
 import { packageItem } from "./packages.ts";
 import { checkMayBuild } from "./permission.ts";
 
@@ -73,7 +73,7 @@ function askForLevels(
   levels: readonly FurtherLevel[],
 ): Promise<Answer> {
   checkMayBuild(context);
-  spend(context, "packages", levels.length);
+  spendOnce(context, "packages", levels.map(keyOf));
   const items = levels.map((level) => packageItem(scope, level));
   return askWhileHeld(context, items);
 }

@@ -37,6 +37,21 @@ export function spend(spender: Spender, name: Limited, amount = 1): void {
   take(client, limitOf(spender, name), { name, who: "one client may", amount });
 }
 
+/**
+ * The same for each of `things` that this request has not paid for: what is made for two platforms
+ * counts once.
+ */
+export function spendOnce(
+  spender: Spender & Pick<Context, "paid">,
+  name: Limited,
+  things: readonly string[],
+): void {
+  const unpaid = things.map((thing) => `${name} ${thing}`).filter((key) => !spender.paid.has(key));
+  if (unpaid.length === 0) return;
+  spend(spender, name, unpaid.length);
+  for (const key of unpaid) spender.paid.add(key);
+}
+
 /** The same for all clients of this isolate together, known or not. */
 export function spendTogether({ limits }: Pick<Config, "limits">, name: Limited): void {
   take(EVERYBODY, limits[name], { name, who: "this registry may", amount: 1 });
@@ -99,11 +114,17 @@ function tooMany(who: string, name: Limited, limit: Limit, wait: number): Regist
 
 const inSeconds = (count: number): string => `${count} second${count === 1 ? "" : "s"}`;
 
-/** Does work that an origin may keep waiting. Throws TOOMANYREQUESTS (429) when too much waits. */
-export async function waiting<T>(spender: Spender, work: () => Promise<T>): Promise<T> {
+/**
+ * Does work that an origin may keep waiting. Throws TOOMANYREQUESTS (429) when too much waits. Work
+ * beside what the client waits for takes no place: nobody is held for it for long.
+ */
+export async function waiting<T>(
+  spender: Spender & Pick<Context, "purpose">,
+  work: () => Promise<T>,
+): Promise<T> {
   const limit = limitOf(spender, "waits");
   const { client } = spender.caller;
-  if (limit === null || client === null) return work();
+  if (limit === null || client === null || spender.purpose === "background") return work();
   const release = meter.hold(client, limit);
   if (release === null)
     throw tooManyRequests(

@@ -13,7 +13,7 @@ import { packageRecord, readRecord } from "../store/records.ts";
 import { buildLogUrl } from "./build-log.ts";
 import type { Context } from "./context.ts";
 import { askWhileHeld } from "./held.ts";
-import { spend } from "./limits.ts";
+import { spendOnce } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
 import { unknownPackages } from "./unknown.ts";
 import {
@@ -94,7 +94,8 @@ export async function askForPackages(
   { doing, lost }: { readonly doing: string; readonly lost?: readonly Descriptor[] },
 ): Promise<readonly Outcome[]> {
   checkMayBuild(context);
-  spend(context, "packages", items.length);
+  const things = items.map(({ name, level = "" }) => `${name}~${level}`);
+  spendOnce(context, "packages", things);
   const build = await buildLogUrl(context, items);
   const answer = await askWhileHeld(context, items, lost);
   if (answer.state !== "done")

@@ -3,7 +3,7 @@
  * again, and the layer is there as before when it is packed by the same compressor.
  *
  * When it is not, whoever has pinned a digest of that image cannot have it any more, and is told so;
- * the image's record is withdrawn, so that a pull by tag composes it of what there is now.
+ * the image's records are withdrawn, so that a pull by tag composes it of what there is now.
  */
 import type { Digest } from "../contract/digest.ts";
 import type { ImageRequest } from "../contract/names.ts";
@@ -29,16 +29,16 @@ export async function restoreLayer(
   const name = imageNameOf(context, request);
   const image = await findImageByLayer(bucket, name, digest);
   if (image === null) return false;
-  const { blob } = image;
-  const scope = scopeOf(image.record);
+  const { record, system, blob } = image;
+  const scope = scopeOf(record, system);
   await withPackages(context, { scope, request }, async ({ packages }) => {
     const named = packages.flatMap(({ record, made }) => blobsOf(made ?? record));
     const isNamed = named.some((other) => other.digest === digest);
     if (isNamed && (await missingNow(bucket, [blob])).length > 0) throw new BlobsLost([digest]);
   });
   if ((await missingNow(bucket, [blob])).length === 0) return true;
-  note("warn", "image.withdrawn", { path: image.path, lost: digest });
-  await withdrawImage(bucket, name, image);
+  const withdrawn = await withdrawImage(bucket, name, record, digest);
+  note("warn", "image.withdrawn", { paths: withdrawn, lost: digest });
   throw blobUnknown(
     `the layer ${digest} of ${request.name} was lost, and was made again with other bytes: ` +
       `images pinned to digests from before cannot be pulled any more; pull it by its tag`,

@@ -22,7 +22,7 @@ import { indexRecord, readRecord } from "../store/records.ts";
 import { asWaiting, type Context } from "./context.ts";
 import type { Failed } from "./failures.ts";
 import { noteHeld } from "./held.ts";
-import { spend, waiting } from "./limits.ts";
+import { spendOnce, waiting } from "./limits.ts";
 import { once } from "./once.ts";
 import { checkMayBuild } from "./permission.ts";
 
@@ -171,7 +171,7 @@ async function askForIndexes(
   }));
   const answer = await waiting(context, () =>
     once(canonicalJson(items), async () => {
-      spend(context, "indexes", items.length);
+      spendOnce(context, "indexes", paths.map(keyOf));
       await noteHeld(context, items);
       return askFarm(context.env, items, asWaiting(context));
     }),

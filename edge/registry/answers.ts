@@ -5,7 +5,7 @@
  *
  * By digest an answer holds for some seconds, since an image may be withdrawn; by tag for a second,
  * for each Accept header as it was sent (docker sends its types in random order, so one image may
- * have several).
+ * have several) and each kind of machine.
  */
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
@@ -14,6 +14,7 @@ import type { DerivedBlob } from "../pull/derived.ts";
 import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
+import { systemOf } from "./platform.ts";
 
 export interface Answer {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -90,14 +91,13 @@ export function rememberByDigest({ url }: Request, answer: Answer, image: string
 }
 
 /**
- * Gives the same answer to equal requests for the tag of an image, for a moment. One with a warning
- * is not remembered: it tells of a state that passes.
+ * Gives the same answer to equal requests for the tag of an image, for a moment. To be called for what
+ * holds for every client of this kind of machine: not for an answer that warns of a state that passes.
  */
 export function rememberByTag({ url, headers }: Request, answer: Answer, image: string): void {
-  const accept = headers.get("Accept") ?? "";
-  if (accept.length > MAX_ACCEPT || answer.headers.has("Warning")) return;
+  if ((headers.get("Accept") ?? "").length > MAX_ACCEPT) return;
   const until = Date.now() + TAG_ANSWER_MS;
-  remembered.set(tagKey(pathOf(url), accept), { answer, image, until });
+  remembered.set(tagKey(pathOf(url), headers), { answer, image, until });
 }
 
 /**
@@ -112,13 +112,15 @@ export function rememberedAnswer(
   const { method, headers, url } = request;
   if (method !== "GET" && method !== "HEAD") return null;
   const path = pathOf(url);
-  const found = remembered.get(path) ?? remembered.get(tagKey(path, headers.get("Accept") ?? ""));
+  const found = remembered.get(path) ?? remembered.get(tagKey(path, headers));
   if (found === undefined || Date.now() >= found.until) return null;
   countPull(found.image, request, env, ctx);
   return respond({ method, headers }, found.answer);
 }
 
-const tagKey = (path: string, accept: string): string => `${path} ${accept}`;
+/** What decides about an answer by tag: registry/platform.ts reads nothing else of a User-Agent. */
+const tagKey = (path: string, headers: Headers): string =>
+  `${path} ${systemOf(headers.get("User-Agent")) ?? ""} ${headers.get("Accept") ?? ""}`;
 
 /** The path of an absolute URL as it was sent, without its query: none is looked at (`?ns=`). */
 function pathOf(url: string): string {

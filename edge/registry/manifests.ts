@@ -7,10 +7,18 @@ import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { manifestUnknown } from "../pull/errors.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { ImageRecord } from "../contract/records.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../contract/media-types.ts";
+import { type ImageRecord, systemsOf } from "../contract/records.ts";
 import { countPull } from "../pull/demand.ts";
-import { findImage } from "../pull/image.ts";
+import { type Asked, findImage } from "../pull/image.ts";
+import { digestsOf, indexOf } from "../pull/images.ts";
 import { checkAllowed } from "../pull/permission.ts";
+import type { WantedSystems } from "../pull/platforms.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { derivedManifest, imageNameOf, manifestOf } from "../pull/derived.ts";
 import {
@@ -22,6 +30,7 @@ import {
 } from "./answers.ts";
 import { IMMUTABLE, warningValues } from "./headers.ts";
 import { negotiate } from "./negotiation.ts";
+import { type Client, lacking, otherMachine, wantedSystems } from "./platform.ts";
 import { requestedImage, requestedReference } from "./request.ts";
 
 /** Cache-Control by tag, which may come to mean another manifest. */
@@ -44,8 +53,13 @@ export async function manifests(
     countPull(image.name, request, env, ctx);
     return respond(request, answer);
   }
-  const answer = await byTag(context, image, reference.tag, request.headers.get("Accept"));
-  rememberByTag(request, answer, image.name);
+  const client = {
+    pinned: image.pinned,
+    accept: request.headers.get("Accept"),
+    userAgent: request.headers.get("User-Agent"),
+  };
+  const answer = await byTag(context, { request: image, tag: reference.tag }, client);
+  if (context.warnings.length === 0) rememberByTag(request, answer, image.name);
   countPull(image.name, request, env, ctx);
   return respond(request, answer);
 }
@@ -61,30 +75,60 @@ async function byDigest(context: Context, image: ImageRequest, digest: Digest): 
 
 async function byTag(
   context: Context,
-  image: ImageRequest,
-  tag: string,
-  accept: string | null,
+  { request, tag }: Pick<Asked, "request" | "tag">,
+  client: Client,
 ): Promise<Answer> {
-  const record = await findImage(context, image, tag);
-  const digest = acceptedManifest(accept, record);
-  const manifest = manifestOf(imageNameOf(context, image), record, digest);
+  const wanted = wantedSystems(context.config.systems, client);
+  const { record, absent } = await findImage(context, { request, tag, wanted });
+  const digest = acceptedManifest(client.accept, offersOf(record, wanted));
+  const manifest = manifestOf(imageNameOf(context, request), record, digest);
   if (manifest === null) throw new Error(`the image record has no manifest ${digest}`);
   const answer = manifestAnswer(manifest, digest, {
     "Cache-Control": SHORT,
     "Firn-Revision": record.revision,
-    Vary: "Accept",
+    Vary: wanted.only && client.pinned === undefined ? "Accept, User-Agent" : "Accept",
   });
-  for (const value of warningValues(context.warnings)) answer.headers.append("Warning", value);
+  const other = otherMachine(client, wanted);
+  const warnings = [
+    ...(other === undefined ? [] : [other]),
+    ...Array.from(absent, ([system, reason]) => lacking(system, reason)),
+    ...context.warnings,
+  ];
+  for (const value of warningValues(warnings)) answer.headers.append("Warning", value);
   return answer;
 }
 
-/** The image's manifest that the client prefers. Throws MANIFEST_UNKNOWN (404). */
-function acceptedManifest(accept: string | null, { manifests }: ImageRecord): Digest {
-  const offers = Object.keys(manifests);
-  const accepted = manifests[negotiate(accept, offers) ?? ""];
-  if (accepted !== undefined) return accepted.digest;
+/** The manifests that answer the client, by media type. */
+function offersOf(record: ImageRecord, { all, asked, only }: WantedSystems): Map<string, Digest> {
+  const { images } = digestsOf(record);
+  const systems = systemsOf(record).filter((system) =>
+    only ? system === asked : all.includes(system),
+  );
+  const index = indexOf(record, systems);
+  const [system] = systems;
+  const image = system && images.get(system);
+  if (index === undefined || image === undefined)
+    throw new Error(`the image record has no index of ${systems.join(", ") || "nothing"}`);
+  if (!only)
+    return new Map([
+      [OCI_INDEX, index.oci],
+      [DOCKER_MANIFEST_LIST, index.docker],
+    ]);
+  return new Map([
+    // An index of one is worth a round trip more for zstd alone.
+    ...(image.zstd === undefined ? [] : [[OCI_INDEX, index.oci] as const]),
+    [OCI_MANIFEST, image.oci],
+    [DOCKER_MANIFEST, image.docker],
+  ]);
+}
+
+/** The manifest that the client prefers. Throws MANIFEST_UNKNOWN (404). */
+function acceptedManifest(accept: string | null, offers: ReadonlyMap<string, Digest>): Digest {
+  const types = [...offers.keys()];
+  const accepted = offers.get(negotiate(accept, types) ?? "");
+  if (accepted !== undefined) return accepted;
   throw manifestUnknown(
-    `this image has manifests of the types ${offers.join(" and ")}, and the request accepts none of them`,
-    { accept: accept?.slice(0, SHOWN_ACCEPT), offers },
+    `this image has manifests of the types ${types.join(" and ")}, and the request accepts none of them`,
+    { accept: accept?.slice(0, SHOWN_ACCEPT), offers: types },
   );
 }

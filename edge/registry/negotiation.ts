@@ -12,6 +12,10 @@ const INDEXES: ReadonlySet<string> = new Set([OCI_INDEX, DOCKER_MANIFEST_LIST]);
  */
 const MAX_ACCEPT = 8_192;
 
+/** Whether that is the type of an index or a list. */
+export const isIndex = (mediaType: string | null): boolean =>
+  mediaType !== null && INDEXES.has(mediaType);
+
 interface MediaRange {
   readonly type: string;
   readonly q: number;

@@ -162,7 +162,7 @@ describe("headers", () => {
     assert.equal(refused.headers.get("cache-control"), "no-store");
     const next = await raw(firn, { path: KNOWN, headers: [`Accept: ${MANIFEST}`] });
     assert.equal(next.status, 200);
-    assert.equal(next.headers.get("vary"), "Accept");
+    assert.equal(next.headers.get("vary"), "Accept, User-Agent");
   });
 
   test("HEAD first or GET first: the same status and headers, remembered or not", async () => {

@@ -88,12 +88,12 @@ describe(`images are unions (seed ${SEED})`, { skip }, () => {
       const tree = join(root, String(number));
       await unpackImage(image, tree);
 
-      const { names, system } = parseImageName(name);
+      const { names, pinned = "x86_64-linux" } = parseImageName(name);
       const { plan } = (await read(planPath(PACKAGE_SET))) as { plan: string };
       const scope: Scope = {
         packageSet: PACKAGE_SET,
         revision: image.headers.get("firn-revision") ?? "",
-        system,
+        system: pinned,
         plan,
       };
       const packages = await Promise.all(

@@ -3,9 +3,11 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import * as v from "valibot";
 import { type ComposedImage, compose, type ComposePackage } from "../../../edge/compose/compose.ts";
-import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
+import { DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
+import { manifestsOf, recordTexts } from "../../../edge/compose/texts.ts";
 import { InvalidName, parseImageName } from "../../../edge/contract/names.ts";
 import {
+  type ImageRecord,
   ImageRecordSchema,
   InvalidRecord,
   type Layer,
@@ -81,7 +83,7 @@ const json = <T>(bytes: Uint8Array | undefined): T =>
 const blobOf = (image: ComposedImage, wanted: string | undefined) =>
   image.blobs.find((blob) => blob.digest === wanted);
 const manifestOf = (image: ComposedImage, mediaType = OCI_MANIFEST): Manifest =>
-  json(blobOf(image, image.record.manifests[mediaType]?.digest)?.bytes);
+  json(image.blobs.find((blob) => blob.mediaType === mediaType)?.bytes);
 const configOf = (image: ComposedImage): Config =>
   json(blobOf(image, manifestOf(image).config.digest)?.bytes);
 
@@ -160,16 +162,88 @@ test("layers stand by rank, those of one rank by key, the profile last", async (
   );
 });
 
-test("the record holds against its schema and names the manifests", async () => {
+/** A record with the image for each of these systems. */
+const recordOf = (images: Readonly<Record<string, ComposedImage>>): ImageRecord =>
+  v.parse(ImageRecordSchema, {
+    format: RECORD_FORMAT,
+    packageSet: SCOPE.packageSet,
+    revision: SCOPE.revision,
+    plan: SCOPE.plan,
+    origins: Object.values(images)[0]?.origins,
+    images: Object.fromEntries(
+      Object.entries(images).map(([system, { image }]) => [system, image]),
+    ),
+    without: {},
+  });
+const armOf = (name: string): Promise<ComposedImage> => {
+  const request = parseImageName(name);
+  const scope = { ...SCOPE, system: "aarch64-linux" as const };
+  const packages = request.names.map((each) => ({
+    record: { ...(catalogue.get(each) as PackageRecord), system: scope.system, version: "2" },
+  }));
+  return compose({ scope, request, packages }, blobs.read);
+};
+interface Listed {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly platform: { readonly architecture: string };
+  readonly annotations?: Record<string, string>;
+}
+const listedIn = ({ bytes }: { bytes: Uint8Array }): Listed[] =>
+  json<{ manifests: Listed[] }>(bytes).manifests;
+
+test("the record holds against its schema, and gives the same texts again", async () => {
   const image = await imageOf("git");
-  v.parse(ImageRecordSchema, image.record);
-  assert.deepEqual(image.record.levels, { cacert: 0, git: 0, "iana-etc": 0 });
-  for (const [mediaType, manifest] of Object.entries(image.record.manifests)) {
-    const { bytes } = blobOf(image, manifest.digest) ?? assert.fail(mediaType);
-    assert.deepEqual(manifest, { digest: digest(bytes), size: bytes.length });
+  assert.deepEqual(image.image.levels, { cacert: 0, git: 0, "iana-etc": 0 });
+  const { images } = recordTexts(recordOf({ "x86_64-linux": image }));
+  const texts = manifestsOf(images.get("x86_64-linux") ?? assert.fail());
+  assert.deepEqual(texts, image.blobs.slice(1));
+  for (const { mediaType, bytes } of texts.slice(1))
     assert.equal(json<Manifest>(bytes).mediaType, mediaType);
+  assert.deepEqual(
+    texts.map(({ mediaType }) => mediaType),
+    [OCI_CONFIG, OCI_MANIFEST, DOCKER_MANIFEST],
+  );
+});
+
+test("indexes: each platform alone and both, in one order, as OCI's index and docker's list", async () => {
+  const [amd64, arm64] = [await imageOf("git"), await armOf("git")];
+  const { indexes } = recordTexts(recordOf({ "aarch64-linux": arm64, "x86_64-linux": amd64 }));
+  assert.deepEqual(
+    [...indexes.keys()],
+    ["x86_64-linux", "aarch64-linux", "x86_64-linux aarch64-linux"],
+  );
+  const both = indexes.get("x86_64-linux aarch64-linux") ?? assert.fail();
+  for (const [list, type] of [
+    [both.oci, OCI_MANIFEST],
+    [both.docker, DOCKER_MANIFEST],
+  ] as const) {
+    const listed = listedIn(list);
+    assert.deepEqual(
+      listed.map(({ platform }) => platform),
+      [
+        { os: "linux", architecture: "amd64" },
+        { os: "linux", architecture: "arm64" },
+      ],
+    );
+    for (const [at, image] of [amd64, arm64].entries()) {
+      const manifest = image.blobs.find(({ mediaType }) => mediaType === type);
+      assert.deepEqual(
+        [listed[at]?.digest, listed[at]?.size, listed[at]?.mediaType],
+        [manifest?.digest, manifest?.size, type],
+      );
+    }
   }
-  assert.deepEqual(Object.keys(image.record.manifests).sort(), [DOCKER_MANIFEST, OCI_MANIFEST]);
+  const { annotations } = json<Manifest>(both.oci.bytes);
+  assert.equal(annotations?.["org.opencontainers.image.title"], "git");
+  assert.equal(annotations?.["org.opencontainers.image.version"], undefined, "they differ in it");
+  const alone = indexes.get("x86_64-linux") ?? assert.fail();
+  assert.deepEqual(listedIn(alone.oci), listedIn(both.oci).slice(0, 1));
+  assert.equal(
+    json<Manifest>(alone.oci.bytes).annotations?.["org.opencontainers.image.version"],
+    "1.0",
+  );
 });
 
 test("the same bytes for every way to ask for the same packages, in any order", async () => {
@@ -184,10 +258,10 @@ test("the same bytes for every way to ask for the same packages, in any order", 
 });
 
 /** Changing this changes every image anybody pulled: raise RECORD_FORMAT with it. */
-test("the bytes of format 2", async () => {
+test("the bytes of format 4", async () => {
   const image = await imageOf("shell/git");
   assert.equal(
-    image.record.manifests[OCI_MANIFEST]?.digest,
+    image.blobs.find(({ mediaType }) => mediaType === OCI_MANIFEST)?.digest,
     "sha256:c623773db8eddd91bb997e9a5614e493aaa428c8fdf24e5f822fbc64e096d4cf",
   );
 });
@@ -268,8 +342,8 @@ test("another level brings its own layers", async () => {
       entry.record.name === "git" ? { record: git, ...(made ? { made } : {}) } : entry,
     );
   const image = await imageOf("git", swap(madeLevel(1, [coarse])));
-  assert.equal(image.record.levels.git, 1);
-  assert.deepEqual(image.record.origins, ["mine", "other"], "all that the image rests on");
+  assert.equal(image.image.levels.git, 1);
+  assert.deepEqual(image.origins, ["mine", "other"], "all that the image rests on");
   assert.deepEqual(
     manifestOf(image)
       .layers.slice(0, -1)
@@ -293,11 +367,14 @@ test("zstd: an index whose first manifest is the gzip one, whose second is marke
       },
     }));
   const image = await imageOf("git", withZstd);
-  const index = manifestOf(image, OCI_INDEX);
+  const texts = recordTexts(
+    recordOf({ "x86_64-linux": image, "aarch64-linux": await armOf("git") }),
+  );
+  const index = json<Manifest>(texts.indexes.get("x86_64-linux")?.oci.bytes);
   const [first, second, ...rest] = index.manifests;
   assert.deepEqual(
     [first?.digest, first?.annotations, rest.length],
-    [image.record.manifests[OCI_MANIFEST]?.digest, undefined, 0],
+    [image.blobs.find(({ mediaType }) => mediaType === OCI_MANIFEST)?.digest, undefined, 0],
   );
   assert.deepEqual(
     [first?.platform, second?.platform],
@@ -314,6 +391,18 @@ test("zstd: an index whose first manifest is the gzip one, whose second is marke
     [{ mediaType: "application/vnd.oci.image.layer.v1.tar+zstd", ...zstd }],
   );
   assert.ok(image.layers.some((entry) => entry.digest === zstd.digest));
+  const both = listedIn(
+    texts.indexes.get("x86_64-linux aarch64-linux")?.oci ?? assert.fail("no index of both"),
+  );
+  assert.deepEqual(
+    both.map(({ platform, annotations }) => [platform.architecture, annotations !== undefined]),
+    [
+      ["amd64", false],
+      ["arm64", false],
+      ["amd64", true],
+    ],
+    "gzip of all platforms first",
+  );
 });
 
 test("more layers than an image may have are an error that says how many", async () => {

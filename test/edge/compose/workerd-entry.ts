@@ -18,7 +18,8 @@ export default {
         return new Uint8Array(await response.arrayBuffer());
       });
       return Response.json({
-        record: image.record,
+        image: image.image,
+        origins: image.origins,
         blobs: image.blobs.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
       });
     } catch (error) {

@@ -73,8 +73,9 @@ async function composeInWorkerd(input: ComposeInput): Promise<Response> {
   return fetch(worker, { method: "POST", body: JSON.stringify(order) });
 }
 
-const namesOf = ({ record: image, blobs: made }: ComposedImage) => ({
-  record: image,
+const namesOf = ({ image, origins, blobs: made }: ComposedImage) => ({
+  image,
+  origins,
   blobs: made.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
 });
 

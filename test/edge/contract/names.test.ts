@@ -10,18 +10,18 @@ import {
   SHELL_PACKAGES,
 } from "../../../edge/contract/names.ts";
 
-const valid: [name: string, expected: { system?: string; requested: string[]; shell?: boolean }][] =
+const valid: [name: string, expected: { pinned?: string; requested: string[]; shell?: boolean }][] =
   [
     ["git", { requested: ["git"] }],
     ["shell", { requested: [], shell: true }],
     ["shell/git/curl", { requested: ["curl", "git"], shell: true }],
     ["git/curl/shell", { requested: ["curl", "git"], shell: true }],
     ["git/curl/git/git", { requested: ["curl", "git"] }],
-    ["arm64/hello", { requested: ["hello"], system: "aarch64-linux" }],
-    ["hello/arm64", { requested: ["hello"], system: "aarch64-linux" }],
-    ["amd64/hello", { requested: ["hello"] }],
-    ["shell/arm64", { requested: [], shell: true, system: "aarch64-linux" }],
-    ["arm64/shell/arm64/shell/git", { requested: ["git"], shell: true, system: "aarch64-linux" }],
+    ["arm64/hello", { requested: ["hello"], pinned: "aarch64-linux" }],
+    ["hello/arm64", { requested: ["hello"], pinned: "aarch64-linux" }],
+    ["amd64/hello", { requested: ["hello"], pinned: "x86_64-linux" }],
+    ["shell/arm64", { requested: [], shell: true, pinned: "aarch64-linux" }],
+    ["arm64/shell/arm64/shell/git", { requested: ["git"], shell: true, pinned: "aarch64-linux" }],
     ["7zz", { requested: ["7zz"] }],
     ["xorg.xev/imagemagick", { requested: ["imagemagick", "xorg.xev"] }],
     ["python3.11/a_b/c__d/e---f", { requested: ["a_b", "c__d", "e---f", "python3.11"] }],
@@ -29,13 +29,13 @@ const valid: [name: string, expected: { system?: string; requested: string[]; sh
     ["shell/bashinteractive", { requested: ["bashinteractive"], shell: true }],
   ];
 
-for (const [name, { system = "x86_64-linux", requested, shell = false }] of valid) {
-  test(`${name} is an image of ${[...(shell ? ["shell"] : []), ...requested].join(", ")} for ${system}`, () => {
+for (const [name, { pinned, requested, shell = false }] of valid) {
+  test(`${name} is an image of ${[...(shell ? ["shell"] : []), ...requested].join(", ")} for ${pinned ?? "every platform"}`, () => {
     const request = parseImageName(name);
     const names = [
       ...new Set([...requested, ...BASE_PACKAGES, ...(shell ? SHELL_PACKAGES : [])]),
     ].sort();
-    assert.deepEqual(request, { name, system, names, requested, shell });
+    assert.deepEqual(request, { name, pinned, names, requested, shell });
   });
 }
 

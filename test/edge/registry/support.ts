@@ -355,8 +355,8 @@ export async function putLevel(
 
 /** Paths of the records of all images that a name has meant. */
 export async function imagesOf(bucket: Bucket, name: string): Promise<string[]> {
-  const { system, names, shell } = parseImageName(name);
-  const key = await imageNameKey({ packageSet: SCOPE.packageSet, system }, names, shell);
+  const { names, shell } = parseImageName(name);
+  const key = await imageNameKey(SCOPE.packageSet, names, shell);
   const { objects } = await bucket.list(imagesPrefix(key), { limit: 1_000 });
   return objects.map((object) => object.key);
 }

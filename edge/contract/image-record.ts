@@ -1,0 +1,68 @@
+/**
+ * Image records: what is kept of an image that was composed, for all its platforms. Everything that
+ * is text is in it, or encoded from it again (compose/texts.ts); the profile layers are made again
+ * from the records of its packages.
+ */
+import * as v from "valibot";
+import {
+  DescriptorSchema,
+  OriginNamesSchema,
+  PlanIdSchema,
+  RECORD_FORMAT,
+  RevisionSchema,
+  ShortTextSchema,
+  SYSTEMS,
+  type System,
+  SystemSchema,
+} from "./fields.ts";
+import { MAX_LAYERS } from "./package-record.ts";
+
+/** Most text of an image's config, bytes: what 120 layers of long-named packages have is a tenth. */
+const MAX_CONFIG_BYTES = 2 ** 20;
+
+/** An image for one system. */
+export const SystemImageSchema = v.strictObject({
+  /** How it was composed: the level of each package, by name. */
+  levels: v.record(v.string(), v.number()),
+  /** The config blob. */
+  config: v.pipe(v.string(), v.maxLength(MAX_CONFIG_BYTES)),
+  /** Bottom first; the last is the profile layer. */
+  layers: v.pipe(
+    v.array(v.strictObject({ ...DescriptorSchema.entries, zstd: v.optional(DescriptorSchema) })),
+    v.minLength(1),
+    v.maxLength(MAX_LAYERS),
+  ),
+  annotations: v.record(v.string(), v.string()),
+});
+export type SystemImage = v.InferOutput<typeof SystemImageSchema>;
+
+/**
+ * Why there is no image for a system, and never will be at this revision: a package does not exist
+ * there, or Nix refuses to evaluate it.
+ */
+export const AbsenceSchema = v.strictObject({ message: v.pipe(v.string(), v.maxLength(4_000)) });
+export type Absence = v.InferOutput<typeof AbsenceSchema>;
+
+/** At least one system has an image. */
+export const ImageRecordSchema = v.strictObject({
+  format: v.literal(RECORD_FORMAT),
+  packageSet: ShortTextSchema,
+  revision: RevisionSchema,
+  plan: PlanIdSchema,
+  /** All that the packages of its images rest on. */
+  origins: OriginNamesSchema,
+  images: v.pipe(
+    v.record(SystemSchema, SystemImageSchema),
+    v.check((images) => Object.keys(images).length > 0, "a record has an image"),
+  ),
+  without: v.record(SystemSchema, AbsenceSchema),
+});
+export type ImageRecord = v.InferOutput<typeof ImageRecordSchema>;
+
+/** The systems that a record has an image for, in the order of SYSTEMS. */
+export const systemsOf = ({ images }: Pick<ImageRecord, "images">): System[] =>
+  SYSTEMS.filter((system) => images[system] !== undefined);
+
+/** Whether a record says what there is for a system: an image, or that there is none. */
+export const isKnown = ({ images, without }: ImageRecord, system: System): boolean =>
+  images[system] !== undefined || without[system] !== undefined;

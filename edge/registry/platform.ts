@@ -1,0 +1,75 @@
+/**
+ * For which platforms a client is answered, by its name for the image and its headers:
+ *
+ *   arm64/git, or one system in SYSTEMS   a manifest for that system
+ *   an index is accepted by its type      an index of all of SYSTEMS; docker's User-Agent tells which
+ *                                         of them is waited for first
+ *   else                                  a manifest for the system that the User-Agent tells, or the
+ *                                         first of SYSTEMS
+ */
+import { MANIFEST_TYPES } from "../contract/media-types.ts";
+import { PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
+import type { WantedSystems } from "../pull/platforms.ts";
+import { isIndex, negotiate } from "./negotiation.ts";
+
+/** What decides of an image's name and a request. */
+export interface Client {
+  readonly pinned: System | undefined;
+  readonly accept: string | null;
+  readonly userAgent: string | null;
+}
+
+/** `systems`: SYSTEMS. */
+export function wantedSystems(
+  systems: readonly [System, ...System[]],
+  { pinned, accept, userAgent }: Client,
+): WantedSystems {
+  if (pinned !== undefined) return one(pinned);
+  const [first, ...others] = systems;
+  if (others.length === 0) return one(first);
+  const told = systems.find((system) => system === systemOf(userAgent));
+  return isIndex(negotiate(accept, MANIFEST_TYPES))
+    ? { all: systems, asked: told, only: false }
+    : one(told ?? first);
+}
+
+const one = (system: System): WantedSystems => ({ all: [system], asked: system, only: true });
+
+/**
+ * The system of the machine that docker's daemon runs on, as its User-Agent says, whatever `--platform`
+ * is: `docker/28.0.4 go/go1.23.7 git-commit/6430e49 kernel/6.1.0 os/linux arch/arm64
+ * UpstreamClient(…)`. Undefined for every other client: none of them tells.
+ */
+export function systemOf(userAgent: string | null): System | undefined {
+  const start = userAgent?.indexOf(ARCH) ?? -1;
+  if (userAgent === null || start < 0) return undefined;
+  const told = userAgent.slice(start + ARCH.length, start + ARCH.length + LONGEST);
+  return SYSTEMS.find((system) => {
+    const { architecture } = PLATFORMS[system];
+    return told === architecture || told.startsWith(`${architecture} `);
+  });
+}
+
+const ARCH = " arch/";
+/** An architecture of PLATFORMS and what ends it, characters. */
+const LONGEST = 6;
+
+/** What the person should know whose machine is not what the image is for; undefined for others. */
+export function otherMachine(
+  { pinned, userAgent }: Client,
+  { asked, only }: WantedSystems,
+): string | undefined {
+  const machine = systemOf(userAgent);
+  if (pinned !== undefined || !only || asked === undefined) return undefined;
+  if (machine === undefined || machine === asked) return undefined;
+  return `this image is for ${platformName(asked)}, and this machine is ${platformName(machine)}`;
+}
+
+/** What the person should know whose image lacks a platform. */
+export const lacking = (system: System, reason: string): string =>
+  `this image is not there for ${platformName(system)}: ${reason}`;
+
+function platformName(system: System): string {
+  const { os, architecture } = PLATFORMS[system];
+  return `${os}/${architecture}`;
+}
