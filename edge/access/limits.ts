@@ -34,6 +34,11 @@ export const LIMITED = {
   packages: { default: { count: 300, seconds: 3_600 }, words: "new packages" },
   /** Lists of package names that nobody needed before: each asks an origin for an evaluation. */
   indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
+  /**
+   * Names of packages that do not exist: a person mistypes a few, and a cluster whose image has a
+   * wrong name asks again and again.
+   */
+  unknown: { default: { count: 120, seconds: 60 }, words: "unknown packages" },
   /** Requests that wait for origins. */
   waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
   /** Tags, packages and lists in the farm's queue, which counts them for all locations together. */

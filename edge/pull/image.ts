@@ -22,6 +22,7 @@ import { imageNameOf, rememberDerived } from "./derived.ts";
 import { type ImageName, nameOf, readImage } from "./images.ts";
 import { spend, spendTotal } from "./limits.ts";
 import { once } from "./once.ts";
+import { refuseUnknown } from "./packages.ts";
 import { checkAllowed } from "./permission.ts";
 import {
   absences,
@@ -51,6 +52,7 @@ export async function findImage(
 ): Promise<FoundImage> {
   checkAllowed(context, request);
   const scope = await resolveScope(context, tag);
+  refuseUnknown(context, scope, { request, wanted });
   const name = imageNameOf(context, request);
   const known = await readImage(context.bucket, name, scope);
   if (known !== null && isComplete(known, wanted))

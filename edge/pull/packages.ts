@@ -3,10 +3,10 @@
  * has asked for before, all of them in one job.
  */
 import pLimit from "p-limit";
-import type { Scope } from "../contract/keys.ts";
+import type { ImageScope, Scope } from "../contract/keys.ts";
 import type { PackageItem } from "../contract/items.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { Descriptor, PackageRecord } from "../contract/records.ts";
+import type { Descriptor, PackageRecord, System } from "../contract/records.ts";
 import type { Outcome } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
@@ -15,7 +15,8 @@ import type { Context } from "./context.ts";
 import { askWhileHeld } from "./held.ts";
 import { spendOnce } from "./limits.ts";
 import { checkMayBuild } from "./permission.ts";
-import { unknownPackages } from "./unknown.ts";
+import type { WantedSystems } from "./platforms.ts";
+import { unknownByMemory, unknownPackages } from "./unknown.ts";
 import {
   builtForThisPull,
   type Failed,
@@ -52,6 +53,30 @@ export async function packageRecords(
   });
 }
 
+/**
+ * Throws what packagesFailed makes when this isolate knows, without asking anybody, that no system
+ * has all the packages: before the bucket is searched for an image that cannot be there.
+ */
+export function refuseUnknown(
+  context: Context,
+  scope: ImageScope,
+  { request, wanted }: { readonly request: ImageRequest; readonly wanted: WantedSystems },
+): void {
+  const { asked = wanted.all[0], all, only } = wanted;
+  const unknownFor = (system: System): Failed[] =>
+    unknownByMemory(context, { ...scope, system }, request.requested);
+  const unknown = asked === undefined ? [] : unknownFor(asked);
+  const others = only ? [] : all.filter((system) => system !== asked);
+  if (unknown.length > 0 && others.every((system) => unknownFor(system).length > 0))
+    refuse(context, request, unknown);
+}
+
+function refuse(context: Context, request: ImageRequest, unknown: readonly Failed[]): void {
+  if (unknown.length === 0) return;
+  spendOnce(context, "unknown", [request.name]);
+  throw packagesFailed(unknown, request, { blob: logUrlOf(context, request) });
+}
+
 /** What the farm is asked for: a package's record, or the layers of one more level of it. */
 export const packageItem = (
   { packageSet, revision, system, plan }: Scope,
@@ -69,9 +94,7 @@ async function publish(
   names: readonly string[],
 ): Promise<Map<string, PackageRecord>> {
   const requested = names.filter((name) => request.requested.includes(name));
-  const unknown = await unknownPackages(context, scope, requested);
-  const blob = logUrlOf(context, request);
-  if (unknown.length > 0) throw packagesFailed(unknown, request, { blob });
+  refuse(context, request, await unknownPackages(context, scope, requested));
   const items = names.map((name) => packageItem(scope, { name }));
   const doing = `building ${packagesForPeople(names, request)}`;
   const results = await askForPackages(context, { scope, request }, items, { doing });

@@ -11,30 +11,22 @@
 import pLimit from "p-limit";
 import { canonicalJson, type Scope } from "../contract/keys.ts";
 import type { IndexItem } from "../contract/items.ts";
-import { nearest } from "../contract/nearest.ts";
 import { attributeFor } from "../contract/package-index.ts";
 import { type IndexRecord, MAX_INDEX_DEPTH } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
-import { readNames } from "../store/package-index.ts";
-import { memory } from "../store/memory.ts";
-import { indexRecord, readRecord } from "../store/records.ts";
+import { readNames, rememberedNames } from "../store/package-index.ts";
+import { indexRecord, readRecord, rememberedRecord } from "../store/records.ts";
 import { asWaiting, type Context } from "./context.ts";
 import type { Failed } from "./failures.ts";
 import { noteHeld } from "./held.ts";
 import { spendOnce, waiting } from "./limits.ts";
 import { once } from "./once.ts";
 import { checkMayBuild } from "./permission.ts";
+import { suggest } from "./suggestions.ts";
 
 /** Most unknown packages of one image with suggestions: finding them takes 2 to 8 ms of CPU for each. */
 const MAX_SUGGESTED = 10;
-/**
- * Suggestions that an isolate looks for in a second: a tenth of its time at most, however many clients
- * ask for nonsense. Further ones are told without: a 404 is as right.
- */
-const SUGGESTED_A_SECOND = 10;
-/** Suggestions that are left over from quiet seconds, at most. */
-const SUGGESTED_AT_ONCE = 50;
 
 /** A package on its way through the sets: `path` is found, `rest` is not looked up yet. */
 interface Search {
@@ -42,6 +34,8 @@ interface Search {
   readonly path: readonly string[];
   readonly rest: readonly string[];
 }
+
+const searchFor = (name: string): Search => ({ name, path: [], rest: name.split(".") });
 
 /**
  * Those of the packages that do not exist, with the nearest names that do, or that lie in a set which
@@ -53,52 +47,63 @@ export async function unknownPackages(
   names: readonly string[],
 ): Promise<Failed[]> {
   const unknown: Failed[] = [];
-  let open = names.map((name): Search => ({ name, path: [], rest: name.split(".") }));
+  let open = names.map(searchFor);
+  while (open.length > 0)
+    open = lookUp(open, await indexesAt(context, scope, pathsOf(open)), unknown);
+  return unknown;
+}
+
+/**
+ * The same by the lists that this isolate has in memory, without a question to anybody: a name of
+ * nonsense costs no more than a known one. Packages whose lists it does not have are left out.
+ */
+export function unknownByMemory(
+  { bucket }: Context,
+  scope: Scope,
+  names: readonly string[],
+): Failed[] {
+  const unknown: Failed[] = [];
+  let open = names.map(searchFor);
   while (open.length > 0) {
-    const indexes = await indexesAt(context, scope, pathsOf(open));
-    const next: Search[] = [];
-    for (const { name, path, rest } of open) {
-      const index = indexes.get(keyOf(path));
-      const [component, ...further] = rest;
-      if (index === undefined || component === undefined) continue;
-      if ("reason" in index) {
-        unknown.push({ name, failure: index });
-        continue;
-      }
-      const attribute = attributeFor(index, component);
-      if (attribute === undefined) {
-        const suggested = unknown.length < MAX_SUGGESTED ? suggest(index, path, component) : [];
-        unknown.push({ name, failure: failureOf(component, path, suggested) });
-      } else if (further.length > 0 && path.length < MAX_INDEX_DEPTH)
-        next.push({ name, path: [...path, attribute], rest: further });
+    const known = new Map<string, Listing>();
+    for (const path of pathsOf(open)) {
+      const record = rememberedRecord(bucket, indexRecord(scope, path));
+      const listing = record && listingOf(record, rememberedNames(record));
+      if (listing) known.set(keyOf(path), listing);
     }
-    open = next;
+    open = lookUp(open, known, unknown);
   }
   return unknown;
 }
 
-/** The nearest names, as long as there is time for them, or somebody got them a moment ago. */
-function suggest(index: readonly string[], path: readonly string[], component: string): string[] {
-  let known = suggestions.get(index);
-  if (known === undefined)
-    suggestions.set(
-      index,
-      (known = memory(SUGGESTIONS_BYTES, (names) => 2 * names.join("").length)),
-    );
-  const before = known.get(component);
-  if (before !== undefined) return before;
-  const now = Date.now();
-  const left = budget.left + ((now - budget.at) / 1_000) * SUGGESTED_A_SECOND;
-  if (left < 1) return [];
-  budget = { at: now, left: Math.min(left, SUGGESTED_AT_ONCE) - 1 };
-  const names = nearest(index, path, component);
-  known.set(component, names);
-  return names;
+/**
+ * Looks up the next component of each package in the listings of its path, by keyOf. What does not
+ * exist is added to `unknown`; returned are those that have components left. A package without a
+ * listing is in neither.
+ */
+function lookUp(
+  searches: readonly Search[],
+  listings: ReadonlyMap<string, Listing>,
+  unknown: Failed[],
+): Search[] {
+  return searches.flatMap(({ name, path, rest }): Search[] => {
+    const listing = listings.get(keyOf(path));
+    const [component, ...further] = rest;
+    if (listing === undefined || component === undefined) return [];
+    if ("reason" in listing) {
+      unknown.push({ name, failure: listing });
+      return [];
+    }
+    const attribute = attributeFor(listing, component);
+    if (attribute === undefined) {
+      const suggested = unknown.length < MAX_SUGGESTED ? suggest(listing, path, component) : [];
+      unknown.push({ name, failure: failureOf(component, path, suggested) });
+      return [];
+    }
+    const isDecided = further.length === 0 || path.length >= MAX_INDEX_DEPTH;
+    return isDecided ? [] : [{ name, path: [...path, attribute], rest: further }];
+  });
 }
-let budget = { at: 0, left: 0 };
-/** About 500 for each list: docker asks by HEAD and then by GET, and people try again. */
-const SUGGESTIONS_BYTES = 2 ** 17;
-const suggestions = new WeakMap<readonly string[], ReturnType<typeof memory<string[]>>>();
 
 const keyOf = (path: readonly string[]): string => path.join(".");
 
@@ -128,6 +133,12 @@ const refusedBy = (path: readonly string[], reason: string): Failed["failure"] =
   message: `${keyOf(path)}: ${reason}`,
 });
 
+/** Null when the names of a set that evaluates cannot be had. */
+const listingOf = (
+  { path, refused }: IndexRecord,
+  names: readonly string[] | null,
+): Listing | null => (refused === undefined ? names : refusedBy(path, refused));
+
 /** The names at each path, by keyOf; without those that cannot be had now. */
 async function indexesAt(
   context: Context,
@@ -138,11 +149,9 @@ async function indexesAt(
   const found = new Map<string, Listing>();
   const take = async (record: IndexRecord | null): Promise<void> => {
     if (record === null) return;
-    const names =
-      record.refused === undefined
-        ? await readNames(context.bucket, record)
-        : refusedBy(record.path, record.refused);
-    if (names !== null) found.set(keyOf(record.path), names);
+    const names = record.refused === undefined ? await readNames(context.bucket, record) : null;
+    const listing = listingOf(record, names);
+    if (listing) found.set(keyOf(record.path), listing);
   };
   await Promise.all(
     paths.map((path) =>

@@ -20,6 +20,10 @@ const REMEMBERED_BYTES = 12 * 2 ** 20;
 const OBJECT_FACTOR = 8;
 const remembered = memory<Names>(REMEMBERED_BYTES, ({ size }) => size * OBJECT_FACTOR);
 
+/** The names of an index, if this isolate has read them lately. */
+export const rememberedNames = ({ names: { digest } }: IndexRecord): readonly string[] | null =>
+  remembered.get(digest)?.names ?? null;
+
 /** The names of an index; null when the bucket does not have them, or not as the digest says. */
 export async function readNames(
   bucket: Bucket,

@@ -170,13 +170,17 @@ const reported = memory<object>(2 ** 18, () => 0);
 
 /** The record, or null when there is none that can be used. */
 export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
-  const known = place.mutable
-    ? undefined
-    : remembered.get(place.path, bucket.background, () => readStored(bucket, place));
-  if (known !== undefined) return known.value.value as T;
+  const known = place.mutable ? null : rememberedRecord(bucket, place);
+  if (known !== null) return known;
   const read = (): Promise<Asked<Stored<T>> | null> => readStored(bucket, place);
   const found = await (place.mutable ? read() : remembered.read(place.path, read));
   return (found?.value.value as T | undefined) ?? null;
+}
+
+/** A record that is written once, if this isolate has it in memory. */
+export function rememberedRecord<T>(bucket: Bucket, place: RecordPlace<T>): T | null {
+  const known = remembered.get(place.path, bucket.background, () => readStored(bucket, place));
+  return (known?.value.value as T | undefined) ?? null;
 }
 
 /** To be called with the record that stands now, as the farm has written it. */
