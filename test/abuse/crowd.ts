@@ -3,16 +3,12 @@
  * crowd: honest clients, people who ask for new images or mistype, and those who hang up, ask for
  * nonsense, and flood.
  */
-import { indexPath } from "../../edge/contract/keys.ts";
-import { type IndexRecord, RECORD_FORMAT } from "../../edge/contract/records.ts";
 import {
-  ORIGIN,
   putBase,
-  putBlob,
+  putIndex,
   putPackage,
   putTag,
   REVISION,
-  SCOPE,
   send,
   startTestEdge,
   type TestEdge,
@@ -51,21 +47,7 @@ export async function startCrowdedEdge(
   const { bucket } = firn;
   await putBase(bucket);
   for (const name of PACKAGES) await putPackage(bucket, { name });
-  const list = await putBlob(bucket, new TextEncoder().encode(JSON.stringify(names())));
-  const { packageSet, revision, system } = SCOPE;
-  const record: IndexRecord = {
-    format: RECORD_FORMAT,
-    packageSet,
-    revision,
-    system,
-    path: [],
-    names: list,
-    signed: [{ origin: ORIGIN.name, signature: "A".repeat(86) }],
-  };
-  await bucket.put(indexPath(SCOPE, []), JSON.stringify(record), {
-    contentType: "application/json",
-    ifAbsent: true,
-  });
+  await putIndex(bucket, names());
   await putTag(bucket, "latest", REVISION);
   return firn;
 }

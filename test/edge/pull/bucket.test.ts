@@ -10,6 +10,7 @@ import {
   type Answer,
   imagesOf,
   putBase,
+  putIndex,
   putPackage,
   putPlan,
   putTag,
@@ -55,6 +56,21 @@ describe("what is answered can be found by whoever asks next", () => {
     assert.equal(answer.status, 200, String(answer.body));
     assert.deepEqual(written, await imagesOf(bucket, "git"));
     assert.equal(written.length, 1);
+  });
+
+  test("a package that does not exist: nothing is asked, once the names of the set are known", async () => {
+    const { bucket, url } = edge.firn;
+    await putIndex(bucket, ["cacert", "git", "iana-etc", "jq", "sets"]);
+    await putIndex(bucket, ["one"], { path: ["sets"] });
+    const statusOf = async (name: string): Promise<number> =>
+      (await send("GET", `${url}/v2/${name}/manifests/latest`)).status;
+    assert.equal(await statusOf("none"), 404);
+    assert.equal(await statusOf("sets.two"), 404);
+    const asked: string[] = [];
+    edge.front.before = ({ key }: Seen) => void asked.push(key);
+    for (const name of ["nothing", "git/nobody", "sets.three"])
+      assert.equal(await statusOf(name), 404, name);
+    assert.deepEqual(asked, []);
   });
 
   test("a record that cannot be written: 503, and nothing is said of the image", async () => {

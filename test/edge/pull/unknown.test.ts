@@ -21,6 +21,9 @@ const NAMES = {
   fetchurl: [],
 };
 
+/** Unknown packages that a client may ask for. */
+const UNKNOWN = 24;
+
 let firn: TestEdge;
 let origin: TestOrigin | undefined;
 /** Each test has a revision of its own, of which nobody knows the names. */
@@ -30,6 +33,9 @@ before(async () => {
   firn = await startTestEdge({
     BUILD_WAIT: "5",
     LIMIT_INDEXES: "3/3600",
+    // The first of a client's unknown names is looked for in the bucket, as a new image is.
+    LIMIT_IMAGES: "20/3600",
+    LIMIT_UNKNOWN: `${UNKNOWN}/60`,
     CLIENT_ADDRESS_HEADER: "X-Client",
   });
 });
@@ -168,7 +174,7 @@ describe("unknown packages", () => {
     isUnknown(await get("other-nonsense"), /no package other-nonsense/);
   });
 
-  test("what is known is looked up nowhere, even when its name is in no list", async () => {
+  test("a package that is known needs no list", async () => {
     await start();
     await putPackage(firn.bucket, { name: "known", scope });
     assert.equal((await get("known")).status, 200);
@@ -184,5 +190,17 @@ describe("unknown packages", () => {
       assert.equal((await get(name, client)).status, 404, name);
     assert.equal((await get("git.x", client)).status, 429);
     assert.equal((await get("git.x", { "X-Client": "192.0.2.2" })).status, 404);
+  });
+
+  test("names that do not exist are no new images, and have a limit of their own", async () => {
+    await start();
+    const client = { "X-Client": "192.0.2.3" };
+    const statuses: number[] = [];
+    for (let n = 0; n < UNKNOWN + 1; n += 1) statuses.push((await get(`none${n}`, client)).status);
+    assert.deepEqual(statuses, [...Array.from({ length: UNKNOWN }, () => 404), 429]);
+    const refused = await get("none", client);
+    assert.match(errorsOf(refused)[0]?.message ?? "", /may have 24 unknown packages in 60 seconds/);
+    await putPackage(firn.bucket, { name: "git", scope });
+    assert.equal((await get("git", client)).status, 200);
   });
 });

@@ -12,6 +12,7 @@ import {
   blobPath,
   imageNameKey,
   imagesPrefix,
+  indexPath,
   layerKey,
   levelPath,
   packagePath,
@@ -24,6 +25,7 @@ import { parseImageName } from "../../../edge/contract/names.ts";
 import { encodeListing, type ListingTree } from "../../../edge/contract/listing.ts";
 import type {
   Descriptor,
+  IndexRecord,
   Layer,
   LevelRecord,
   PackageRecord,
@@ -149,6 +151,28 @@ export async function putBlob(
   const digest = digestOf(bytes);
   await bucket.put(blobPath(digest), bytes, { contentType, ifAbsent: true });
   return { digest, size: bytes.length };
+}
+
+/** The names of the package set, or of a nested one, as an origin would list them. */
+export async function putIndex(
+  bucket: Bucket,
+  names: readonly string[],
+  { scope = SCOPE, path = [] }: { scope?: Scope; path?: readonly string[] } = {},
+): Promise<void> {
+  const { packageSet, revision, system } = scope;
+  const record: IndexRecord = {
+    format: RECORD_FORMAT,
+    packageSet,
+    revision,
+    system,
+    path: [...path],
+    names: await putBlob(bucket, new TextEncoder().encode(JSON.stringify(names))),
+    signed: [{ origin: ORIGIN.name, signature: "A".repeat(86) }],
+  };
+  await bucket.put(indexPath(scope, path), JSON.stringify(record), {
+    contentType: "application/json",
+    ifAbsent: true,
+  });
 }
 
 /** A tag that was resolved before. */
