@@ -1,6 +1,7 @@
 /** What the runtime hands to the Worker: its bindings, and the variables (variables.ts). */
 import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./variables.ts";
+import type { GcProgress, GcTerms } from "./contract/housekeeping.ts";
 import type { Item } from "./contract/items.ts";
 import type { LogLines } from "./farm/build-log.ts";
 import type { Answer, Asker, Ending, Reply } from "./farm/answer.ts";
@@ -32,6 +33,16 @@ export interface TotalsRpc extends Rpc.DurableObjectBranded {
   add(name: Limited, limit: Limit): Promise<number>;
 }
 
+/** What the Worker and the Farm object call on the Housekeeping object (housekeeping/keeper.ts). */
+export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
+  /** store/claims.ts. */
+  claim(keys: readonly string[]): Promise<readonly string[]>;
+  /** Images, by `pulledImage` (contract/housekeeping.ts), that were pulled on the current day. */
+  pulled(images: readonly string[]): Promise<void>;
+  begin(terms: GcTerms): Promise<GcProgress | { readonly busy: GcProgress }>;
+  step(run: string): Promise<GcProgress | null>;
+}
+
 export interface Env extends Variables {
   /**
    * R2 binding for reads and for the records that the edge writes. Absent when S3_ENDPOINT names
@@ -42,6 +53,8 @@ export interface Env extends Variables {
   readonly BUILD: DurableObjectNamespace<BuildRpc>;
   /** Counts for all locations. Absent: LIMIT_TOTAL_IMAGES is not kept. */
   readonly TOTALS?: DurableObjectNamespace<TotalsRpc>;
+  /** Garbage collection. Absent: there is none. */
+  readonly HOUSEKEEPING?: DurableObjectNamespace<HousekeepingRpc>;
 
   /**
    * Workers Analytics Engine: what is pulled is counted there (pull/demand.ts). Absent: in the

@@ -32,6 +32,7 @@ import { token } from "./registry/token.ts";
 
 export { Build } from "./farm/build.ts";
 export { Farm } from "./farm/farm.ts";
+export { Housekeeping } from "./housekeeping/keeper.ts";
 export { Totals } from "./pull/totals.ts";
 
 const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({

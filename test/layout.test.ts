@@ -72,6 +72,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   farm: ["contract", "store", "compose"],
   registry: ["contract", "access", "store", "pull"],
   operator: ["contract", "access", "store", "pull", "registry", "farm"],
+  housekeeping: ["contract", "store", "compose", "pull", "farm", "operator"],
 };
 
 for (const [room, others] of Object.entries(ROOMS)) {

@@ -7,6 +7,7 @@ import type { Config } from "../config.ts";
 import { MAX_NAR_BYTES, MAX_NARINFO_BYTES, narKey } from "../contract/binary-cache.ts";
 import type { CacheFile, Grant } from "../contract/bucket-requests.ts";
 import type { Bucket } from "../store/bucket.ts";
+import { claim } from "../store/claims.ts";
 import { presign, signPut } from "../store/s3.ts";
 import { RequestRefused } from "./uploads.ts";
 
@@ -50,6 +51,7 @@ export class BinaryCache {
     const most = isNarinfo ? MAX_NARINFO_BYTES : MAX_NAR_BYTES;
     if (size > most)
       throw new RequestRefused(`${key} has ${size} bytes, and may have ${most} at most`);
+    await claim(this.#bucket, [key]);
     const there = await this.#bucket.head(key);
     if (there !== null && (isNarinfo || there.size === size)) return { kind: "present" };
     this.#take(size, terms.origin);

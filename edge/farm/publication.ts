@@ -8,6 +8,7 @@ import type { Digest } from "../contract/digest.ts";
 import { layerPath } from "../contract/keys.ts";
 import type { Item, PackageItem, Result } from "../contract/items.ts";
 import {
+  type Codec,
   CODECS,
   DamagedBlob,
   type Descriptor,
@@ -16,8 +17,9 @@ import {
   type PackageStatement,
   type Part,
 } from "../contract/records.ts";
+import { keepBlobs } from "../store/claims.ts";
 import { readClosure } from "../store/closures.ts";
-import { packageRecord, readRecord, type ResolvedTag } from "../store/records.ts";
+import { layerRecord, packageRecord, readRecord, type ResolvedTag } from "../store/records.ts";
 import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
 import type { Candidates } from "./candidates.ts";
 import type { Outcome } from "./answer.ts";
@@ -88,6 +90,7 @@ export class Publication {
     const limit = pLimit(BUCKET_CONCURRENCY);
     const closures = new Map<Digest, string>();
     const work: Work = { origin, claims, agree, closures, limit };
+    await keepBlobs(this.#with.bucket, digestsIn(results));
     const pairs = await this.#pairs(items, results, work);
     const parts = new Map(pairs.flatMap((pair) => pair.parts.map((part) => [part.key, part])));
     checkClaims(parts, claims);
@@ -197,6 +200,7 @@ export class Publication {
         ),
       )
       .filter(({ path }) => !work.claims.has(path));
+    await this.#keepStanding(wanted, work);
     const known = new Map<string, LayerRecord>();
     const look = async ({ key, codec, path }: (typeof wanted)[number]): Promise<void> => {
       const record = await standingLayer(bucket, trust, key, codec);
@@ -208,12 +212,33 @@ export class Publication {
     return known;
   }
 
+  /** Keeps the blobs of layers that were made before from being collected. */
+  async #keepStanding(
+    layers: readonly { readonly key: string; readonly codec: Codec }[],
+    { limit }: Work,
+  ): Promise<void> {
+    const { bucket } = this.#with;
+    const records = await Promise.all(
+      layers.map(({ key, codec }) => limit(() => readRecord(bucket, layerRecord(key, codec)))),
+    );
+    await keepBlobs(
+      bucket,
+      records.flatMap((record) => record?.digest ?? []),
+    );
+  }
+
   /** Stores the layers that origins agree on; returns what stands, by path. */
   async #storeLayers(
     agreed: readonly Candidate[],
-    { limit }: Work,
+    { agree, limit }: Work,
   ): Promise<Map<string, LayerRecord>> {
     const { bucket, trust } = this.#with;
+    // Of origins that have waited for others to agree.
+    if (agree > 1)
+      await keepBlobs(
+        bucket,
+        agreed.flatMap(({ layers }) => layers.map(({ statement }) => statement.digest)),
+      );
     const claims = new Map<string, [Claim, ...Claim[]]>();
     for (const { origin, layers } of agreed)
       for (const layer of layers) {
@@ -257,6 +282,10 @@ export class Publication {
     await Promise.all(blobs.map((blob) => limit(() => requireBlob(this.#with.bucket, blob))));
   }
 }
+
+/** Every digest in what an origin says, whatever it is of. */
+const digestsIn = (results: readonly Result[]): Digest[] =>
+  [...new Set(JSON.stringify(results).match(/sha256:[0-9a-f]{64}/g))] as Digest[];
 
 const isRecordOf = (
   { name }: PackageItem,

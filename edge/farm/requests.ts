@@ -16,6 +16,7 @@ import type { Codec } from "../contract/records.ts";
 import { note } from "../log.ts";
 import { forgetBlob } from "../store/blobs.ts";
 import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
+import { keepBlobs } from "../store/claims.ts";
 import { presign } from "../store/s3.ts";
 import { layerRecord, readRecord } from "../store/records.ts";
 import { BUCKET_CONCURRENCY } from "./limits.ts";
@@ -100,13 +101,25 @@ export class Requests {
     return presign(s3, blobPath(digest), READ_SECONDS);
   }
 
-  #layers(keys: readonly string[], zstd: boolean): Promise<KnownLayer[]> {
+  async #layers(keys: readonly string[], zstd: boolean): Promise<KnownLayer[]> {
+    const { bucket } = this.#with;
+    const codecs: readonly Codec[] = zstd ? ["gzip", "zstd"] : ["gzip"];
+    const records = await Promise.all(
+      keys.flatMap((key) =>
+        codecs.map((codec) => this.#limit(() => readRecord(bucket, layerRecord(key, codec)))),
+      ),
+    );
+    // What is told to be there stays until the job is done.
+    await keepBlobs(
+      bucket,
+      records.flatMap((record) => record?.digest ?? []),
+    );
     const look = (key: string, codec: Codec) =>
       this.#limit(async () => {
-        const record = await readRecord(this.#with.bucket, layerRecord(key, codec));
+        const record = await readRecord(bucket, layerRecord(key, codec));
         if (record === null || !(await isTrusted(record, this.#with.trust))) return undefined;
         // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.
-        const found = await this.#with.bucket.head(blobPath(record.digest));
+        const found = await bucket.head(blobPath(record.digest));
         const present = found?.size === record.size;
         // Nor shall it stand, for what this isolate remembers of it.
         if (!present) forgetBlob(record.digest);

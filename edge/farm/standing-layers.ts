@@ -10,6 +10,7 @@
  */
 import { findBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
+import { keepBlobs } from "../store/claims.ts";
 import {
   layerRecord,
   readRecord,
@@ -91,6 +92,7 @@ export async function storeLayer(
   const place = layerRecord(statement.key, statement.codec);
   const stored = await writeRecord(bucket, place, record);
   if (stored === record) return record;
+  await keepBlobs(bucket, [stored.digest]);
   if (!(await stands(bucket, trust, stored))) return replace(bucket, place, record, stored);
   requireSame(statement, stored, origin);
   return stored;

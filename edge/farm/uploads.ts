@@ -9,6 +9,7 @@ import { blobPath } from "../contract/keys.ts";
 import { type Grant, MAX_UPLOAD_BYTES, type Upload } from "../contract/bucket-requests.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
+import { keepBlobs } from "../store/claims.ts";
 import { signPut } from "../store/s3.ts";
 import { BUCKET_CONCURRENCY, TIMES } from "./limits.ts";
 
@@ -65,6 +66,10 @@ export class Uploads {
       throw new RequestRefused(
         `the blob ${large.digest} has ${large.size} bytes, and an upload at most ${MAX_UPLOAD_BYTES}`,
       );
+    await keepBlobs(
+      this.#bucket,
+      blobs.map(({ digest }) => digest),
+    );
     const found = await Promise.all(
       blobs.map(({ digest }) => this.#limit(() => this.#bucket.head(blobPath(digest)))),
     );

@@ -20,6 +20,7 @@ import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
 import { imageNameOf, rememberDerived } from "./derived.ts";
 import { type ImageName, nameOf, readImage } from "./images.ts";
+import { keepPackages } from "./keep.ts";
 import { spend, spendTotal } from "./limits.ts";
 import { once } from "./once.ts";
 import { refuseUnknown } from "./packages.ts";
@@ -94,10 +95,12 @@ async function composeImage(
 ): Promise<ComposedImage> {
   // Asked for while it composes, and remembered: a bucket's answer may take 20 ms, and an isolate
   // that knows nothing yet has dozens of layers to ask for, a few at a time.
-  const [composed] = await Promise.all([
+  const [composed, forgetDeleted] = await Promise.all([
     composeWithin(bucket, input),
+    keepPackages(bucket, input),
     missingBlobs(bucket, layersOf(input)),
   ]);
+  forgetDeleted();
   const missing = await missingBlobs(bucket, composed.layers);
   if (missing.length > 0) throw new BlobsLost(missing.map(({ digest }) => digest));
   rememberDerived(name, composed.blobs);

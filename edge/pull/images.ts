@@ -223,7 +223,8 @@ export async function writeImage(
   paths.set(id, { path });
 }
 
-const nameKeyOf = (name: ImageName): Promise<string> =>
+/** The key of a name: what the paths of all its images begin with. */
+export const nameKeyOf = (name: ImageName): Promise<string> =>
   imageNameKey(name.packageSet, name.names, name.shell);
 
 const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>

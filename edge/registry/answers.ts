@@ -11,6 +11,7 @@ import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { countPull } from "../pull/demand.ts";
 import type { DerivedBlob } from "../pull/derived.ts";
+import { notePull } from "../pull/last-pull.ts";
 import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
@@ -20,6 +21,7 @@ export interface Answer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly headers: Headers;
   readonly etag: string;
+  readonly digest: Digest;
 }
 
 interface Remembered {
@@ -68,7 +70,7 @@ export function manifestAnswer(
     ETag: etag,
     ...more,
   });
-  return { bytes, headers, etag };
+  return { bytes, headers, etag, digest };
 }
 
 /** The response to this request: 304 when the client has it already, without a body for HEAD. */
@@ -115,6 +117,7 @@ export function rememberedAnswer(
   const found = remembered.get(path) ?? remembered.get(tagKey(path, headers));
   if (found === undefined || Date.now() >= found.until) return null;
   countPull(found.image, request, env, ctx);
+  notePull(found.image, found.answer.digest, env, ctx);
   return respond({ method, headers }, found.answer);
 }
 

@@ -17,6 +17,7 @@ import { type ImageRecord, systemsOf } from "../contract/records.ts";
 import { countPull } from "../pull/demand.ts";
 import { type Asked, findImage } from "../pull/image.ts";
 import { digestsOf, indexOf } from "../pull/images.ts";
+import { notePull } from "../pull/last-pull.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import type { WantedSystems } from "../pull/platforms.ts";
 import { type Context, openContext } from "../pull/context.ts";
@@ -51,6 +52,7 @@ export async function manifests(
     const answer = await byDigest(context, image, reference.digest);
     rememberByDigest(request, answer, image.name);
     countPull(image.name, request, env, ctx);
+    notePull(image.name, answer.digest, env, ctx);
     return respond(request, answer);
   }
   const client = {
@@ -61,6 +63,7 @@ export async function manifests(
   const answer = await byTag(context, { request: image, tag: reference.tag }, client);
   if (context.warnings.length === 0) rememberByTag(request, answer, image.name);
   countPull(image.name, request, env, ctx);
+  notePull(image.name, answer.digest, env, ctx);
   return respond(request, answer);
 }
 

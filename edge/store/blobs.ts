@@ -1,7 +1,7 @@
 /**
  * Which blobs are known to be in the bucket. Blobs are not deleted while an image names them, so
- * what was seen once need not be asked again by this isolate; what got lost all the same is noticed
- * by whoever reads it.
+ * what was seen once need not be asked again by this isolate for an hour; what got lost all the same
+ * is noticed by whoever reads it.
  */
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
@@ -34,7 +34,13 @@ const ENTRY_BYTES = 64;
 /** Requests to the bucket at once: a Worker may have six connections waiting for an answer. */
 export const BUCKET_REQUESTS = 6;
 
-const present = memory<Presence>(REMEMBERED_BYTES, () => ENTRY_BYTES);
+/**
+ * How long a blob is taken to be there, ms: whoever names it in a record claims it first (claims.ts),
+ * and is told of what was deleted in this time.
+ */
+export const PRESENT_MS = 3_600_000;
+
+const present = memory<Presence>(REMEMBERED_BYTES, () => ENTRY_BYTES, PRESENT_MS);
 
 /**
  * Size and content type of a blob, null when the bucket lacks it. Absence is not remembered: an

@@ -61,6 +61,11 @@ export interface Bucket {
   list(prefix: string, page: { limit: number; after?: string | undefined }): Promise<ListedPage>;
   /** Deletes the object; one that is not there is no error. */
   delete(key: string): Promise<void>;
+  /**
+   * Keeps garbage collection from deleting these objects (claims.ts); returns those that it deleted
+   * lately. Absent where nothing is collected.
+   */
+  readonly claim?: (keys: readonly string[]) => Promise<readonly string[]>;
   /** Where work can go on behind the answer of a request. */
   readonly background?: WaitUntil;
   /** Where copies are kept in front of the bucket: drops the one of this object, which is wrong. */

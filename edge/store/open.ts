@@ -7,6 +7,9 @@ import type { Bucket } from "./bucket.ts";
 import { r2Bucket } from "./r2.ts";
 import { s3Bucket } from "./s3.ts";
 
+/** The one object of the class Housekeeping. */
+export const KEEPER = "all";
+
 /** One for each isolate: it holds no state of a request. */
 const buckets = new WeakMap<Env, Bucket>();
 
@@ -18,6 +21,13 @@ export function openBucket(env: Env): Bucket {
 }
 
 function open(env: Env): Bucket {
+  const bucket = storage(env);
+  const { HOUSEKEEPING: keeper } = env;
+  if (keeper === undefined) return bucket;
+  return { ...bucket, claim: (keys) => keeper.getByName(KEEPER).claim(keys) };
+}
+
+function storage(env: Env): Bucket {
   if (env.BUCKET) return r2Bucket(env.BUCKET);
   const s3 = readS3(env);
   if (s3) return s3Bucket(s3);

@@ -42,7 +42,7 @@ export interface EdgeOptions {
   readonly bucket?: BucketAccess;
   /**
    * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
-   * Build and Totals.
+   * Build, Totals and Housekeeping.
    */
   readonly worker?: string;
   /**
@@ -62,7 +62,7 @@ export interface Edge {
   readonly beside: Readonly<Record<string, string>>;
   /** Resets a Durable Object's memory, as Cloudflare may at any time; its sockets stay, or not. */
   evict(
-    exportName: "Farm" | "Build",
+    exportName: "Farm" | "Build" | "Housekeeping",
     name: string,
     webSockets: "hibernate" | "close",
   ): Promise<void>;
@@ -135,11 +135,13 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
             BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
             TOTALS: { type: "durable-object", worker: WORKER, exportName: "Totals" },
+            HOUSEKEEPING: { type: "durable-object", worker: WORKER, exportName: "Housekeeping" },
           },
           exports: {
             Farm: { type: "durable-object", storage: "sqlite" },
             Build: { type: "durable-object", storage: "sqlite" },
             Totals: { type: "durable-object", storage: "sqlite" },
+            Housekeeping: { type: "durable-object", storage: "sqlite" },
           },
         },
         dev: { unsafeDirectSockets: [{ host, port }] },

@@ -1,7 +1,7 @@
 /** The real Worker, with a farm that notices lost origins sooner than a test's reader would wait. */
 import { Farm as RealFarm } from "../../edge/farm/farm.ts";
 
-export { default, Build, Totals } from "../../edge/worker.ts";
+export { default, Build, Housekeeping, Totals } from "../../edge/worker.ts";
 
 export class Farm extends RealFarm {
   override get times() {

@@ -2,7 +2,7 @@
 import type { Env } from "../../../edge/env.ts";
 import worker, { Build as RealBuild, Farm as RealFarm } from "../../../edge/worker.ts";
 
-export { Totals } from "../../../edge/worker.ts";
+export { Housekeeping, Totals } from "../../../edge/worker.ts";
 
 function overS3(env: Env): Env {
   const { BUCKET: _, ...rest } = env;

@@ -7,6 +7,7 @@ import type { Env } from "../../../edge/env.ts";
 
 export { Build } from "../../../edge/farm/build.ts";
 export { Farm } from "../../../edge/farm/farm.ts";
+export { Housekeeping } from "../../../edge/housekeeping/keeper.ts";
 export { Totals } from "../../../edge/pull/totals.ts";
 
 export default {

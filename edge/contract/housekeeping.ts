@@ -1,0 +1,83 @@
+/**
+ * Garbage collection of the bucket, as the edge does it and `firn gc` shows it: an operator's command
+ * asks for one step after the other until the run is done, and a run that was broken off goes on
+ * where it was.
+ *
+ *   POST /api/farm/gc?unused=<s>&grace=<s>&delete=on   begins a run, or joins the one under way
+ *   POST /api/farm/gc/<run>                            the next step of it
+ */
+import * as v from "valibot";
+import { TimeSchema } from "./fields.ts";
+
+/** What is collected, in the order in which it is looked at: what refers comes before what it names. */
+export const GC_KINDS = [
+  "images",
+  "packages",
+  "indexes",
+  "layers",
+  "narinfos",
+  "demand",
+  "blobs",
+  "nars",
+] as const;
+export type GcKind = (typeof GC_KINDS)[number];
+
+const DAY = 86_400;
+/** Shortest and longest time in which an unused object is kept, seconds: pulls are known by the day. */
+export const MIN_UNUSED = DAY;
+export const MAX_UNUSED = 3_650 * DAY;
+/**
+ * Shortest and longest time for which an object is condemned before it is deleted, seconds: the
+ * shortest is longer than any memory of an edge, and shorter than some builds: what a build wanted to
+ * use again is then made once more.
+ */
+export const MIN_GRACE = 600;
+export const MAX_GRACE = 30 * DAY;
+export const UNUSED = 90 * DAY;
+export const GRACE = DAY;
+
+const seconds = (min: number, max: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+export const GcTermsSchema = v.strictObject({
+  /** What nobody has pulled for so long is unused, seconds. */
+  unused: seconds(MIN_UNUSED, MAX_UNUSED),
+  /** For how long an object must have been known to be unused before it is deleted, seconds. */
+  grace: seconds(MIN_GRACE, MAX_GRACE),
+  /** False: nothing is changed, and what would be deleted is counted. */
+  delete: v.boolean(),
+});
+export type GcTerms = v.InferOutput<typeof GcTermsSchema>;
+
+const CountSchema = v.object({ objects: v.number(), bytes: v.number() });
+export type Count = v.InferOutput<typeof CountSchema>;
+export const NOTHING: Count = { objects: 0, bytes: 0 };
+
+/** Of one kind. */
+const KindCountsSchema = v.object({
+  /** In use: pinned, pulled, young, or named by what is in use. */
+  kept: CountSchema,
+  /** Not in use, and not deleted so far: a run after the grace deletes it. */
+  unused: CountSchema,
+  /** Deleted; or, where nothing is deleted, what would have been. */
+  deleted: CountSchema,
+});
+export type KindCounts = v.InferOutput<typeof KindCountsSchema>;
+
+export const GcProgressSchema = v.object({
+  run: v.string(),
+  terms: GcTermsSchema,
+  startedAt: TimeSchema,
+  /** Since when pulls have been recorded: until then everything counts as pulled at that time. */
+  since: TimeSchema,
+  done: v.boolean(),
+  /** What it looks at now. */
+  at: v.nullable(v.picklist(GC_KINDS)),
+  /** The next step has work after this, milliseconds. */
+  waitMs: v.number(),
+  kinds: v.record(v.picklist(GC_KINDS), KindCountsSchema),
+});
+export type GcProgress = v.InferOutput<typeof GcProgressSchema>;
+
+/** An image as pulls of it are recorded: the key of its name, and what paths have of a digest. */
+export const pulledImage = (nameKey: string, digestHint: string): string =>
+  `${nameKey}.${digestHint}`;

@@ -1,0 +1,288 @@
+/**
+ * Garbage collection, one page of a listing after the other (kinds.ts tells what becomes of an
+ * object). A step reads and deletes no more than one request of a Worker may; what it has found is in
+ * the object's SQLite when it ends, so the next step goes on from there, whoever asks for it.
+ */
+import pLimit from "p-limit";
+import {
+  type Count,
+  type GcKind,
+  type GcProgress,
+  type GcTerms,
+  type KindCounts,
+  NOTHING,
+  pulledImage,
+} from "../contract/housekeeping.ts";
+import { note } from "../log.ts";
+import { BUCKET_REQUESTS } from "../store/blobs.ts";
+import { type Bucket, type ListedObject, readWhole } from "../store/bucket.ts";
+import { WITHDRAWN_MS } from "../store/fresh.ts";
+import type { Deletions } from "./deletions.ts";
+import { type Fate, fateOf, imageOfPath, KINDS } from "./kinds.ts";
+import { type Phase, PHASES, pinKey } from "./phases.ts";
+import { ofImage } from "./references.ts";
+import type { Run, Tables } from "./tables.ts";
+
+/**
+ * Objects of one step, of those that are read and of others: a Worker may send 1,000 requests for one
+ * of a client's, and a step reads and deletes each object once at most.
+ */
+const READ_PAGE = 400;
+const PAGE = 900;
+/** Largest record that is read, bytes. */
+const MAX_RECORD_BYTES = 8 * 2 ** 20;
+/** Whoever got an image from some memory has pulled it by then, and that is recorded, ms. */
+const SETTLE_MS = WITHDRAWN_MS + 5_000;
+/** A run that was broken off is gone on with for so long, ms; then it has seen too little of what is. */
+const RESUMED_MS = 86_400_000;
+/** A run whose last step is so long ago was broken off, ms: another one may take its place. */
+const BROKEN_OFF_MS = 120_000;
+const DAY_MS = 86_400_000;
+/** Who is condemned for so long is gone from the bucket, or held by what is not in use, ms. */
+const CONDEMNED_MS = 60 * DAY_MS;
+
+interface Looked extends ListedObject {
+  readonly refersTo: readonly string[];
+  readonly text: string;
+}
+
+/** Another run, on other terms, is under way. */
+export interface Busy {
+  readonly busy: GcProgress;
+}
+
+export class Collector {
+  readonly #tables: Tables;
+  readonly #bucket: Bucket;
+  readonly #deletions: Deletions;
+  #stepping: Promise<unknown> = Promise.resolve();
+
+  constructor(tables: Tables, bucket: Bucket, deletions: Deletions) {
+    this.#tables = tables;
+    this.#bucket = bucket;
+    this.#deletions = deletions;
+  }
+
+  /** Begins a run, or goes on with one on the same terms. */
+  begin(terms: GcTerms): GcProgress | Busy {
+    const { run } = this.#tables;
+    const now = Date.now();
+    if (run !== undefined && !run.done) {
+      if (sameTerms(run.terms, terms) && now < run.startedAt + RESUMED_MS) return this.#tell(run);
+      if (now < run.steppedAt + BROKEN_OFF_MS) return { busy: this.#tell(run) };
+    }
+    const fresh: Run = {
+      run: crypto.randomUUID(),
+      terms,
+      startedAt: now,
+      done: false,
+      kinds: {},
+      phase: 0,
+      notBefore: 0,
+      steppedAt: now,
+    };
+    this.#tables.transaction(() => {
+      this.#tables.clearRun();
+      this.#tables.run = fresh;
+    });
+    note("info", "gc.begun", { run: fresh.run, ...terms });
+    return this.#tell(fresh);
+  }
+
+  /** The next step of that run; null when there is no such run any more. One at a time. */
+  async step(id: string): Promise<GcProgress | null> {
+    const before = this.#stepping;
+    const turn = Promise.withResolvers<void>();
+    this.#stepping = turn.promise;
+    await before;
+    try {
+      const { run } = this.#tables;
+      if (run?.run !== id) return null;
+      if (run.done || Date.now() < run.notBefore) return this.#tell(run);
+      return this.#tell(await this.#page(run));
+    } finally {
+      turn.resolve();
+    }
+  }
+
+  #tell({ run, terms, startedAt, done, kinds, phase, notBefore }: Run): GcProgress {
+    return {
+      run,
+      terms,
+      startedAt,
+      done,
+      kinds,
+      since: this.#tables.since,
+      at: PHASES[phase]?.kind ?? null,
+      waitMs: done ? 0 : Math.max(0, notBefore - Date.now()),
+    };
+  }
+
+  async #page(run: Run): Promise<Run> {
+    const phase = PHASES[run.phase];
+    if (phase === undefined) return this.#end(run);
+    const limit = phase.refersTo === undefined ? PAGE : READ_PAGE;
+    const page = await this.#bucket.list(phase.prefix, { limit, after: run.after });
+    const looked = await this.#look(phase, page.objects);
+    const doomed = this.#tables.transaction(() => {
+      const fates = looked.map((object) => this.#fate(run, phase, object));
+      this.#decide(run, phase, looked, fates);
+      const deleted = looked.filter((_, at) => fates[at] === "delete");
+      this.#tables.run = counted(afterPage(run, page), phase, looked, fates);
+      return run.terms.delete ? deleted.map(({ key }) => key) : [];
+    });
+    if (doomed.length > 0) {
+      await this.#deletions.delete(doomed);
+      note("info", "gc.deleted", { run: run.run, kind: phase.kind, keys: doomed.length });
+    }
+    return this.#stepped();
+  }
+
+  /** What the step has left; pulls that came in the meantime may have changed it. */
+  #stepped(): Run {
+    const { run } = this.#tables;
+    if (run === undefined) throw new Error("a step ended without its run");
+    const stepped = { ...run, steppedAt: Date.now() };
+    this.#tables.run = stepped;
+    return stepped;
+  }
+
+  async #look(phase: Phase, objects: readonly ListedObject[]): Promise<Looked[]> {
+    const { has } = phase.kind === null ? {} : KINDS[phase.kind];
+    const own = has === undefined ? objects : objects.filter(({ key }) => has(key));
+    const { refersTo } = phase;
+    if (refersTo === undefined) return own.map((object) => ({ ...object, refersTo: [], text: "" }));
+    const limit = pLimit(BUCKET_REQUESTS);
+    return Promise.all(
+      own.map((object) =>
+        limit(async () => {
+          const text = await this.#read(object.key);
+          return { ...object, text, refersTo: refersTo(text, object.key) };
+        }),
+      ),
+    );
+  }
+
+  /** Empty for what is gone since it was listed, or is no record. */
+  async #read(key: string): Promise<string> {
+    const object = await readWhole(this.#bucket, key, ({ size }) => size <= MAX_RECORD_BYTES);
+    return object === null ? "" : new TextDecoder().decode(object.bytes);
+  }
+
+  #fate({ terms, startedAt }: Run, { kind }: Phase, { key, writtenAt }: Looked): Fate {
+    if (kind === null) return "keep";
+    const { isRecord, knownAs } = KINDS[kind];
+    const image = kind === "images" ? imageOfPath(key) : null;
+    const ids = image?.hints.map((hint) => pulledImage(image.nameKey, hint)) ?? [];
+    const pulled = ids.length > 0 ? this.#tables.lastPull(ids) : undefined;
+    const usedAt = Math.max(
+      writtenAt,
+      kind === "images" ? this.#tables.since : 0,
+      pulled === undefined ? 0 : (pulled + 1) * DAY_MS,
+    );
+    return fateOf({
+      usedAt,
+      usedAfter: startedAt - (isRecord ? terms.unused : terms.grace) * 1_000,
+      pinned: ids.some((id) => this.#tables.markOf(pinKey(id)) !== undefined),
+      named: this.#tables.markOf(knownAs?.(key) ?? key),
+      condemnedAt: this.#tables.condemnedAt(key),
+      condemnedBefore: Date.now() - terms.grace * 1_000,
+    });
+  }
+
+  /** Notes what was decided; a run that deletes nothing condemns nothing. */
+  #decide(run: Run, phase: Phase, looked: readonly Looked[], fates: readonly Fate[]): void {
+    const of = (fate: Fate): Looked[] => looked.filter((_, at) => fates[at] === fate);
+    const refs = (objects: readonly Looked[]) => objects.flatMap(({ refersTo }) => refersTo);
+    const keys = (objects: readonly Looked[]) => objects.map(({ key }) => key);
+    this.#tables.mark(refs(of("keep")), true);
+    this.#tables.mark(refs(of("condemn")), false);
+    if (!run.terms.delete || phase.kind === null) return;
+    this.#tables.reprieve(keys(of("keep")));
+    this.#tables.condemn(keys(of("condemn")), Date.now());
+    const deleted = of("delete");
+    if (deleted.length === 0) return;
+    this.#deletions.decided(keys(deleted));
+    if (phase.kind === "images")
+      for (const { key, text } of deleted) this.#tables.throwAway(key, text);
+  }
+
+  #end(run: Run): Run {
+    const ended: Run = { ...run, done: true, steppedAt: Date.now() };
+    this.#tables.transaction(() => {
+      this.#tables.clearRun();
+      this.#tables.run = ended;
+      if (!run.terms.delete) return;
+      const now = Date.now();
+      this.#tables.forgetCondemned(now - CONDEMNED_MS);
+      this.#tables.forgetPulls(Math.floor((now - run.terms.unused * 1_000) / DAY_MS) - 1);
+    });
+    note("info", "gc.ended", { run: run.run, ...run.terms, kinds: run.kinds });
+    return ended;
+  }
+
+  /** Images, by `pulledImage`, that were pulled now. One that this run has just deleted comes back. */
+  async pulled(images: readonly string[]): Promise<void> {
+    const found = this.#tables.transaction(() => {
+      this.#tables.notePulls(images, Math.floor(Date.now() / DAY_MS));
+      const back = images.flatMap((image) => {
+        const [nameKey = "", hint = ""] = image.split(".");
+        return this.#tables.takeFromTrash(nameKey, hint);
+      });
+      for (const { body } of back) this.#tables.mark(ofImage(body), true);
+      return back;
+    });
+    for (const { key, body } of found) {
+      note("info", "gc.restored", { key });
+      const options = { contentType: "application/json", ifAbsent: true };
+      await this.#bucket.put(key, body, options);
+    }
+  }
+}
+
+const sameTerms = (a: GcTerms, b: GcTerms): boolean =>
+  a.unused === b.unused && a.grace === b.grace && a.delete === b.delete;
+
+/** Where the run goes on after this page. */
+function afterPage(run: Run, page: { objects: readonly ListedObject[]; more: boolean }): Run {
+  if (page.more) return { ...run, after: page.objects.at(-1)?.key };
+  const { after: _, ...rest } = run;
+  const next = PHASES[run.phase + 1];
+  const waits = next?.settles === true && run.terms.delete && deletedAny(run);
+  return { ...rest, phase: run.phase + 1, notBefore: waits ? Date.now() + SETTLE_MS : 0 };
+}
+
+const deletedAny = ({ kinds }: Run): boolean =>
+  Object.values(kinds).some(({ deleted }) => deleted.objects > 0);
+
+/** With these objects in the run's counts. */
+function counted(
+  run: Run,
+  { kind }: Phase,
+  looked: readonly Looked[],
+  fates: readonly Fate[],
+): Run {
+  if (kind === null) return run;
+  const of = (fate: Fate): Count =>
+    looked
+      .filter((_, at) => fates[at] === fate)
+      .reduce((sum, { size }) => ({ objects: sum.objects + 1, bytes: sum.bytes + size }), NOTHING);
+  const before: KindCounts = run.kinds[kind] ?? {
+    kept: NOTHING,
+    unused: NOTHING,
+    deleted: NOTHING,
+  };
+  const more: KindCounts = { kept: of("keep"), unused: of("condemn"), deleted: of("delete") };
+  const kinds: Partial<Record<GcKind, KindCounts>> = { ...run.kinds, [kind]: sumOf(before, more) };
+  return { ...run, kinds };
+}
+
+const sumOf = (a: KindCounts, b: KindCounts): KindCounts => ({
+  kept: sum(a.kept, b.kept),
+  unused: sum(a.unused, b.unused),
+  deleted: sum(a.deleted, b.deleted),
+});
+const sum = (a: Count, b: Count): Count => ({
+  objects: a.objects + b.objects,
+  bytes: a.bytes + b.bytes,
+});

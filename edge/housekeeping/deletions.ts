@@ -1,0 +1,68 @@
+/**
+ * Deleting, and claims that come in the way of it (store/claims.ts). Both are decided in one object
+ * without a pause in between, so a key is claimed before it is decided to delete it, or the claim is
+ * told that it is gone:
+ *
+ *   claim, decide     condemned no more: it is not deleted
+ *   decide, claim     the claim waits until the objects are deleted, and is told so
+ */
+import pLimit from "p-limit";
+import { BUCKET_REQUESTS, forgetBlob, PRESENT_MS } from "../store/blobs.ts";
+import type { Bucket } from "../store/bucket.ts";
+import { withdrawRecord } from "../store/records.ts";
+import type { Tables } from "./tables.ts";
+
+/** For how long a claim is told of a deletion, ms: longer than any isolate remembers a blob. */
+const GONE_MS = 2 * PRESENT_MS;
+/** Requests that this object's predecessor had sent when it was put away have arrived after this, ms. */
+const PREDECESSOR_MS = 5_000;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
+
+export class Deletions {
+  readonly #tables: Tables;
+  readonly #bucket: Bucket;
+  readonly #startedAt = Date.now();
+  #underway: { readonly keys: ReadonlySet<string>; readonly done: Promise<unknown> } | undefined;
+
+  constructor(tables: Tables, bucket: Bucket) {
+    this.#tables = tables;
+    this.#bucket = bucket;
+  }
+
+  async claim(keys: readonly string[]): Promise<string[]> {
+    this.#tables.reprieve(keys);
+    const now = Date.now();
+    const gone = this.#tables.gone(keys, now - GONE_MS);
+    if (gone.length === 0) return [];
+    const underway = this.#underway;
+    if (underway !== undefined && gone.some((key) => underway.keys.has(key))) await underway.done;
+    if (now < this.#startedAt + PREDECESSOR_MS) await sleep(this.#startedAt + PREDECESSOR_MS - now);
+    return gone;
+  }
+
+  /** To be called in the transaction that decides on it. */
+  decided(keys: readonly string[]): void {
+    const now = Date.now();
+    this.#tables.noteGone(keys, now);
+    this.#tables.forgetGone(now - GONE_MS);
+  }
+
+  /** To be called at once after that transaction. */
+  async delete(keys: readonly string[]): Promise<void> {
+    const limit = pLimit(BUCKET_REQUESTS);
+    const all = keys.map((key) => limit(() => this.#deleteOne(key)));
+    const underway = { keys: new Set(keys), done: Promise.allSettled(all) };
+    this.#underway = underway;
+    await underway.done;
+    if (this.#underway === underway) this.#underway = undefined;
+    // What could not be deleted is condemned anew by the next run.
+    await Promise.all(all);
+  }
+
+  async #deleteOne(key: string): Promise<void> {
+    const [, hex] = BLOB.exec(key) ?? [];
+    if (hex !== undefined) forgetBlob(`sha256:${hex}`);
+    await withdrawRecord(this.#bucket, key);
+  }
+}

@@ -1,0 +1,174 @@
+/** What the Housekeeping object remembers, in its SQLite. All keys are those of the bucket, but marks. */
+import type { GcProgress } from "../contract/housekeeping.ts";
+
+/** A run, and where it is. */
+export interface Run extends Omit<GcProgress, "since" | "at" | "waitMs"> {
+  /** Index of the phase (collector.ts), and the last key of it that was looked at. */
+  readonly phase: number;
+  readonly after?: string | undefined;
+  /** No step before this, milliseconds since 1970. */
+  readonly notBefore: number;
+  /** When the last step ended. */
+  readonly steppedAt: number;
+}
+
+export interface Condemned {
+  readonly key: string;
+  readonly since: number;
+}
+
+/** Queries take lists as one parameter: SQLite in Durable Objects takes a hundred of them. */
+const KEYS = "(SELECT value FROM json_each(?))";
+
+export class Tables {
+  readonly #storage: DurableObjectStorage;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#run(`
+      CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+      -- By image (contract/housekeeping.ts): the last day on which it was pulled.
+      CREATE TABLE IF NOT EXISTS pulls (image TEXT PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+      -- What is named, by an object in use (live) or by another that remains. Of one run.
+      CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID;
+      -- What is not in use, and since when that is known.
+      CREATE TABLE IF NOT EXISTS condemned (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+      -- What was deleted lately.
+      CREATE TABLE IF NOT EXISTS gone (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+      -- Images that this run has deleted, in case somebody was just pulling one.
+      CREATE TABLE IF NOT EXISTS trash (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+    `);
+    this.#run("INSERT OR IGNORE INTO facts VALUES ('since', ?)", String(Date.now()));
+  }
+
+  #run(sql: string, ...values: (string | number)[]): void {
+    this.#storage.sql.exec(sql, ...values);
+  }
+
+  #all<T extends Record<string, SqlStorageValue>>(
+    sql: string,
+    ...values: (string | number)[]
+  ): T[] {
+    return this.#storage.sql.exec<T>(sql, ...values).toArray();
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#storage.transactionSync(work);
+  }
+
+  /** Since when pulls have been recorded, milliseconds since 1970. */
+  get since(): number {
+    return Number(this.#fact("since"));
+  }
+
+  get run(): Run | undefined {
+    const text = this.#fact("run");
+    return text === undefined ? undefined : (JSON.parse(text) as Run);
+  }
+
+  set run(run: Run) {
+    this.#run("INSERT OR REPLACE INTO facts VALUES ('run', ?)", JSON.stringify(run));
+  }
+
+  #fact(name: string): string | undefined {
+    return this.#all<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)[0]?.value;
+  }
+
+  /** Nothing of an earlier run counts any more. */
+  clearRun(): void {
+    this.#run("DELETE FROM marks");
+    this.#run("DELETE FROM trash");
+  }
+
+  notePulls(images: readonly string[], day: number): void {
+    this.#run(
+      `INSERT INTO pulls SELECT value, ?2 FROM json_each(?1) WHERE true
+       ON CONFLICT (image) DO UPDATE SET day = excluded.day WHERE excluded.day > day`,
+      JSON.stringify(images),
+      day,
+    );
+  }
+
+  /** The last day on which any of these was pulled. */
+  lastPull(images: readonly string[]): number | undefined {
+    const [row] = this.#all<{ day: number | null }>(
+      `SELECT max(day) AS day FROM pulls WHERE image IN ${KEYS}`,
+      JSON.stringify(images),
+    );
+    return row?.day ?? undefined;
+  }
+
+  forgetPulls(beforeDay: number): void {
+    this.#run("DELETE FROM pulls WHERE day < ?", beforeDay);
+  }
+
+  mark(keys: readonly string[], live: boolean): void {
+    this.#run(
+      `INSERT INTO marks SELECT value, ?2 FROM json_each(?1) WHERE true
+       ON CONFLICT (key) DO UPDATE SET live = 1 WHERE excluded.live > live`,
+      JSON.stringify(keys),
+      live ? 1 : 0,
+    );
+  }
+
+  markOf(key: string): "live" | "held" | undefined {
+    const [row] = this.#all<{ live: number }>("SELECT live FROM marks WHERE key = ?", key);
+    return row === undefined ? undefined : row.live === 1 ? "live" : "held";
+  }
+
+  condemnedAt(key: string): number | undefined {
+    return this.#all<{ since: number }>("SELECT since FROM condemned WHERE key = ?", key)[0]?.since;
+  }
+
+  /** Those that are condemned already stay so since when they were. */
+  condemn(keys: readonly string[], now: number): void {
+    this.#run(
+      "INSERT OR IGNORE INTO condemned SELECT value, ?2 FROM json_each(?1)",
+      JSON.stringify(keys),
+      now,
+    );
+  }
+
+  forgetCondemned(before: number): void {
+    this.#run("DELETE FROM condemned WHERE since < ?", before);
+  }
+
+  reprieve(keys: readonly string[]): void {
+    this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, JSON.stringify(keys));
+  }
+
+  noteGone(keys: readonly string[], now: number): void {
+    this.reprieve(keys);
+    this.#run(
+      "INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)",
+      JSON.stringify(keys),
+      now,
+    );
+  }
+
+  /** Those of the keys that were deleted after `since`. */
+  gone(keys: readonly string[], since: number): string[] {
+    return this.#all<{ key: string }>(
+      `SELECT key FROM gone WHERE at > ?2 AND key IN (SELECT value FROM json_each(?1))`,
+      JSON.stringify(keys),
+      since,
+    ).map(({ key }) => key);
+  }
+
+  forgetGone(before: number): void {
+    this.#run("DELETE FROM gone WHERE at < ?", before);
+  }
+
+  throwAway(key: string, body: string): void {
+    this.#run("INSERT OR REPLACE INTO trash VALUES (?, ?)", key, body);
+  }
+
+  /** Image records in the trash whose path has both, each taken out. */
+  takeFromTrash(nameKey: string, digestHint: string): { key: string; body: string }[] {
+    return this.#all<{ key: string; body: string }>(
+      "DELETE FROM trash WHERE instr(key, ?) > 0 AND instr(key, ?) > 0 RETURNING key, body",
+      `/${nameKey}/`,
+      `.${digestHint}.`,
+    );
+  }
+}

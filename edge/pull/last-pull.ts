@@ -1,0 +1,74 @@
+/**
+ * When an image was pulled last, for garbage collection (edge/housekeeping): by the day, so that an
+ * isolate tells it at most once a day of an image, behind the answer. GET and HEAD count, of tags and
+ * of digests, also when the answer was remembered: a node that has the image sends HEAD alone.
+ */
+import { pulledImage } from "../contract/housekeeping.ts";
+import type { Digest } from "../contract/digest.ts";
+import { digestHint } from "../contract/keys.ts";
+import { parseImageName } from "../contract/names.ts";
+import { readConfig } from "../config.ts";
+import type { Env } from "../env.ts";
+import { note } from "../log.ts";
+import { memory } from "../store/memory.ts";
+import { KEEPER } from "../store/open.ts";
+import { imageNameOf } from "./derived.ts";
+import { nameKeyOf } from "./images.ts";
+
+const DAY_MS = 86_400_000;
+/** About 4,000 images that this isolate has told of today; others are told of again. */
+const NOTED_BYTES = 2 ** 20;
+/** What is pulled within this time is told at once, ms: the runtime lets work go on for 30 s. */
+const GATHER_MS = 1_000;
+/** When the next pull tells of what is waiting, though a request that was to do so has ended, ms. */
+const LOST_MS = 20_000;
+/** Images that wait to be told of: more are noted when they are pulled again. */
+const MAX_WAITING = 5_000;
+
+/** By digest and name: the day on which it was told of. */
+const noted = memory<{ readonly day: number }>(NOTED_BYTES, () => 8);
+const waiting = new Map<string, { readonly name: string; readonly digest: Digest }>();
+let sendingUntil = 0;
+
+/** To be called for every manifest answered. `name`: the image's, as in the path. */
+export function notePull(
+  name: string,
+  digest: Digest,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): void {
+  if (env.HOUSEKEEPING === undefined) return;
+  const now = Date.now();
+  const day = Math.floor(now / DAY_MS);
+  const key = `${digest} ${name}`;
+  if (noted.get(key)?.day !== day && waiting.size < MAX_WAITING) {
+    noted.set(key, { day });
+    waiting.set(key, { name, digest });
+  }
+  if (waiting.size === 0 || now < sendingUntil) return;
+  sendingUntil = now + LOST_MS;
+  ctx.waitUntil(send(env));
+}
+
+async function send(env: Env): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+  const pulled = [...waiting];
+  waiting.clear();
+  sendingUntil = 0;
+  try {
+    const config = await readConfig(env);
+    const images = await Promise.all(
+      pulled.map(async ([, { name, digest }]) =>
+        pulledImage(
+          await nameKeyOf(imageNameOf({ config }, parseImageName(name))),
+          digestHint(digest),
+        ),
+      ),
+    );
+    await env.HOUSEKEEPING?.getByName(KEEPER).pulled(images);
+  } catch (error) {
+    // The next pull tells it again.
+    for (const [key] of pulled) noted.delete(key);
+    note("warn", "pull.unrecorded", { images: pulled.length, error: String(error) });
+  }
+}
