@@ -1,6 +1,9 @@
 /** The Worker: routes, and nothing else. */
 import { Router } from "itty-router";
+import { makeAlias, showAlias } from "./api/aliases.ts";
+import { authorizeAccount } from "./api/sign-in.ts";
 import { isPrivate } from "./config.ts";
+import { ALIASES_PATH } from "./contract/alias.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
@@ -57,6 +60,7 @@ router
   .post(`${OPERATOR_PATH}/origins/:origin/rest`, restOrigin)
   .get(`${OPERATOR_PATH}/origins/:origin/records`, restingRecords)
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
+  .post(ALIASES_PATH, authorizeAccount, makeAlias)
   .all("*", refuseWrites)
   .all("/v2", authorizeBase, base)
   .all("/v2/_catalog", authorizeBase, noCatalog)
@@ -64,6 +68,7 @@ router
   .all("/v2/:name+/blobs/:digest", authorize, blobs)
   .all("/v2/:name+/tags/list", authorize, tagsList)
   .all("/v2/:name+/referrers/:digest", authorize, referrers)
+  .all(`${ALIASES_PATH}/:key`, authorizeAccount, showAlias)
   .all(`${BUILDS_PATH}:id`, authorizeAny, buildLog)
   .all("/", welcome)
   .all("*", notFound);

@@ -13,6 +13,7 @@ import { fileText, ORIGIN, originName, PLAN, SHARED, START, withoutUnset } from 
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
+import { addAliasCommand } from "./commands/alias.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
 import { secret, tell } from "./process.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -130,6 +131,7 @@ program
   });
 
 addOperatorCommands(program);
+addAliasCommand(program);
 
 program
   .command("plan")

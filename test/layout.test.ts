@@ -71,6 +71,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   pull: ["contract", "access", "store", "compose", "farm"],
   farm: ["contract", "store", "compose"],
   registry: ["contract", "access", "store", "pull"],
+  api: ["contract", "access", "store", "pull", "registry"],
   operator: ["contract", "access", "store", "pull", "registry", "farm"],
   housekeeping: ["contract", "store", "compose", "pull", "farm", "operator"],
 };

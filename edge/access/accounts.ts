@@ -11,7 +11,7 @@
  */
 import * as v from "valibot";
 import { firstMatch, globFault } from "../contract/globs.ts";
-import type { ImageRequest } from "../contract/names.ts";
+import { canonicalName, hasAlias, type ImageRequest } from "../contract/names.ts";
 import { formOf, type Limit, parseLimit } from "./limits.ts";
 import { ACCOUNT_NAME_PATTERN, PASSWORD_HASH_PATTERN } from "../contract/account.ts";
 
@@ -127,9 +127,11 @@ export function parseAccounts(text: string): ReadonlyMap<string, Account> {
  */
 export function refusal(account: Account, image: ImageRequest): string | undefined {
   const { names } = account;
-  if (names !== undefined && firstMatch(names, image.name) === undefined)
+  // An alias is what it stands for: whoever may have any x/… need not be one who may have anything.
+  const name = hasAlias(image.name) ? canonicalName(image.names, image.shell) : image.name;
+  if (names !== undefined && firstMatch(names, name) === undefined)
     return (
-      `the account ${account.name} may not pull ${image.name}: its image names are ` +
+      `the account ${account.name} may not pull ${name}: its image names are ` +
       `${names.join(", ")}`
     );
   return packagesRefusal(account, image.requested);

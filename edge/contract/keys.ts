@@ -92,6 +92,8 @@ export const tagPath = (packageSet: string, tag: string): string =>
 /** A revision that a tag was seen at: only such a revision is served by its own name. */
 export const revisionPath = (packageSet: string, revision: string): string =>
   `revisions/${packageSet}/${revision}.json`;
+/** What an alias stands for (alias.ts). */
+export const aliasPath = (key: string): string => `aliases/${key}.json`;
 /** What `latest` meant last on one day (yyyy-mm-dd, UTC), beside the revisions themselves. */
 export const dayPath = (packageSet: string, day: string): string =>
   `${daysPrefix(packageSet)}${day}.json`;

@@ -7,8 +7,10 @@
  *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual
  *     tools, and makes bash the command;
  *   - `amd64` and `arm64` pin the platform; without them the image is for every platform that the
- *     registry serves.
+ *     registry serves;
+ *   - `x/<40 hex digits>` is an alias, and stands for the packages of its list (alias.ts).
  */
+import { ALIAS, ALIAS_KEY_PATTERN, type Aliased, MAX_ALIAS_PACKAGES } from "./alias.ts";
 import { COMPONENT_PATTERN, type System } from "./records.ts";
 
 /**
@@ -75,8 +77,25 @@ export class InvalidName extends Error {
   }
 }
 
-/** Parses an image name. Throws an InvalidName that names the component and the rule it breaks. */
-export function parseImageName(name: string): ImageRequest {
+/** What the aliases in a name stand for, by their keys. */
+export type Aliases = ReadonlyMap<string, Aliased>;
+const NO_ALIASES: Aliases = new Map();
+
+/** A name's components: the keys of its aliases, and all others. */
+export interface NameParts {
+  readonly aliases: readonly string[];
+  readonly components: readonly string[];
+}
+
+/**
+ * Parses an image name. `aliases`: those in it, which splitImageName tells. Throws an InvalidName that
+ * names the component and the rule it breaks.
+ */
+export const parseImageName = (name: string, aliases: Aliases = NO_ALIASES): ImageRequest =>
+  requestOf(name, splitImageName(name), aliases);
+
+/** Looks a name over and takes its aliases out. Throws an InvalidName, as parseImageName does. */
+export function splitImageName(name: string): NameParts {
   if (name.length > MAX_NAME_LENGTH) {
     throw new InvalidName(
       `the image name has ${name.length} characters; the most is ${MAX_NAME_LENGTH}`,
@@ -90,16 +109,71 @@ export function parseImageName(name: string): ImageRequest {
       { rule: "components", components: components.length, limit: MAX_COMPONENTS },
     );
   }
-  components.forEach((component, index) => checkComponent(name, component, index));
+  return splitComponents(name, components);
+}
 
+function splitComponents(name: string, components: readonly string[]): NameParts {
+  components.forEach((component, index) => checkComponent(name, component, index));
+  const isKey = (index: number): boolean =>
+    components[index - 1] === ALIAS && ALIAS_KEY_PATTERN.test(components[index] ?? "");
+  return {
+    aliases: components.filter((_, index) => isKey(index)),
+    components: components.filter((_, index) => !isKey(index) && !isKey(index + 1)),
+  };
+}
+
+/** The meta-package for the platform that a name has; undefined when it has none. */
+export const platformIn = ({ components }: NameParts): string | undefined =>
+  components.find((component) => SYSTEM_PACKAGES.has(component));
+
+/** Whether a valid name has an alias in it. */
+export const hasAlias = (name: string): boolean =>
+  splitComponents(name, name.split("/")).aliases.length > 0;
+
+/**
+ * What a list of packages asks for, each written as in a name; it is longer than a name may be.
+ * Throws an InvalidName.
+ */
+export function parseList(list: readonly string[], aliases: Aliases = NO_ALIASES): ImageRequest {
+  return requestOf(list.join("/"), splitList(list), aliases);
+}
+
+/** The same of a list as splitImageName of a name. */
+export function splitList(list: readonly string[]): NameParts {
+  const components = list.flatMap((entry) => entry.split("/"));
+  // Some of them may be said twice, and some mean no package.
+  if (components.length > 2 * MAX_ALIAS_PACKAGES) throw tooManyPackages(components.length);
+  return splitComponents(list.join("/"), components);
+}
+
+const tooManyPackages = (packages: number): InvalidName =>
+  new InvalidName(
+    `the list has ${packages} packages; the most is ${MAX_ALIAS_PACKAGES}, since docker mounts so ` +
+      `many layers and no more`,
+    { rule: "packages", packages, limit: MAX_ALIAS_PACKAGES },
+  );
+
+function requestOf(name: string, parts: NameParts, aliases: Aliases): ImageRequest {
   const requested = new Set<string>();
   const systems = new Set<string>();
   let shell = false;
-  for (const component of components) {
+  for (const key of parts.aliases) {
+    const list = aliases.get(key);
+    if (list === undefined)
+      throw new InvalidName(`the alias ${ALIAS}/${key} cannot stand here: write its packages`, {
+        name,
+        rule: "no alias",
+        component: key,
+      });
+    shell ||= list.shell;
+    list.packages.forEach((each) => requested.add(each));
+  }
+  for (const component of parts.components) {
     if (component === SHELL) shell = true;
     else if (SYSTEM_PACKAGES.has(component)) systems.add(component);
     else requested.add(component);
   }
+  if (requested.size > MAX_ALIAS_PACKAGES) throw tooManyPackages(requested.size);
   if (systems.size > 1) {
     throw new InvalidName(
       `the image name "${name}" holds both amd64 and arm64: an image is for one of them, ask ` +
@@ -108,6 +182,10 @@ export function parseImageName(name: string): ImageRequest {
     );
   }
   const [systemName] = systems;
+  if (requested.size === 0 && !shell && systemName === undefined)
+    throw new InvalidName("the list holds no package: name one, such as hello", {
+      rule: "a package",
+    });
   if (requested.size === 0 && !shell) {
     throw new InvalidName(
       `the image name "${name}" holds no package, only ${systemName}, which chooses the ` +

@@ -10,10 +10,11 @@
 import { clientAddress, clientKey } from "../access/limits.ts";
 import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
-import { parseImageName } from "../contract/names.ts";
+import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
 import { demandRecord, writeRecord } from "../store/records.ts";
 import { note } from "../log.ts";
+import { resolveName } from "./aliases.ts";
 import { openContext } from "./context.ts";
 
 /**
@@ -60,7 +61,7 @@ export function countPull(
   const now = Date.now();
   if (now < writeAt) return;
   writeAt = now + WRITE_MS;
-  const counted = sumOf(pulls);
+  const counted = [...pulls];
   pulls.clear();
   ctx.waitUntil(
     write(counted, request, env, ctx).catch((error: unknown) =>
@@ -81,24 +82,33 @@ function isNew(name: string, request: Request, env: Env): boolean {
   return true;
 }
 
-/** By package. Every name was answered before, so it parses. */
-function sumOf(names: ReadonlyMap<string, number>): DemandCount {
+/** By package. Every name was answered before, so it parses, and its aliases are in memory. */
+async function sumOf(bucket: Bucket, names: readonly Counted[]): Promise<DemandCount> {
   return addDemand(
-    Array.from(names, ([name, times]) => ({
-      pulls: times,
-      packages: Object.fromEntries(parseImageName(name).names.map((each) => [each, times])),
-    })),
+    await Promise.all(
+      names.map(async ([name, times]) => {
+        const request = await resolveName(bucket, name);
+        return {
+          pulls: times,
+          packages: Object.fromEntries(request.names.map((each) => [each, times])),
+        };
+      }),
+    ),
   );
 }
 
+/** An image's name, and how often it was pulled. */
+type Counted = readonly [name: string, times: number];
+
 async function write(
-  counted: DemandCount,
+  names: readonly Counted[],
   request: Request,
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<void> {
   const { bucket, config } = await openContext(request, env, ctx);
   const set = config.packageSet.id;
+  const counted = await sumOf(bucket, names);
   if (env.DEMAND === undefined) {
     const day = new Date().toISOString().slice(0, "yyyy-mm-dd".length);
     await writeRecord(bucket, demandRecord(set, day, crypto.randomUUID()), counted);

@@ -15,14 +15,21 @@ import { clientAddress, clientKey } from "../access/limits.ts";
 import { type TokenContext, verifyToken } from "../access/token.ts";
 import { type Config, isPrivate, readConfig, setsAccess } from "../config.ts";
 import type { Env } from "../env.ts";
+import type { Aliases } from "../contract/names.ts";
+import { readAliases } from "../pull/aliases.ts";
+import { openContext } from "../pull/context.ts";
 import { type RegistryError, unauthorized } from "../pull/errors.ts";
 import { spend } from "../pull/limits.ts";
-import { requestedImage } from "./request.ts";
+import { requestedName } from "./request.ts";
 
 export const TOKEN_PATH = "/token";
 
 /** A request, and who sent it once `authorize` has found out. */
-export type AuthorizedRequest = IRequestStrict & { caller?: Caller };
+export type AuthorizedRequest = IRequestStrict & {
+  caller?: Caller;
+  /** What the aliases in the image's name stand for. */
+  aliases?: Aliases;
+};
 
 /** `/v2/`: where docker and podman find out that they may sign in. Throws UNAUTHORIZED (401). */
 export async function authorizeBase(
@@ -39,16 +46,20 @@ export async function authorizeBase(
 }
 
 /**
- * Any route of an image: finds out who asks. Throws UNAUTHORIZED (401) for a token that is not
+ * Any route of an image: finds out who asks, and for what. Throws MANIFEST_UNKNOWN (404) for an alias
+ * that there is not, UNAUTHORIZED (401) for a token that is not
  * valid, or is not for this image, and in a private registry for no token; TOOMANYREQUESTS (429).
  */
 export async function authorize(
   request: AuthorizedRequest,
   env: Env,
-  _ctx: ExecutionContext,
+  ctx: ExecutionContext,
 ): Promise<void> {
-  const { name } = requestedImage(request);
+  const { name, aliases } = requestedName(request);
   await admit(request, await readConfig(env), name);
+  if (aliases.length === 0) return;
+  const { bucket } = await openContext(request, env, ctx);
+  request.aliases = await readAliases(bucket, { aliases });
 }
 
 async function admit(

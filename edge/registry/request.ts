@@ -5,7 +5,14 @@
 import type { IRequestStrict } from "itty-router";
 import { type Digest, isDigest } from "../contract/digest.ts";
 import { digestInvalid, manifestUnknown } from "../pull/errors.ts";
-import { type ImageRequest, parseImageName, TAG_PATTERN } from "../contract/names.ts";
+import {
+  type Aliases,
+  type ImageRequest,
+  type NameParts,
+  parseImageName,
+  splitImageName,
+  TAG_PATTERN,
+} from "../contract/names.ts";
 
 export type Reference =
   | { readonly kind: "tag"; readonly tag: string }
@@ -14,9 +21,20 @@ export type Reference =
 /** How much of a wrong tag or digest an error repeats, characters. */
 const SHOWN = 200;
 
-/** The image of the route's `:name`. Throws NAME_INVALID (400). */
-export function requestedImage({ params }: Pick<IRequestStrict, "params">): ImageRequest {
-  return parseImageName(decode(params["name"]));
+/** The route's `:name`, looked over, and its parts. Throws NAME_INVALID (400). */
+export function requestedName({ params }: Pick<IRequestStrict, "params">): NameParts & {
+  readonly name: string;
+} {
+  const name = decode(params["name"]);
+  return { name, ...splitImageName(name) };
+}
+
+/** The image of the route's `:name`, once `authorize` knows its aliases. Throws NAME_INVALID (400). */
+export function requestedImage({
+  params,
+  aliases,
+}: Pick<IRequestStrict, "params"> & { readonly aliases?: Aliases }): ImageRequest {
+  return parseImageName(decode(params["name"]), aliases);
 }
 
 /**

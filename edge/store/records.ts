@@ -7,8 +7,10 @@
  * although it never replaces a record that can be used.
  */
 import * as v from "valibot";
+import { type Aliased, AliasRecordSchema } from "../contract/alias.ts";
 import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.ts";
 import {
+  aliasPath,
   canonicalJson,
   dayPath,
   indexPath,
@@ -115,6 +117,14 @@ export const revisionRecord = (
 ): RecordPlace<RevisionRecord> => ({
   path: revisionPath(packageSet, revision),
   schema: RevisionRecordSchema,
+  belongs: () => true,
+  mutable: false,
+});
+
+/** What an alias stands for; whether its key is the list's own, the reader finds out. */
+export const aliasRecord = (key: string): RecordPlace<Aliased> => ({
+  path: aliasPath(key),
+  schema: AliasRecordSchema,
   belongs: () => true,
   mutable: false,
 });

@@ -1,0 +1,111 @@
+/**
+ * `POST /api/aliases`: a short name for a long list of packages (contract/alias.ts); and
+ * `GET /api/aliases/<key>`: the list that it stands for.
+ *
+ *   ["git", "curl", …]   201 {"name": "x/7f0c…", "pull": "docker pull HOST/x/7f0c…", …}   200 when it was there
+ *
+ * Making one is as asking for a new image: in a private registry it takes an account, by Basic
+ * credentials or a token, and counts for LIMIT_IMAGES.
+ */
+import * as v from "valibot";
+import {
+  ALIAS,
+  ALIAS_KEY_PATTERN,
+  type AliasAnswer,
+  type Aliased,
+  aliasKey,
+  AliasRequestSchema,
+} from "../contract/alias.ts";
+import { parseList, platformIn, splitList } from "../contract/names.ts";
+import type { Env } from "../env.ts";
+import { readAlias, readAliases, writeAlias } from "../pull/aliases.ts";
+import { type Context, openContext } from "../pull/context.ts";
+import { manifestUnknown, RegistryError } from "../pull/errors.ts";
+import { spend, spendTotal } from "../pull/limits.ts";
+import { checkAllowed } from "../pull/permission.ts";
+import type { AuthorizedRequest } from "../registry/authorize.ts";
+
+/** Largest body, bytes: 112 names of 255 characters are 29 kB. */
+const MAX_BODY_BYTES = 65_536;
+
+/** Throws InvalidName for what can be no image, DENIED (403), TOOMANYREQUESTS (429). */
+export async function makeAlias(
+  request: AuthorizedRequest,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const asked = await readList(request);
+  const context = await openContext(request, env, ctx);
+  const { bucket } = context;
+  const parts = splitList(asked);
+  const image = parseList(asked, await readAliases(bucket, parts));
+  checkAllowed(context, image);
+  const list: Aliased = { packages: [...image.requested], shell: image.shell };
+  const key = await aliasKey(list);
+  const isNew = (await readAlias(bucket, key)) === null;
+  if (isNew) {
+    spend(context, "images");
+    spendTotal(context, "total_images");
+    await writeAlias(bucket, key, list);
+  }
+  return answer(answerOf(context, key, list, platformIn(parts)), isNew ? 201 : 200);
+}
+
+/** The list of an alias. Throws MANIFEST_UNKNOWN (404). */
+export async function showAlias(
+  request: AuthorizedRequest,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const { key = "" } = request.params;
+  const context = await openContext(request, env, ctx);
+  const list = ALIAS_KEY_PATTERN.test(key) ? await readAlias(context.bucket, key) : null;
+  if (list === null)
+    throw manifestUnknown(`there is no alias of the key ${key.slice(0, 64)} in this registry`);
+  // To show a list is to say that it was pulled, or may be: whoever may not have it is not told.
+  checkAllowed(context, parseList([...list.packages, ...(list.shell ? ["shell"] : [])]));
+  return answer(answerOf(context, key, list), 200);
+}
+
+function answerOf(
+  { config, url }: Context,
+  key: string,
+  { packages, shell }: Aliased,
+  platform?: string,
+): AliasAnswer {
+  const name = [...(platform === undefined ? [] : [platform]), ALIAS, key].join("/");
+  const { host } = new URL(config.access.url ?? url);
+  const pull = `docker pull ${host}/${name}`;
+  return { key, name, packages: [...packages], shell, pull };
+}
+
+/** The body's list. Throws 400, or 413 for more than can be one. */
+async function readList({ body }: AuthorizedRequest): Promise<readonly string[]> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES)
+      throw wrong(413, `a list of packages has at most ${MAX_BODY_BYTES} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  const parsed = v.safeParse(AliasRequestSchema, json);
+  if (!parsed.success) throw wrong(400, parsed.issues[0].message);
+  return typeof parsed.output === "string" ? [parsed.output] : parsed.output;
+}
+
+const wrong = (status: number, message: string): RegistryError =>
+  new RegistryError({ code: "UNSUPPORTED", status, message });
+
+const answer = (value: AliasAnswer, status: number): Response =>
+  Response.json(value, {
+    status,
+    headers: { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" },
+  });

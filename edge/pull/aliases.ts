@@ -1,0 +1,50 @@
+/** What the aliases in names stand for, as the bucket holds it (contract/alias.ts). */
+import { ALIAS, aliasKey, type Aliased } from "../contract/alias.ts";
+import {
+  type Aliases,
+  type ImageRequest,
+  type NameParts,
+  parseImageName,
+  splitImageName,
+} from "../contract/names.ts";
+import type { Bucket } from "../store/bucket.ts";
+import { aliasRecord, readRecord, replaceRecord, writeRecord } from "../store/records.ts";
+import { manifestUnknown } from "./errors.ts";
+
+/** The lists of these aliases. Throws MANIFEST_UNKNOWN (404) for one that nobody has made. */
+export async function readAliases(
+  bucket: Bucket,
+  { aliases }: Pick<NameParts, "aliases">,
+): Promise<Aliases> {
+  const found = await Promise.all(
+    aliases.map(async (key) => [key, await readAlias(bucket, key)] as const),
+  );
+  for (const [key, list] of found)
+    if (list === null)
+      throw manifestUnknown(
+        `there is no alias ${ALIAS}/${key} in this registry: make it of its packages, by ` +
+          `firn alias or POST /api/aliases, and it has the same name as everywhere`,
+        { alias: key },
+      );
+  return new Map(found.flatMap(([key, list]) => (list === null ? [] : [[key, list]])));
+}
+
+/** A name with its aliases, if it has any, as the request that it is. Throws InvalidName too. */
+export async function resolveName(bucket: Bucket, name: string): Promise<ImageRequest> {
+  const parts = splitImageName(name);
+  return parts.aliases.length === 0
+    ? parseImageName(name)
+    : parseImageName(name, await readAliases(bucket, parts));
+}
+
+/** The list of an alias, or null when there is none, or what is stored is another list. */
+export async function readAlias(bucket: Bucket, key: string): Promise<Aliased | null> {
+  const list = await readRecord(bucket, aliasRecord(key));
+  return list !== null && (await aliasKey(list)) === key ? list : null;
+}
+
+/** Stores an alias; what was stored in its place and is another list goes. */
+export async function writeAlias(bucket: Bucket, key: string, list: Aliased): Promise<void> {
+  const stored = await writeRecord(bucket, aliasRecord(key), list);
+  if ((await aliasKey(stored)) !== key) await replaceRecord(bucket, aliasRecord(key), list);
+}
