@@ -53,7 +53,7 @@ async function counts(): Promise<DemandCount[]> {
 
 test("a pull is counted for each of its packages; a refused request and a HEAD are not", async () => {
   const refused = await send("GET", `${firn.url}/v2/git/manifests/-bad`);
-  assert.equal(refused.status, 400);
+  assert.equal(refused.status, 404);
   const pulled = await send("HEAD", `${firn.url}/v2/git/manifests/latest`);
   assert.equal(pulled.status, 200);
   assert.equal(
