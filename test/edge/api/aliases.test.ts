@@ -50,6 +50,9 @@ function post(edge: TestEdge, body: string, headers: RequestHeaders = {}): Promi
     request.end(body);
   });
 }
+const basic = (user: string, password = PASSWORD) => ({
+  authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
+});
 const aliasOf = ({ status, body }: Answer): AliasAnswer => {
   assert.ok(status === 200 || status === 201, String(body));
   return JSON.parse(String(body)) as AliasAnswer;
@@ -233,9 +236,6 @@ test("new aliases count as new images, known ones do not", async () => {
 });
 
 describe("accounts", () => {
-  const basic = (user: string, password = PASSWORD) => ({
-    authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
-  });
   let closed: TestEdge;
   before(async () => {
     const password = await hashPassword(PASSWORD);
