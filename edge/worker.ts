@@ -2,10 +2,16 @@
 import { Router } from "itty-router";
 import { makeAlias, showAlias } from "./api/aliases.ts";
 import { authorizeAccount } from "./api/sign-in.ts";
+import { demand } from "./api/demand.ts";
+import { diff } from "./api/diff.ts";
+import { failures } from "./api/failures.ts";
+import { image } from "./api/image.ts";
+import { search } from "./api/search.ts";
 import { isPrivate } from "./config.ts";
 import { ALIASES_PATH } from "./contract/alias.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
+import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
 import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
 import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
@@ -69,6 +75,11 @@ router
   .all("/v2/:name+/tags/list", authorize, tagsList)
   .all("/v2/:name+/referrers/:digest", authorize, referrers)
   .all(`${ALIASES_PATH}/:key`, authorizeAccount, showAlias)
+  .all(SEARCH_PATH, authorizeAny, search)
+  .all(`${IMAGES_PATH}:name+`, authorize, image)
+  .all(DIFF_PATH, authorizeAny, diff)
+  .all(FAILURES_PATH, authorizeAny, failures)
+  .all(DEMAND_PATH, authorizeAny, demand)
   .all(`${BUILDS_PATH}:id`, authorizeAny, buildLog)
   .all("/", welcome)
   .all("*", notFound);

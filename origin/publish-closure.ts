@@ -4,6 +4,7 @@
 import {
   CLOSURE_FORMAT,
   type ClosureEntry,
+  closureParts,
   closurePaths,
   ClosureTooLarge,
   encodeClosure,
@@ -13,14 +14,22 @@ import {
 import { CLOSURE } from "../edge/contract/media-types.ts";
 import type { Descriptor } from "../edge/contract/records.ts";
 import { type LayerStore, UnfitError } from "./layers/index.ts";
+import type { Cut } from "./plan/index.ts";
 import type { BuiltPackage, Closure } from "./nix/types.ts";
+
+/** A package with its closure, and the parts that this is cut into. */
+export interface ClosedPackage {
+  readonly built: BuiltPackage;
+  readonly closure: Closure;
+  readonly cut: Pick<Cut, "parts">;
+}
 
 /**
  * The closure of a package, a blob in the bucket. `nix`: version of this machine's Nix. Throws an
  * UnfitError when no blob may hold it.
  */
 export async function publishClosure(
-  { built, closure }: { readonly built: BuiltPackage; readonly closure: Closure },
+  { built, closure, cut }: ClosedPackage,
   nix: string,
   layers: Pick<LayerStore, "blob">,
 ): Promise<Descriptor> {
@@ -28,13 +37,15 @@ export async function publishClosure(
     info.path === built.storePath ? { ...info, ...metadata(built) } : info,
   );
   const { derivation, output } = built;
+  const paths = closurePaths(entries);
   try {
     const blob = encodeClosure({
       format: CLOSURE_FORMAT,
       nix,
       derivation,
       output,
-      paths: closurePaths(entries),
+      paths,
+      parts: closureParts(paths, cut.parts),
     });
     return await layers.blob(blob, CLOSURE);
   } catch (error) {

@@ -39,6 +39,8 @@ export const LIMITED = {
    * wrong name asks again and again.
    */
   unknown: { default: { count: 120, seconds: 60 }, words: "unknown packages" },
+  /** Searches and looks at images: each reads dozens of records, or 25,000 names. */
+  looks: { default: { count: 600, seconds: 60 }, words: "searches and looks at images" },
   /** Requests that wait for origins. */
   waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
   /** Tags, packages and lists in the farm's queue, which counts them for all locations together. */

@@ -6,7 +6,8 @@
  *   { format: 1, nix: "2.31.4", derivation: "/nix/store/…-hello-2.12.drv", output: "out",
  *     paths: [ { path: "/nix/store/…-glibc-2.40", narHash, narSize, references: [] },
  *              { path: "/nix/store/…-hello-2.12", narHash, narSize, references: [0], deriver: "…",
- *                pname: "hello", version: "2.12", licenses: [{ spdxId: "GPL-3.0-or-later" }] } ] }
+ *                pname: "hello", version: "2.12", licenses: [{ spdxId: "GPL-3.0-or-later" }] } ],
+ *     parts: { "<layer key>": [0], "<another>": [1] } }
  */
 import { gunzipSync } from "node:zlib";
 import { gzipSync } from "fflate";
@@ -16,6 +17,7 @@ import {
   BytesSchema,
   type Descriptor,
   DigestSchema,
+  KeySchema,
   ShortTextSchema,
   StorePathSchema,
 } from "./fields.ts";
@@ -86,10 +88,17 @@ export const PackageClosureSchema = v.pipe(
     output: ShortTextSchema,
     /** All store paths, sorted, each once. */
     paths: v.pipe(v.array(ClosurePathSchema), v.minLength(1), v.maxLength(MAX_CLOSURE_PATHS)),
+    /** Indexes of the store paths of each part of the package's record, by the part's key. */
+    parts: v.optional(v.record(KeySchema, v.array(v.pipe(v.number(), v.integer(), v.minValue(0))))),
   }),
   v.check(
     ({ paths }) => paths.every(({ path }, at) => at === 0 || path > (paths[at - 1]?.path ?? "")),
     "the store paths of a closure are sorted, each once",
+  ),
+  v.check(
+    ({ paths, parts = {} }) =>
+      Object.values(parts).every((part) => part.every((index) => index < paths.length)),
+    "the parts of a closure are made of its own store paths",
   ),
   v.check(({ paths }) => {
     const all = paths.flatMap(({ references }) => references);
@@ -118,6 +127,24 @@ export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
       })
       .sort((a, b) => a - b),
   }));
+}
+
+/** The parts of a closure: which of its store paths are in each layer, by the layer's key. */
+export function closureParts(
+  paths: readonly Pick<ClosurePath, "path">[],
+  parts: Iterable<{ readonly key: string; readonly paths: Iterable<{ readonly path: string }> }>,
+): Record<string, number[]> {
+  const indexes = new Map(paths.map(({ path }, at) => [path, at]));
+  return Object.fromEntries(
+    Array.from(parts, ({ key, paths }) => [
+      key,
+      Array.from(paths, ({ path }) => {
+        const at = indexes.get(path);
+        if (at === undefined) throw new TypeError(`${path} of a layer is not in the closure`);
+        return at;
+      }).sort((a, b) => a - b),
+    ]),
+  );
 }
 
 /** No blob may hold the closure; the message says what is beyond which limit. */

@@ -1,5 +1,6 @@
 /** The attribute names of a package set, as an origin lists them. */
 import * as v from "valibot";
+import { MAX_ABOUT_BYTES } from "./package-about.ts";
 import {
   DigestSchema,
   RECORD_FORMAT,
@@ -46,6 +47,13 @@ export const IndexStatementSchema = v.strictObject({
     size: v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(MAX_INDEX_BYTES)),
   }),
   refused: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_REFUSED))),
+  /** Versions and descriptions, where the set has a list of them: a blob (package-about.ts). */
+  about: v.optional(
+    v.strictObject({
+      digest: DigestSchema,
+      size: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_ABOUT_BYTES)),
+    }),
+  ),
 });
 export type IndexStatement = v.InferOutput<typeof IndexStatementSchema>;
 export const IndexRecordSchema = v.strictObject({

@@ -277,7 +277,10 @@ export class Publication {
     const blobs: Descriptor[] = [...claims.values()].map(({ statement }) => statement);
     for (const result of results) {
       if (result.kind === "package") blobs.push(result.statement.listing, result.statement.closure);
-      if (result.kind === "index") blobs.push(result.statement.names);
+      if (result.kind === "index") {
+        const { names, about } = result.statement;
+        blobs.push(names, ...(about === undefined ? [] : [about]));
+      }
     }
     await Promise.all(blobs.map((blob) => limit(() => requireBlob(this.#with.bucket, blob))));
   }

@@ -42,15 +42,8 @@ export async function chooseMadeLevels(
   records: readonly PackageRecord[],
   request: ImageRequest,
 ): Promise<ComposePackage[]> {
-  const levels = chooseLevels(records);
-  if (levels === null)
-    throw nameInvalid(
-      `the ${records.length} packages of this image have more than ${BUDGET.layers} layers ` +
-        `together, which docker cannot mount: ask for fewer`,
-      { packages: records.length, limit: BUDGET.layers },
-    );
-  const made: MadeLevels = new Map();
-  const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
+  const known = await knownLevels(context, scope, records);
+  const { levels, made, absent } = known;
   if (absent.length === 0) return withLayers(records, levels, made);
 
   const answer = await askForLevels(context, scope, absent);
@@ -64,6 +57,44 @@ export async function chooseMadeLevels(
     system: scope.system,
     held: context.config.buildWait,
   });
+}
+
+interface ChosenLevels {
+  readonly levels: readonly number[];
+  readonly made: MadeLevels;
+  /** Chosen, and not made yet. */
+  readonly absent: readonly FurtherLevel[];
+}
+
+/** The levels that are chosen, and what of them the bucket has. Throws NAME_INVALID (400). */
+async function knownLevels(
+  context: Context,
+  scope: Scope,
+  records: readonly PackageRecord[],
+): Promise<ChosenLevels> {
+  const levels = chooseLevels(records);
+  if (levels === null)
+    throw nameInvalid(
+      `the ${records.length} packages of this image have more than ${BUDGET.layers} layers ` +
+        `together, which docker cannot mount: ask for fewer`,
+      { packages: records.length, limit: BUDGET.layers },
+    );
+  const made: MadeLevels = new Map();
+  const absent = await readLevels(context, scope, furtherLevels(records, levels), made);
+  return { levels, made, absent };
+}
+
+/**
+ * The packages at their levels, without asking anybody; `absent`: levels that are not made yet, and
+ * then there are no packages. Throws NAME_INVALID (400) as chooseMadeLevels does.
+ */
+export async function knownPackages(
+  context: Context,
+  scope: Scope,
+  records: readonly PackageRecord[],
+): Promise<{ packages: ComposePackage[] | null; absent: readonly FurtherLevel[] }> {
+  const { levels, made, absent } = await knownLevels(context, scope, records);
+  return { packages: absent.length > 0 ? null : withLayers(records, levels, made), absent };
 }
 
 /** Has an origin make levels. Throws when the caller may not have anything built. */

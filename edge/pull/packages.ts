@@ -34,12 +34,7 @@ export async function packageRecords(
   scope: Scope,
   request: ImageRequest,
 ): Promise<PackageRecord[]> {
-  const limit = pLimit(BUCKET_REQUESTS);
-  const known = await Promise.all(
-    request.names.map((name) =>
-      limit(() => readRecord(context.bucket, packageRecord(scope, name))),
-    ),
-  );
+  const known = await knownRecords(context, scope, request.names);
   const missing = request.names.filter((_, index) => known[index] === null);
   const published =
     missing.length > 0
@@ -75,6 +70,18 @@ function refuse(context: Context, request: ImageRequest, unknown: readonly Faile
   if (unknown.length === 0) return;
   spendOnce(context, "unknown", [request.name]);
   throw packagesFailed(unknown, request, { blob: logUrlOf(context, request) });
+}
+
+/** The records that the bucket has, null for the others, in the order of the names. */
+export function knownRecords(
+  { bucket }: Context,
+  scope: Scope,
+  names: readonly string[],
+): Promise<(PackageRecord | null)[]> {
+  const limit = pLimit(BUCKET_REQUESTS);
+  return Promise.all(
+    names.map((name) => limit(() => readRecord(bucket, packageRecord(scope, name)))),
+  );
 }
 
 /** What the farm is asked for: a package's record, or the layers of one more level of it. */

@@ -15,12 +15,17 @@ export function checkAllowed({ config, caller }: Context, image: ImageRequest): 
   if (refused !== undefined) throw denied(refused, { account: caller.account?.name });
 }
 
+/** Whether the caller's pull may start a build. */
+export const mayHaveBuilt = ({ config, caller }: Context): boolean =>
+  mayBuild(config.access.mode, caller.account);
+
 /**
  * Throws when the caller's pull may not start a build: UNAUTHORIZED (401) when signing in may help,
  * else DENIED (403).
  */
-export function checkMayBuild({ config, caller }: Context): void {
-  if (mayBuild(config.access.mode, caller.account)) return;
+export function checkMayBuild(context: Context): void {
+  if (mayHaveBuilt(context)) return;
+  const { caller } = context;
   const what = "this image is not made yet, and having one built takes an account";
   if (caller.account !== null)
     throw denied(`${what} that may build, which ${caller.account.name} may not`);

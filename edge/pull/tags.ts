@@ -83,6 +83,24 @@ function notServed({ config: { packageSet, tags } }: Context, tag: string): Erro
 }
 
 /**
+ * The revision that a tag was last seen at, without asking anybody; null when only an origin could
+ * tell. Throws MANIFEST_UNKNOWN (404) for a tag that can mean nothing here.
+ */
+export async function knownRevision(context: Context, tag: string): Promise<string | null> {
+  const { config, bucket } = context;
+  const { packageSet } = config;
+  if (isRevision(tag)) {
+    const seen = await readRecord(bucket, revisionRecord(packageSet.id, tag));
+    return seen === null && packageSet.kind === "git" ? null : ownTag(context, tag);
+  }
+  if (isDate(tag) && packageSet.kind !== "git")
+    return revisionOn(context, tag, tagMeaning(packageSet));
+  if (!isServed(context, tag)) throw notServed(context, tag);
+  const ages = { present: rereadAge(context), absent: 0 };
+  return (await readCurrent(bucket, tagRecord(packageSet.id, tag), ages))?.revision ?? null;
+}
+
+/**
  * A revision by its own name, when it is known to belong to the set: a tag was seen at it, or the
  * operator lists it. Of a git repository an origin can tell for others, of a channel nobody can: the
  * hosts of repositories serve commits of strangers' forks under the parent's address, so a commit

@@ -37,6 +37,9 @@ interface Search {
 
 const searchFor = (name: string): Search => ({ name, path: [], rest: name.split(".") });
 
+/** Whether an origin may be asked for names that are not listed yet. */
+export type Asking = "asking" | "known only";
+
 /**
  * Those of the packages that do not exist, with the nearest names that do, or that lie in a set which
  * does not evaluate.
@@ -45,11 +48,12 @@ export async function unknownPackages(
   context: Context,
   scope: Scope,
   names: readonly string[],
+  asking: Asking = "asking",
 ): Promise<Failed[]> {
   const unknown: Failed[] = [];
   let open = names.map(searchFor);
   while (open.length > 0)
-    open = lookUp(open, await indexesAt(context, scope, pathsOf(open)), unknown);
+    open = lookUp(open, await indexesAt(context, scope, pathsOf(open), asking), unknown);
   return unknown;
 }
 
@@ -144,6 +148,7 @@ async function indexesAt(
   context: Context,
   scope: Scope,
   paths: readonly (readonly string[])[],
+  asking: Asking,
 ): Promise<Map<string, Listing>> {
   const limit = pLimit(BUCKET_REQUESTS);
   const found = new Map<string, Listing>();
@@ -159,13 +164,13 @@ async function indexesAt(
     ),
   );
   const missing = paths.filter((path) => !found.has(keyOf(path)));
-  if (missing.length > 0)
+  if (missing.length > 0 && asking === "asking")
     for (const record of await askForIndexes(context, scope, missing)) await take(record);
   return found;
 }
 
 /** Has an origin list names. Throws when the caller may not have anything built. */
-async function askForIndexes(
+export async function askForIndexes(
   context: Context,
   { packageSet, revision, system }: Scope,
   paths: readonly (readonly string[])[],

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
+import { PackageAbout } from "../contract/package-about.ts";
 import { NamesSchema } from "../contract/package-index.ts";
 import type { IndexRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
@@ -49,4 +50,27 @@ function parse(bytes: Uint8Array): readonly string[] | null {
   } catch {
     return null;
   }
+}
+
+/** Versions and descriptions, characters: those of two revisions of nixpkgs. */
+const ABOUT_BYTES = 10 * 2 ** 20;
+const abouts = memory<PackageAbout>(ABOUT_BYTES, ({ length }) => length);
+
+/** What is known of the packages of an index; null when its set has no such list, or it is damaged. */
+export async function readAbout(
+  bucket: Bucket,
+  { about }: IndexRecord,
+): Promise<PackageAbout | null> {
+  if (about === undefined) return null;
+  const known = abouts.get(about.digest);
+  if (known !== undefined) return known;
+  const path = blobPath(about.digest);
+  const blob = await readWhole(bucket, path, (object) => object.size === about.size);
+  if (blob === null || (await digestOf(blob.bytes)) !== about.digest) {
+    note("warn", "index.damaged", { path });
+    return null;
+  }
+  const read = new PackageAbout(new TextDecoder().decode(blob.bytes));
+  abouts.set(about.digest, read);
+  return read;
 }

@@ -30,7 +30,7 @@ import type {
   LevelRecord,
   PackageRecord,
 } from "../../../edge/contract/records.ts";
-import { type ClosureEntry, encodeClosure } from "../../../edge/contract/closure.ts";
+import { type ClosureEntry, closureParts, encodeClosure } from "../../../edge/contract/closure.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
@@ -303,6 +303,12 @@ export async function makePackage(
       rank: names.length - index,
     })),
   );
+  const own = samplePackage(
+    storePath(name),
+    names.map((part) => storePath(part)),
+    { pname: name, version: "1.0", ...facts },
+  );
+  const members = parts.map(({ key }, at) => ({ key, paths: [{ path: storePath(names[at]!) }] }));
   return {
     format: RECORD_FORMAT,
     ...scope,
@@ -320,13 +326,7 @@ export async function makePackage(
     ),
     closure: await putBlob(
       bucket,
-      encodeClosure(
-        samplePackage(
-          storePath(name),
-          names.map((part) => storePath(part)),
-          { pname: name, version: "1.0", ...facts },
-        ),
-      ),
+      encodeClosure({ ...own, parts: closureParts(own.paths, members) }),
     ),
     parts,
     levels: levels.map((members) => members.map((member) => names.indexOf(member))),

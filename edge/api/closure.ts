@@ -1,0 +1,104 @@
+/** The store paths of an image: the union of its packages' closures, and where each of them lies. */
+import pLimit from "p-limit";
+import type { ImagePath } from "../contract/api.ts";
+import { type ClosurePath, type License, nameAndVersion, storeName } from "../contract/closure.ts";
+import { DamagedBlob } from "../contract/records.ts";
+import { note } from "../log.ts";
+import type { Context } from "../pull/context.ts";
+import { BlobsLost } from "../store/blobs.ts";
+import { readClosure } from "../store/closures.ts";
+import type { KnownImage } from "./known.ts";
+
+export interface ImageClosure {
+  /** Sorted by store path. */
+  readonly paths: readonly ImagePath[];
+  /** Unpacked, bytes. */
+  readonly size: number;
+  /** Indexes of the store paths of layers, by their keys; null where that is not known. */
+  pathsOf(keys: readonly string[]): number[] | null;
+}
+
+/** Closures that are in memory at once: one of 10,000 store paths takes 10 MB. */
+const AT_ONCE = 2;
+
+/**
+ * Null unless all packages are published. A closure that the bucket has lost is no reason to fail:
+ * a pull makes it again.
+ */
+export async function imageClosure(
+  { bucket }: Pick<Context, "bucket">,
+  { records }: KnownImage,
+): Promise<ImageClosure | null> {
+  const published = records.filter((record) => record !== null);
+  if (published.length < records.length) return null;
+  const union = new Union();
+  const limit = pLimit(AT_ONCE);
+  try {
+    await Promise.all(
+      published.map(({ name, storePath, closure }) =>
+        limit(async () => {
+          const { paths, parts = {} } = await readClosure(bucket, closure);
+          union.add(paths, parts);
+          union.names(storePath, name);
+        }),
+      ),
+    );
+  } catch (error) {
+    if (!(error instanceof BlobsLost || error instanceof DamagedBlob)) throw error;
+    note("warn", "closure.unread", { error: error.message });
+    return null;
+  }
+  return union.closure();
+}
+
+class Union {
+  readonly #paths = new Map<string, { readonly facts: ClosurePath; readonly refers: string[] }>();
+  /** Store paths of layers, by their keys. */
+  readonly #parts = new Map<string, readonly string[]>();
+  /** Packages by their store paths. */
+  readonly #names = new Map<string, string[]>();
+
+  add(paths: readonly ClosurePath[], parts: Readonly<Record<string, readonly number[]>>): void {
+    const pathAt = (index: number): string => paths[index]?.path ?? "";
+    for (const facts of paths) {
+      // Only the package's own entry has its licences.
+      if (this.#paths.get(facts.path)?.facts.licenses !== undefined) continue;
+      this.#paths.set(facts.path, { facts, refers: facts.references.map(pathAt) });
+    }
+    for (const [key, indexes] of Object.entries(parts)) this.#parts.set(key, indexes.map(pathAt));
+  }
+
+  names(storePath: string, name: string): void {
+    this.#names.set(storePath, [...(this.#names.get(storePath) ?? []), name].sort());
+  }
+
+  closure(): ImageClosure {
+    const sorted = [...this.#paths.values()].sort((a, b) => (a.facts.path < b.facts.path ? -1 : 1));
+    const indexes = new Map(sorted.map(({ facts }, at) => [facts.path, at]));
+    const indexesOf = (paths: readonly string[]): number[] =>
+      paths.flatMap((path) => indexes.get(path) ?? []);
+    const paths = sorted.map(({ facts, refers }): ImagePath => {
+      const { path, narSize, licenses } = facts;
+      const version = facts.version ?? nameAndVersion(storeName(path)).version;
+      return {
+        path,
+        size: narSize,
+        references: indexesOf(refers),
+        packages: this.#names.get(path) ?? [],
+        ...(version === "" ? {} : { version }),
+        ...(licenses === undefined ? {} : { licenses: licenses.map(licenseText) }),
+      };
+    });
+    return {
+      paths,
+      size: paths.reduce((sum, { size }) => sum + size, 0),
+      pathsOf: (keys) => {
+        const parts = keys.map((key) => this.#parts.get(key));
+        if (parts.includes(undefined)) return null;
+        return [...new Set(indexesOf(parts.flatMap((part) => part ?? [])))].sort((a, b) => a - b);
+      },
+    };
+  }
+}
+
+const licenseText = ({ spdxId, name }: License): string => spdxId ?? name ?? "";

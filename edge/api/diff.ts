@@ -1,0 +1,115 @@
+/**
+ * `GET /api/diff?from=&to=&platform=`: two images, or one at two tags (`git:nixos-25.05`), side by
+ * side: which packages came, went and changed, and what a client moves that has the first. As for
+ * one image, nothing is built for it.
+ */
+import * as v from "valibot";
+import type { DiffAnswer } from "../contract/api.ts";
+import { parseImageName, TAG_PATTERN } from "../contract/names.ts";
+import type { System } from "../contract/records.ts";
+import type { Env } from "../env.ts";
+import { type Context, openContext } from "../pull/context.ts";
+import { manifestUnknown, RegistryError } from "../pull/errors.ts";
+import { listed } from "../pull/failures.ts";
+import { spend } from "../pull/limits.ts";
+import { checkAllowed } from "../pull/permission.ts";
+import { knownRevision } from "../pull/tags.ts";
+import type { AuthorizedRequest } from "../registry/authorize.ts";
+import { imageClosure } from "./closure.ts";
+import { closureChanges, type Item, packageChanges } from "./changes.ts";
+import { scopeOf } from "./image.ts";
+import { type KnownImage, knownImage } from "./known.ts";
+import { amountOf, type LayerFacts, moved } from "./layers.ts";
+import { answer, platform, readQuery } from "./query.ts";
+import { platformOf, systemsFor } from "./systems.ts";
+
+/** A name, a colon and a tag. */
+const MAX_REFERENCE = 255 + 1 + 128;
+const reference = v.pipe(
+  v.string(),
+  v.minLength(1, "must be the name of an image, and a tag after a colon"),
+  v.maxLength(MAX_REFERENCE, "must be the name of an image, and a tag after a colon"),
+);
+const QUERY = { from: reference, to: reference, platform };
+
+export async function diff(
+  request: AuthorizedRequest,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const query = readQuery(request, QUERY);
+  const context = await openContext(request, env, ctx);
+  spend(context, "looks", 2);
+  const [from, to] = await Promise.all([
+    sideOf(context, query.from, query.platform),
+    sideOf(context, query.to, query.platform),
+  ]);
+  if (from.system !== to.system)
+    throw new RegistryError({
+      code: "UNSUPPORTED",
+      status: 400,
+      message:
+        `${query.from} is for ${platformOf(from.system)} and ${query.to} for ` +
+        `${platformOf(to.system)}: only images of one platform are compared`,
+    });
+  const [before, after] = await Promise.all([
+    imageClosure(context, from.image),
+    imageClosure(context, to.image),
+  ]);
+  return answer({
+    platform: platformOf(to.system),
+    from: shown(from),
+    to: shown(to),
+    packages: packageChanges(packagesOf(from.image), packagesOf(to.image)),
+    closure: before && after && closureChanges(before.paths, after.paths),
+    ...moved(to.layers, from.layers),
+  } satisfies DiffAnswer);
+}
+
+interface Side {
+  readonly name: string;
+  readonly tag: string;
+  readonly system: System;
+  readonly image: KnownImage;
+  readonly layers: readonly LayerFacts[];
+}
+
+/** One of the two. Throws MANIFEST_UNKNOWN (404) where it is not known whole. */
+async function sideOf(context: Context, text: string, platform: System | undefined): Promise<Side> {
+  const colon = text.lastIndexOf(":");
+  const name = colon < 0 ? text : text.slice(0, colon);
+  const tag = colon < 0 ? "latest" : text.slice(colon + 1);
+  if (!TAG_PATTERN.test(tag))
+    throw manifestUnknown(`no image has the tag "${tag}": it is not valid`, { tag });
+  const asked = parseImageName(name);
+  checkAllowed(context, asked);
+  const revision = await knownRevision(context, tag);
+  if (revision === null)
+    throw manifestUnknown(
+      `the tag "${tag}" was not asked for here so far: pull ${text}, and compare again`,
+      { tag },
+    );
+  const [system] = systemsFor(context, asked.pinned ?? platform);
+  const scope = await scopeOf(context, revision, system);
+  const image = await knownImage(context, scope, asked);
+  if (image.layers === null) {
+    const missing = [...new Set(image.missing.map((item) => item.name))];
+    throw manifestUnknown(
+      `${text} is not built: ${listed(missing)} would have to be; pull it, and compare again`,
+      { missing },
+    );
+  }
+  return { name, tag, system, image, layers: image.layers };
+}
+
+const shown = ({ name, tag, image, layers }: Side): DiffAnswer["from"] => ({
+  name,
+  tag,
+  revision: image.scope.revision,
+  size: amountOf(layers).size,
+});
+
+const packagesOf = ({ records }: KnownImage): Item[] =>
+  records.flatMap((record) =>
+    record === null ? [] : [{ name: record.name, version: record.version, id: record.storePath }],
+  );

@@ -1,0 +1,70 @@
+/**
+ * `GET /api/failures`: packages that could not be had lately, and why, in the words that whoever
+ * pulled them was told. Without what concerns operators alone: origins, and their own troubles.
+ */
+import type { FailuresAnswer } from "../contract/api.ts";
+import { packagesRefusal } from "../access/accounts.ts";
+import type { Env } from "../env.ts";
+import { allFarms } from "../farm/farms.ts";
+import { note } from "../log.ts";
+import { openContext } from "../pull/context.ts";
+import { spend } from "../pull/limits.ts";
+import type { AuthorizedRequest } from "../registry/authorize.ts";
+import { answer } from "./query.ts";
+
+const MAX_FAILURES = 20;
+/** What a package did, whichever origin had it. */
+const OF_PACKAGES: ReadonlySet<string> = new Set([
+  "refused",
+  "failed",
+  "unfit",
+  "timeout",
+  "limit",
+]);
+/** How long what the farms said is said again, milliseconds: strangers keep no farm busy. */
+const REMEMBERED_MS = 5_000;
+
+interface Seen {
+  readonly at: number;
+  readonly failures: FailuresAnswer["failures"];
+}
+/** By environment: tests have several in one process. */
+const seen = new WeakMap<Env, Seen>();
+
+export async function failures(
+  request: AuthorizedRequest,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const context = await openContext(request, env, ctx);
+  spend(context, "looks");
+  const now = Date.now();
+  let known = seen.get(env);
+  if (known === undefined || now >= known.at + REMEMBERED_MS)
+    seen.set(env, (known = { at: now, failures: await failuresLately(env) }));
+  const { account } = context.caller;
+  const shown = known.failures
+    .filter(({ name }) => account === null || packagesRefusal(account, [name]) === undefined)
+    .slice(0, MAX_FAILURES);
+  return answer({ failures: shown } satisfies FailuresAnswer);
+}
+
+/** Newest first, each package once. */
+async function failuresLately(env: Env): Promise<FailuresAnswer["failures"]> {
+  const jobs = await Promise.all(
+    allFarms(env).map(async ({ region, farm }) => {
+      try {
+        return (await farm.overview()).failures;
+      } catch (error) {
+        note("error", "farm.unreachable", { region, error: String(error) });
+        return [];
+      }
+    }),
+  );
+  const latest = new Map<string, FailuresAnswer["failures"][number]>();
+  for (const { at, items } of jobs.flat().sort((a, b) => b.at - a.at))
+    for (const { kind, name, system, result, message } of items)
+      if (kind === "package" && OF_PACKAGES.has(result) && !latest.has(`${system} ${name}`))
+        latest.set(`${system} ${name}`, { at, name, system, result, message });
+  return [...latest.values()];
+}

@@ -1,0 +1,62 @@
+/**
+ * What is known of an image without asking anybody: its record where it was composed, the records of
+ * its packages, and which of them have to be built first or do not exist.
+ */
+import type { ComposePackage } from "../compose/compose.ts";
+import type { PackageItem } from "../contract/items.ts";
+import type { Scope } from "../contract/keys.ts";
+import type { ImageRequest } from "../contract/names.ts";
+import type { PackageRecord, SystemImage } from "../contract/records.ts";
+import type { Context } from "../pull/context.ts";
+import { imageNameOf } from "../pull/derived.ts";
+import type { Failed } from "../pull/failures.ts";
+import { readImage } from "../pull/images.ts";
+import { knownPackages } from "../pull/levels.ts";
+import { knownRecords, packageItem } from "../pull/packages.ts";
+import { unknownPackages } from "../pull/unknown.ts";
+import { type LayerFacts, layersOf } from "./layers.ts";
+
+export interface KnownImage {
+  readonly scope: Scope;
+  readonly request: ImageRequest;
+  /** Null where nobody has pulled it for this system. */
+  readonly image: SystemImage | null;
+  /** Why there is none for this system, and never will be at this revision. */
+  readonly absence: string | null;
+  /** For each of `request.names`; null for those that are not published. */
+  readonly records: readonly (PackageRecord | null)[];
+  /** Null unless all packages are published, and their layers made. */
+  readonly packages: readonly ComposePackage[] | null;
+  readonly layers: readonly LayerFacts[] | null;
+  /** What a pull would have built. */
+  readonly missing: readonly PackageItem[];
+  /** Packages that do not exist, as far as the lists of names tell. */
+  readonly unknown: readonly Failed[];
+}
+
+/** Throws NAME_INVALID (400) for packages of too many layers, as a pull of them would. */
+export async function knownImage(
+  context: Context,
+  scope: Scope,
+  request: ImageRequest,
+): Promise<KnownImage> {
+  const [record, records] = await Promise.all([
+    readImage(context.bucket, imageNameOf(context, request), scope),
+    knownRecords(context, scope, request.names),
+  ]);
+  const image = record?.images[scope.system] ?? null;
+  const absence = record?.without[scope.system]?.message ?? null;
+  const published = records.filter((each) => each !== null);
+  const facts = { scope, request, image, absence, records };
+  if (published.length < records.length) {
+    const names = request.names.filter((_, at) => records[at] === null);
+    const requested = names.filter((name) => request.requested.includes(name));
+    const unknown = await unknownPackages(context, scope, requested, "known only");
+    const missing = names.map((name) => packageItem(scope, { name }));
+    return { ...facts, packages: null, layers: null, missing, unknown };
+  }
+  const { packages, absent } = await knownPackages(context, scope, published);
+  const missing = absent.map((level) => packageItem(scope, level));
+  const layers = packages && layersOf(packages, image);
+  return { ...facts, packages, layers, missing, unknown: [] };
+}
