@@ -71,7 +71,6 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   pull: ["contract", "access", "store", "compose", "farm"],
   farm: ["contract", "store", "compose"],
   registry: ["contract", "access", "store", "pull"],
-  api: ["contract", "access", "store", "pull", "registry"],
   api: ["contract", "access", "store", "compose", "pull", "registry", "farm"],
   operator: ["contract", "access", "store", "pull", "registry", "farm"],
   housekeeping: ["contract", "store", "compose", "pull", "farm", "operator"],
