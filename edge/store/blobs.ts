@@ -1,7 +1,7 @@
 /**
  * Which blobs are known to be in the bucket. Blobs are not deleted while an image names them, so
- * what was seen once need not be asked again by this isolate for an hour; what got lost all the same
- * is noticed by whoever reads it.
+ * what was seen is not asked again by this isolate for a few minutes, and then behind an answer. What
+ * got lost all the same is noticed by whoever reads it, or when its time is over.
  */
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
@@ -10,7 +10,7 @@ import type { Bucket } from "./bucket.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { Descriptor } from "../contract/records.ts";
-import { memory } from "./memory.ts";
+import { type Asked, FreshMemory } from "./fresh.ts";
 
 export interface Presence {
   readonly size: number;
@@ -35,28 +35,33 @@ const ENTRY_BYTES = 64;
 export const BUCKET_REQUESTS = 6;
 
 /**
- * How long a blob is taken to be there, ms: whoever names it in a record claims it first (claims.ts),
- * and is told of what was deleted in this time.
+ * How long a blob is taken to be there, ms: as long as a signed URL leads to it (redirect.ts). Whoever
+ * names it in a record claims it first (claims.ts), and is told of what was deleted in this time.
  */
-export const PRESENT_MS = 3_600_000;
+export const PRESENT_MS = 300_000;
 
-const present = memory<Presence>(REMEMBERED_BYTES, () => ENTRY_BYTES, PRESENT_MS);
+const present = new FreshMemory<Presence>(REMEMBERED_BYTES, () => ENTRY_BYTES, {
+  kept: PRESENT_MS,
+  refresh: PRESENT_MS / 2,
+});
 
 /**
  * Size and content type of a blob, null when the bucket lacks it. Absence is not remembered: an
  * origin may be uploading it.
  */
 export async function findBlob(bucket: Bucket, digest: Digest): Promise<Presence | null> {
-  const remembered = present.get(digest);
-  if (remembered !== undefined) return remembered;
-  const found = await bucket.head(blobPath(digest));
-  if (found !== null) rememberBlob(digest, { size: found.size, contentType: found.contentType });
-  return found;
+  const look = async (): Promise<Asked<Presence> | null> => {
+    const askedAt = Date.now();
+    const found = await bucket.head(blobPath(digest));
+    return found && { value: { size: found.size, contentType: found.contentType }, askedAt };
+  };
+  const remembered = present.get(digest, bucket.background, look);
+  return (remembered ?? (await present.read(digest, look)))?.value ?? null;
 }
 
 /** To be called with what was just read or written. */
 export function rememberBlob(digest: Digest, { size, contentType }: Presence): void {
-  present.set(digest, { size, contentType });
+  present.set(digest, { value: { size, contentType }, askedAt: Date.now() });
 }
 
 /** To be called when a blob that was remembered turned out to be gone. */

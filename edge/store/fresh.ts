@@ -38,11 +38,20 @@ interface Entry<Value> extends Asked<Value> {
   refreshAt: number;
 }
 
+/** For how long a value is given, and from which age on it is read again, milliseconds. */
+export interface Lifetime {
+  readonly kept: number;
+  readonly refresh: number;
+}
+const RECORDS: Lifetime = { kept: KEPT_MS, refresh: REFRESH_MS };
+
 export class FreshMemory<Value extends object> {
   readonly #entries: LRUCache<string, Entry<Value>>;
+  readonly #lifetime: Lifetime;
 
   /** `budget` and `bytesOf` as those of `memory`. */
-  constructor(budget: number, bytesOf: (value: Value) => number) {
+  constructor(budget: number, bytesOf: (value: Value) => number, lifetime = RECORDS) {
+    this.#lifetime = lifetime;
     this.#entries = memory(budget, ({ value }: Entry<Value>) => bytesOf(value));
   }
 
@@ -58,7 +67,7 @@ export class FreshMemory<Value extends object> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const now = Date.now();
-    if (now >= entry.askedAt + KEPT_MS) return undefined;
+    if (now >= entry.askedAt + this.#lifetime.kept) return undefined;
     if (background !== undefined && now >= entry.refreshAt) {
       entry.refreshAt = now + AGAIN_MS;
       background(this.#refresh(key, refresh));
@@ -86,7 +95,7 @@ export class FreshMemory<Value extends object> {
   }
 
   set(key: string, { value, askedAt }: Asked<Value>): void {
-    this.#entries.set(key, { value, askedAt, refreshAt: askedAt + REFRESH_MS });
+    this.#entries.set(key, { value, askedAt, refreshAt: askedAt + this.#lifetime.refresh });
   }
 
   delete(key: string): void {

@@ -1,8 +1,9 @@
 /** What was withdrawn from the bucket lives for a minute in memory and in copies, and no longer. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, mock, test } from "node:test";
-import { revisionPath, tagPath } from "../../../edge/contract/keys.ts";
+import { blobPath, revisionPath, tagPath } from "../../../edge/contract/keys.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
+import { findBlob, PRESENT_MS } from "../../../edge/store/blobs.ts";
 import type { Bucket } from "../../../edge/store/bucket.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
 import { readCurrent } from "../../../edge/store/current.ts";
@@ -93,6 +94,35 @@ describe("a record", { concurrency: 1 }, () => {
     await stored.delete(path);
     assert.equal(await readRecord(bucket, place), null);
     await assert.rejects(readRecord(broken, place), /no answer/);
+  });
+});
+
+describe("a blob that was seen in the bucket", { concurrency: 1 }, () => {
+  const digest = `sha256:${"5".repeat(64)}` as const;
+  const put = (): Promise<unknown> => stored.put(blobPath(digest), "blob", JSON_TYPE);
+
+  test("is asked for behind the answer when half of its time is over; lost, it is gone then", async (t) => {
+    t.after(() => mock.timers.reset());
+    await put();
+    assert.equal((await findBlob(bucket, digest))?.size, 4);
+    await stored.delete(blobPath(digest));
+    wait(PRESENT_MS / 2 - 1);
+    assert.ok(await findBlob(bucket, digest));
+    assert.equal(behind.length, 0);
+    wait(1);
+    for (let n = 0; n < 3; n++) assert.ok(await findBlob(bucket, digest), "no answer waits");
+    assert.equal(behind.length, 1);
+    await settled();
+    assert.equal(await findBlob(bucket, digest), null);
+  });
+
+  test("is not taken to be there for longer than its time, when nobody asked in between", async (t) => {
+    t.after(() => mock.timers.reset());
+    await put();
+    assert.ok(await findBlob(bucket, digest));
+    await stored.delete(blobPath(digest));
+    wait(PRESENT_MS);
+    assert.equal(await findBlob(bucket, digest), null);
   });
 });
 
