@@ -14,6 +14,8 @@ import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { addAliasCommand } from "./commands/alias.ts";
+import { addImageCommands } from "./commands/index.ts";
+import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
 import { secret, tell } from "./process.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -132,6 +134,7 @@ program
 
 addOperatorCommands(program);
 addAliasCommand(program);
+addImageCommands(program);
 
 program
   .command("plan")
@@ -235,10 +238,10 @@ try {
   await program.parseAsync();
 } catch (error) {
   // commander has already said what is wrong with the options.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
   else {
     const message = error instanceof Error ? error.message : String(error);
     // What was opened by then (a watch of the disk, a server) must not keep the process alive.
-    process.stderr.write(`firn: ${message}\n`, () => process.exit(1));
+    process.stderr.write(`firn: ${message}\n`, () => process.exit(exitStatus(error)));
   }
 }

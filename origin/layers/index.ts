@@ -28,6 +28,8 @@ export { UnfitError } from "./tree.ts";
 export interface LayersOptions {
   /** Credentials of the origin's own; without them it stores by uploads that the edge signs. */
   readonly ownBucket?: BucketAccess;
+  /** Where blobs are stored, instead of a bucket. */
+  readonly storage?: Storage;
   /** Keeps temporary files and notes; processes may share it, and it may be lost at any time. */
   readonly cacheDir: string;
   /** Memory for packing, bytes: bounds the pieces that are compressed at once. */
@@ -102,7 +104,7 @@ export function openLayers(options: LayersOptions): Layers {
   const maker = new LayerMaker({ packer, codecs, logger });
   const listings = new Listings({ directory: join(cacheDir, "listings"), root });
   const closing = new AbortController();
-  const storage = openStorage(options, closing.signal);
+  const storage = options.storage ?? openStorage(options, closing.signal);
   const untilClosed = (signal: AbortSignal | undefined): AbortSignal =>
     signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
 

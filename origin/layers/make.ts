@@ -35,6 +35,8 @@ export interface MakeOptions {
   readonly zstd: boolean;
   /** Public keys of the origins whose layer records count, by name; none when left out. */
   readonly origins?: OriginKeys;
+  /** Hears of each layer when it is there. */
+  readonly onMade?: ((part: LayerPart) => void) | undefined;
 }
 
 /** A layer whose blobs are in the bucket. */
@@ -89,7 +91,7 @@ export class LayerMaker {
   async make(
     parts: readonly LayerPart[],
     bucket: JobBucket,
-    { signal, zstd, origins = {} }: MakeOptions,
+    { signal, zstd, origins = {}, onMade }: MakeOptions,
   ): Promise<Map<string, MadeLayer | UnfitError>> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
@@ -112,7 +114,9 @@ export class LayerMaker {
             if (error instanceof UnfitError) return error;
             throw error;
           });
-        return [part.key, await made] as const;
+        const outcome = [part.key, await made] as const;
+        onMade?.(part);
+        return outcome;
       });
     try {
       return new Map(await Promise.all(making));

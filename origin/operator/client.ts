@@ -12,6 +12,7 @@ import {
   type RestingRecord,
   RevokedSchema,
 } from "../../edge/contract/operator.ts";
+import { CommandFailed, kindOfAnswer } from "../commands/exit-codes.ts";
 
 export interface OperatorAccess {
   readonly edge: URL;
@@ -110,7 +111,8 @@ export class OperatorClient {
         });
         const text = await response.text();
         if (response.ok) return v.parse(schema, JSON.parse(text));
-        const error = new Error(refusal(edge, response.status, text));
+        const said = refusal(edge, response.status, text);
+        const error = new CommandFailed(kindOfAnswer(response.status), said);
         throw response.status >= 500 || response.status === 429 ? error : new AbortError(error);
       },
       { retries },

@@ -1,12 +1,11 @@
 /** The commands that use an edge's operator API: `firn farm`, `drain`, `rest`, `revoke`. */
 import type { Command } from "@commander-js/extra-typings";
 import { MAX_REST_SECONDS } from "../../edge/contract/operator.ts";
+import { EXIT, EXIT_HELP } from "../commands/exit-codes.ts";
 import { OPERATOR, originName, sinceTime, whole } from "../options.ts";
 import { secret, tell } from "../process.ts";
 import { stopSignal } from "../stop-signal.ts";
 
-/** Exit status of `firn revoke` when records rest on the origin and were not withdrawn. */
-const RECORDS_LEFT = 3;
 /** How often `firn farm` asks again, ms. */
 const REFRESH = 2_000;
 /** Attempts at a request beside the first while the screen is refreshed: the next comes anyway. */
@@ -20,23 +19,38 @@ const FARM_HELP = `
 ${ACCOUNT_HELP}
 In a terminal it is shown in place until Ctrl-C; otherwise, or with --once or --json, once.
 
-Exit status: 0 it was shown; 1 it failed.`;
+Examples:
+  firn farm --edge https://firn.example --user root
+  firn farm --json | jq .queue
+
+${EXIT_HELP}`;
 const DRAIN_HELP = `
 ${ACCOUNT_HELP}
 It holds until it is taken back, also when the origin connects again. Jobs that the origin has go on.
 
-Exit status: 0 the origin is drained (--undo: takes jobs again), or was so already; 1 it failed.`;
+Examples:
+  firn drain rack-1
+  firn drain rack-1 --undo
+
+${EXIT_HELP}`;
 const REST_HELP = `
 ${ACCOUNT_HELP}
 After a rest the origin is tried with one job.
 
-Exit status: 0 the origin rests; 1 it failed, as when the origin is not connected.`;
+Example:
+  firn rest rack-1 --seconds 600
+
+${EXIT_HELP}`;
 const REVOKE_HELP = `
 ${ACCOUNT_HELP}
 It may be broken off and run again: what is withdrawn stays so.
 
-Exit status: 0 the origin is shut out and nothing that can be withdrawn rests on it; ${RECORDS_LEFT} records
-rest on it, and --delete was not given; 1 it failed.`;
+Examples:
+  firn revoke rack-1 --since 2026-01-31T12:00:00Z
+  firn revoke rack-1 --delete
+
+${EXIT_HELP}
+Here ${EXIT.found} means that records rest on the origin, and --delete was not given.`;
 
 interface Account {
   readonly edge: URL;
@@ -155,6 +169,6 @@ function addRevoke(program: Command): void {
       }
       const revocation = await revoke(client, { origin: name, since, withdraw, tell });
       print(json ? JSON.stringify(revocation) : shown(revocation));
-      if (isLeft(revocation)) process.exitCode = RECORDS_LEFT;
+      if (isLeft(revocation)) process.exitCode = EXIT.found;
     });
 }

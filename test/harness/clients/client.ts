@@ -31,6 +31,8 @@ export interface Client {
   /** Signs in at a registry (`127.0.0.1:8787`). Throws with the client's own words. */
   login(host: string, user: string, password: string): Promise<void>;
   logout(host: string): Promise<void>;
+  /** Takes an archive's images, where the client can: `docker load`. */
+  load?(archive: string): Promise<void>;
   /** The OCI architecture of a pulled image. */
   architecture(image: string): Promise<string>;
   /** Runs a command in a pulled image; without arguments, the image's own. */

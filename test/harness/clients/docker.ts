@@ -64,6 +64,9 @@ async function open(): Promise<Client> {
     async logout(host) {
       await cli(["logout", host]);
     },
+    async load(archive) {
+      await cli(["load", "--quiet", "--input", archive]);
+    },
     async architecture(image) {
       return (await cli(["image", "inspect", "--format", "{{.Architecture}}", image])).stdout;
     },

@@ -59,6 +59,9 @@ async function open(): Promise<Client> {
     async logout(host) {
       await cli(["logout", host]);
     },
+    async load(archive) {
+      await cli(["load", "--quiet", "--signature-policy", file("policy.json"), "--input", archive]);
+    },
     async architecture(image) {
       return (await cli(["image", "inspect", "--format", "{{.Architecture}}", image])).stdout;
     },

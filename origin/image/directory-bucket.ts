@@ -1,0 +1,173 @@
+/**
+ * A directory in the place of a bucket, for images that are made without a server: the same blobs by
+ * the same digests, and what each layer was packed to.
+ *
+ *   blobs/sha256/<hex>     layers, listings, layer plans
+ *   layers/<key>.json      what a layer was packed to, by which compressor; <key>.zstd.json its zstd
+ *
+ * It may be deleted at any time. A file has its name only when it is whole.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import * as v from "valibot";
+import type { KnownLayer } from "../../edge/contract/bucket-requests.ts";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { blobPath, layerPath } from "../../edge/contract/keys.ts";
+import {
+  type Codec,
+  CODECS,
+  type Descriptor,
+  type LayerStatement,
+  LayerStatementSchema,
+} from "../../edge/contract/records.ts";
+import type { Sign } from "../../edge/contract/signatures.ts";
+import { fileBytes } from "../layers/blob-bytes.ts";
+import type { Blob, JobBucket, Storage } from "../layers/job-bucket.ts";
+
+/** Who vouches for the layers of this directory: whoever can write here. */
+export const MAKER = "local";
+
+export interface DirectoryBucketOptions {
+  readonly directory: string;
+  readonly sign: Sign;
+  /** What compresses here now, by codec: a layer that another compressor made is made again. */
+  readonly compressor: (codec: Codec) => Promise<string>;
+}
+
+export class DirectoryBucket implements Storage {
+  readonly #options: DirectoryBucketOptions;
+
+  constructor(options: DirectoryBucketOptions) {
+    this.#options = options;
+  }
+
+  of(): JobBucket {
+    return {
+      edge: MAKER,
+      layers: (keys) => Promise.all(keys.map((key) => this.#known(key))),
+      has: (blob) => this.has(blob),
+      put: (blob, signal) => this.#put(blob, signal),
+      plan: (digest) => this.read(digest),
+    };
+  }
+
+  close(): void {}
+
+  /** Where a blob lies, or would. */
+  path(digest: Digest): string {
+    return join(this.#options.directory, blobPath(digest));
+  }
+
+  /** Whether the blob is there, at its size. */
+  async has({ digest, size }: Descriptor): Promise<boolean> {
+    const found = await stat(this.path(digest)).catch(() => undefined);
+    return found?.size === size;
+  }
+
+  /** A whole blob; null when it is not there. */
+  async read(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
+    const bytes = await readFile(this.path(digest)).catch(orUndefined);
+    return bytes === undefined ? null : new Uint8Array(bytes);
+  }
+
+  /** `length` bytes at `offset` of a blob. */
+  async readRange(
+    digest: Digest,
+    { offset, length }: { readonly offset: number; readonly length: number },
+  ): Promise<Uint8Array> {
+    const file = await open(this.path(digest));
+    try {
+      const room = new Uint8Array(length);
+      const { bytesRead } = await file.read(room, 0, length, offset);
+      return room.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Stores a text by its digest, which it returns. */
+  async putText(text: string): Promise<Digest> {
+    const digest: Digest = `sha256:${createHash("sha256").update(text).digest("hex")}`;
+    await writeWhole(this.path(digest), (path) => writeFile(path, text));
+    return digest;
+  }
+
+  /** Remembers what a layer was packed to. */
+  async remember(statement: LayerStatement): Promise<void> {
+    const path = this.#layerPath(statement.key, statement.codec);
+    await writeWhole(path, (temporary) => writeFile(temporary, JSON.stringify(statement)));
+  }
+
+  /** What a layer was packed to by the compressor of now; undefined when it was not, or is gone. */
+  async layer(key: string, codec: Codec): Promise<LayerStatement | undefined> {
+    const text = await readFile(this.#layerPath(key, codec), "utf8").catch(orUndefined);
+    if (text === undefined) return undefined;
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), LayerStatementSchema), text);
+    if (!parsed.success || parsed.output.key !== key) return undefined;
+    return parsed.output.compressor === (await this.#options.compressor(codec))
+      ? parsed.output
+      : undefined;
+  }
+
+  #layerPath(key: string, codec: Codec): string {
+    return join(this.#options.directory, layerPath(key, codec));
+  }
+
+  async #known(key: string): Promise<KnownLayer> {
+    const known: KnownLayer = {};
+    for (const codec of CODECS) {
+      const statement = await this.layer(key, codec);
+      if (statement === undefined) continue;
+      const signature = this.#options.sign("layer", statement);
+      known[codec] = {
+        record: { ...statement, signed: [{ origin: MAKER, signature }] },
+        present: await this.has(statement),
+      };
+    }
+    return known;
+  }
+
+  async #put(blob: Blob, signal: AbortSignal): Promise<void> {
+    if (await this.has(blob)) return;
+    const { content } = blob;
+    await writeWhole(this.path(blob.digest), (path) =>
+      writeFile(
+        path,
+        content instanceof Uint8Array ? content : fileBytes(blob, content.fd, signal),
+      ),
+    );
+  }
+}
+
+/** Gives a file its name when `write` has written all of it. */
+export async function writeWhole(
+  path: string,
+  write: (temporary: string) => Promise<void>,
+): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = join(dirname(path), `.${process.pid}-${randomUUID()}`);
+  try {
+    await write(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Copies a file; where the file system can share the bytes, in no time. */
+export const copyWhole = (from: string, to: string): Promise<void> =>
+  writeWhole(to, (temporary) => copyFile(from, temporary, constants.COPYFILE_FICLONE));
+
+/** The digest of a file. */
+export async function fileDigest(path: string): Promise<Digest> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  return `sha256:${hash.digest("hex")}`;
+}
+
+function orUndefined(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+}

@@ -1,0 +1,195 @@
+/**
+ * Writes an image to its output (output-form.ts): an OCI layout (OCI image spec, image-layout.md) or an
+ * archive of one. An archive of the same image is the same bytes at any time.
+ */
+import { createWriteStream } from "node:fs";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import * as v from "valibot";
+import { tarEnd, tarHeader, tarPadding } from "../../edge/contract/tar.ts";
+import { OCI_INDEX } from "../../edge/contract/media-types.ts";
+import { canonicalJson } from "../../edge/contract/keys.ts";
+import { copyWhole, writeWhole } from "./directory-bucket.ts";
+import type { Output } from "./output-form.ts";
+import { bytesOf, hexOf, type ImageBlob, type OciImage, type PlatformImage } from "./oci-image.ts";
+
+const REF_NAME = "org.opencontainers.image.ref.name";
+const CONTAINERD_NAME = "io.containerd.image.name";
+const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
+
+/** What the image is called where the output does not say. */
+export interface ImageName {
+  readonly name: string;
+  readonly tag: string;
+}
+
+/** Writes the image; `onBytes` hears of every blob that is written or was there. */
+export async function writeImage(
+  image: OciImage,
+  output: Output,
+  name: ImageName,
+  onBytes: (bytes: number) => void = () => {},
+): Promise<void> {
+  switch (output.kind) {
+    case "oci":
+      return writeLayout(image, output.directory, output.reference ?? name.tag, onBytes);
+    case "stdout":
+      return toStream(archive(image, dockerNames(undefined, name), onBytes), process.stdout);
+    case "docker-archive":
+    case "oci-archive": {
+      const names =
+        output.kind === "docker-archive"
+          ? dockerNames(output.reference, name)
+          : { tag: output.reference ?? name.tag };
+      return writeWhole(output.file, (temporary) =>
+        toStream(archive(image, names, onBytes), createWriteStream(temporary, { flags: "wx" })),
+      );
+    }
+  }
+}
+
+const toStream = (
+  chunks: AsyncIterable<Uint8Array>,
+  stream: NodeJS.WritableStream,
+): Promise<void> => pipeline(Readable.from(chunks, { objectMode: false }), stream);
+
+/** What an archive calls its image. */
+interface Names {
+  readonly tag: string;
+  /** `git:latest`: only of archives for docker. */
+  readonly repoTag?: string;
+}
+
+function dockerNames(reference: string | undefined, { name, tag }: ImageName): Names {
+  const repoTag = withTag(reference ?? name, reference === undefined ? tag : "latest");
+  return { tag: repoTag.slice(repoTag.lastIndexOf(":") + 1), repoTag };
+}
+
+/** A colon behind the last slash begins a tag; one before it, a port. */
+const withTag = (reference: string, tag: string): string =>
+  reference.includes(":", reference.lastIndexOf("/") + 1) ? reference : `${reference}:${tag}`;
+
+/**
+ * The name in full, as containerd has it in its store: `git:latest` is
+ * `docker.io/library/git:latest`.
+ */
+function fullName(repoTag: string): string {
+  const [first = "", ...rest] = repoTag.split("/");
+  if (rest.length === 0) return `docker.io/library/${repoTag}`;
+  const isHost = /[.:]/.test(first) || first === "localhost";
+  return isHost ? repoTag : `docker.io/${repoTag}`;
+}
+
+function indexEntry({ root }: OciImage, { tag, repoTag }: Names) {
+  const { mediaType, digest, size } = root;
+  const annotations = {
+    [REF_NAME]: tag,
+    ...(repoTag === undefined ? {} : { [CONTAINERD_NAME]: fullName(repoTag) }),
+  };
+  return { mediaType, digest, size, annotations };
+}
+
+const indexText = (manifests: readonly unknown[]): string =>
+  canonicalJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+
+/** As much of an index.json as is kept of it. */
+const IndexSchema = v.looseObject({
+  manifests: v.array(v.looseObject({ annotations: v.optional(v.record(v.string(), v.string())) })),
+});
+
+/** The image joins what the directory holds; one of the same tag gives it up. */
+async function writeLayout(
+  image: OciImage,
+  directory: string,
+  tag: string,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  await mkdir(join(directory, "blobs/sha256"), { recursive: true });
+  const indexFile = join(directory, "index.json");
+  const others = await otherEntries(indexFile, tag);
+  for (const blob of image.blobs) {
+    await writeBlob(blob, join(directory, "blobs/sha256", hexOf(blob.digest)));
+    onBytes(blob.size);
+  }
+  await writeFile(join(directory, "oci-layout"), LAYOUT);
+  const text = indexText([...others, indexEntry(image, { tag })]);
+  await writeWhole(indexFile, (temporary) => writeFile(temporary, text));
+}
+
+/** The entries of other tags. Throws an Error when the file is there and is no index. */
+async function otherEntries(indexFile: string, tag: string): Promise<unknown[]> {
+  const text = await readFile(indexFile, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (text === undefined) return [];
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), IndexSchema), text);
+  if (!parsed.success)
+    throw new Error(`${indexFile} is no index of an OCI layout: name another directory`);
+  return parsed.output.manifests.filter(({ annotations }) => annotations?.[REF_NAME] !== tag);
+}
+
+async function writeBlob({ content, size }: ImageBlob, path: string): Promise<void> {
+  const there = await stat(path).catch(() => undefined);
+  if (there?.size === size) return;
+  if (content instanceof Uint8Array)
+    await writeWhole(path, (temporary) => writeFile(temporary, content));
+  else if (content.file !== path) await copyWhole(content.file, path);
+}
+
+async function* archive(
+  image: OciImage,
+  names: Names,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  // What readers want first stands first: they need not read the whole archive for it.
+  if (names.repoTag !== undefined)
+    yield* textFile("manifest.json", dockerManifest(image, names.repoTag));
+  yield* textFile("index.json", indexText([indexEntry(image, names)]));
+  yield* textFile("oci-layout", LAYOUT);
+  for (const path of ["blobs", "blobs/sha256"])
+    yield tarHeader({ path, type: "directory", mode: 0o755 });
+  const byDigest = image.blobs.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  for (const blob of byDigest) {
+    const path = `blobs/sha256/${hexOf(blob.digest)}`;
+    yield tarHeader({ path, type: "file", mode: 0o644, size: blob.size });
+    let written = 0;
+    for await (const chunk of bytesOf(blob)) {
+      written += chunk.length;
+      yield chunk;
+    }
+    if (written !== blob.size)
+      throw new Error(`blob ${blob.digest} has ${written} bytes in the cache, not ${blob.size}`);
+    yield new Uint8Array(tarPadding(blob.size));
+    onBytes(blob.size);
+  }
+  yield tarEnd;
+}
+
+function* textFile(path: string, text: string): Generator<Uint8Array> {
+  const bytes = new TextEncoder().encode(text);
+  yield tarHeader({ path, type: "file", mode: 0o644, size: bytes.length });
+  yield bytes;
+  yield new Uint8Array(tarPadding(bytes.length));
+}
+
+/**
+ * What older `docker load` and `podman load` go by. They know one platform: this machine's, where
+ * the image has it.
+ */
+function dockerManifest({ platforms }: OciImage, repoTag: string): string {
+  const here = platforms.find(({ platform }) => platform === `linux/${dockerArchitecture()}`);
+  const chosen = here ?? platforms[0];
+  const entries = chosen === undefined ? [] : [dockerEntry(chosen, repoTag)];
+  return JSON.stringify(entries);
+}
+
+const dockerEntry = ({ config, layers }: PlatformImage, repoTag: string) => ({
+  Config: `blobs/sha256/${hexOf(config.digest)}`,
+  RepoTags: [repoTag],
+  Layers: layers.map(({ digest }) => `blobs/sha256/${hexOf(digest)}`),
+});
+
+/** This machine's architecture by OCI's word. */
+const dockerArchitecture = (): string => (process.arch === "x64" ? "amd64" : process.arch);
