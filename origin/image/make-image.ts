@@ -36,6 +36,8 @@ export interface MakeImageParts {
   readonly bucket: DirectoryBucket;
   readonly layers: LayerStore;
   readonly plans: PlanStore;
+  /** Version of this machine's Nix. */
+  readonly nix: string;
   readonly sign: Sign;
   /** Public key that belongs to `sign`. */
   readonly publicKey: string;

@@ -74,7 +74,7 @@ export async function openBuilder(
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<Builder> {
   const spec = await parsePackageSet(options.packageSet);
-  await readyNix(spec, events.note);
+  const nix = await readyNix(spec, events.note);
   const key = generateOriginKey();
   const privateKey = readOriginKey(key.privateKey);
   const sign = signer(privateKey);
@@ -119,6 +119,7 @@ export async function openBuilder(
           bucket,
           layers: reporting(layers, events),
           plans,
+          nix,
           sign,
           publicKey: publicKeyOf(privateKey),
           zstd: options.zstd,
@@ -135,8 +136,11 @@ export async function openBuilder(
   };
 }
 
-/** Has what is missing installed, where this may be, and Nix configured as `npm start` does. */
-async function readyNix({ kind }: PackageSetSpec, note: (line: string) => void): Promise<void> {
+/**
+ * Has what is missing installed, where this may be, and Nix configured as `npm start` does. Returns
+ * Nix's version.
+ */
+async function readyNix({ kind }: PackageSetSpec, note: (line: string) => void): Promise<string> {
   const starter = kind === "starter";
   await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
   if (await needsBuildUsers(process.env)) await makeBuildUsers(note);
@@ -145,6 +149,7 @@ async function readyNix({ kind }: PackageSetSpec, note: (line: string) => void):
   if (fault !== undefined) throw new Error(fault);
   // For every Nix program that this process starts.
   process.env["NIX_CONFIG"] = config;
+  return nix;
 }
 
 /** The layer plan that counts here; it is written where jobs look for it. */
