@@ -96,14 +96,26 @@ export async function makeHere(
       { logger, signal },
     );
     try {
-      const systems = options.systems ?? [request.system];
-      return await builder.make(request, { tag, systems });
+      return await builder.make(request, { tag, systems: systemsOf(request, options.systems) });
     } finally {
       await builder.close();
     }
   } catch (error) {
     throw forPerson(error);
   }
+}
+
+/** What `--platform` says, where the name says nothing else. */
+function systemsOf(
+  { name, pinned }: ImageRequest,
+  systems: readonly System[] | undefined,
+): readonly System[] | undefined {
+  if (pinned === undefined || systems === undefined) return systems;
+  if (systems.length === 1 && systems[0] === pinned) return systems;
+  throw new CommandFailed(
+    "usage",
+    `the name ${name} is for one platform already: leave out --platform`,
+  );
 }
 
 /** Warnings and errors of the parts, as lines; the rest as what is being done. */

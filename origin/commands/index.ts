@@ -31,7 +31,10 @@ const help = (examples: string, more = ""): string =>
 /** How images are made on this machine, by the options of an origin. */
 export const BUILD = {
   packageSet: START.packageSet,
-  platform: new Option("--platform <platforms>", "linux/amd64 or linux/arm64"),
+  platform: new Option(
+    "--platform <platforms>",
+    "linux/amd64, linux/arm64, or both with a comma: an index; when left out, both of the starter set, else this machine's",
+  ),
   plan: new Option(
     "--plan <file>",
     "layer plan; when left out, the one that a new registry of the package set has",

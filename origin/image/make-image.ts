@@ -5,20 +5,17 @@
  *
  *   names → publish (origin) → records → chooseLevels → compose (edge) → config, manifests, layers
  */
-import { compose, type ComposePackage, type ComposedBlob } from "../../edge/compose/compose.ts";
+import { compose, type ComposedImage, type ComposePackage } from "../../edge/compose/compose.ts";
 import type { Failure, PackageItem, Result } from "../../edge/contract/items.ts";
 import type { Scope } from "../../edge/contract/keys.ts";
 import { chooseLevels } from "../../edge/contract/levels.ts";
-import { OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../edge/contract/media-types.ts";
 import type { ImageRequest } from "../../edge/contract/names.ts";
 import {
-  type ImageRecord,
   type Layer,
   type LevelRecord,
   MAX_LAYERS,
   type PackageRecord,
   type PackageStatement,
-  PLATFORMS,
   RECORD_FORMAT,
 } from "../../edge/contract/records.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
@@ -28,7 +25,6 @@ import type { PackageSet } from "../nix/types.ts";
 import type { PlanStore } from "../plan/plans.ts";
 import { publish } from "../publish.ts";
 import { type DirectoryBucket, MAKER } from "./directory-bucket.ts";
-import { distinctBlobs, type ImageBlob, type OciImage } from "./oci-image.ts";
 
 /** What making an image takes. */
 export interface MakeImageParts {
@@ -65,25 +61,28 @@ export class PackagesFailed extends Error {
   get unknown(): boolean {
     return [...this.failures.values()].every(({ reason }) => reason === "unknown");
   }
+
+  /** Whether the revision decides it: no other machine can have them for this system. */
+  get absent(): boolean {
+    const failures = [...this.failures.values()];
+    return failures.some(({ reason }) => reason === "unknown" || reason === "refused");
+  }
 }
 
 /**
- * The image of a request in a scope. Throws PackagesFailed, and an InvalidName where the packages
- * have too many layers or files for one image.
+ * The image of a request for the system of a scope. Throws PackagesFailed, and an InvalidName where
+ * the packages have too many layers or files for one image.
  */
 export async function makeImage(
   parts: MakeImageParts,
   request: ImageRequest,
   scope: Scope,
-): Promise<OciImage> {
+): Promise<ComposedImage> {
   const items = request.names.map((name): PackageItem => ({ kind: "package", ...scope, name }));
   const records = await packageRecords(parts, scope, items);
   const packages = await atLevels(parts, scope, records);
   const { bucket } = parts;
-  const composed = await compose({ scope, request, packages }, (digest, range) =>
-    bucket.readRange(digest, range),
-  );
-  return imageOf(composed.record, composed.blobs, bucket);
+  return compose({ scope, request, packages }, (digest, range) => bucket.readRange(digest, range));
 }
 
 async function packageRecords(
@@ -182,43 +181,4 @@ function layersOf(
       };
     }),
   );
-}
-
-/** The image as OCI clients have it. (Docker's manifest of the same image has another digest.) */
-function imageOf(
-  record: ImageRecord,
-  composed: readonly ComposedBlob[],
-  bucket: DirectoryBucket,
-): OciImage {
-  const type = record.manifests[OCI_INDEX] === undefined ? OCI_MANIFEST : OCI_INDEX;
-  const root = record.manifests[type];
-  const manifest = record.manifests[OCI_MANIFEST];
-  const config = composed.find(({ mediaType }) => mediaType.includes("config"));
-  if (root === undefined || manifest === undefined || config === undefined)
-    throw new TypeError("the image was composed without a manifest");
-  const named = composed.filter(
-    ({ mediaType }) => mediaType !== OCI_INDEX && !mediaType.includes("docker"),
-  );
-  const layers = record.layers.flatMap(({ digest, size, zstd }) => [
-    { digest, size, mediaType: OCI_LAYER_GZIP },
-    ...(zstd === undefined ? [] : [{ ...zstd, mediaType: OCI_LAYER_GZIP }]),
-  ]);
-  const inMemory = new Map(composed.map((blob) => [blob.digest, blob]));
-  const blobs: ImageBlob[] = [...layers, ...named, { ...root, mediaType: type }].map((blob) => ({
-    ...blob,
-    content: inMemory.get(blob.digest)?.bytes ?? { file: bucket.path(blob.digest) },
-  }));
-  const { os, architecture } = PLATFORMS[record.system];
-  return {
-    root: { ...root, mediaType: type },
-    platforms: [
-      {
-        platform: `${os}/${architecture}`,
-        manifest: { ...manifest, mediaType: OCI_MANIFEST },
-        config: { digest: config.digest, size: config.size },
-        layers: record.layers.map(({ digest, size }) => ({ digest, size })),
-      },
-    ],
-    blobs: distinctBlobs(blobs),
-  };
 }

@@ -1,10 +1,11 @@
 /** What makes images on this machine: a package set, a directory for layers, and Nix as it is here. */
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { ComposedImage } from "../../edge/compose/compose.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
 import type { ImageRequest } from "../../edge/contract/names.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
-import { type System, SYSTEMS } from "../../edge/contract/records.ts";
+import { PLATFORMS, type System, SYSTEMS } from "../../edge/contract/records.ts";
 import { publicKeyOf, readOriginKey, generateOriginKey } from "../channel/key.ts";
 import { signer } from "../channel/sign.ts";
 import { Codecs } from "../layers/codecs.ts";
@@ -20,8 +21,9 @@ import { planStore } from "../plan/plans.ts";
 import { fileText } from "../options.ts";
 import { prepareStarter } from "../starter/index.ts";
 import { DirectoryBucket } from "./directory-bucket.ts";
-import { makeImage } from "./make-image.ts";
+import { makeImage, type MakeImageParts, PackagesFailed } from "./make-image.ts";
 import type { OciImage } from "./oci-image.ts";
+import { joinPlatforms } from "./platforms.ts";
 
 export interface BuilderOptions {
   readonly packageSet: string;
@@ -62,7 +64,7 @@ export interface MadeImage {
 export interface Builder {
   make(
     request: ImageRequest,
-    options: { readonly tag: string; readonly systems: readonly System[] },
+    options: { readonly tag: string; readonly systems: readonly System[] | undefined },
   ): Promise<MadeImage>;
   close(): Promise<void>;
 }
@@ -110,30 +112,56 @@ export async function openBuilder(
     async make(request, { tag, systems }) {
       events.step(`finding what ${tag} is`);
       const revision = await packageSet.resolve(tag, signal);
-      const [system = SYSTEMS[0]] = systems;
-      const scope = { packageSet: packageSet.id, revision, system, plan };
-      events.step(`building ${request.name}`);
-      const image = await makeImage(
-        {
-          packageSet,
-          bucket,
-          layers: reporting(layers, events),
-          plans,
-          nix,
-          sign,
-          publicKey: publicKeyOf(privateKey),
-          zstd: options.zstd,
-          limits: options.limits,
-          signal,
-          log: events.nixLine,
-        },
-        request,
-        scope,
-      );
+      const wanted = systems ?? defaultSystems(spec, request);
+      const parts: MakeImageParts = {
+        packageSet,
+        bucket,
+        layers: reporting(layers, events),
+        plans,
+        nix,
+        sign,
+        publicKey: publicKeyOf(privateKey),
+        zstd: options.zstd,
+        limits: options.limits,
+        signal,
+        log: events.nixLine,
+      };
+      const composed = new Map<System, ComposedImage>();
+      const absent: PackagesFailed[] = [];
+      for (const system of wanted) {
+        const of = wanted.length === 1 ? "" : ` for ${platformName(system)}`;
+        events.step(`building ${request.name}${of}`);
+        const scope = { packageSet: packageSet.id, revision, system, plan };
+        try {
+          composed.set(system, await makeImage(parts, request, scope));
+        } catch (error) {
+          if (!(error instanceof PackagesFailed && error.absent)) throw error;
+          absent.push(error);
+          if (wanted.length > absent.length)
+            events.note(`there is no image for ${platformName(system)}: ${error.message}`);
+        }
+      }
+      if (composed.size === 0 && absent[0] !== undefined) throw absent[0];
+      const image = joinPlatforms(composed, wanted, bucket);
       return { image, revision, packageSet: spec.label, plan };
     },
     close: () => layers.close(),
   };
+}
+
+/**
+ * What a registry of this machine serves: the system that the name pins; both of the starter set,
+ * whose packages need no program of theirs to be built; else this machine's.
+ */
+function defaultSystems({ kind }: PackageSetSpec, { pinned }: ImageRequest): readonly System[] {
+  if (pinned !== undefined) return [pinned];
+  if (kind === "starter") return SYSTEMS;
+  return [process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux"];
+}
+
+function platformName(system: System): string {
+  const { os, architecture } = PLATFORMS[system];
+  return `${os}/${architecture}`;
 }
 
 /**

@@ -8,6 +8,7 @@ import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
+import { OCI_INDEX } from "../../../edge/contract/media-types.ts";
 import { NEEDS } from "../../harness/clients/client.ts";
 import { docker } from "../../harness/clients/docker.ts";
 import { podman } from "../../harness/clients/podman.ts";
@@ -107,6 +108,17 @@ describe("firn build", { skip }, () => {
     assert.equal((JSON.parse(copied) as { Digest: string }).Digest, here.digest);
   });
 
+  test("with zstd beside gzip, as a registry that has always had both", async () => {
+    const options = { packageSet: set.spec, originEnv: set.originEnv, edgeEnv: { ZSTD: "on" } };
+    const firn = await startFirn(options);
+    try {
+      const { digest } = await pullManifest(firn.url, "snow", "latest", OCI_INDEX);
+      assert.equal((await build("snow", "oci:zstd", "--zstd", "on")).digest, digest);
+    } finally {
+      await firn.stop();
+    }
+  });
+
   test("an image of another tag joins the directory, one of the same tag replaces it", async () => {
     const [first, second] = [await build("snow", "oci:both:a"), await build("ice", "oci:both:b")];
     await build("ice", "oci:both:a");
@@ -196,13 +208,23 @@ describe("firn build of the starter set", { skip }, () => {
   let firn: Firn;
   before(async () => {
     place = await workplace("build-starter");
-    firn = await startFirn();
+    firn = await startFirn({ edgeEnv: { SYSTEMS: "x86_64-linux,aarch64-linux" } });
     await givePackageLists(place.state);
   });
   after(async () => {
     await firn?.stop();
     await removeTree(place.root);
   });
+
+  const build = async (
+    name: string,
+    output: string,
+    ...more: readonly string[]
+  ): Promise<Built> => {
+    const made = await place.firn(["build", name, "--output", output, "--json", ...more]);
+    assert.equal(made.exitCode, 0, text(made.stderr));
+    return JSON.parse(text(made.stdout)) as Built;
+  };
 
   for (const { name, needs, open } of [docker, podman]) {
     const lacking = unavailable(needs, { root: true });
@@ -223,12 +245,32 @@ describe("firn build of the starter set", { skip }, () => {
     });
   }
 
-  test("by the layer plan that a new registry makes", async () => {
-    const made = await place.firn(["build", "hello/tree", "--output", "oci:here", "--json"]);
-    assert.equal(made.exitCode, 0, text(made.stderr));
-    const here = JSON.parse(text(made.stdout)) as Built;
-    const { digest, headers } = await pullManifest(firn.url, "hello/tree");
+  test("both platforms in one index, by the layer plan that a new registry makes", async () => {
+    const here = await build("hello/tree", "oci:here");
+    const { digest, headers } = await pullManifest(firn.url, "hello/tree", "latest", OCI_INDEX);
     assert.equal(headers.get("firn-revision"), here.revision);
     assert.equal(here.digest, digest);
+    const names = here.platforms.map(({ platform }) => platform);
+    assert.deepEqual(names, ["linux/amd64", "linux/arm64"]);
+    await place.skopeo("copy", "--all", "--preserve-digests", "oci:here:latest", "oci:copied:x");
+    const arm = await place.skopeo("--override-arch", "arm64", "inspect", "oci:copied:x");
+    assert.equal((JSON.parse(arm) as { Architecture: string }).Architecture, "arm64");
+  });
+
+  test("one platform is the manifest of it, by --platform or by the name; both ways is refused", async () => {
+    const pinned = await pullManifest(firn.url, "arm64/tree");
+    assert.equal((await build("arm64/tree", "oci:pinned")).digest, pinned.digest);
+    const asked = await build("tree", "oci:asked", "--platform", "linux/arm64");
+    assert.equal(asked.digest, pinned.digest);
+    const both = await place.firn([
+      "build",
+      "arm64/tree",
+      "-o",
+      "oci:x",
+      "--platform",
+      "linux/amd64",
+    ]);
+    assert.equal(both.exitCode, 2);
+    assert.match(text(both.stderr), /arm64\/tree is for one platform already/);
   });
 });
