@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nixConfig } from "./nix-config.ts";
-import { tied } from "./workerd.ts";
+import { tied } from "../server/process-tie.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 /**

@@ -1,6 +1,6 @@
 /**
- * `npm start`: a whole Firn on one machine. The edge runs in this process (Miniflare), one origin
- * in a second one, joined by the real channel with a key made for the purpose. Bucket, keys and
+ * `npm start`: a whole Firn on one machine. The edge is that of `firn serve` (server/edge.ts), one
+ * origin runs in a process of its own, joined by the real channel with a key made for the purpose. Bucket, keys and
  * caches are kept in the state directory; starting again keeps what was built.
  */
 import { randomUUID } from "node:crypto";
@@ -11,7 +11,7 @@ import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nixVersion } from "../nix/version.ts";
 import { firstPlan } from "../plan/first-plan.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
-import { type Edge, startEdge } from "./edge.ts";
+import { type Edge, startEdge } from "../server/edge.ts";
 import { lockState } from "./lock.ts";
 import { makeBuildUsers } from "./build-users.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
@@ -104,7 +104,10 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
       onExit: (how, delay) =>
         note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`),
     });
-    await Promise.race([stopped, connected.promise]);
+    const ended = edge.ended.then((how) => {
+      throw new Error(`the edge ended (${how})`);
+    });
+    await Promise.race([stopped, ended, connected.promise]);
     const { url } = edge;
     const ready = pullsWork({
       url,
@@ -112,8 +115,9 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
       onTrouble: (reason) => note(`no pull works yet: ${reason}`),
       ...(prober && { credentials: prober.credentials }),
     });
-    await Promise.race([stopped, ready.then(() => say(`\nready: ${url}\n${example(url)}`))]);
-    await stopped;
+    const isReady = ready.then(() => say(`\nready: ${url}\n${example(url)}`));
+    await Promise.race([stopped, ended, isReady]);
+    await Promise.race([stopped, ended]);
     note("stopping");
   } finally {
     // The origin first: while there is an edge, it can finish its jobs or hand them back.

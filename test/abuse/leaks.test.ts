@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startEdge } from "../../origin/local/edge.ts";
+import { startEdge } from "../../origin/server/edge.ts";
 import { operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { startFrontedEdge } from "../edge/pull/front.ts";
 import { startOrigin, type TestOrigin } from "../edge/registry/origin.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
-import { type Edge, startEdge } from "../../origin/local/edge.ts";
+import { type Edge, startEdge } from "../../origin/server/edge.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { errorsOf, send, startTestEdge, type TestEdge } from "./registry/support.ts";
 

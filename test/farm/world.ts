@@ -4,7 +4,7 @@
  * hands.
  */
 import { join } from "node:path";
-import { type Edge, startEdge } from "../../origin/local/edge.ts";
+import { type EmulatedEdge, startEmulatedEdge } from "../harness/emulated-edge.ts";
 import { freePort } from "../../origin/local/ports.ts";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
@@ -73,7 +73,7 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
   const set = await tinySet(root, attributes);
 
   // A server of its own for the bucket: the Worker may restart without it.
-  const store = await startEdge({
+  const store = await startEmulatedEdge({
     stateDir: join(root, "store"),
     env: { PACKAGE_SET: "starter" },
     log: () => undefined,
@@ -87,8 +87,8 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
   const wires = await Promise.all(NAMES.map(() => startWire(edgeHost)));
   const keyFiles = NAMES.map((name) => join(root, `${name}.key`));
   const keys = await Promise.all(keyFiles.map(originPublicKey));
-  const openEdge = (): Promise<Edge> =>
-    startEdge({
+  const openEdge = (): Promise<EmulatedEdge> =>
+    startEmulatedEdge({
       port,
       stateDir: join(root, "edge"),
       bucket: s3,

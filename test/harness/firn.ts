@@ -3,7 +3,7 @@
  * state, on free ports of 127.0.0.1.
  */
 import { join } from "node:path";
-import { type Edge, type EdgeOptions, startEdge } from "../../origin/local/edge.ts";
+import { type Edge, type EdgeOptions, startEdge } from "../../origin/server/edge.ts";
 import { firstPlan } from "../../origin/plan/first-plan.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";

@@ -13,7 +13,7 @@ import type { Digest } from "../../../edge/contract/digest.ts";
 import type { ListingTree } from "../../../edge/contract/listing.ts";
 import { MAX_IMAGE_BYTES } from "../../../edge/contract/image-budget.ts";
 import { type InvalidName, parseImageName } from "../../../edge/contract/names.ts";
-import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
+import { bundleWorker, compatibilityDate } from "../../../origin/server/bundle.ts";
 import { Blobs, random, randomTree, record, SCOPE, tree } from "./sample.ts";
 import type { Order } from "./workerd-entry.ts";
 

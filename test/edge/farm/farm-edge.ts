@@ -9,9 +9,9 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer, Asker } from "../../../edge/farm/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
 import type { Item } from "../../../edge/contract/items.ts";
-import { bundleWorker, compatibilityDate } from "../../../origin/local/bundle.ts";
+import { bundleWorker, compatibilityDate } from "../../../origin/server/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
-import { tieWorkerd } from "../../../origin/local/workerd.ts";
+import { tieWorkerd } from "../../harness/tie-workerd.ts";
 import { eventually } from "../../harness/soon.ts";
 
 const WORKER = "farm";

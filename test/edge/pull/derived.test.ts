@@ -9,7 +9,7 @@ import type { Digest } from "../../../edge/contract/digest.ts";
 import { packagePath } from "../../../edge/contract/keys.ts";
 import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
 import type { PackageRecord } from "../../../edge/contract/records.ts";
-import { startEdge } from "../../../origin/local/edge.ts";
+import { startEdge } from "../../../origin/server/edge.ts";
 import { operatorBucket } from "../../../origin/plan/operator-bucket.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";

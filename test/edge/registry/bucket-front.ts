@@ -28,7 +28,7 @@ export interface BucketFront {
   stop(): Promise<void>;
 }
 
-/** The bucket's name in the paths of test edges, see origin/local/edge.ts. */
+/** The bucket's name in the paths of test edges, see origin/server/edge.ts. */
 const BUCKET = "firn";
 
 export async function startBucketFront(): Promise<BucketFront> {

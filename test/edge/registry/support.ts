@@ -34,7 +34,7 @@ import { type ClosureEntry, closureParts, encodeClosure } from "../../../edge/co
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
-import { type Edge, type EdgeOptions, startEdge } from "../../../origin/local/edge.ts";
+import { type Edge, type EdgeOptions, startEdge } from "../../../origin/server/edge.ts";
 import { samplePackage } from "../closures.ts";
 import { until } from "../../harness/until.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";

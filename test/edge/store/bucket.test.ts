@@ -5,16 +5,16 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
-import { type Edge, startEdge } from "../../../origin/local/edge.ts";
+import { type EmulatedEdge, startEmulatedEdge } from "../../harness/emulated-edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
 import type { Operation } from "./operation.ts";
 
 let stateDir: string;
-let edge: Edge;
+let edge: EmulatedEdge;
 before(async () => {
   stateDir = await tempDir("bucket");
-  edge = await startEdge({
+  edge = await startEmulatedEdge({
     stateDir,
     env: {},
     worker: fileURLToPath(new URL("worker.ts", import.meta.url)),

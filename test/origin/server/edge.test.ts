@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { startEdge } from "../../../origin/local/edge.ts";
-import { canTie } from "../../../origin/local/workerd.ts";
+import { startEdge } from "../../../origin/server/edge.ts";
+import { canTie } from "../../../origin/server/process-tie.ts";
 import { until } from "../../harness/until.ts";
 
 const worker = fileURLToPath(new URL("fixtures/worker.js", import.meta.url));
@@ -90,7 +90,7 @@ test(
   { skip: canTie ? false : "needs setpriv and setsid of util-linux" },
   async () => {
     const script = `
-    import { startEdge } from ${JSON.stringify(new URL("../../../origin/local/edge.ts", import.meta.url).href)};
+    import { startEdge } from ${JSON.stringify(new URL("../../../origin/server/edge.ts", import.meta.url).href)};
     const edge = await startEdge({ stateDir: process.argv[1], worker: process.argv[2], env: {} });
     process.stdout.write(process.pid + " " + edge.url);`;
     const parent = spawn(

@@ -9,11 +9,11 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
-import type { BucketAccess } from "../layers/index.ts";
-import { bundleWorker, compatibilityDate, WORKER_ENTRY } from "./bundle.ts";
-import { freePort, requirePort } from "./ports.ts";
-import { bucketCredentials } from "./secrets.ts";
-import { tieWorkerd } from "./workerd.ts";
+import type { BucketAccess } from "../../origin/layers/index.ts";
+import { bundleWorker, compatibilityDate, WORKER_ENTRY } from "../../origin/server/bundle.ts";
+import { freePort, requirePort } from "../../origin/local/ports.ts";
+import { bucketCredentials } from "../../origin/local/secrets.ts";
+import { tieWorkerd } from "./tie-workerd.ts";
 
 const LOOPBACK = "127.0.0.1";
 const WORKER = "firn";
@@ -53,7 +53,7 @@ export interface EdgeOptions {
   readonly log?: (line: EdgeLog) => void;
 }
 
-export interface Edge {
+export interface EmulatedEdge {
   /** Where clients and origins reach it, as seen from this machine. */
   readonly url: string;
   /** How origins and the operator's commands reach the bucket. */
@@ -70,7 +70,7 @@ export interface Edge {
 }
 
 /** Starts the edge; throws when a given port is in use. */
-export async function startEdge(options: EdgeOptions): Promise<Edge> {
+export async function startEmulatedEdge(options: EdgeOptions): Promise<EmulatedEdge> {
   const host = options.host ?? LOOPBACK;
   if (options.port !== undefined) await requirePort(host, options.port);
   const [contents, date, credentials] = await Promise.all([

@@ -1,0 +1,267 @@
+/**
+ * A directory as an S3-compatible bucket, for the edge and the origins of one's own server: HEAD, GET
+ * with Range, PUT (If-None-Match, the content's SHA-256), DELETE, ListObjectsV2, all of them signed.
+ * Uploads in parts are not offered: the edge signs one PUT for each blob.
+ */
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { pipeline } from "node:stream/promises";
+import parseRange from "range-parser";
+import { DirectoryBucket, type ObjectInfo } from "./directory.ts";
+import { type Credentials, signatureFault } from "./signature.ts";
+
+export interface BucketServerOptions {
+  readonly dir: string;
+  readonly bucket: string;
+  readonly credentials: Credentials;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly log: (line: string) => void;
+}
+
+export interface BucketServer {
+  /** Without the bucket's name. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Most objects of one answer to ListObjectsV2 (Amazon S3 API Reference). */
+const MAX_KEYS = 1_000;
+/** Longest key, bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"). */
+const MAX_KEY = 1_024;
+const UNSIGNED = "UNSIGNED-PAYLOAD";
+/** What range-parser answers in place of ranges. */
+const UNSATISFIABLE = -1;
+const UNREADABLE = -2;
+
+/** What is answered to a request that fails, as S3 words it. */
+class S3Error extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Serves the directory until it is stopped. */
+export async function serveBucket(options: BucketServerOptions): Promise<BucketServer> {
+  const directory = await DirectoryBucket.open(options.dir);
+  const server = createServer((request, response) => {
+    answer(request, response, directory, options).catch((error: unknown) =>
+      fail(request, response, error, options),
+    );
+  });
+  server.listen(options.port, options.host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${host}:${port}`,
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  directory: DirectoryBucket,
+  { bucket, credentials }: BucketServerOptions,
+): Promise<void> {
+  const fault = await signatureFault(request, credentials);
+  if (fault !== undefined) throw new S3Error(403, "AccessDenied", fault);
+  const url = new URL(`http://bucket${request.url ?? "/"}`);
+  const [, name = "", key = ""] = /^\/([^/]*)\/?(.*)$/s.exec(url.pathname) ?? [];
+  if (name !== bucket) throw new S3Error(404, "NoSuchBucket", `the bucket is ${bucket}`);
+  const { method = "GET" } = request;
+  if (key === "" && method === "GET") return list(url, response, directory, bucket);
+  const decoded = decodeKey(key);
+  if (url.searchParams.has("uploads") || url.searchParams.has("uploadId"))
+    throw new S3Error(501, "NotImplemented", "uploads in parts are not offered here");
+  switch (method) {
+    case "HEAD":
+    case "GET":
+      return read(request, response, directory, decoded);
+    case "PUT":
+      return write(request, response, directory, decoded);
+    case "DELETE":
+      await directory.delete(decoded);
+      response.writeHead(204).end();
+      return;
+    default:
+      throw new S3Error(405, "MethodNotAllowed", "GET, HEAD, PUT and DELETE are allowed");
+  }
+}
+
+function decodeKey(key: string): string {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(key);
+  } catch {
+    throw new S3Error(400, "InvalidURI", "the key is not encoded as a URL");
+  }
+  if (decoded === "" || decoded.includes("\0") || Buffer.byteLength(decoded) > MAX_KEY)
+    throw new S3Error(400, "InvalidArgument", `a key has 1 to ${MAX_KEY} bytes, none of them 0`);
+  return decoded;
+}
+
+async function read(
+  request: IncomingMessage,
+  response: ServerResponse,
+  directory: DirectoryBucket,
+  key: string,
+): Promise<void> {
+  if (request.method === "HEAD") {
+    const found = await directory.head(key);
+    if (found === null) throw absent(key);
+    response.writeHead(200, { ...headersOf(found), "Content-Length": found.size }).end();
+    return;
+  }
+  const found = await directory.read(key);
+  if (found === null) throw absent(key);
+  try {
+    const range = rangeOf(request, found.size);
+    const { start, end } = range ?? { start: 0, end: found.size - 1 };
+    response.writeHead(range === undefined ? 200 : 206, {
+      ...headersOf(found),
+      "Content-Length": end - start + 1,
+      ...(range && { "Content-Range": `bytes ${start}-${end}/${found.size}` }),
+    });
+    if (found.size === 0) response.end();
+    else await pipeline(found.file.createReadStream({ start, end, autoClose: false }), response);
+  } finally {
+    await found.file.close();
+  }
+}
+
+/** Undefined for the whole object: no range is asked for, or none that must be honoured. */
+function rangeOf({ headers }: IncomingMessage, size: number) {
+  const ranges = headers.range === undefined ? UNREADABLE : parseRange(size, headers.range);
+  if (ranges === UNSATISFIABLE)
+    throw new S3Error(416, "InvalidRange", `the object has ${size} bytes`);
+  return ranges === UNREADABLE || ranges.length > 1 ? undefined : ranges[0];
+}
+
+async function write(
+  request: IncomingMessage,
+  response: ServerResponse,
+  directory: DirectoryBucket,
+  key: string,
+): Promise<void> {
+  const stated = [request.headers["x-amz-content-sha256"] ?? UNSIGNED].flat()[0] ?? UNSIGNED;
+  if (stated !== UNSIGNED && !/^[0-9a-f]{64}$/.test(stated))
+    throw new S3Error(501, "NotImplemented", "x-amz-content-sha256 must be a SHA-256, or unsigned");
+  const hash = createHash("sha256");
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of request) {
+      hash.update(chunk as Buffer);
+      yield chunk as Buffer;
+    }
+  }
+  const isWritten = await directory.put(key, hashed(), {
+    contentType: request.headers["content-type"] ?? "application/octet-stream",
+    ifAbsent: request.headers["if-none-match"] === "*",
+    accept: () => {
+      if (!request.complete) throw new S3Error(400, "IncompleteBody", "the content ends too early");
+      if (stated !== UNSIGNED && hash.digest("hex") !== stated)
+        throw new S3Error(400, "XAmzContentSHA256Mismatch", "the content has another SHA-256");
+    },
+  });
+  if (!isWritten) throw new S3Error(412, "PreconditionFailed", `${key} is there already`);
+  response.writeHead(200, { "Content-Length": 0 }).end();
+}
+
+async function list(
+  url: URL,
+  response: ServerResponse,
+  directory: DirectoryBucket,
+  bucket: string,
+): Promise<void> {
+  const query = url.searchParams;
+  const asked = Number(query.get("max-keys") ?? MAX_KEYS);
+  const limit = Number.isInteger(asked) && asked >= 0 ? Math.min(asked, MAX_KEYS) : MAX_KEYS;
+  const prefix = query.get("prefix") ?? "";
+  const after = query.get("continuation-token") ?? query.get("start-after") ?? "";
+  const { objects, more } = await directory.list(prefix, { after, limit });
+  const last = objects.at(-1)?.key;
+  const text =
+    `<?xml version="1.0" encoding="UTF-8"?>\n` +
+    `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>${escapeXml(bucket)}</Name>` +
+    `<Prefix>${escapeXml(prefix)}</Prefix><KeyCount>${objects.length}</KeyCount>` +
+    `<MaxKeys>${limit}</MaxKeys><IsTruncated>${more}</IsTruncated>` +
+    (more && last !== undefined
+      ? `<NextContinuationToken>${escapeXml(last)}</NextContinuationToken>`
+      : "") +
+    objects
+      .map(
+        ({ key, size, writtenAt }) =>
+          `<Contents><Key>${escapeXml(key)}</Key><LastModified>${writtenAt.toISOString()}` +
+          `</LastModified><Size>${size}</Size></Contents>`,
+      )
+      .join("") +
+    `</ListBucketResult>`;
+  sendXml(response, 200, text);
+}
+
+const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
+  "Content-Type": contentType,
+  "Last-Modified": writtenAt.toUTCString(),
+  "Accept-Ranges": "bytes",
+});
+
+const absent = (key: string): S3Error => new S3Error(404, "NoSuchKey", `there is no ${key}`);
+
+/** Tells the client, unless it has gone or the answer has begun; what is no S3Error is logged. */
+function fail(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+  { log }: BucketServerOptions,
+): void {
+  const known = error instanceof S3Error ? error : undefined;
+  const hasGone = request.destroyed && !request.complete;
+  if (known === undefined && !hasGone && !response.destroyed)
+    log(`the bucket's directory: ${request.method} of ${request.url}: ${String(error)}`);
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
+  const { status, code, message } = known ?? {
+    status: isFull ? 507 : 500,
+    code: "InternalError",
+    message: isFull ? "the disk is full" : "the directory cannot be read or written",
+  };
+  // What the client still sends is not read.
+  if (!request.complete) response.setHeader("Connection", "close");
+  if (request.method === "HEAD") response.writeHead(status).end();
+  else
+    sendXml(
+      response,
+      status,
+      `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code>` +
+        `<Message>${escapeXml(message)}</Message></Error>`,
+    );
+}
+
+function sendXml(response: ServerResponse, status: number, text: string): void {
+  response
+    .writeHead(status, {
+      "Content-Type": "application/xml",
+      "Content-Length": Buffer.byteLength(text),
+    })
+    .end(text);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+const escapeXml = (text: string): string =>
+  text.replaceAll(/[&<>]/g, (character) => ENTITIES[character] ?? character);

@@ -1,0 +1,249 @@
+/**
+ * A bucket in a directory: one file an object, under its own key, so that people can look at it and
+ * copy it with any tool.
+ *
+ *   objects/images/v2/0123….json       an object; written elsewhere first, so it is whole or absent
+ *   types/blobs/sha256/ab…             its content type, where the key does not tell it
+ *   incoming/<random>                  what is being written
+ *
+ * A component of a key that is too long for a file name goes on in a directory whose name ends in
+ * `+`; other characters that a file name cannot have, and `+` itself, are escaped as in a URL.
+ */
+import { randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+export interface ObjectInfo {
+  /** Bytes. */
+  readonly size: number;
+  readonly contentType: string;
+  readonly writtenAt: Date;
+}
+
+export interface ListedKey {
+  readonly key: string;
+  readonly size: number;
+  readonly writtenAt: Date;
+}
+
+/** Longest file name of Linux's file systems is 255 bytes; an escaped component is cut into these. */
+const NAME_BYTES = 200;
+const CONTINUED = "+";
+const JSON_TYPE = "application/json";
+const OTHER_TYPE = "application/octet-stream";
+
+export class DirectoryBucket {
+  readonly #objects: string;
+  readonly #types: string;
+  readonly #incoming: string;
+
+  private constructor(dir: string) {
+    this.#objects = join(dir, "objects");
+    this.#types = join(dir, "types");
+    this.#incoming = join(dir, "incoming");
+  }
+
+  /** Opens the bucket in `dir`, which is made. What a process that died has left behind is removed. */
+  static async open(dir: string): Promise<DirectoryBucket> {
+    const bucket = new DirectoryBucket(dir);
+    await rm(bucket.#incoming, { recursive: true, force: true });
+    for (const each of [bucket.#objects, bucket.#types, bucket.#incoming])
+      await mkdir(each, { recursive: true, mode: 0o700 });
+    return bucket;
+  }
+
+  /** Null when there is no such object. */
+  async head(key: string): Promise<ObjectInfo | null> {
+    const found = await orAbsent(stat(this.#path(key)));
+    if (found === null || !found.isFile()) return null;
+    return {
+      size: found.size,
+      contentType: await this.#typeOf(key),
+      writtenAt: found.mtime,
+    };
+  }
+
+  /** The open file, to be closed by the caller, with what `head` says; null when there is none. */
+  async read(key: string): Promise<(ObjectInfo & { readonly file: FileHandle }) | null> {
+    const file = await orAbsent(open(this.#path(key)));
+    if (file === null) return null;
+    try {
+      const found = await file.stat();
+      if (found.isFile())
+        return {
+          file,
+          size: found.size,
+          contentType: await this.#typeOf(key),
+          writtenAt: found.mtime,
+        };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    await file.close();
+    return null;
+  }
+
+  /**
+   * Writes an object once all of `content` has come and `accept` has not thrown; with `ifAbsent`,
+   * one that is there stays, and the answer is false. It is on the disk when this resolves.
+   */
+  async put(
+    key: string,
+    content: AsyncIterable<Uint8Array>,
+    {
+      contentType,
+      ifAbsent,
+      accept,
+    }: { readonly contentType: string; readonly ifAbsent: boolean; readonly accept: () => void },
+  ): Promise<boolean> {
+    const path = this.#path(key);
+    if (ifAbsent && (await orAbsent(stat(path))) !== null) return false;
+    const incoming = join(this.#incoming, randomUUID());
+    try {
+      await pipeline(Readable.from(content), createWriteStream(incoming, { flush: true }));
+      accept();
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      if (contentType !== typeByName(key)) await this.#setType(key, contentType);
+      if (!ifAbsent) {
+        await rename(incoming, path);
+        return true;
+      }
+      // link(2) fails where the name is taken: of two writers one wins.
+      try {
+        await link(incoming, path);
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+        throw error;
+      }
+    } finally {
+      await rm(incoming, { force: true });
+    }
+  }
+
+  /** One that is not there is no error. */
+  async delete(key: string): Promise<void> {
+    await rm(this.#path(key), { force: true });
+    await rm(this.#typePath(key), { force: true });
+  }
+
+  /** Objects whose keys begin with `prefix` and come after `after`, in the order of keys. */
+  async list(
+    prefix: string,
+    { after, limit }: { readonly after: string; readonly limit: number },
+  ): Promise<{ readonly objects: ListedKey[]; readonly more: boolean }> {
+    const objects: ListedKey[] = [];
+    for await (const { key, path } of this.#walk(this.#objects, "", { prefix, after })) {
+      const found = await orAbsent(stat(path));
+      if (found === null) continue;
+      if (objects.length === limit) return { objects, more: true };
+      objects.push({ key, size: found.size, writtenAt: found.mtime });
+    }
+    return { objects, more: false };
+  }
+
+  async *#walk(
+    dir: string,
+    before: string,
+    bounds: { readonly prefix: string; readonly after: string },
+  ): AsyncGenerator<{ readonly key: string; readonly path: string }> {
+    const { prefix, after } = bounds;
+    const entries = (await orAbsent(readdir(dir, { withFileTypes: true }))) ?? [];
+    const named = entries.map((entry) => ({
+      isDirectory: entry.isDirectory(),
+      path: join(dir, entry.name),
+      key: before + nameToKey(entry.name, entry.isDirectory()),
+    }));
+    named.sort((a, b) => compareKeys(a.key, b.key));
+    for (const { key, path, isDirectory } of named) {
+      if (!isDirectory) {
+        if (key.startsWith(prefix) && compareKeys(key, after) > 0) yield { key, path };
+        continue;
+      }
+      const mayHold = key.startsWith(prefix) || prefix.startsWith(key);
+      // All keys in it begin with `key`: they are behind `after` only if that is, or is one of them.
+      const isPast = compareKeys(key, after) < 0 && !after.startsWith(key);
+      if (mayHold && !isPast) yield* this.#walk(path, key, bounds);
+    }
+  }
+
+  async #typeOf(key: string): Promise<string> {
+    return (await orAbsent(readFile(this.#typePath(key), "utf8"))) ?? typeByName(key);
+  }
+
+  async #setType(key: string, contentType: string): Promise<void> {
+    const path = this.#typePath(key);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const incoming = join(this.#incoming, randomUUID());
+    await writeFile(incoming, contentType);
+    await rename(incoming, path);
+  }
+
+  #path(key: string): string {
+    return join(this.#objects, keyToPath(key));
+  }
+
+  #typePath(key: string): string {
+    return join(this.#types, keyToPath(key));
+  }
+}
+
+const typeByName = (key: string): string => (key.endsWith(".json") ? JSON_TYPE : OTHER_TYPE);
+
+/** The order of S3's listings: that of the bytes. */
+const compareKeys = (a: string, b: string): number =>
+  Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** Where an object is, below the directory of objects. No key leads out of it. */
+function keyToPath(key: string): string {
+  return key
+    .split("/")
+    .map((component) => {
+      const escaped = escape(component);
+      const pieces = escaped.match(new RegExp(`.{1,${NAME_BYTES}}`, "g")) ?? [escaped];
+      return pieces.map((piece, at) => piece + (at < pieces.length - 1 ? CONTINUED : "")).join("/");
+    })
+    .join("/");
+}
+
+/** `%2B` for `+`, `%2E` for the dots of `.` and `..`, `%` alone for an empty component. */
+function escape(component: string): string {
+  if (component === "") return "%";
+  const escaped = encodeURIComponent(component).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return /^\.+$/.test(escaped) ? escaped.replaceAll(".", "%2E") : escaped;
+}
+
+function nameToKey(name: string, isDirectory: boolean): string {
+  if (isDirectory && name.endsWith(CONTINUED)) return decodeURIComponent(name.slice(0, -1));
+  const component = name === "%" ? "" : decodeURIComponent(name);
+  return isDirectory ? `${component}/` : component;
+}
+
+/** Null for what is not there. */
+async function orAbsent<T>(work: Promise<T>): Promise<T | null> {
+  try {
+    return await work;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The edge on one's own server: the Worker in workerd, its Durable Objects on disk, and the bucket
+ * in a directory, or an S3-compatible one elsewhere. No part of it is Cloudflare's, or an emulation.
+ *
+ *   client ─ HOST:PORT ─> workerd ─ S3 ─> the directory's server, in this process
+ */
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { BucketAccess } from "../layers/index.ts";
+import { bundleWorker, WORKER_ENTRY } from "./bundle.ts";
+import { freePort, requirePort } from "../local/ports.ts";
+import { bucketCredentials } from "../local/secrets.ts";
+import { type BucketServer, serveBucket } from "./bucket-server.ts";
+import { type EdgeLog, INHERITED, startWorkerd } from "./workerd.ts";
+import { SOCKET, storageOf, workerdConfig } from "./workerd-config.ts";
+
+export interface EdgeOptions {
+  /** Port for clients and origins; a free one when left out. */
+  readonly port?: number;
+  /** Address for clients and origins; 127.0.0.1 when left out. */
+  readonly host?: string;
+  /** Whether it takes the socket of descriptor 3, which listens already on `host` and `port`. */
+  readonly inherited?: boolean;
+  /** Keeps the bucket, the Durable Objects and the bucket's credentials. */
+  readonly stateDir: string;
+  /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
+  readonly env: Readonly<Record<string, string>>;
+  /** An S3-compatible bucket elsewhere; a directory in stateDir when left out. */
+  readonly bucket?: BucketAccess | undefined;
+  /** Port of the directory's server, on 127.0.0.1; a free one when left out. */
+  readonly bucketPort?: number | undefined;
+  /**
+   * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
+   * Build and Totals.
+   */
+  readonly worker?: string;
+  /** More Workers in the same workerd, each on a free port, by name: module text. */
+  readonly beside?: Readonly<Record<string, string>>;
+  readonly log?: (line: EdgeLog) => void;
+}
+
+export interface Edge {
+  /** Where clients and origins reach it, as seen from this machine. */
+  readonly url: string;
+  /** How the operator's commands reach the bucket. */
+  readonly s3: BucketAccess;
+  /** URLs of `beside`. */
+  readonly beside: Readonly<Record<string, string>>;
+  /** Resolves when workerd ended without having been stopped, with how. */
+  readonly ended: Promise<string>;
+  stop(): Promise<void>;
+}
+
+const LOOPBACK = "127.0.0.1";
+const BUCKET = "firn";
+/** R2's own name for its only region. */
+const REGION = "auto";
+
+/** Starts the edge; throws when a given port is in use. */
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  const host = options.host ?? LOOPBACK;
+  const stateDir = resolve(options.stateDir);
+  const log = options.log ?? toStderr;
+  if (options.port !== undefined && options.inherited !== true)
+    await requirePort(host, options.port);
+  const bucket =
+    options.bucket === undefined ? await directoryBucket(stateDir, options, log) : undefined;
+  try {
+    const s3 = options.bucket ?? bucket?.access;
+    if (s3 === undefined) throw new Error("there is no bucket");
+    const port = options.port ?? (await freePort(host));
+    const authority = `${urlHost(host)}:${port}`;
+    // An edge that listens on every address says so: others reach it, whatever address origins use.
+    const hosts = [...new Set([authority, `${bracketed(host)}:${port}`])].join(",");
+    const env = { EDGE_HOST: hosts, ...s3Vars(s3), ...options.env };
+    const beside = await Promise.all(
+      Object.keys(options.beside ?? {}).map(
+        async (name) => [name, `${LOOPBACK}:${await freePort()}`] as const,
+      ),
+    );
+    const workerd = await startWorkerd({
+      configFile: await writeConfig(stateDir, options, Object.keys(env)),
+      sockets: {
+        [SOCKET]: options.inherited === true ? INHERITED : `${bracketed(host)}:${port}`,
+        ...Object.fromEntries(beside),
+      },
+      env,
+      log,
+    });
+    return {
+      url: `http://${authority}`,
+      s3,
+      beside: Object.fromEntries(beside.map(([name, address]) => [name, `http://${address}`])),
+      ended: workerd.ended,
+      async stop() {
+        await workerd.stop();
+        await bucket?.server.stop();
+      },
+    };
+  } catch (error) {
+    await bucket?.server.stop();
+    throw error;
+  }
+}
+
+/** Writes the Worker's module and workerd's configuration; returns the path of the latter. */
+async function writeConfig(
+  stateDir: string,
+  options: EdgeOptions,
+  variables: readonly string[],
+): Promise<string> {
+  const dir = join(stateDir, "worker");
+  const objectsDir = join(stateDir, "objects");
+  await mkdir(dir, { recursive: true });
+  await mkdir(objectsDir, { recursive: true });
+  // Build objects store nothing, and workerd keeps an empty file for each that ever lived.
+  await rm(join(objectsDir, storageOf("Build")), { recursive: true, force: true });
+  const beside = Object.entries(options.beside ?? {});
+  await writeFile(join(dir, "index.js"), bundleWorker(options.worker ?? WORKER_ENTRY));
+  for (const [name, text] of beside) await writeFile(join(dir, `${name}.js`), text);
+  const configFile = join(dir, "config.capnp");
+  const config = await workerdConfig({
+    module: "index.js",
+    variables,
+    objectsDir,
+    beside: Object.fromEntries(beside.map(([name]) => [name, `${name}.js`])),
+  });
+  await writeFile(configFile, config);
+  return configFile;
+}
+
+async function directoryBucket(
+  stateDir: string,
+  { bucketPort }: EdgeOptions,
+  log: (line: EdgeLog) => void,
+): Promise<{ readonly server: BucketServer; readonly access: BucketAccess }> {
+  const credentials = {
+    ...(await bucketCredentials(join(stateDir, "bucket-credentials.json"))),
+    region: REGION,
+  };
+  const server = await serveBucket({
+    dir: join(stateDir, "bucket"),
+    bucket: BUCKET,
+    credentials,
+    host: LOOPBACK,
+    port: bucketPort ?? 0,
+    log: (message) => log({ level: "error", message }),
+  });
+  return { server, access: { endpoint: server.url, bucket: BUCKET, ...credentials } };
+}
+
+/** An address to listen on, as an address to reach this machine by. */
+const urlHost = (host: string): string =>
+  host === "0.0.0.0" || host === "::" ? LOOPBACK : bracketed(host);
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
+
+const s3Vars = (s3: BucketAccess) => ({
+  S3_ENDPOINT: s3.endpoint,
+  S3_BUCKET: s3.bucket,
+  S3_REGION: s3.region,
+  S3_ACCESS_KEY_ID: s3.accessKeyId,
+  S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+});
+
+function toStderr({ level, message }: EdgeLog): void {
+  if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);
+}
