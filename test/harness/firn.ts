@@ -10,8 +10,12 @@ import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/
 import { readOriginLine } from "../../origin/local/origin-log.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { unavailable } from "./available.ts";
+import { startEmulatedEdge } from "./emulated-edge.ts";
 import { givePackageLists } from "./package-lists.ts";
 import { removeTree, tempDir } from "./temp.ts";
+
+/** What both kinds of edge are to tests. */
+export type RunningEdge = Pick<Edge, "url" | "s3" | "beside" | "stop">;
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -23,9 +27,11 @@ export interface FirnOptions {
   /** More variables for the Worker (edge/env.ts). */
   readonly edgeEnv?: Variables;
   /** More variables for every origin (origin/main.ts); a function when they depend on the edge. */
-  readonly originEnv?: Variables | ((edge: Edge) => Variables | Promise<Variables>);
+  readonly originEnv?: Variables | ((edge: RunningEdge) => Variables | Promise<Variables>);
   /** More Workers in the same workerd, by name: module text. */
   readonly beside?: Readonly<Record<string, string>>;
+  /** Whether the edge is Miniflare's, with an R2 binding (emulated-edge.ts). */
+  readonly emulated?: boolean;
 }
 
 export interface TestOrigin {
@@ -40,7 +46,7 @@ export interface TestOrigin {
 }
 
 export interface Firn {
-  readonly edge: Edge;
+  readonly edge: RunningEdge;
   /**
    * Ends the edge and starts it again on the same port, with the same state; `env` changes some of
    * its variables from now on. The bucket's endpoint moves.
@@ -81,7 +87,8 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
   });
   if (packageSet === "starter") for (const name of names) await givePackageLists(join(root, name));
-  let edge = await startEdge(edgeOptions());
+  const open = options.emulated === true ? startEmulatedEdge : startEdge;
+  let edge: RunningEdge = await open(edgeOptions());
   if (packageSet === "starter")
     await firstPlan(
       edge.s3,
@@ -127,7 +134,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     async restartEdge(env) {
       edgeEnv = { ...edgeEnv, ...env };
       await edge.stop();
-      edge = await startEdge(edgeOptions(Number(new URL(edge.url).port)));
+      edge = await open(edgeOptions(Number(new URL(edge.url).port)));
     },
     url: edge.url,
     host: new URL(edge.url).host,

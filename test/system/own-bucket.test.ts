@@ -28,6 +28,7 @@ test(
     const set = await tinySet(root, `tool = program "tool";`);
     const firn = await startFirn({
       packageSet: set.spec,
+      emulated: true,
       edgeEnv: { S3_ENDPOINT: "" },
       originEnv: (edge) => ({ ...set.originEnv, ...s3Variables(edge) }),
     });

@@ -45,7 +45,7 @@ async function inWorld(work: (world: World) => Promise<void>): Promise<void> {
       const proxy = await startProxy("http://127.0.0.1:1");
       proxies.push(proxy);
       const firn = await start({
-        edgeEnv: { ...edgeEnv, S3_ENDPOINT: `${proxy.origin}/cdn-cgi/local/r2/s3` },
+        edgeEnv: { ...edgeEnv, S3_ENDPOINT: proxy.origin },
       });
       proxy.target = new URL(firn.edge.s3.endpoint).origin;
       return { firn, proxy, bucket: operatorBucket(firn.edge.s3) };

@@ -42,7 +42,7 @@ export async function startBucketFront(): Promise<BucketFront> {
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const front: BucketFront = {
-    endpoint: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`,
+    endpoint: `http://127.0.0.1:${port}`,
     requests: [],
     down: false,
     target: "",
