@@ -39,7 +39,7 @@ export interface EdgeOptions {
   /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
   readonly env: Readonly<Record<string, string>>;
   /** An S3-compatible bucket elsewhere; one of its own, kept in stateDir, when left out. */
-  readonly bucket?: BucketAccess;
+  readonly bucket?: BucketAccess | undefined;
   /**
    * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
    * Build, Totals and Housekeeping.
