@@ -67,13 +67,14 @@ export async function parsePackageSet(spec: string): Promise<PackageSetSpec> {
     if (shown === null)
       throw new Error(
         "package set git:<url> is not valid: the URL is https://, http://, ssh://, git:// or " +
-          "file://, or user@host:path",
+          "file://, or user@host:path; it has no query and no fragment, and a token in it stands " +
+          "before the host: https://user:token@host/path",
       );
     const local = shown.startsWith("file:");
     return {
       kind,
       id: `git-${(await sha256Hex(shown)).slice(0, GIT_ID_DIGITS)}`,
-      label: local ? "git" : `git:${shown.replace(/[?#].*$/s, "")}`,
+      label: local ? "git" : `git:${shown}`,
       url: value,
     };
   }
@@ -87,7 +88,11 @@ export async function parsePackageSet(spec: string): Promise<PackageSetSpec> {
   );
 }
 
-/** A git URL without user name and password, or null when it is none that is allowed. */
+/**
+ * A git URL without user name and password, or null when it is none that is allowed. A query is not:
+ * git appends its own to it, so no server is meant by one, and a token in it would be on a command
+ * line for everybody to read.
+ */
 function withoutSecrets(url: string): string | null {
   const scp = url.includes("://") ? null : SCP.exec(url);
   if (scp) return `${scp[1]}:${scp[2]}`;
@@ -96,6 +101,7 @@ function withoutSecrets(url: string): string | null {
   if (!GIT_SCHEMES.has(parsed.protocol) || !url.startsWith(`${parsed.protocol}//`)) return null;
   if (parsed.protocol !== "file:" && (parsed.hostname === "" || parsed.hostname.startsWith("-")))
     return null;
+  if (parsed.protocol !== "file:" && (parsed.search !== "" || parsed.hash !== "")) return null;
   parsed.username = "";
   parsed.password = "";
   return parsed.href;

@@ -37,8 +37,6 @@ test("credentials and local paths stay out of label and identity", async () => {
   const plain = await parsePackageSet("git:https://git.example/packages");
   const url = "https://me:hunter2@git.example/packages";
   assert.deepEqual(await parsePackageSet(`git:${url}`), { ...plain, url });
-  const query = await parsePackageSet("git:https://git.example/packages?token=hunter2#x");
-  assert.equal(query.label, "git:https://git.example/packages");
   const scp = await parsePackageSet("git:git@git.example:team/packages");
   assert.deepEqual(
     [scp.id, scp.label],
@@ -65,6 +63,8 @@ for (const spec of [
   "git:-x@host:y",
   "git:host:-x",
   "git:ftp://git.example/x",
+  "git:https://git.example/x?ref=main",
+  "git:https://git.example/x#main",
   "git:/srv/x",
   "path:",
   "http://x",
@@ -81,6 +81,7 @@ test("an error does not show a password", async () => {
   for (const spec of [
     "git:https://me:hunter2@",
     "git:ftp://me:hunter2@git.example/x",
+    "git:https://git.example/x?token=hunter2",
     "gitx:https://me:hunter2@git.example",
   ]) {
     await assert.rejects(
