@@ -16,6 +16,7 @@ import type { Descriptor } from "../contract/records.ts";
 import { BlobsLost, missingBlobs } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
+import { inheritAge } from "../store/records.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "./context.ts";
 import { imageNameOf, rememberDerived } from "./derived.ts";
@@ -33,7 +34,7 @@ import {
   type WantedSystems,
 } from "./platforms.ts";
 import { resolveTag } from "./tags.ts";
-import { withPackages } from "./whole.ts";
+import { recordsOf, withPackages } from "./whole.ts";
 
 /** What is asked for: a name and a tag, and for which systems. */
 export interface Asked {
@@ -104,6 +105,7 @@ async function composeImage(
   const missing = await missingBlobs(bucket, composed.layers);
   if (missing.length > 0) throw new BlobsLost(missing.map(({ digest }) => digest));
   rememberDerived(name, composed.blobs);
+  inheritAge(composed.image, recordsOf(input));
   return composed;
 }
 

@@ -121,7 +121,7 @@ export async function listImage(
   const [first, ...others] = records;
   if (first === undefined) return null;
   const all = others.reduce(merged, first);
-  if (others.length > 0) await writeImage(bucket, name, all);
+  if (others.length > 0) await writeImage(bucket, name, all, records);
   return all;
 }
 
@@ -209,17 +209,22 @@ export async function withdrawImage(
   return gone;
 }
 
-/** Stores a record, unless this isolate knows that it is there; its digests may be answered then. */
+/**
+ * Stores a record, unless this isolate knows that it is there; its digests may be answered then.
+ * `madeOf`: records that it was made of, beside its images.
+ */
 export async function writeImage(
   bucket: Bucket,
   name: ImageName,
   record: ImageRecord,
+  madeOf: readonly ImageRecord[],
 ): Promise<void> {
   const key = await imageKey(record, name.names, name.shell);
   const path = imagePath(await nameKeyOf(name), key, platformsOf(record), digestsOf(record).all);
   const id = idOf(name, record);
   if (paths.get(id)?.path === path) return;
-  await once(`record ${path}`, () => writeRecord(bucket, placeOf(name, path), record));
+  const sources = [...madeOf, ...Object.values(record.images)];
+  await once(`record ${path}`, () => writeRecord(bucket, placeOf(name, path), record, sources));
   paths.set(id, { path });
 }
 

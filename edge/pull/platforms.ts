@@ -101,7 +101,8 @@ export async function completeImage(
 
   const record = withResults(image, results);
   throwTrouble(image, record, results);
-  if (record !== image.known) await writeImage(context.bucket, image.name, record);
+  if (record !== image.known)
+    await writeImage(context.bucket, image.name, record, image.known ? [image.known] : []);
   for (const [system, own] of contexts)
     if (record.images[system] !== undefined) context.warnings.push(...own.warnings);
   const absent = explain(image, record, results);
@@ -274,7 +275,7 @@ async function addLate(
   const own = new Map([...results].filter(([system]) => late.includes(system)));
   const record = withResults({ ...image, known }, own);
   if (record === null) return;
-  if (record !== known) await writeImage(bucket, image.name, record);
+  if (record !== known) await writeImage(bucket, image.name, record, known ? [known] : []);
   explain(image, record, own);
 }
 

@@ -24,7 +24,7 @@ import {
 import { note } from "../log.ts";
 import { BlobsLost, deleteDamaged, missingNow } from "../store/blobs.ts";
 import { forgetParts } from "../store/listings.ts";
-import { levelRecord, packageRecord, seeRecord } from "../store/records.ts";
+import { isOld, levelRecord, packageRecord, seeRecord } from "../store/records.ts";
 import type { Context } from "./context.ts";
 import { packagesForPeople } from "./failures.ts";
 import { chooseMadeLevels } from "./levels.ts";
@@ -45,17 +45,28 @@ export async function withPackages<T>(
   { scope, request }: Wanted,
   work: (input: ComposeInput) => Promise<T>,
 ): Promise<T> {
-  const records = await packageRecords(context, scope, request);
-  const packages = await chooseMadeLevels(context, scope, records, request);
-  const input = { scope, request, packages };
+  let input = await readPackages(context, { scope, request });
+  // Origins may have made the others for minutes: what was read before may be withdrawn by now.
+  if (isOld(recordsOf(input))) input = await readPackages(context, { scope, request });
   try {
     return await work(input);
   } catch (error) {
-    const lost = await lostBlobs(context, packages, error);
+    const lost = await lostBlobs(context, input.packages, error);
     if (lost === null) throw error;
     return work(lost.length === 0 ? input : await makeAgain(context, input, lost));
   }
 }
+
+/** The packages with their records, as an isolate or the bucket has them, or origins make them. */
+async function readPackages(context: Context, { scope, request }: Wanted): Promise<ComposeInput> {
+  const records = await packageRecords(context, scope, request);
+  const packages = await chooseMadeLevels(context, scope, records, request);
+  return { scope, request, packages };
+}
+
+/** Every record that an image is composed of. */
+export const recordsOf = ({ packages }: Pick<ComposeInput, "packages">): readonly object[] =>
+  packages.flatMap(({ record, made }) => (made ? [record, made] : [record]));
 
 /**
  * The packages' blobs that the bucket lacks, when that is what the error is about; else null. None:

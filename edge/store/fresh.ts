@@ -7,7 +7,8 @@
  *   30 s   not given any more, when nobody asked for it in between: read first; while the bucket does
  *          not answer (then nothing can be withdrawn either) what was seen last is given
  *
- * An age counts from when the bucket itself was asked, also for what came from a copy (cache.ts).
+ * An age counts from when the bucket itself was asked, also for what came from a copy (cache.ts), and
+ * for a record that was made of others, from when it was asked for the oldest of them (records.ts).
  * What is made of records is remembered for DERIVED_MS, and the answers with it for as long again: a
  * minute in all.
  */

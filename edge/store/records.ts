@@ -45,7 +45,7 @@ import {
 } from "../contract/records.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
-import { type Asked, FreshMemory } from "./fresh.ts";
+import { type Asked, FreshMemory, KEPT_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 
 /** One record's place in the bucket, and what may be there. */
@@ -178,6 +178,25 @@ const remembered = new FreshMemory<Stored<unknown>>(
 /** Paths of damaged records that the log has named: about 1,000. */
 const reported = memory<object>(2 ** 18, () => 0);
 
+/**
+ * When the bucket was asked for what is in memory, milliseconds since 1970: of records, and of what is
+ * made of them (inheritAge).
+ */
+const askedAt = new WeakMap<object, number>();
+
+/** The oldest of these; now for what has just been made of nothing older. */
+const oldest = (of: readonly object[]): number =>
+  Math.min(Date.now(), ...of.map((each) => askedAt.get(each) ?? Date.now()));
+
+/** To be called with what was made of records: it is no younger than they are. */
+export function inheritAge(made: object, of: readonly object[]): void {
+  askedAt.set(made, oldest(of));
+}
+
+/** Whether one of these records is older than memory gives any: it may be withdrawn. */
+export const isOld = (records: readonly object[]): boolean =>
+  Date.now() >= oldest(records) + KEPT_MS;
+
 /** The record, or null when there is none that can be used. */
 export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
   const known = place.mutable ? null : rememberedRecord(bucket, place);
@@ -207,12 +226,18 @@ export async function withdrawRecord(bucket: Bucket, path: string): Promise<void
 
 /**
  * Writes a record, and returns the one that is in force now: the record given, or the one that
- * stood there already, when its kind is written once. A damaged one is replaced.
+ * stood there already, when its kind is written once. A damaged one is replaced. `madeOf`: what it
+ * was made of, when that is in memory.
  */
-export async function writeRecord<T>(bucket: Bucket, place: RecordPlace<T>, record: T): Promise<T> {
+export async function writeRecord<T>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+  record: T,
+  madeOf: readonly object[] = [],
+): Promise<T> {
   const text = canonicalJson(record);
   // At once: nobody in this isolate should make it again while it is being written.
-  remember(place, { value: { value: record, length: text.length }, askedAt: Date.now() });
+  remember(place, { value: { value: record, length: text.length }, askedAt: oldest(madeOf) });
   const put = (ifAbsent: boolean): Promise<boolean> =>
     bucket.put(place.path, text, { contentType: "application/json", ifAbsent });
   if (!(await put(!place.mutable))) {
@@ -291,7 +316,14 @@ export async function writeTag(
 }
 
 function remember<T>(place: RecordPlace<T>, record: Asked<Stored<T>>): void {
-  if (!place.mutable) remembered.set(place.path, record);
+  if (place.mutable) return;
+  remembered.set(place.path, record);
+  noteAge(record);
+}
+
+function noteAge(record: Asked<Stored<unknown>> | null): void {
+  const value = record?.value.value;
+  if (record && typeof value === "object" && value !== null) askedAt.set(value, record.askedAt);
 }
 
 interface Stored<T> {
@@ -311,7 +343,10 @@ async function readStored<T>(
     await bucket.dropCopy(place.path);
     found = await read(bucket, place);
   }
-  if (typeof found !== "string") return found;
+  if (typeof found !== "string") {
+    noteAge(found);
+    return found;
+  }
   if (!reported.has(place.path)) {
     reported.set(place.path, {});
     note("warn", "record.damaged", { path: place.path, reason: found });

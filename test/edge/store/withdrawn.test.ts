@@ -8,7 +8,13 @@ import type { Bucket } from "../../../edge/store/bucket.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
 import { readCurrent } from "../../../edge/store/current.ts";
 import { KEPT_MS, REFRESH_MS } from "../../../edge/store/fresh.ts";
-import { indexRecord, readRecord, revisionRecord, tagRecord } from "../../../edge/store/records.ts";
+import {
+  indexRecord,
+  readRecord,
+  revisionRecord,
+  tagRecord,
+  writeRecord,
+} from "../../../edge/store/records.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
 import { type LocalBucket, startBucket } from "../../origin/layers/local-bucket.ts";
 
@@ -76,6 +82,22 @@ describe("a record", { concurrency: 1 }, () => {
     assert.ok(await readRecord(stored, place));
     wait(1);
     assert.equal(await readRecord(stored, place), null);
+  });
+
+  test("that was made of another one is no younger than that", async (t) => {
+    t.after(() => mock.timers.reset());
+    const { place } = await record();
+    const source = await readRecord(bucket, place);
+    assert.ok(source);
+    wait(KEPT_MS - 1);
+    const made = await record();
+    await stored.delete(made.path);
+    const what = { tag: "latest", seenAt: 0, origin: "mine" };
+    await writeRecord(bucket, made.place, what, [source]);
+    await stored.delete(made.path);
+    assert.ok(await readRecord(stored, made.place));
+    wait(1);
+    assert.equal(await readRecord(stored, made.place), null);
   });
 
   test("is given while the bucket does not answer, and asked for every time", async (t) => {
