@@ -3,7 +3,7 @@ import * as v from "valibot";
 import type { AccessVariables } from "./access/access.ts";
 import type { LimitVariables } from "./access/limits.ts";
 import { type BucketVariables, isBlobDelivery } from "./bucket-config.ts";
-import { isRevision, MAX_VOUCHES, SYSTEMS } from "./contract/records.ts";
+import { isRevision, MAX_VOUCHES, type System, SYSTEMS, SystemSchema } from "./contract/records.ts";
 import type { ReplicaVariables } from "./pull/replicas.ts";
 import type { RegionVariables } from "./farm/regions.ts";
 import type { OriginVariables } from "./farm/configured-origins.ts";
@@ -134,7 +134,11 @@ export const VariablesSchema = v.object({
     v.pipe(
       v.string(),
       v.transform((text) => [...new Set(text.split(/[\s,]+/).filter((name) => name !== ""))]),
-      v.array(v.picklist(SYSTEMS), `must be one or more of ${SYSTEMS.join(", ")}, with commas`),
+      v.check(
+        (names) => names.every((name) => v.is(SystemSchema, name)),
+        `must be one or more of ${SYSTEMS.join(", ")}, with commas`,
+      ),
+      v.transform((names) => names as System[]),
     ),
   ),
   PLATFORM_WAIT: seconds(MAX_PLATFORM_WAIT, 10),

@@ -15,6 +15,8 @@ export const PLATFORMS = {
   "aarch64-linux": { os: "linux", architecture: "arm64" },
 } as const;
 export type System = keyof typeof PLATFORMS;
+/** `linux/arm64`: as clients write it. */
+export const platformName = (system: System): string => Object.values(PLATFORMS[system]).join("/");
 export const SYSTEMS = Object.keys(PLATFORMS) as [System, ...System[]];
 
 /**

@@ -7,9 +7,10 @@ import { demandLately } from "../store/demand.ts";
 /** Records that are looked at: more would take the Farm object seconds. */
 const MAX_LISTED = 1_000;
 
+/** A package, and what it was published for: one of them without the other would be half an image. */
 export interface PublishedPackage {
-  readonly system: System;
   readonly name: string;
+  readonly systems: readonly System[];
 }
 
 /** `<set>/<revision>/<system>/<plan>/<name>.json`; the record of another level has `~` in its name. */
@@ -26,13 +27,15 @@ export async function popularPackages(
     bucket.list(prefix, { limit: MAX_LISTED }),
     demandLately(bucket, packageSet, Date.now()),
   ]);
-  const found = new Map<string, PublishedPackage>();
+  const found = new Map<string, Set<System>>();
   for (const { key } of objects) {
     const [, named, name] = RECORD.exec(key.slice(prefix.length)) ?? [];
     const system = SYSTEMS.find((each) => each === named);
-    if (system !== undefined && name !== undefined)
-      found.set(`${system} ${name}`, { system, name });
+    if (system === undefined || name === undefined) continue;
+    const systems = found.get(name) ?? new Set();
+    found.set(name, systems.add(system));
   }
+  const packages = Array.from(found, ([name, systems]) => ({ name, systems: [...systems] }));
   const count = ({ name }: PublishedPackage): number => pulls[name] ?? 0;
-  return [...found.values()].sort((a, b) => count(b) - count(a) || (a.name < b.name ? -1 : 1));
+  return packages.sort((a, b) => count(b) - count(a) || (a.name < b.name ? -1 : 1));
 }

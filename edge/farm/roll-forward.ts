@@ -4,7 +4,7 @@
  *
  *   an origin says: latest is R2 now, and the bucket has R1
  *     → the packages that were published for R1, the most pulled first, WARM_PACKAGES at most,
- *       are wanted in the background for R2; until then latest means R1
+ *       are wanted in the background for R2, for every system that they were published for; until then latest means R1
  *     → all have ended, well or not, or WARM_SECONDS are over: latest means R2
  *
  * A tag moves at once that is new, or of which nothing was published. What is under way is kept in
@@ -107,7 +107,11 @@ export class RollForward {
     ]);
     return popular
       .slice(0, count)
-      .map(({ system, name }) => ({ kind: "package", packageSet, revision, system, plan, name }));
+      .flatMap(({ name, systems }) =>
+        systems.map(
+          (system) => ({ kind: "package", packageSet, revision, system, plan, name }) as const,
+        ),
+      );
   }
 
   /** Items have ended: with the last of them the tag moves. */

@@ -7,7 +7,7 @@
  */
 import type { Failure } from "../contract/items.ts";
 import { type ImageRequest, SHELL } from "../contract/names.ts";
-import type { System } from "../contract/records.ts";
+import { platformName, type System } from "../contract/records.ts";
 import type { Answer } from "../farm/answer.ts";
 import { manifestUnknown, RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
 
@@ -105,6 +105,11 @@ export function isFinal(error: unknown): error is RegistryError {
 }
 const FINAL: ReadonlySet<Failure["reason"]> = new Set(["unknown", "refused"]);
 
+/** Whether an error tells that origins are at work, and need longer than the request is held. */
+export const isUnfinished = (error: unknown): boolean =>
+  error instanceof RegistryError &&
+  (error.detail as Partial<Answer> | undefined)?.state === "building";
+
 /**
  * The error for a tag that an origin could not resolve. `meaning`: what tags mean for this package
  * set.
@@ -167,13 +172,21 @@ export function packagesForPeople(names: readonly string[], asked: Asked): strin
   return asked.shell ? SHELL : "the packages that every image holds";
 }
 
-/** What the person is told whose pull was held until origins had built packages. */
-export function builtForThisPull(names: readonly string[], asked: Asked, log: string): string {
+/**
+ * What the person is told whose pull was held until origins had built packages; `system` where the
+ * image is for several.
+ */
+export function builtForThisPull(
+  names: readonly string[],
+  asked: Asked,
+  { log, system }: { readonly log: string; readonly system?: System | undefined },
+): string {
+  const platform = system === undefined ? "" : ` for ${platformName(system)}`;
   const own = mentioned(names, asked);
   const isOne = own.length === 1 || (own.length === 0 && asked.shell);
   const verb = isOne ? "was" : "were";
   return (
-    `${packagesForPeople(names, asked)} ${verb} built for this pull; ` +
+    `${packagesForPeople(names, asked)} ${verb} built${platform} for this pull; ` +
     `${isOne ? "its" : "their"} log: ${log}`
   );
 }

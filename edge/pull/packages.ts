@@ -142,7 +142,8 @@ export async function askForPackages(
   if (failures.length > 0)
     throw packagesFailed(failures, request, { blob: logUrlOf(context, request), build });
   const names = [...new Set(items.map(({ name }) => name))];
-  context.warnings.push(builtForThisPull(names, request, build));
+  const system = context.config.systems.length > 1 ? scope.system : undefined;
+  context.warnings.push(builtForThisPull(names, request, { log: build, system }));
   return answer.results;
 }
 

@@ -27,9 +27,9 @@ import type { ComposedImage } from "../compose/compose.ts";
 import { note } from "../log.ts";
 import type { Context } from "./context.ts";
 import { RegistryError } from "./errors.ts";
-import { isFinal } from "./failures.ts";
+import { isFinal, isUnfinished } from "./failures.ts";
 import { type ImageName, listImage, merged, nameOf, writeImage } from "./images.ts";
-import { type Failure, ended, forget, mayWait, resting } from "./tries.ts";
+import { BEING_MADE, type Failure, ended, forget, mayWait, resting } from "./tries.ts";
 
 /** What a client can be answered with. */
 export interface WantedSystems {
@@ -247,11 +247,10 @@ function explain(image: Incomplete, record: ImageRecord, results: Results): Map<
   return absent;
 }
 
-const BEING_MADE = "it is being made: pull again in a while";
-
 /** Why a try has not brought an image. */
 function failureOf(system: System, result: Ended | undefined): Failure {
-  if (result === undefined || "made" in result) return { kind: "building", reason: BEING_MADE };
+  if (result === undefined || "made" in result || isUnfinished(result.error))
+    return { kind: "building", reason: BEING_MADE };
   const { error } = result;
   if (isAboutImage(error)) {
     const mayPass = error instanceof RegistryError && SOON.has(error.status);

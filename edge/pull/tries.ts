@@ -22,6 +22,9 @@ const KEPT_MS = 600_000;
 /** About 3,000 images. */
 const REMEMBERED_BYTES = 2 ** 20;
 
+/** Why a platform is not there that is made at the moment. */
+export const BEING_MADE = "it is being made: pull again in a while";
+
 interface Try {
   /** Until when pulls wait for it, ms since 1970; undefined when the next one that may try waits. */
   readonly until: number | undefined;
@@ -53,7 +56,7 @@ export function resting(key: string, now: number): string | undefined {
 export function mayWait(key: string, wait: number, now: number): number {
   const known = tries.get(key);
   const until = known?.until ?? now + wait;
-  tries.set(key, { until, next: now + AGAIN_MS, reason: known?.reason ?? "" });
+  tries.set(key, { until, next: now + AGAIN_MS, reason: known?.reason ?? BEING_MADE });
   return Math.max(0, until - now);
 }
 

@@ -8,7 +8,7 @@
  *                                         first of SYSTEMS
  */
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
-import { PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
+import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
 import type { WantedSystems } from "../pull/platforms.ts";
 import { isIndex, negotiate } from "./negotiation.ts";
 
@@ -68,8 +68,3 @@ export function otherMachine(
 /** What the person should know whose image lacks a platform. */
 export const lacking = (system: System, reason: string): string =>
   `this image is not there for ${platformName(system)}: ${reason}`;
-
-function platformName(system: System): string {
-  const { os, architecture } = PLATFORMS[system];
-  return `${os}/${architecture}`;
-}

@@ -7,15 +7,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
+import { PLATFORMS, type System } from "../../edge/contract/records.ts";
 import { nixConfig } from "./nix-config.ts";
 import { tied } from "../server/process-tie.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-/**
- * Nix builds for a foreign system only what needs no program of it to run; the starter set's
- * packages need none, and nixpkgs' come from its cache.
- */
-const SYSTEMS = "x86_64-linux,aarch64-linux";
+/** This machine's system first. */
+const SYSTEMS = (["x86_64-linux", "aarch64-linux"] as const).toSorted(
+  (a, b) => Number(isHost(b)) - Number(isHost(a)),
+);
+
+function isHost(system: System): boolean {
+  return PLATFORMS[system].architecture === (process.arch === "x64" ? "amd64" : process.arch);
+}
 /** Seconds in which jobs may finish after Ctrl-C: a person waits, and what was packed is packed. */
 const DRAIN = "5";
 /** A stopped origin that has not ended after this long is killed, milliseconds. */
@@ -46,7 +50,7 @@ export async function originEnv(
 ): Promise<Record<string, string>> {
   const { kind } = await parsePackageSet(origin.packageSet);
   return {
-    SYSTEMS: env["SYSTEMS"] ?? SYSTEMS,
+    SYSTEMS: env["SYSTEMS"] || SYSTEMS.join(","),
     DRAIN: env["DRAIN"] ?? DRAIN,
     // The Nix store is a person's own: what else lies in it is not Firn's to remove.
     DISK_GC: env["DISK_GC"] ?? "off",
@@ -64,6 +68,18 @@ export async function originEnv(
     S3_ACCESS_KEY_ID: "",
     S3_SECRET_ACCESS_KEY: "",
   };
+}
+
+/**
+ * SYSTEMS of an edge with such an origin, when the user says none. Nix builds for a foreign system only
+ * what needs no program of it to run: the starter set's packages need none, and nixpkgs' come from its
+ * cache. Those of other sets mostly need one, so their images are for this machine, and for another
+ * one where a name pins it.
+ */
+export async function localSystems(packageSet: string): Promise<string> {
+  const { kind } = await parsePackageSet(packageSet);
+  const both = kind === "starter" || kind === "channel";
+  return SYSTEMS.filter((system) => both || isHost(system)).join(",");
 }
 
 export interface OriginProcessOptions {

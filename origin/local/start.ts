@@ -16,7 +16,7 @@ import { lockState } from "./lock.ts";
 import { makeBuildUsers } from "./build-users.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
 import { needsBuildUsers, nixConfig, unsafeHere } from "./nix-config.ts";
-import { originEnv, type OriginProcess, startOriginProcess } from "./origin.ts";
+import { localSystems, originEnv, type OriginProcess, startOriginProcess } from "./origin.ts";
 import { readOriginLine } from "./origin-log.ts";
 import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
@@ -24,7 +24,7 @@ import { originPublicKey } from "./secrets.ts";
 const ORIGIN = "local";
 /** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
 const WORKER_VARIABLES =
-  /^(BLOBS|BUILD_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|ALLOW_UNSAFE_ORIGINS|REGISTRY_URL|CLIENT_ADDRESS_HEADER|LIMIT_[A-Z]+)$/;
+  /^(BLOBS|BUILD_WAIT|SYSTEMS|PLATFORM_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|ALLOW_UNSAFE_ORIGINS|REGISTRY_URL|CLIENT_ADDRESS_HEADER|LIMIT_[A-Z]+)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 
 export interface StartOptions {
@@ -72,6 +72,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
       env: {
         // Whoever works on a package set alone wants its new state at once.
         WARM_PACKAGES: "0",
+        SYSTEMS: await localSystems(options.packageSet),
         ...workerVariables(env),
         ...(prober && { ACCOUNTS: prober.accounts }),
         PACKAGE_SET: options.packageSet,

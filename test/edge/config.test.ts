@@ -22,6 +22,8 @@ interface Read {
     readonly packageSet: { readonly kind: string; readonly id: string };
     readonly blobs: unknown;
     readonly buildWait: number;
+    readonly systems: readonly string[];
+    readonly platformWait: number;
     readonly tagFresh: number;
     readonly uploadsPerDay: number | null;
   };
@@ -68,6 +70,7 @@ test("defaults: variables that are not set, or set to nothing", async () => {
       [{ kind: "stream" }, 600_000, 60_000],
     );
     assert.equal(config.uploadsPerDay, 2 ** 40);
+    assert.deepEqual([config.systems, config.platformWait], [["x86_64-linux"], 10_000]);
   }
 });
 
@@ -102,6 +105,21 @@ test("variables that are set", async () => {
   );
 });
 
+const systems = async (variables: Record<string, unknown>): Promise<unknown> =>
+  (await read({ BUCKET, ...variables })).config?.systems;
+
+test("SYSTEMS: in their order, or what the origins are configured for", async () => {
+  const both = ["aarch64-linux", "x86_64-linux"];
+  assert.deepEqual(await systems({ SYSTEMS: "aarch64-linux, x86_64-linux" }), both);
+  const ORIGINS = JSON.stringify({
+    a: { key: "A".repeat(43), systems: ["aarch64-linux"] },
+    b: { key: "B".repeat(43), systems: ["x86_64-linux"] },
+    c: { key: "C".repeat(43) },
+  });
+  assert.deepEqual(await systems({ ORIGINS }), both.toReversed());
+  assert.deepEqual(await systems({ ORIGINS, SYSTEMS: "aarch64-linux" }), ["aarch64-linux"]);
+});
+
 const wrong: [string, Record<string, unknown>, RegExp][] = [
   ["no bucket", {}, /bind an R2 bucket as BUCKET, or set S3_ENDPOINT/],
   [
@@ -130,6 +148,11 @@ const wrong: [string, Record<string, unknown>, RegExp][] = [
     "too long a wait",
     { BUCKET, BUILD_WAIT: "3601" },
     /BUILD_WAIT must be whole seconds from 0 to 3600/,
+  ],
+  [
+    "a system that is none",
+    { BUCKET, SYSTEMS: "x86_64-linux,arm64" },
+    /SYSTEMS must be one or more of x86_64-linux, aarch64-linux, with commas/,
   ],
   [
     "negative freshness",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Failure } from "../../../edge/contract/items.ts";
+import type { System } from "../../../edge/contract/records.ts";
 import {
   type Failed,
   builtForThisPull,
@@ -171,14 +172,15 @@ test("a long list of names ends in a number", () => {
   );
 });
 
-const told = (names: readonly string[], shell = false): string =>
-  builtForThisPull(names, { requested: ["a", "b"], shell }, logs.build);
+const told = (names: readonly string[], shell = false, system?: System): string =>
+  builtForThisPull(names, { requested: ["a", "b"], shell }, { log: logs.build, system });
 
 test("packages built for a pull are named as its name does", () => {
   assert.equal(told(["a"]), "a was built for this pull; its log: http://firn.example/builds/0");
   assert.match(told(["b", "a", "cacert"]), /^b, a were built for this pull; their log: http/);
   assert.match(told(["bash", "coreutils"], true), /^shell was built for this pull/);
   assert.match(told(["cacert"]), /^the packages that every image holds were built/);
+  assert.match(told(["a"], false, "aarch64-linux"), /^a was built for linux\/arm64 for this pull/);
 });
 
 test("a failed build is answered with the address of its log, as long as one was begun", () => {

@@ -6,6 +6,7 @@ import {
   type Layer,
   RECORD_FORMAT,
   type SignedLayer,
+  type System,
   statementOf,
 } from "../../../edge/contract/records.ts";
 import type { Sign } from "../../../edge/contract/signatures.ts";
@@ -30,7 +31,7 @@ export interface TestOrigin {
 }
 
 export interface OriginOptions {
-  /** Packages; any other name is a package of its own layer. */
+  /** Packages, by name or by system and name; any other name is a package of its own layer. */
   readonly stock?: Stock;
   /** Why nested sets cannot be listed, by their paths. */
   readonly refused?: Readonly<Record<string, string>>;
@@ -44,8 +45,10 @@ export interface OriginOptions {
   readonly packageSet?: { readonly id: string; readonly label: string };
   /** Which of the origins that the edge lets in. */
   readonly as?: typeof ORIGIN;
+  /** What it builds for; both systems when left out. */
+  readonly systems?: readonly System[];
   /** Awaited before each job is begun. */
-  readonly gate?: () => Promise<void>;
+  readonly gate?: (items: readonly Item[]) => Promise<void>;
 }
 
 const NO_INDEX: Failure = { reason: "refused", message: "this set cannot be listed" };
@@ -68,6 +71,7 @@ export async function startOrigin(
     tags = { latest: REVISION },
     packageSet = { id: "starter", label: "starter" },
     as = ORIGIN,
+    systems = ["x86_64-linux", "aarch64-linux"],
     gate,
   }: OriginOptions = {},
 ): Promise<TestOrigin> {
@@ -98,7 +102,7 @@ export async function startOrigin(
       return { kind, statement, signature: sign("index", statement) };
     }
     const { name, level, packageSet: set, revision, system, plan } = item;
-    const found = stock[name] ?? {};
+    const found = stock[`${system} ${name}`] ?? stock[name] ?? {};
     if (isFailure(found)) return { kind: "failure", failure: found };
     if (level !== undefined) {
       const { layers } = await makeLevel(firn.bucket, level, found.levels?.[level] ?? []);
@@ -112,7 +116,7 @@ export async function startOrigin(
   };
   const run = async (items: readonly Item[], { sign }: RunContext): Promise<readonly Result[]> => {
     jobs.push(items);
-    await gate?.();
+    await gate?.(items);
     return Promise.all(items.map((item) => resultOf(item, sign)));
   };
 
@@ -126,7 +130,7 @@ export async function startOrigin(
         nix: "test",
         sandbox: true,
         nixVulnerable: false,
-        systems: ["x86_64-linux", "aarch64-linux"],
+        systems: [...systems],
         slots: 4,
         packageSet,
         ownBucket: true,

@@ -101,7 +101,7 @@ export interface TestEdge {
 
 export async function startTestEdge(
   env: Readonly<Record<string, string>> = {},
-  more: Pick<EdgeOptions, "worker"> = {},
+  more: Pick<EdgeOptions, "worker" | "bucket"> = {},
 ): Promise<TestEdge> {
   const stateDir = await tempDir("edge");
   const log: Record<string, unknown>[] = [];
