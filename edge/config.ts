@@ -22,7 +22,9 @@ import {
   type ConfiguredOrigin,
   configuredOrigins,
   isForOthers,
+  originHosts,
 } from "./farm/configured-origins.ts";
+import { readSigningKey, type SigningKey } from "./referrers/signing-key.ts";
 import type { S3Config } from "./store/s3.ts";
 import { type Variables, VariablesSchema } from "./variables.ts";
 
@@ -71,6 +73,10 @@ export interface Config {
   readonly regions: Regions;
   /** Where there are copies of the bucket. */
   readonly replicas: Replicas | null;
+  /** EDGE_HOST: the registry's own names. */
+  readonly hosts: readonly string[];
+  /** What images are signed with; null where they are not. */
+  readonly signingKey: SigningKey | null;
 }
 
 /** The variables, and whether an R2 bucket is bound. */
@@ -134,6 +140,7 @@ async function validate(env: Environment): Promise<Config> {
   const limits = await attempt(() => readLimits(given));
   const regions = await attempt(() => readRegions(given));
   const replicas = await attempt(() => readReplicas(given, s3 ?? null));
+  const signingKey = await attempt(() => readSigningKey(given));
   if (access?.mode === "private" && blobs?.kind === "public")
     problems.push(
       "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",
@@ -154,6 +161,8 @@ async function validate(env: Environment): Promise<Config> {
     warm: { packages: values.WARM_PACKAGES, wait: values.WARM_SECONDS * 1_000 },
     regions,
     replicas: replicas ?? null,
+    hosts: originHosts(given),
+    signingKey: signingKey ?? null,
     blobs,
     s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,

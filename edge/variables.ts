@@ -5,6 +5,7 @@ import type { LimitVariables } from "./access/limits.ts";
 import { type BucketVariables, isBlobDelivery } from "./bucket-config.ts";
 import { isRevision, MAX_VOUCHES, type System, SYSTEMS, SystemSchema } from "./contract/records.ts";
 import type { ReplicaVariables } from "./pull/replicas.ts";
+import type { SigningKeyVariables } from "./referrers/signing-key.ts";
 import type { RegionVariables } from "./farm/regions.ts";
 import type { OriginVariables } from "./farm/configured-origins.ts";
 
@@ -16,7 +17,8 @@ export interface Variables
     LimitVariables,
     OriginVariables,
     RegionVariables,
-    ReplicaVariables {
+    ReplicaVariables,
+    SigningKeyVariables {
   /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /** Longest time a request is held while its build runs, seconds. */

@@ -31,11 +31,12 @@ import {
 import { rememberedAnswer } from "./registry/answers.ts";
 import { base, noCatalog, notFound, refuseLong, refuseWrites, welcome } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
-import { referrers, tagsList } from "./registry/discovery.ts";
+import { tagsList } from "./registry/discovery.ts";
 import { buildLog } from "./registry/build-log.ts";
 import { BUILDS_PATH } from "./pull/build-log.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
+import { referrers } from "./registry/referrers.ts";
 import { slowDown } from "./registry/slow-down.ts";
 import { token } from "./registry/token.ts";
 

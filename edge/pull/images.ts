@@ -68,6 +68,11 @@ const PER_KEY = 10;
 /** Images of a name that a layer is looked for in: those of the latest revisions and plans. */
 const LATEST = 8;
 
+interface FoundRecord {
+  readonly path: string;
+  readonly record: ImageRecord;
+}
+
 /** A layer of an origin, as an image for one system names it. */
 interface FoundLayer {
   readonly record: ImageRecord;
@@ -165,15 +170,26 @@ export async function findImageByLayer(
   name: ImageName,
   digest: Digest,
 ): Promise<FoundLayer | null> {
-  const prefix = imagesPrefix(await nameKeyOf(name));
-  const { objects } = await bucket.list(prefix, { limit: PAGE });
-  const latest = [...objects].sort((a, b) => b.writtenAt - a.writtenAt).slice(0, LATEST);
-  for (const { key: path } of latest) {
-    const record = await readRecord(bucket, placeOf(name, path));
-    const found = record && layerIn(record, digest);
+  for await (const { record } of latestImages(bucket, name, LATEST)) {
+    const found = layerIn(record, digest);
     if (found) return found;
   }
   return null;
+}
+
+/** The records of the name's images that were written last, the last one first. */
+export async function* latestImages(
+  bucket: Bucket,
+  name: ImageName,
+  limit: number,
+): AsyncGenerator<FoundRecord> {
+  const prefix = imagesPrefix(await nameKeyOf(name));
+  const { objects } = await bucket.list(prefix, { limit: PAGE });
+  const latest = [...objects].sort((a, b) => b.writtenAt - a.writtenAt).slice(0, limit);
+  for (const { key: path } of latest) {
+    const record = await readRecord(bucket, placeOf(name, path));
+    if (record !== null) yield { path, record };
+  }
 }
 
 function layerIn(record: ImageRecord, digest: Digest): FoundLayer | undefined {

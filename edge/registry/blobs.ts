@@ -12,6 +12,7 @@ import type { ImageRequest } from "../contract/names.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { type DerivedBlob, derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
 import { restoreLayer } from "../pull/restore.ts";
+import { findArtifact, rememberedArtifact } from "../referrers/find.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -30,7 +31,9 @@ export async function blobs(
   const context = await openContext(request, env, ctx);
   checkAllowed(context, image);
   const { method, headers } = request;
-  const made = rememberedDerived(imageNameOf(context, image), digest);
+  const made =
+    rememberedDerived(imageNameOf(context, image), digest) ??
+    rememberedArtifact(context, image, digest);
   if (made !== null) return answer(request, made);
   if (method === "GET" && context.config.blobs.kind === "stream" && isUnconditional(headers)) {
     const streamed = await stream(context.bucket, digest, null);
@@ -55,8 +58,8 @@ async function stored(
 }
 
 /**
- * The answer with a blob that is made again: from records (pull/derived.ts), or by an origin, since
- * the bucket has lost it (pull/restore.ts). Throws BLOB_UNKNOWN (404), and what these throw.
+ * The answer with a blob that is made again: from records (pull/derived.ts), by an origin, since the
+ * bucket has lost it (pull/restore.ts), or as part of what refers to an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
  */
 async function madeAgain(
   request: Asked,
@@ -68,6 +71,8 @@ async function madeAgain(
   const isRestored = await restoreLayer(context, image, digest);
   const restored = isRestored ? await stored(request, context, digest) : null;
   if (restored !== null) return restored;
+  const artifact = await findArtifact(context, image, digest);
+  if (artifact !== null) return answer(request, artifact);
   throw blobUnknown(
     `there is no blob ${digest} of the image ${image.name} in this registry: pull the image ` +
       `by its tag, and its blobs are made`,

@@ -1,12 +1,11 @@
-/** `tags/list` and `referrers` (distribution spec, "Content Discovery"). */
+/** `tags/list` (distribution spec, "Content Discovery"). */
 import type { IRequestStrict } from "itty-router";
-import { OCI_INDEX } from "../contract/media-types.ts";
 import type { Env } from "../env.ts";
 import { openContext } from "../pull/context.ts";
 import { knownTags } from "../pull/tag-list.ts";
 import { inOrder } from "../pull/tag-order.ts";
 import { API_VERSION } from "./headers.ts";
-import { requestedDigest, requestedImage } from "./request.ts";
+import { requestedImage } from "./request.ts";
 
 /** Most tags in one answer; the others come with the Link. */
 const MAX_TAGS = 1_000;
@@ -30,19 +29,6 @@ export async function tagsList(
   if (n > 0 && tags.length < after.length)
     headers.set("Link", `</v2/${name}/tags/list?n=${n}&last=${tags.at(-1)}>; rel="next"`);
   return json(request, { name, tags }, headers);
-}
-
-/**
- * Nothing refers to an image here: an empty index, never 404, so that clients do not try the
- * fallback tag.
- */
-export function referrers(request: IRequestStrict): Response {
-  requestedImage(request);
-  requestedDigest(request);
-  const headers = new Headers({ ...API_VERSION, "Content-Type": OCI_INDEX });
-  if (new URL(request.url).searchParams.has("artifactType"))
-    headers.set("OCI-Filters-Applied", "artifactType");
-  return json(request, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }, headers);
 }
 
 function json({ method }: IRequestStrict, value: unknown, headers: Headers): Response {

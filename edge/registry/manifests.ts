@@ -32,6 +32,7 @@ import {
 import { IMMUTABLE, warningValues } from "./headers.ts";
 import { negotiate } from "./negotiation.ts";
 import { type Client, lacking, otherMachine, wantedSystems } from "./platform.ts";
+import { artifactManifest, byReferrersTag, isReferrersTag } from "./referrers.ts";
 import { requestedImage, requestedReference } from "./request.ts";
 
 /** Cache-Control by tag, which may come to mean another manifest. */
@@ -50,10 +51,15 @@ export async function manifests(
   if (reference.kind === "digest") {
     checkAllowed(context, image);
     const answer = await byDigest(context, image, reference.digest);
+    if (answer === null) return respond(request, await artifact(context, image, reference.digest));
     rememberByDigest(request, answer, image.name);
     countPull(image.name, request, env, ctx);
     notePull(image.name, answer.digest, env, ctx);
     return respond(request, answer);
+  }
+  if (isReferrersTag(reference.tag)) {
+    checkAllowed(context, image);
+    return respond(request, await byReferrersTag(context, image, reference.tag));
   }
   const client = {
     pinned: image.pinned,
@@ -67,13 +73,23 @@ export async function manifests(
   return respond(request, answer);
 }
 
-async function byDigest(context: Context, image: ImageRequest, digest: Digest): Promise<Answer> {
+/** Null when the image has no manifest of this digest. */
+async function byDigest(
+  context: Context,
+  image: ImageRequest,
+  digest: Digest,
+): Promise<Answer | null> {
   const manifest = await derivedManifest(context, imageNameOf(context, image), digest);
-  if (manifest === null)
-    throw manifestUnknown(`the image ${image.name} has no manifest ${digest}: pull it by its tag`, {
-      digest,
-    });
-  return manifestAnswer(manifest, digest, { "Cache-Control": IMMUTABLE });
+  return manifest && manifestAnswer(manifest, digest, { "Cache-Control": IMMUTABLE });
+}
+
+/** What refers to the image is no pull of it. Throws MANIFEST_UNKNOWN (404). */
+async function artifact(context: Context, image: ImageRequest, digest: Digest): Promise<Answer> {
+  const answer = await artifactManifest(context, image, digest);
+  if (answer !== null) return answer;
+  throw manifestUnknown(`the image ${image.name} has no manifest ${digest}: pull it by its tag`, {
+    digest,
+  });
 }
 
 async function byTag(
