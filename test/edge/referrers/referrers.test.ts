@@ -12,7 +12,7 @@ import * as fc from "fast-check";
 import type { Digest } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
-import { startEdge } from "../../../origin/local/edge.ts";
+import { startEdge } from "../../../origin/server/edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import {
   type Answer,
