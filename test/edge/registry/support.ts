@@ -213,9 +213,13 @@ export const storePath = (name: string): string =>
   `/nix/store/${createHash("sha256").update(name).digest("hex").replace(/[e]/g, "z").slice(0, 32)}-${name}`;
 
 /** A layer with one store path of one file, in the bucket; `level` is zlib's. */
-export async function putLayer(bucket: Bucket, name: string, level?: number): Promise<Layer> {
+export async function putLayer(
+  bucket: Bucket,
+  name: string,
+  level?: number,
+  contents: Uint8Array = Buffer.from(`#!/bin/sh\necho ${name}\n`),
+): Promise<Layer> {
   const path = storePath(name);
-  const contents = Buffer.from(`#!/bin/sh\necho ${name}\n`);
   const file = {
     path: `${path.slice(1)}/bin/${name}`,
     type: "file" as const,
@@ -277,6 +281,8 @@ export interface TestPackage {
   /** What its closure says of its own store path. */
   readonly facts?: Partial<ClosureEntry>;
   readonly utf8?: boolean;
+  /** What its file holds; a script when left out. */
+  readonly contents?: Uint8Array;
 }
 
 /**
@@ -294,6 +300,7 @@ export async function makePackage(
     compression,
     facts = {},
     utf8,
+    contents,
   }: TestPackage,
 ): Promise<PackageRecord> {
   const names = [...new Set(levels.flat())];
@@ -332,7 +339,9 @@ export async function makePackage(
     levels: levels.map((members) => members.map((member) => names.indexOf(member))),
     level,
     layers: await Promise.all(
-      (levels[level] ?? []).map((member) => putLayer(bucket, member, compression)),
+      (levels[level] ?? []).map((member) =>
+        putLayer(bucket, member, compression, member === name ? contents : undefined),
+      ),
     ),
     origins: [ORIGIN.name],
     signed: [{ origin: ORIGIN.name, signature: "A".repeat(86) }],

@@ -3,6 +3,9 @@
  * own daemon.
  */
 import type { Need } from "../../../origin/local/needs.ts";
+import type { RunResult } from "./program.ts";
+
+export type { RunResult };
 
 export interface RunOptions {
   /**
@@ -12,12 +15,6 @@ export interface RunOptions {
   readonly hostNetwork?: boolean;
   /** Host directory → path in the container, read-only. */
   readonly mounts?: Readonly<Record<string, string>>;
-}
-
-export interface RunResult {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 /** `image`: `127.0.0.1:8787/shell/git`, with `:tag` or `@digest` or neither. */
@@ -33,9 +30,14 @@ export interface Client {
   logout(host: string): Promise<void>;
   /** Takes an archive's images, where the client can: `docker load`. */
   load?(archive: string): Promise<void>;
-  /** The OCI architecture of a pulled image. */
+  /** The OCI architecture of a pulled image; of the one pulled last where it has several. */
   architecture(image: string): Promise<string>;
-  /** Runs a command in a pulled image; without arguments, the image's own. */
+  /**
+   * SHA-256 of each layer's bytes, uncompressed, lowest first: read back from the client's own
+   * storage, not from what it says of them.
+   */
+  diffIds(image: string): Promise<readonly string[]>;
+  /** Runs a command in a pulled image. */
   run(image: string, command: readonly string[], options?: RunOptions): Promise<RunResult>;
   close(): Promise<void>;
 }
@@ -67,6 +69,7 @@ export const NEEDS = {
     { command: "conmon", debian: "conmon", purpose: "podman's monitor" },
     RUNC,
   ],
+  buildah: [{ command: "buildah", debian: "buildah", purpose: "a client" }, RUNC],
   skopeo: [
     { command: "skopeo", debian: "skopeo", purpose: "a client" },
     { command: "umoci", debian: "umoci", purpose: "unpacks images" },

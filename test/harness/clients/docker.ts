@@ -2,11 +2,12 @@
  * Docker: a dockerd of the test's own, without bridge and iptables, so that it needs no rights over
  * the machine's network.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
+import { fileDigest } from "./file-digest.ts";
 import { startDaemon } from "../daemon.ts";
 import { removeTree, tempDir } from "../temp.ts";
+import { runProgram } from "./program.ts";
 import { type Client, type ClientKind, NEEDS } from "./client.ts";
 
 export const docker: ClientKind = { name: "docker", needs: NEEDS.docker, open };
@@ -38,7 +39,7 @@ async function open(): Promise<Client> {
     ...network,
   ];
   const cli = (args: readonly string[], reject = true) =>
-    execa("docker", args, { env, stdin: "ignore", reject });
+    runProgram("docker", args, { env, reject });
   const daemon = await startDaemon(
     command,
     {},
@@ -47,6 +48,7 @@ async function open(): Promise<Client> {
     await removeTree(root);
     throw error;
   });
+  let copies = 0;
   return {
     name: "docker",
     async pull(image, platform) {
@@ -59,7 +61,7 @@ async function open(): Promise<Client> {
     },
     async login(host, user, password) {
       const args = ["login", "--username", user, "--password-stdin", host];
-      await execa("docker", args, { env, input: password });
+      await runProgram("docker", args, { env, input: password });
     },
     async logout(host) {
       await cli(["logout", host]);
@@ -70,12 +72,23 @@ async function open(): Promise<Client> {
     async architecture(image) {
       return (await cli(["image", "inspect", "--format", "{{.Architecture}}", image])).stdout;
     },
+    /** `docker save` writes each layer as it was unpacked from, and in order. */
+    async diffIds(image) {
+      const copy = join(root, `copy-${++copies}`);
+      await mkdir(copy);
+      await cli(["save", "--output", `${copy}.tar`, image]);
+      await runProgram("tar", ["--extract", "--file", `${copy}.tar`, "--directory", copy]);
+      const [saved] = JSON.parse(await readFile(join(copy, "manifest.json"), "utf8")) as [
+        { Layers: string[] },
+      ];
+      return Promise.all(saved.Layers.map((layer) => fileDigest(join(copy, layer))));
+    },
     async run(image, args, options = {}) {
       const mounts = Object.entries(options.mounts ?? {}).flatMap(([host, path]) => [
         "--volume",
         `${host}:${path}:ro`,
       ]);
-      const result = await cli(
+      return await cli(
         [
           "run",
           "--rm",
@@ -86,7 +99,6 @@ async function open(): Promise<Client> {
         ],
         false,
       );
-      return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
     },
     async close() {
       await daemon.stop();

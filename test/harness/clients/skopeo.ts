@@ -1,8 +1,11 @@
 /** skopeo pulls, umoci unpacks, runc runs: the plain OCI way, with no storage driver between. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
+import { gunzipSync } from "node:zlib";
+import pLimit from "p-limit";
+import { digestOf } from "../registry-client.ts";
 import { removeTree, tempDir } from "../temp.ts";
+import { runProgram } from "./program.ts";
 import { type Client, type ClientKind, NEEDS, type RunOptions } from "./client.ts";
 
 export const skopeo: ClientKind = { name: "skopeo", needs: NEEDS.skopeo, open };
@@ -21,10 +24,12 @@ async function open(): Promise<Client> {
   await writeFile(join(root, "auth.json"), "{}");
   const env = { REGISTRY_AUTH_FILE: join(root, "auth.json") };
   const cli = (args: readonly string[]) =>
-    execa("skopeo", ["--policy", join(root, "policy.json"), ...args], { env, stdin: "ignore" });
+    runProgram("skopeo", ["--policy", join(root, "policy.json"), ...args], { env });
   const layout = `${root}/oci`;
   const tags = new Map<string, string>();
   const bundles = new Map<string, string>();
+  /** It does not lock a layout's index: two copies at once would lose one. */
+  const turns = pLimit(1);
   let runs = 0;
 
   const tagOf = (image: string): string => {
@@ -36,9 +41,7 @@ async function open(): Promise<Client> {
     const known = bundles.get(image);
     if (known !== undefined) return known;
     const bundle = join(root, `bundle-${tagOf(image)}`);
-    await execa("umoci", ["unpack", "--image", `${layout}:${tagOf(image)}`, bundle], {
-      stdin: "ignore",
-    });
+    await runProgram("umoci", ["unpack", "--image", `${layout}:${tagOf(image)}`, bundle]);
     bundles.set(image, bundle);
     return bundle;
   };
@@ -50,21 +53,17 @@ async function open(): Promise<Client> {
         os === undefined || architecture === undefined
           ? []
           : ["--override-os", os, "--override-arch", architecture];
-      const tag = tags.get(image) ?? `i${tags.size}`;
-      await cli([
-        ...override,
-        "copy",
-        "--quiet",
-        "--src-tls-verify=false",
-        `docker://${image}`,
-        `oci:${layout}:${tag}`,
-      ]);
-      tags.set(image, tag);
+      const from = ["--src-tls-verify=false", `docker://${image}`];
+      await turns(async () => {
+        const tag = tags.get(image) ?? `i${tags.size}`;
+        await cli([...override, "copy", "--quiet", ...from, `oci:${layout}:${tag}`]);
+        tags.set(image, tag);
+      });
       bundles.delete(image);
     },
     async login(host, user, password) {
       const args = ["login", "--tls-verify=false", "--username", user, "--password-stdin", host];
-      await execa("skopeo", args, { env, input: password });
+      await runProgram("skopeo", args, { env, input: password });
     },
     async logout(host) {
       await cli(["logout", host]);
@@ -72,6 +71,14 @@ async function open(): Promise<Client> {
     async architecture(image) {
       const { stdout } = await cli(["inspect", "--config", `oci:${layout}:${tagOf(image)}`]);
       return (JSON.parse(stdout) as { architecture: string }).architecture;
+    },
+    async diffIds(image) {
+      const { stdout } = await cli(["inspect", "--raw", `oci:${layout}:${tagOf(image)}`]);
+      const { layers } = JSON.parse(stdout) as { layers: { digest: string }[] };
+      const blob = (digest: string) => readFile(join(layout, "blobs", digest.replace(":", "/")));
+      return Promise.all(
+        layers.map(async ({ digest }) => digestOf(gunzipSync(await blob(digest)))),
+      );
     },
     async run(image, args, options = {}) {
       const bundle = await bundleOf(image);
@@ -81,13 +88,12 @@ async function open(): Promise<Client> {
         file,
         JSON.stringify(configure(JSON.parse(original) as RuntimeConfig, args, options)),
       );
-      const result = await execa(
-        "runc",
-        ["--root", join(root, "runc"), "run", "--bundle", bundle, `run-${++runs}`],
-        { stdin: "ignore", reject: false },
-      );
+      const command = ["run", "--bundle", bundle, `run-${++runs}`];
+      const result = await runProgram("runc", ["--root", join(root, "runc"), ...command], {
+        reject: false,
+      });
       await writeFile(file, original);
-      return { exitCode: result.exitCode ?? -1, stdout: result.stdout, stderr: result.stderr };
+      return result;
     },
     close: () => removeTree(root),
   };
