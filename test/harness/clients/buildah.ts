@@ -5,12 +5,12 @@ import { mountFlags, networkFlag, openStorage } from "./containers-storage.ts";
 export const buildah: ClientKind = { name: "buildah", needs: NEEDS.buildah, open };
 
 async function open(): Promise<Client> {
-  const { cli, policy: _, ...storage } = await openStorage("buildah", {
+  const { cli, client } = await openStorage("buildah", {
     pull: ["--policy", "always"],
     push: ["--disable-compression"],
   });
   return {
-    ...storage,
+    ...client,
     name: "buildah",
     async architecture(image) {
       const format = "{{.OCIv1.Architecture}}";

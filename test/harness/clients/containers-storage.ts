@@ -19,10 +19,8 @@ runtime = "runc"
 `;
 const POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}';
 
-export interface StorageClient extends Pick<
-  Client,
-  "pull" | "login" | "logout" | "diffIds" | "close"
-> {
+export interface Storage {
+  readonly client: Pick<Client, "pull" | "login" | "logout" | "diffIds" | "close">;
   /** Flags that let it believe images without signatures. */
   readonly policy: readonly string[];
   cli(args: readonly string[], options?: RunProgram): Promise<RunResult>;
@@ -36,10 +34,7 @@ export interface OwnFlags {
 }
 
 /** `program`: podman or buildah, which take the same words for the same things. */
-export async function openStorage(
-  program: "podman" | "buildah",
-  own: OwnFlags,
-): Promise<StorageClient> {
+export async function openStorage(program: "podman" | "buildah", own: OwnFlags): Promise<Storage> {
   const root = await tempDir(program);
   const { global = () => [], pull = [], push = [] } = own;
   const file = (name: string): string => join(root, name);
@@ -67,29 +62,31 @@ export async function openStorage(
   return {
     cli,
     policy,
-    async pull(image, platform) {
-      const wanted = platform === undefined ? [] : ["--platform", platform];
-      await cli(["pull", "--quiet", "--tls-verify=false", ...pull, ...policy, ...wanted, image]);
+    client: {
+      async pull(image, platform) {
+        const wanted = platform === undefined ? [] : ["--platform", platform];
+        await cli(["pull", "--quiet", "--tls-verify=false", ...pull, ...policy, ...wanted, image]);
+      },
+      async login(host, user, password) {
+        const args = ["login", "--tls-verify=false", "--username", user, "--password-stdin", host];
+        await cli(args, { input: password });
+      },
+      async logout(host) {
+        await cli(["logout", host]);
+      },
+      /** A copy to a directory has the layers as the storage gives them: uncompressed. */
+      async diffIds(image) {
+        const copy = file(`copy-${++copies}`);
+        await cli(["push", "--quiet", ...push, ...policy, image, `dir:${copy}`]);
+        const manifest = JSON.parse(await readFile(join(copy, "manifest.json"), "utf8")) as {
+          layers: { digest: string }[];
+        };
+        return Promise.all(
+          manifest.layers.map(({ digest }) => fileDigest(join(copy, digest.split(":")[1] ?? ""))),
+        );
+      },
+      close: () => removeTree(root),
     },
-    async login(host, user, password) {
-      const args = ["login", "--tls-verify=false", "--username", user, "--password-stdin", host];
-      await cli(args, { input: password });
-    },
-    async logout(host) {
-      await cli(["logout", host]);
-    },
-    /** A copy to a directory has the layers as the storage gives them: uncompressed. */
-    async diffIds(image) {
-      const copy = file(`copy-${++copies}`);
-      await cli(["push", "--quiet", ...push, ...policy, image, `dir:${copy}`]);
-      const manifest = JSON.parse(await readFile(join(copy, "manifest.json"), "utf8")) as {
-        layers: { digest: string }[];
-      };
-      return Promise.all(
-        manifest.layers.map(({ digest }) => fileDigest(join(copy, digest.split(":")[1] ?? ""))),
-      );
-    },
-    close: () => removeTree(root),
   };
 }
 

@@ -6,11 +6,11 @@ import { mountFlags, networkFlag, openStorage } from "./containers-storage.ts";
 export const podman: ClientKind = { name: "podman", needs: NEEDS.podman, open };
 
 async function open(): Promise<Client> {
-  const { cli, policy, ...storage } = await openStorage("podman", {
+  const { cli, policy, client } = await openStorage("podman", {
     global: (root) => ["--tmpdir", join(root, "tmp")],
   });
   return {
-    ...storage,
+    ...client,
     name: "podman",
     async load(archive) {
       await cli(["load", "--quiet", ...policy, "--input", archive]);
