@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { createCipheriv, createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
+import type { Scope } from "../../edge/contract/keys.ts";
 import {
   digestOf,
   putBase,
@@ -12,18 +13,29 @@ import {
   putShell,
   putTag,
   REVISION,
+  SCOPE,
   startTestEdge,
   type TestEdge,
 } from "../edge/registry/support.ts";
-import { pullImage } from "../harness/registry-client.ts";
+import { pullImage, pullManifest } from "../harness/registry-client.ts";
 
 export const PACKAGES = ["git", "curl", "jq", "redis", "nginx", "python3"] as const;
 
+/** `linux/arm64`'s records. */
+export const ARM64: Scope = { ...SCOPE, system: "aarch64-linux" };
+const SYSTEMS = [SCOPE.system, ARM64.system].join(",");
+const ACCEPT =
+  "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
+
+/** Every tag is an index of both platforms. */
 export async function startRegistry(env: Readonly<Record<string, string>> = {}): Promise<TestEdge> {
-  const registry = await startTestEdge(env);
-  await putBase(registry.bucket);
-  await putShell(registry.bucket);
-  for (const name of PACKAGES) await putPackage(registry.bucket, { name });
+  const registry = await startTestEdge({ SYSTEMS, ...env });
+  for (const scope of [SCOPE, ARM64]) {
+    await putBase(registry.bucket, scope);
+    await putShell(registry.bucket, scope);
+    for (const name of PACKAGES)
+      await putPackage(registry.bucket, { name, scope, levels: [[`libc-${scope.system}`, name]] });
+  }
   await putTag(registry.bucket, "latest", REVISION);
   return registry;
 }
@@ -35,8 +47,11 @@ export function noise(name: string, size: number): Buffer {
 }
 
 export interface Expected {
+  /** What the tag answers: an index of the platforms, or the manifest where there is one. */
+  readonly index: string;
+  /** The manifest of one platform. */
   readonly digest: string;
-  /** Digests of the layers as they travel, lowest first. */
+  /** Digests of its layers as they travel, lowest first. */
   readonly layers: readonly string[];
   readonly diffIds: readonly string[];
 }
@@ -45,9 +60,19 @@ export interface Expected {
 export async function expectedImage(
   { url }: { readonly url: string },
   name: string,
+  architecture = "amd64",
 ): Promise<Expected> {
-  const { digest, manifest, layers, config } = await pullImage(url, name);
+  const { digest: index, manifest: list } = await pullManifest(url, name, "latest", ACCEPT);
+  const { manifests } = list as { manifests?: readonly Child[] };
+  const child = manifests?.find(({ platform }) => platform.architecture === architecture);
+  const { digest, manifest, layers, config } = await pullImage(url, name, child?.digest ?? index);
   const diffIds = layers.map((layer) => digestOf(gunzipSync(layer)));
   assert.deepEqual(diffIds, config.rootfs.diff_ids);
-  return { digest, layers: manifest.layers.map((layer) => layer.digest), diffIds };
+  assert.equal(config.architecture, architecture);
+  return { index, digest, layers: manifest.layers.map((layer) => layer.digest), diffIds };
+}
+
+interface Child {
+  readonly digest: string;
+  readonly platform: { readonly architecture: string };
 }

@@ -10,7 +10,7 @@ import { putPackage, putRevision, SCOPE, type TestEdge } from "../edge/registry/
 import { unavailable } from "../harness/available.ts";
 import { type Front, type Passed, startFront } from "../harness/clients/front.ts";
 import { cri, type Node, openNode } from "../harness/clients/cri.ts";
-import { expectedImage, startRegistry } from "./images.ts";
+import { ARM64, expectedImage, startRegistry } from "./images.ts";
 
 const skip = await unavailable(cri.needs, { root: true });
 /** Nothing listens there. */
@@ -69,9 +69,9 @@ capabilities = ["pull", "resolve"]
     assert.ok(first.length > 2);
     assert.deepEqual([...new Set(first.map(({ query }) => query))], ["?ns=images.example"]);
     await holds("images.example/git/curl", "git/curl");
-    const { digest } = await expectedImage(firn, "git/curl");
+    const { index } = await expectedImage(firn, "git/curl");
     assert.deepEqual(await node.repoDigests("images.example/git/curl"), [
-      `images.example/git/curl@${digest}`,
+      `images.example/git/curl@${index}`,
     ]);
   });
 
@@ -91,7 +91,8 @@ override_path = true
   });
 
   test("what the first has not, the next one serves", async () => {
-    await putPackage(other.bucket, { name: "only-there" });
+    for (const scope of [SCOPE, ARM64])
+      await putPackage(other.bucket, { name: "only-there", scope });
     await tell(
       "two.example",
       `server = "${otherFront.url}"
@@ -108,8 +109,8 @@ capabilities = ["pull", "resolve"]
 
   // Two registries of one package set make the same image: what one resolves the other serves.
   test("a mirror that is only pulled from is asked by digest, and has what another resolved", async () => {
-    const { digest } = await expectedImage(firn, "redis/jq");
-    assert.equal((await expectedImage(other, "redis/jq")).digest, digest);
+    const { index } = await expectedImage(firn, "redis/jq");
+    assert.equal((await expectedImage(other, "redis/jq")).index, index);
     await tell(
       "near.example",
       `server = "${otherFront.url}"
@@ -119,7 +120,7 @@ capabilities = ["pull"]
     );
     const { first, second } = await during(() => node.pull("near.example/redis/jq"));
     assert.deepEqual(paths(second), ["/v2/redis/jq/manifests/latest"]);
-    assert.ok(first.some(({ path }) => path === `/v2/redis/jq/manifests/${digest}`));
+    assert.ok(first.some(({ path }) => path === `/v2/redis/jq/manifests/${index}`));
     assert.ok(first.filter(({ path }) => path.includes("/blobs/")).length > 2);
     await holds("near.example/redis/jq", "redis/jq");
   });
@@ -127,22 +128,26 @@ capabilities = ["pull"]
   // An admission controller asks for the tag's digest and writes it into the pod: name:tag@digest.
   test("of an image that was admitted by digest the tag is not asked for", async () => {
     const revision = "fedcba9876".repeat(4);
-    const names = ["pinned", "cacert", "iana-etc"];
-    for (const name of names) await putPackage(firn.bucket, { name, levels: [[`${name}-old`]] });
+    const put = async (revision: string, state: string): Promise<void> => {
+      for (const scope of [SCOPE, ARM64])
+        for (const name of ["pinned", "cacert", "iana-etc"]) {
+          const levels = [[`${name}-${state}`]];
+          await putPackage(firn.bucket, { name, levels, scope: { ...scope, revision } });
+        }
+    };
+    await put(SCOPE.revision, "old");
     const admitted = await expectedImage(firn, "pinned");
-    for (const name of names)
-      await putPackage(firn.bucket, {
-        name,
-        levels: [[`${name}-new`]],
-        scope: { ...SCOPE, revision },
-      });
+    await put(revision, "new");
     await putRevision(firn.bucket, revision);
 
     const image = `${front.host}/pinned:${revision}`;
-    const { first } = await during(() => node.pull(`${image}@${admitted.digest}`));
+    const { first } = await during(() => node.pull(`${image}@${admitted.index}`));
     const manifests = paths(first).filter((path) => path.includes("/manifests/"));
-    assert.deepEqual([...new Set(manifests)], [`/v2/pinned/manifests/${admitted.digest}`]);
-    const byDigest = `${front.host}/pinned@${admitted.digest}`;
+    assert.deepEqual(
+      new Set(manifests),
+      new Set([admitted.index, admitted.digest].map((of) => `/v2/pinned/manifests/${of}`)),
+    );
+    const byDigest = `${front.host}/pinned@${admitted.index}`;
     assert.deepEqual(await node.diffIds(byDigest), admitted.diffIds);
     await node.pull(image);
     assert.notDeepEqual(await node.diffIds(image), admitted.diffIds);

@@ -1,12 +1,12 @@
 /**
  * What every client does all day, each through a proxy that sees what it asks for: pulls by tag, by
- * digest, and again. Layers are read back from its storage and hashed.
+ * digest, for another platform, and again. Layers are read back from its storage and hashed.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { TestEdge } from "../edge/registry/support.ts";
 import type { Front } from "../harness/clients/front.ts";
-import { PULLERS } from "../harness/clients/index.ts";
+import { containerd, cri, PULLERS, skopeo } from "../harness/clients/index.ts";
 import { forEachClient } from "./each-client.ts";
 import { expectedImage, startRegistry } from "./images.ts";
 
@@ -65,13 +65,45 @@ describe("every client", { concurrency: true }, () => {
       assert.deepEqual(await client.diffIds(`${front.host}/shell/git/jq`), diffIds);
     });
 
-    test("by digest: no tag is asked for", { skip }, async () => {
+    test("by the index's digest: no tag is asked for", { skip }, async () => {
       const { client, front } = given;
-      const { digest, diffIds } = await expectedImage(firn, "redis/nginx");
+      const { index, digest, diffIds } = await expectedImage(firn, "redis/nginx");
       const from = front.passed.length;
-      await client.pull(`${front.host}/redis/nginx@${digest}`);
+      await client.pull(`${front.host}/redis/nginx@${index}`);
+      assert.deepEqual(new Set(asked(front, "manifests", from)), new Set([index, digest]));
+      assert.deepEqual(await client.diffIds(`${front.host}/redis/nginx@${index}`), diffIds);
+    });
+
+    test("by the digest of one platform's manifest", { skip }, async () => {
+      const { client, front } = given;
+      const { digest, diffIds } = await expectedImage(firn, "redis/python3");
+      const from = front.passed.length;
+      await client.pull(`${front.host}/redis/python3@${digest}`);
       assert.deepEqual([...new Set(asked(front, "manifests", from))], [digest]);
-      assert.deepEqual(await client.diffIds(`${front.host}/redis/nginx@${digest}`), diffIds);
+      assert.deepEqual(await client.diffIds(`${front.host}/redis/python3@${digest}`), diffIds);
+    });
+
+    if (kind === cri) return;
+    test("for one platform, then for the other", { skip }, async () => {
+      const { client, front } = given;
+      const image = `${front.host}/curl/nginx`;
+      for (const architecture of ["arm64", "amd64"]) {
+        await client.pull(image, `linux/${architecture}`);
+        assert.equal(await client.architecture(image), architecture);
+        const { diffIds } = await expectedImage(firn, "curl/nginx", architecture);
+        assert.deepEqual(await client.diffIds(image), diffIds);
+      }
+    });
+
+    if (kind !== containerd && kind !== skopeo) return;
+    test("for every platform at once", { skip }, async () => {
+      const { client, front } = given;
+      const image = `${front.host}/jq/nginx`;
+      await client.pull(image, "all");
+      for (const architecture of ["amd64", "arm64"]) {
+        const { diffIds } = await expectedImage(firn, "jq/nginx", architecture);
+        assert.deepEqual(await client.diffIds(image, architecture), diffIds);
+      }
     });
   });
 });

@@ -21,7 +21,7 @@ export interface RunOptions {
 export interface Client {
   readonly name: string;
   /**
-   * `platform`: `linux/arm64`; the machine's own when left out. Throws with the client's own words
+   * `platform`: `linux/arm64`; the machine's own when left out; `all`, where the client can. Throws with the client's own words
    * when it fails.
    */
   pull(image: string, platform?: string): Promise<void>;
@@ -34,9 +34,9 @@ export interface Client {
   architecture(image: string): Promise<string>;
   /**
    * SHA-256 of each layer's bytes, uncompressed, lowest first: read back from the client's own
-   * storage, not from what it says of them.
+   * storage, not from what it says of them. `architecture`: of an image pulled for `all`.
    */
-  diffIds(image: string): Promise<readonly string[]>;
+  diffIds(image: string, architecture?: string): Promise<readonly string[]>;
   /** Runs a command in a pulled image. */
   run(image: string, command: readonly string[], options?: RunOptions): Promise<RunResult>;
   close(): Promise<void>;

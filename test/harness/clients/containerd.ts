@@ -17,8 +17,8 @@ async function open(): Promise<Client> {
   };
   /** The architecture that each image was pulled for last. */
   const pulledFor = new Map<string, string>();
-  const stored = (image: string) =>
-    storedImage(daemon, full(image), pulledFor.get(image) ?? "amd64");
+  const stored = (image: string, architecture = pulledFor.get(image) ?? "amd64") =>
+    storedImage(daemon, full(image), architecture);
   return {
     name: "containerd",
     async pull(image, platform) {
@@ -27,7 +27,7 @@ async function open(): Promise<Client> {
         "pull",
         "--plain-http",
         ...userOf(image),
-        ...(platform === undefined ? [] : ["--platform", platform]),
+        ...platformFlags(platform),
         full(image),
       ]);
       pulledFor.set(image, platform?.split("/")[1] ?? "amd64");
@@ -41,7 +41,7 @@ async function open(): Promise<Client> {
       return Promise.resolve();
     },
     architecture: async (image) => (await stored(image)).config.architecture,
-    diffIds: async (image) => (await stored(image)).diffIds(),
+    diffIds: async (image, architecture) => (await stored(image, architecture)).diffIds(),
     async run(image, args, options = {}) {
       const mounts = Object.entries(options.mounts ?? {}).flatMap(([host, path]) => [
         "--mount",
@@ -52,6 +52,11 @@ async function open(): Promise<Client> {
     },
     close: () => daemon.stop(),
   };
+}
+
+function platformFlags(platform: string | undefined): string[] {
+  if (platform === undefined) return [];
+  return platform === "all" ? ["--all-platforms"] : ["--platform", platform];
 }
 
 /** ctr knows no default tag. */

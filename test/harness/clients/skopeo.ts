@@ -48,15 +48,11 @@ async function open(): Promise<Client> {
   return {
     name: "skopeo",
     async pull(image, platform) {
-      const [os, architecture] = platform?.split("/") ?? [];
-      const override =
-        os === undefined || architecture === undefined
-          ? []
-          : ["--override-os", os, "--override-arch", architecture];
       const from = ["--src-tls-verify=false", `docker://${image}`];
       await turns(async () => {
         const tag = tags.get(image) ?? `i${tags.size}`;
-        await cli([...override, "copy", "--quiet", ...from, `oci:${layout}:${tag}`]);
+        const { before, after } = platformFlags(platform);
+        await cli([...before, "copy", "--quiet", ...after, ...from, `oci:${layout}:${tag}`]);
         tags.set(image, tag);
       });
       bundles.delete(image);
@@ -72,10 +68,13 @@ async function open(): Promise<Client> {
       const { stdout } = await cli(["inspect", "--config", `oci:${layout}:${tagOf(image)}`]);
       return (JSON.parse(stdout) as { architecture: string }).architecture;
     },
-    async diffIds(image) {
+    async diffIds(image, architecture) {
       const { stdout } = await cli(["inspect", "--raw", `oci:${layout}:${tagOf(image)}`]);
-      const { layers } = JSON.parse(stdout) as { layers: { digest: string }[] };
       const blob = (digest: string) => readFile(join(layout, "blobs", digest.replace(":", "/")));
+      const document = JSON.parse(stdout) as Document;
+      const child = document.manifests?.find((one) => one.platform.architecture === architecture);
+      const { layers } =
+        child === undefined ? document : (JSON.parse(String(await blob(child.digest))) as Document);
       return Promise.all(
         layers.map(async ({ digest }) => digestOf(gunzipSync(await blob(digest)))),
       );
@@ -97,6 +96,21 @@ async function open(): Promise<Client> {
     },
     close: () => removeTree(root),
   };
+}
+
+/** A manifest, or an index. */
+interface Document {
+  readonly manifests?: readonly { digest: string; platform: { architecture: string } }[];
+  readonly layers: readonly { digest: string }[];
+}
+
+/** Flags before and after the word `copy`. */
+function platformFlags(platform: string | undefined): { before: string[]; after: string[] } {
+  if (platform === "all") return { before: [], after: ["--all"] };
+  const [os, architecture] = platform?.split("/") ?? [];
+  return os === undefined || architecture === undefined
+    ? { before: [], after: [] }
+    : { before: ["--override-os", os, "--override-arch", architecture], after: [] };
 }
 
 /**
