@@ -3,7 +3,6 @@
  * The `firn` command. Secrets are variables only, for `ps` shows flags to everybody. What only one
  * command needs is loaded by it: an origin runs for months and has no use for an edge's emulator.
  */
-import { chmodSync, writeFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
@@ -14,6 +13,7 @@ import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { addAliasCommand } from "./commands/alias.ts";
+import { addSigningKeyCommand, writeSecret } from "./commands/signing-key.ts";
 import { addImageCommands } from "./commands/index.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
@@ -106,16 +106,7 @@ program
   .requiredOption("--out <file>", "where the private key goes; must not exist")
   .action(({ name, out }) => {
     const key = generateOriginKey();
-    try {
-      writeFileSync(out, `${key.privateKey}\n`, { flag: "wx", mode: 0o600 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      throw new Error(
-        `${out} exists already: name another file, or delete it if no origin uses that key`,
-        { cause: error },
-      );
-    }
-    chmodSync(out, 0o600);
+    writeSecret(out, `${key.privateKey}\n`);
     process.stdout.write(`${JSON.stringify({ [name]: { key: key.publicKey } })}\n`);
   });
 
@@ -134,6 +125,7 @@ program
 
 addOperatorCommands(program);
 addAliasCommand(program);
+addSigningKeyCommand(program);
 addImageCommands(program);
 
 program

@@ -48,7 +48,7 @@ async function signingKey(pem: string): Promise<SigningKey> {
   if (body === undefined) throw new TypeError("no PEM of a private key");
   const der = Uint8Array.from(atob(body.replace(/\s+/g, "")), (sign) => sign.charCodeAt(0));
   const key = await crypto.subtle.importKey("pkcs8", der, CURVE, true, ["sign"]);
-  const jwk = (await crypto.subtle.exportKey("jwk", key)) as JsonWebKey;
+  const jwk = (await crypto.subtle.exportKey("jwk", key)) as { d?: string; x?: string; y?: string };
   const { d, x, y } = jwk;
   if (d === undefined || x === undefined || y === undefined) throw new TypeError("no private key");
   const secret = fromBase64Url(d);

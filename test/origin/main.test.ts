@@ -3,6 +3,7 @@
  * can be set.
  */
 import assert from "node:assert/strict";
+import { verify } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,6 +11,7 @@ import { execa } from "execa";
 import { parseAccounts } from "../../edge/access/accounts.ts";
 import { verifyPassword } from "../../edge/contract/account.ts";
 import { configuredOrigins } from "../../edge/farm/configured-origins.ts";
+import { readSigningKey } from "../../edge/referrers/signing-key.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
 import { fileText } from "../../origin/options.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
@@ -47,6 +49,19 @@ describe("the firn command", () => {
     assert.equal(again.exitCode, 1);
     assert.match(again.stderr, /exists already/);
     assert.equal(fileText(out), text);
+  });
+
+  test("signing-key writes a key that the edge takes, and prints the public half", async () => {
+    const out = join(dir, "registry.key");
+    const made = await firn(["signing-key", "--out", out]);
+    assert.equal(made.exitCode, 0, made.stderr);
+    assert.equal((await stat(out)).mode & 0o777, 0o600);
+    const key = await readSigningKey({ SIGNING_KEY: fileText(out) });
+    const message = new TextEncoder().encode("signed");
+    const signature = key?.sign(message) ?? new Uint8Array();
+    assert.ok(verify("sha256", message, made.stdout, signature));
+    assert.deepEqual(key?.sign(message), signature, "the same at any time");
+    assert.equal((await firn(["signing-key", "--out", out])).exitCode, 1);
   });
 
   test("user prints an account that the edge takes, and its password apart from it", async () => {

@@ -1,0 +1,49 @@
+/** `firn signing-key`: makes the key that a registry signs its images with (SIGNING_KEY). */
+import { generateKeyPairSync } from "node:crypto";
+import { chmodSync, writeFileSync } from "node:fs";
+import type { Command } from "@commander-js/extra-typings";
+
+const HELP = `
+Examples:
+  firn signing-key --out registry.key > registry.pub
+  wrangler secret put SIGNING_KEY < registry.key
+  cosign verify --key registry.pub --insecure-ignore-tlog HOST/git
+
+The key is ECDSA on P-256 with SHA-256. Another key makes other signatures of the same images: what was
+verified with the old one is verified with the new one once the registry has it.
+
+Exit status: 0 the key is there; 1 it could not be written.`;
+
+export function addSigningKeyCommand(program: Command): void {
+  program
+    .command("signing-key")
+    .description(
+      "make the key that a registry signs with: the private half into a file, the public half, " +
+        "which cosign takes, on standard output",
+    )
+    .requiredOption("--out <file>", "where the private key goes; must not exist")
+    .addHelpText("after", HELP)
+    .action(({ out }) => {
+      const { privateKey, publicKey } = generateKeyPairSync("ec", {
+        namedCurve: "P-256",
+        privateKeyEncoding: { type: "pkcs8", format: "pem" },
+        publicKeyEncoding: { type: "spki", format: "pem" },
+      });
+      writeSecret(out, privateKey);
+      process.stdout.write(publicKey);
+    });
+}
+
+/** For its owner alone. Throws an Error where there is a file already: a key is never replaced. */
+export function writeSecret(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    throw new Error(
+      `${file} exists already: name another file, or delete it if nothing uses that key`,
+      { cause: error },
+    );
+  }
+  chmodSync(file, 0o600);
+}
