@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import type { Item } from "../../edge/contract/items.ts";
+import type { FarmOverview } from "../../edge/farm/overview.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { type FarmEdge, startFarm } from "../edge/farm/farm-edge.ts";
 import { packageItems } from "../edge/farm/records.ts";
@@ -35,6 +36,8 @@ const BUILDS = 16;
 /** Sockets that are opened, and requests that are sent, at once. */
 const AT_ONCE = 8;
 const LONGEST = 120_000;
+/** Origins and failed jobs that an error tells of. */
+const MAX_TOLD = 3;
 
 /** Calls `work` for 0 to `count` - 1, AT_ONCE at a time. */
 async function each(count: number, work: (n: number) => Promise<unknown>): Promise<void> {
@@ -59,20 +62,35 @@ const ask = (edge: FarmEdge, client: number, items: readonly Item[]): Promise<un
   return edge.farm("request", `build ${client % BUILDS}`, items, asker);
 };
 
-/** What is looked at of what the farm tells operators. */
-interface Overview {
-  readonly origins: readonly { readonly accepting: boolean }[];
-  readonly queued: { readonly packages: number };
-}
-const overviewOf = async (edge: FarmEdge): Promise<Overview> =>
-  (await edge.farm("overview")) as Overview;
+/** What the farm tells operators. */
+const overviewOf = async (edge: FarmEdge): Promise<FarmOverview> =>
+  (await edge.farm("overview")) as FarmOverview;
 
-/** No origin takes jobs when this resolves. */
+/** No origin takes jobs when this resolves: what is given out is counted only while it is drained. */
 async function pause(edge: FarmEdge, origins: readonly FakeOrigin[]): Promise<void> {
   for (const origin of origins) origin.accepting(false);
   const paused = async (): Promise<boolean> =>
-    (await overviewOf(edge)).origins.every(({ accepting }) => !accepting);
-  await eventually("no origin takes jobs", paused, LONGEST);
+    (await overviewOf(edge)).origins.every(({ state }) => state === "full");
+  await told(edge, eventually("no origin takes jobs", paused, LONGEST));
+}
+
+/** What is waited for; its error says how the farm is. */
+async function told(edge: FarmEdge, waiting: Promise<void>): Promise<void> {
+  try {
+    await waiting;
+  } catch (error) {
+    const { origins, queued, tally, failures } = await overviewOf(edge);
+    const states = Map.groupBy(origins, ({ state }) => state);
+    const farm = {
+      queued,
+      tally,
+      failures: failures.slice(0, MAX_TOLD),
+      origins: Object.fromEntries(Array.from(states, ([state, all]) => [state, all.length])),
+      held: origins.filter(({ jobs }) => jobs.packages > 0).slice(0, MAX_TOLD),
+    };
+    const { message } = error as Error;
+    throw new Error(`${message}; the farm: ${JSON.stringify(farm)}`, { cause: error });
+  }
 }
 
 /** Queues `count` items, one request of SHARE for each client. */
@@ -112,7 +130,11 @@ interface Drained {
 }
 
 /** Lets some of the origins take jobs until `count` items that were queued are given out. */
-async function drain(origins: readonly FakeOrigin[], count: number): Promise<Drained> {
+async function drain(
+  edge: FarmEdge,
+  origins: readonly FakeOrigin[],
+  count: number,
+): Promise<Drained> {
   /** Client → when its items were given out. */
   const byClient = new Map<string, number[]>();
   const [from, to] = [Math.floor(count * 0.3), Math.floor(count * 0.9)];
@@ -129,7 +151,10 @@ async function drain(origins: readonly FakeOrigin[], count: number): Promise<Dra
     };
   }
   for (const origin of origins.slice(0, DRAINING)) origin.accepting(true);
-  await eventually(`${count} items are given out`, () => given >= count, LONGEST);
+  const done = eventually(`${count} items are given out`, () => given >= count, LONGEST);
+  await told(edge, done).catch((error: unknown) => {
+    throw new Error(`${given} of ${count} items were given out`, { cause: error });
+  });
   const perItem = ((used[1] ?? 0) - (used[0] ?? 0)) / (to - from);
   return { perItem, waits: [...byClient.values()].map(mean) };
 }
@@ -166,7 +191,8 @@ async function dispatchTimes(edge: FarmEdge, origins: readonly FakeOrigin[]): Pr
     asked.set(`single-${n}`, performance.now());
     await ask(edge, n, packageItems([`single-${n}`]));
   });
-  await eventually(`${SINGLE} items are given out`, () => times.length >= SINGLE, LONGEST);
+  const done = eventually(`${SINGLE} items are given out`, () => times.length >= SINGLE, LONGEST);
+  await told(edge, done);
   return times;
 }
 
@@ -210,7 +236,7 @@ export const farm: Part = {
       const drained = async (run: string): Promise<Drained> => {
         await pause(edge, origins);
         await fill(edge, items / SHORTER, run);
-        return drain(origins, items / SHORTER);
+        return drain(edge, origins, items / SHORTER);
       };
       // Once for the compiler: it would count as cost of the first that is measured.
       await drained("warm");
@@ -224,7 +250,7 @@ export const farm: Part = {
       report({ name: "farm.recovery", unit: "s", values: [(performance.now() - evicted) / 1_000] });
       if (queued.packages !== items)
         throw new Error(`${queued.packages} of ${items} items are there after the eviction`);
-      const { perItem, waits } = await drain(origins, items);
+      const { perItem, waits } = await drain(edge, origins, items);
       const yardstick = { name: "farm.flat.short", values: [short.perItem] };
       report({ name: "farm.item", unit: "ms", values: [perItem], yardstick });
       report({ name: "farm.flat", unit: "×", values: [perItem / short.perItem] });

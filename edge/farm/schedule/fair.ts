@@ -75,7 +75,10 @@ export class FairQueue {
     for (const queue of this.#ring.values()) {
       const fifo = this.#nextOf(queue, isServable);
       if (queue.byClass.size === 0) this.#ring.delete(queue.client);
-      else if (fifo !== undefined) return this.#takeFrom(queue, fifo);
+      if (fifo === undefined) continue;
+      const taken = this.#takeFrom(queue, fifo);
+      // None: what its turn was kept for is gone, and the next is dearer. It stands at the end now.
+      if (taken.length > 0) return taken;
     }
     return [];
   }

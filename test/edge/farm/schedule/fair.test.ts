@@ -91,3 +91,13 @@ test("a client whose queue was empty saves nothing up", () => {
     ["a16", "b16", "a16", "b16", "a8", "b8"],
   );
 });
+
+test("what a turn was kept for is gone, and the next is dearer: nothing stops for it", () => {
+  const packages = numbered("p", MAX_BATCH - 1).map((name) => entry(packageItem(name), "A"));
+  const levels = ["l1", "l2"].map((name) => entry(packageItem(name, { level: 1 }), "A"));
+  const last = entry(packageItem("last"), "A");
+  const { queue, taken } = queueOf(...packages, ...levels, last);
+  for (let n = 0; n < MAX_BATCH; n++) assert.equal(queue.take(ANY).length, 1);
+  for (const each of levels) taken.add(each);
+  assert.deepEqual(queue.take(ANY), [last]);
+});
