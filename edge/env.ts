@@ -49,6 +49,8 @@ export interface Env extends Variables {
    * another bucket.
    */
   readonly BUCKET?: R2Bucket;
+  /** The page's files (edge/site). Absent: browsers get the plain text that everybody else does. */
+  readonly ASSETS?: Pick<Fetcher, "fetch">;
   readonly FARM: DurableObjectNamespace<FarmRpc>;
   readonly BUILD: DurableObjectNamespace<BuildRpc>;
   /** Counts for all locations. Absent: LIMIT_TOTAL_IMAGES is not kept. */

@@ -39,6 +39,8 @@ import { manifests } from "./registry/manifests.ts";
 import { referrers } from "./registry/referrers.ts";
 import { slowDown } from "./registry/slow-down.ts";
 import { token } from "./registry/token.ts";
+import { browsers } from "./site/browsers.ts";
+import { asset, SITE_PATH } from "./site/serve.ts";
 
 export { Build } from "./farm/build.ts";
 export { Farm } from "./farm/farm.ts";
@@ -69,6 +71,8 @@ router
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
   .post(ALIASES_PATH, authorizeAccount, makeAlias)
   .all("*", refuseWrites)
+  .all(`${SITE_PATH}:file`, asset)
+  .all("*", browsers)
   .all("/v2", authorizeBase, base)
   .all("/v2/_catalog", authorizeBase, noCatalog)
   .all("/v2/:name+/manifests/:reference", authorize, manifests)

@@ -73,6 +73,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   referrers: ["contract", "store", "compose", "pull"],
   registry: ["contract", "access", "store", "pull", "referrers"],
   api: ["contract", "access", "store", "compose", "pull", "registry", "farm"],
+  site: ["contract", "pull"],
   operator: ["contract", "access", "store", "pull", "registry", "farm"],
   housekeeping: ["contract", "store", "compose", "pull", "farm", "operator"],
 };

@@ -53,7 +53,7 @@ export async function imageClosure(
 
 class Union {
   readonly #paths = new Map<string, { readonly facts: ClosurePath; readonly refers: string[] }>();
-  /** Store paths of layers, by their keys. */
+  /** Store paths of layers, by their keys: each closure tells those that it has itself. */
   readonly #parts = new Map<string, readonly string[]>();
   /** Packages by their store paths. */
   readonly #names = new Map<string, string[]>();
@@ -65,7 +65,8 @@ class Union {
       if (this.#paths.get(facts.path)?.facts.licenses !== undefined) continue;
       this.#paths.set(facts.path, { facts, refers: facts.references.map(pathAt) });
     }
-    for (const [key, indexes] of Object.entries(parts)) this.#parts.set(key, indexes.map(pathAt));
+    for (const [key, indexes] of Object.entries(parts))
+      this.#parts.set(key, [...(this.#parts.get(key) ?? []), ...indexes.map(pathAt)]);
   }
 
   names(storePath: string, name: string): void {

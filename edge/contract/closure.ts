@@ -129,7 +129,10 @@ export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
   }));
 }
 
-/** The parts of a closure: which of its store paths are in each layer, by the layer's key. */
+/**
+ * The parts of a closure: which of its store paths are in each layer, by the layer's key. A layer may
+ * have others as well: the one of what every image holds has all of it.
+ */
 export function closureParts(
   paths: readonly Pick<ClosurePath, "path">[],
   parts: Iterable<{ readonly key: string; readonly paths: Iterable<{ readonly path: string }> }>,
@@ -138,11 +141,9 @@ export function closureParts(
   return Object.fromEntries(
     Array.from(parts, ({ key, paths }) => [
       key,
-      Array.from(paths, ({ path }) => {
-        const at = indexes.get(path);
-        if (at === undefined) throw new TypeError(`${path} of a layer is not in the closure`);
-        return at;
-      }).sort((a, b) => a - b),
+      Array.from(paths, ({ path }) => indexes.get(path))
+        .filter((at) => at !== undefined)
+        .sort((a, b) => a - b),
     ]),
   );
 }

@@ -25,6 +25,7 @@ export async function buildLog(request: AuthorizedRequest, env: Env): Promise<Re
     headers: {
       "Content-Type": `${form === "events" ? "text/event-stream" : "text/plain"}; charset=utf-8`,
       "Cache-Control": "no-store",
+      "Firn-Packages": names.join(","),
       "X-Content-Type-Options": "nosniff",
     },
   });

@@ -20,6 +20,7 @@ import { localSystems, originEnv, type OriginProcess, startOriginProcess } from 
 import { readOriginLine } from "./origin-log.ts";
 import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
+import { buildSite } from "./site.ts";
 
 const ORIGIN = "local";
 /** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
@@ -65,8 +66,11 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     }
     const keyFile = join(stateDir, "origin-key.json");
     const prober = await makeProber(env);
+    const site = join(stateDir, "site");
+    await buildSite(site);
     edge = await startEdge({
       ...(port === 0 ? {} : { port }),
+      site,
       host,
       stateDir,
       env: {

@@ -1,0 +1,115 @@
+/** Asks the JSON API. Whoever signed in on this page is known until the page is left, and nowhere kept. */
+import { useEffect, useState } from "preact/hooks";
+
+let credentials: string | null = null;
+const listeners = new Set<() => void>();
+
+/** Remembers user and password for the requests that follow. */
+export function signIn(user: string, password: string): void {
+  const bytes = new TextEncoder().encode(`${user}:${password}`);
+  credentials = `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  for (const listener of listeners) listener();
+}
+
+export function signOut(): void {
+  credentials = null;
+  for (const listener of listeners) listener();
+}
+
+export const isSignedIn = (): boolean => credentials !== null;
+
+/** What the registry answered instead: its message is for people. */
+export class Refused extends Error {
+  readonly status: number;
+  readonly detail: unknown;
+
+  constructor(status: number, message: string, detail: unknown) {
+    super(message);
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+/**
+ * The response to a request with the credentials of whoever signed in, and never those that the
+ * browser has stored. Throws Refused.
+ */
+export async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  if (credentials !== null) headers.set("Authorization", credentials);
+  const response = await fetch(path, { ...init, headers, credentials: "omit" });
+  if (response.ok) return response;
+  throw await refusedBy(response);
+}
+
+async function refusedBy(response: Response): Promise<Refused> {
+  const text = await response.text();
+  try {
+    const { errors } = JSON.parse(text) as { errors: { message: string; detail?: unknown }[] };
+    const message = errors.map((error) => error.message).join("; ");
+    return new Refused(response.status, message, errors[0]?.detail);
+  } catch {
+    return new Refused(response.status, `the registry answered HTTP ${response.status}`, undefined);
+  }
+}
+
+export async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
+  return (await (await send(path, init)).json()) as T;
+}
+
+export interface Asked<T> {
+  /** The last answer; while the next is on its way, too. */
+  readonly answer: T | null;
+  readonly error: Error | null;
+  readonly loading: boolean;
+}
+
+const NOTHING = { answer: null, error: null, loading: false } as const;
+
+/** Keeps the answer of an address, asked anew when that changes, or who is signed in. Null: nothing. */
+export function useAnswer<T>(path: string | null, { delay = 0, every = 0 } = {}): Asked<T> {
+  const [state, setState] = useState<Asked<T>>({ ...NOTHING, loading: path !== null });
+  const [signed, setSigned] = useState(0);
+  useEffect(() => {
+    const listener = (): void => setSigned((count) => count + 1);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }, []);
+  useEffect(() => {
+    if (path === null) {
+      setState(NOTHING);
+      return undefined;
+    }
+    const stop = new AbortController();
+    setState((last) => ({ ...last, loading: true }));
+    let timer: ReturnType<typeof setTimeout>;
+    const load = async (): Promise<void> => {
+      try {
+        const answer = await ask<T>(path, { signal: stop.signal });
+        setState({ answer, error: null, loading: false });
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        setState({ answer: null, error: error as Error, loading: false });
+      }
+      if (every > 0 && !stop.signal.aborted) timer = setTimeout(load, every);
+    };
+    timer = setTimeout(load, delay);
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [path, delay, every, signed]);
+  return state;
+}
+
+/** A request for a part of an image, as a client sends it: with a token for it, where one signed in. */
+export async function fromRegistry(name: string, path: string, init: RequestInit = {}) {
+  const headers = new Headers(init.headers);
+  if (credentials !== null) {
+    const { token } = await ask<{ token: string }>(`/token?scope=repository:${name}:pull`);
+    headers.set("Authorization", `Bearer ${token}`);
+  }
+  const response = await fetch(`/v2/${name}/${path}`, { ...init, headers, credentials: "omit" });
+  if (!response.ok) throw await refusedBy(response);
+  return response;
+}

@@ -1,0 +1,243 @@
+/** `/builds/ID`: watching a build. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Refused, send } from "./api.ts";
+import { command } from "./commands.ts";
+import { EventReader, type LogEvent } from "./events.ts";
+import { Copy, Trouble } from "./parts.tsx";
+import { builtName, nextPhase, type Phase, PHASES } from "./phases.ts";
+
+/** A build that was asked for a moment ago may not have begun: so often, milliseconds, it is looked for. */
+const AGAIN_MS = 1_000;
+const TRIES = 15;
+/** Lines that are kept on the page. */
+const MAX_LINES = 3_000;
+
+interface End {
+  readonly state: "done" | "failed";
+  readonly message?: string;
+}
+
+interface Watched {
+  readonly lines: readonly string[];
+  readonly phase: Phase;
+  /** Packages that the build is of. */
+  readonly packages: readonly string[];
+  readonly building: string | null;
+  readonly end: End | null;
+  readonly error: Error | null;
+}
+
+const BEGUN: Watched = {
+  lines: [],
+  phase: "Waiting",
+  packages: [],
+  building: null,
+  end: null,
+  error: null,
+};
+
+export function Build({ id }: { readonly id: string }) {
+  const watched = useLog(id);
+  const query = new URLSearchParams(location.search);
+  const { packages, end, error, phase, building } = watched;
+  const name = query.get("image") ?? packages.filter((each) => !BASE.has(each)).join("/");
+  return (
+    <>
+      <p class="crumbs">
+        <a href="/">Compose</a> <span aria-hidden="true">/</span> Build{" "}
+        <code>{id.slice(0, 12)}</code>
+      </p>
+      <h1>{title(watched, name)}</h1>
+      {error === null && <Phases phase={phase} end={end} />}
+      {error !== null && <BuildTrouble error={error} name={name} />}
+      {end === null && error === null && (
+        <p class="quiet" role="status">
+          {building === null ? WORDS[phase] : `Building ${building}`}
+        </p>
+      )}
+      {end?.state === "done" && <Pull name={name} tag={query.get("tag") ?? ""} />}
+      {end?.state === "failed" && (
+        <p class="notice bad" role="alert">
+          {end.message ?? "The build failed; its last lines say why."}
+        </p>
+      )}
+      {watched.lines.length > 0 && <Log lines={watched.lines} following={end === null} />}
+    </>
+  );
+}
+
+/** In every image; nobody names them. */
+const BASE: ReadonlySet<string> = new Set(["cacert", "iana-etc"]);
+
+const WORDS: Record<Phase, string> = {
+  Waiting: "Waiting for a machine to take it",
+  Fetching: "Fetching what is built already",
+  Building: "Building",
+  Packing: "Packing layers",
+  Done: "Done",
+};
+
+function title({ end, error }: Watched, name: string): string {
+  const what = name === "" ? "A build" : name;
+  if (error !== null) return name === "" ? "No such build" : what;
+  if (end === null) return `Building ${what}`;
+  return end.state === "done" ? `${what} is built` : `${what} could not be built`;
+}
+
+function BuildTrouble({ error, name }: { readonly error: Error; readonly name: string }) {
+  if (!(error instanceof Refused) || error.status !== 404) return <Trouble error={error} />;
+  return (
+    <>
+      <p class="notice">
+        A build’s log is here while it runs, and shortly afterwards. This one is over, or never was.
+      </p>
+      {name !== "" && (
+        <p>
+          <a class="look" href={`/i/${name}`}>
+            See whether {name} is there
+          </a>
+        </p>
+      )}
+    </>
+  );
+}
+
+function Phases({ phase, end }: { readonly phase: Phase; readonly end: End | null }) {
+  const reached = end?.state === "done" ? PHASES.length - 1 : PHASES.indexOf(phase);
+  return (
+    <ol class={`phases ${end?.state ?? ""}`} aria-label="How far it is">
+      {PHASES.map((each, at) => (
+        <li
+          key={each}
+          class={at < reached ? "over" : at === reached ? "now" : ""}
+          {...(at === reached ? { "aria-current": "step" as const } : {})}
+        >
+          {each}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Pull({ name, tag }: { readonly name: string; readonly tag: string }) {
+  const text = command("Docker", {
+    host: location.host,
+    plain: location.protocol === "http:",
+    name,
+    tag,
+    shell: name.split("/").includes("shell"),
+  });
+  return (
+    <>
+      <p class="state good" role="status">
+        It is there. Pull it:
+      </p>
+      <div class="command">
+        <pre tabIndex={0} aria-label="Docker command">
+          {text}
+        </pre>
+        <Copy text={text} what="the command" />
+      </div>
+      <p>
+        <a class="look" href={`/i/${name}${tag === "" ? "" : `?tag=${encodeURIComponent(tag)}`}`}>
+          Look inside
+        </a>
+      </p>
+    </>
+  );
+}
+
+interface LogProps {
+  readonly lines: readonly string[];
+  readonly following: boolean;
+}
+
+/** The end of the log stays in view, as long as nobody scrolls up. */
+function Log({ lines, following }: LogProps) {
+  const box = useRef<HTMLPreElement>(null);
+  const atEnd = useRef(true);
+  useEffect(() => {
+    if (box.current !== null && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [lines]);
+  return (
+    <>
+      <h2>Log {following && <small class="live">live</small>}</h2>
+      <pre
+        class="log"
+        ref={box}
+        tabIndex={0}
+        aria-label="Log of the build"
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+          atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+        }}
+      >
+        {lines.join("\n")}
+      </pre>
+    </>
+  );
+}
+
+/** Reads the log until the build ends, from where it was when the connection is lost. */
+function useLog(id: string): Watched {
+  const [watched, setWatched] = useState(BEGUN);
+  useEffect(() => {
+    const stop = new AbortController();
+    let last = "";
+    const read = async (): Promise<void> => {
+      const headers: Record<string, string> = { Accept: "text/event-stream" };
+      if (last !== "") headers["Last-Event-ID"] = last;
+      const response = await send(`/builds/${id}`, { headers, signal: stop.signal });
+      const packages = (response.headers.get("Firn-Packages") ?? "").split(",").filter(Boolean);
+      setWatched((now) => ({ ...now, packages }));
+      const events = new EventReader();
+      const decoder = new TextDecoder();
+      for await (const chunk of chunksOf(response)) {
+        const found = events.read(decoder.decode(chunk, { stream: true }));
+        last = found.findLast((event) => event.id !== "")?.id ?? last;
+        setWatched((now) => found.reduce(withEvent, now));
+        if (found.some(({ type }) => type === "end")) return;
+      }
+      throw new TypeError("the log broke off");
+    };
+    const follow = async (tries: number): Promise<void> => {
+      try {
+        await read();
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        const mayCome = error instanceof TypeError || (error as Refused).status === 404;
+        if (!mayCome || tries >= TRIES)
+          return setWatched((now) => ({ ...now, error: error as Error }));
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        await follow(last === "" ? tries + 1 : 0);
+      }
+    };
+    // Only a build that was just asked for here is worth waiting for.
+    void follow(location.search.includes("image=") ? 0 : TRIES - 1);
+    return () => stop.abort();
+  }, [id]);
+  return watched;
+}
+
+async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array> {
+  const reader = body?.getReader();
+  if (reader === undefined) return;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+function withEvent(watched: Watched, { type, data }: LogEvent): Watched {
+  if (type === "end") {
+    const end = JSON.parse(data) as End;
+    return { ...watched, end, building: null };
+  }
+  const phase = nextPhase(watched.phase, data);
+  return {
+    ...watched,
+    phase,
+    building: phase === "Building" ? (builtName(data) ?? watched.building) : null,
+    lines: [...watched.lines, data].slice(-MAX_LINES),
+  };
+}

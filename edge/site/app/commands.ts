@@ -1,0 +1,57 @@
+/** The commands to copy for an image. Pure. */
+
+export interface Image {
+  /** Host and port of the registry. */
+  readonly host: string;
+  /** Whether the registry has no TLS, which podman must be told. */
+  readonly plain: boolean;
+  readonly name: string;
+  /** Tag or revision; empty for latest. */
+  readonly tag: string;
+  readonly shell: boolean;
+}
+
+export const KINDS = ["Docker", "Podman", "Kubernetes", "Dockerfile"] as const;
+export type Kind = (typeof KINDS)[number];
+
+export const reference = ({ host, name, tag }: Image): string =>
+  `${host}/${name}${tag === "" ? "" : `:${tag}`}`;
+
+/** Text to copy as a whole. */
+export function command(kind: Kind, image: Image): string {
+  const ref = reference(image);
+  switch (kind) {
+    case "Docker":
+      return image.shell
+        ? `docker run --rm -it ${ref}`
+        : `docker pull ${ref}\ndocker run --rm ${ref}`;
+    case "Podman": {
+      const tls = image.plain ? " --tls-verify=false" : "";
+      return image.shell
+        ? `podman run${tls} --rm -it ${ref}`
+        : `podman pull${tls} ${ref}\npodman run --rm ${ref}`;
+    }
+    case "Kubernetes":
+      return [
+        "apiVersion: v1",
+        "kind: Pod",
+        "metadata:",
+        "  name: firn",
+        "spec:",
+        "  containers:",
+        "    - name: firn",
+        `      image: ${ref}`,
+        ...(image.shell ? ["      command: [sleep, infinity]"] : []),
+      ].join("\n");
+    case "Dockerfile":
+      return [
+        "# build on it",
+        `FROM ${ref}`,
+        "",
+        "# or take its programs into another image",
+        "FROM debian:stable-slim",
+        `COPY --from=${ref} /nix/store /nix/store`,
+        `COPY --from=${ref} /bin /usr/local/bin`,
+      ].join("\n");
+  }
+}

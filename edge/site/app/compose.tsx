@@ -1,0 +1,306 @@
+/** `/`: composing an image. */
+import { useEffect, useState } from "preact/hooks";
+import type { DemandAnswer, FailuresAnswer, ImageView } from "../../contract/api.ts";
+import { type Asked, useAnswer } from "./api.ts";
+import { command, type Kind, KINDS } from "./commands.ts";
+import {
+  type Composition,
+  formatComposition,
+  imageName,
+  MAX_NAME,
+  parseComposition,
+  type Platform,
+  PLATFORMS,
+} from "./composition.ts";
+import { ImageFacts } from "./facts.tsx";
+import { ago } from "./format.ts";
+import { Copy, Tabs } from "./parts.tsx";
+import { Picker } from "./picker.tsx";
+
+/** After the last change, milliseconds. */
+const SETTLED_MS = 200;
+const POPULAR = 10;
+
+const PLATFORM_WORDS: Record<Platform, string> = {
+  any: "whichever pulls",
+  amd64: "linux/amd64",
+  arm64: "linux/arm64",
+};
+
+export function Compose() {
+  const [composition, setComposition] = useState(() => parseComposition(location.search));
+  const change = (more: Partial<Composition>): void => setComposition({ ...composition, ...more });
+  useEffect(() => {
+    history.replaceState(null, "", `/${formatComposition(composition)}`);
+  }, [composition]);
+  useEffect(() => {
+    const back = (): void => setComposition(parseComposition(location.search));
+    addEventListener("popstate", back);
+    return () => removeEventListener("popstate", back);
+  }, []);
+
+  const { packages, tag } = composition;
+  const name = imageName(composition);
+  const tagQuery = tag === "" ? "" : `&tag=${encodeURIComponent(tag)}`;
+  const tooLong = name.length > MAX_NAME;
+  const view = useAnswer<ImageView>(
+    name === "" || tooLong ? null : `/api/images/${name}?has=shell${tagQuery}`,
+    { delay: SETTLED_MS },
+  );
+  const remove = (gone: string): void =>
+    change({ packages: packages.filter((each) => each !== gone) });
+  const add = (added: string): void =>
+    setComposition((now) => ({ ...now, packages: [...new Set([...now.packages, added])] }));
+  return (
+    <>
+      <h1>Name the packages. Pull the image.</h1>
+      <p class="lede">
+        An image’s name is the list of its packages, built with Nix when somebody pulls it.
+      </p>
+      <div class="columns">
+        <section class="composer" aria-label="Packages of the image">
+          <Picker
+            chosen={packages}
+            query={tagQuery}
+            onAdd={add}
+            onRemoveLast={() => change({ packages: packages.slice(0, -1) })}
+          />
+          <Chips packages={packages} view={view} onRemove={remove} />
+          <Popular chosen={packages} onAdd={add} />
+          <Options composition={composition} view={view} onChange={change} />
+          {tooLong ? (
+            <p class="notice bad" role="alert">
+              The name has {name.length} characters, and clients take {MAX_NAME}: leave something
+              out.
+            </p>
+          ) : (
+            <Commands composition={composition} name={name} view={view} />
+          )}
+        </section>
+        <section class="about" aria-label="The image">
+          <ImageFacts
+            name={name}
+            tag={tag}
+            view={view}
+            onReplace={replaceIn(composition, change)}
+          />
+        </section>
+      </div>
+      <Explained />
+      <Failures />
+    </>
+  );
+}
+
+const replaceIn =
+  (composition: Composition, change: (more: Partial<Composition>) => void) =>
+  (wrong: string, right: string): void =>
+    change({
+      packages: [...new Set(composition.packages.map((each) => (each === wrong ? right : each)))],
+    });
+
+interface ChipsProps {
+  readonly packages: readonly string[];
+  readonly view: Asked<ImageView>;
+  readonly onRemove: (name: string) => void;
+}
+
+function Chips({ packages, view, onRemove }: ChipsProps) {
+  if (packages.length === 0) return null;
+  const facts = new Map(view.answer?.platforms[0]?.packages.map((each) => [each.name, each]));
+  return (
+    <ul class="chips" aria-label="Chosen packages">
+      {packages.map((name) => (
+        <li key={name} class={facts.get(name)?.state === "unknown" ? "unknown" : ""}>
+          <span class="name">{name}</span>
+          {facts.get(name)?.version && <span class="version">{facts.get(name)?.version}</span>}
+          <button type="button" aria-label={`Remove ${name}`} onClick={() => onRemove(name)}>
+            ×
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface PopularProps {
+  readonly chosen: readonly string[];
+  readonly onAdd: (name: string) => void;
+}
+
+function Popular({ chosen, onAdd }: PopularProps) {
+  const { answer } = useAnswer<DemandAnswer>(`/api/demand?limit=${POPULAR + 6}`);
+  const shell = new Set(["bashinteractive", "coreutils", "moreutils", "nano"]);
+  const names = (answer?.packages ?? [])
+    .map(({ name }) => name)
+    .filter((name) => !chosen.includes(name) && !shell.has(name))
+    .slice(0, POPULAR);
+  if (names.length === 0) return null;
+  return (
+    <p class="popular">
+      Often pulled:{" "}
+      {names.map((name) => (
+        <button type="button" class="suggestion" key={name} onClick={() => onAdd(name)}>
+          <span class="sr">Add </span>
+          {name}
+        </button>
+      ))}
+    </p>
+  );
+}
+
+interface OptionsProps {
+  readonly composition: Composition;
+  readonly view: Asked<ImageView>;
+  readonly onChange: (more: Partial<Composition>) => void;
+}
+
+function Options({ composition, view, onChange }: OptionsProps) {
+  const { shell, platform, tag, pin } = composition;
+  const revision = view.answer?.revision ?? null;
+  return (
+    <div class="options">
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={shell}
+          onChange={(event) => onChange({ shell: event.currentTarget.checked })}
+        />
+        <span>
+          <b>shell</b> bash and the usual tools
+        </span>
+      </label>
+      <label>
+        Platform
+        <select
+          value={platform}
+          onChange={(event) => onChange({ platform: event.currentTarget.value as Platform })}
+        >
+          {PLATFORMS.map((each) => (
+            <option key={each} value={each}>
+              {PLATFORM_WORDS[each]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Tag
+        <input
+          type="text"
+          class="tag"
+          value={tag}
+          placeholder="latest"
+          spellcheck={false}
+          autocapitalize="none"
+          onInput={(event) => onChange({ tag: event.currentTarget.value.trim(), pin: false })}
+        />
+      </label>
+      <label class="check" title={revision === null ? "" : `Revision ${revision}`}>
+        <input
+          type="checkbox"
+          checked={pin}
+          disabled={revision === null}
+          onChange={(event) => onChange({ pin: event.currentTarget.checked })}
+        />
+        <span>
+          <b>pin</b> the same image for ever
+        </span>
+      </label>
+    </div>
+  );
+}
+
+interface CommandsProps {
+  readonly composition: Composition;
+  readonly name: string;
+  readonly view: Asked<ImageView>;
+}
+
+function Commands({ composition, name, view }: CommandsProps) {
+  const [kind, setKind] = useState<Kind>("Docker");
+  if (name === "")
+    return <p class="notice">Add a package, or the shell, and the command is here.</p>;
+  const text = command(kind, {
+    host: location.host,
+    plain: location.protocol === "http:",
+    name,
+    tag: (composition.pin ? view.answer?.revision : null) ?? composition.tag,
+    shell: composition.shell,
+  });
+  return (
+    <Tabs label="Command for" id="command" tabs={KINDS} chosen={kind} onChoose={setKind}>
+      <div class="command">
+        <pre tabIndex={0} aria-label={`${kind} command`}>
+          {text}
+        </pre>
+        <Copy text={text} what="the command" />
+      </div>
+    </Tabs>
+  );
+}
+
+function Explained() {
+  return (
+    <section class="explained">
+      <h2>How names work</h2>
+      <dl>
+        <div>
+          <dt>
+            <code>git/curl</code>
+          </dt>
+          <dd>An image of these packages, in any order. Certificates are always there.</dd>
+        </div>
+        <div>
+          <dt>
+            <code>shell/git</code>
+          </dt>
+          <dd>With bash, coreutils and an editor; bash is what runs.</dd>
+        </div>
+        <div>
+          <dt>
+            <code>python3packages.flask</code>
+          </dt>
+          <dd>A package in a nested set, as Nix has it, in lower case.</dd>
+        </div>
+        <div>
+          <dt>
+            <code>arm64/git</code>
+          </dt>
+          <dd>For one platform. Without it, whoever pulls gets their own.</dd>
+        </div>
+        <div>
+          <dt>
+            <code>git:TAG</code>
+          </dt>
+          <dd>
+            At another state of the package set: a tag, a date, or a revision of 40 digits, which is
+            the same image for ever.
+          </dd>
+        </div>
+      </dl>
+      <p>
+        What nobody asked for before is built once, on machines that the operator owns; its layers
+        are shared with every other image, so what you have already is not fetched again.
+      </p>
+    </section>
+  );
+}
+
+function Failures() {
+  const { answer } = useAnswer<FailuresAnswer>("/api/failures");
+  if (answer === null || answer.failures.length === 0) return null;
+  const now = Date.now();
+  return (
+    <section class="failures">
+      <h2>Recent failures</h2>
+      <ul>
+        {answer.failures.slice(0, 5).map(({ at, name, system, message }) => (
+          <li key={`${system} ${name}`}>
+            <b class="name">{name}</b> <span class="quiet">{ago(at, now)}</span>
+            <p>{message}</p>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,265 @@
+/** `/farm`: the machines that build, and what they have done. */
+import { useState } from "preact/hooks";
+import type { DemandAnswer } from "../../contract/api.ts";
+import type { FarmView, PublicFarmSchema } from "../../contract/farm-state.ts";
+import type { InferOutput } from "valibot";
+import { isSignedIn, send, signOut, useAnswer } from "./api.ts";
+import { ago, bytes, duration, plural } from "./format.ts";
+import { Fact, SignIn, Trouble } from "./parts.tsx";
+
+type PublicView = InferOutput<typeof PublicFarmSchema>;
+type Origin = FarmView["origins"][number];
+type Job = FarmView["builds"][number];
+
+/** How often it is looked at anew, milliseconds. */
+const EVERY_MS = 5_000;
+/** What an operator's rest lasts, seconds. */
+const REST_SECONDS = 3_600;
+
+const isOperators = (view: FarmView | PublicView): view is FarmView => "origins" in view;
+
+export function Farm() {
+  const { answer, error } = useAnswer<FarmView | PublicView>("/api/farm", { every: EVERY_MS });
+  return (
+    <>
+      <h1>The farm</h1>
+      <p class="lede">
+        Origins are machines that build packages with Nix. They dial out to this edge and wait for
+        work; pulls of what is built need none of them.
+      </p>
+      {error !== null && <Trouble error={error} />}
+      {answer !== null && <Regions regions={answer.regions} />}
+      {answer !== null && isOperators(answer) && <ForOperators view={answer} />}
+      {answer !== null && !isOperators(answer) && (
+        <details>
+          <summary>Operators see more</summary>
+          <SignIn />
+        </details>
+      )}
+    </>
+  );
+}
+
+function Regions({ regions }: { readonly regions: PublicView["regions"] }) {
+  return (
+    <ul class="regions" aria-label="Regions">
+      {regions.map(({ region, reachable, origins, queued, jobs }) => (
+        <li class="card" key={region}>
+          <h2>
+            {region}
+            <small class={`tagged ${reachable && origins.connected > 0 ? "built" : "unknown"}`}>
+              {!reachable ? "does not answer" : origins.connected > 0 ? "at work" : "no origin"}
+            </small>
+          </h2>
+          <dl class="numbers">
+            <Fact label="Origins" value={String(origins.connected)} />
+            <Fact label="Jobs" value={String(jobs.packages + jobs.tags)} />
+            <Fact label="Waiting" value={String(queued.packages + queued.tags)} />
+          </dl>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function ForOperators({ view }: { readonly view: FarmView }) {
+  return (
+    <>
+      <Ratio view={view} />
+      <h2>Origins</h2>
+      <ul class="origins">
+        {view.origins.map((origin) => (
+          <OriginCard key={origin.name} origin={origin} now={view.at} />
+        ))}
+      </ul>
+      <h2>Recent builds</h2>
+      <Jobs jobs={view.builds} now={view.at} empty="Nothing was built so far." />
+      <h2>Recent failures</h2>
+      <Jobs jobs={view.failures} now={view.at} empty="Nothing failed." />
+      {isSignedIn() && (
+        <p>
+          <button type="button" class="secondary" onClick={signOut}>
+            Sign out
+          </button>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Of the packages that were pulled, those that were there already. */
+function Ratio({ view }: { readonly view: FarmView }) {
+  const { answer } = useAnswer<DemandAnswer>("/api/demand?limit=100");
+  const built = view.regions.reduce(
+    (sum, { tally }) =>
+      sum +
+      tally.items.reduce(
+        (count, item) =>
+          count + (item.kind === "package" && item.result === "done" ? item.count : 0),
+        0,
+      ),
+    0,
+  );
+  const pulled = answer?.packages.reduce((sum, { pulls }) => sum + pulls, 0) ?? 0;
+  const jobs = view.regions.reduce((sum, { tally }) => sum + tally.jobs.packages.count, 0);
+  const seconds = view.regions.reduce((sum, { tally }) => sum + tally.jobs.packages.seconds, 0);
+  const uploaded = view.regions.reduce((sum, { uploadedToday }) => sum + uploadedToday, 0);
+  return (
+    <dl class="numbers wide">
+      {pulled > built && (
+        <Fact
+          label="There already"
+          value={`${Math.floor((100 * (pulled - built)) / pulled)} %`}
+          note={`of ${plural(pulled, "package")} pulled lately`}
+        />
+      )}
+      <Fact label="Packages built" value={built.toLocaleString("en")} />
+      {jobs > 0 && <Fact label="A job takes" value={duration(seconds / jobs)} note="on average" />}
+      <Fact label="Uploaded today" value={bytes(uploaded)} />
+    </dl>
+  );
+}
+
+const STATES: Record<Origin["state"], string> = {
+  connected: "takes jobs",
+  rested: "rests",
+  drained: "drained",
+  full: "disk full",
+  leaving: "is stopping",
+  waiting: "connection lost",
+  gone: "not connected",
+  revoked: "revoked",
+};
+
+function OriginCard({ origin, now }: { readonly origin: Origin; readonly now: number }) {
+  const { name, state, reason, region, slots, jobs, systems, version, nix, freeBytes } = origin;
+  const good = state === "connected";
+  return (
+    <li class="card origin">
+      <h3>
+        <span class="name">{name}</span>
+        <small class={`tagged ${good ? "built" : "unknown"}`}>{STATES[state]}</small>
+      </h3>
+      {reason !== null && <p class="notice">{reason}</p>}
+      <p class="quiet">
+        {[
+          region,
+          origin.connected ? `${jobs.packages} of ${slots} slots busy` : null,
+          systems.map((system) => system.replace("-linux", "")).join(", ") || null,
+          version === null ? null : `Firn ${version}`,
+          nix === null ? null : `Nix ${nix}`,
+          freeBytes === null ? null : `${bytes(freeBytes)} free`,
+          origin.seen === null ? null : `seen ${ago(origin.seen, now)}`,
+          origin.restUntil === null ? null : `rests until ${clock(origin.restUntil)}`,
+        ]
+          .filter(Boolean)
+          .join(" · ")}
+      </p>
+      <Controls origin={origin} />
+    </li>
+  );
+}
+
+const clock = (at: number): string =>
+  new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
+/** Draining and resting, as `firn drain` and `firn rest` do it. */
+function Controls({ origin: { name, state, connected, restUntil } }: { readonly origin: Origin }) {
+  const [told, setTold] = useState<{ readonly text: string; readonly bad: boolean } | null>(null);
+  const base = `/api/farm/origins/${encodeURIComponent(name)}`;
+  const act = async (method: string, path: string, text: string): Promise<void> => {
+    try {
+      await send(base + path, { method });
+      setTold({ text, bad: false });
+    } catch (error) {
+      setTold({ text: (error as Error).message, bad: true });
+    }
+  };
+  if (state === "revoked") return null;
+  return (
+    <p class="controls">
+      {state === "drained" ? (
+        <button
+          type="button"
+          class="secondary"
+          onClick={() => void act("DELETE", "/drain", `${name} takes jobs again.`)}
+        >
+          Give it jobs again<span class="sr">: {name}</span>
+        </button>
+      ) : (
+        <button
+          type="button"
+          class="secondary"
+          onClick={() => void act("POST", "/drain", `${name} finishes what it has.`)}
+        >
+          Drain<span class="sr"> {name}</span>
+        </button>
+      )}
+      {connected &&
+        (restUntil === null ? (
+          <button
+            type="button"
+            class="secondary"
+            onClick={() =>
+              void act("POST", `/rest?seconds=${REST_SECONDS}`, `${name} rests for an hour.`)
+            }
+          >
+            Rest for an hour<span class="sr">: {name}</span>
+          </button>
+        ) : (
+          <button
+            type="button"
+            class="secondary"
+            onClick={() => void act("POST", "/rest?seconds=0", `${name} rests no more.`)}
+          >
+            End its rest<span class="sr">: {name}</span>
+          </button>
+        ))}
+      <span role="status" class={told?.bad === true ? "bad" : "good"}>
+        {told?.text}
+      </span>
+    </p>
+  );
+}
+
+interface JobsProps {
+  readonly jobs: readonly Job[];
+  readonly now: number;
+  readonly empty: string;
+}
+
+const SHOWN = 15;
+
+function Jobs({ jobs, now, empty }: JobsProps) {
+  if (jobs.length === 0) return <p class="quiet">{empty}</p>;
+  return (
+    <ul class="jobs">
+      {jobs.slice(0, SHOWN).map(({ at, origin, region, seconds, items }) => (
+        <li key={`${at} ${origin} ${items[0]?.name}`}>
+          <p>
+            <span class="name">{items.map(itemText).join(", ")}</span>
+          </p>
+          {items.some(({ message }) => message !== "") && (
+            <p class="reason">{items.find(({ message }) => message !== "")?.message}</p>
+          )}
+          <p class="quiet">
+            {[
+              ago(at, now),
+              origin ?? "no origin had it",
+              region,
+              seconds === null ? null : duration(seconds),
+            ]
+              .filter(Boolean)
+              .join(" · ")}
+          </p>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function itemText({ kind, name, result }: Job["items"][number]): string {
+  const what =
+    kind === "tag" ? `tag ${name}` : kind === "index" ? `names${name && ` of ${name}`}` : name;
+  return result === "done" ? what : `${what} (${result})`;
+}

@@ -1,0 +1,213 @@
+/** The layers of an image as a treemap of bytes; each is divided into its store paths. */
+import { useRef, useState } from "preact/hooks";
+import type { ImageLayer, ImagePath } from "../../contract/api.ts";
+import { bytes, plural, storeName } from "./format.ts";
+import { SHADES } from "./strip.tsx";
+import { type Box, squarify } from "./treemap.ts";
+
+const WIDTH = 1_000;
+/** Higher than wide on a phone, where a map of little height could not be read. */
+const HEIGHT = { wide: 420, narrow: 1_100 } as const;
+const GAP = 4;
+/** Smallest box with a text in it. */
+const TEXT_WIDTH = 110;
+const TEXT_HEIGHT = 44;
+/** Store paths that are named for a layer. */
+const NAMED = 12;
+
+interface MapProps {
+  readonly layers: readonly ImageLayer[];
+  readonly closure: readonly ImagePath[] | null;
+  readonly chosen: number | null;
+  readonly onChoose: (layer: number | null) => void;
+}
+
+export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
+  const [pointed, setPointed] = useState<number | null>(null);
+  const [focused, setFocused] = useState(0);
+  const svg = useRef<SVGSVGElement>(null);
+  const narrow = matchMedia("(max-width: 640px)").matches;
+  const height = narrow ? HEIGHT.narrow : HEIGHT.wide;
+  const scale = narrow ? 2.6 : 1;
+  const boxes = squarify(
+    layers.map(({ size }) => size),
+    { x: 0, y: 0, width: WIDTH, height },
+  );
+  const order = layers
+    .map((_, at) => at)
+    .sort((a, b) => (layers[b]?.size ?? 0) - (layers[a]?.size ?? 0));
+  const move = (event: KeyboardEvent): void => {
+    const steps: Record<string, number> = {
+      ArrowRight: 1,
+      ArrowDown: 1,
+      ArrowLeft: -1,
+      ArrowUp: -1,
+    };
+    const step = steps[event.key];
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      onChoose(chosen === focused ? null : focused);
+    }
+    if (step === undefined) return;
+    event.preventDefault();
+    const place = (order.indexOf(focused) + step + order.length) % order.length;
+    const next = order[place] ?? 0;
+    setFocused(next);
+    svg.current?.querySelector<SVGGElement>(`[data-layer="${next}"]`)?.focus();
+  };
+  const shown = pointed ?? chosen ?? order[0] ?? 0;
+  return (
+    <div class="layer-map">
+      <svg
+        ref={svg}
+        class="treemap"
+        viewBox={`0 0 ${WIDTH} ${height}`}
+        role="group"
+        aria-label="Layers by their compressed bytes; arrows move from the largest to the smallest, Enter chooses one"
+        onKeyDown={move}
+        onPointerLeave={() => setPointed(null)}
+      >
+        {layers.map((layer, at) => (
+          <LayerBox
+            key={at}
+            at={at}
+            layer={layer}
+            closure={closure}
+            box={inner(boxes[at] as Box)}
+            scale={scale}
+            state={`${at === chosen ? "chosen" : ""} ${at === shown ? "shown" : ""}`}
+            inOrder={at === (order.includes(focused) ? focused : order[0])}
+            pressed={at === chosen}
+            onPoint={() => setPointed(at)}
+            onFocus={() => {
+              setFocused(at);
+              setPointed(at);
+            }}
+            onBlur={() => setPointed(null)}
+            onChoose={() => onChoose(at === chosen ? null : at)}
+          />
+        ))}
+      </svg>
+      <LayerDetail at={shown} layer={layers[shown]} closure={closure} />
+    </div>
+  );
+}
+
+const inner = ({ x, y, width, height }: Box): Box => ({
+  x: x + GAP / 2,
+  y: y + GAP / 2,
+  width: Math.max(1, width - GAP),
+  height: Math.max(1, height - GAP),
+});
+
+interface BoxProps {
+  readonly at: number;
+  readonly layer: ImageLayer;
+  readonly closure: readonly ImagePath[] | null;
+  readonly box: Box;
+  /** Of texts. */
+  readonly scale: number;
+  readonly state: string;
+  readonly inOrder: boolean;
+  readonly pressed: boolean;
+  readonly onPoint: () => void;
+  readonly onFocus: () => void;
+  readonly onBlur: () => void;
+  readonly onChoose: () => void;
+}
+
+function LayerBox(props: BoxProps) {
+  const { at, layer, closure, box, scale } = props;
+  const paths = layer.paths ?? [];
+  const inside = squarify(
+    paths.map((path) => closure?.[path]?.size ?? 0),
+    box,
+  );
+  const named = box.width > TEXT_WIDTH * scale && box.height > TEXT_HEIGHT * scale;
+  return (
+    <g
+      class={`layer shade${at % SHADES} ${props.state}`}
+      data-layer={at}
+      role="button"
+      tabIndex={props.inOrder ? 0 : -1}
+      aria-pressed={props.pressed}
+      aria-label={`${titleOf(layer, closure)}, ${bytes(layer.size)}`}
+      onPointerEnter={props.onPoint}
+      onFocus={props.onFocus}
+      onBlur={props.onBlur}
+      onClick={props.onChoose}
+    >
+      <rect {...box} rx={4} class="ground" />
+      {paths.length > 1 && inside.map((part, index) => <rect key={index} {...part} class="part" />)}
+      <rect {...box} rx={4} class="edge" />
+      {named && (
+        <text x={box.x + 10 * scale} y={box.y + 22 * scale} font-size={14 * scale}>
+          {fitting(titleOf(layer, closure), box.width / (8.2 * scale) - 2)}
+        </text>
+      )}
+      {named && (
+        <text x={box.x + 10 * scale} y={box.y + 40 * scale} font-size={12 * scale} class="small">
+          {bytes(layer.size)}
+        </text>
+      )}
+    </g>
+  );
+}
+
+const fitting = (text: string, characters: number): string =>
+  text.length <= characters ? text : `${text.slice(0, Math.max(1, characters - 1))}…`;
+
+/** What most of a layer is. */
+function titleOf({ paths = [], own, packages }: ImageLayer, closure: MapProps["closure"]): string {
+  if (own) return "links and small parts";
+  const largest = [...paths].sort((a, b) => sizeOf(closure, b) - sizeOf(closure, a))[0];
+  const path = largest === undefined ? undefined : closure?.[largest]?.path;
+  if (path === undefined) return packages.join(", ");
+  return storeName(path) + (paths.length > 1 ? ` and ${paths.length - 1} more` : "");
+}
+
+const sizeOf = (closure: MapProps["closure"], at: number): number => closure?.[at]?.size ?? 0;
+
+interface DetailProps {
+  readonly at: number;
+  readonly layer: ImageLayer | undefined;
+  readonly closure: readonly ImagePath[] | null;
+}
+
+function LayerDetail({ at, layer, closure }: DetailProps) {
+  if (layer === undefined) return null;
+  const paths = [...(layer.paths ?? [])].sort((a, b) => sizeOf(closure, b) - sizeOf(closure, a));
+  return (
+    <div class={`card detail shade${at % SHADES}`}>
+      <h3>
+        Layer {at + 1}
+        <small>
+          {bytes(layer.size)} compressed
+          {layer.unpacked !== null && `, ${bytes(layer.unpacked)} unpacked`}
+        </small>
+      </h3>
+      <p class="quiet">
+        {layer.own
+          ? "The image’s own: links to its packages, and parts too small for a layer."
+          : `Shared by every image with ${either(layer.packages)}.`}
+      </p>
+      <ul class="paths">
+        {paths.slice(0, NAMED).map((path) => (
+          <li key={path}>
+            <span class="name">{storeName(closure?.[path]?.path ?? "")}</span>
+            <span class="size">{bytes(sizeOf(closure, path))}</span>
+          </li>
+        ))}
+      </ul>
+      {paths.length > NAMED && (
+        <p class="quiet">and {plural(paths.length - NAMED, "more store path")}</p>
+      )}
+    </div>
+  );
+}
+
+const MOST = 4;
+const either = (packages: readonly string[]): string =>
+  packages.length <= MOST
+    ? packages.join(" or ")
+    : `${packages.slice(0, MOST).join(", ")} or ${packages.length - MOST} more`;

@@ -1,0 +1,27 @@
+/** Which page the address is of. */
+import { type ComponentChild, render } from "preact";
+import { Build } from "./build.tsx";
+import { Compose } from "./compose.tsx";
+import { Farm } from "./farm.tsx";
+import { Inside } from "./inside.tsx";
+
+function page(path: string): { readonly title: string; readonly content: ComponentChild } {
+  if (path.startsWith("/i/")) {
+    const name = decodeURIComponent(path.slice("/i/".length)).replace(/\/+$/, "");
+    return { title: `${name} · Firn`, content: <Inside name={name} /> };
+  }
+  if (path.startsWith("/builds/"))
+    return { title: "Build · Firn", content: <Build id={path.slice("/builds/".length)} /> };
+  if (path === "/farm") return { title: "Farm · Firn", content: <Farm /> };
+  return { title: "Firn", content: <Compose /> };
+}
+
+const { title, content } = page(location.pathname);
+document.title = title;
+for (const link of document.querySelectorAll<HTMLAnchorElement>("header nav a"))
+  if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+const place = document.querySelector("main");
+if (place !== null) {
+  place.textContent = "";
+  render(content, place);
+}

@@ -1,0 +1,29 @@
+/** How far a build is, by the lines that it has written. Pure. */
+
+export const PHASES = ["Waiting", "Fetching", "Building", "Packing", "Done"] as const;
+export type Phase = (typeof PHASES)[number];
+
+const RULES: readonly (readonly [RegExp, Phase])[] = [
+  [/^waiting for an origin/, "Waiting"],
+  [
+    /^(copying path|downloading|fetching|unpacking|these \d+ (paths|derivations)|this (path|derivation))/,
+    "Fetching",
+  ],
+  [/^(building|\S+> |checking outputs)/, "Building"],
+  [/^(packing|compressing|uploading)/, "Packing"],
+];
+
+/** The phase that a line begins, if it does. */
+export const phaseOf = (line: string): Phase | undefined =>
+  RULES.find(([pattern]) => pattern.test(line))?.[1];
+
+/** A phase never goes back, but for another attempt that waits again. */
+export function nextPhase(phase: Phase, line: string): Phase {
+  const told = phaseOf(line);
+  if (told === undefined) return phase;
+  return told === "Waiting" || PHASES.indexOf(told) > PHASES.indexOf(phase) ? told : phase;
+}
+
+/** What is being built, of a line of Nix's: `git-2.51.0`. */
+export const builtName = (line: string): string | undefined =>
+  /^building '\/nix\/store\/[0-9a-z]{32}-(.+?)\.drv'/.exec(line)?.[1];

@@ -1,0 +1,117 @@
+/** Finding packages by typing: a combobox with a list (ARIA Authoring Practices, "Combobox"). */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { FoundPackage, SearchAnswer } from "../../contract/api.ts";
+import { useAnswer } from "./api.ts";
+import { isPackage } from "./composition.ts";
+
+/** After the last key, milliseconds. */
+const TYPING_MS = 120;
+const SHOWN = 8;
+
+interface PickerProps {
+  readonly chosen: readonly string[];
+  /** Of the tag that is composed at. */
+  readonly query: string;
+  readonly onAdd: (name: string) => void;
+  readonly onRemoveLast: () => void;
+}
+
+export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
+  const [text, setText] = useState("");
+  const [open, setOpen] = useState(false);
+  const [active, setActive] = useState(0);
+  const input = useRef<HTMLInputElement>(null);
+  const word = text.trim();
+  const path = `/api/search?limit=${SHOWN}&q=${encodeURIComponent(word.slice(0, 100))}${query}`;
+  const { answer, loading } = useAnswer<SearchAnswer>(open || word !== "" ? path : null, {
+    delay: TYPING_MS,
+  });
+  const found = (answer?.packages ?? []).filter(({ name }) => !chosen.includes(name));
+  const options = withTyped(found, word.toLowerCase(), chosen, answer?.listed === false);
+  useEffect(() => setActive(0), [word]);
+
+  const add = (name: string | undefined): void => {
+    if (name === undefined) return;
+    onAdd(name);
+    setText("");
+    input.current?.focus();
+  };
+  const keys: Record<string, () => void> = {
+    ArrowDown: () => {
+      setOpen(true);
+      setActive((active + 1) % Math.max(1, options.length));
+    },
+    ArrowUp: () => setActive((active - 1 + options.length) % Math.max(1, options.length)),
+    Enter: () => add(options[active]?.name),
+    Escape: () => setOpen(false),
+  };
+  const shown = open && (options.length > 0 || word !== "");
+  return (
+    <div class="picker">
+      <input
+        ref={input}
+        id="find"
+        type="text"
+        role="combobox"
+        placeholder="Find packages: git, python3, a JSON processor…"
+        autocomplete="off"
+        autocapitalize="none"
+        spellcheck={false}
+        aria-label="Find packages"
+        aria-autocomplete="list"
+        aria-expanded={shown}
+        aria-controls="found"
+        aria-activedescendant={shown && options.length > 0 ? `found-${active}` : undefined}
+        value={text}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setOpen(true);
+        }}
+        onFocus={() => setOpen(true)}
+        onBlur={() => setOpen(false)}
+        onKeyDown={(event) => {
+          if (event.key === "Backspace" && text === "") onRemoveLast();
+          const act = keys[event.key];
+          if (act === undefined) return;
+          event.preventDefault();
+          act();
+        }}
+      />
+      <ul id="found" role="listbox" aria-label="Packages" hidden={!shown || options.length === 0}>
+        {options.map((option, at) => (
+          <li
+            role="option"
+            key={option.name}
+            id={`found-${at}`}
+            aria-selected={at === active}
+            onPointerDown={(event) => {
+              event.preventDefault();
+              add(option.name);
+            }}
+            onPointerMove={() => setActive(at)}
+          >
+            <span class="name">{option.name}</span>
+            {option.version !== undefined && <span class="version">{option.version}</span>}
+            {option.description !== undefined && (
+              <span class="description">{option.description}</span>
+            )}
+          </li>
+        ))}
+      </ul>
+      <p class="none" role="status" hidden={!shown || options.length > 0 || loading}>
+        {answer === null ? "" : `No package is called, or described by, “${word}”.`}
+      </p>
+    </div>
+  );
+}
+
+/** What is typed may be taken as it is, where there is no list of names. */
+function withTyped(
+  found: readonly FoundPackage[],
+  word: string,
+  chosen: readonly string[],
+  unlisted: boolean,
+): readonly FoundPackage[] {
+  if (!unlisted || !isPackage(word) || chosen.includes(word)) return found;
+  return [{ name: word, attribute: word, pulls: 0, description: "as typed" }];
+}

@@ -1,0 +1,48 @@
+/**
+ * What a browser gets where a client of images gets something else: it says so by Accept, which no
+ * such client does.
+ *
+ *   /  /farm  /i/shell/git  /builds/<id>      the page
+ *   /v2/shell/git/manifests/latest            to /i/shell/git
+ *   /shell/git  /shell/git:nixos-25.05        to /i/shell/git: an image's reference, in an address bar
+ */
+import { TAG_PATTERN } from "../contract/names.ts";
+import { COMPONENT_PATTERN, isRevision } from "../contract/records.ts";
+import type { Env } from "../env.ts";
+import { BUILDS_PATH } from "../pull/build-log.ts";
+import { document } from "./serve.ts";
+
+/** Whether a browser asks for something to show: it prefers HTML to everything else. */
+export const isBrowser = (headers: Headers): boolean =>
+  headers.get("Accept")?.startsWith("text/html") === true;
+
+/** Undefined for what is no browser's, or nothing to show. */
+export async function browsers(request: Request, env: Env): Promise<Response | undefined> {
+  if (env.ASSETS === undefined || !isBrowser(request.headers)) return undefined;
+  const { pathname } = new URL(request.url);
+  if (isPage(pathname)) return document(request, env);
+  const image = imageAt(pathname);
+  if (image === undefined) return undefined;
+  const { name, tag } = image;
+  const query = tag === "latest" ? "" : `?${new URLSearchParams({ tag })}`;
+  return new Response(null, {
+    status: 302,
+    headers: { Location: `/i/${name}${query}`, Vary: "Accept", "Cache-Control": "no-store" },
+  });
+}
+
+const isPage = (path: string): boolean =>
+  path === "/" || path === "/farm" || path.startsWith("/i/") || path.startsWith(BUILDS_PATH);
+
+interface Named {
+  readonly name: string;
+  readonly tag: string;
+}
+
+/** The image that an address of the registry, or an image's reference, is about. */
+function imageAt(path: string): Named | undefined {
+  const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(path);
+  const [, name = "", tag = "latest"] = manifest ?? /^\/([^:]+?)(?::([^/]+))?\/?$/.exec(path) ?? [];
+  if (!name.split("/").every((component) => COMPONENT_PATTERN.test(component))) return undefined;
+  return { name, tag: TAG_PATTERN.test(tag) || isRevision(tag) ? tag : "latest" };
+}

@@ -1,0 +1,84 @@
+/**
+ * The page: static files (edge/site/app, bundled by origin/local/site.ts) behind the binding ASSETS, as
+ * they are for every visitor. What it shows it asks the JSON API for, so the page itself says nothing
+ * that is not public, and needs no account.
+ */
+import type { IRequestStrict } from "itty-router";
+import type { Env } from "../env.ts";
+
+export const SITE_PATH = "/site/";
+/** The one document: which page it shows, it reads off its address. */
+const DOCUMENT = "page.html";
+/** A file's name has a hash of its content, except for the document. */
+const FILE = /^[a-z]+-[0-9A-Za-z]{8}\.(?:js|css|svg)$/;
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+/** Nothing inline, nothing from elsewhere, no frame around it, nothing sent to others. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const HEADERS = {
+  "Content-Security-Policy": POLICY,
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+} as const;
+
+/** Compressed forms that the bundle has of every file, the smaller first. */
+const ENCODINGS = [
+  ["br", ".br"],
+  ["gzip", ".gz"],
+] as const;
+
+/** A file of the page; undefined when there is none, or no page at all. */
+export async function asset(request: IRequestStrict, env: Env): Promise<Response | undefined> {
+  const file = request.params["file"] ?? "";
+  if (!FILE.test(file)) return undefined;
+  return answer(request, env, file, "public, max-age=31536000, immutable");
+}
+
+/** The document; undefined where this Worker has no page. */
+export const document = (request: Request, env: Env): Promise<Response | undefined> =>
+  answer(request, env, DOCUMENT, "no-cache");
+
+async function answer(
+  { method, headers }: Pick<Request, "method" | "headers">,
+  { ASSETS }: Env,
+  file: string,
+  caching: string,
+): Promise<Response | undefined> {
+  if (ASSETS === undefined) return undefined;
+  const accepted = headers.get("Accept-Encoding") ?? "";
+  const [encoding, suffix] = ENCODINGS.find(([name]) => accepted.includes(name)) ?? [null, ""];
+  const stored = await ASSETS.fetch(`https://site/${file}${suffix}`);
+  if (!stored.ok) {
+    await stored.body?.cancel();
+    return undefined;
+  }
+  const type = TYPES[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+  const sent = new Headers({
+    ...HEADERS,
+    "Content-Type": type,
+    "Cache-Control": caching,
+    Vary: "Accept, Accept-Encoding",
+    ...(encoding === null ? {} : { "Content-Encoding": encoding }),
+  });
+  if (method !== "HEAD") return new Response(stored.body, { headers: sent, encodeBody: "manual" });
+  await stored.body?.cancel();
+  return new Response(null, { headers: sent });
+}
