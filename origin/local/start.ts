@@ -20,12 +20,11 @@ import { localSystems, originEnv, type OriginProcess, startOriginProcess } from 
 import { readOriginLine } from "./origin-log.ts";
 import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
-import { buildSite } from "./site.ts";
 
 const ORIGIN = "local";
 /** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
 const WORKER_VARIABLES =
-  /^(BLOBS|BUILD_WAIT|SYSTEMS|PLATFORM_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|ALLOW_UNSAFE_ORIGINS|REGISTRY_URL|CLIENT_ADDRESS_HEADER|LIMIT_[A-Z]+)$/;
+  /^(BLOBS|BUILD_WAIT|SYSTEMS|PLATFORM_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|ALLOW_UNSAFE_ORIGINS|REGISTRY_URL|CLIENT_ADDRESS_HEADER|FARM_PUBLIC|LIMIT_[A-Z_]+)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 
 export interface StartOptions {
@@ -66,17 +65,16 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     }
     const keyFile = join(stateDir, "origin-key.json");
     const prober = await makeProber(env);
-    const site = join(stateDir, "site");
-    await buildSite(site);
     edge = await startEdge({
       ...(port === 0 ? {} : { port }),
-      site,
       host,
       stateDir,
       env: {
         // Whoever works on a package set alone wants its new state at once.
         WARM_PACKAGES: "0",
         SYSTEMS: await localSystems(options.packageSet),
+        // Whoever can reach this machine alone may see how its farm is.
+        ...(LOOPBACK.test(host) && { FARM_PUBLIC: "on" }),
         ...workerVariables(env),
         ...(prober && { ACCOUNTS: prober.accounts }),
         PACKAGE_SET: options.packageSet,

@@ -11,6 +11,7 @@ import { bundleWorker, WORKER_ENTRY } from "./bundle.ts";
 import { freePort, requirePort } from "../local/ports.ts";
 import { bucketCredentials } from "../local/secrets.ts";
 import { type BucketServer, serveBucket } from "./bucket-server.ts";
+import { buildSite } from "./site.ts";
 import { type EdgeLog, INHERITED, startWorkerd } from "./workerd.ts";
 import { SOCKET, storageOf, workerdConfig } from "./workerd-config.ts";
 
@@ -34,6 +35,8 @@ export interface EdgeOptions {
    * Build and Totals.
    */
   readonly worker?: string;
+  /** Whether browsers get the page, which is bundled first; they do when left out. */
+  readonly site?: boolean;
   /** More Workers in the same workerd, each on a free port, by name: module text. */
   readonly beside?: Readonly<Record<string, string>>;
   readonly log?: (line: EdgeLog) => void;
@@ -118,11 +121,14 @@ async function writeConfig(
   const beside = Object.entries(options.beside ?? {});
   await writeFile(join(dir, "index.js"), bundleWorker(options.worker ?? WORKER_ENTRY));
   for (const [name, text] of beside) await writeFile(join(dir, `${name}.js`), text);
+  const siteDir = options.site === false ? undefined : join(stateDir, "site");
+  if (siteDir !== undefined) await buildSite(siteDir);
   const configFile = join(dir, "config.capnp");
   const config = await workerdConfig({
     module: "index.js",
     variables,
     objectsDir,
+    siteDir,
     beside: Object.fromEntries(beside.map(([name]) => [name, `${name}.js`])),
   });
   await writeFile(configFile, config);

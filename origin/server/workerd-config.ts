@@ -12,6 +12,8 @@ export interface WorkerdConfig {
   readonly variables: readonly string[];
   /** Directory of the Durable Objects, absolute. */
   readonly objectsDir: string;
+  /** Directory of the page's files (site.ts), absolute; undefined for no page. */
+  readonly siteDir: string | undefined;
   /** More Workers, each on a socket of its own, by name: file with the module. */
   readonly beside: Readonly<Record<string, string>>;
 }
@@ -36,6 +38,11 @@ export async function workerdConfig(config: WorkerdConfig): Promise<string> {
   const bindings = Object.entries(OBJECTS).map(
     ([name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`,
   );
+  const page = config.siteDir === undefined ? [] : [`(name = "ASSETS", service = "site")`];
+  const site =
+    config.siteDir === undefined
+      ? ""
+      : `(name = "site", disk = (path = ${JSON.stringify(config.siteDir)})),`;
   const namespaces = Object.values(OBJECTS).map(
     (className) =>
       `(className = "${className}", uniqueKey = "${storageOf(className)}", enableSql = true)`,
@@ -58,10 +65,11 @@ const config :Workerd.Config = (
     (name = "worker", worker = (
       modules = [(name = "index.js", esModule = embed ${JSON.stringify(config.module)})],
       compatibilityDate = ${date},
-      bindings = [${[...bindings, ...variables].join(",\n        ")}],
+      bindings = [${[...bindings, ...page, ...variables].join(",\n        ")}],
       durableObjectNamespaces = [${namespaces.join(",\n        ")}],
       durableObjectStorage = (localDisk = "objects"))),
     ${workers.join("\n    ")}
+    ${site}
     (name = "objects", disk = (path = ${JSON.stringify(config.objectsDir)}, writable = true)),
     # The bucket may be on this machine, or in a private network.
     (name = "internet", network = (

@@ -40,8 +40,6 @@ export interface EdgeOptions {
   readonly env: Readonly<Record<string, string>>;
   /** An S3-compatible bucket elsewhere; one of its own, kept in stateDir, when left out. */
   readonly bucket?: BucketAccess | undefined;
-  /** Directory of the page's files (site.ts); no page when left out. */
-  readonly site?: string;
   /**
    * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
    * Build, Totals and Housekeeping.
@@ -134,9 +132,6 @@ export async function startEmulatedEdge(options: EdgeOptions): Promise<EmulatedE
               Object.entries(vars).map(([name, value]) => [name, { type: "text" as const, value }]),
             ),
             ...(options.bucket === undefined ? ownBucket : {}),
-            ...(options.site === undefined
-              ? {}
-              : { ASSETS: { type: "disk" as const, path: options.site } }),
             FARM: { type: "durable-object", worker: WORKER, exportName: "Farm" },
             BUILD: { type: "durable-object", worker: WORKER, exportName: "Build" },
             TOTALS: { type: "durable-object", worker: WORKER, exportName: "Totals" },

@@ -28,6 +28,8 @@ export interface FirnOptions {
   readonly edgeEnv?: Variables;
   /** More variables for every origin (origin/main.ts); a function when they depend on the edge. */
   readonly originEnv?: Variables | ((edge: RunningEdge) => Variables | Promise<Variables>);
+  /** Whether browsers get the page. */
+  readonly site?: boolean;
   /** More Workers in the same workerd, by name: module text. */
   readonly beside?: Readonly<Record<string, string>>;
   /** Whether the edge is Miniflare's, with an R2 binding (emulated-edge.ts). */
@@ -75,6 +77,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   let edgeEnv = options.edgeEnv ?? {};
   const edgeOptions = (port?: number): EdgeOptions => ({
     stateDir: root,
+    site: options.site ?? false,
     ...(port === undefined ? {} : { port }),
     env: {
       PACKAGE_SET: packageSet,

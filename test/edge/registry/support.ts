@@ -101,12 +101,13 @@ export interface TestEdge {
 
 export async function startTestEdge(
   env: Readonly<Record<string, string>> = {},
-  more: Pick<EdgeOptions, "worker" | "bucket"> = {},
+  more: Pick<EdgeOptions, "worker" | "bucket" | "site"> = {},
 ): Promise<TestEdge> {
   const stateDir = await tempDir("edge");
   const log: Record<string, unknown>[] = [];
   const edge = await startEdge({
     stateDir,
+    site: false,
     env: {
       PACKAGE_SET: "starter",
       BUILD_WAIT: "20",

@@ -73,6 +73,6 @@ function withCompressed(file: SiteFile): SiteFile[] {
   ];
 }
 
-// `node origin/local/site.ts DIRECTORY`: what wrangler runs before it deploys (wrangler.toml).
+// `node origin/server/site.ts DIRECTORY`: what wrangler runs before it deploys (wrangler.toml).
 if (process.argv[1] === fileURLToPath(import.meta.url))
   await buildSite(process.argv[2] ?? join(import.meta.dirname, "../../dist/site"));
