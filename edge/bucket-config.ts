@@ -9,6 +9,8 @@ export interface BucketVariables {
    * binding.
    */
   readonly S3_ENDPOINT?: string;
+  /** Where origins and clients reach the endpoint, when that is another address than the edge's. */
+  readonly S3_PUBLIC_ENDPOINT?: string;
   readonly S3_BUCKET?: string;
   readonly S3_REGION?: string;
   readonly S3_ACCESS_KEY_ID?: string;
@@ -43,17 +45,21 @@ export const NO_BUCKET =
 
 /** The S3-compatible bucket, null when S3_ENDPOINT is not set. Throws a ConfigError. */
 export function readS3(env: BucketVariables): S3Config | null {
-  const { S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = env;
+  const { S3_ENDPOINT, S3_PUBLIC_ENDPOINT, S3_BUCKET } = env;
+  const { S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = env;
   if (!S3_ENDPOINT) return null;
   const problems = Object.entries({ S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY })
     .filter(([, value]) => !value)
     .map(([name]) => `${name} is not set, and S3_ENDPOINT is`);
   if (!isHttpUrl(S3_ENDPOINT))
     problems.push("S3_ENDPOINT must be an http:// or https:// URL without query");
+  if (S3_PUBLIC_ENDPOINT && !isHttpUrl(S3_PUBLIC_ENDPOINT))
+    problems.push("S3_PUBLIC_ENDPOINT must be an http:// or https:// URL without query");
   if (problems.length > 0 || !S3_BUCKET || !S3_ACCESS_KEY_ID || !S3_SECRET_ACCESS_KEY)
     throw new ConfigError(problems);
   return {
     endpoint: S3_ENDPOINT,
+    ...(S3_PUBLIC_ENDPOINT ? { publicEndpoint: S3_PUBLIC_ENDPOINT } : {}),
     bucket: S3_BUCKET,
     region: env.S3_REGION || "auto",
     accessKeyId: S3_ACCESS_KEY_ID,

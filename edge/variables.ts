@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { AccessVariables } from "./access/access.ts";
 import type { LimitVariables } from "./access/limits.ts";
 import { type BucketVariables, isBlobDelivery } from "./bucket-config.ts";
+import type { VARIABLES } from "./contract/variable-names.ts";
 import { isRevision, MAX_VOUCHES, type System, SYSTEMS, SystemSchema } from "./contract/records.ts";
 import type { ReplicaVariables } from "./pull/replicas.ts";
 import type { SigningKeyVariables } from "./referrers/signing-key.ts";
@@ -174,3 +175,8 @@ export const VariablesSchema = v.object({
     v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]+$/, "must be the name of a header")),
   ),
 });
+
+type Unlisted = Exclude<keyof Variables, (typeof VARIABLES)[number] | `LIMIT_${string}`>;
+type Listed = Exclude<(typeof VARIABLES)[number], keyof Variables>;
+/** Does not compile unless contract/variable-names.ts names each variable, and no other. */
+export const isListComplete: [Unlisted | Listed] extends [never] ? true : Unlisted | Listed = true;

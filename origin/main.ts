@@ -8,7 +8,7 @@ import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import type { BucketAccess } from "./layers/index.ts";
-import { fileText, ORIGIN, originName, PLAN, SHARED, START, withoutUnset } from "./options.ts";
+import { fileText, ORIGIN, originName, PLAN, SERVE, SHARED, START, withoutUnset } from "./options.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
@@ -37,6 +37,26 @@ program
   .addOption(START.host)
   .addOption(START.stateDir)
   .action(async (options) => (await import("./local/start.ts")).start(options, process.env));
+
+program
+  .command("serve")
+  .description("the edge on a server of one's own, without Cloudflare; origins connect to it")
+  .addOption(SERVE.packageSet)
+  .addOption(SERVE.port)
+  .addOption(SERVE.host)
+  .addOption(SERVE.stateDir)
+  .addOption(SERVE.bucketPort)
+  .addOption(SERVE.bucketUrl)
+  .addHelpText(
+    "after",
+    `
+The Worker's variables (ORIGINS, EDGE_HOST, ACCESS …: README.md) come from the environment. With
+S3_ENDPOINT and the rest of S3_* the bucket is there, else in a directory of the state.
+
+Example:
+  ORIGINS="$(firn keygen --name rack-1 --out rack-1.key)" firn serve --port 8787`,
+  )
+  .action(async (options) => (await import("./server/serve.ts")).serve(options, process.env));
 
 program
   .command("origin")

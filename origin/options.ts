@@ -188,6 +188,23 @@ export const START = {
     .default(".firn"),
 } as const;
 
+/** `firn serve`; the Worker's own variables come from the environment. */
+export const SERVE = {
+  packageSet: packageSetOption().default("starter"),
+  port: START.port,
+  host: START.host,
+  stateDir: new Option("--state-dir <dir>", "bucket, Durable Objects and keys")
+    .env("FIRN_STATE")
+    .default(".firn"),
+  bucketPort: new Option("--bucket-port <port>", "port of 127.0.0.1 for the bucket's directory")
+    .env("BUCKET_PORT")
+    .argParser(whole("a port", 1, 65_535))
+    .default(8788),
+  bucketUrl: new Option("--bucket-url <url>", "by which origins elsewhere reach that port")
+    .env("BUCKET_URL")
+    .argParser((text) => edgeUrl(text).href.replace(/\/$/, "")),
+} as const;
+
 /** An http(s) URL of one edge. */
 export function edgeUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;

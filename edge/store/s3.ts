@@ -28,6 +28,8 @@ export interface S3Config {
    * service knows.
    */
   readonly endpoint: string;
+  /** The same for those who are given signed requests, where they reach it by another address. */
+  readonly publicEndpoint?: string;
   readonly bucket: string;
   readonly region: string;
   readonly accessKeyId: string;
@@ -123,7 +125,7 @@ export function s3Bucket(config: S3Config): Bucket {
 
 /** A URL by which anybody can GET (not HEAD) the object for `seconds`. */
 export async function presign(config: S3Config, key: string, seconds: number): Promise<string> {
-  const url = `${objectUrl(config, key)}?X-Amz-Expires=${seconds}`;
+  const url = `${objectUrl(asPublic(config), key)}?X-Amz-Expires=${seconds}`;
   return (await clientOf(config).sign(url, { method: "GET", aws: { signQuery: true } })).url;
 }
 
@@ -153,7 +155,7 @@ export async function signPut(config: S3Config, blob: PutTerms): Promise<SignedR
     secretAccessKey,
     cache,
     method: "PUT",
-    url: objectUrl(config, blob.key ?? blobPath(blob.digest)),
+    url: objectUrl(asPublic(config), blob.key ?? blobPath(blob.digest)),
     // Content-Length and Content-Type, which it leaves out by itself.
     allHeaders: true,
     headers: {
@@ -183,6 +185,11 @@ function clientOf(config: S3Config): AwsClient {
   }
   return client;
 }
+
+const asPublic = (config: S3Config): S3Config => ({
+  ...config,
+  endpoint: config.publicEndpoint ?? config.endpoint,
+});
 
 /** `?…` in place of a key is a query of the bucket itself. */
 const objectUrl = ({ endpoint, bucket }: S3Config, key: string): string =>

@@ -12,6 +12,7 @@ import { nixVersion } from "../nix/version.ts";
 import { firstPlan } from "../plan/first-plan.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
 import { type Edge, startEdge } from "../server/edge.ts";
+import { variablesOf as workerVariablesOf } from "../server/variables.ts";
 import { lockState } from "./lock.ts";
 import { makeBuildUsers } from "./build-users.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
@@ -22,9 +23,8 @@ import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
 
 const ORIGIN = "local";
-/** Variables of the Worker (edge/env.ts) that are handed on as they are; the Worker checks them. */
-const WORKER_VARIABLES =
-  /^(BLOBS|BUILD_WAIT|SYSTEMS|PLATFORM_WAIT|TAG_FRESH|ZSTD|REVISIONS|PACKAGES_ALLOW|PACKAGES_DENY|ACCESS|ACCOUNTS|TOKEN_KEY|ALLOW_UNSAFE_ORIGINS|REGISTRY_URL|CLIENT_ADDRESS_HEADER|FARM_PUBLIC|LIMIT_[A-Z_]+)$/;
+/** Variables of the Worker that are made here; the others are handed on, and the Worker checks them. */
+const OWN_VARIABLES = /^(EDGE_HOST|ORIGINS|S3_.*)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 
 export interface StartOptions {
@@ -131,8 +131,8 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
 }
 
 function workerVariables(env: NodeJS.ProcessEnv): Record<string, string> {
-  const given = Object.entries(env).filter(([name]) => WORKER_VARIABLES.test(name));
-  return Object.fromEntries(given.flatMap(([name, value]) => (value ? [[name, value]] : [])));
+  const given = workerVariablesOf(env);
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !OWN_VARIABLES.test(name)));
 }
 
 /** What it means to listen where others can reach it; undefined for this machine alone. */

@@ -1,10 +1,12 @@
 /**
- * What every Bucket owes the edge: over the R2 binding, over the S3 protocol, and with the data
- * centre's cache in front, all in workerd.
+ * What every Bucket owes the edge: over the R2 binding, over the S3 protocol to R2 and to a directory,
+ * and with the data centre's cache in front, all in workerd.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
+import { join } from "node:path";
+import { type Edge, startEdge } from "../../../origin/server/edge.ts";
 import { type EmulatedEdge, startEmulatedEdge } from "../../harness/emulated-edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
@@ -12,21 +14,22 @@ import type { Operation } from "./operation.ts";
 
 let stateDir: string;
 let edge: EmulatedEdge;
+let server: Edge;
 before(async () => {
   stateDir = await tempDir("bucket");
-  edge = await startEmulatedEdge({
-    stateDir,
-    env: {},
-    worker: fileURLToPath(new URL("worker.ts", import.meta.url)),
-  });
+  const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+  edge = await startEmulatedEdge({ stateDir, env: {}, worker });
+  server = await startEdge({ stateDir: join(stateDir, "server"), env: {}, worker });
 });
 after(async () => {
   await edge?.stop();
+  await server?.stop();
   await removeTree(stateDir);
 });
 
 async function runBy(kind: string, operation: Operation): Promise<unknown> {
-  const response = await fetch(`${edge.url}/${kind}`, {
+  const url = kind === "directory" ? `${server.url}/s3` : `${edge.url}/${kind}`;
+  const response = await fetch(url, {
     method: "POST",
     body: JSON.stringify(operation),
   });
@@ -35,8 +38,13 @@ async function runBy(kind: string, operation: Operation): Promise<unknown> {
   return value;
 }
 
-for (const kind of ["r2", "s3", "nearby"]) {
-  const other = kind === "s3" ? "r2" : "s3";
+/** Each kind, and another that reaches the same data. */
+for (const [kind, other] of [
+  ["r2", "s3"],
+  ["s3", "r2"],
+  ["nearby", "s3"],
+  ["directory", "directory"],
+] as const) {
   const run = (operation: Operation, by = kind): Promise<unknown> => runBy(by, operation);
   const put = (key: string, text: string, ifAbsent: boolean) =>
     run({ op: "put", key: `${kind}/${key}`, text, contentType: "text/x-test", ifAbsent });

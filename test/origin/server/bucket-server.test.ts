@@ -1,0 +1,224 @@
+/** The directory as an S3-compatible bucket: what it keeps, what it lists, and whom it lets in. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import { AwsV4Signer } from "aws4fetch";
+import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
+import { type BucketServer, serveBucket } from "../../../origin/server/bucket-server.ts";
+import { removeTree, tempDir } from "../../harness/temp.ts";
+import { until } from "../../harness/until.ts";
+
+const CREDENTIALS = { accessKeyId: "key", secretAccessKey: "secret", region: "auto" };
+const logged: string[] = [];
+let dir: string;
+let server: BucketServer;
+let config: S3Config;
+before(async () => {
+  dir = await tempDir("directory");
+  server = await serveBucket({
+    dir,
+    bucket: "firn",
+    credentials: CREDENTIALS,
+    host: "127.0.0.1",
+    port: 0,
+    log: (line) => void logged.push(line),
+  });
+  config = { ...CREDENTIALS, endpoint: server.url, bucket: "firn" };
+});
+after(async () => {
+  await server?.stop();
+  await removeTree(dir);
+  assert.deepEqual(logged, [], "nothing went wrong in the server itself");
+});
+
+const put = (key: string, text = key) =>
+  s3Bucket(config).put(key, text, { contentType: "text/plain", ifAbsent: false });
+const digestOf = (text: string) =>
+  `sha256:${createHash("sha256").update(text).digest("hex")}` as const;
+const listed = async (prefix: string, limit = 1_000, after?: string) => {
+  const { objects, more } = await s3Bucket(config).list(prefix, { limit, after });
+  return { keys: objects.map(({ key }) => key), more };
+};
+
+/** No URL has these as a component: clients resolve them (RFC 3986, section 5.2.4). */
+const DOTS = /^\.\.?$/;
+
+describe("keys", () => {
+  const component = fc.oneof(
+    fc.constantFrom("...", "a", "a+", "+", "%", "%2F", "a.json", "b", "ü", "a b", "-"),
+    fc.string({ minLength: 1, maxLength: 12 }).filter((text) => !/[/\0]/.test(text) && !DOTS.test(text)),
+    fc.integer({ min: 190, max: 420 }).map((length) => "n".repeat(length)),
+  );
+  const keys = fc.uniqueArray(
+    fc
+      .array(component, { minLength: 1, maxLength: 4 })
+      .map((components) => components.join("/"))
+      .filter((key) => key.isWellFormed() && Buffer.byteLength(key) <= 1_000),
+    { minLength: 1, maxLength: 8 },
+  );
+
+  test("whatever they hold: objects are found, and listed in the order of bytes, page by page", async () => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(keys, async (all) => {
+        const prefix = `run-${++run}/`;
+        // An object and a directory cannot have one name: no key here is the beginning of another's.
+        const own = all
+          .map((key) => prefix + key)
+          .filter((key) => !all.some((other) => `${prefix}${other}`.startsWith(`${key}/`)));
+        for (const key of own) await put(key);
+        for (const key of own) {
+          const found = await s3Bucket(config).get(key);
+          assert.equal(found && (await new Response(found.body).text()), key);
+        }
+        const inOrder = own.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+        assert.deepEqual((await listed(prefix)).keys, inOrder);
+        const pages: string[] = [];
+        for (let more = true; more; ) {
+          const page = await listed(prefix, 2, pages.at(-1));
+          pages.push(...page.keys);
+          more = page.more;
+        }
+        assert.deepEqual(pages, inOrder);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("none leads out of the directory", async () => {
+    const path = "/firn/..%2F..%2Fescaped";
+    const signer = new AwsV4Signer({
+      ...CREDENTIALS,
+      service: "s3",
+      method: "PUT",
+      url: server.url + path,
+      body: "x",
+      headers: { "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD" },
+    });
+    const { headers } = await signer.sign();
+    const answer = await fetch(server.url + path, { method: "PUT", body: "x", headers });
+    assert.equal(answer.status, 200);
+    assert.deepEqual((await readdir(join(dir, ".."))).includes("escaped"), false);
+    assert.equal((await listed("../../")).keys[0], "../../escaped");
+  });
+
+  test("a prefix may end in the middle of a component", async () => {
+    for (const key of ["p/ab.1", "p/ab/2", "p/abc", "p/b"]) await put(key);
+    assert.deepEqual((await listed("p/ab")).keys, ["p/ab.1", "p/ab/2", "p/abc"]);
+  });
+});
+
+describe("uploads that the edge signs", () => {
+  const text = "the content";
+  const terms = {
+    key: "blobs/sha256/signed",
+    digest: digestOf(text),
+    size: text.length,
+    contentType: "application/octet-stream",
+    ifAbsent: true,
+  };
+  const send = async (body: string, change: Record<string, string> = {}, key = terms.key) => {
+    const { url, headers } = await signPut(config, { ...terms, key });
+    const { "content-length": _, ...rest } = headers;
+    return fetch(url, { method: "PUT", body, headers: { ...rest, ...change } });
+  };
+  const codeOf = async (answer: Response) =>
+    `${answer.status} ${/<Code>(.*)<\/Code>/.exec(await answer.text())?.[1] ?? ""}`.trim();
+
+  test("the content that was signed, once", async () => {
+    assert.equal(await codeOf(await send(text)), "200");
+    assert.equal(await codeOf(await send(text)), "412 PreconditionFailed");
+  });
+
+  test("no other content of that length", async () => {
+    const answer = await send("The content", {}, "blobs/sha256/other");
+    assert.equal(await codeOf(answer), "400 XAmzContentSHA256Mismatch");
+    assert.equal(await s3Bucket(config).head("blobs/sha256/other"), null);
+  });
+
+  for (const [what, change] of [
+    ["another type", { "Content-Type": "text/html" }],
+    ["another hash", { "X-Amz-Content-Sha256": digestOf("The content").slice(7) }],
+    ["without its condition", { "If-None-Match": '"x"' }],
+    ["an earlier day", { "X-Amz-Date": "20200101T000000Z" }],
+  ] as const)
+    test(`not with ${what}`, async () => {
+      const answer = await send(text, change, `blobs/sha256/${what}`);
+      assert.equal(await codeOf(answer), "403 AccessDenied");
+      assert.equal(await s3Bucket(config).head(`blobs/sha256/${what}`), null);
+    });
+
+  test("a client that hangs up in the middle leaves nothing", async () => {
+    const key = "blobs/sha256/half";
+    const { url, headers } = await signPut(config, { ...terms, key });
+    const { hostname, port, pathname } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, "connect");
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+    socket.write(`PUT ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n`);
+    socket.write(`${lines.join("\r\n")}\r\n\r\n${text.slice(0, 4)}`);
+    await until("the upload has begun", async () =>
+      (await readdir(join(dir, "incoming"))).length > 0 ? true : undefined,
+    );
+    socket.destroy();
+    await until("what had come of it is removed", async () =>
+      (await readdir(join(dir, "incoming"))).length === 0 ? true : undefined,
+    );
+    assert.equal(await s3Bucket(config).head(key), null);
+  });
+});
+
+describe("who may ask", () => {
+  test("a presigned URL reads its object, and nothing else", async () => {
+    await put("blobs/sha256/mine", "mine");
+    await put("blobs/sha256/theirs", "theirs");
+    const url = await presign(config, "blobs/sha256/mine", 60);
+    assert.equal(await (await fetch(url)).text(), "mine");
+    assert.equal((await fetch(url.replace("mine", "theirs"))).status, 403);
+    assert.equal((await fetch(url, { method: "PUT", body: "x" })).status, 403);
+    assert.equal((await fetch(url.replace("Expires=60", "Expires=600"))).status, 403);
+  });
+
+  test("a presigned URL is good for its time", async () => {
+    await put("blobs/sha256/late", "late");
+    const url = await presign(config, "blobs/sha256/late", 0);
+    assert.equal((await fetch(url)).status, 403);
+  });
+
+  test("nobody without the secret key, whatever they ask", async () => {
+    const other = { ...config, secretAccessKey: "guess" };
+    assert.equal((await fetch(await presign(other, "blobs/sha256/mine", 60))).status, 403);
+    for (const [method, path] of [
+      ["GET", "/firn/blobs/sha256/mine"],
+      ["GET", "/firn?list-type=2"],
+      ["PUT", "/firn/blobs/sha256/new"],
+      ["DELETE", "/firn/blobs/sha256/mine"],
+    ] as const)
+      assert.equal((await fetch(server.url + path, { method })).status, 403, `${method} ${path}`);
+    assert.notEqual(await s3Bucket(config).head("blobs/sha256/mine"), null);
+  });
+
+  test("another bucket is not there", async () => {
+    const url = await presign({ ...config, bucket: "other" }, "blobs/sha256/mine", 60);
+    assert.equal((await fetch(url)).status, 404);
+  });
+});
+
+test("ranges: 206 with the part, 416 behind the end", async () => {
+  await put("blobs/sha256/range", "0123456789");
+  const ask = async (range: string) => {
+    const url = await presign(config, "blobs/sha256/range", 60);
+    const answer = await fetch(url, { headers: { Range: range } });
+    return `${answer.status} ${answer.status === 416 ? "" : await answer.text()}`.trim();
+  };
+  assert.equal(await ask("bytes=2-4"), "206 234");
+  assert.equal(await ask("bytes=7-"), "206 789");
+  assert.equal(await ask("bytes=-2"), "206 89");
+  assert.equal(await ask("bytes=10-"), "416");
+  assert.equal(await ask("bytes=0-1,4-5"), "200 0123456789");
+});
