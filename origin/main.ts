@@ -8,7 +8,16 @@ import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
 import { generateOriginKey } from "./channel/index.ts";
 import type { BucketAccess } from "./layers/index.ts";
-import { fileText, ORIGIN, originName, PLAN, SERVE, SHARED, START, withoutUnset } from "./options.ts";
+import {
+  fileText,
+  ORIGIN,
+  originName,
+  PLAN,
+  SERVE,
+  SHARED,
+  START,
+  withoutUnset,
+} from "./options.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
 import { operatorBucket } from "./plan/operator-bucket.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";

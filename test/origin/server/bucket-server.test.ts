@@ -51,7 +51,9 @@ const DOTS = /^\.\.?$/;
 describe("keys", () => {
   const component = fc.oneof(
     fc.constantFrom("...", "a", "a+", "+", "%", "%2F", "a.json", "b", "ü", "a b", "-"),
-    fc.string({ minLength: 1, maxLength: 12 }).filter((text) => !/[/\0]/.test(text) && !DOTS.test(text)),
+    fc
+      .string({ minLength: 1, maxLength: 12 })
+      .filter((text) => !/[/\0]/.test(text) && !DOTS.test(text)),
     fc.integer({ min: 190, max: 420 }).map((length) => "n".repeat(length)),
   );
   const keys = fc.uniqueArray(
@@ -79,7 +81,7 @@ describe("keys", () => {
         const inOrder = own.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
         assert.deepEqual((await listed(prefix)).keys, inOrder);
         const pages: string[] = [];
-        for (let more = true; more; ) {
+        for (let more = true; more;) {
           const page = await listed(prefix, 2, pages.at(-1));
           pages.push(...page.keys);
           more = page.more;
