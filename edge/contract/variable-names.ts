@@ -31,6 +31,7 @@ export const VARIABLES = [
   "S3_REGION",
   "S3_REPLICAS",
   "S3_SECRET_ACCESS_KEY",
+  "SIGNING_KEY",
   "SYSTEMS",
   "TAGS",
   "TAG_FRESH",
