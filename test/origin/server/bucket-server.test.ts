@@ -6,7 +6,7 @@ import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { AwsV4Signer } from "aws4fetch";
 import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
 import { type BucketServer, serveBucket } from "../../../origin/server/bucket-server.ts";
