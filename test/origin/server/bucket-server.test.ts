@@ -45,6 +45,16 @@ const listed = async (prefix: string, limit = 1_000, after?: string) => {
   return { keys: objects.map(({ key }) => key), more };
 };
 
+/** Status of an answer, and the code by which S3 names an error. */
+const codeOf = async (answer: Response) =>
+  `${answer.status} ${/<Code>(.*)<\/Code>/.exec(await answer.text())?.[1] ?? ""}`.trim();
+
+const ask = async (range: string) => {
+  const url = await presign(config, "blobs/sha256/range", 60);
+  const answer = await fetch(url, { headers: { Range: range } });
+  return `${answer.status} ${answer.status === 416 ? "" : await answer.text()}`.trim();
+};
+
 /** No URL has these as a component: clients resolve them (RFC 3986, section 5.2.4). */
 const DOTS = /^\.\.?$/;
 
@@ -129,9 +139,6 @@ describe("uploads that the edge signs", () => {
     const { "content-length": _, ...rest } = headers;
     return fetch(url, { method: "PUT", body, headers: { ...rest, ...change } });
   };
-  const codeOf = async (answer: Response) =>
-    `${answer.status} ${/<Code>(.*)<\/Code>/.exec(await answer.text())?.[1] ?? ""}`.trim();
-
   test("the content that was signed, once", async () => {
     assert.equal(await codeOf(await send(text)), "200");
     assert.equal(await codeOf(await send(text)), "412 PreconditionFailed");
@@ -213,11 +220,6 @@ describe("who may ask", () => {
 
 test("ranges: 206 with the part, 416 behind the end", async () => {
   await put("blobs/sha256/range", "0123456789");
-  const ask = async (range: string) => {
-    const url = await presign(config, "blobs/sha256/range", 60);
-    const answer = await fetch(url, { headers: { Range: range } });
-    return `${answer.status} ${answer.status === 416 ? "" : await answer.text()}`.trim();
-  };
   assert.equal(await ask("bytes=2-4"), "206 234");
   assert.equal(await ask("bytes=7-"), "206 789");
   assert.equal(await ask("bytes=-2"), "206 89");
