@@ -1,10 +1,13 @@
-# Loads a package set: `source` is the directory that holds its default.nix, `system` the wanted Nix
-# system. Gives { set; honoursSystem; }: the attribute set, and whether it takes the system as an
-# argument.
+# Loads a package set: `source` is the directory that holds its default.nix, or a locked flake
+# (flake.nix), `system` the wanted Nix system. Gives { set; honoursSystem; }: the attribute set, and
+# whether it takes the system as an argument.
 #
 # nixpkgs takes { system, config, overlays, … }; other sets take some of these, or others that have
 # defaults, or none. So what the function's own pattern names is passed. An empty config and no
 # overlays keep the machine's own (~/.config/nixpkgs) out.
+#
+# Of a flake it is packages.<system>, and below them legacyPackages.<system>. One that has none for
+# this system, but for another, is an empty set: its packages do not exist here.
 { source, system }:
 let
   place = /. + source;
@@ -14,7 +17,7 @@ let
     else import place;
   flakeHint =
     if builtins.pathExists (place + "/flake.nix")
-    then " (its flake.nix is not read: put a default.nix beside it)"
+    then " (its flake.nix is not read: make the package set flake:<url>, or put a default.nix beside it)"
     else "";
   offered = { inherit system; config = { }; overlays = [ ]; };
 
@@ -34,11 +37,23 @@ let
     else if takesNothing f then { }
     else offered;
 
+  isFlake = builtins.match ".*-firn-flake\\.json" source != null;
+  outputs = import ./flake.nix source;
+  kinds = builtins.filter (kind: outputs ? ${kind}) [ "legacyPackages" "packages" ];
+  flakeSet =
+    if kinds == [ ] then throw "the flake has neither packages nor legacyPackages"
+    else builtins.foldl' (set: kind: set // (outputs.${kind}.${system} or { })) { } kinds;
+
   isFunction = builtins.isFunction imported;
   arguments = argumentsFor imported;
   result = if isFunction then imported arguments else imported;
 in
-if !builtins.isAttrs result then
+if isFlake then {
+  set = flakeSet;
+  # What packages.<system> holds may be another system's all the same.
+  honoursSystem = false;
+}
+else if !builtins.isAttrs result then
   throw "the package set is a ${builtins.typeOf result}, not a set of packages"
 else {
   set = result;

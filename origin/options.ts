@@ -100,10 +100,14 @@ export function address(text: string): string {
 }
 
 /** A package set as given (edge/contract reads it), a directory in it made absolute. */
-export const packageSet = (text: string): string =>
-  text.startsWith(PATH_SET) && text !== PATH_SET
-    ? PATH_SET + resolve(text.slice(PATH_SET.length))
-    : text;
+export function packageSet(text: string): string {
+  if (text.startsWith(PATH_SET) && text !== PATH_SET)
+    return PATH_SET + resolve(text.slice(PATH_SET.length));
+  const [, directory, query = ""] = FLAKE_DIRECTORY.exec(text) ?? [];
+  return directory === undefined ? text : `flake:${PATH_SET}${resolve(directory)}${query}`;
+}
+/** `flake:path:<dir>?dir=<subdirectory>`, and the same without `path:`. */
+const FLAKE_DIRECTORY = /^flake:(?:path:|(?=[./]))([^?]+)(\?.*)?$/s;
 
 /** Nix's trusted-public-keys. */
 export function publicKeys(text: string): readonly string[] {
@@ -147,7 +151,10 @@ export function fileText(path: string): string {
 }
 
 const packageSetOption = () =>
-  new Option("--package-set <set>", "starter, channel:<name or commit>, git:<url> or path:<dir>")
+  new Option(
+    "--package-set <set>",
+    "starter, channel:<name or commit>, git:<url>, path:<dir> or flake:<url>",
+  )
     .env("PACKAGE_SET")
     .argParser(packageSet);
 

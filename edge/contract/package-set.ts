@@ -1,6 +1,6 @@
 /**
  * Where packages come from, as PACKAGE_SET says it: `starter`, `channel:<name or commit>`,
- * `git:<url>` or `path:<dir>`. `id` is part of every key of the bucket and of an origin's hello: the
+ * `git:<url>`, `path:<dir>` or `flake:<url>`. `id` is part of every key of the bucket and of an origin's hello: the
  * edge and its origins agree on it, whatever credentials or directories each has.
  */
 import { sha256Hex } from "./digest.ts";
@@ -30,9 +30,21 @@ export interface PathSet extends Common {
   readonly kind: "path";
   readonly dir: string;
 }
-export type PackageSetSpec = StarterSet | ChannelSet | GitSet | PathSet;
+/** A flake: its files come from a git repository, or from a directory of the origin's machine. */
+export interface FlakeSet extends Common {
+  readonly kind: "flake";
+  readonly files: GitSet | PathSet;
+  /** Where flake.nix is below the top of these files; empty for the top itself. */
+  readonly subdirectory: string;
+}
+export type PackageSetSpec = StarterSet | ChannelSet | GitSet | PathSet | FlakeSet;
 
-const FORMS = "starter, channel:<name or 40-hex commit>, git:<url> or path:<directory>";
+/** What decides what tags and revisions of a set are: a flake has those of its files. */
+export const filesOf = (set: PackageSetSpec): Exclude<PackageSetSpec, FlakeSet> =>
+  set.kind === "flake" ? set.files : set;
+
+const FORMS =
+  "starter, channel:<name or 40-hex commit>, git:<url>, path:<directory> or flake:<url>";
 /** Channel names go into a URL and onto command lines. */
 const CHANNEL = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
 /**
@@ -83,9 +95,65 @@ export async function parsePackageSet(spec: string): Promise<PackageSetSpec> {
       throw new Error("package set path:<directory> names no directory");
     return { kind, id: "path", label: "path", dir: value };
   }
+  if (kind === "flake") return flakeSet(value);
   throw new Error(
     `package set ${kind === "" ? `"${spec}"` : `"${kind}:…"`} is unknown: use ${FORMS}`,
   );
+}
+
+/** Forges that flakes have short forms for: `github:owner/repo`. */
+const FORGES: Readonly<Record<string, string>> = {
+  github: "https://github.com",
+  gitlab: "https://gitlab.com",
+  sourcehut: "https://git.sr.ht",
+};
+const SUBDIRECTORY = /^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)*$/;
+const FLAKE_FORMS =
+  "a flake is github:owner/repo, gitlab:owner/repo, sourcehut:~owner/repo, git+<url of git>, a URL " +
+  "that git:<url> takes, or path:<directory>, with ?dir=<subdirectory> behind it where its " +
+  "flake.nix is not at the top";
+
+/**
+ * A flake reference as Nix writes it, but for what chooses a revision (`ref`, `rev`): tags do that
+ * here. The subdirectory is part of the identity, for it decides what the same files mean.
+ */
+async function flakeSet(reference: string): Promise<FlakeSet> {
+  const [address = "", query = ""] = reference.split(/\?(.*)/s);
+  const options = new URLSearchParams(query);
+  const subdirectory = options.get("dir") ?? "";
+  const others = [...options.keys()].filter((key) => key !== "dir");
+  if (others.includes("ref") || others.includes("rev"))
+    throw new Error(
+      "package set flake:<url> takes no ref and no rev: whoever pulls chooses them, by the tag",
+    );
+  const wrong = new Error(`package set flake:<url> is not valid: ${FLAKE_FORMS}`);
+  if (others.length > 0 || address.includes("#")) throw wrong;
+  if (subdirectory !== "" && !SUBDIRECTORY.test(subdirectory)) throw wrong;
+  const files = await parsePackageSet(filesSpec(address)).catch(() => Promise.reject(wrong));
+  if (files.kind !== "git" && files.kind !== "path") throw wrong;
+  const dir = subdirectory === "" ? "" : `?dir=${subdirectory}`;
+  const identity = files.kind === "git" ? `${files.id}${dir}` : dir;
+  const shown = files.label.includes(":") ? files.label.replace("git:", ":") : "";
+  return {
+    kind: "flake",
+    id: `flake-${(await sha256Hex(identity)).slice(0, GIT_ID_DIGITS)}`,
+    label: `flake${shown}${dir}`,
+    files,
+    subdirectory,
+  };
+}
+
+/** The package set that has the files of a flake. */
+function filesSpec(address: string): string {
+  const [, forge = "", repository = ""] = /^(github|gitlab|sourcehut):(.*)$/s.exec(address) ?? [];
+  const base = FORGES[forge];
+  if (base !== undefined)
+    return /^[~A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)+$/.test(repository)
+      ? `git:${base}/${repository}`
+      : "git:";
+  if (address.startsWith("path:")) return address;
+  if (/^[./]/.test(address)) return `path:${address}`;
+  return `git:${address.replace(/^git\+/, "")}`;
 }
 
 /**

@@ -11,6 +11,7 @@ import { Candidates } from "./candidates.ts";
 import { type Asker, type Ending, itemKey, type Reply } from "./answer.ts";
 import type { FarmOverview } from "./overview.ts";
 import { CALLER_HEADER, unauthorized } from "./connect.ts";
+import { filesOf } from "../contract/package-set.ts";
 import { Dispatch } from "./dispatch.ts";
 import { take, type Wanted } from "./intake.ts";
 import { TIMES, type Times } from "./limits.ts";
@@ -81,7 +82,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       limits: async () => {
         const { warm, packageSet } = await readConfig(env);
         // Whoever edits a directory wants to pull what it holds now.
-        return packageSet.kind === "path" ? { ...warm, packages: 0 } : warm;
+        return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
       },
       want: (wantedBy, items) => this.#want(wantedBy, items),
       wakeBy: (at) => this.#dispatch.wakeBy(at),

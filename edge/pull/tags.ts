@@ -5,7 +5,7 @@
  */
 import type { TagItem } from "../contract/items.ts";
 import { firstMatch } from "../contract/globs.ts";
-import type { ChannelSet, PackageSetSpec } from "../contract/package-set.ts";
+import { type ChannelSet, filesOf, type PackageSetSpec } from "../contract/package-set.ts";
 import { isRevision, type TagRecord } from "../contract/records.ts";
 import { askFarm } from "../farm/ask.ts";
 import { readCurrent, seeCurrent } from "../store/current.ts";
@@ -53,7 +53,7 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
 export async function resolveTag(context: Context, tag: string): Promise<string> {
   const { packageSet, tagFresh } = context.config;
   if (isRevision(tag)) return ownTag(context, tag);
-  if (isDate(tag) && packageSet.kind !== "git")
+  if (isDate(tag) && filesOf(packageSet).kind !== "git")
     return revisionOn(context, tag, tagMeaning(packageSet));
   if (!isServed(context, tag)) throw notServed(context, tag);
 
@@ -70,7 +70,8 @@ export async function resolveTag(context: Context, tag: string): Promise<string>
 export function isServed({ config }: Pick<Context, "config">, tag: string): boolean {
   const { packageSet, tags } = config;
   if (tag === "latest") return true;
-  if (packageSet.kind === "starter" || packageSet.kind === "path") return false;
+  const { kind } = filesOf(packageSet);
+  if (kind === "starter" || kind === "path") return false;
   return tags === null || isDate(tag) || firstMatch(tags, tag) !== undefined;
 }
 
@@ -112,7 +113,7 @@ async function ownTag(context: Context, revision: string): Promise<string> {
   if (packageSet.kind === "channel" && packageSet.channel === revision) return revision;
   const seen = await readRecord(context.bucket, revisionRecord(packageSet.id, revision));
   if (seen !== null) return revision;
-  if (packageSet.kind === "git") return resolveFirst(context, revision);
+  if (filesOf(packageSet).kind === "git") return resolveFirst(context, revision);
   throw manifestUnknown(
     `the revision ${revision} is unknown: no tag of this registry has meant it so far. ` +
       `${tagMeaning(packageSet)}`,
@@ -124,15 +125,22 @@ const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD
 
 /** What a person may write after the colon, and how to stay with what they got. */
 function tagMeaning(packageSet: PackageSetSpec): string {
-  return `${TAGS_OF[packageSet.kind](packageSet)}. ${HOW_TO_PIN}`;
+  const files = filesOf(packageSet);
+  const text = TAGS_OF[files.kind](files);
+  const flake =
+    packageSet.kind === "flake" ? text.replace(/^Packages come from/, IN_A_FLAKE) : text;
+  return `${flake}. ${HOW_TO_PIN}`;
 }
 
+const IN_A_FLAKE = "Packages come from a flake in";
 const HOW_TO_PIN =
   "To stay with what you pull, use the revision as the tag that it is shown with: the header " +
   "Firn-Revision, and the image's label org.opencontainers.image.revision";
 const DAYS = "a day such as 2026-11-01, for what latest meant on it";
 
-const TAGS_OF: Readonly<Record<PackageSetSpec["kind"], (set: PackageSetSpec) => string>> = {
+const TAGS_OF: Readonly<
+  Record<ReturnType<typeof filesOf>["kind"], (set: PackageSetSpec) => string>
+> = {
   starter: () =>
     "Packages come from the set that is built into this registry: its only tags are " +
     `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,

@@ -154,7 +154,7 @@ function howToInstall(lacking: readonly Need[]): string {
     packages.includes("nix-bin") ? "Nix itself is at nixos.org/download." : "",
     packages.includes("apt")
       ? "The starter package set is made from Debian's archive by apt: elsewhere than on " +
-        "Debian or Ubuntu set PACKAGE_SET to channel:<name or commit>, git:<url> or path:<dir>."
+        "Debian or Ubuntu set PACKAGE_SET to channel:<name or commit>, git:<url>, path:<dir> or flake:<url>."
       : "",
   ].filter(Boolean);
   return [

@@ -117,7 +117,8 @@ async function sourceOf(
         dir: join(stateDir, "narinfos"),
       };
     case "git":
-    case "path": {
+    case "path":
+    case "flake": {
       const packages = await builtPackages(bucket, spec.id, system);
       if (packages.size === 0)
         throw new Error(

@@ -143,6 +143,16 @@ export class GitClone {
     return found.trim() || undefined;
   }
 
+  /** When a commit of the clone was committed, seconds since 1970. */
+  async committedAt(clone: string, commit: string, signal: AbortSignal): Promise<number> {
+    const time = await gitOutput(
+      `the commit ${commit} cannot be read`,
+      ["--git-dir", clone, "show", "--no-patch", "--format=%ct", commit, "--"],
+      this.#local(signal),
+    );
+    return Number(time.trim());
+  }
+
   #fetchAll(signal: AbortSignal): Promise<string> {
     return this.#oneAtATime(async () => {
       const directory = await this.#init("history", signal);

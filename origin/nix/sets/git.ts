@@ -56,6 +56,10 @@ export async function gitSources({
       path: await source(revision, signal),
       importFromDerivation: true,
     }),
+    async committedAt(revision, signal) {
+      const clone = await fetchOwn(repository, revision, signal);
+      return repository.committedAt(clone, revision, signal);
+    },
     watch: unwatched,
   };
 }

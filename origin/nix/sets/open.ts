@@ -5,6 +5,7 @@ import type { System } from "../../../edge/contract/records.ts";
 import { prepareStarter } from "../../starter/index.ts";
 import type { NixSettings } from "../settings.ts";
 import { channelSources } from "./channel.ts";
+import { flakeSources } from "./flake.ts";
 import { gitSources } from "./git.ts";
 import { pathSources } from "./path.ts";
 import { Revisions } from "./revisions.ts";
@@ -37,6 +38,21 @@ export async function openSources(
       return gitSources({ id: spec.id, url: spec.url, settings, revisions });
     case "path":
       return pathSources({ directory: spec.dir, settings, revisions, onError });
+    case "flake": {
+      const files = await openSources(spec.files, settings, {
+        systems,
+        logger,
+        ...(channels && { channels }),
+        ...(archive && { archive }),
+      });
+      return flakeSources({
+        files,
+        isGit: spec.files.kind === "git",
+        subdirectory: spec.subdirectory,
+        settings,
+        revisions,
+      });
+    }
     case "starter": {
       const prepare = () =>
         prepareStarter({ stateDir: settings.stateDir, systems, log: (line) => logger.info(line) });

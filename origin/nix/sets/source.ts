@@ -1,5 +1,5 @@
 /**
- * Where the files of a package set come from. The four kinds of package sets differ in this alone:
+ * Where the files of a package set come from. The five kinds of package sets differ in this alone:
  * how a tag becomes a revision, and a revision a source in the Nix store.
  */
 export { isRevision } from "../../../edge/contract/records.ts";
@@ -8,7 +8,7 @@ import type { StopWatching } from "../types.ts";
 
 /** The files of one revision, in the store. */
 export interface Source {
-  /** Store path of the directory that holds default.nix. */
+  /** Store path of the directory that holds default.nix, or of a locked flake (flake.ts). */
   readonly path: string;
   /**
    * Whether evaluating may build (import from derivation). nixpkgs needs none and Hydra forbids it;
@@ -19,6 +19,8 @@ export interface Source {
 
 /** Every failure is thrown as a FailureError. */
 export interface Sources {
+  /** When a revision was committed, seconds since 1970; of a git repository alone. */
+  committedAt?(revision: string, signal: AbortSignal): Promise<number>;
   /** The revision that a tag means now. */
   resolve(tag: string, signal: AbortSignal): Promise<string>;
   /** Puts a revision into the store. Throws an UnknownRevisionError when it cannot be had. */

@@ -1,0 +1,111 @@
+/**
+ * The files of a locked input, in the store. Nothing is believed but the hash in the lock: it says
+ * which store path the files are, so what is in the store already is not fetched, and what comes and
+ * is not that path is refused.
+ *
+ * Whoever writes the lock chooses what is fetched, so that must not reach hosts of the operator's own
+ * network: by default only archives of github.com, gitlab.com and git.sr.ht are; anything else takes
+ * a prefix of it in ALLOWED_URIS, as what evaluations fetch does.
+ */
+import { join } from "node:path";
+import { whyFailed } from "../error-message.ts";
+import { validPaths } from "../build/closure.ts";
+import { failed } from "../failures.ts";
+import { nixOutput } from "../nix-output.ts";
+import { run } from "../run.ts";
+import { nixEnvironment, type NixSettings } from "../settings.ts";
+import { bareUrl } from "./credentials.ts";
+import type { Origin } from "./flake-lock.ts";
+import { GitClone } from "./git-clone.ts";
+import { withoutUserinfo } from "./git-command.ts";
+
+export interface Input {
+  readonly name: string;
+  /** The lock's: `sha256-` and base64. */
+  readonly narHash: string;
+  readonly origin: Exclude<Origin, { kind: "inside" }>;
+}
+
+/** The store path of an input; throws a FailureError when it cannot be had, or is not what is locked. */
+export async function fetchInput(
+  { name, narHash, origin }: Input,
+  settings: NixSettings,
+  signal: AbortSignal,
+): Promise<string> {
+  const hash = Buffer.from(narHash.slice("sha256-".length), "base64").toString("hex");
+  const env = nixEnvironment(settings);
+  const fixed = ["--print-fixed-path", "--recursive", "sha256", hash, "source"];
+  const path = (
+    await nixOutput(`the input ${name} cannot be looked for`, "nix-store", fixed, { env, signal })
+  ).trim();
+  if ((await validPaths([path], signal)).has(path)) return path;
+  checkAllowed(name, origin, settings.allowedUris ?? []);
+  const fetched =
+    origin.kind === "git"
+      ? await checkOut(name, origin, settings, signal)
+      : await download(name, { url: origin.url, hash }, settings, signal);
+  if (fetched === path) return path;
+  throw failed(
+    "refused",
+    `the input ${name} is not what flake.lock says: its files have another hash`,
+  );
+}
+
+/** Throws a FailureError of reason `refused` for what this origin does not fetch. */
+function checkAllowed(name: string, origin: Input["origin"], allowed: readonly string[]): void {
+  if (origin.kind === "archive" && origin.isPublic) return;
+  const { url } = origin;
+  const isBelow = (prefix: string): boolean =>
+    url === prefix || url.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`);
+  if (allowed.some(isBelow)) return;
+  throw failed(
+    "refused",
+    `the input ${name} comes from ${withoutUserinfo(url).slice(0, 200)}, from where this origin fetches ` +
+      `nothing (ALLOWED_URIS)`,
+  );
+}
+
+async function checkOut(
+  name: string,
+  { url, rev }: Extract<Origin, { kind: "git" }>,
+  settings: NixSettings,
+  signal: AbortSignal,
+): Promise<string> {
+  // One place for each URL, made into a name of a directory.
+  const directory = join(
+    settings.stateDir,
+    "git",
+    `input-${Buffer.from(url).toString("hex").slice(0, 120)}`,
+  );
+  const repository = await GitClone.open({ directory, url, settings });
+  const clone =
+    (await repository.fetchTip(rev, signal)) ?? (await repository.fetchHistory(rev, signal));
+  if (clone === undefined)
+    throw failed("refused", `the repository of the input ${name} has no commit ${rev}`);
+  return repository.addToStore(clone, rev, signal);
+}
+
+async function download(
+  name: string,
+  { url, hash }: { readonly url: string; readonly hash: string },
+  settings: NixSettings,
+  signal: AbortSignal,
+): Promise<string> {
+  const bare = bareUrl(url);
+  if (bare.credentials !== undefined)
+    throw failed("refused", `flake.lock has a password in the URL of the input ${name}`);
+  const options = ["--unpack", "--print-path", "--name", "source", "--type", "sha256"];
+  const result = await run("nix-prefetch-url", [...options, "--", bare.url, hash], {
+    env: nixEnvironment(settings, { network: true }),
+    signal,
+    timeout: settings.nixTimeout * 1_000,
+  });
+  const path = result.stdout.trim().split("\n").at(-1) ?? "";
+  if (result.exitCode === 0 && path.startsWith("/")) return path;
+  if (result.stderr.some((line) => /hash mismatch/.test(line))) return "";
+  throw failed(
+    "error",
+    `the input ${name} cannot be downloaded: ${whyFailed(result, settings.nixTimeout)}`,
+    { log: result.stderr },
+  );
+}
