@@ -8,6 +8,10 @@
  *   closure of git at level 1:  [cacert perl] [glibc libidn2] [openssl] [git gitlib]
  *   after the last threshold:   [cacert perl] [glibc libidn2 openssl git gitlib]
  *
+ * After the last threshold a package has one part beside the base, which is a layer however small it
+ * is: so an image of as many packages as docker mounts layers can always be had, when at every other
+ * level their small parts together are too much for an image's own layer.
+ *
  * The base, what the packages of every image reach, is the first part of every package, whole, also
  * where the package needs none or some of it: every image has that layer anyway. A path that the
  * plan does not know is in the rest at every level. A class of which this closure holds only some
@@ -46,6 +50,12 @@ export interface Cut {
   readonly parts: readonly (Group<StorePathInfo> & { readonly key: string })[];
   readonly levels: number[][];
   readonly level: number;
+}
+
+/** How a part is made, where its size does not decide it. */
+interface Wanted {
+  readonly rank?: number;
+  readonly isLayer?: boolean;
 }
 
 interface Class<P> {
@@ -87,16 +97,16 @@ export function cutGroups<P extends CutPath>(
 
   const parts: Group<P>[] = [];
   const owns: number[] = [];
-  const add = (contents: readonly P[], rank?: number): number => {
+  const add = (contents: readonly P[], { rank, isLayer = false }: Wanted = {}): number => {
     const size = contents.reduce((sum, { narSize }) => sum + narSize, 0);
     // A part is as wanted as the least wanted of its paths that the plan knows.
     const known = contents.flatMap((path) => loads.get(path) ?? []);
     const load = known.length === 0 ? 0 : Math.min(...known);
-    const bare = rank === undefined && size < plan.smallPart;
+    const bare = !isLayer && size < plan.smallPart;
     parts.push({ rank: rank ?? rankOf(load, size), size, bare, paths: contents });
     return parts.length - 1;
   };
-  const first = base.length > 0 ? [add([...base].sort(byPath), BASE_RANK)] : [];
+  const first = base.length > 0 ? [add([...base].sort(byPath), { rank: BASE_RANK, isLayer: true })] : [];
   const own = (number: number): number => (owns[number] ??= add(sorted[number]!.paths));
   /**
    * Part of everything but the first `count` classes; made once, as several levels may have the
@@ -115,12 +125,17 @@ export function cutGroups<P extends CutPath>(
     }
     return part;
   };
+  /** The same part, which is a layer however small it is. */
+  const layerOf = (part: number): number => {
+    const { bare, paths: contents } = parts[part]!;
+    return bare ? add(contents, { isLayer: true }) : part;
+  };
   const levels = [...plan.thresholds, Number.POSITIVE_INFINITY].map((threshold) => {
     const count = sorted.findLastIndex(({ gain }) => gain >= threshold) + 1;
     const hasRest = count < sorted.length || unknown.length > 0;
     if (first.length + count + (hasRest ? 1 : 0) > BUDGET.layers) return [];
     const level = [...first, ...Array.from({ length: count }, (_, number) => own(number))];
-    if (hasRest) level.push(rest(count));
+    if (hasRest) level.push(threshold === Infinity ? layerOf(rest(count)) : rest(count));
     return level;
   });
   return { parts, levels, level: levels.findIndex((level) => level.length > 0) };

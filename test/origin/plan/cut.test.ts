@@ -148,6 +148,19 @@ describe("cutClosure", () => {
     assert.equal(cutGroups(plan, [idn], base).parts.length, 1, "all of it is in the base");
   });
 
+  it("makes layers at the last level, however small: so many packages fit whatever they are", () => {
+    const cut = cutGroups(plan, [git, odd], [glibc]);
+    const kinds = cut.levels.map((level) => level.map((part) => cut.parts[part]!.bare));
+    assert.deepEqual(kinds.at(-1), [false, false]);
+    const tiny = cutGroups(plan, [odd]);
+    assert.deepEqual(
+      tiny.levels.map((level) => level.map((part) => tiny.parts[part]!.bare)),
+      [[true], [true], [false]],
+      "the same paths, as a small part and as a layer",
+    );
+    assert.deepEqual(new Set(tiny.parts.map(({ paths }) => paths)), new Set([[odd]]));
+  });
+
   it("finds parts below the plan's size too small for a layer, but never the base", () => {
     const cut = cutGroups(plan, [git, odd], [info("tiny-1", 1)]);
     assert.deepEqual(cut.parts.map(({ bare, size }) => [bare, size]).slice(0, 3), [
