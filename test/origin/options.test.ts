@@ -63,7 +63,15 @@ test("systems, names and addresses tell what is allowed", () => {
 
 test("a relative directory of a path set becomes absolute, and nothing else changes", () => {
   assert.equal(packageSet("path:some/dir"), `path:${resolve("some/dir")}`);
-  for (const text of ["path:/some/dir", "path:", "starter", "git:https://host/path:x"])
+  for (const flake of ["flake:./some/dir", "flake:path:some/dir"])
+    assert.equal(packageSet(`${flake}?dir=a`), `flake:path:${resolve("some/dir")}?dir=a`);
+  for (const text of [
+    "path:/some/dir",
+    "path:",
+    "starter",
+    "git:https://host/path:x",
+    "flake:github:a/b?dir=c",
+  ])
     assert.equal(packageSet(text), text);
 });
 

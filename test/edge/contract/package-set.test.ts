@@ -90,3 +90,55 @@ test("an error does not show a password", async () => {
     );
   }
 });
+
+const flakes: [spec: string, files: string, label: string, subdirectory?: string][] = [
+  ["github:snow/pkgs", "git:https://github.com/snow/pkgs", "flake:https://github.com/snow/pkgs"],
+  ["gitlab:a/b/c", "git:https://gitlab.com/a/b/c", "flake:https://gitlab.com/a/b/c"],
+  ["sourcehut:~me/x", "git:https://git.sr.ht/~me/x", "flake:https://git.sr.ht/~me/x"],
+  ["git+ssh://git@h.example/x", "git:ssh://git@h.example/x", "flake:ssh://h.example/x"],
+  ["https://h.example/x.git", "git:https://h.example/x.git", "flake:https://h.example/x.git"],
+  ["git@h.example:team/x", "git:git@h.example:team/x", "flake:h.example:team/x"],
+  ["git+file:///srv/secret?dir=sub/dir", "git:file:///srv/secret", "flake?dir=sub/dir", "sub/dir"],
+  ["path:/srv/secret", "path:/srv/secret", "flake"],
+  ["/srv/secret?dir=sub", "path:/srv/secret", "flake?dir=sub", "sub"],
+  ["./pkgs", "path:./pkgs", "flake"],
+];
+for (const [spec, files, label, subdirectory = ""] of flakes)
+  test(`flake:${spec} has the files of ${files}`, async () => {
+    const { id, ...parsed } = await parsePackageSet(`flake:${spec}`);
+    const kind = "flake";
+    assert.deepEqual(parsed, { kind, label, files: await parsePackageSet(files), subdirectory });
+    assert.match(id, /^flake-[0-9a-f]{16}$/);
+  });
+
+test("a flake's identity is its repository and subdirectory, whatever credentials or directory", async () => {
+  const idOf = async (spec: string): Promise<string> => (await parsePackageSet(`flake:${spec}`)).id;
+  const same = await idOf("https://h.example/x");
+  assert.equal(await idOf("git+https://me:hunter2@h.example/x"), same);
+  assert.notEqual(await idOf("https://h.example/x?dir=a"), same);
+  assert.equal(await idOf("/a"), await idOf("path:/b"));
+  assert.notEqual(await idOf("/a?dir=b"), await idOf("/a"));
+});
+
+for (const spec of [
+  "",
+  "nixpkgs",
+  "github:nixpkgs",
+  "github:a/../b c",
+  "github:a/b?ref=main",
+  "github:a/b?rev=0",
+  "github:a/b#hello",
+  "https://h.example/x?token=hunter2",
+  "https://h.example/x?dir=../y",
+  "https://h.example/x?dir=/y",
+  "git+ext::sh -c id",
+  "git+ssh://-oProxyCommand=x/y",
+  "flake:github:a/b",
+  "--impure",
+])
+  test(`flake:${spec} is refused, and shows no token`, async () => {
+    await assert.rejects(parsePackageSet(`flake:${spec}`), ({ message }: Error) => {
+      assert.match(message, /package set flake:<url> (is not valid: a flake is|takes no ref)/);
+      return !message.includes("hunter2");
+    });
+  });
