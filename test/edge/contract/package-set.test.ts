@@ -111,8 +111,9 @@ for (const [spec, files, label, subdirectory = ""] of flakes)
     assert.match(id, /^flake-[0-9a-f]{16}$/);
   });
 
+const idOf = async (flake: string): Promise<string> => (await parsePackageSet(`flake:${flake}`)).id;
+
 test("a flake's identity is its repository and subdirectory, whatever credentials or directory", async () => {
-  const idOf = async (spec: string): Promise<string> => (await parsePackageSet(`flake:${spec}`)).id;
   const same = await idOf("https://h.example/x");
   assert.equal(await idOf("git+https://me:hunter2@h.example/x"), same);
   assert.notEqual(await idOf("https://h.example/x?dir=a"), same);
