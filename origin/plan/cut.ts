@@ -106,7 +106,8 @@ export function cutGroups<P extends CutPath>(
     parts.push({ rank: rank ?? rankOf(load, size), size, bare, paths: contents });
     return parts.length - 1;
   };
-  const first = base.length > 0 ? [add([...base].sort(byPath), { rank: BASE_RANK, isLayer: true })] : [];
+  const first =
+    base.length > 0 ? [add([...base].sort(byPath), { rank: BASE_RANK, isLayer: true })] : [];
   const own = (number: number): number => (owns[number] ??= add(sorted[number]!.paths));
   /**
    * Part of everything but the first `count` classes; made once, as several levels may have the
