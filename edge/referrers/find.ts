@@ -48,9 +48,10 @@ const DIGEST_BYTES = 150;
 /** Latest images of a name among whose artifacts a digest is looked for. */
 const LATEST = 32;
 
-/** Most bytes that documents take which are made at once, and what one may take. */
+/** Most bytes that documents take which are made at once, with what they are made from. */
 const MAKING_BYTES = 32 * 2 ** 20;
-export const MAX_DOCUMENT_BYTES = 24 * 2 ** 20;
+/** Largest document: while it is made it is in memory three times. Of some 5,000 store paths. */
+const MAX_DOCUMENT_BYTES = 12 * 2 ** 20;
 /** What a closure takes when it is read, compared with its blob. */
 const PARSED_FACTOR = 25;
 /** Images that wait for their turn. */

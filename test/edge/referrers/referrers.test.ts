@@ -4,10 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { generateKeyPairSync, verify } from "node:crypto";
+import { createHash, createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { bundleFromJSON } from "@sigstore/bundle";
+import { toSignedEntity, type TrustMaterial, Verifier } from "@sigstore/verify";
 import * as fc from "fast-check";
 import type { Digest } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
@@ -171,6 +173,30 @@ async function opensslVerifies(payload: Buffer, signature: string): Promise<bool
     return false;
   } finally {
     await removeTree(directory);
+  }
+}
+
+/** What Sigstore's own library says of a bundle, for whoever has the public key. */
+function sigstoreVerifies(bundle: unknown): boolean {
+  const key = createPublicKey(publicKey);
+  const spki = key.export({ type: "spki", format: "der" });
+  const own = createHash("sha256").update(spki).digest("base64");
+  const trust: TrustMaterial = {
+    certificateAuthorities: [],
+    timestampAuthorities: [],
+    tlogs: [],
+    ctlogs: [],
+    publicKey(hint) {
+      assert.equal(hint, own);
+      return { publicKey: key, validFor: () => true };
+    },
+  };
+  const none = { tlogThreshold: 0, ctlogThreshold: 0, timestampThreshold: 0 };
+  try {
+    new Verifier(trust, none).verify(toSignedEntity(bundleFromJSON(bundle)));
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -417,6 +443,10 @@ describe("with a key", () => {
         const bundle = JSON.parse(String(await blob("curl", layers[0] as Descriptor))) as {
           dsseEnvelope: Envelope;
         };
+        assert.ok(sigstoreVerifies(bundle));
+        const forged = structuredClone(bundle);
+        Object.assign(forged.dsseEnvelope, { payload: btoa("{}") });
+        assert.ok(!sigstoreVerifies(forged));
         const { subject } = opened(bundle.dsseEnvelope);
         assert.ok(subject.some((each) => `sha256:${each.digest.sha256}` === digest));
       }
