@@ -157,7 +157,14 @@ export class ClosureTooLarge extends RangeError {
 const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
 
 /** The fields in one order, whoever made the value: canonical JSON would take longer than gzip. */
-const inOrder = ({ format, nix, derivation, output, paths }: PackageClosure): PackageClosure => ({
+const inOrder = ({
+  format,
+  nix,
+  derivation,
+  output,
+  paths,
+  parts,
+}: PackageClosure): PackageClosure => ({
   format,
   nix,
   derivation,
@@ -174,6 +181,9 @@ const inOrder = ({ format, nix, derivation, output, paths }: PackageClosure): Pa
     homepage: path.homepage,
     licenses: path.licenses?.map(({ spdxId, name }) => ({ spdxId, name })),
   })),
+  ...(parts && {
+    parts: Object.fromEntries(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1))),
+  }),
 });
 
 /** The blob of a closure: the same on every machine. Throws ClosureTooLarge. */
@@ -224,9 +234,9 @@ export function decodeClosure(
  * Hash of all that does not depend on who made the closure: origins that agree on a package have the
  * same. A path's deriver is what its binary cache said, and Nix's version is the machine's.
  */
-export function closureContent({ derivation, output, paths }: PackageClosure): Promise<string> {
+export function closureContent({ nix: _nix, paths, ...all }: PackageClosure): Promise<string> {
   const content = paths.map(({ deriver: _deriver, ...path }) => path);
-  return sha256Hex(canonicalJson({ derivation, output, paths: content }));
+  return sha256Hex(canonicalJson({ ...all, paths: content }));
 }
 
 /** The store path's name: what follows its hash. */

@@ -23,12 +23,17 @@ const digest = `sha256:${"0".repeat(64)}` as const;
 const path = (name: string, letter = "a"): string => `/nix/store/${letter.repeat(32)}-${name}`;
 
 const [GLIBC, CURL] = [path("glibc-2.40"), path("curl-8.11.0", "b")];
-const SAMPLE = samplePackage(CURL, [GLIBC], {
-  pname: "curl",
-  version: "8.11.0",
-  homepage: "https://curl.se/",
-  licenses: [{ spdxId: "curl", name: "curl License" }, { name: "Other" }],
-});
+const [FIRST, SECOND] = ["a", "b"].map((digit) => digit.repeat(64)) as [string, string];
+const SAMPLE: PackageClosure = {
+  ...samplePackage(CURL, [GLIBC], {
+    pname: "curl",
+    version: "8.11.0",
+    description: "transfers data",
+    homepage: "https://curl.se/",
+    licenses: [{ spdxId: "curl", name: "curl License" }, { name: "Other" }],
+  }),
+  parts: { [SECOND]: [1], [FIRST]: [0] },
+};
 
 test("what is written is read again, the same bytes whatever the order", () => {
   const blob = encodeClosure(SAMPLE);
@@ -38,7 +43,10 @@ test("what is written is read again, the same bytes whatever the order", () => {
     references: references.map((at) => SAMPLE.paths[at]?.path ?? ""),
   }));
   const paths = closurePaths(entries.toReversed());
-  assert.deepEqual(encodeClosure({ ...SAMPLE, paths }), blob);
+  assert.deepEqual(
+    encodeClosure({ ...SAMPLE, paths, parts: { [FIRST]: [0], [SECOND]: [1] } }),
+    blob,
+  );
 });
 
 test("references are those of the closure itself", () => {
@@ -117,6 +125,7 @@ test("origins agree on a closure whatever their Nix knows of derivers", async ()
     withPath(1, { references: [] }),
     withPath(1, { homepage: "https://example.org/" }),
     { ...SAMPLE, derivation: path("other.drv") },
+    { ...SAMPLE, parts: { [FIRST]: [0, 1] } },
   ])
     assert.notEqual(await closureContent(different), content);
 });
