@@ -1,6 +1,8 @@
 /** An index job: lists the attribute names of a package set, or of sets in it, each as a blob. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { IndexItem, Result } from "../edge/contract/items.ts";
-import { PACKAGE_INDEX } from "../edge/contract/media-types.ts";
+import { type About, encodeAbout, MAX_ABOUT_BYTES } from "../edge/contract/package-about.ts";
+import { PACKAGE_ABOUT, PACKAGE_INDEX } from "../edge/contract/media-types.ts";
 import {
   type IndexStatement,
   MAX_INDEX_BYTES,
@@ -14,7 +16,7 @@ import { failure } from "./nix/failures.ts";
 import { FailureError, type PackageSet, RefusedSetError } from "./nix/types.ts";
 
 export interface IndexContext {
-  readonly packageSet: Pick<PackageSet, "attributes">;
+  readonly packageSet: Pick<PackageSet, "attributes" | "about">;
   readonly layers: Pick<LayerStore, "blob">;
   readonly signal: AbortSignal;
   readonly sign: Sign;
@@ -57,6 +59,7 @@ async function publishIndex(
           `${bytes.length} bytes; an index has at most ${MAX_INDEX_NAMES} of ${MAX_INDEX_BYTES}`,
       ),
     };
+  const about = await aboutNames(packageSet.about(revision, system, path, signal), new Set(names));
   const statement: IndexStatement = {
     format: RECORD_FORMAT,
     packageSet: set,
@@ -65,8 +68,28 @@ async function publishIndex(
     path: [...path],
     names: await layers.blob(bytes, PACKAGE_INDEX),
     ...(refused === undefined ? {} : { refused: refused.slice(0, MAX_REFUSED) }),
+    ...(about === undefined ? {} : { about: await layers.blob(about, PACKAGE_ABOUT) }),
   };
   return { kind: "index", statement, signature: sign("index", statement) };
+}
+
+/** How long names wait for what is said of them, ms: somebody's pull may wait for the names. */
+const ABOUT_WAIT = 10_000;
+
+/** What is said of these names, as a blob; undefined when nothing is, or too much, or not in time. */
+async function aboutNames(
+  list: Promise<ReadonlyMap<string, About> | undefined>,
+  names: ReadonlySet<string>,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const tooLong = new AbortController();
+  const all = await Promise.race([
+    list.catch(() => undefined),
+    sleep(ABOUT_WAIT, undefined, { signal: tooLong.signal }).catch(() => undefined),
+  ]);
+  tooLong.abort();
+  const known = [...(all ?? [])].filter(([attribute]) => names.has(attribute));
+  const bytes = encodeAbout(new Map(known));
+  return bytes.length === 0 || bytes.length > MAX_ABOUT_BYTES ? undefined : bytes;
 }
 
 /**

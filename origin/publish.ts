@@ -77,6 +77,7 @@ export async function publish(
   const plan = context.plans.load(scope.plan, (digest) => context.layers.plan(digest));
   const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
   const { packages, tooLarge } = await cut(built, base, await plan, context.limits);
+  if (packages.size > 0) context.log("packing layers");
   const made = await make(items, packages, context);
   const unsaid = new Set(made.layers.keys());
   return items.map((item): Result => {
@@ -132,6 +133,7 @@ async function build(
   const tail = new LogTail();
   const asked = new Set(items.map((item) => item.name));
   const names = [...new Set([...asked, ...BASE_PACKAGES])];
+  log(`evaluating ${[...asked].join(", ")}`);
   const outcomes = await packageSet.build(
     { revision, system, names },
     {

@@ -7,6 +7,7 @@ import {
   LISTING,
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
+  PACKAGE_ABOUT,
   PACKAGE_INDEX,
   TEXT,
 } from "./media-types.ts";
@@ -30,6 +31,7 @@ export const UPLOAD_TYPES = [
   LISTING,
   CLOSURE,
   PACKAGE_INDEX,
+  PACKAGE_ABOUT,
   TEXT,
 ] as const;
 export const UploadSchema = v.strictObject({

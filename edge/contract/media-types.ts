@@ -23,6 +23,7 @@ export const MANIFEST_TYPES: readonly string[] = [
 ];
 /** The attribute names of a package set, see package-index.ts. */
 export const PACKAGE_INDEX = "application/vnd.firn.index.v1+json";
+export const PACKAGE_ABOUT = "application/vnd.firn.about.v1+text";
 /** The file listing of a package, see listing.ts. */
 export const LISTING = "application/vnd.firn.listing.v1+jsonl";
 /** The closure of a package, see closure.ts. */

@@ -6,6 +6,7 @@ import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import * as v from "valibot";
+import type { About } from "../../edge/contract/package-about.ts";
 import type { Failure } from "../../edge/contract/items.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nearest } from "../../edge/contract/nearest.ts";
@@ -108,6 +109,21 @@ class NixPackageSet implements PackageSet {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<readonly string[]> {
     return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), path);
+  }
+
+  async about(
+    revision: string,
+    system: System,
+    path: readonly string[] = [],
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ReadonlyMap<string, About> | undefined> {
+    const all = await this.#sources.about?.(revision, system, signal);
+    if (all === undefined) return undefined;
+    const prefix = path.map((attribute) => `${attribute}.`).join("");
+    const own = [...all]
+      .filter(([attribute]) => attribute.startsWith(prefix))
+      .map(([attribute, about]) => [attribute.slice(prefix.length), about] as const);
+    return new Map(own.filter(([attribute]) => !attribute.includes(".")));
   }
 
   release(): number {

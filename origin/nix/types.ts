@@ -4,6 +4,7 @@
  */
 import type { License } from "../../edge/contract/closure.ts";
 import type { Digest } from "../../edge/contract/digest.ts";
+import type { About } from "../../edge/contract/package-about.ts";
 import type { Failure } from "../../edge/contract/items.ts";
 import type { System } from "../../edge/contract/records.ts";
 
@@ -103,6 +104,16 @@ export interface PackageSet {
     path?: readonly string[],
     signal?: AbortSignal,
   ): Promise<readonly string[]>;
+  /**
+   * Versions and descriptions by the attribute names of the set, or of the nested set at `path`;
+   * undefined where there is no list of them.
+   */
+  about(
+    revision: string,
+    system: System,
+    path?: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<string, About> | undefined>;
   /**
    * Gives up garbage collector roots of what was built and no job needs, the least recently used
    * half; says how many. Nix may collect these store paths from then on.

@@ -71,7 +71,7 @@ const BASE: ReadonlySet<string> = new Set(["cacert", "iana-etc"]);
 
 const WORDS: Record<Phase, string> = {
   Waiting: "Waiting for a machine to take it",
-  Fetching: "Fetching what is built already",
+  Evaluating: "Evaluating what has to be built",
   Building: "Building",
   Packing: "Packing layers",
   Done: "Done",

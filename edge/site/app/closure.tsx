@@ -64,7 +64,7 @@ export function Closure({ closure, layers, layer, onLayer }: ClosureProps) {
             >
               <span class="name">
                 {storeName(path.path)}
-                {path.packages.length > 0 && <span class="tagged built">asked for</span>}
+                {path.packages.length > 0 && <span class="tagged built">package</span>}
               </span>
               <span class="size">{bytes(path.size)}</span>
             </button>

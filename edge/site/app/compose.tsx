@@ -22,7 +22,7 @@ const SETTLED_MS = 200;
 const POPULAR = 10;
 
 const PLATFORM_WORDS: Record<Platform, string> = {
-  any: "whichever pulls",
+  any: "any",
   amd64: "linux/amd64",
   arm64: "linux/arm64",
 };
@@ -160,16 +160,6 @@ function Options({ composition, view, onChange }: OptionsProps) {
   const revision = view.answer?.revision ?? null;
   return (
     <div class="options">
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={shell}
-          onChange={(event) => onChange({ shell: event.currentTarget.checked })}
-        />
-        <span>
-          <b>shell</b> bash and the usual tools
-        </span>
-      </label>
       <label>
         Platform
         <select
@@ -195,6 +185,16 @@ function Options({ composition, view, onChange }: OptionsProps) {
           onInput={(event) => onChange({ tag: event.currentTarget.value.trim(), pin: false })}
         />
       </label>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={shell}
+          onChange={(event) => onChange({ shell: event.currentTarget.checked })}
+        />
+        <span>
+          <b>shell</b> bash and the usual tools
+        </span>
+      </label>
       <label class="check" title={revision === null ? "" : `Revision ${revision}`}>
         <input
           type="checkbox"
@@ -203,7 +203,7 @@ function Options({ composition, view, onChange }: OptionsProps) {
           onChange={(event) => onChange({ pin: event.currentTarget.checked })}
         />
         <span>
-          <b>pin</b> the same image for ever
+          <b>pin</b> stay at this revision
         </span>
       </label>
     </div>
@@ -277,11 +277,14 @@ function Explained() {
             the same image for ever.
           </dd>
         </div>
+        <div>
+          <dt>Built once</dt>
+          <dd>
+            What nobody asked for before is built on machines that the operator owns. Images share
+            their layers, so what you have already is not fetched again.
+          </dd>
+        </div>
       </dl>
-      <p>
-        What nobody asked for before is built once, on machines that the operator owns; its layers
-        are shared with every other image, so what you have already is not fetched again.
-      </p>
     </section>
   );
 }

@@ -1,6 +1,6 @@
 /** `/farm`: the machines that build, and what they have done. */
 import { useState } from "preact/hooks";
-import type { DemandAnswer } from "../../contract/api.ts";
+import type { DemandAnswer, FailuresAnswer } from "../../contract/api.ts";
 import type { FarmView, PublicFarmSchema } from "../../contract/farm-state.ts";
 import type { InferOutput } from "valibot";
 import { isSignedIn, send, signOut, useAnswer } from "./api.ts";
@@ -31,6 +31,12 @@ export function Farm() {
       {answer !== null && <Regions regions={answer.regions} />}
       {answer !== null && isOperators(answer) && <ForOperators view={answer} />}
       {answer !== null && !isOperators(answer) && (
+        <>
+          <Most />
+          <PackageFailures />
+        </>
+      )}
+      {answer !== null && !isOperators(answer) && (
         <details>
           <summary>Operators see more</summary>
           <SignIn />
@@ -59,6 +65,53 @@ function Regions({ regions }: { readonly regions: PublicView["regions"] }) {
         </li>
       ))}
     </ul>
+  );
+}
+
+/** What is pulled most, as far as it is counted in the bucket. */
+function Most() {
+  const { answer } = useAnswer<DemandAnswer>("/api/demand?limit=12");
+  if (answer === null || answer.packages.length === 0) return null;
+  return (
+    <>
+      <h2>
+        Pulled most <small>today and yesterday</small>
+      </h2>
+      <ul class="most">
+        {answer.packages.map(({ name, pulls }) => (
+          <li key={name}>
+            <a class="name" href={`/i/${name}`}>
+              {name}
+            </a>{" "}
+            <small>{plural(pulls, "pull")}</small>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function PackageFailures() {
+  const { answer } = useAnswer<FailuresAnswer>("/api/failures", { every: EVERY_MS });
+  if (answer === null) return null;
+  const now = Date.now();
+  return (
+    <>
+      <h2>Recent failures</h2>
+      {answer.failures.length === 0 && <p class="quiet">No package failed to build lately.</p>}
+      <ul class="jobs">
+        {answer.failures.map(({ at, name, system, message }) => (
+          <li key={`${system} ${name}`}>
+            <p class="name">{name}</p>
+            <p class="reason">{message}</p>
+            <p class="quiet">
+              {ago(at, now)}
+              {system !== null && ` · ${system}`}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

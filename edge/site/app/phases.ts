@@ -1,13 +1,14 @@
 /** How far a build is, by the lines that it has written. Pure. */
 
-export const PHASES = ["Waiting", "Fetching", "Building", "Packing", "Done"] as const;
+export const PHASES = ["Waiting", "Evaluating", "Building", "Packing", "Done"] as const;
 export type Phase = (typeof PHASES)[number];
 
 const RULES: readonly (readonly [RegExp, Phase])[] = [
   [/^waiting for an origin/, "Waiting"],
+  [/^evaluating /, "Evaluating"],
   [
     /^(copying path|downloading|fetching|unpacking|these \d+ (paths|derivations)|this (path|derivation))/,
-    "Fetching",
+    "Building",
   ],
   [/^(building|\S+> |checking outputs)/, "Building"],
   [/^(packing|compressing|uploading)/, "Packing"],

@@ -32,8 +32,9 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
 
   const add = (name: string | undefined): void => {
     if (name === undefined) return;
-    onAdd(name);
-    setText("");
+    const isSet = name.endsWith("packages");
+    if (!isSet) onAdd(name);
+    setText(isSet ? `${name}.` : "");
     input.current?.focus();
   };
   const keys: Record<string, () => void> = {
@@ -53,7 +54,7 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
         id="find"
         type="text"
         role="combobox"
-        placeholder="Find packages: git, python3, a JSON processor…"
+        placeholder="Find packages: git, python3…"
         autocomplete="off"
         autocapitalize="none"
         spellcheck={false}

@@ -5,11 +5,13 @@
  * however it was found.
  */
 import { join } from "node:path";
+import { LRUCache } from "lru-cache";
 import { whyFailed } from "../error-message.ts";
 import { failed } from "../failures.ts";
 import { run } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
+import { type Abouts, channelAbout } from "./about.ts";
 import { bareUrl, writeNetrc } from "./credentials.ts";
 import type { Revisions } from "./revisions.ts";
 import { isRevision, type Sources, unwatched } from "./source.ts";
@@ -21,6 +23,10 @@ export const DEFAULT_ARCHIVE = "https://github.com/NixOS/nixpkgs/archive/{revisi
 
 /** Longest wait for a channel's revision, ms: somebody waits for the answer. */
 const REVISION_TIMEOUT = 30_000;
+/** Longest download of a channel's list of packages, ms. */
+const LIST_TIMEOUT = 120_000;
+/** Lists kept: each takes some 20 MB. */
+const MAX_LISTS = 2;
 /** Most characters read of an answer: a revision is 40 digits and a newline. */
 const MAX_ANSWER = 1_000;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
@@ -48,10 +54,28 @@ export function channelSources({
     throw new Error(
       `the URL of a commit's archive has no {revision} in it: ${bareUrl(archive).url}`,
     );
+  /** Lists of packages, by revision: begun when a channel was seen at it. */
+  const lists = new LRUCache<string, Promise<Abouts | undefined>>({ max: MAX_LISTS });
+  const listFor = (revision: string, name: string): void => {
+    if (lists.has(revision)) return;
+    const url = `${channels.replace(/\/+$/, "")}/${encodeURIComponent(name)}/packages.json.br`;
+    const list = channelAbout(url, AbortSignal.timeout(LIST_TIMEOUT));
+    // Nobody is kept from a package because its description is not to be had.
+    lists.set(
+      revision,
+      list.catch(() => undefined),
+    );
+  };
   return {
     async resolve(tag, signal) {
       const name = tag === "latest" ? channel : tag;
-      return isRevision(name) ? name : channelRevision(channels, name, signal);
+      if (isRevision(name)) return name;
+      const revision = await channelRevision(channels, name, signal);
+      listFor(revision, name);
+      return revision;
+    },
+    async about(revision) {
+      return lists.get(revision);
     },
     async source(revision, signal) {
       const path = await revisions.getOrFetch(revision, signal, () =>

@@ -4,7 +4,9 @@
  */
 export { isRevision } from "../../../edge/contract/records.ts";
 
+import type { System } from "../../../edge/contract/records.ts";
 import type { StopWatching } from "../types.ts";
+import type { Abouts } from "./about.ts";
 
 /** The files of one revision, in the store. */
 export interface Source {
@@ -25,6 +27,8 @@ export interface Sources {
   resolve(tag: string, signal: AbortSignal): Promise<string>;
   /** Puts a revision into the store. Throws an UnknownRevisionError when it cannot be had. */
   source(revision: string, signal: AbortSignal): Promise<Source>;
+  /** Versions and descriptions, where the kind has a list of them; undefined without one. */
+  about?(revision: string, system: System, signal: AbortSignal): Promise<Abouts | undefined>;
   /** Calls back when a tag comes to mean another revision; returns how to stop. */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
 }

@@ -4,6 +4,7 @@
  * changed.
  */
 import { failed } from "../failures.ts";
+import { starterAbout } from "./about.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
@@ -64,6 +65,10 @@ export async function starterSources({
       const path = revisions.get(revision);
       if (path === undefined) throw unknownRevision(revision);
       return { path, importFromDerivation: false };
+    },
+    async about(revision, system) {
+      const path = revisions.get(revision);
+      return path === undefined ? undefined : starterAbout(path, system);
     },
     watch(onChange) {
       const stop = new AbortController();
