@@ -20,7 +20,7 @@ export interface Variables
     RegionVariables,
     ReplicaVariables,
     SigningKeyVariables {
-  /** `starter`, `channel:<name>`, `git:<url>` or `path:<dir>`: see contract/package-set.ts. */
+  /** `starter`, `channel:<name>`, `git:<url>`, `path:<dir>` or `flake:<url>`: contract/package-set.ts. */
   readonly PACKAGE_SET?: string;
   /** Longest time a request is held while its build runs, seconds. */
   readonly BUILD_WAIT?: string;
