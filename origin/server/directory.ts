@@ -163,12 +163,7 @@ export class DirectoryBucket {
     bounds: { readonly prefix: string; readonly after: string },
   ): AsyncGenerator<{ readonly key: string; readonly path: string }> {
     const { prefix, after } = bounds;
-    const entries = (await orAbsent(readdir(dir, { withFileTypes: true }))) ?? [];
-    const named = entries.map((entry) => ({
-      isDirectory: entry.isDirectory(),
-      path: join(dir, entry.name),
-      key: before + nameToKey(entry.name, entry.isDirectory()),
-    }));
+    const named = await entriesOf(dir, before);
     named.sort((a, b) => compareKeys(a.key, b.key));
     for (const { key, path, isDirectory } of named) {
       if (!isDirectory) {
@@ -203,6 +198,31 @@ export class DirectoryBucket {
   }
 }
 
+interface Entry {
+  readonly path: string;
+  /** Of a directory the beginning of its keys, with `/` at its end. */
+  readonly key: string;
+  readonly isDirectory: boolean;
+}
+
+/**
+ * What is in a directory, and in those in which names that were too long for it go on; `begun`: the
+ * escaped beginning of such names.
+ */
+async function entriesOf(dir: string, before: string, begun = ""): Promise<Entry[]> {
+  const found = (await orAbsent(readdir(dir, { withFileTypes: true }))) ?? [];
+  const entries = found.map(async (entry): Promise<Entry[]> => {
+    const path = join(dir, entry.name);
+    const isDirectory = entry.isDirectory();
+    if (isDirectory && entry.name.endsWith(CONTINUED))
+      return entriesOf(path, before, begun + entry.name.slice(0, -CONTINUED.length));
+    const escaped = begun + entry.name;
+    const component = escaped === "%" ? "" : decodeURIComponent(escaped);
+    return [{ path, isDirectory, key: before + component + (isDirectory ? "/" : "") }];
+  });
+  return (await Promise.all(entries)).flat();
+}
+
 const typeByName = (key: string): string => (key.endsWith(".json") ? JSON_TYPE : OTHER_TYPE);
 
 /** The order of S3's listings: that of the bytes. */
@@ -229,12 +249,6 @@ function escape(component: string): string {
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
   return /^\.+$/.test(escaped) ? escaped.replaceAll(".", "%2E") : escaped;
-}
-
-function nameToKey(name: string, isDirectory: boolean): string {
-  if (isDirectory && name.endsWith(CONTINUED)) return decodeURIComponent(name.slice(0, -1));
-  const component = name === "%" ? "" : decodeURIComponent(name);
-  return isDirectory ? `${component}/` : component;
 }
 
 /** Null for what is not there. */

@@ -65,6 +65,7 @@ describe("keys", () => {
       .string({ minLength: 1, maxLength: 12 })
       .filter((text) => !/[/\0]/.test(text) && !DOTS.test(text)),
     fc.integer({ min: 190, max: 420 }).map((length) => "n".repeat(length)),
+    fc.integer({ min: 20, max: 50 }).map((length) => "-ü€".repeat(length)),
   );
   const keys = fc.uniqueArray(
     fc
