@@ -4,56 +4,30 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, type Mock, mock, test } from "node:test";
-import { hashPassword, verifyPassword } from "../../edge/contract/account.ts";
+import { verifyPassword } from "../../edge/contract/account.ts";
+import { type Answer, errorsOf, send, type TestEdge } from "../edge/registry/support.ts";
 import {
-  type Answer,
-  errorsOf,
-  putBase,
-  putPackage,
-  putTag,
-  REVISION,
-  send,
-  startTestEdge,
-  type TestEdge,
-} from "../edge/registry/support.ts";
+  basic,
+  bearer,
+  HASH,
+  KNOWN,
+  PASSWORD,
+  scopesOf,
+  startWithAccounts,
+  tokenFor,
+} from "../edge/registry/accounts.ts";
 import { raw } from "./raw.ts";
 
-const PASSWORD = "correct horse battery";
-const password = await hashPassword(PASSWORD);
-const TOKEN_KEY = "0123456789abcdef0123456789abcdef";
-const KNOWN = "/v2/git/manifests/latest";
-
-async function start(env: Readonly<Record<string, string>>): Promise<TestEdge> {
-  const firn = await startTestEdge({
-    ACCOUNTS: JSON.stringify({
-      ci: { password },
-      narrow: { password, names: ["git"], packages: { deny: ["curl"] } },
-      boss: { password, operator: true },
-      small: { password, limits: { requests: "3/3600" } },
-    }),
-    TOKEN_KEY,
-    BUILD_WAIT: "1",
-    CLIENT_ADDRESS_HEADER: "X-Client",
-    ...env,
-  });
-  await putBase(firn.bucket);
-  for (const name of ["git", "curl"]) await putPackage(firn.bucket, { name });
-  await putTag(firn.bucket, "latest", REVISION);
-  return firn;
-}
-
-const basic = (user: string, given = PASSWORD): { Authorization: string } => ({
-  Authorization: `Basic ${Buffer.from(`${user}:${given}`).toString("base64")}`,
-});
-const bearer = (token: string): { Authorization: string } => ({ Authorization: `Bearer ${token}` });
-const scopesOf = (images: readonly string[]): string =>
-  images.map((image) => `scope=repository:${image}:pull`).join("&");
-
-async function tokenFor(firn: TestEdge, user: string, ...images: string[]): Promise<string> {
-  const answer = await send("GET", `${firn.url}/token?${scopesOf(images)}`, basic(user));
-  assert.equal(answer.status, 200, String(answer.body));
-  return (JSON.parse(String(answer.body)) as { token: string }).token;
-}
+const start = (env: Readonly<Record<string, string>>): Promise<TestEdge> =>
+  startWithAccounts(
+    {
+      ci: {},
+      narrow: { names: ["git"], packages: { deny: ["curl"] } },
+      boss: { operator: true },
+      small: { limits: { requests: "3/3600" } },
+    },
+    { CLIENT_ADDRESS_HEADER: "X-Client", ...env },
+  );
 
 /** A token that nobody signed. */
 const unsigned = (): string =>
@@ -220,7 +194,7 @@ describe("tokens of others", () => {
     const token = bearer(await tokenFor(await life({}), "ci", "git"));
     const next: readonly (readonly [string, Readonly<Record<string, string>>, number])[] = [
       ["the same registry, deployed again", {}, 200],
-      ["the account is gone", { ACCOUNTS: JSON.stringify({ other: { password } }) }, 401],
+      ["the account is gone", { ACCOUNTS: JSON.stringify({ other: { password: HASH } }) }, 401],
       ["another key", { TOKEN_KEY: "f".repeat(32) }, 401],
       ["another registry with the same key", { REGISTRY_URL: "https://other.example" }, 401],
     ];
@@ -295,7 +269,7 @@ describe("guessing", () => {
     }
   });
 
-  test("an account that does not exist costs the same as a wrong password: nobody learns names", async (t) => {
+  test("an unknown account costs what a wrong password does: nobody learns names", async (t) => {
     const derive: Mock<typeof crypto.subtle.deriveBits> = mock.method(crypto.subtle, "deriveBits");
     t.after(() => derive.mock.restore());
     const iterations = async (hash: string | undefined): Promise<unknown[]> => {
@@ -306,7 +280,7 @@ describe("guessing", () => {
         bits,
       ]);
     };
-    const wrong = await iterations(password);
+    const wrong = await iterations(HASH);
     assert.equal(wrong.length, 1);
     assert.deepEqual(await iterations(undefined), wrong);
   });

@@ -4,11 +4,8 @@
  * nonsense, and flood.
  */
 import {
-  putBase,
   putIndex,
-  putPackage,
-  putTag,
-  REVISION,
+  putKnown,
   send,
   startTestEdge,
   type TestEdge,
@@ -45,10 +42,8 @@ export async function startCrowdedEdge(
     ...env,
   });
   const { bucket } = firn;
-  await putBase(bucket);
-  for (const name of PACKAGES) await putPackage(bucket, { name });
+  await putKnown(bucket, PACKAGES);
   await putIndex(bucket, names());
-  await putTag(bucket, "latest", REVISION);
   return firn;
 }
 

@@ -27,7 +27,9 @@ const INNER = {
   secret: "s3-secret-of-the-operator",
   path: "/srv/origin/state",
 };
-const TROUBLE = `PUT https://${INNER.account}.r2.example/${INNER.bucket}/blobs: connect ECONNREFUSED ${INNER.address} (${INNER.path}, ${INNER.secret})`;
+const TROUBLE =
+  `PUT https://${INNER.account}.r2.example/${INNER.bucket}/blobs: connect ECONNREFUSED ` +
+  `${INNER.address} (${INNER.path}, ${INNER.secret})`;
 const isSilent = (told: string): void => {
   for (const [what, value] of Object.entries(INNER))
     assert.ok(!told.includes(value), `the ${what} is in an answer: ${told}`);

@@ -4,19 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../edge/contract/account.ts";
-import {
-  putBase,
-  putPackage,
-  putTag,
-  REVISION,
-  startTestEdge,
-  type TestEdge,
-} from "../edge/registry/support.ts";
+import { PASSWORD, startWithAccounts } from "../edge/registry/accounts.ts";
+import { type TestEdge } from "../edge/registry/support.ts";
 import { type Client, PULLERS } from "../harness/clients/index.ts";
 import { forEachClient } from "./each-client.ts";
 
-const PASSWORD = "correct horse battery";
 const DENIED =
   /\b40[13]\b|invalid username|denied|unauthorized|authentication required|authorization failed/i;
 
@@ -31,16 +23,8 @@ for (const mode of ["cached", "private"] as const) {
     let firn: TestEdge;
     let host: string;
     before(async () => {
-      firn = await startTestEdge({
-        ACCESS: mode,
-        ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword(PASSWORD) } }),
-        TOKEN_KEY: "0123456789abcdef0123456789abcdef",
-        BUILD_WAIT: "1",
-      });
+      firn = await startWithAccounts({ ci: {} }, { ACCESS: mode });
       ({ host } = new URL(firn.url));
-      await putBase(firn.bucket);
-      for (const name of ["git", "curl"]) await putPackage(firn.bucket, { name });
-      await putTag(firn.bucket, "latest", REVISION);
     });
     after(() => firn?.stop());
 

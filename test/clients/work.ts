@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import type { RunOptions, RunResult } from "../harness/clients/client.ts";
 
 /**
- * What the containers have around them: a directory mounted at /given with a repository and a certificate, and
- * servers on the machine's own 127.0.0.1.
+ * What the containers have around them: a directory mounted at /given with a repository and a
+ * certificate, and servers on the machine's own 127.0.0.1.
  */
 export interface Surroundings {
   readonly given: string;
@@ -53,7 +53,8 @@ export const WORK: readonly Work[] = [
     image: GIT_CURL,
     command: ({ commit }) =>
       bash(
-        `cd "$(mktemp -d)"; git clone --quiet file:///given/snow.git; cat snow/flake.txt; test "$(git -C snow rev-parse HEAD)" = ${commit}; git -C snow fsck`,
+        `cd "$(mktemp -d)"; git clone --quiet file:///given/snow.git; cat snow/flake.txt
+        test "$(git -C snow rev-parse HEAD)" = ${commit}; git -C snow fsck`,
       ),
     options: mounted,
     check: succeeds("six arms"),
@@ -79,7 +80,8 @@ export const WORK: readonly Work[] = [
     image: GIT_CURL,
     command: ({ https }) =>
       bash(
-        `bundle=$(<"$SSL_CERT_FILE"); ends=\${bundle//[^D]}; test \${#ends} -gt 100; ${TRUST}; curl --silent --show-error --fail ${https}/hello.txt`,
+        `test "$(tr -dc D <"$SSL_CERT_FILE" | wc -c)" -gt 100; ${TRUST}
+        curl --silent --show-error --fail ${https}/hello.txt`,
       ),
     options: networked,
     check: succeeds("hello over TLS"),
@@ -99,7 +101,8 @@ export const WORK: readonly Work[] = [
     image: GIT_CURL,
     command: () =>
       bash(
-        'id -un; id -un nobody; /usr/bin/env true; sh -c "echo from sh"; stat -c %a /tmp /var/tmp; [[ $(</etc/services) == *443/tcp* ]]; [[ $(</etc/protocols) == *ICMP* ]]',
+        `id -un; id -un nobody; /usr/bin/env true; sh -c "echo from sh"; stat -c %a /tmp /var/tmp
+        [[ $(</etc/services) == *443/tcp* ]]; [[ $(</etc/protocols) == *ICMP* ]]`,
       ),
     options: () => ({}),
     check: succeeds("root\nnobody\nfrom sh\n1777\n1777"),
@@ -110,7 +113,14 @@ export const WORK: readonly Work[] = [
     command: () => [
       "python3",
       "-c",
-      "import sqlite3; db = sqlite3.connect('/tmp/x.db'); db.execute('create table t (n)'); db.executemany('insert into t values (?)', [(n,) for n in range(10)]); db.commit(); print(sqlite3.connect('/tmp/x.db').execute('select sum(n) from t').fetchone()[0])",
+      `
+import sqlite3
+db = sqlite3.connect("/tmp/x.db")
+db.execute("create table t (n)")
+db.executemany("insert into t values (?)", [(n,) for n in range(10)])
+db.commit()
+print(sqlite3.connect("/tmp/x.db").execute("select sum(n) from t").fetchone()[0])
+`,
     ],
     options: () => ({}),
     check: succeeds("45"),

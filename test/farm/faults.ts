@@ -100,7 +100,11 @@ const liesOnce =
 const MINUTES = 60_000;
 /** Node's clock, moved: for NODE_OPTIONS. */
 const clockOff = (ms: number): string => {
-  const module = `const R=Date;globalThis.Date=class extends R{constructor(...a){a.length?super(...a):super(R.now()+${ms})}static now(){return R.now()+${ms}}}`;
+  const module = `const R = Date;
+globalThis.Date = class extends R {
+  constructor(...a) { a.length ? super(...a) : super(R.now() + ${ms}) }
+  static now() { return R.now() + ${ms} }
+}`;
   return `--import=data:text/javascript,${encodeURIComponent(module)}`;
 };
 

@@ -38,7 +38,8 @@ test(
   async () => {
     const names = FINDS.map(([name]) => `"${name}"`).join(" ");
     const shown = `(found: if found ? missing then { inherit (found) missing path type; } else found.path)`;
-    const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: ${shown} (find set name)) [ ${names} ]`;
+    const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in
+      map (name: ${shown} (find set name)) [ ${names} ]`;
     const { stdout, stderr } = await run(
       "nix-instantiate",
       ["--eval", "--strict", "--json", "--expr", expression],
@@ -56,7 +57,8 @@ test(
   "outputs of a package are distinguished from its other attributes",
   needs("nix-instantiate"),
   async () => {
-    const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in map (name: (find set name).output) [ "git" "git.man" "git.passthru" ]`;
+    const expression = `let inherit (import ${NIX_DIR}/find.nix) find; set = ${SET}; in
+      map (name: (find set name).output) [ "git" "git.man" "git.passthru" ]`;
     const { stdout, stderr } = await run(
       "nix-instantiate",
       ["--eval", "--strict", "--json", "--expr", expression],
@@ -94,7 +96,9 @@ test(
     const expression = `
       let
         inherit (import ${NIX_DIR}/find.nix) find;
-        names = path: import ${NIX_DIR}/attributes.nix { source = "${set}"; system = "x86_64-linux"; inherit path; };
+        names = path: import ${NIX_DIR}/attributes.nix {
+          source = "${set}"; system = "x86_64-linux"; inherit path;
+        };
         found = name: let at = find (import ${set}) name; in if at ? missing then null else at.path;
       in { found = map found [ ${quoted(ASKED)} ]; lists = map names [ ${quoted(lists)} ]; }`;
     const { stdout, stderr } = await run(

@@ -10,7 +10,9 @@ const FORMS: readonly { readonly form: string; readonly text: string; readonly g
   [
     {
       form: "nixpkgs' own",
-      text: "{ localSystem ? { inherit system; }, system ? localSystem, config ? 1, overlays ? 2, ... }@args: { x = args; }",
+      text:
+        "{ localSystem ? { inherit system; }, system ? localSystem, " +
+        "config ? 1, overlays ? 2, ... }@args: { x = args; }",
       gives: { set: { x: { system: "s", config: {}, overlays: [] } }, honoursSystem: true },
     },
     {

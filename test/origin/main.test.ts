@@ -35,7 +35,7 @@ describe("the firn command", () => {
       reject: false,
     });
 
-  test("keygen writes a private key for its owner alone, prints the public half, and never overwrites", async () => {
+  test("keygen writes a private key for its owner alone, prints the public, overwrites none", async () => {
     const out = join(dir, "rack-1.key");
     const made = await firn(["keygen", "--name", "rack-1", "--out", out]);
     assert.equal(made.exitCode, 0, made.stderr);

@@ -20,7 +20,8 @@ const sign = signer(readOriginKey(generateOriginKey().privateKey));
 const SET = `{ system, ... }: {
   good = 1; Other = throw "forced"; nested = { b = throw "forced"; A = 1; };
   function = x: x; broken = throw "no such luck"; endless = abort "hard";
-  many = builtins.listToAttrs (builtins.genList (n: { name = "n\${toString n}"; value = n; }) ${MAX_INDEX_NAMES + 1});
+  many = builtins.listToAttrs
+    (builtins.genList (n: { name = "n\${toString n}"; value = n; }) ${MAX_INDEX_NAMES + 1});
 }`;
 
 test(

@@ -92,7 +92,7 @@ describe("the log of a build", { skip }, () => {
     assert.match(text, /\nfailed: .*exit code 1/);
   });
 
-  test("has the id that follows a pull: from the edge's log to the farm's, the origin's, and nix-build", async () => {
+  test("has the id that follows a pull, from the edge's log to farm, origin and nix-build", async () => {
     const [, id = ""] = /\/builds\/([0-9a-f]{64})$/.exec(await logUrl("three")) ?? [];
     const short = id.slice(0, 12);
     await until("three is built", () => pullImage(firn.url, "three").catch(() => undefined));

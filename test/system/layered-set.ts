@@ -2,11 +2,11 @@
  * A package set whose packages have so many store paths that images of several need other levels
  * than images of one, and a layer plan that makes it so:
  *
- *   level   a, b, c: 20 light, 20 middle, 20 heavy paths each   d: 55 heavy paths   sh   base: cacert, iana-etc
- *   0       61 layers                                            56                  1    1
- *   1       41                                                   56                  1    1
- *   2       21                                                   56                  1    1
- *   3       1                                                    1                   1    1
+ *   level   a, b, c: 20 light, 20 middle, 20 heavy paths each   d: 55 heavy   sh   base: cacert, iana-etc
+ *   0       61 layers                                            56            1    1
+ *   1       41                                                   56            1    1
+ *   2       21                                                   56            1    1
+ *   3       1                                                    1             1    1
  *
  * So an image of sh, a and d has exactly as many layers as an image may have
  * (edge/contract/records.ts, MAX_LAYERS). Each program prints all that its package needs, so that

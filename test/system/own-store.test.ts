@@ -28,7 +28,10 @@ const ATTRIBUTES = `
     ln -s one $out/lib/soft
     chmod 555 $out/empty
   '';
-  tool = mk "tool" "mkdir -p $out/bin; echo '#!/bin/sh' > $out/bin/tool; chmod 755 $out/bin/tool; ln -s \${lib} $out/lib";
+  tool = mk "tool" ''
+    mkdir -p $out/bin; echo '#!/bin/sh' > $out/bin/tool; chmod 755 $out/bin/tool
+    ln -s \${lib} $out/lib
+  '';
 `;
 
 test(

@@ -29,7 +29,9 @@ const CHANNEL = "nixos-unstable";
 /** A package set whose `snow` says this. */
 const saying = (text: string): string =>
   packageSet(
-    `${BASE}${SHELL} snow = mk "snow" "mkdir -p $out/bin; printf '#!/bin/sh\\necho ${text}\\n' > $out/bin/snow; chmod +x $out/bin/snow";`,
+    `${BASE}${SHELL}
+    snow = mk "snow" ("mkdir -p $out/bin; printf '#!/bin/sh\\necho ${text}\\n' > $out/bin/snow; "
+      + "chmod +x $out/bin/snow");`,
     "the same in every revision",
   );
 

@@ -57,7 +57,7 @@ describe("a whole Firn", { skip }, () => {
     assert.equal((await set.builds()).length, 1);
   });
 
-  test("with every origin stopped, known images and new combinations of known packages still pull; unknown packages are 503", async () => {
+  test("with every origin stopped, known packages in any combination pull; others are 503", async () => {
     const firn = await start();
     const known = await pullImage(firn.url, "snow/ice");
     await pullImage(firn.url, "hail");
@@ -76,7 +76,7 @@ describe("a whole Firn", { skip }, () => {
     });
   });
 
-  test("an origin is killed in the middle of a build: another one finishes it, and nobody who waits notices", async () => {
+  test("an origin is killed during a build: another one finishes it, and nobody notices", async () => {
     const firn = await start({ origins: 2 });
     await pullManifest(firn.url, "snow");
     const before = firn.origins.map((origin) => origin.lines.length);
@@ -97,7 +97,7 @@ describe("a whole Firn", { skip }, () => {
     assert.ok(image.layers.length > 1);
   });
 
-  test("two Firns with nothing in common but the package set make the same image, byte for byte", async () => {
+  test("two Firns that share only the package set make the same image, byte for byte", async () => {
     const [one, two] = await Promise.all([start(), start()]);
     // Not at the same moment, and not in the same company.
     await pullImage(two.url, "hail");

@@ -29,12 +29,19 @@ const GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 const ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd";
 const ANNOTATION = "io.github.containers.compression.zstd";
 /** What docker 20.10 and containerd send, wildcards aside. */
-const EVERYTHING = `${DOCKER_MANIFEST}, application/vnd.docker.distribution.manifest.list.v2+json, ${OCI_INDEX}, ${OCI_MANIFEST}`;
+const EVERYTHING = [
+  DOCKER_MANIFEST,
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  OCI_INDEX,
+  OCI_MANIFEST,
+].join(", ");
 
 const ATTRIBUTES = `
   ${SHELL}
-  old = mk "old" "mkdir -p $out/share/old; echo old snow > $out/share/old/text; head -c 3000000 /dev/zero > $out/share/old/large";
-  new = mk "new" "mkdir -p $out/share/new; echo new snow > $out/share/new/text; head -c 3000000 /dev/zero > $out/share/new/large";
+  share = name: mk name ("mkdir -p $out/share/\${name}; echo \${name} snow > $out/share/\${name}/text; "
+    + "head -c 3000000 /dev/zero > $out/share/\${name}/large");
+  old = share "old";
+  new = share "new";
 `;
 /** old and what it needs are published before zstd is turned on, new after. */
 const OLD = "sh/old";

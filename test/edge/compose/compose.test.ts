@@ -355,7 +355,7 @@ test("another level brings its own layers", async () => {
   await assert.rejects(imageOf("git", swap(madeLevel(2, [coarse]))), /no level 2/);
 });
 
-test("zstd: an index whose first manifest is the gzip one, whose second is marked; mixed layers allowed", async () => {
+test("zstd: an index of the gzip manifest and a marked one, whose layers may be mixed", async () => {
   const zstd = { digest: digest("git in zstd"), size: 3 };
   const withZstd = (packages: ComposePackage[]) =>
     packages.map(({ record: entry }) => ({

@@ -30,7 +30,7 @@ function shown(entries: readonly ProfileEntry[]): Record<string, string> {
   );
 }
 
-test("a directory of one package is one link, what two have is looked into, the first file wins", async () => {
+test("a directory of one package is one link; of two, both are merged, first file wins", async () => {
   const profile = shown(
     await profileOf([
       {

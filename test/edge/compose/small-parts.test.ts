@@ -84,7 +84,7 @@ async function listed(t: TestContext, bytes: Uint8Array): Promise<string[]> {
   return stdout.split("\n").map((line) => line.replace(/\/$/, ""));
 }
 
-test("small parts are in the profile layer, a store path of two of them once, below parents that are there once", async (t) => {
+test("small parts are in the profile layer: shared paths once, and parents once", async (t) => {
   const blobs = new Blobs();
   const git = smallPart(blobs, ["gitlib", "pcre"]);
   const curl = smallPart(blobs, ["http", "pcre"]);

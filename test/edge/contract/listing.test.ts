@@ -191,7 +191,7 @@ const wide = (name: string, count: number): ListingEntry => ({
   entries: Array.from({ length: count }, (_, n) => ({ name: `file-${n}` })),
 });
 
-test("of a large listing only what is asked for is read, neighbours together, and never more than the budget", async () => {
+test("a large listing is read in the parts asked for, never beyond the budget", async () => {
   const files = Array.from({ length: 20 }, (_, n) => ({
     name: `d${n}`,
     entries: [wide("big", 10_000 + n), wide("small", 3)],

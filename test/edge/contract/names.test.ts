@@ -30,7 +30,8 @@ const valid: [name: string, expected: { pinned?: string; requested: string[]; sh
   ];
 
 for (const [name, { pinned, requested, shell = false }] of valid) {
-  test(`${name} is an image of ${[...(shell ? ["shell"] : []), ...requested].join(", ")} for ${pinned ?? "every platform"}`, () => {
+  const parts = [...(shell ? ["shell"] : []), ...requested].join(", ");
+  test(`${name} is an image of ${parts} for ${pinned ?? "every platform"}`, () => {
     const request = parseImageName(name);
     const names = [
       ...new Set([...requested, ...BASE_PACKAGES, ...(shell ? SHELL_PACKAGES : [])]),

@@ -119,7 +119,7 @@ describe("two origins of different owners", () => {
     return found;
   };
 
-  test("one alone is not enough; with another one it counts, signed by both, whatever compressed it", async (t) => {
+  test("one alone is not enough; two count, signed by both, whatever compressed it", async (t) => {
     const a = startOrigin(t, edge, "a");
     await a.reached("connected");
     const alone = outcomeOf(await edge.ask(packageItems(["git"])));
@@ -184,7 +184,7 @@ describe("two origins of different owners", () => {
     assert.equal(record.layers[1]?.diffId, own.diffId);
   });
 
-  test("one lies about where a package came from: that does not count, nor does what is no closure", async (t) => {
+  test("a lie about where a package came from does not count, nor what is no closure", async (t) => {
     const forge: TestRun = async (items, { sign }) =>
       Promise.all(
         items.map(async (item) => {

@@ -50,7 +50,7 @@ async function put(given: Grant | undefined, body: string): Promise<string> {
   return sendSigned(given, body);
 }
 
-test("without a job: a file is stored, read, and not stored again; its content is what was signed", async () => {
+test("without a job: a file is stored once, and read as it was signed", async () => {
   const origin = await connected();
   const file = await nar("packed");
   const given = await grant(origin, file);

@@ -31,7 +31,7 @@ describe("the log of a build", () => {
     );
   });
 
-  test("lines that come twice are told once, and a gap is told; each source has its own numbers", async () => {
+  test("lines that come twice are told once, gaps are told; each source counts alone", async () => {
     const { log } = open();
     log.add({ source: "a", first: 0, lines: ["one", "two"] });
     log.add({ source: "a", first: 1, lines: ["two", "three"] });

@@ -71,7 +71,7 @@ async function clientOf(items: readonly Item[]): Promise<{ hangUp(): void }> {
   return { hangUp: () => socket.resetAndDestroy() };
 }
 
-test("what a client that hung up was waiting for is dropped; what another one waits for is not", async (t) => {
+test("what a client that hung up waited for is dropped, unless another waits too", async (t) => {
   await start({ wanted: 3_000, recheck: 500, slice: 1_000 });
   const { origin, first, open } = await busy(t, "a");
   const client = await clientOf(packageItems(["left"]));
@@ -174,7 +174,7 @@ test("a hundred images of one client: another one's is built after its turn, not
   assert.ok(at > 0 && at <= 17, `it was job ${at} of ${origin.jobs.length}`);
 });
 
-test("the farm loses its memory with 300 items queued: each is built once, and everybody is told", async (t) => {
+test("the farm loses its memory with 300 items queued: each is built once, all are told", async (t) => {
   await start();
   const { origin, first, open } = await busy(t, "a");
   const requests = Array.from({ length: 30 }, (_, client) =>
@@ -198,7 +198,7 @@ test("the farm loses its memory with 300 items queued: each is built once, and e
 const ofOwner = (owner: string, ...names: string[]): object =>
   JSON.parse(configured(names, { owner })) as object;
 
-test("two owners must agree: what one's origin has made waits for the other's, though it is busy and another of the first is free", async (t) => {
+test("two owners must agree: the busy second one is waited for, not the first's spare", async (t) => {
   const ORIGINS = JSON.stringify({ ...ofOwner("x", "a", "b"), ...ofOwner("y", "c") });
   await start({}, { ORIGINS, AGREE: "2" });
   const { origin: c, first, open } = await busy(t, "c");

@@ -46,7 +46,7 @@ describe("one origin", () => {
     assert.equal(((await edge.get(levelPath(SCOPE, "git", 1))) as { level: number }).level, 1);
   });
 
-  test("32 askers at once, and those who come while it runs, share one job; who stops waiting is told that it goes on", async (t) => {
+  test("32 askers at once, and later ones, share one job; who leaves is told that it goes on", async (t) => {
     const { opened, open } = gate();
     const origin = startOrigin(t, edge, "a", {
       run: async (items, context) => (await opened, honest(edge)(items, context)),

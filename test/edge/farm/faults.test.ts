@@ -70,7 +70,7 @@ describe("objects that lose their memory", () => {
     assert.equal(origin?.jobs.length, 1);
   });
 
-  test("the farm is moved and its sockets dropped; the origin comes back with its job and says what became of it", async (t) => {
+  test("the farm is moved, its sockets dropped: the origin comes back with its job", async (t) => {
     await start();
     const { opened, open } = gate();
     const [origin] = await origins(t, {
@@ -102,7 +102,7 @@ describe("objects that lose their memory", () => {
     assert.equal((await edge.logged("farm.ask.broken", 2)).length, 2);
   });
 
-  test("the edge restarts during a job; the origin finishes it, and who asks again gets the answer", async (t) => {
+  test("the edge restarts during a job: it is finished, and who asks again is answered", async (t) => {
     await start();
     const { opened, open } = gate();
     const [origin] = await origins(t, {
@@ -192,7 +192,7 @@ describe("jobs that are not done", () => {
     await edge.logged("job.refused");
   });
 
-  test("an origin's own trouble: another one tries; after three attempts the client is told so, and the log alone names origins and causes", async (t) => {
+  test("an origin's own trouble: three attempts, then the client is told, without names", async (t) => {
     await start({ avoid: 100 });
     const [a, b] = await origins(t, { a: troubled, b: troubled });
     const answer = await edge.ask(tagItems());
@@ -223,7 +223,7 @@ describe("jobs that are not done", () => {
     assert.deepEqual(a?.names(), [["curl", "git"], ["curl"]]);
   });
 
-  test("a bucket that fails for a while when finished results come: they are sent again, nothing is built twice, and no attempt is lost", async (t) => {
+  test("the bucket fails when results come: they are sent again, nothing is built twice", async (t) => {
     await start({ lease: 120_000 });
     const [a] = await origins(t, { a: honest(edge) });
     await edge.change({ bucketFails: true });
@@ -239,7 +239,7 @@ describe("jobs that are not done", () => {
       assert.deepEqual(edge.events(event), []);
   });
 
-  test("an origin that does not have the revision: another one does it at once, and that is no attempt", async (t) => {
+  test("an origin without the revision: another one does it at once, as no attempt", async (t) => {
     await start({ avoid: 50_000 });
     const [a, b] = await origins(t, { a: withoutRevision, b: withoutRevision });
     const missing = edge.ask(packageItems(["git"]));
@@ -261,7 +261,7 @@ describe("jobs that are not done", () => {
     assert.equal(c?.jobs.length, 1);
   });
 
-  test("the share of one client is full, and another one's is not; what is queued may be joined", async (t) => {
+  test("one client's share is full, another's is not; what is queued may be joined", async (t) => {
     await start({}, { LIMIT_QUEUED: "2" });
     const [a] = await origins(t, { a: never }, 1);
     const waiting = [edge.ask(packageItems(["one"]), 3_000)];
@@ -372,7 +372,7 @@ describe("origins that are wrong", () => {
     );
   });
 
-  test("a key that is taken out of ORIGINS ends the connection: its job goes to another origin", async (t) => {
+  test("a key taken out of ORIGINS ends the connection: its job goes to another origin", async (t) => {
     await start();
     const [a] = await origins(t, { a: never });
     const answer = edge.ask(tagItems());

@@ -61,7 +61,7 @@ test("one item is built once in the world, whoever asks where", async (t) => {
   assert.equal(a.jobs.length + b.jobs.length, 1);
 });
 
-test("a region that loses its origins in the middle of a build hands it on; nobody who waits notices", async (t) => {
+test("a region that loses its origins during a build hands it on, unnoticed", async (t) => {
   await start();
   const a = startOrigin(t, edge, "a", {
     run: (_, { signal }) =>

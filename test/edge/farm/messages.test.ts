@@ -88,7 +88,7 @@ describe("a job", () => {
     origin.cut();
   });
 
-  test("a connection cut without a word: the job goes to another origin, the first one is told to stop when it comes back", async (t) => {
+  test("a connection cut: the job goes to another origin, the first is told to stop", async (t) => {
     const lost = await rawOrigin(edge, "a");
     lost.say(hello);
     const answer = edge.ask(tagItems(freshTag()));
@@ -106,7 +106,7 @@ describe("a job", () => {
     back.cut();
   });
 
-  test("an origin that comes back in time keeps its job; one that came back without it is given it again", async () => {
+  test("an origin back in time keeps its job; one back without it is given it again", async () => {
     const first = await rawOrigin(edge, "a");
     first.say(hello);
     const answer = edge.ask(tagItems(freshTag()));
@@ -127,7 +127,7 @@ describe("a job", () => {
     third.cut();
   });
 
-  test("a job that is not accepted in time goes to another origin; a late result is confirmed and changes nothing", async (t) => {
+  test("a job not accepted in time goes to another; a late result changes nothing", async (t) => {
     const deaf = await rawOrigin(edge, "a");
     deaf.say(hello);
     const answer = edge.ask(tagItems(freshTag()));
@@ -142,7 +142,7 @@ describe("a job", () => {
     deaf.cut();
   });
 
-  test("the result of an origin whose lease had expired is taken all the same, and the other one is told to stop", async () => {
+  test("a result after the lease expired is taken, and the other origin told to stop", async () => {
     const slow = await rawOrigin(edge, "a");
     slow.say(hello);
     await slow.heard("welcome");

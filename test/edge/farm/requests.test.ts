@@ -44,7 +44,7 @@ const put = async (statement: LayerStatement, by = "a") => {
 
 describe("layers", () => {
   const unknown = "3".repeat(64);
-  test("what a layer was packed to, and whether the blob is there; nothing of one that nobody packed", async () => {
+  test("what a layer was packed to, and whether its blob is there; else nothing", async () => {
     const { origin, job } = await withJob();
     const statement = await layerStatement(edge, "made");
     const lost = { ...(await layerStatement(edge, "lost")), digest: await digestOf("nowhere") };
@@ -99,7 +99,7 @@ describe("layers", () => {
   });
 });
 
-test("an edge without S3 credentials refuses an origin that has none, and both operators learn which to set", async () => {
+test("neither edge nor origin has S3 credentials: refused, and both operators learn it", async () => {
   const origin = await rawOrigin(edge, "b");
   origin.say({ ...hello, ownBucket: false });
   assert.equal(await origin.closed(), CLOSE.mismatch);

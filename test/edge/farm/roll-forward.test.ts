@@ -96,7 +96,7 @@ test("a package that fails at the new revision holds nothing up", async (t) => {
   await eventually("the tag moved", async () => (await recorded()) === NEXT);
 });
 
-test("a build that does not end holds the tag up for WARM_SECONDS, also when the farm is moved meanwhile", async (t) => {
+test("a build that does not end holds the tag up for WARM_SECONDS, farm moved or not", async (t) => {
   const { origin, now } = await start(t, {
     vars: { WARM_SECONDS: "4" },
     publish: () => new Promise(() => undefined),
@@ -112,7 +112,7 @@ test("a build that does not end holds the tag up for WARM_SECONDS, also when the
   assert.equal(origin.state, "connected");
 });
 
-test("a new tag, one of which nothing was published, and all with WARM_PACKAGES=0, move at once", async (t) => {
+test("a new tag, an unused one, and all with WARM_PACKAGES=0, move at once", async (t) => {
   const { now } = await start(t, { vars: { WARM_PACKAGES: "0" } });
   await resolve();
   await edge.ask(packageItems(["git"]));

@@ -184,7 +184,7 @@ describe("an operator", () => {
     ]);
   });
 
-  test("drains an origin: it finishes what it has, and is given nothing until that is taken back", async () => {
+  test("drains an origin: it finishes what it has, and gets nothing until taken back", async () => {
     hold = Promise.withResolvers();
     const waiting = pull("made-while-draining");
     await until("a job in the farm's state", async () =>

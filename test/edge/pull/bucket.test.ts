@@ -33,7 +33,7 @@ describe("what is answered can be found by whoever asks next", () => {
   });
   after(() => edge?.stop());
 
-  test("a new image is one object, its record, written before the answer and after every layer was found", async () => {
+  test("a new image is one object, its record, written between check and answer", async () => {
     const { bucket, url } = edge.firn;
     const record = await putPackage(bucket, { name: "git" });
     const written: string[] = [];
@@ -133,7 +133,7 @@ describe("a bucket that does not answer after the first pull", () => {
   });
 });
 
-test("so many images at once in an isolate; the rest wait, and too many of them are told to come again", async () => {
+test("so many images at once in an isolate; others wait, too many are told to come again", async () => {
   const edge = await startFrontedEdge({ LIMIT_IMAGES: "off" });
   try {
     const { bucket, url } = edge.firn;

@@ -72,7 +72,7 @@ test("a pull is counted for each of its packages; a refused request and a HEAD a
   assert.deepEqual(found, [{ pulls: 1, packages: { cacert: 1, git: 1, "iana-etc": 1 } }]);
 });
 
-test("what is counted goes to Analytics Engine: the set as index, the package as blob, the pulls as double", async () => {
+test("counts go to Analytics Engine: the set as index, package as blob, pulls as double", async () => {
   const edge = await startFrontedEdge();
   try {
     const { bucket, url } = edge.firn;

@@ -78,7 +78,7 @@ const putRecord = (record: PackageRecord) =>
     ifAbsent: false,
   });
 
-test("all 255 combinations of eight packages: one object each, and none of them among the blobs", async () => {
+test("all 255 combinations of eight packages: one object each, and none a blob", async () => {
   const blobs = (await keys("blobs/")).length;
   for (let bits = 1; bits < 2 ** NAMES.length; bits++) {
     const name = NAMES.filter((_, index) => (bits >> index) % 2 === 1).join("/");
@@ -191,7 +191,7 @@ describe("in an isolate that knows nothing of the image", () => {
   });
 });
 
-test("a package's record is gone: its image's layer waits for an origin, and the rest is answered", async () => {
+test("a package's record is gone: the image's layer waits for an origin, the rest not", async () => {
   const image = "jq/tmux";
   const manifest = await get(`${image}/manifests/latest`);
   assert.equal(manifest.status, 200, String(manifest.body));

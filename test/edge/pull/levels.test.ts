@@ -60,7 +60,7 @@ test("a level that is not made yet is made by an origin, and the image is stored
   );
 });
 
-test("a level that no origin can make now: the client is told to come back, and nothing coarser takes its place", async () => {
+test("a level that no origin can make now: come back later, and nothing coarser", async () => {
   await putPackage(firn.bucket, layered("late"));
   const answer = await get("late");
   assert.equal(answer.status, 503, String(answer.body));

@@ -54,7 +54,7 @@ const failuresOf = (
 const messageOf = (answer: Answer): string => errorsOf(answer)[0]?.message ?? "";
 
 describe("built", () => {
-  test("HEAD builds as GET does; then the image, and combinations of its packages, need no origin", async () => {
+  test("HEAD builds as GET does; then image and combinations need no origin", async () => {
     await start();
     const first = await send("HEAD", `${firn.url}/v2/git/manifests/latest`);
     assert.equal(first.status, 200);
@@ -78,7 +78,7 @@ describe("built", () => {
     }
   });
 
-  test("a pull that was held for a build is told so, with the address of its log; the log joins its id to the build", async () => {
+  test("a pull that was held is told so, with the log's address; the log joins their ids", async () => {
     await start();
     const first = await get("/v2/watched/manifests/latest");
     assert.equal(first.status, 200);
@@ -228,7 +228,7 @@ describe("failed", () => {
     assert.match(String(head.headers["warning"]), /gti/);
   });
 
-  test("a failed build: 500 with the reason in one line; the end of the log and its URL in the detail", async () => {
+  test("a failed build: 500, its reason in one line, the log's end and URL in the detail", async () => {
     const logBlob = await putBlob(
       firn.bucket,
       new TextEncoder().encode("a\nb\nerror: boom\n"),

@@ -46,7 +46,7 @@ describe("TAG_FRESH=0", () => {
   });
   after(() => firn?.stop());
 
-  test("a tag that nobody asked for before waits for an origin; a stale one is served at once and resolved anew behind the answer", async () => {
+  test("a new tag waits for an origin; a stale one is served, then resolved behind it", async () => {
     const before = await get(firn, "/v2/git/manifests/latest");
     assert.equal(before.status, 503);
     assert.match(errorsOf(before)[0]?.message ?? "", /no origin.*resolving the tag "latest"/);

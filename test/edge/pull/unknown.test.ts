@@ -75,7 +75,7 @@ const isUnknown = (answer: Answer, says: RegExp): void => {
 };
 
 describe("unknown packages", () => {
-  test("nonsense, at once and one by one: 404, and one list of names is all that an origin makes", async () => {
+  test("nonsense, at once and one by one: 404, and an origin makes one list of names", async () => {
     await start();
     const names = Array.from({ length: 12 }, (_, n) => `nonsense${n}`);
     for (const answer of await Promise.all(names.map((name) => get(name))))
@@ -90,7 +90,10 @@ describe("unknown packages", () => {
     const answer = await get("gti/curll/git/zzzzzz");
     isUnknown(
       answer,
-      /there is no package curll \(nearest: curl\); there is no package gti \(nearest: git\).*there is no package zzzzzz$/,
+      new RegExp(
+        "there is no package curll \\(nearest: curl\\); there is no package gti " +
+          "\\(nearest: git\\).*there is no package zzzzzz$",
+      ),
     );
     const { failures } = errorsOf(answer)[0]!.detail as { failures: { package: string }[] };
     assert.deepEqual(

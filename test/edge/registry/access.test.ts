@@ -1,12 +1,18 @@
 /** Signing in, against the real Worker: who gets what, in each mode of ACCESS. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
+import {
+  basic,
+  bearer,
+  KNOWN,
+  PASSWORD,
+  startWithAccounts,
+  tokenFor,
+  UNKNOWN,
+} from "./accounts.ts";
 import {
   type Answer,
   errorsOf,
-  putBase,
-  putPackage,
   putTag,
   REVISION,
   send,
@@ -14,48 +20,22 @@ import {
   type TestEdge,
 } from "./support.ts";
 
-const PASSWORD = "correct horse battery";
-const password = await hashPassword(PASSWORD);
-const ACCOUNTS = JSON.stringify({
-  ci: { password },
-  reader: { password, build: false },
-  narrow: { password, names: ["git*"], packages: { deny: ["curl"] } },
-});
-const TOKEN_KEY = "0123456789abcdef0123456789abcdef";
-const KNOWN = "/v2/git/manifests/latest";
-const UNKNOWN = "/v2/not-made-yet/manifests/latest";
-
-async function start(mode: string, more: Record<string, string> = {}): Promise<TestEdge> {
-  const edge = await startTestEdge({ ACCESS: mode, ACCOUNTS, TOKEN_KEY, BUILD_WAIT: "1", ...more });
-  await putBase(edge.bucket);
-  for (const name of ["git", "curl"]) await putPackage(edge.bucket, { name });
-  await putTag(edge.bucket, "latest", REVISION);
-  return edge;
-}
-
-const basic = (user: string, given = PASSWORD): { Authorization: string } => ({
-  Authorization: `Basic ${Buffer.from(`${user}:${given}`).toString("base64")}`,
-});
-const bearer = (token: string): { Authorization: string } => ({ Authorization: `Bearer ${token}` });
-
-/** A token for images, of an account or of nobody. */
-async function tokenFor(
-  { url }: TestEdge,
-  user: string | null,
-  ...images: string[]
-): Promise<string> {
-  const scopes = images.map((image) => `scope=repository:${image}:pull`).join("&");
-  const headers = user === null ? {} : basic(user);
-  const answer = await send("GET", `${url}/token?service=x&${scopes}`, headers);
-  assert.equal(answer.status, 200, String(answer.body));
-  return (JSON.parse(String(answer.body)) as { token: string }).token;
-}
+const start = (mode: string, more: Record<string, string> = {}): Promise<TestEdge> =>
+  startWithAccounts(
+    {
+      ci: {},
+      reader: { build: false },
+      narrow: { names: ["git*"], packages: { deny: ["curl"] } },
+    },
+    { ACCESS: mode, ...more },
+  );
 
 const isChallenge = (answer: Answer, { url }: TestEdge, scope?: string): void => {
   assert.equal(answer.status, 401);
   assert.equal(errorsOf(answer)[0]?.code, "UNAUTHORIZED");
   const { host } = new URL(url);
-  const want = `Bearer realm="${url}/token",service="${host}"${scope ? `,scope="repository:${scope}:pull"` : ""}`;
+  const scoped = scope ? `,scope="repository:${scope}:pull"` : "";
+  const want = `Bearer realm="${url}/token",service="${host}"${scoped}`;
   assert.equal(
     answer.headers["www-authenticate"]?.startsWith(want),
     true,

@@ -5,16 +5,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
-import {
-  digestOf,
-  putBase,
-  putPackage,
-  putTag,
-  REVISION,
-  send,
-  startTestEdge,
-  type TestEdge,
-} from "./support.ts";
+import { digestOf, putKnown, send, startTestEdge, type TestEdge } from "./support.ts";
 
 let firn: TestEdge;
 before(async () => {
@@ -22,9 +13,7 @@ before(async () => {
     { BUILD_WAIT: "1" },
     { worker: fileURLToPath(new URL("worker.ts", import.meta.url)) },
   );
-  await putBase(firn.bucket);
-  for (const name of ["git", "curl"]) await putPackage(firn.bucket, { name });
-  await putTag(firn.bucket, "latest", REVISION);
+  await putKnown(firn.bucket, ["git", "curl"]);
 });
 after(() => firn?.stop());
 

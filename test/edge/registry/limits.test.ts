@@ -1,22 +1,10 @@
 /** Limits of a client, against the real Worker: who meets one gets 429, and nobody else does. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import { until } from "../../harness/until.ts";
+import { basic, PASSWORD, withAccounts } from "./accounts.ts";
 import { startOrigin } from "./origin.ts";
-import {
-  type Answer,
-  errorsOf,
-  putBase,
-  putPackage,
-  putTag,
-  REVISION,
-  send,
-  startTestEdge,
-  type TestEdge,
-} from "./support.ts";
-
-const PASSWORD = "correct horse battery";
+import { type Answer, errorsOf, putKnown, send, startTestEdge, type TestEdge } from "./support.ts";
 
 const isLimited = (answer: Answer, says: RegExp): void => {
   assert.equal(answer.status, 429, String(answer.body));
@@ -32,8 +20,7 @@ describe("limits of a client", () => {
   before(async () => {
     firn = await startTestEdge({
       CLIENT_ADDRESS_HEADER: "X-Client",
-      ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword(PASSWORD) } }),
-      TOKEN_KEY: "0123456789abcdef0123456789abcdef",
+      ...withAccounts({ ci: {} }),
       BUILD_WAIT: "2",
       LIMIT_REQUESTS: "20/3600",
       LIMIT_IMAGES: "3/3600",
@@ -41,9 +28,7 @@ describe("limits of a client", () => {
       LIMIT_WAITS: "1",
       LIMIT_LOGINS: "2/3600",
     });
-    await putBase(firn.bucket);
-    for (const name of ["a", "b", "c"]) await putPackage(firn.bucket, { name });
-    await putTag(firn.bucket, "latest", REVISION);
+    await putKnown(firn.bucket, ["a", "b", "c"]);
   });
   after(() => firn?.stop());
 
@@ -118,10 +103,7 @@ describe("limits of a client", () => {
 
   test("logins: a password is not guessed at speed", async () => {
     const get = newClient();
-    const guess = (password: string) =>
-      get("/token", {
-        Authorization: `Basic ${Buffer.from(`ci:${password}`).toString("base64")}`,
-      });
+    const guess = (password: string) => get("/token", basic("ci", password));
     assert.equal((await guess("wrong horse battery")).status, 401);
     assert.equal((await guess("wrong horse again")).status, 401);
     isLimited(await guess(PASSWORD), /2 logins/);
@@ -134,10 +116,8 @@ test("new images of all clients together; those that are known stay", async () =
     LIMIT_TOTAL_IMAGES: "3/3600",
   });
   try {
-    await putBase(firn.bucket);
     const names = ["a", "b", "c", "d"];
-    for (const name of names) await putPackage(firn.bucket, { name });
-    await putTag(firn.bucket, "latest", REVISION);
+    await putKnown(firn.bucket, names);
     let clients = 0;
     const get = (name: string) =>
       send("GET", firn.url + image(name), { "X-Client": `192.0.2.${++clients}` });

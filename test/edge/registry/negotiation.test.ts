@@ -38,7 +38,8 @@ const table: [what: string, accept: string | null, offers: string[], chosen: str
   ["containerd, with an index", containerd, indexed, OCI_INDEX],
   [
     "an old docker",
-    "application/vnd.docker.distribution.manifest.v1+prettyjws, application/json, application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws, application/json, " +
+      "application/vnd.docker.distribution.manifest.v2+json",
     plain,
     DOCKER_MANIFEST,
   ],

@@ -22,7 +22,7 @@ function lifeOf(location: string): { signedAt: number; valid: number } {
   return { signedAt: Date.parse(iso), valid: Number(query.get("X-Amz-Expires")) * 1_000 };
 }
 
-test("a presigned URL is handed out again while at least half of its life is left, and no longer", async () => {
+test("a presigned URL is given again while half of its life is left, and no longer", async () => {
   mock.timers.enable({ apis: ["Date"], now: START });
   try {
     const locations = new Set<string>();

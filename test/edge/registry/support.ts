@@ -406,6 +406,13 @@ export async function putBase(bucket: Bucket, scope: Scope = SCOPE): Promise<voi
     });
 }
 
+/** Makes the images of these packages known: the packages, what every image has, and the tag. */
+export async function putKnown(bucket: Bucket, names: readonly string[]): Promise<void> {
+  await putBase(bucket);
+  for (const name of names) await putPackage(bucket, { name });
+  await putTag(bucket, "latest", REVISION);
+}
+
 export async function putShell(bucket: Bucket, scope: Scope = SCOPE): Promise<void> {
   for (const name of ["bashinteractive", "coreutils", "moreutils", "nano"])
     await putPackage(bucket, { name, scope });

@@ -73,7 +73,7 @@ describe("a record", { concurrency: 1 }, () => {
     assert.equal(await readRecord(bucket, place), null);
   });
 
-  test("that nobody asked for is not given after a minute, also where nothing goes on behind an answer", async (t) => {
+  test("that nobody asked for is not given after a minute, nothing behind answers or not", async (t) => {
     t.after(() => mock.timers.reset());
     const { place, path } = await record();
     await readRecord(stored, place);

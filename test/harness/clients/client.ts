@@ -21,8 +21,8 @@ export interface RunOptions {
 export interface Client {
   readonly name: string;
   /**
-   * `platform`: `linux/arm64`; the machine's own when left out; `all`, where the client can. Throws with the client's own words
-   * when it fails.
+   * `platform`: `linux/arm64`; the machine's own when left out; `all`, where the client can. Throws
+   * with the client's own words when it fails.
    */
   pull(image: string, platform?: string): Promise<void>;
   /** Signs in at a registry (`127.0.0.1:8787`). Throws with the client's own words. */

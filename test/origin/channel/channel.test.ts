@@ -32,7 +32,7 @@ describe("connecting", () => {
   });
 
   for (const status of [401, 302]) {
-    test(`${status}: said clearly, not followed, tried again ${status === 401 ? "slowly" : ""}`, async (t) => {
+    test(`${status}: said, not followed, tried again ${status === 401 ? "slowly" : ""}`, async (t) => {
       const edge = await rudeEdge(t, { status });
       const logs: Record<string, unknown>[] = [];
       const { state } = open(t, edge, { logs });
@@ -173,7 +173,7 @@ describe("jobs", () => {
     assert.equal((await second?.heard("accepted"))?.job, "3", "tags have slots of their own");
   });
 
-  test("every line about a job says which build of the edge's log it is for, and the run knows it", async (t) => {
+  test("every line about a job names the build of the edge's log, and the run knows it", async (t) => {
     const edge = await rudeEdge(t);
     const logs: Record<string, unknown>[] = [];
     const traces: (string | undefined)[] = [];

@@ -1,6 +1,6 @@
 /** What a job asks the edge, over a connection that an ill-behaved edge answers as it likes. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import type { Result } from "../../../edge/contract/items.ts";
 import type { BucketAnswer } from "../../../edge/contract/bucket-requests.ts";
 import { type RunContext, Slots } from "../../../origin/channel/index.ts";
@@ -24,14 +24,19 @@ function asking() {
   return { run, outcome: outcome.promise };
 }
 
-test("a request names its job, and the answer with its id is its answer", async (t) => {
+/** A job that asks, and its question as the edge has heard it. */
+async function asked(t: TestContext) {
   const edge = await rudeEdge(t);
   const { run, outcome } = asking();
   open(t, edge, { run });
   const connection = await edge.connected();
   connection.say(WELCOME);
   connection.say(tagJob("j"));
-  const request = await connection.heard("layers");
+  return { edge, connection, request: await connection.heard("layers"), outcome };
+}
+
+test("a request names its job, and the answer with its id is its answer", async (t) => {
+  const { connection, request, outcome } = await asked(t);
   assert.deepEqual(request, { type: "layers", id: "1", job: "j", keys: KEYS, zstd: true });
   connection.say({ ...none, id: "another" });
   connection.say(none);
@@ -39,30 +44,19 @@ test("a request names its job, and the answer with its id is its answer", async 
 });
 
 test("what has no answer when the connection is lost is asked again on the next one", async (t) => {
-  const edge = await rudeEdge(t);
-  const { run, outcome } = asking();
-  open(t, edge, { run });
-  const first = await edge.connected();
-  first.say(WELCOME);
-  first.say(tagJob("j"));
-  const asked = await first.heard("layers");
+  const { edge, connection: first, request, outcome } = await asked(t);
   first.socket.terminate();
   const second = await edge.connected();
   assert.deepEqual((await second.heard("hello")).running, ["j"]);
   second.say(WELCOME);
-  assert.deepEqual(await second.heard("layers"), asked);
+  assert.deepEqual(await second.heard("layers"), request);
   second.say(none);
   assert.deepEqual(await outcome, [{}, {}]);
 });
 
-test("an error that passes is asked about again; one that does not ends the job, in the edge's words", async (t) => {
-  const edge = await rudeEdge(t);
-  const { run, outcome } = asking();
-  open(t, edge, { run });
-  const connection = await edge.connected();
-  connection.say(WELCOME);
-  connection.say(tagJob("j"));
-  const { id } = await connection.heard("layers");
+test("a passing error is asked about again; another ends the job, in the edge's words", async (t) => {
+  const { connection, request, outcome } = await asked(t);
+  const { id } = request;
   connection.say({ type: "error", id, message: "the bucket sleeps", passing: true });
   const again = await connection.heard("layers");
   assert.notEqual(again.id, id);
@@ -93,13 +87,7 @@ test("an answer of another kind, or to another number of questions, is an error"
 });
 
 test("a cancelled job waits for no answer", async (t) => {
-  const edge = await rudeEdge(t);
-  const { run, outcome } = asking();
-  open(t, edge, { run });
-  const connection = await edge.connected();
-  connection.say(WELCOME);
-  connection.say(tagJob("j"));
-  await connection.heard("layers");
+  const { connection, outcome } = await asked(t);
   connection.say({ type: "cancel", job: "j" });
   await assert.rejects(outcome, /the edge cancelled the job/);
 });
@@ -139,15 +127,9 @@ test("what a job began and another one wants goes on in the other's name", async
 
 test("a request that got lost on a connection that lives on is sent again", async (t) => {
   t.mock.timers.enable({ apis: ["setInterval"] });
-  const edge = await rudeEdge(t);
-  const { run, outcome } = asking();
-  open(t, edge, { run });
-  const connection = await edge.connected();
-  connection.say(WELCOME);
-  connection.say(tagJob("j"));
-  const asked = await connection.heard("layers");
+  const { connection, request, outcome } = await asked(t);
   t.mock.timers.tick(30_000);
-  assert.deepEqual(await connection.heard("layers"), asked);
+  assert.deepEqual(await connection.heard("layers"), request);
   connection.say(none);
   assert.deepEqual(await outcome, [{}, {}]);
 });

@@ -49,7 +49,8 @@ export async function rudeEdge(
   http.on("upgrade", (request, stream, head) => {
     if (status !== undefined || request.url !== CONNECT_PATH)
       return void stream.end(
-        `HTTP/1.1 ${status ?? 404} No\r\ndate: ${new Date(clock).toUTCString()}\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n`,
+        `HTTP/1.1 ${status ?? 404} No\r\ndate: ${new Date(clock).toUTCString()}\r\n` +
+          "location: http://127.0.0.1:1/\r\nconnection: close\r\n\r\n",
       );
     server.handleUpgrade(request, stream, head, (socket) => {
       const connection = listen(request, socket, pong);

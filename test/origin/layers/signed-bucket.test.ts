@@ -66,7 +66,7 @@ const has = async ({ digest }: Blob): Promise<boolean> =>
 const puts = (from: number): number =>
   proxy.seen.slice(from).filter((line) => line.startsWith("PUT")).length;
 
-test("blobs are stored, from memory and from files of any size, over connections that are kept", async (t) => {
+test("blobs are stored, from memory and files of any size, over kept connections", async (t) => {
   const { store } = signed(t);
   const blobs = [blobOf(0), blobOf(10), blobOf(MIB), blobOf(MIB + 1), blobOf(5 * MIB + 7)];
   const connections = new Set<unknown>();
@@ -144,7 +144,7 @@ describe("trouble on the way", () => {
     assert.equal(await has(blob), false);
   });
 
-  test("a signature that is too old is asked for once more; a bucket that refuses that too is an error at once", async (t) => {
+  test("an old signature is asked for once more; refused again, it is an error at once", async (t) => {
     const { store, requests } = signed(t);
     let refused = 0;
     proxy.trouble = ({ method }) =>
@@ -179,7 +179,7 @@ describe("trouble on the way", () => {
     await soon("the end of the upload", ended, 20_000);
   });
 
-  test("who leaves while the edge is asked does not keep the others of the request from their answer", async (t) => {
+  test("who leaves while the edge is asked does not cost the others their answer", async (t) => {
     const { store } = signed(t);
     const leaving = new AbortController();
     const [left, stays] = [blobOf(100), blobOf(100)];

@@ -98,7 +98,7 @@ beforeEach(() => {
   proxy.trouble = () => "pass";
 });
 
-test("a blob that fails in the middle, by status and by hang-up, is sent again; the layer is whole", async () => {
+test("a blob that fails in the middle, by status or hang-up, is sent again, whole", async () => {
   const part = await partOf(store.add("flaky", { data: noise(3 * MIB, "flaky") }));
   let failed = 0;
   proxy.trouble = ({ method, url = "" }) =>
@@ -113,7 +113,7 @@ test("a blob that fails in the middle, by status and by hang-up, is sent again; 
   assert.equal(`sha256:${createHash("sha256").update(bytes).digest("hex")}`, layer.digest);
 });
 
-test("a bucket that stays broken fails the job in a bounded time, says where, and leaves nothing half-published; the next try works", async () => {
+test("a bucket that stays broken fails the job, says where, leaves nothing; a retry works", async () => {
   const good = await partOf(store.add("good", { data: "fine" }));
   const bad = await partOf(store.add("bad", { data: noise(2 * MIB, "bad") }));
   const before = await bucket.keys();
@@ -198,7 +198,7 @@ async function record(statements: readonly LayerStatement[], by = mine): Promise
   }
 }
 
-test("what the bucket has is neither packed nor sent again; what was deleted from it comes back", async () => {
+test("what the bucket has is not packed or sent again; what was deleted comes back", async () => {
   const part = await partOf(store.add("twice", { data: noise(MIB, "twice") }));
   const first = await make(part, { zstd: true });
   await record(first.statements);
@@ -279,7 +279,7 @@ test("a record of other contents than this store has is an error that tells both
   );
 });
 
-test("a layer first made with gzip alone gets its zstd blob later, with the same diffId and gzip digest", async () => {
+test("a layer made with gzip gets its zstd blob later, the same diffId and digest", async () => {
   const part = await partOf(
     store.add("later", { data: noise(MIB, "later"), text: "text".repeat(1_000) }),
   );

@@ -72,7 +72,7 @@ describe("npm start", { skip }, () => {
     return run;
   };
 
-  test("says when pulls work, with an example; Ctrl-C stops everything; starting again keeps what was built", async () => {
+  test("says when pulls work, with an example; Ctrl-C ends all; a restart keeps builds", async () => {
     const first = start();
     const url = await first.ready();
     assert.match(
@@ -96,7 +96,7 @@ describe("npm start", { skip }, () => {
     assert.equal((await set.builds()).length, builds, "nothing was built again");
   });
 
-  test("a second one on the same state is refused, and so is a port in use; both say what to do", async () => {
+  test("a second one on the state, or a port in use, is refused and says what to do", async () => {
     const first = start();
     const url = await first.ready();
     await assert.rejects(start().ready(), /in use by process \d+.*FIRN_STATE=/);
@@ -200,7 +200,11 @@ describe("npm start", { skip }, () => {
     await mkdir(gate);
     await writeFile(
       join(gate, "nix-build"),
-      `#!/bin/sh\nPATH='${set.originEnv["PATH"]}'\nif [ "$1" != --version ]; then while [ ! -e '${open}' ]; do sleep 0.05; done; fi\nexec nix-build "$@"\n`,
+      `#!/bin/sh
+PATH='${set.originEnv["PATH"]}'
+if [ "$1" != --version ]; then while [ ! -e '${open}' ]; do sleep 0.05; done; fi
+exec nix-build "$@"
+`,
       { mode: 0o755 },
     );
     const run = start({

@@ -3,6 +3,9 @@ import { test } from "node:test";
 import { errorLine, machineTrouble } from "../../../origin/nix/error-message.ts";
 
 const HASH = "w9dy3zxdz7nyv0h8lfqfnmkhghzgcgk2";
+/** Parts of what nixpkgs says. */
+const REFUSED = ", refusing to evaluate.";
+const UNFREE = "an unfree license (‘unfreeRedistributable’)";
 
 const CASES: readonly (readonly [string, string, string])[] = [
   [
@@ -19,7 +22,7 @@ const CASES: readonly (readonly [string, string, string])[] = [
   ],
   [
     "2.8, broken in nixpkgs",
-    `error: Package ‘gti-1.0’ in /nix/store/${HASH}-source/pkgs/gti/default.nix:12 is marked as broken, refusing to evaluate.
+    `error: Package ‘gti-1.0’ in /nix/store/${HASH}-source/pkgs/gti/default.nix:12 is marked as broken${REFUSED}
 
        a) To temporarily allow broken packages, you can use an environment variable
           for a single invocation of the nix tools.
@@ -42,14 +45,14 @@ const CASES: readonly (readonly [string, string, string])[] = [
 
        (stack trace truncated; use '--show-trace' to show the full, detailed trace)
 
-       error: Package ‘unrar-7.0’ in /nix/store/${HASH}-source/pkgs/unrar/package.nix:40 has an unfree license (‘unfreeRedistributable’), refusing to evaluate.
+       error: Package ‘unrar-7.0’ in /nix/store/${HASH}-source/pkgs/unrar/package.nix:40 has ${UNFREE}${REFUSED}
 
        a) To temporarily allow unfree packages, you can use an environment variable`,
-    "Package ‘unrar-7.0’ in pkgs/unrar/package.nix:40 has an unfree license (‘unfreeRedistributable’), refusing to evaluate.",
+    `Package ‘unrar-7.0’ in pkgs/unrar/package.nix:40 has ${UNFREE}${REFUSED}`,
   ],
   [
     "insecure, with what is known",
-    `error: Package ‘openssl-1.0.2u’ in /nix/store/${HASH}-source/x.nix:1 is marked as insecure, refusing to evaluate.
+    `error: Package ‘openssl-1.0.2u’ in /nix/store/${HASH}-source/x.nix:1 is marked as insecure${REFUSED}
 
 
        Known issues:
@@ -57,7 +60,8 @@ const CASES: readonly (readonly [string, string, string])[] = [
         - It is old
 
        You can install it anyway by allowing this package, using the`,
-    "Package ‘openssl-1.0.2u’ in x.nix:1 is marked as insecure, refusing to evaluate. Known issues: CVE-2021-3711; It is old",
+    `Package ‘openssl-1.0.2u’ in x.nix:1 is marked as insecure${REFUSED} ` +
+      "Known issues: CVE-2021-3711; It is old",
   ],
   ["a message of two lines", "trace: x\nerror: first\n       second\n\nmore", "first second"],
   [

@@ -156,7 +156,8 @@ function otherProcess(t: TestContext, program: string, main = "") {
       "--input-type=module",
       "--eval",
       `import { run } from "${module}"; ${main}
-       const { exitCode } = await run(process.argv[1], [], { env: process.env, onLine: (line) => console.log(line) });
+       const onLine = (line) => console.log(line);
+       const { exitCode } = await run(process.argv[1], [], { env: process.env, onLine });
        console.log("ended", exitCode);`,
       program,
     ],

@@ -85,7 +85,10 @@ describe("firn origin", { ...limits, timeout: 120_000 }, () => {
     [
       "no sandbox",
       config("sandbox = false"),
-      /builds are not sandboxed here \(a build sees .*and firn\.example may be open.*sandbox = true.*ALLOW_UNSANDBOXED/,
+      new RegExp(
+        "builds are not sandboxed here \\(a build sees .*and firn\\.example may be open" +
+          ".*sandbox = true.*ALLOW_UNSANDBOXED",
+      ),
     ],
     [
       "builds as root, in a sandbox without a shell",

@@ -54,8 +54,12 @@ export function packageSet(attributes: string, salt: string = randomUUID()): str
   return `{ system ? builtins.currentSystem, ... }:
 let
   mk = name: script: mkWith name { } script;
-  mkWith = name: extra: script: derivation ({ inherit name system; salt = "${salt}"; PATH = "/usr/bin:/bin"; builder = "/bin/sh"; args = [ "-ec" script ]; } // extra);
-  program = name: mk name "mkdir -p $out/bin; echo '#!/bin/sh' > $out/bin/\${name}; chmod +x $out/bin/\${name}";
+  mkWith = name: extra: script: derivation ({
+    inherit name system; salt = "${salt}"; PATH = "/usr/bin:/bin";
+    builder = "/bin/sh"; args = [ "-ec" script ];
+  } // extra);
+  program = name: mk name
+    "mkdir -p $out/bin; echo '#!/bin/sh' > $out/bin/\${name}; chmod +x $out/bin/\${name}";
 in rec { ${attributes} }
 `;
 }

@@ -4,7 +4,8 @@ import { lackingFeatures, systemFeatures } from "../../../origin/nix/system-feat
 import { buildOf, needs } from "./support.ts";
 
 const line = (required: string, own: string, system = "x86_64-linux"): string =>
-  `error: a 'x86_64-linux' with features {${required}} is required to build '/nix/store/x.drv', but I am a '${system}' with features {${own}}`;
+  `error: a 'x86_64-linux' with features {${required}} is required to build ` +
+  `'/nix/store/x.drv', but I am a '${system}' with features {${own}}`;
 
 for (const [text, features] of [
   [line("kvm", "benchmark, big-parallel"), ["kvm"]],
@@ -12,7 +13,9 @@ for (const [text, features] of [
   [line("kvm, nixos-test", ""), ["kvm", "nixos-test"]],
   [line("", "kvm", "aarch64-linux"), []],
   [
-    "error: Cannot build '/nix/store/x.drv'.\n  Required system: 'x86_64-linux' with features {kvm}\n  Current system: 'x86_64-linux' with features {big-parallel}",
+    "error: Cannot build '/nix/store/x.drv'.\n" +
+      "  Required system: 'x86_64-linux' with features {kvm}\n" +
+      "  Current system: 'x86_64-linux' with features {big-parallel}",
     ["kvm"],
   ],
   ["error: builder for '/nix/store/x.drv' failed with exit code 1", []],

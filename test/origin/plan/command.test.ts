@@ -66,7 +66,7 @@ describe("firn plan", { skip }, () => {
     assert.equal(await get(planPath("path")), null);
   });
 
-  test("a dry run writes nothing; a real one writes the plan as the blob that its name says, then the pointer", async () => {
+  test("a dry run writes nothing; a real one the plan by its digest, then the pointer", async () => {
     const before = await pullImage(firn.url, "snow/ice");
     const id = await run({ dryRun: true });
     assert.equal(await get(planPath("path")), null);
@@ -87,14 +87,14 @@ describe("firn plan", { skip }, () => {
     assert.deepEqual(loaded, JSON.parse(text));
   });
 
-  test("the same graph and counts are the same plan; a first plan is only made where there is none", async () => {
+  test("the same graph and counts, the same plan; a first plan only where there is none", async () => {
     const id = await run();
     assert.match(lines.join("\n"), /in force already/);
     assert.equal(await run({ onlyFirst: true }), id);
     assert.equal(lines.length, 1);
   });
 
-  test("a plan that another version of Firn wrote is replaced, though only a first one was wanted", async () => {
+  test("a plan of another version of Firn is replaced, though only a first was wanted", async () => {
     const id = await run();
     const strange = '{"version":0}';
     await bucket.put(blobPath(`sha256:${await sha256Hex(strange)}`), strange, "application/json");
@@ -127,7 +127,7 @@ describe("firn plan", { skip }, () => {
 });
 
 describe("layer plans by identity", () => {
-  test("a plan that is not there, or is not what its name says, is an error that names it; a later look finds it", async () => {
+  test("a plan that is missing or wrong is an error that names it; a later look finds it", async () => {
     const text = '{"gains":[],"names":{},"smallPart":0,"thresholds":[1],"version":2}';
     const id = await sha256Hex(text);
     let stored: Uint8Array<ArrayBuffer> | null = null;

@@ -136,7 +136,7 @@ for (const seed of SEEDS) {
         }
       });
 
-      it(`cuts alike whatever the order of the closure, and ranks a part alike in all packages: ${name}`, async () => {
+      it(`cuts alike in any order, and ranks a part alike in all packages: ${name}`, async () => {
         const ranks = new Map<string, number>();
         for (const root of roots(set)) {
           const cut = await cutClosure(plan, root, set.closure(root), base);

@@ -7,7 +7,14 @@ import type { Recipe } from "../../../origin/starter/resolve.ts";
 import { withoutCircles } from "../../../origin/starter/units.ts";
 
 const paragraph = (name: string, version: string, more = ""): string =>
-  `Package: ${name}\nVersion: ${version}\nSection: ${name.startsWith("lib") ? "libs" : "utils"}\n${more}Description: the ${name}\nInstalled-Size: 2000\nFilename: pool/${name}_${version}.deb\nSHA256: ${name}-${version}\n`;
+  `Package: ${name}
+Version: ${version}
+Section: ${name.startsWith("lib") ? "libs" : "utils"}
+${more}Description: the ${name}
+Installed-Size: 2000
+Filename: pool/${name}_${version}.deb
+SHA256: ${name}-${version}
+`;
 
 const lists = [
   {

@@ -86,7 +86,7 @@ describe("the starter set", { skip }, () => {
   });
   after(() => removeTree(work));
 
-  test("is the same from another state, prepared twice at once, and names neither state nor mirror", async () => {
+  test("is the same from another state, twice at once, and names neither state nor mirror", async () => {
     const others = await Promise.all([prepare("two"), prepare("two")]);
     assert.equal(others[0].dir, others[1].dir);
     const { stdout: uris } = await execa("apt-get", [
@@ -141,8 +141,11 @@ describe("the starter set", { skip }, () => {
   });
 
   test("python finds its own modules and the profile's, and those that these need", async () => {
-    const script =
-      'python3 -c \'import ssl, sqlite3, ctypes, requests, locale; print(sqlite3.sqlite_version > "3", requests.get.__name__, locale.setlocale(locale.LC_ALL, "C.UTF-8"))\'';
+    const script = `python3 -c '
+import ssl, sqlite3, ctypes, requests, locale
+locale = locale.setlocale(locale.LC_ALL, "C.UTF-8")
+print(sqlite3.sqlite_version > "3", requests.get.__name__, locale)
+'`;
     assert.equal(
       await run("python", ["python3", "python3Packages.requests"], script),
       "True get C.UTF-8",
@@ -160,7 +163,9 @@ describe("the starter set", { skip }, () => {
       const output = await run(
         "git",
         ["git", "curl"],
-        `${trust}\ngit clone -q ${server.https}/snow.git /tmp/snow; git -C /tmp/snow rev-parse HEAD; curl -sf ${server.https}/snow.git/HEAD`,
+        `${trust}
+git clone -q ${server.https}/snow.git /tmp/snow; git -C /tmp/snow rev-parse HEAD
+curl -sf ${server.https}/snow.git/HEAD`,
       );
       assert.equal(output, `${commit}\nref: refs/heads/main`);
       await assert.rejects(
@@ -183,7 +188,8 @@ describe("the starter set", { skip }, () => {
     ],
     [
       ["nodejs"],
-      'node -p \'require("path").join(typeof fetch, "snow")\'; echo \'import fs from "node:fs"; console.log(typeof fs)\' >/tmp/x.mjs; node /tmp/x.mjs',
+      `node -p 'require("path").join(typeof fetch, "snow")'
+      echo 'import fs from "node:fs"; console.log(typeof fs)' >/tmp/x.mjs; node /tmp/x.mjs`,
       /^function\/snow\nobject$/,
     ],
     [["moreutils"], "echo snow | ts %% | sponge", /^% snow$/],
@@ -201,7 +207,8 @@ describe("the starter set", { skip }, () => {
     [["xorg.xauth"], "xauth version", /^\d/m],
     [
       ["zsh"],
-      "zsh -c 'zmodload zsh/zle zsh/pcre; autoload -Uz compinit; compinit -D -u; print $+functions[_main_complete]'",
+      `zsh -c 'zmodload zsh/zle zsh/pcre; autoload -Uz compinit; compinit -D -u
+      print $+functions[_main_complete]'`,
       /^1$/,
     ],
     [["figlet"], "figlet snow", /___/],

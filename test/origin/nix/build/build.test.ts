@@ -32,9 +32,12 @@ const builtOf = (outcomes: readonly BuildOutcome[], name: string) => {
 
 test("one job: what builds is built, and every other name has its own reason", nix, async (t) => {
   const attributes = `
-    hello = program "hello"; ImageMagick = program "magick"; _7zz = program "7zz"; py = { Requests = program "requests"; };
-    f = x: x; text = "x"; broken = throw "broken-1.0 is marked as broken"; wrong = assert 1 == 2; hello; aborts = abort "no more"; mistyped = 1 + "x";
-    fails = mk "fails-1.0" "echo the last line; exit 3"; needsIt = mkWith "top-2.0" { inherit fails; } "echo > $out";`;
+    hello = program "hello"; ImageMagick = program "magick"; _7zz = program "7zz";
+    py = { Requests = program "requests"; }; f = x: x; text = "x";
+    broken = throw "broken-1.0 is marked as broken"; wrong = assert 1 == 2; hello;
+    aborts = abort "no more"; mistyped = 1 + "x";
+    fails = mk "fails-1.0" "echo the last line; exit 3";
+    needsIt = mkWith "top-2.0" { inherit fails; } "echo > $out";`;
   const names = [
     "hello",
     "imagemagick",
@@ -90,7 +93,10 @@ test(
   nix,
   async (t) => {
     const attributes = `
-    said = program "tool" // { pname = "said"; version = "1.2"; meta = { description = "Does\\n  things"; mainProgram = "tool"; }; };
+    said = program "tool" // {
+      pname = "said"; version = "1.2";
+      meta = { description = "Does\\n  things"; mainProgram = "tool"; };
+    };
     lies = program "other" // { meta.mainProgram = "missing"; };
     named = mk "named-3.4" "mkdir -p $out/bin; : > $out/bin/named; : > $out/bin/zzz";
     library = mk "library-1" "mkdir $out";
@@ -118,7 +124,8 @@ test(
   async (t) => {
     const attributes = `
     plain = mkWith "plain" { outputs = [ "lib" "man" ]; } "mkdir $lib $man";
-    installs = mkWith "installs" { outputs = [ "dev" "bin" ]; } "mkdir $dev $bin" // { meta.outputsToInstall = [ "bin" ]; };`;
+    installs = mkWith "installs" { outputs = [ "dev" "bin" ]; } "mkdir $dev $bin"
+      // { meta.outputsToInstall = [ "bin" ]; };`;
     const outcomes = await buildOf(t, attributes, [
       "plain",
       "plain.man",
@@ -173,7 +180,10 @@ test(
   nix,
   async (t) => {
     const pidFile = join(temporary(t), "pid");
-    const attributes = `quick = program "quick"; slow = mkWith "slow" { inherit quick; } "echo $$ > ${pidFile}; echo waiting; sleep 1000; echo > $out";`;
+    const script = `echo $$ > ${pidFile}; echo waiting; sleep 1000; echo > $out`;
+    const attributes = `
+    quick = program "quick";
+    slow = mkWith "slow" { inherit quick; } "${script}";`;
     const outcomes = await buildOf(t, attributes, ["quick", "slow"], { nixTimeout: 5 });
     assert.equal(summary(outcomes)["quick"], "quick");
     assert.equal(failureOf(outcomes, "slow").reason, "timeout");
@@ -219,7 +229,8 @@ test(
     const gate = join(temporary(t), "gate");
     const attributes = `
     shared = mk "shared" "date +%N > ${runs}/$$; while ! [ -e ${gate} ]; do sleep 0.05; done; mkdir $out";
-    one = mkWith "one" { inherit shared; } "mkdir $out"; two = mkWith "two" { inherit shared; } "mkdir $out"; other = mk "other" "mkdir $out";`;
+    one = mkWith "one" { inherit shared; } "mkdir $out";
+    two = mkWith "two" { inherit shared; } "mkdir $out"; other = mk "other" "mkdir $out";`;
     const set = await open(t, `path:${directoryWith(t, packageSet(attributes))}`);
     const revision = await set.resolve("latest", signal);
     const build = (name: string) =>

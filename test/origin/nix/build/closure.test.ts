@@ -10,7 +10,9 @@ test(
   "a closure is everything needed, with true NAR hashes and sizes, and references without itself",
   { ...needs("nix-build"), timeout: 60_000 },
   async (t) => {
-    const attributes = `low = mk "low" "echo low > $out"; top = mkWith "top" { inherit low; } "echo $low $out > $out"; alone = mk "alone" "echo alone > $out";`;
+    const attributes = `
+    low = mk "low" "echo low > $out"; top = mkWith "top" { inherit low; } "echo $low $out > $out";
+    alone = mk "alone" "echo alone > $out";`;
     const outcomes = await buildOf(t, attributes, ["low", "top", "alone"]);
     const [low = "", top = "", alone = ""] = outcomes.map((outcome) =>
       outcome.kind === "built" ? outcome.package.storePath : "",

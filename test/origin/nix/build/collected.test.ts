@@ -16,7 +16,9 @@ test(
     const shim = `#!/bin/sh
 if [ ! -e '${flag}' ]; then
   touch '${flag}'
-  for argument; do case $argument in *.drv!*) nix-store --delete "\${argument%%!*}" >&2 || rm '${flag}';; esac; done
+  for argument; do
+    case $argument in *.drv!*) nix-store --delete "\${argument%%!*}" >&2 || rm '${flag}';; esac
+  done
 fi
 exec '${real}' "$@"
 `;

@@ -5,6 +5,8 @@ import { FailedDerivations } from "../../../../origin/nix/build/failed-derivatio
 const A = `/nix/store/${"a".repeat(32)}-left-1.0.drv`;
 const B = `/nix/store/${"b".repeat(32)}-top-2.0.drv`;
 
+const lines = (...all: string[]): string => all.join("\n");
+
 function read(text: string): FailedDerivations {
   const output = new FailedDerivations();
   for (const line of text.split("\n")) output.add(line);
@@ -18,32 +20,69 @@ const CASES: readonly {
 }[] = [
   {
     form: "2.8, a failed builder and a failed dependency",
-    text: `building '${A}'...\noops\nerror: builder for '${A}' failed with exit code 3\nerror: 1 dependencies of derivation '${B}' failed to build\nerror: build of '${B}' failed`,
+    text: lines(
+      `building '${A}'...`,
+      "oops",
+      `error: builder for '${A}' failed with exit code 3`,
+      `error: 1 dependencies of derivation '${B}' failed to build`,
+      `error: build of '${B}' failed`,
+    ),
     gives: [{ how: "failed with exit code 3", timedOut: false, trouble: false }],
   },
   {
     form: "2.18, with the last lines",
-    text: `error: builder for '${A}' failed with exit code 1;\n       last 1 log lines:\n       > oops\n       For full logs, run 'nix-store -l ${A}'.\nerror: 1 dependencies of derivation '${B}' failed to build`,
+    text: lines(
+      `error: builder for '${A}' failed with exit code 1;`,
+      "       last 1 log lines:",
+      "       > oops",
+      `       For full logs, run 'nix-store -l ${A}'.`,
+      `error: 1 dependencies of derivation '${B}' failed to build`,
+    ),
     gives: [{ how: "failed with exit code 1", timedOut: false, trouble: false }],
   },
   {
     form: "2.31",
-    text: `error: Cannot build '${A}'.\n       Reason: builder failed with exit code 1.\n       Output paths:\n         /nix/store/x\n       Last 1 log lines:\n       > oops\nerror: Cannot build '${B}'.\n       Reason: 1 dependency failed.\n       Output paths:\n         /nix/store/y`,
+    text: lines(
+      `error: Cannot build '${A}'.`,
+      "       Reason: builder failed with exit code 1.",
+      "       Output paths:",
+      "         /nix/store/x",
+      "       Last 1 log lines:",
+      "       > oops",
+      `error: Cannot build '${B}'.`,
+      "       Reason: 1 dependency failed.",
+      "       Output paths:",
+      "         /nix/store/y",
+    ),
     gives: [{ how: "failed with exit code 1", timedOut: false, trouble: false }],
   },
   {
     form: "2.31 without a builder for the system",
-    text: `error: Cannot build '${A}'.\n       Reason: required system or feature not available\n       Required system: 'aarch64-linux' with features {}\n       Current system: 'x86_64-linux' with features {kvm}`,
+    text: lines(
+      `error: Cannot build '${A}'.`,
+      "       Reason: required system or feature not available",
+      "       Required system: 'aarch64-linux' with features {}",
+      "       Current system: 'x86_64-linux' with features {kvm}",
+    ),
     gives: [{ how: "required system or feature not available", timedOut: false, trouble: true }],
   },
   {
     form: "2.33 without a builder for the system",
-    text: `error: Cannot build '${A}'.\n       Reason: platform mismatch\n       Required system: 'aarch64-linux'`,
+    text: lines(
+      `error: Cannot build '${A}'.`,
+      "       Reason: platform mismatch",
+      "       Required system: 'aarch64-linux'",
+    ),
     gives: [{ how: "platform mismatch", timedOut: false, trouble: true }],
   },
   {
     form: "a remote builder",
-    text: `error: build of '${A}' on 'ssh://agent-2' failed: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'\nerror: Cannot build '${A}'.\n       Reason: builder failed with exit code 1.`,
+    text: lines(
+      `error: build of '${A}' on 'ssh://agent-2' failed: builder for '${A}' failed to produce ` +
+        "output path for output 'out' at '/nix/store/x'",
+      `error: Cannot build '${A}'.`,
+      "       Reason: builder failed with exit code 1.",
+    ),
     gives: [
       {
         how: "failed to produce output path for output 'out' at '/nix/store/x'",
@@ -54,7 +93,9 @@ const CASES: readonly {
   },
   {
     form: "2.8 without a builder for the system",
-    text: `error: a 'aarch64-linux' with features {} is required to build '${A}', but I am a 'x86_64-linux' with features {kvm}`,
+    text:
+      `error: a 'aarch64-linux' with features {} is required to build '${A}', but I am a ` +
+      "'x86_64-linux' with features {kvm}",
     gives: [
       {
         how: "needs a machine of aarch64-linux, this one is x86_64-linux",
@@ -80,12 +121,18 @@ const CASES: readonly {
   },
   {
     form: "a wrong hash",
-    text: `error: hash mismatch in fixed-output derivation '${A}':\n         specified: sha256-A\n            got:    sha256-B`,
+    text: lines(
+      `error: hash mismatch in fixed-output derivation '${A}':`,
+      "         specified: sha256-A",
+      "            got:    sha256-B",
+    ),
     gives: [{ how: "has another hash than it should", timedOut: false, trouble: false }],
   },
   {
     form: "a missing output",
-    text: `error: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'`,
+    text: lines(
+      `error: builder for '${A}' failed to produce output path for output 'out' at '/nix/store/x'`,
+    ),
     gives: [
       {
         how: "failed to produce output path for output 'out' at '/nix/store/x'",

@@ -59,7 +59,8 @@ async function stored(t: TestContext) {
   const mark = join(temporary(t), "mark");
   writeFileSync(mark, "");
   const text = packageSet(
-    `lib = mk "lib" "mkdir $out; echo ${randomUUID()} > $out/lib; ln -s $out/lib $out/self; echo built >> ${mark}";
+    `lib = mk "lib" ("mkdir $out; echo ${randomUUID()} > $out/lib; ln -s $out/lib $out/self; "
+       + "echo built >> ${mark}");
      user = mk "user" "mkdir $out; ln -s \${lib} $out/lib";`,
   );
   const spec = `path:${directoryWith(t, text)}`;

@@ -7,9 +7,13 @@ import type { NixLimits } from "../../../../origin/nix/limits.ts";
 import { directoryWith, needs, packageSet, system, temporary } from "../support.ts";
 
 /** Takes hours, in little memory. */
-const LOOP = `slow = builtins.foldl' (a: b: builtins.foldl' (x: y: x + y) a range) 0 (builtins.genList (x: x) 1000000);
+const LOOP = `
+  slow = builtins.foldl' (a: b: builtins.foldl' (x: y: x + y) a range) 0
+    (builtins.genList (x: x) 1000000);
   range = builtins.genList (x: x) 10000;`;
-const HUGE = `huge = builtins.foldl' (all: i: all ++ builtins.genList (x: { inherit x i; }) 20000) [ ] (builtins.genList (x: x) 100000);`;
+const HUGE = `
+  huge = builtins.foldl' (all: i: all ++ builtins.genList (x: { inherit x i; }) 20000) [ ]
+    (builtins.genList (x: x) 100000);`;
 
 const limits = { ...needs("nix-instantiate"), timeout: 120_000 };
 

@@ -124,7 +124,9 @@ test("a private set may build while it evaluates, within what it may read", nix,
   const directory = directoryWith(
     t,
     packageSet(
-      `generated = mk "generated" "echo 'from-nix' > $out"; uses = mk (builtins.head (builtins.match "([a-z-]+).*" (builtins.readFile generated))) "echo > $out";`,
+      `generated = mk "generated" "echo 'from-nix' > $out";
+      uses = mk (builtins.head (builtins.match "([a-z-]+).*" (builtins.readFile generated)))
+        "echo > $out";`,
     ),
   );
   const lines: string[] = [];
@@ -148,8 +150,9 @@ test(
   nix,
   async (t) => {
     // Long instead of endless: Nix finds true endlessness by its stack.
-    const endless =
-      "endless = let many = builtins.genList (n: n) 100000; in mk (toString (builtins.foldl' (a: _: builtins.foldl' (b: _: b + 1) a many) 0 many)) \"\";";
+    const endless = `endless =
+      let many = builtins.genList (n: n) 100000;
+      in mk (toString (builtins.foldl' (a: _: builtins.foldl' (b: _: b + 1) a many) 0 many)) "";`;
     const set = await open(t, `path:${directoryWith(t, packageSet(endless))}`, { nixTimeout: 3 });
     const build = set.build(
       { revision: await set.resolve("latest", signal), system, names: ["endless"] },

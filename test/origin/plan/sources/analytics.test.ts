@@ -50,7 +50,7 @@ test("sampled sums become counts; the pulls themselves are the package without a
   );
 });
 
-test("what the API refuses is said, without the token; nothing but plain names gets into a query", async () => {
+test("what the API refuses is said, without the token; queries hold plain names only", async () => {
   answer = { status: 403, body: '{"errors":[{"message":"Authentication error"}]}' };
   await assert.rejects(
     analyticsDemand(access(), "starter"),

@@ -26,7 +26,13 @@ const INFOS: Record<string, readonly string[]> = {
 };
 const log = (): void => {};
 const narinfo = (base: string): string =>
-  `StorePath: /nix/store/${base}\nURL: nar/x.nar.xz\nNarHash: sha256:x\nNarSize: ${base.length * 1_000_000}\nReferences: ${INFOS[base]!.join(" ")}\nSig: x\n`;
+  `StorePath: /nix/store/${base}
+URL: nar/x.nar.xz
+NarHash: sha256:x
+NarSize: ${base.length * 1_000_000}
+References: ${INFOS[base]!.join(" ")}
+Sig: x
+`;
 
 let xz = true;
 try {
@@ -109,7 +115,10 @@ describe("a channel's graph", { skip: xz ? false : "the program xz is not instal
     assert.deepEqual(Object.keys(plan.names), ["git-2.39.5", "glibc-2.39", "zlib-1.3"]);
     assert.match(
       lines.join("\n"),
-      /4 store paths in the channel\n4 store paths read, 1 are not in the cache\nlayer plan: \d classes of 3 names/,
+      new RegExp(
+        "4 store paths in the channel\n4 store paths read, 1 are not in the cache\n" +
+          "layer plan: \\d classes of 3 names",
+      ),
     );
   });
 
