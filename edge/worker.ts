@@ -12,7 +12,9 @@ import { ALIASES_PATH } from "./contract/alias.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
+import { beginGc, stepGc } from "./housekeeping/api.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
+import { GC_PATH } from "./contract/housekeeping.ts";
 import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
 import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
 import { authorizeOperator, authorizeViewer } from "./operator/authorize.ts";
@@ -69,6 +71,8 @@ router
   .post(`${OPERATOR_PATH}/origins/:origin/rest`, restOrigin)
   .get(`${OPERATOR_PATH}/origins/:origin/records`, restingRecords)
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
+  .post(GC_PATH, beginGc)
+  .post(`${GC_PATH}/:run`, stepGc)
   .post(ALIASES_PATH, authorizeAccount, makeAlias)
   .all("*", refuseWrites)
   .all(`${SITE_PATH}:file`, asset)

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../edge/contract/origin-name.ts";
 import {
   DEFAULT_DENY,
@@ -31,6 +31,21 @@ export function bytes(text: string): number {
   if (match === null || unit === undefined)
     throw new InvalidArgumentError("Give bytes, or a number with K, M, G or T: 512M.");
   return Math.floor(Number(match[1]) * unit);
+}
+
+const PERIODS: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
+
+/** `90d`, `12h`, `30m`: seconds, within bounds of seconds. */
+export function period(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const [, count, unit = ""] = /^(\d{1,6})([mhd])$/.exec(text.trim()) ?? [];
+    const seconds = Number(count) * (PERIODS[unit] ?? NaN);
+    if (Number.isNaN(seconds) || seconds < min || seconds > max)
+      throw new InvalidArgumentError(
+        `Give days, hours or minutes (90d, 12h, 30m): ${min / 60} minutes to ${max / 86_400} days.`,
+      );
+    return seconds;
+  };
 }
 
 /** `50G`: most bytes used. `free:10G`: bytes that stay free. */
@@ -240,6 +255,10 @@ export const OPERATOR = {
     .env("FIRN_USER")
     .makeOptionMandatory(),
 } as const;
+
+/** A command of an operator's, with the options that say which edge and which account. */
+export const operatorCommand = (program: Command, name: string, description: string) =>
+  program.command(name).description(description).addOption(OPERATOR.edge).addOption(OPERATOR.user);
 
 /** `firn origin`. */
 export const ORIGIN = {

@@ -22,6 +22,8 @@ export const GC_KINDS = [
 ] as const;
 export type GcKind = (typeof GC_KINDS)[number];
 
+export const GC_PATH = "/api/farm/gc";
+
 const DAY = 86_400;
 /** Shortest and longest time in which an unused object is kept, seconds: pulls are known by the day. */
 export const MIN_UNUSED = DAY;

@@ -128,7 +128,7 @@ export class Collector {
       const fates = looked.map((object) => this.#fate(run, phase, object));
       this.#decide(run, phase, looked, fates);
       const deleted = looked.filter((_, at) => fates[at] === "delete");
-      this.#tables.run = counted(afterPage(run, page), phase, looked, fates);
+      this.#tables.run = afterPage(counted(run, phase, looked, fates), page);
       return run.terms.delete ? deleted.map(({ key }) => key) : [];
     });
     if (doomed.length > 0) {

@@ -6,12 +6,12 @@
 import { pulledImage } from "../contract/housekeeping.ts";
 import type { Digest } from "../contract/digest.ts";
 import { digestHint } from "../contract/keys.ts";
-import { parseImageName } from "../contract/names.ts";
 import { readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { note } from "../log.ts";
 import { memory } from "../store/memory.ts";
-import { KEEPER } from "../store/open.ts";
+import { KEEPER, openBucket } from "../store/open.ts";
+import { resolveName } from "./aliases.ts";
 import { imageNameOf } from "./derived.ts";
 import { nameKeyOf } from "./images.ts";
 
@@ -57,10 +57,11 @@ async function send(env: Env): Promise<void> {
   sendingUntil = 0;
   try {
     const config = await readConfig(env);
+    const bucket = openBucket(env);
     const images = await Promise.all(
       pulled.map(async ([, { name, digest }]) =>
         pulledImage(
-          await nameKeyOf(imageNameOf({ config }, parseImageName(name))),
+          await nameKeyOf(imageNameOf({ config }, await resolveName(bucket, name))),
           digestHint(digest),
         ),
       ),

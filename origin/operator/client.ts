@@ -2,6 +2,7 @@
 import pRetry, { AbortError } from "p-retry";
 import * as v from "valibot";
 import { FarmSchema } from "../../edge/contract/farm-state.ts";
+import { GcProgressSchema, type GcTerms } from "../../edge/contract/housekeeping.ts";
 import {
   DrainedSchema,
   LiftedSchema,
@@ -62,6 +63,17 @@ export class OperatorClient {
   /** Lets it in again. */
   lift(origin: string) {
     return this.#send("DELETE", `origins/${origin}/revoke`, LiftedSchema);
+  }
+
+  /** Begins a run of garbage collection, or goes on with one on the same terms. */
+  beginGc({ unused, grace, delete: deletes }: GcTerms) {
+    const query = `unused=${unused}&grace=${grace}${deletes ? "&delete=on" : ""}`;
+    return this.#send("POST", `gc?${query}`, GcProgressSchema);
+  }
+
+  /** Its next step. */
+  stepGc(run: string) {
+    return this.#send("POST", `gc/${run}`, GcProgressSchema);
   }
 
   /**

@@ -1,10 +1,12 @@
-/** The commands that use an edge's operator API: `firn farm`, `drain`, `rest`, `revoke`. */
+/** The commands about origins: `firn farm`, `drain`, `rest`, `revoke`. */
 import type { Command } from "@commander-js/extra-typings";
 import { MAX_REST_SECONDS } from "../../edge/contract/operator.ts";
 import { EXIT, EXIT_HELP } from "../commands/exit-codes.ts";
-import { OPERATOR, originName, sinceTime, whole } from "../options.ts";
-import { secret, tell } from "../process.ts";
+import { operatorCommand, originName, sinceTime, whole } from "../options.ts";
+import { tell } from "../process.ts";
 import { stopSignal } from "../stop-signal.ts";
+import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
+import { addHousekeepingCommands } from "./housekeeping.ts";
 
 /** How often `firn farm` asks again, ms. */
 const REFRESH = 2_000;
@@ -13,8 +15,6 @@ const NO_RETRIES = 0;
 /** Columns where the output is no terminal: nothing is cut. */
 const ANY_WIDTH = Infinity;
 
-const ACCOUNT_HELP =
-  "FIRN_PASSWORD is read from the environment alone. The account needs `operator` (firn user --operator).";
 const FARM_HELP = `
 ${ACCOUNT_HELP}
 In a terminal it is shown in place until Ctrl-C; otherwise, or with --once or --json, once.
@@ -52,17 +52,6 @@ Examples:
 ${EXIT_HELP}
 Here ${EXIT.found} means that records rest on the origin, and --delete was not given.`;
 
-interface Account {
-  readonly edge: URL;
-  readonly user: string;
-}
-
-async function clientOf({ edge, user }: Account) {
-  const { OperatorClient } = await import("./client.ts");
-  return new OperatorClient({ edge, user, password: secret("FIRN_PASSWORD") });
-}
-
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const jobsText = (jobs: number): string =>
   jobs === 0 ? "it has no job" : `it finishes ${jobs} job${jobs === 1 ? "" : "s"} that it has`;
 
@@ -71,16 +60,17 @@ export function addOperatorCommands(program: Command): void {
   addDrain(program);
   addRest(program);
   addRevoke(program);
+  addHousekeepingCommands(program);
 }
 
 function addFarm(program: Command): void {
-  program
-    .command("farm")
-    .description("how the farm is: origins, the queue, the latest builds and failures")
+  operatorCommand(
+    program,
+    "farm",
+    "how the farm is: origins, the queue, the latest builds and failures",
+  )
     .option("--once", "show it once, in a terminal too", false)
     .option("--json", "all that the edge tells, as JSON on standard output, once", false)
-    .addOption(OPERATOR.edge)
-    .addOption(OPERATOR.user)
     .addHelpText("after", FARM_HELP)
     .action(async ({ once, json, ...account }) => {
       const client = await clientOf(account);
@@ -103,13 +93,13 @@ function addFarm(program: Command): void {
 }
 
 function addDrain(program: Command): void {
-  program
-    .command("drain")
-    .description("give an origin no more jobs: before it is stopped, or looked into")
+  operatorCommand(
+    program,
+    "drain",
+    "give an origin no more jobs: before it is stopped, or looked into",
+  )
     .argument("<name>", "the origin's name", originName)
     .option("--undo", "give it jobs again", false)
-    .addOption(OPERATOR.edge)
-    .addOption(OPERATOR.user)
     .addHelpText("after", DRAIN_HELP)
     .action(async (name, { undo, ...account }) => {
       const client = await clientOf(account);
@@ -120,17 +110,13 @@ function addDrain(program: Command): void {
 }
 
 function addRest(program: Command): void {
-  program
-    .command("rest")
-    .description("give an origin no jobs for a while")
+  operatorCommand(program, "rest", "give an origin no jobs for a while")
     .argument("<name>", "the origin's name", originName)
     .requiredOption(
       "--seconds <n>",
       "how long; 0 ends a rest",
       whole("seconds", 0, MAX_REST_SECONDS),
     )
-    .addOption(OPERATOR.edge)
-    .addOption(OPERATOR.user)
     .addHelpText("after", REST_HELP)
     .action(async (name, { seconds, ...account }) => {
       const { jobs } = await (await clientOf(account)).rest(name, seconds);
@@ -141,9 +127,11 @@ function addRest(program: Command): void {
 }
 
 function addRevoke(program: Command): void {
-  program
-    .command("revoke")
-    .description("an origin is compromised: shut it out, and see or withdraw what rests on it")
+  operatorCommand(
+    program,
+    "revoke",
+    "an origin is compromised: shut it out, and see or withdraw what rests on it",
+  )
     .argument("<name>", "the origin's name", originName)
     .option(
       "--since <time>",
@@ -157,8 +145,6 @@ function addRevoke(program: Command): void {
     )
     .option("--lift", "let the origin in again; nothing else", false)
     .option("--json", "all records, as JSON on standard output", false)
-    .addOption(OPERATOR.edge)
-    .addOption(OPERATOR.user)
     .addHelpText("after", REVOKE_HELP)
     .action(async (name, { since = 0, delete: withdraw, lift, json, ...account }) => {
       const { isLeft, revoke, shown } = await import("./revoke.ts");

@@ -32,7 +32,7 @@ export interface EdgeOptions {
   readonly bucketPort?: number | undefined;
   /**
    * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
-   * Build and Totals.
+   * Build, Totals and Housekeeping.
    */
   readonly worker?: string;
   /** Whether browsers get the page, which is bundled first; they do when left out. */

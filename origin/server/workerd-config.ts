@@ -23,6 +23,7 @@ export const OBJECTS: Readonly<Record<string, string>> = {
   FARM: "Farm",
   BUILD: "Build",
   TOTALS: "Totals",
+  HOUSEKEEPING: "Housekeeping",
 };
 /** The Worker's socket. */
 export const SOCKET = "http";

@@ -63,7 +63,7 @@ const isFailure = (value: object): value is Failure => "reason" in value;
 
 /** Connects it, and returns when the edge has let it in. */
 export async function startOrigin(
-  firn: TestEdge,
+  firn: Pick<TestEdge, "url" | "bucket">,
   {
     stock = {},
     names = {},

@@ -1,0 +1,46 @@
+/** The commands that keep the bucket in order: `firn gc`. */
+import { type Command, Option } from "@commander-js/extra-typings";
+import {
+  GRACE,
+  MAX_GRACE,
+  MAX_UNUSED,
+  MIN_GRACE,
+  MIN_UNUSED,
+  UNUSED,
+} from "../../edge/contract/housekeeping.ts";
+import { operatorCommand, period } from "../options.ts";
+import { tell } from "../process.ts";
+import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
+
+const GC_HELP = `
+${ACCOUNT_HELP}
+In use is what was pulled or written within --unused, what is pinned (firn pin), and what these name. With
+--delete the rest is condemned, and deleted by a run at least --grace later, if it is still unused then: so run
+it once a day, or set GC at the edge. It may be broken off and run again, and pulls and builds may go on.
+
+Exit status: 0 it was done; 1 it failed.`;
+
+export function addHousekeepingCommands(program: Command): void {
+  operatorCommand(program, "gc", "what of the bucket is in use, and deleting what is not")
+    .addOption(
+      new Option("--unused <period>", "what nobody has pulled for so long is unused")
+        .argParser(period(MIN_UNUSED, MAX_UNUSED))
+        .default(UNUSED, "90d"),
+    )
+    .addOption(
+      new Option(
+        "--grace <period>",
+        "how long an object must have been known to be unused before it is deleted",
+      )
+        .argParser(period(MIN_GRACE, MAX_GRACE))
+        .default(GRACE, "1d"),
+    )
+    .option("--delete", "condemn what is unused, and delete what was condemned before", false)
+    .option("--json", "the counts, as JSON on standard output", false)
+    .addHelpText("after", GC_HELP)
+    .action(async ({ unused, grace, delete: deletes, json, ...account }) => {
+      const { gc, shownGc } = await import("./gc.ts");
+      const progress = await gc(await clientOf(account), { unused, grace, delete: deletes }, tell);
+      print(json ? JSON.stringify(progress) : shownGc(progress));
+    });
+}
