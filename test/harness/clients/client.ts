@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly hostNetwork?: boolean;
   /** Host directory → path in the container, read-only. */
   readonly mounts?: Readonly<Record<string, string>>;
+  /** Of the pulled image; the machine's own when left out. */
+  readonly platform?: string;
 }
 
 /** `image`: `127.0.0.1:8787/shell/git`, with `:tag` or `@digest` or neither. */
@@ -50,6 +52,13 @@ export interface ClientKind {
 
 const RUNC: Need = { command: "runc", debian: "runc", purpose: "runs containers" };
 const IPTABLES: Need = { command: "iptables", debian: "iptables", purpose: "dockerd looks for it" };
+
+/** Runs a program of an arm64 image on another machine, without the kernel's help: `QEMU.command program`. */
+export const QEMU: Need = {
+  command: "qemu-aarch64-static",
+  debian: "qemu-user-static",
+  purpose: "runs arm64 programs",
+};
 
 /** By client name: what Debian must have installed. */
 export const NEEDS = {

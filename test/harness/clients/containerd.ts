@@ -47,7 +47,13 @@ async function open(): Promise<Client> {
         "--mount",
         `type=bind,src=${host},dst=${path},options=rbind:ro`,
       ]);
-      const flags = ["--rm", ...(options.hostNetwork === true ? ["--net-host"] : []), ...mounts];
+      const { platform } = options;
+      const flags = [
+        "--rm",
+        ...(platform === undefined ? [] : ["--platform", platform]),
+        ...(options.hostNetwork === true ? ["--net-host"] : []),
+        ...mounts,
+      ];
       return await ctr(["run", ...flags, full(image), `run-${++runs}`, ...args], false);
     },
     close: () => daemon.stop(),

@@ -92,6 +92,7 @@ async function open(): Promise<Client> {
         [
           "run",
           "--rm",
+          ...(options.platform === undefined ? [] : ["--platform", options.platform]),
           `--network=${options.hostNetwork === true ? "host" : "none"}`,
           ...mounts,
           image,
