@@ -6,7 +6,8 @@
  *   layers    layers/                  who signed the layer
  *   packages  packages/v<format>/      who signed the package, and the layers that it names
  *   indexes   index/v<format>/         who listed the names
- *   images    images/v<format>/        all that its packages rest on
+ *   images    images/v<format>/        all that its packages rest on; every origin, when it says that a
+ *                                      package does not exist for a platform: failures name nobody
  *   tags      tags/                    who resolved the tag last
  *   revisions revisions/               who said that the revision belongs to the set
  *   plans     plans/                   who made the layer plan: shown, and never withdrawn
@@ -80,6 +81,7 @@ const RestsSchema = v.object({
   origin: v.optional(v.string()),
   by: v.optional(v.string()),
   images: v.optional(v.record(v.string(), v.object({ levels: v.record(v.string(), v.number()) }))),
+  without: v.optional(v.record(v.string(), v.unknown()), {}),
 });
 
 async function restingOn(
@@ -91,9 +93,10 @@ async function restingOn(
   const json = await readJson(bucket, key);
   const record = v.safeParse(RestsSchema, json);
   if (!record.success) return undefined;
-  const { origins, signed, origin: said, by, images = {} } = record.output;
+  const { origins, signed, origin: said, by, images = {}, without } = record.output;
   const all = [...origins, ...signed.map(({ origin }) => origin), said ?? [], by ?? []].flat();
-  if (!all.includes(origin)) return undefined;
+  const isVerdict = Object.keys(without).length > 0;
+  if (!all.includes(origin) && !isVerdict) return undefined;
   const [image] = Object.values(images);
   const what =
     kind === "images" && image !== undefined

@@ -27,7 +27,7 @@ const skip =
 const PACKAGES: Readonly<Record<string, readonly [string, readonly string[], RegExp]>> = {
   docker: ["hello", ["/bin/hello"], /^Hello, world!$/m],
   containerd: ["jq", ["/bin/jq", "--null-input", "6 * 7"], /^42$/m],
-  podman: ["figlet", ["/bin/figlet", "-v"], /FIGlet/],
+  podman: ["gawk", ["/bin/gawk", "BEGIN { print 6 * 7 }"], /^42$/m],
   skopeo: ["sqlite", ["/bin/sqlite3", ":memory:", "select 6 * 7"], /^42$/m],
 };
 
@@ -53,6 +53,7 @@ describe("one name for two platforms", { skip }, () => {
         if (missing === false) client = await kind.open();
       });
       after(() => client?.close());
+      /** Which also tells the platform: qemu runs no amd64 program, and this kernel no arm64 one. */
       const runs = async (image: string, platform: string): Promise<void> => {
         const isForeign = platform.endsWith("arm64");
         const { exitCode, stdout, stderr } = await client.run(
@@ -70,7 +71,6 @@ describe("one name for two platforms", { skip }, () => {
         async () => {
           const image = `${firn.host}/${name}`;
           await client.pull(image, "linux/arm64");
-          assert.equal(await client.architecture(image), "arm64");
           await runs(image, "linux/arm64");
         },
       );
@@ -78,14 +78,15 @@ describe("one name for two platforms", { skip }, () => {
       test("then this machine's own, without saying so", { skip: missing }, async () => {
         const image = `${firn.host}/${name}`;
         await client.pull(image);
-        assert.match(await client.architecture(image), /amd64/);
         await runs(image, "linux/amd64");
       });
 
-      test("by the digest of the index, either platform", { skip: missing }, async () => {
+      // docker 20.10 keeps one image for a digest, so only one platform.
+      test("the other platform, by the digest of the index", { skip: missing }, async () => {
         const { digest } = await pullManifest(firn.url, name, "latest", INDEX);
         const image = `${firn.host}/${name}@${digest}`;
-        for (const platform of ["linux/arm64", "linux/amd64"]) await client.pull(image, platform);
+        await client.pull(image, "linux/arm64");
+        await runs(image, "linux/arm64");
       });
 
       for (const system of [AMD64, ARM64]) {

@@ -10,14 +10,22 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../../../edge/contract/media-types.ts";
+import type { Digest } from "../../../edge/contract/digest.ts";
+import { blobPath } from "../../../edge/contract/keys.ts";
 import type { System } from "../../../edge/contract/records.ts";
 import { until } from "../../harness/until.ts";
-import { type OriginOptions, startOrigin, type TestOrigin } from "../registry/origin.ts";
+import {
+  type OriginOptions,
+  startOrigin,
+  type Stock,
+  type TestOrigin,
+} from "../registry/origin.ts";
 import {
   type Answer,
   digestOf,
   errorsOf,
   imagesOf,
+  makePackage,
   OTHER_ORIGIN,
   putBase,
   putPackage,
@@ -335,6 +343,70 @@ describe("built for a pull", () => {
     await until("an index of both", async () => {
       const answer = await pull("alone");
       return platforms(answer).length === 2 ? answer : undefined;
+    });
+  });
+});
+
+describe("what the bucket has lost of either platform", () => {
+  before(() => startPlatforms({ ...BOTH, PLATFORM_WAIT: "15" }));
+  after(() => firn?.stop());
+  const stock: Record<string, Stock[string]> = {
+    [`${ARM64} known`]: { levels: [["libc", "known for arm64"]] },
+  };
+  interface Manifest {
+    readonly layers: readonly { readonly digest: Digest }[];
+  }
+  /** Layers of each platform's image, profile last, by the name without a platform. */
+  const layersOf = async (name: string): Promise<Digest[][]> =>
+    Promise.all(
+      listed(await pull(name)).map(async ({ digest }) => {
+        const { body } = await get(`${name}/manifests/${digest}`);
+        return (JSON.parse(String(body)) as Manifest).layers.map((layer) => layer.digest);
+      }),
+    );
+
+  test("is made again, by packages of that platform alone", async () => {
+    const origin = await connect({ stock });
+    const [, arm = []] = await layersOf("known");
+    const own = (await makePackage(firn.bucket, { name: "known", levels: [["known for arm64"]] }))
+      .layers[0]?.digest;
+    assert.ok(own !== undefined && arm.includes(own));
+    await firn.bucket.delete(blobPath(own));
+    const blob = await get(`known/blobs/${own}`);
+    assert.equal(blob.status, 200, String(blob.body));
+    assert.equal(digestOf(blob.body), own);
+    assert.deepEqual(
+      built(origin).toSorted(),
+      [`${ARM64} known`, `${ARM64} known`, `${AMD64} known`].toSorted(),
+    );
+  });
+
+  test("the profile layer of either platform is made again elsewhere", async () => {
+    await connect({ stock });
+    const profiles = (await layersOf("known")).map((layers) => layers.at(-1));
+    await elsewhere(async (edge) => {
+      for (const digest of profiles) {
+        const { status, body } = await getFrom(edge, `known/blobs/${digest}`);
+        assert.equal(status, 200);
+        assert.equal(digestOf(body), digest);
+      }
+    });
+  });
+
+  test("with other bytes: every record that names it goes, and a pull by tag is whole", async () => {
+    await connect({ stock });
+    for (const name of ["arm64/repacked", "repacked"]) assert.equal((await pull(name)).status, 200);
+    const before = await imagesOf(firn.bucket, "repacked");
+    assert.equal(before.length, 2, "one for arm64, one for both");
+    const record = await makePackage(firn.bucket, { name: "repacked" });
+    const own = record.layers.at(-1)?.digest as Digest;
+    await firn.bucket.delete(blobPath(own));
+    stock["repacked"] = { compression: 1 };
+    assert.equal((await get(`repacked/blobs/${own}`)).status, 404);
+    assert.deepEqual(await imagesOf(firn.bucket, "repacked"), []);
+    await until("another index of both", async () => {
+      const layers = await layersOf("repacked");
+      return layers.length === 2 && layers.every((each) => !each.includes(own)) ? true : undefined;
     });
   });
 });

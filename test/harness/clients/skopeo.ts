@@ -31,6 +31,7 @@ async function open(): Promise<Client> {
   /** It does not lock a layout's index: two copies at once would lose one. */
   const turns = pLimit(1);
   let runs = 0;
+  let unpacked = 0;
 
   const tagOf = (image: string): string => {
     const tag = tags.get(image);
@@ -40,7 +41,8 @@ async function open(): Promise<Client> {
   const bundleOf = async (image: string): Promise<string> => {
     const known = bundles.get(image);
     if (known !== undefined) return known;
-    const bundle = join(root, `bundle-${tagOf(image)}`);
+    // Of its own: the image may be another one, by the same name.
+    const bundle = join(root, `bundle-${++unpacked}`);
     await runProgram("umoci", ["unpack", "--image", `${layout}:${tagOf(image)}`, bundle]);
     bundles.set(image, bundle);
     return bundle;
