@@ -112,7 +112,7 @@ const putBoth = async (name: string): Promise<void> => {
 
 describe("packages that are there for both systems", () => {
   before(async () => {
-    await startPlatforms(BOTH);
+    await startPlatforms({ ...BOTH, PLATFORM_WAIT: "15" });
     await putBoth("git");
   });
   after(() => firn?.stop());
