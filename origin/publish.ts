@@ -261,7 +261,7 @@ function describe(
   { built, closure, cut }: CutPackage,
   { listings, closures }: Made,
 ): PackageStatement {
-  const { attribute, pname, version, description, mainProgram, storePath } = built;
+  const { attribute, pname, version, description, mainProgram, warning, storePath } = built;
   const utf8 = hasUtf8(closure.keys());
   return {
     format: RECORD_FORMAT,
@@ -275,6 +275,7 @@ function describe(
     version,
     ...(description === undefined ? {} : { description }),
     ...(mainProgram === undefined ? {} : { mainProgram }),
+    ...(warning === undefined ? {} : { warning }),
     storePath,
     closureSize: [...closure.values()].reduce((total, info) => total + info.narSize, 0),
     listing: found(listings.get(item.name), `the listing of ${item.name}`),

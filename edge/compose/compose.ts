@@ -90,6 +90,7 @@ export async function compose(
   const profile = await packProfile(entries, trees, inflate);
   const { bytes, digest } = profile;
   const profileLayer = { mediaType: OCI_LAYER_GZIP, digest, size: bytes.length, bytes };
+  const warnings = records.flatMap(({ warning }) => warning ?? []);
   const parts = {
     config: encodeConfig(scope, records, request.shell, [
       ...layers,
@@ -99,7 +100,7 @@ export async function compose(
     annotations: describe(scope, records, request.shell),
   };
   return {
-    image: { levels: levelsOf(chosen), ...parts },
+    image: { levels: levelsOf(chosen), ...parts, ...(warnings.length > 0 && { warnings }) },
     origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
     blobs: [profileLayer, ...manifestsOf(imageTexts(parts))],
     layers: layers.flatMap((layer) =>

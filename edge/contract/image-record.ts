@@ -33,6 +33,8 @@ export const SystemImageSchema = v.strictObject({
     v.maxLength(MAX_LAYERS),
   ),
   annotations: v.record(v.string(), v.string()),
+  /** What the package set says of the names that were asked for (PackageRecord.warning). */
+  warnings: v.optional(v.array(ShortTextSchema)),
 });
 export type SystemImage = v.InferOutput<typeof SystemImageSchema>;
 

@@ -74,6 +74,8 @@ export const PackageStatementSchema = v.strictObject({
    * exists.
    */
   mainProgram: v.optional(v.pipe(v.string(), v.regex(/^[^/\0]{1,255}$/))),
+  /** What the package set says of this name when it is evaluated: that it is deprecated, mostly. */
+  warning: v.optional(ShortTextSchema),
   storePath: StorePathSchema,
   /** NAR bytes of the whole closure. */
   closureSize: v.pipe(v.number(), v.integer(), v.minValue(0)),

@@ -61,9 +61,8 @@ export async function resolveTag(context: Context, tag: string): Promise<string>
   const ages = { present: rereadAge(context), absent: 0 };
   const known = await readCurrent(context.bucket, place, ages);
   if (known === null) return resolveFirst(context, tag);
-  const { revision, resolvedAt } = known;
-  if (Date.now() >= resolvedAt + tagFresh) refreshBehind(context, tag, place, resolvedAt);
-  return revision;
+  if (Date.now() >= known.resolvedAt + tagFresh) refreshBehind(context, tag, place, known);
+  return known.revision;
 }
 
 /** Whether a tag that is neither a commit nor a date may mean anything here. */
@@ -192,7 +191,7 @@ function refreshBehind(
   context: Context,
   tag: string,
   { path }: RecordPlace<TagRecord>,
-  resolvedAt: number,
+  { revision, resolvedAt }: TagRecord,
 ): void {
   const { tagFresh } = context.config;
   const last = refreshes.get(path) ?? { next: 0, failed: false };
@@ -205,7 +204,9 @@ function refreshBehind(
   }
   if (!last.failed) return;
   const since = new Date(resolvedAt).toISOString();
-  context.warnings.push(`no origin answers; the tag ${tag} was last resolved at ${since}`);
+  context.warnings.push(
+    `no origin answers; the tag ${tag} was last resolved at ${since}, to ${revision}`,
+  );
 }
 
 /**

@@ -30,6 +30,7 @@ import {
   respond,
 } from "./answers.ts";
 import { IMMUTABLE, warningValues } from "./headers.ts";
+import { lastingWarnings } from "./lasting-warnings.ts";
 import { negotiate } from "./negotiation.ts";
 import { type Client, lacking, otherMachine, wantedSystems } from "./platform.ts";
 import { artifactManifest, byReferrersTag, isReferrersTag } from "./referrers.ts";
@@ -111,6 +112,7 @@ async function byTag(
   const warnings = [
     ...(other === undefined ? [] : [other]),
     ...Array.from(absent, ([system, reason]) => lacking(system, reason)),
+    ...lastingWarnings(record, wanted.only && wanted.asked ? [wanted.asked] : wanted.all),
     ...context.warnings,
   ];
   for (const value of warningValues(warnings)) answer.headers.append("Warning", value);

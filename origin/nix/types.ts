@@ -34,6 +34,8 @@ export interface BuiltPackage {
   /** Empty when the package has none. */
   readonly version: string;
   readonly description?: string;
+  /** What the package set says of the name when it is evaluated: that it is deprecated, mostly. */
+  readonly warning?: string;
   /** File name below storePath's /bin; only when that file exists. */
   readonly mainProgram?: string;
   readonly storePath: string;

@@ -23,6 +23,7 @@ export function builtPackage(found: Found): BuiltPackage {
     version: found.version.slice(0, MAX_TEXT),
     ...(description === "" ? {} : { description }),
     ...(mainProgram === undefined ? {} : { mainProgram }),
+    ...(found.warning === undefined ? {} : { warning: found.warning }),
     storePath: found.storePath,
     derivation: found.drvPath,
     output: found.output,

@@ -14,6 +14,7 @@ import type { Failure } from "../../../edge/contract/items.ts";
 import { failure } from "../failures.ts";
 import { FailureError, RefusedSetError } from "../types.ts";
 import { evaluate, type Evaluation, type Refusal } from "./restricted.ts";
+import { warningOf } from "./warnings.ts";
 
 const text = v.string();
 const FoundSchema = v.object({
@@ -46,7 +47,10 @@ const AnswerSchema = v.variant("kind", [
 type Answer = v.InferOutput<typeof AnswerSchema>;
 
 /** A package as the evaluation describes it (nix/packages.nix). */
-export type Found = v.InferOutput<typeof FoundSchema>;
+export interface Found extends v.InferOutput<typeof FoundSchema> {
+  /** What the set says of the name (warnings.ts). */
+  readonly warning?: string;
+}
 /** What a name means (nix/packages.nix); `refused`: it cannot be evaluated, and why. */
 export type Description =
   | Exclude<Answer, { kind: "throws" }>
@@ -85,18 +89,25 @@ const BUILDING = /will be (built|fetched)|^(building|error: .*build)|download/i;
 async function ask(
   job: Evaluation,
   names: readonly string[],
-): Promise<{ answers: Map<string, Answer>; refused: Map<string, Refusal> }> {
+): Promise<{ answers: Map<string, Answer | Found>; refused: Map<string, Refusal> }> {
   const refused = new Map<string, Refusal>();
   for (let open = names; ; open = open.filter((name) => !refused.has(name))) {
     const result = await packages(job, open);
     if ("value" in result) {
       const answers = v.parse(v.array(AnswerSchema), result.value);
-      return { answers: new Map(answers.map((answer) => [answer.name, answer])), refused };
+      const described = answers.map((answer) => withWarning(answer, result.log));
+      return { answers: new Map(described.map((answer) => [answer.name, answer])), refused };
     }
     const cause = open[result.begun ?? -1];
     if (cause === undefined) throw new FailureError(setRefused(result));
     refused.set(cause, result);
   }
+}
+
+function withWarning(answer: Answer, log: readonly string[]): Answer | Found {
+  if (answer.kind !== "package") return answer;
+  const warning = warningOf(answer.attribute, log);
+  return warning === undefined ? answer : { ...answer, warning };
 }
 
 async function reasonOf(job: Evaluation, name: string): Promise<Refusal> {

@@ -56,7 +56,7 @@ export async function evaluate(
   job: Evaluation,
   file: "packages.nix" | "attributes.nix",
   args: Readonly<Record<string, string>>,
-): Promise<{ readonly value: unknown } | Refusal> {
+): Promise<{ readonly value: unknown; readonly log: readonly string[] } | Refusal> {
   const { settings, signal, log } = job;
   const progress = new Progress();
   const timeout = timeoutOf(job);
@@ -84,7 +84,7 @@ export async function evaluate(
       `origin (EVAL_TIMEOUT)`;
     return { reason: "timeout", message, log: lines, begun };
   }
-  if (result.exitCode === 0) return { value: JSON.parse(result.stdout) as unknown };
+  if (result.exitCode === 0) return { value: JSON.parse(result.stdout) as unknown, log: lines };
   if (lines.some((line) => OUT_OF_MEMORY.test(line))) {
     const message =
       `evaluating needs more than ${memoryOf(settings) / 1024 ** 2} MiB of ` +

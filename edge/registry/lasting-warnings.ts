@@ -1,0 +1,20 @@
+/**
+ * What the person who pulls should know of the image itself, however often it is pulled; what passes
+ * (an origin that is away, a build) is in the context's warnings.
+ */
+import type { ImageRecord, System } from "../contract/records.ts";
+
+const COARSE =
+  "this image has so many packages that its layers are coarse ones, of which it shares fewer with " +
+  "other images: smaller images are faster to pull and to update";
+
+/** Of the images for these systems, each text once. */
+export function lastingWarnings(
+  { images }: Pick<ImageRecord, "images">,
+  systems: readonly System[],
+): string[] {
+  const found = systems.flatMap((system) => images[system] ?? []);
+  const isCoarse = found.some(({ levels }) => Object.values(levels).every((level) => level > 0));
+  const said = found.flatMap(({ warnings = [] }) => warnings);
+  return [...new Set([...said, ...(isCoarse ? [COARSE] : [])])];
+}
