@@ -25,6 +25,7 @@ import { addAliasCommand } from "./commands/alias.ts";
 import { addSigningKeyCommand, writeSecret } from "./commands/signing-key.ts";
 import { addImageCommands } from "./commands/index.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
+import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
 import { secret, tell } from "./process.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -45,7 +46,15 @@ program
   .addOption(START.port)
   .addOption(START.host)
   .addOption(START.stateDir)
-  .action(async (options) => (await import("./local/start.ts")).start(options, process.env));
+  .action(async (options) => {
+    const { start } = await import("./local/start.ts");
+    try {
+      await start(options, process.env);
+    } catch (error) {
+      await sayWhatIsWrong(options);
+      throw error;
+    }
+  });
 
 program
   .command("serve")
@@ -201,6 +210,15 @@ program
     const bucket = operatorBucket(bucketOf(options));
     process.stdout.write(`${await plan({ ...options, analytics, bucket, log: tell })}\n`);
   });
+
+/** What `firn doctor` finds, on standard error, before the error itself. */
+async function sayWhatIsWrong({ packageSet, stateDir, host, port }: StartOptions): Promise<void> {
+  const { whatIsWrong } = await import("./commands/doctor.ts");
+  const listen = port === 0 ? undefined : { host, port };
+  const lines = await whatIsWrong({ packageSet, stateDir, edges: [], listen }, process.env);
+  for (const line of lines) tell(line);
+  if (lines.length > 0) tell("`npm run firn -- doctor` shows this, and what is well, again.");
+}
 
 /** commander names a missing option by its flag alone; most operators set variables. */
 function withVariable(text: string): string {

@@ -7,7 +7,6 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { execa } from "execa";
 import { OCI_INDEX } from "../../../edge/contract/media-types.ts";
 import { NEEDS } from "../../harness/clients/client.ts";
 import { docker } from "../../harness/clients/docker.ts";
@@ -16,11 +15,9 @@ import { unavailable } from "../../harness/available.ts";
 import { type Firn, firnUnavailable, startFirn } from "../../harness/firn.ts";
 import { givePackageLists } from "../../harness/package-lists.ts";
 import { pullManifest } from "../../harness/registry-client.ts";
-import { removeTree, tempDir } from "../../harness/temp.ts";
+import { removeTree } from "../../harness/temp.ts";
+import { makePlace, type Place, text } from "./place.ts";
 import { type TinySet, tinySet } from "../../system/tiny-set.ts";
-
-const MAIN = join(import.meta.dirname, "../../../origin/main.ts");
-const POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}';
 
 const skip = (await firnUnavailable()) || (await unavailable(NEEDS.skopeo));
 
@@ -30,37 +27,12 @@ interface Built {
   readonly platforms: readonly { readonly platform: string; readonly layers: readonly unknown[] }[];
 }
 
-/** A directory with a set, a cache and skopeo's policy, and `firn` in it. */
-async function workplace(what: string) {
-  const root = await tempDir(what);
-  await writeFile(join(root, "policy.json"), POLICY);
-  const state = join(root, "cache");
-  return {
-    root,
-    state,
-    firn: (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-      execa(process.execPath, [MAIN, ...args], {
-        cwd: root,
-        env: { FIRN_CACHE: state, ...env },
-        stdin: "ignore",
-        encoding: "buffer",
-        reject: false,
-      }),
-    /** skopeo, reading this directory. */
-    skopeo: async (...args: readonly string[]) =>
-      (await execa("skopeo", ["--policy", join(root, "policy.json"), ...args], { cwd: root }))
-        .stdout,
-  };
-}
-
-const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
-
 describe("firn build", { skip }, () => {
-  let place: Awaited<ReturnType<typeof workplace>>;
+  let place: Place;
   let set: TinySet;
   let env: Record<string, string>;
   before(async () => {
-    place = await workplace("build");
+    place = await makePlace("build");
     set = await tinySet(
       place.root,
       'snow = program "snow"; ice = program "ice"; bad = throw "no";',
@@ -204,10 +176,10 @@ const plain = ({ digest, size }: { readonly digest: string; readonly size: numbe
 });
 
 describe("firn build of the starter set", { skip }, () => {
-  let place: Awaited<ReturnType<typeof workplace>>;
+  let place: Place;
   let firn: Firn;
   before(async () => {
-    place = await workplace("build-starter");
+    place = await makePlace("build-starter");
     firn = await startFirn({ edgeEnv: { SYSTEMS: "x86_64-linux,aarch64-linux" } });
     await givePackageLists(place.state);
   });

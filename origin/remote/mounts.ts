@@ -1,0 +1,53 @@
+/**
+ * Which repositories of a registry have a blob, by what was pushed and seen from here: docker
+ * remembers the same. A registry that has lost one says so, and the blob is sent.
+ *
+ *   pushed/<host>.json    {"sha256:…": ["team/base", "team/app"], …}
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import * as v from "valibot";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { writeWhole } from "../image/directory-bucket.ts";
+
+/** Repositories remembered of a blob, and blobs of a registry. */
+const MAX_REPOSITORIES = 3;
+const MAX_BLOBS = 20_000;
+
+const PushedSchema = v.record(v.string(), v.array(v.string()));
+
+export class Mounts {
+  readonly #file: string;
+  readonly #known: Map<string, readonly string[]>;
+
+  private constructor(file: string, known: Map<string, readonly string[]>) {
+    this.#file = file;
+    this.#known = known;
+  }
+
+  static async open(stateDir: string, host: string): Promise<Mounts> {
+    const file = join(stateDir, "pushed", `${encodeURIComponent(host)}.json`);
+    const text = await readFile(file, "utf8").catch(() => "{}");
+    // A note that is broken is worth nothing.
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), PushedSchema), text);
+    return new Mounts(file, new Map(Object.entries(parsed.success ? parsed.output : {})));
+  }
+
+  /** The last ones first. */
+  sources(digest: Digest): readonly string[] {
+    return this.#known.get(digest) ?? [];
+  }
+
+  add(digest: Digest, repository: string): void {
+    const others = this.sources(digest).filter((other) => other !== repository);
+    this.#known.delete(digest);
+    this.#known.set(digest, [repository, ...others].slice(0, MAX_REPOSITORIES));
+  }
+
+  async save(): Promise<void> {
+    const latest = [...this.#known].slice(-MAX_BLOBS);
+    await mkdir(dirname(this.#file), { recursive: true });
+    const text = JSON.stringify(Object.fromEntries(latest));
+    await writeWhole(this.#file, (temporary) => writeFile(temporary, text));
+  }
+}

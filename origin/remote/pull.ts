@@ -1,0 +1,214 @@
+/**
+ * An image from a registry into a directory, by the registry protocol alone: manifests are checked
+ * against their digests, blobs that the directory has are not fetched again.
+ */
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import pLimit from "p-limit";
+import * as v from "valibot";
+import type { Digest } from "../../edge/contract/digest.ts";
+import { DescriptorSchema } from "../../edge/contract/records.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../../edge/contract/media-types.ts";
+import { CommandFailed } from "../commands/exit-codes.ts";
+import { distinctBlobs, type ImageBlob, type OciImage } from "../image/oci-image.ts";
+import { downloadBlob } from "./download.ts";
+import { pullScope, type Registry } from "./registry.ts";
+
+/** Blobs fetched at once. */
+const PARALLEL = 4;
+/** Largest manifest, bytes (distribution spec, "Pushing manifests": at least 4 MB). */
+const MAX_MANIFEST = 4 * 2 ** 20;
+
+const MANIFEST_TYPES = [OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST];
+
+const TypedSchema = v.object({
+  ...DescriptorSchema.entries,
+  mediaType: v.string(),
+  platform: v.optional(v.object({ os: v.string(), architecture: v.string() })),
+});
+const IndexSchema = v.object({ manifests: v.pipe(v.array(TypedSchema), v.minLength(1)) });
+const ManifestSchema = v.object({ config: TypedSchema, layers: v.array(TypedSchema) });
+const ConfigSchema = v.object({ os: v.string(), architecture: v.string() });
+
+type Index = v.InferOutput<typeof IndexSchema>;
+type Manifest = v.InferOutput<typeof ManifestSchema>;
+
+/** A manifest's bytes, as they came. */
+export interface FetchedManifest {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly headers: Headers;
+}
+
+export interface PullOptions {
+  readonly repository: string;
+  /** A tag or a digest. */
+  readonly reference: string;
+  /** `linux/amd64`; all when left out. */
+  readonly platform?: string | undefined;
+  /** Where a blob is, or is to be. */
+  readonly path: (digest: Digest) => string;
+  readonly events: PullEvents;
+}
+
+export interface PullEvents {
+  /** Bytes of blobs that are there, of all; how many were fetched now. */
+  readonly bytes: (done: number, total: number, fetched: number) => void;
+}
+
+/** Asks for a manifest by tag or digest. Throws a CommandFailed when it is not what it should be. */
+export async function fetchManifest(
+  registry: Registry,
+  repository: string,
+  reference: string,
+): Promise<FetchedManifest> {
+  const answer = await registry.send(`/v2/${repository}/manifests/${reference}`, {
+    headers: { accept: MANIFEST_TYPES.join(", ") },
+    scopes: [pullScope(repository)],
+  });
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (bytes.length > MAX_MANIFEST)
+    throw new CommandFailed("failed", `the manifest ${reference} has ${bytes.length} bytes`);
+  const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const promised = reference.startsWith("sha256:")
+    ? reference
+    : (answer.headers.get("docker-content-digest") ?? digest);
+  if (promised !== digest)
+    throw new CommandFailed(
+      "failed",
+      `${registry.host} gave ${digest} for the manifest ${promised}`,
+    );
+  const mediaType = (answer.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
+  return { mediaType, digest, size: bytes.length, bytes, headers: answer.headers };
+}
+
+/** Fetches what is missing of an image. Throws a CommandFailed that says what could not be had. */
+export async function pullImage(registry: Registry, options: PullOptions): Promise<OciImage> {
+  const { repository, reference, platform } = options;
+  const top = await fetchManifest(registry, repository, reference);
+  const tree = await manifestTree(registry, repository, top, platform);
+  const blobs = tree.manifests.flatMap(({ manifest }) => [...manifest.layers, manifest.config]);
+  await fetchBlobs(registry, blobs, options);
+  const files: ImageBlob[] = blobs.map(({ digest, size, mediaType }) => ({
+    digest,
+    size,
+    mediaType,
+    content: { file: options.path(digest) },
+  }));
+  const texts = [...tree.manifests.map(({ fetched }) => fetched), tree.root];
+  return {
+    root: descriptorOf(tree.root),
+    platforms: await Promise.all(
+      tree.manifests.map(async ({ fetched, manifest: { config, layers } }) => ({
+        platform: await platformOf(options.path(config.digest)),
+        manifest: descriptorOf(fetched),
+        config: { digest: config.digest, size: config.size },
+        layers: layers.map(({ digest, size }) => ({ digest, size })),
+      })),
+    ),
+    blobs: distinctBlobs([
+      ...files,
+      ...texts.map((fetched) => ({ ...descriptorOf(fetched), content: fetched.bytes })),
+    ]),
+  };
+}
+
+interface Tree {
+  readonly root: FetchedManifest;
+  readonly manifests: readonly {
+    readonly fetched: FetchedManifest;
+    readonly manifest: Manifest;
+  }[];
+}
+
+/**
+ * The manifest, or the index and those that it lists. Of one platform alone it is the platform's
+ * manifest, for an index would name what is left out.
+ */
+async function manifestTree(
+  registry: Registry,
+  repository: string,
+  top: FetchedManifest,
+  platform: string | undefined,
+): Promise<Tree> {
+  if (top.mediaType !== OCI_INDEX && top.mediaType !== DOCKER_MANIFEST_LIST)
+    return { root: top, manifests: [{ fetched: top, manifest: parsed(ManifestSchema, top) }] };
+  const wanted = chosen(parsed(IndexSchema, top), platform);
+  const manifests = await Promise.all(
+    wanted.map(async ({ digest }) => {
+      const fetched = await fetchManifest(registry, repository, digest);
+      return { fetched, manifest: parsed(ManifestSchema, fetched) };
+    }),
+  );
+  const [only] = manifests;
+  return { root: platform === undefined || only === undefined ? top : only.fetched, manifests };
+}
+
+/** Of one platform the first that the index lists: what clients take. */
+function chosen({ manifests }: Index, platform: string | undefined): Index["manifests"] {
+  if (platform === undefined) return manifests;
+  const found = manifests.find((one) => nameOf(one.platform) === platform);
+  if (found === undefined) {
+    const there = [...new Set(manifests.map((one) => nameOf(one.platform)))].join(", ");
+    throw new CommandFailed("unknown", `the image is not there for ${platform}, only for ${there}`);
+  }
+  return [found];
+}
+
+const nameOf = (platform: Index["manifests"][number]["platform"]): string =>
+  platform === undefined ? "no platform" : `${platform.os}/${platform.architecture}`;
+
+async function fetchBlobs(
+  registry: Registry,
+  blobs: readonly v.InferOutput<typeof TypedSchema>[],
+  { repository, path, events }: PullOptions,
+): Promise<void> {
+  const distinct = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+  const total = distinct.reduce((sum, { size }) => sum + size, 0);
+  const limit = pLimit(PARALLEL);
+  let [done, fetched] = [0, 0];
+  await Promise.all(
+    distinct.map((blob) =>
+      limit(async () => {
+        const file = path(blob.digest);
+        const there = (await stat(file).catch(() => undefined))?.size === blob.size;
+        const onBytes = (bytes: number): void => {
+          done += bytes;
+          fetched += there ? 0 : bytes;
+          events.bytes(done, total, fetched);
+        };
+        if (there) onBytes(blob.size);
+        else await downloadBlob(registry, repository, blob, file, onBytes);
+      }),
+    ),
+  );
+}
+
+async function platformOf(file: string): Promise<string> {
+  const parsedConfig = v.safeParse(
+    v.pipe(v.string(), v.parseJson(), ConfigSchema),
+    await readFile(file, "utf8"),
+  );
+  return parsedConfig.success ? nameOf(parsedConfig.output) : "no platform";
+}
+
+function parsed<T>(schema: v.GenericSchema<unknown, T>, { bytes, digest }: FetchedManifest): T {
+  const text = new TextDecoder().decode(bytes);
+  const result = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
+  if (!result.success)
+    throw new CommandFailed("failed", `the manifest ${digest} is none that can be read`);
+  return result.output;
+}
+
+const descriptorOf = ({ mediaType, digest, size }: FetchedManifest) => ({
+  mediaType,
+  digest,
+  size,
+});

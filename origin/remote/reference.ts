@@ -1,0 +1,54 @@
+/**
+ * Names of images at registries, as docker writes them: `registry.example/team/app:1`,
+ * `127.0.0.1:5000/app`, `team/app` (Docker Hub's). A tag or digest may be left out: `latest`.
+ */
+import { isLoopback } from "../../edge/contract/loopback.ts";
+import { TAG_PATTERN } from "../../edge/contract/names.ts";
+
+export interface RemoteImage {
+  readonly registry: URL;
+  /** What credentials are kept under: `registry.example`. */
+  readonly host: string;
+  readonly repository: string;
+  /** A tag, or a digest. */
+  readonly reference: string;
+}
+
+const HUB = "docker.io";
+const HUB_REGISTRY = "registry-1.docker.io";
+/** Distribution spec, "Pulling manifests". */
+const REPOSITORY = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** Throws an Error that says what is wrong. `plainHttp`: without TLS, as loopback always is. */
+export function parseRemoteImage(text: string, plainHttp = false): RemoteImage {
+  const { name, reference } = splitReference(text);
+  const [first = "", ...rest] = name.split("/");
+  const named = /[.:]/.test(first) || first === "localhost";
+  const host = named ? first : HUB;
+  const repository = named ? rest.join("/") : name;
+  // Nobody's own images are at the top of Docker Hub.
+  if (!REPOSITORY.test(repository) || (!named && rest.length === 0))
+    throw new Error(
+      `${JSON.stringify(text)} is no image at a registry: write REGISTRY/REPOSITORY:TAG, the ` +
+        `repository in lower case`,
+    );
+  const protocol = plainHttp || isLoopback(hostnameOf(host)) ? "http" : "https";
+  const registry = URL.parse(`${protocol}://${host === HUB ? HUB_REGISTRY : host}`);
+  if (registry === null) throw new Error(`${JSON.stringify(host)} is no host of a registry`);
+  return { registry, host, repository, reference };
+}
+
+const hostnameOf = (host: string): string => URL.parse(`http://${host}`)?.hostname ?? host;
+
+/** `NAME[:TAG]`, `NAME@DIGEST`. Throws an Error on a tag or digest that none can be. */
+export function splitReference(text: string): { name: string; reference: string } {
+  const at = text.indexOf("@");
+  const colon = text.indexOf(":", text.lastIndexOf("/") + 1);
+  const cut = at === -1 ? colon : at;
+  if (cut === -1) return { name: text, reference: "latest" };
+  const reference = text.slice(cut + 1);
+  if (!(at === -1 ? TAG_PATTERN : DIGEST).test(reference))
+    throw new Error(`${JSON.stringify(reference)} is no ${at === -1 ? "tag" : "sha256 digest"}`);
+  return { name: text.slice(0, cut), reference };
+}

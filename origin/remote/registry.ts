@@ -1,0 +1,162 @@
+/**
+ * A registry as a client has it: requests that sign in where they are asked to, and are repeated
+ * where that may help. Credentials go to the registry's own host alone.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as v from "valibot";
+import { CommandFailed, kindOfAnswer } from "../commands/exit-codes.ts";
+import { authorize, parseChallenge } from "./authorization.ts";
+import type { Credentials } from "./credentials.ts";
+
+export interface RegistryOptions {
+  readonly url: URL;
+  readonly credentials: Credentials | undefined;
+  readonly signal: AbortSignal;
+  /** Hears why a request is repeated. */
+  readonly onRetry?: (message: string) => void;
+}
+
+export interface RegistryRequest {
+  readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Blob | undefined;
+  /** What a token must be good for. */
+  readonly scopes: readonly string[];
+  /** Statuses that are answers, beside those of success. */
+  readonly allowed?: readonly number[];
+  /** Whether it may be sent again; a request that moves an upload forward may not. */
+  readonly repeatable?: boolean;
+}
+
+/** Further attempts at a request, and the waits between them, ms, unless the registry says. */
+const RETRIES = 5;
+const FIRST_WAIT = 500;
+/** Longest wait that a registry can ask for, ms. */
+const LONGEST_WAIT = 60_000;
+/** Longest part of an answer that an error shows, characters. */
+const MAX_SHOWN = 500;
+/** Answers that another attempt may better; an edge's 500 and 504 are of builds that failed. */
+const PASSING = new Set([408, 429, 502, 503]);
+
+export const pullScope = (repository: string): string => `repository:${repository}:pull`;
+export const pushScope = (repository: string): string => `repository:${repository}:pull,push`;
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  /** By scopes; what was given last. */
+  readonly #authorizations = new Map<string, string>();
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  get host(): string {
+    return this.#options.url.host;
+  }
+
+  /**
+   * Sends a request, and returns an answer of success, or an allowed one. `path` below the registry,
+   * or a whole URL that it has given. Throws a CommandFailed for any other.
+   */
+  async send(path: string | URL, request: RegistryRequest): Promise<Response> {
+    const url = new URL(path, this.#options.url);
+    const { signal, onRetry } = this.#options;
+    for (let attempt = 0; ; attempt++) {
+      const more = attempt < RETRIES && request.repeatable !== false;
+      let answer: Response | Error;
+      try {
+        answer = await this.#signedIn(url, request);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof CommandFailed) throw error;
+        answer = error as Error;
+      }
+      if (answer instanceof Response) {
+        if (answer.ok || request.allowed?.includes(answer.status)) return answer;
+        const refused = await refusal(url, answer);
+        if (!more || !PASSING.has(answer.status)) throw refused;
+        onRetry?.(`${refused.message}; trying again`);
+      } else {
+        const message = `${url.host} cannot be reached: ${reasonOf(answer)}`;
+        if (!more || isNobody(answer)) throw new CommandFailed("later", message, { cause: answer });
+        onRetry?.(`${message}; trying again`);
+      }
+      await sleep(waitOf(answer, attempt), undefined, { signal });
+    }
+  }
+
+  async #signedIn(url: URL, request: RegistryRequest): Promise<Response> {
+    const isOwn = url.host === this.#options.url.host;
+    const scopes = [...request.scopes].sort();
+    const key = scopes.join(" ");
+    const known = isOwn ? this.#authorizations.get(key) : undefined;
+    const answer = await this.#fetch(url, request, known);
+    if (answer.status !== 401 || !isOwn) return answer;
+    const challenge = parseChallenge(answer.headers.get("www-authenticate"));
+    if (challenge === undefined) return answer;
+    const { credentials } = this.#options;
+    const authorization = await authorize(challenge, scopes, credentials);
+    if (authorization === undefined || authorization === known) return answer;
+    await answer.body?.cancel();
+    this.#authorizations.set(key, authorization);
+    return this.#fetch(url, request, authorization);
+  }
+
+  /** fetch takes Authorization off where it is sent on to another host. */
+  #fetch(
+    url: URL,
+    { method = "GET", headers = {}, body }: RegistryRequest,
+    authorization: string | undefined,
+  ): Promise<Response> {
+    return fetch(url, {
+      method,
+      headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+      ...(body === undefined ? {} : { body }),
+      signal: this.#options.signal,
+    });
+  }
+}
+
+const ErrorsSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({
+    errors: v.pipe(
+      v.array(v.object({ code: v.optional(v.string()), message: v.optional(v.string()) })),
+      v.minLength(1),
+    ),
+  }),
+);
+
+async function refusal(url: URL, answer: Response): Promise<CommandFailed> {
+  const text = await answer.text().catch(() => "");
+  const parsed = v.safeParse(ErrorsSchema, text);
+  const [first] = parsed.success ? parsed.output.errors : [];
+  const said = (first?.message ?? first?.code ?? text).trim().slice(0, MAX_SHOWN);
+  const hint = answer.status === 401 ? " (sign in with `docker login`)" : "";
+  const words = said === "" ? answer.statusText : said;
+  return new CommandFailed(
+    kindOfAnswer(answer.status),
+    `${url.host} answered ${answer.status}${hint}: ${words}`,
+  );
+}
+
+/** Whether nobody listens there: asking again at once would not help. */
+const isNobody = ({ cause }: Error): boolean =>
+  ["ECONNREFUSED", "ENOTFOUND"].includes(
+    String((cause as NodeJS.ErrnoException | undefined)?.code),
+  );
+
+/** What fetch says of a lost connection stands in its cause. */
+const reasonOf = ({ message, cause }: Error): string =>
+  cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message;
+
+/** What the registry asks for by Retry-After, in seconds; else twice as long each time. */
+function waitOf(answer: Response | Error, attempt: number): number {
+  const asked =
+    answer instanceof Response
+      ? Number(answer.headers.get("retry-after") ?? Number.NaN)
+      : Number.NaN;
+  const own = FIRST_WAIT * 2 ** attempt * (0.5 + Math.random());
+  return Math.min(LONGEST_WAIT, Number.isFinite(asked) ? asked * 1_000 : own);
+}
