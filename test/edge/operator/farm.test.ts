@@ -1,11 +1,11 @@
 /** What operators see and do: the API in a real Worker, with real origins over the real channel. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import { FarmSchema, type FarmView } from "../../../edge/contract/farm-state.ts";
 import { DrainedSchema, RestedSchema } from "../../../edge/contract/operator.ts";
 import * as v from "valibot";
 import { until } from "../../harness/until.ts";
+import { basic, withAccounts } from "../registry/accounts.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
 import {
   type Answer,
@@ -18,14 +18,9 @@ import {
   type TestEdge,
 } from "../registry/support.ts";
 
-const PASSWORD = "correct horse battery";
-const basic = (user: string, password = PASSWORD): string =>
-  `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
-const OPERATOR = { authorization: basic("root") };
-const password = await hashPassword(PASSWORD);
-const ACCOUNTS = JSON.stringify({ root: { password, operator: true }, ci: { password } });
+const OPERATOR = basic("root");
 const start = (vars: Readonly<Record<string, string>> = {}): Promise<TestEdge> =>
-  startTestEdge({ ACCOUNTS, TOKEN_KEY: "0123456789abcdef0123456789abcdef", ...vars });
+  startTestEdge({ ...withAccounts({ root: { operator: true }, ci: {} }), ...vars });
 const jsonOf = (answer: Answer): unknown => JSON.parse(String(answer.body));
 
 describe("who sees what", () => {
@@ -48,15 +43,15 @@ describe("who sees what", () => {
       const nobody = await send(method, closed.url + path);
       assert.equal(nobody.status, 401, String(nobody.body));
       assert.match(nobody.headers["www-authenticate"] ?? "", /^Basic /);
-      const wrong = { authorization: basic("root", "wrong horse battery") };
+      const wrong = basic("root", "wrong horse battery");
       assert.equal((await send(method, closed.url + path, wrong)).status, 401);
-      const other = await send(method, closed.url + path, { authorization: basic("ci") });
+      const other = await send(method, closed.url + path, basic("ci"));
       assert.equal(other.status, 403, String(other.body));
     });
 
   test("FARM_PUBLIC shows anybody the counts, and nothing else", async () => {
     const origin = await startOrigin(open);
-    for (const headers of [{}, { authorization: basic("ci") }]) {
+    for (const headers of [{}, basic("ci")]) {
       const answer = await send("GET", `${open.url}/api/farm`, headers);
       assert.equal(answer.status, 200, String(answer.body));
       const { at, ...rest } = jsonOf(answer) as { at: number };
@@ -73,7 +68,7 @@ describe("who sees what", () => {
         ],
       });
     }
-    const wrong = { authorization: basic("root", "wrong horse battery") };
+    const wrong = basic("root", "wrong horse battery");
     assert.equal((await send("GET", `${open.url}/api/farm`, wrong)).status, 401);
     assert.equal((await send("GET", `${open.url}/metrics`)).status, 401);
     assert.equal((await send("POST", `${open.url}/api/farm/origins/test/drain`)).status, 401);

@@ -1,10 +1,10 @@
 /** `/metrics`: what a real Worker answers, read line by line as Prometheus' text format 0.0.4. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import { NO_TALLY, type RegionView } from "../../../edge/contract/farm-state.ts";
 import { familiesOf } from "../../../edge/operator/figures.ts";
 import { exposition } from "../../../edge/operator/prometheus.ts";
+import { basic, withAccounts } from "../registry/accounts.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
   ORIGIN,
@@ -15,7 +15,6 @@ import {
   type TestEdge,
 } from "../registry/support.ts";
 
-const PASSWORD = "correct horse battery";
 const LABEL = /^([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/;
 
 /** Values by family's name and labels; throws where a line breaks the format. */
@@ -95,10 +94,8 @@ test("a farm that does not answer is told as down, and its counters are left out
 describe("two regions", () => {
   let firn: TestEdge;
   before(async () => {
-    const password = await hashPassword(PASSWORD);
     firn = await startTestEdge({
-      ACCOUNTS: JSON.stringify({ root: { password, operator: true } }),
-      TOKEN_KEY: "0123456789abcdef0123456789abcdef",
+      ...withAccounts({ root: { operator: true } }),
       REGIONS: "weur,enam",
       ORIGINS: JSON.stringify({
         [ORIGIN.name]: { key: ORIGIN.publicKey, region: "weur" },
@@ -110,8 +107,7 @@ describe("two regions", () => {
   after(() => firn.stop());
 
   const metrics = async (): Promise<Map<string, number>> => {
-    const authorization = `Basic ${Buffer.from(`root:${PASSWORD}`).toString("base64")}`;
-    const answer = await send("GET", `${firn.url}/metrics`, { authorization });
+    const answer = await send("GET", `${firn.url}/metrics`, basic("root"));
     assert.equal(answer.status, 200, String(answer.body));
     assert.equal(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     return parsed(String(answer.body));
@@ -156,9 +152,8 @@ describe("two regions", () => {
     assert.equal(value("upload_bytes_today", ""), 0, "this origin writes blobs itself");
     assert.equal(now.get('firn_farm_origins{region="enam",state="connected"}'), 0);
     assert.equal(now.get('firn_farm_origins{region="enam",state="gone"}'), 1);
-    const authorization = `Basic ${Buffer.from(`root:${PASSWORD}`).toString("base64")}`;
     const drain = `${firn.url}/api/farm/origins/${ORIGIN.name}/drain`;
-    assert.equal((await send("POST", drain, { authorization })).status, 200);
+    assert.equal((await send("POST", drain, basic("root"))).status, 200);
     const drained = await metrics();
     const count = (region: string): number | undefined =>
       drained.get(`firn_farm_origins{region="${region}",state="drained"}`);

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
 import type { Revocation } from "../../../origin/operator/revoke.ts";
+import { PASSWORD, withAccounts } from "../registry/accounts.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
 import {
   ORIGIN,
@@ -21,13 +21,10 @@ import {
   type TestEdge,
 } from "../registry/support.ts";
 
-const PASSWORD = "correct horse battery";
 let firn: TestEdge;
 let bad: TestOrigin;
 before(async () => {
-  const password = await hashPassword(PASSWORD);
-  const ACCOUNTS = JSON.stringify({ root: { password, operator: true }, ci: { password } });
-  firn = await startTestEdge({ ACCOUNTS, TOKEN_KEY: "0123456789abcdef0123456789abcdef" });
+  firn = await startTestEdge(withAccounts({ root: { operator: true }, ci: {} }));
   await putBase(firn.bucket);
   bad = await startOrigin(firn, { as: OTHER_ORIGIN });
 });

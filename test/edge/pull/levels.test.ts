@@ -1,7 +1,7 @@
 /** Levels whose layers are not made yet: made on demand; while no origin can, the image has to wait. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
+import { withAccounts } from "../registry/accounts.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
   type Answer,
@@ -75,8 +75,7 @@ test("a level that no origin can make now: come back later, and nothing coarser"
 test("a caller who may not build has no level made, and no origin is asked", async () => {
   const guarded = await startTestEdge({
     ACCESS: "cached",
-    ACCOUNTS: JSON.stringify({ ci: { password: await hashPassword("correct horse battery") } }),
-    TOKEN_KEY: "0123456789abcdef".repeat(2),
+    ...withAccounts({ ci: {} }),
   });
   try {
     await putBase(guarded.bucket);

@@ -4,18 +4,15 @@ import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { execa } from "execa";
 import * as v from "valibot";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import { FarmSchema, type FarmView } from "../../../edge/contract/farm-state.ts";
+import { PASSWORD, withAccounts } from "../../edge/registry/accounts.ts";
 import { startOrigin } from "../../edge/registry/origin.ts";
 import { startTestEdge, type TestEdge } from "../../edge/registry/support.ts";
 import { until } from "../../harness/until.ts";
 
-const PASSWORD = "correct horse battery";
 let firn: TestEdge;
 before(async () => {
-  const password = await hashPassword(PASSWORD);
-  const ACCOUNTS = JSON.stringify({ root: { password, operator: true }, ci: { password } });
-  firn = await startTestEdge({ ACCOUNTS, TOKEN_KEY: "0123456789abcdef0123456789abcdef" });
+  firn = await startTestEdge(withAccounts({ root: { operator: true }, ci: {} }));
   await startOrigin(firn);
 });
 after(() => firn.stop());
