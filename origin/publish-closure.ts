@@ -64,21 +64,20 @@ function metadata({ pname, version, description, homepage, licenses }: BuiltPack
   };
 }
 
-/** The first glibc 2.x in which C.UTF-8 is built in (its NEWS: "Version 2.35"). */
+/** The first glibc 2.x that has the locale C.UTF-8 (its NEWS: "Version 2.35"). */
 const GLIBC_UTF8_MINOR = 35;
 
 /**
- * Whether the C libraries of a closure all have the locale C.UTF-8 of their own, by the names of their
- * store paths: glibc's (`libc6` is Debian's name for it) from 2.35 on, and musl, which knows no other
- * encoding. Undefined without a C library. A glibc before that finds C.UTF-8 in an archive of locales
- * only when the environment says where that is.
+ * Whether the C libraries of a closure all have the locale C.UTF-8, by the names of their store paths:
+ * glibc from 2.35 on, with which nixpkgs and the starter set install it, and musl, which knows no other
+ * encoding. Undefined without a C library.
  */
 export function hasUtf8(paths: Iterable<string>): boolean | undefined {
   let found: boolean | undefined;
   for (const path of paths) {
     const { name, version } = nameAndVersion(storeName(path));
     const numbers = /^(\d+)\.(\d+)/.exec(version);
-    if (numbers === null || !["glibc", "libc6", "musl"].includes(name)) continue;
+    if (numbers === null || !["glibc", "musl"].includes(name)) continue;
     const [major, minor] = [Number(numbers[1]), Number(numbers[2])];
     const isNew = name === "musl" || major > 2 || (major === 2 && minor >= GLIBC_UTF8_MINOR);
     found = found !== false && isNew;

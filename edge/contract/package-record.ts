@@ -84,8 +84,8 @@ export const PackageStatementSchema = v.strictObject({
   /** Every store path of the closure and where it came from, see closure.ts. */
   closure: DescriptorSchema,
   /**
-   * Whether the C library of the closure has the locale C.UTF-8 of its own; left out when the closure
-   * has no C library.
+   * Whether the C library of the closure has the locale C.UTF-8; left out when the closure has no C
+   * library.
    */
   utf8: v.optional(v.boolean()),
   parts: v.pipe(v.array(PartSchema), v.minLength(1), v.maxLength(MAX_PARTS)),

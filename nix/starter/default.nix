@@ -23,7 +23,7 @@ let
       attribute = recipe.attributes.${path};
       main = if attribute ? main then attribute.main else unit.pname;
     in
-    describe built.${name} unit.pname unit.version ({ inherit (unit) description; } // lib.optionalAttrs (main != null) { mainProgram = main; });
+    describe built.${name} unit.pname unit.version ({ inherit (unit) description homepage; } // lib.optionalAttrs (main != null) { mainProgram = main; });
 
   packages = builtins.foldl' lib.recursiveUpdate { }
     (lib.mapAttrsToList (path: unit: lib.setAttrByPath (lib.splitString "." path) (mkAttribute path unit)) lock.attributes);

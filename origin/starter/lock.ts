@@ -12,7 +12,7 @@ import { closureOf, makeUnits, type Unit } from "./units.ts";
 export type Architecture = "amd64" | "arm64";
 
 /** Raise when the lock's form changes. */
-export const LOCK_FORMAT = 1;
+export const LOCK_FORMAT = 2;
 
 export interface Lock {
   readonly format: number;
@@ -40,6 +40,7 @@ export interface LockedUnit {
   readonly pname: string;
   readonly version: string;
   readonly description: string;
+  readonly homepage: string;
   readonly debs: readonly string[];
   readonly deps: readonly string[];
   /**
@@ -88,6 +89,7 @@ export function makeLock(
         pname: recipe.units[name]?.pname ?? plainName(name),
         version: upstreamVersion(lead.version),
         description: lead.description,
+        homepage: lead.homepage,
         debs: unit.packages,
         deps: unit.dependencies,
         keep,

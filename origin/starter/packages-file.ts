@@ -9,6 +9,8 @@ export interface DebPackage {
   readonly version: string;
   readonly section: string;
   readonly description: string;
+  /** Empty where the archive names none. */
+  readonly homepage: string;
   /** Pre-Depends and Depends: every clause is a list of alternatives, names only. */
   readonly depends: readonly (readonly string[])[];
   /** Path below the repository's root: names no host. */
@@ -98,6 +100,7 @@ function parsePackage(name: string, { text, version, suite }: Entry): DebPackage
     depends,
     section: field(text, "Section").replace(/^.*\//, ""),
     description: field(text, "Description"),
+    homepage: field(text, "Homepage"),
     file: field(text, "Filename"),
     sha256: field(text, "SHA256"),
     // In KiB there (Debian policy, 5.6.20).

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { execa } from "execa";
 import { pino } from "pino";
-import type { Scope } from "../../edge/contract/keys.ts";
+import { decodeClosure } from "../../edge/contract/closure.ts";
+import { blobPath, type Scope } from "../../edge/contract/keys.ts";
 import type { Result } from "../../edge/contract/items.ts";
 import { isSignedBy } from "../../edge/contract/signatures.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
@@ -57,7 +59,7 @@ async function publishing(t: TestContext, text: string, limits?: Partial<NixLimi
   const set = await open(t, `path:${directoryWith(t, text)}`);
   const revision = await set.resolve("latest", signal);
   const scope: Scope = { packageSet: set.id, revision, system, plan: "none" };
-  return (...names: string[]): Promise<Result[]> =>
+  const job = (...names: string[]): Promise<Result[]> =>
     publish(
       scope,
       names.map((name) => ({ kind: "package", ...scope, name })),
@@ -74,13 +76,14 @@ async function publishing(t: TestContext, text: string, limits?: Partial<NixLimi
         log: () => {},
       },
     );
+  return { job, bucket };
 }
 
 test(
   "a package whose closure is beyond the limit fails alone, before it is packed, and names the limit",
   { ...needs("nix-build"), timeout: 120_000 },
   async (t) => {
-    const job = await publishing(
+    const { job } = await publishing(
       t,
       packageSet(`
         ${BASE}
@@ -105,7 +108,7 @@ test(
   "a package that cannot be packed fails alone, for good and with its reason, and so does what needs it",
   { ...needs("nix-build"), timeout: 120_000 },
   async (t) => {
-    const job = await publishing(t, SET);
+    const { job } = await publishing(t, SET);
     const [good, unfit, needsUnfit, broken] = await job("good", "unfit", "needs-unfit", "broken");
     assert.ok(good?.kind === "package");
     assert.equal(good.statement.name, "good");
@@ -128,10 +131,70 @@ test(
 );
 
 test(
+  "a package's closure is a blob: every store path, and what the set says of the package",
+  { ...needs("nix-build"), timeout: 120_000 },
+  async (t) => {
+    const { job, bucket } = await publishing(
+      t,
+      packageSet(`
+        ${BASE}
+        library = mk "library-2.0" "mkdir -p $out; echo library > $out/file";
+        tool = mk "tool-1.5" "mkdir -p $out/bin; ln -s \${library}/file $out/bin/tool" // {
+          meta = {
+            license = [ { spdxId = "MIT"; fullName = "MIT License"; } "ours" { shortName = "x"; } 7 ];
+            homepage = [ "https://example.org/tool" "https://example.org/other" ];
+          };
+        };
+        odd = mk "odd" "mkdir $out" // { meta = { license = throw "no"; homepage = 5; }; };
+        script = mk "script" "mkdir $out" // { meta.homepage = "javascript:alert(1)"; };
+      `),
+    );
+    const [tool, odd, script] = await job("tool", "odd", "script");
+    const closureOf = async (result: Result | undefined) => {
+      assert.ok(result?.kind === "package", JSON.stringify(result));
+      const { closure, storePath } = result.statement;
+      const blob = await bucket.bytes(blobPath(closure.digest));
+      assert.equal(blob?.length, closure.size);
+      const { paths, ...more } = decodeClosure(blob ?? new Uint8Array(), closure);
+      return { ...more, paths, own: paths.find(({ path }) => path === storePath) };
+    };
+    const { own, paths, nix, derivation, output } = await closureOf(tool);
+    assert.deepEqual([nix, output], ["2.0-test", "out"]);
+    assert.match(derivation, /-tool-1\.5\.drv$/);
+    assert.equal(own?.deriver, derivation);
+    assert.deepEqual([own.pname, own.version], ["tool", "1.5"]);
+    assert.equal(own.homepage, "https://example.org/tool");
+    assert.deepEqual(own.licenses, [
+      { spdxId: "MIT", name: "MIT License" },
+      { name: "ours" },
+      { name: "x" },
+    ]);
+    assert.equal(paths.length, 2);
+    const library = paths.find(({ path }) => path.endsWith("-library-2.0"));
+    assert.deepEqual(
+      own.references.map((at) => paths[at]),
+      [library],
+    );
+    const { stdout } = await execa("nix-store", ["--query", "--hash", library?.path ?? ""]);
+    const base32 = await execa("nix-hash", [
+      "--type",
+      "sha256",
+      "--to-base16",
+      stdout.replace("sha256:", ""),
+    ]);
+    assert.equal(library?.narHash, `sha256:${base32.stdout}`);
+    for (const strange of [await closureOf(odd), await closureOf(script)]) {
+      assert.equal(strange.own?.homepage, undefined);
+      assert.equal(strange.own?.licenses, undefined);
+    }
+  },
+);
+
+test(
   "every package of a revision has the same base as its first layer, whatever job it is in",
   { ...needs("nix-build"), timeout: 120_000 },
   async (t) => {
-    const job = await publishing(t, SET);
+    const { job } = await publishing(t, SET);
     const results = [...(await job("good")), ...(await job("other", "cacert"))];
     const packages = results.map((result) => {
       assert.ok(result.kind === "package");
@@ -153,7 +216,7 @@ test(
   "without its base no package can be had, and the reason says so",
   { ...needs("nix-build"), timeout: 120_000 },
   async (t) => {
-    const job = await publishing(t, `${SET.replace("echo none", "exit 1; echo none")}`);
+    const { job } = await publishing(t, `${SET.replace("echo none", "exit 1; echo none")}`);
     const [good, cacert] = await job("good", "cacert");
     assert.ok(good?.kind === "failure" && cacert?.kind === "failure");
     assert.match(good.failure.message, /^cacert, which is in every image, cannot be had: /);

@@ -13,7 +13,7 @@ import { type PulledImage, pullImage, unpackImage } from "../harness/registry-cl
 import { removeTree, tempDir } from "../harness/temp.ts";
 
 const skip = (await firnUnavailable()) || (await unavailable([], { root: true }));
-const IMAGE = "shell/jq";
+const IMAGE = "shell/jq/tmux";
 /** elf(5): where a program says for which machine it is. */
 const ELF = Buffer.from("\x7fELF", "latin1");
 const E_MACHINE = 18;
@@ -51,6 +51,33 @@ describe("the starter set through two Firns", { skip }, () => {
     assert.equal((await stat(join(tree, "tmp"))).mode & 0o7777, 0o1777);
     assert.match(await readFile(join(tree, "etc/passwd"), "utf8"), /^root:x:0:0:/);
     assert.match(await readlink(join(tree, "usr/bin/env")), /^(\/nix\/store\/|(\.\.\/)*\/?bin\/)/);
+  });
+
+  test("programs speak UTF-8, with what the image's environment says", async () => {
+    const [image] = images;
+    assert.ok(image !== undefined);
+    const tree = join(root, "utf8");
+    await unpackImage(image, tree);
+    const own = Object.fromEntries(
+      (image.config.config.Env ?? []).map((line) => {
+        const at = line.indexOf("=");
+        return [line.slice(0, at), line.slice(at + 1)];
+      }),
+    );
+    assert.equal(own["LANG"], "C.UTF-8");
+    const inImage = (script: string, more: Record<string, string> = {}) =>
+      execa("/usr/sbin/chroot", [tree, "/bin/bash", "-c", script], {
+        env: { ...own, ...more },
+        extendEnv: false,
+        reject: false,
+      });
+    const letter = "text=$'\\xc3\\xa9'; echo ${#text}";
+    assert.equal((await inImage(letter)).stdout, "1");
+    assert.equal((await inImage(letter, { LANG: "C" })).stdout, "2", "it is LANG that does it");
+    assert.match(
+      (await inImage("tmux list-sessions")).stderr,
+      /no server running|error connecting/,
+    );
   });
 
   test("arm64 and amd64 are two images of the same name", async () => {
