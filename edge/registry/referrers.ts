@@ -76,11 +76,18 @@ export async function byReferrersTag(
     throw manifestUnknown(
       found === null
         ? `the image ${image.name} has no manifest ${digest} that anything could refer to`
-        : `there is no ${suffix} of the manifest ${digest}: this registry does not sign images`,
+        : `there is no .${suffix} of the manifest ${digest}: ${absence(context, suffix)}`,
       { tag, digest },
     );
   return manifestAnswer(manifest, manifest.digest, { "Cache-Control": SHORT });
 }
+
+/** Why an image that is known has nothing of this kind. */
+const absence = ({ config }: Context, suffix: string | undefined): string =>
+  config.signingKey === null && suffix !== "sbom"
+    ? "this registry does not sign images"
+    : "it refers to the manifest of one platform, not to an index, and only where the image is " +
+      "not too large to be described";
 
 /** A manifest of an artifact, by its digest; null when there is none. */
 export async function artifactManifest(

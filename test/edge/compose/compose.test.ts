@@ -246,16 +246,18 @@ test("indexes: each platform alone and both, in one order, as OCI's index and do
   );
 });
 
+/** The environment of an image of git and curl, of which the closures say this of C.UTF-8. */
+const envOf = async (utf8: Readonly<Record<string, boolean>>): Promise<string[]> => {
+  const { blobs: made } = await imageOf("curl/git", (packages) =>
+    packages.map(({ record: { utf8: _utf8, ...own } }) => ({
+      record: { ...own, ...(own.name in utf8 && { utf8: utf8[own.name] as boolean }) },
+    })),
+  );
+  const config = made.find(({ mediaType }) => mediaType === OCI_CONFIG) ?? assert.fail();
+  return json<{ config: { Env: string[] } }>(config.bytes).config.Env;
+};
+
 test("LANG is set where every C library of the image has C.UTF-8, and one has", async () => {
-  const envOf = async (utf8: Readonly<Record<string, boolean>>): Promise<string[]> => {
-    const { blobs: made } = await imageOf("curl/git", (packages) =>
-      packages.map(({ record: { utf8: _utf8, ...own } }) => ({
-        record: { ...own, ...(own.name in utf8 && { utf8: utf8[own.name] as boolean }) },
-      })),
-    );
-    const config = made.find(({ mediaType }) => mediaType === OCI_CONFIG) ?? assert.fail();
-    return json<{ config: { Env: string[] } }>(config.bytes).config.Env;
-  };
   assert.ok((await envOf({ git: true })).includes("LANG=C.UTF-8"));
   for (const utf8 of [{}, { git: false }, { git: true, curl: false }])
     assert.ok(!(await envOf(utf8)).some((each) => each.startsWith("LANG")), JSON.stringify(utf8));

@@ -25,6 +25,7 @@ import {
   putTag,
   type RequestHeaders,
   REVISION,
+  SCOPE,
   send,
   storePath,
 } from "../registry/support.ts";
@@ -120,6 +121,10 @@ async function list(name: string, digest: Digest, query = ""): Promise<readonly 
   assert.equal(answer.headers["content-type"], INDEX);
   return parse<{ manifests: Descriptor[] }>(answer).manifests;
 }
+
+/** What kinds of artifacts refer to a manifest of curl. */
+const types = async (of: Digest) =>
+  new Set((await list("curl", of)).map(({ artifactType }) => artifactType));
 
 /** An artifact's manifest, checked as a client does. */
 async function artifact(name: string, { digest, size }: Descriptor): Promise<Artifact> {
@@ -517,6 +522,30 @@ describe("with a key", () => {
     const unknown = await get(`curl/manifests/sha256-${"0".repeat(64)}`);
     assert.equal(unknown.status, 404);
   });
+});
+
+test("an index of two platforms is signed; SBOM and provenance refer to each platform's manifest", async () => {
+  const bucket = s3Bucket(edge.s3);
+  const scope = { ...SCOPE, system: "aarch64-linux" } as const;
+  await putBase(bucket, scope);
+  await putPackage(bucket, { name: "curl", scope });
+  await restart({ ...SIGNED, SYSTEMS: "x86_64-linux,aarch64-linux", PLATFORM_WAIT: "5" });
+  const index = await get("curl/manifests/latest", { Accept: INDEX });
+  assert.equal(index.status, 200, String(index.body));
+  const { manifests } = parse<{ manifests: (Descriptor & { platform: unknown })[] }>(index);
+  assert.equal(manifests.length, 2);
+  const digest = digestOf(index.body);
+  assert.deepEqual(await types(digest), new Set([SIGNATURE, BUNDLE]));
+  const documents = new Set<string>();
+  for (const { digest: own } of manifests) {
+    assert.deepEqual(await types(own), new Set([SIGNATURE, BUNDLE, SPDX, IN_TOTO]));
+    documents.add(String(await only("curl", own, SPDX)));
+  }
+  assert.equal(documents.size, 2, "each platform has its own");
+  const [layer] = parse<Artifact>(await get(`curl/manifests/sha256-${digest.slice(7)}.sig`)).layers;
+  const signature = layer?.annotations?.["dev.cosignproject.cosign/signature"] ?? "";
+  assert.ok(await opensslVerifies(await blob("curl", layer as Descriptor), signature));
+  assert.equal((await get(`curl/manifests/sha256-${digest.slice(7)}.sbom`)).status, 404);
 });
 
 test("a key that is none is told, without a word of it", async () => {

@@ -156,6 +156,14 @@ describe("ACCESS=private", () => {
       assert.equal(refused.status, 403);
       assert.equal(errorsOf(refused)[0]?.code, "DENIED");
       assert.match(errorsOf(refused)[0]?.message ?? "", why);
+      const digest = `sha256:${"0".repeat(64)}`;
+      for (const path of [
+        `referrers/${digest}`,
+        `manifests/${digest}`,
+        `manifests/${digest.replace(":", "-")}.sig`,
+        `blobs/${digest}`,
+      ])
+        assert.equal((await get(`/v2/${name}/${path}`, token)).status, 403, path);
     }
   });
 });
