@@ -68,8 +68,8 @@ async function serveFile(
   createReadStream(file).pipe(response);
 }
 
-/** An authority, and a certificate for 127.0.0.1 signed by it. */
-async function makeCertificates(
+/** An authority, and a certificate for 127.0.0.1 signed by it; files in `work`. */
+export async function makeCertificates(
   work: string,
 ): Promise<{ authority: string; key: string; cert: string }> {
   await mkdir(work, { recursive: true });
