@@ -37,15 +37,16 @@ const filled = (text: string, values: readonly (readonly [string, string])[]): s
     return done.replaceAll(from, to);
   }, text);
 
+const tls = (port: number) =>
+  [
+    ["listen 443 ssl", `listen 127.0.0.1:${port} ssl`],
+    ["server_name", "# server_name"],
+  ] as const;
+
 async function startNginx(place: Place, ready: () => Promise<boolean>): Promise<Daemon> {
   const { dir, ports } = place;
   const example = await readFile(join(EXAMPLES, "nginx.conf"), "utf8");
   const [registry = "", bucket = ""] = example.split("# Where origins on other machines");
-  const tls = (port: number) =>
-    [
-      ["listen 443 ssl", `listen 127.0.0.1:${port} ssl`],
-      ["server_name", "# server_name"],
-    ] as const;
   const servers =
     filled(registry, [
       ...tls(ports.edgeTls),
@@ -184,16 +185,16 @@ async function serveBehind(t: TestContext, startProxy: typeof startNginx): Promi
   assert.equal(await status("/v2/tool/manifests/latest"), 200, originLog.join("\n"));
   const held = status("/v2/slow/manifests/latest");
   await firn.line(/"event":"pull.held".*\/slow\//);
-  let isOver = false;
+  const over = new AbortController();
   const others = (async () => {
     const seen: number[] = [];
-    while (!isOver) seen.push(await status("/v2/tool/manifests/latest"));
+    while (!over.signal.aborted) seen.push(await status("/v2/tool/manifests/latest"));
     return seen;
   })();
   firn.child.kill("SIGHUP");
   await firn.line(/listening at/, 2);
   assert.equal(await held, 200, [...firn.lines, ...originLog].join("\n"));
-  isOver = true;
+  over.abort();
   assert.deepEqual([...new Set(await others)], [200]);
   const builds = await set.builds();
   assert.equal(builds.filter((line) => line.includes("slow")).length <= 2, true, builds.join("\n"));
