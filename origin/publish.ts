@@ -30,8 +30,6 @@ export interface PublishContext {
   readonly nix: string;
   /** Whether layers are also made with zstd. */
   readonly zstd: boolean;
-  /** Public keys of the origins whose layer records count, by name. */
-  readonly origins: Readonly<Record<string, string>>;
   readonly sign: Sign;
   readonly signal: AbortSignal;
   /** What is built is held until it aborts. */
@@ -219,7 +217,7 @@ async function cut(
 async function make(
   items: readonly PackageItem[],
   packages: ReadonlyMap<string, CutPackage>,
-  { layers, signal, zstd, origins, nix }: PublishContext,
+  { layers, signal, zstd, nix }: PublishContext,
 ): Promise<Made> {
   const parts = new Map<string, LayerPart>();
   for (const item of items)
@@ -231,7 +229,7 @@ async function make(
       ),
     );
   const [made, listings, closures] = await Promise.all([
-    layers.make([...parts.values()], { signal, zstd, origins }),
+    layers.make([...parts.values()], { signal, zstd }),
     each(({ built, narHash }) => layers.listing(built.storePath, { narHash, signal })),
     each((pkg) => publishClosure(pkg, nix, layers)),
   ]);

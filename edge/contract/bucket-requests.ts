@@ -11,6 +11,7 @@ import {
   PACKAGE_INDEX,
   TEXT,
 } from "./media-types.ts";
+import { OriginNameSchema } from "./fields.ts";
 import { DescriptorSchema, DigestSchema, KeySchema, LayerRecordSchema } from "./records.ts";
 
 /**
@@ -98,9 +99,14 @@ export const GrantSchema = v.variant("kind", [
 ]);
 export type Grant = v.InferOutput<typeof GrantSchema>;
 
-/** A record, and whether its blob is in the bucket. */
+/** Public keys (`x` of the JWK), by origin's name. */
+const KeysSchema = v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)));
+/**
+ * A record, whether its blob is in the bucket, and the keys of those who signed it, of the origins
+ * that are in force.
+ */
 const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
-  v.optional(v.strictObject({ record, present: v.boolean() }));
+  v.optional(v.strictObject({ record, present: v.boolean(), keys: KeysSchema }));
 /** What is known of a layer, by compressor; nothing of one that was never packed. */
 export const KnownLayerSchema = v.strictObject({
   gzip: recorded(LayerRecordSchema),

@@ -43,9 +43,9 @@ import {
   TagSchema,
   text,
 } from "./items.ts";
-import { OriginNameSchema, RevisionSchema, SystemSchema } from "./records.ts";
+import { RevisionSchema, SystemSchema } from "./records.ts";
 
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 export const CONNECT_PATH = "/farm/connect";
 export const PING = "ping";
 export const PONG = "pong";
@@ -157,8 +157,6 @@ export const FromEdgeSchema = v.variant("type", [
     protocol: v.number(),
     origin: text(255),
     zstd: v.boolean(),
-    /** Public keys (`x` of the JWK) of the origins whose layer records count, by name. */
-    origins: v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/))),
   }),
   /** One tag, packages of one revision, system and plan, or indexes of one revision and system. */
   v.strictObject({

@@ -120,7 +120,6 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       requests,
       results: this.#results,
       followers: this.#followers,
-      keyOf: this.#keyOf,
       background: (work) => ctx.waitUntil(work),
     });
     // Origins whose sockets were dropped may not come back.

@@ -29,8 +29,6 @@ export interface OriginMessagesParts {
   readonly requests: Requests;
   readonly followers: Followers;
   readonly publication: Publication;
-  /** The public key of an origin that is in force. */
-  readonly keyOf: (name: string) => string | undefined;
   /** What nobody waits for. */
   readonly background: (work: Promise<unknown>) => void;
 }
@@ -149,7 +147,6 @@ export class OriginMessages {
       protocol: PROTOCOL_VERSION,
       origin: name,
       zstd,
-      origins: this.#keysInForce(),
     });
     note("info", "origin.connected", {
       origin: name,
@@ -164,17 +161,6 @@ export class OriginMessages {
     for (const job of hello.running) this.#toldOfFollowers(name, job);
     await this.#announced(name, hello.revisions);
     await this.#with.dispatch.schedule();
-  }
-
-  /** Public keys of the origins whose records count, by name. */
-  #keysInForce(): Record<string, string> {
-    const names = [...configuredOrigins(this.#with.env).keys()];
-    return Object.fromEntries(
-      names.flatMap((name) => {
-        const key = this.#with.keyOf(name);
-        return key === undefined ? [] : [[name, key]];
-      }),
-    );
   }
 
   /**

@@ -3,7 +3,7 @@
  * hibernation, eviction and deploys lose nothing.
  *
  *   entries   one row per item that is wanted and has not ended
- *   leases    one row per job
+ *   jobs      one row per job, written once; that it was accepted is a column of its own
  *   endings   how items ended lately, so that who asks next shares the answer
  *
  * Memory is what counts while the object lives; `save` writes what changed since the last time, in
@@ -28,6 +28,7 @@ export interface Job {
 }
 
 type Row = Record<string, SqlStorageValue> & { readonly key: string; readonly data: string };
+type JobRow = Row & { readonly accepted: number };
 
 export class Queue {
   readonly #storage: DurableObjectStorage;
@@ -43,7 +44,8 @@ export class Queue {
     this.#schedule = schedule;
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS jobs (
+        key TEXT PRIMARY KEY, data TEXT NOT NULL, accepted INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS endings (
         key TEXT PRIMARY KEY, ending TEXT NOT NULL, until INTEGER NOT NULL);
       CREATE INDEX IF NOT EXISTS endings_by_until ON endings (until);
@@ -60,9 +62,9 @@ export class Queue {
       .sort((a, b) => a.queuedAt - b.queuedAt))
       backlog.add(entry);
     backlog.changed.clear();
-    for (const { data } of this.#sql.exec<Row>("SELECT * FROM leases").toArray()) {
+    for (const { data, accepted } of this.#sql.exec<JobRow>("SELECT * FROM jobs").toArray()) {
       const { items, ...lease } = JSON.parse(data) as Lease & { items: Item[] };
-      this.#schedule.load(lease);
+      this.#schedule.load({ ...lease, accepted: accepted === 1 });
       this.#items.set(lease.id, items);
     }
   }
@@ -109,8 +111,7 @@ export class Queue {
     const lease = this.#schedule.jobs.get(id);
     if (lease === undefined || lease.origin !== origin || lease.accepted) return;
     lease.accepted = true;
-    this.#schedule.changedJobs.add(id);
-    this.save();
+    this.#sql.exec("UPDATE jobs SET accepted = 1 WHERE key = ?", id);
   }
 
   /** Remembers how an item ended, `ms` long. */
@@ -167,25 +168,30 @@ export class Queue {
     this.#storage.transactionSync(() => {
       for (const key of backlog.changed) {
         const entry = backlog.entries.get(key);
-        this.#write("entries", key, entry && rowOf(entry));
+        if (entry === undefined) this.#sql.exec("DELETE FROM entries WHERE key = ?", key);
+        else
+          this.#sql.exec(
+            "INSERT OR REPLACE INTO entries (key, data) VALUES (?, ?)",
+            key,
+            JSON.stringify(rowOf(entry)),
+          );
       }
-      for (const id of changedJobs) {
-        const lease = jobs.get(id);
-        if (lease === undefined) this.#items.delete(id);
-        this.#write("leases", id, lease && { ...lease, items: this.#items.get(id) ?? [] });
-      }
+      for (const id of changedJobs) this.#saveJob(id, jobs.get(id));
     });
     backlog.changed.clear();
     changedJobs.clear();
   }
 
-  #write(table: "entries" | "leases", key: string, data: object | undefined): void {
-    if (data === undefined) this.#sql.exec(`DELETE FROM ${table} WHERE key = ?`, key);
-    else
+  #saveJob(id: string, lease: Lease | undefined): void {
+    if (lease === undefined) {
+      this.#items.delete(id);
+      this.#sql.exec("DELETE FROM jobs WHERE key = ?", id);
+    } else
       this.#sql.exec(
-        `INSERT OR REPLACE INTO ${table} (key, data) VALUES (?, ?)`,
-        key,
-        JSON.stringify(data),
+        "INSERT OR REPLACE INTO jobs (key, data, accepted) VALUES (?, ?, ?)",
+        id,
+        JSON.stringify({ ...lease, items: this.#items.get(id) ?? [] }),
+        lease.accepted ? 1 : 0,
       );
   }
 }

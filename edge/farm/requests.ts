@@ -12,7 +12,7 @@ import type {
   CacheRequest,
   KnownLayer,
 } from "../contract/bucket-requests.ts";
-import type { Codec } from "../contract/records.ts";
+import type { Codec, LayerRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
 import { forgetBlob } from "../store/blobs.ts";
 import { type Bucket, BucketUnavailable } from "../store/bucket.ts";
@@ -101,6 +101,17 @@ export class Requests {
     return presign(s3, blobPath(digest), READ_SECONDS);
   }
 
+  /** The keys of those who vouch for it, which an origin checks the record by. */
+  #keysOf({ signed }: LayerRecord): Record<string, string> {
+    const { keyOf } = this.#with.trust;
+    return Object.fromEntries(
+      signed.flatMap(({ origin }) => {
+        const key = keyOf(origin);
+        return key === undefined ? [] : [[origin, key]];
+      }),
+    );
+  }
+
   async #layers(keys: readonly string[], zstd: boolean): Promise<KnownLayer[]> {
     const { bucket } = this.#with;
     const codecs: readonly Codec[] = zstd ? ["gzip", "zstd"] : ["gzip"];
@@ -123,7 +134,7 @@ export class Requests {
         const present = found?.size === record.size;
         // Nor shall it stand, for what this isolate remembers of it.
         if (!present) forgetBlob(record.digest);
-        return { record, present };
+        return { record, present, keys: this.#keysOf(record) };
       });
     return Promise.all(
       keys.map(async (key): Promise<KnownLayer> => {

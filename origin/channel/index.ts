@@ -123,7 +123,7 @@ class Connection implements Channel {
     const send = (message: FromOrigin): void => this.#send(message);
     this.#requests = new Requests(options.edge.host, send);
     this.#jobs = new Jobs({ run, slots, logger, send, requests: this.#requests });
-    this.#terms = { zstd: false, origins: {}, sign: signer(key) };
+    this.#terms = { zstd: false, sign: signer(key) };
     this.#over = this.#stayConnected(key);
   }
 
@@ -231,7 +231,7 @@ class Connection implements Channel {
   #take(message: FromEdge): void {
     switch (message.type) {
       case "welcome":
-        this.#terms = { ...this.#terms, zstd: message.zstd, origins: message.origins };
+        this.#terms = { ...this.#terms, zstd: message.zstd };
         this.#options.logger.info(
           { edge: this.#options.edge.host, origin: message.origin },
           "connected to the edge",

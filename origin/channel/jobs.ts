@@ -27,8 +27,6 @@ import { Slots } from "./slots.ts";
 export interface EdgeTerms {
   /** Make zstd layers beside gzip ones. */
   readonly zstd: boolean;
-  /** Public keys of the origins whose layer records count, by name. */
-  readonly origins: Readonly<Record<string, string>>;
   /** Signs a statement with the key that the edge knows this origin by. */
   readonly sign: Sign;
 }

@@ -32,6 +32,8 @@ export const MAKER = "local";
 export interface DirectoryBucketOptions {
   readonly directory: string;
   readonly sign: Sign;
+  /** Public key that belongs to `sign`. */
+  readonly publicKey: string;
   /** What compresses here now, by codec: a layer that another compressor made is made again. */
   readonly compressor: (codec: Codec) => Promise<string>;
 }
@@ -124,6 +126,7 @@ export class DirectoryBucket implements Storage {
       known[codec] = {
         record: { ...statement, signed: [{ origin: MAKER, signature }] },
         present: await this.has(statement),
+        keys: { [MAKER]: this.#options.publicKey },
       };
     }
     return known;

@@ -35,8 +35,6 @@ export interface MakeImageParts {
   /** Version of this machine's Nix. */
   readonly nix: string;
   readonly sign: Sign;
-  /** Public key that belongs to `sign`. */
-  readonly publicKey: string;
   /** Whether layers are also made with zstd. */
   readonly zstd: boolean;
   readonly limits: Partial<NixLimits>;
@@ -140,11 +138,11 @@ async function atLevels(
 
 /** Publishes into the directory, and remembers what the layers were packed to. */
 async function publishAll(
-  { bucket, publicKey, ...context }: MakeImageParts,
+  { bucket, ...context }: MakeImageParts,
   scope: Scope,
   items: readonly PackageItem[],
 ): Promise<Result[]> {
-  const results = await publish(scope, items, { ...context, origins: { [MAKER]: publicKey } });
+  const results = await publish(scope, items, context);
   const failures = new Map<string, Failure>();
   for (const [at, result] of results.entries()) {
     const name = items[at]?.name ?? "";

@@ -84,6 +84,7 @@ export async function openBuilder(
   const bucket = new DirectoryBucket({
     directory: options.stateDir,
     sign,
+    publicKey: publicKeyOf(privateKey),
     compressor: (codec) => codecs.describe(codec),
   });
   const setsDir = join(options.stateDir, "sets");
@@ -120,7 +121,6 @@ export async function openBuilder(
         plans,
         nix,
         sign,
-        publicKey: publicKeyOf(privateKey),
         zstd: options.zstd,
         limits: options.limits,
         signal,

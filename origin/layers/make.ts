@@ -13,7 +13,7 @@ import type { StorePathInfo } from "../nix/types.ts";
 import type { SpooledBlob } from "./blob-file.ts";
 import { type CodecName, type Codecs, PIECE_BYTES } from "./codecs.ts";
 import type { JobBucket } from "./job-bucket.ts";
-import { type KnownLayer, type OriginKeys, vouched } from "./known-layer.ts";
+import { type KnownLayer, vouched } from "./known-layer.ts";
 import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
@@ -33,8 +33,6 @@ export interface MakeOptions {
   readonly signal: AbortSignal;
   /** Make zstd blobs as well. */
   readonly zstd: boolean;
-  /** Public keys of the origins whose layer records count, by name; none when left out. */
-  readonly origins?: OriginKeys;
   /** Hears of each layer when it is there. */
   readonly onMade?: ((part: LayerPart) => void) | undefined;
 }
@@ -61,7 +59,6 @@ interface Work {
   readonly codecs: readonly CodecName[];
   /** What the edge knows of each, by key. */
   readonly answers: ReadonlyMap<string, Promise<Answer>>;
-  readonly origins: OriginKeys;
   /**
    * They are read one after another, so that the first is whole as early as can be. Two jobs take
    * turns piece by piece: a small one does not wait for a huge one.
@@ -91,7 +88,7 @@ export class LayerMaker {
   async make(
     parts: readonly LayerPart[],
     bucket: JobBucket,
-    { signal, zstd, origins = {}, onMade }: MakeOptions,
+    { signal, zstd, onMade }: MakeOptions,
   ): Promise<Map<string, MadeLayer | UnfitError>> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
@@ -99,7 +96,6 @@ export class LayerMaker {
       bucket,
       answers: lookUp(parts, bucket, { signal: either, zstd }),
       codecs: zstd ? ["gzip", "zstd"] : ["gzip"],
-      origins,
       reading: pLimit(1),
     };
     // The largest is first on its way to the bucket, while the others are packed.
@@ -161,14 +157,14 @@ export class LayerMaker {
    */
   async #known(
     key: string,
-    { bucket, answers, codecs, origins }: Work,
+    { bucket, answers, codecs }: Work,
     signal: AbortSignal,
   ): Promise<Known> {
     const zstd = codecs.includes("zstd");
     // Whoever asked for many may have left; the layer is wanted still.
     const answer = await answers.get(key)?.catch(() => undefined);
     const [said = {}] = answer === undefined ? await bucket.layers([key], zstd, signal) : [answer];
-    const found = await vouched(key, said, origins);
+    const found = await vouched(key, said);
     const recorded: KnownLayer = {};
     const own: KnownLayer = {};
     const missing: CodecName[] = [];

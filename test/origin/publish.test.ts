@@ -69,7 +69,6 @@ async function publishing(t: TestContext, text: string, limits?: Partial<NixLimi
         plans: planStore(),
         nix: "2.0-test",
         zstd: false,
-        origins: {},
         sign: signer(key),
         signal,
         limits,

@@ -5,7 +5,7 @@ import { CLOSE, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
-import { keys, signOf } from "./keys.ts";
+import { signOf } from "./keys.ts";
 import { packageItems, packageResult, REVISION, statedPackage, tagItems } from "./records.ts";
 
 let edge: FarmEdge;
@@ -67,7 +67,6 @@ describe("a job", () => {
       protocol: PROTOCOL_VERSION,
       origin: "a",
       zstd: true,
-      origins: Object.fromEntries(["a", "b"].map((name) => [name, keys[name]?.publicKey])),
     });
     const items = tagItems(freshTag());
     const answer = edge.ask(items);

@@ -6,6 +6,7 @@ import { layerPath } from "../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../edge/contract/messages.ts";
 import type { LayerStatement } from "../../../edge/contract/records.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
+import { keys as originKey } from "./keys.ts";
 import { originKeys } from "./origins.ts";
 import { hello, type RawOrigin, rawOrigin } from "./raw-origin.ts";
 import { layerRecord, layerStatement, packageItems } from "./records.ts";
@@ -44,19 +45,21 @@ const put = async (statement: LayerStatement, by = "a") => {
 
 describe("layers", () => {
   const unknown = "3".repeat(64);
-  test("what a layer was packed to, and whether its blob is there; else nothing", async () => {
+  test("what a layer was packed to, by whose key, and whether its blob is there; else nothing", async () => {
     const { origin, job } = await withJob();
     const statement = await layerStatement(edge, "made");
     const lost = { ...(await layerStatement(edge, "lost")), digest: await digestOf("nowhere") };
     const made = await put(statement);
     const zstd = await put({ ...statement, codec: "zstd", digest: lost.digest });
     const gone = await put(lost);
-    const keys = [unknown, made.key, gone.key];
-    origin.say({ type: "layers", id: "1", job, keys, zstd: true });
+    const asked = [unknown, made.key, gone.key];
+    origin.say({ type: "layers", id: "1", job, keys: asked, zstd: true });
+    // Of who has signed them, and of nobody else.
+    const keys = { a: originKey["a"]?.publicKey };
     assert.deepEqual((await origin.heard("layers")).layers, [
       {},
-      { gzip: { record: made, present: true }, zstd: { record: zstd, present: false } },
-      { gzip: { record: gone, present: false } },
+      { gzip: { record: made, present: true, keys }, zstd: { record: zstd, present: false, keys } },
+      { gzip: { record: gone, present: false, keys } },
     ]);
     origin.say({ type: "layers", id: "2", job, keys: [made.key], zstd: false });
     const { layers } = await origin.heard("layers");

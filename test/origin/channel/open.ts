@@ -19,7 +19,6 @@ export const WELCOME: FromEdge = {
   protocol: PROTOCOL_VERSION,
   origin: "mine",
   zstd: false,
-  origins: {},
 };
 export const RESOLVED: Result[] = [{ kind: "revision", revision: "a".repeat(40) }];
 export const tagJob = (job: string): FromEdge => ({

@@ -10,8 +10,14 @@ export interface EdgeRequests extends JobRequests {
   readonly asked: (readonly Upload[])[];
 }
 
-/** `s3`: as the origin reaches the bucket. Records are handed on as they are, checked by nobody. */
-export function edgeRequests(s3: S3Config): EdgeRequests {
+/**
+ * `s3`: as the origin reaches the bucket; `keys`: of origins in force. Records are handed on as they
+ * are, checked by nobody.
+ */
+export function edgeRequests(
+  s3: S3Config,
+  keys: Readonly<Record<string, string>> = {},
+): EdgeRequests {
   const bucket = s3Bucket(s3);
   const asked: (readonly Upload[])[] = [];
   const isThere = async ({ digest, size }: Descriptor): Promise<boolean> =>
@@ -20,7 +26,7 @@ export function edgeRequests(s3: S3Config): EdgeRequests {
     const found = await bucket.get(layerPath(key, codec));
     if (found === null) return {};
     const record = (await new Response(found.body).json()) as LayerRecord;
-    return { [codec]: { record, present: await isThere(record) } };
+    return { [codec]: { record, present: await isThere(record), keys: { ...keys } } };
   };
   return {
     edge: "edge.example",

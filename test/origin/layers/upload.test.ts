@@ -46,8 +46,7 @@ async function make(
   part: LayerPart,
   { zstd = false, from = layers, signal = never } = {},
 ): Promise<MadeLayer> {
-  const origins = { [mine.name]: mine.publicKey };
-  const made = await from.make([part], { signal, zstd, origins });
+  const made = await from.make([part], { signal, zstd });
   return { layer: madeLayer(made, part), statements: statementsOf(made, part) };
 }
 const makeOne = async (...args: Parameters<typeof make>): Promise<Layer> =>
@@ -86,7 +85,7 @@ before(async () => {
     partBytes: 8 * MIB,
     logger: pino({ level: "silent" }),
   });
-  layers = opened.of(edgeRequests(bucket.access));
+  layers = opened.of(edgeRequests(bucket.access, { [mine.name]: mine.publicKey }));
 });
 after(async () => {
   await opened.close();
