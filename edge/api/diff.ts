@@ -5,9 +5,10 @@
  */
 import * as v from "valibot";
 import type { DiffAnswer } from "../contract/api.ts";
-import { parseImageName, TAG_PATTERN } from "../contract/names.ts";
+import { TAG_PATTERN } from "../contract/names.ts";
 import type { System } from "../contract/records.ts";
 import type { Env } from "../env.ts";
+import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { manifestUnknown, RegistryError } from "../pull/errors.ts";
 import { listed } from "../pull/failures.ts";
@@ -81,7 +82,7 @@ async function sideOf(context: Context, text: string, platform: System | undefin
   const tag = colon < 0 ? "latest" : text.slice(colon + 1);
   if (!TAG_PATTERN.test(tag))
     throw manifestUnknown(`no image has the tag "${tag}": it is not valid`, { tag });
-  const asked = parseImageName(name);
+  const asked = await resolveName(context.bucket, name);
   checkAllowed(context, asked);
   const revision = await knownRevision(context, tag);
   if (revision === null)

@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import type { ImageLayer, ImagePackage, ImageView, PlatformView } from "../contract/api.ts";
 import type { Scope } from "../contract/keys.ts";
-import { canonicalName, type ImageRequest, parseImageName } from "../contract/names.ts";
+import { canonicalName, type ImageRequest } from "../contract/names.ts";
 import { type System, systemsOf } from "../contract/records.ts";
 import {
   type ComposedBlob,
@@ -17,6 +17,7 @@ import {
 } from "../compose/texts.ts";
 import type { Env } from "../env.ts";
 import { buildLogUrl } from "../pull/build-log.ts";
+import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { imageNameOf } from "../pull/derived.ts";
 import { readImage } from "../pull/images.ts";
@@ -55,7 +56,7 @@ export async function image(
     ? await resolveTag(context, query.tag)
     : await knownRevision(context, query.tag);
   const systems = systemsFor(context, asked.pinned ?? query.platform);
-  const has = query.has === undefined ? undefined : parseImageName(query.has);
+  const has = query.has === undefined ? undefined : await resolveName(context.bucket, query.has);
   const platforms =
     revision === null
       ? []

@@ -91,9 +91,9 @@ export async function knownRevision(context: Context, tag: string): Promise<stri
   const { packageSet } = config;
   if (isRevision(tag)) {
     const seen = await readRecord(bucket, revisionRecord(packageSet.id, tag));
-    return seen === null && packageSet.kind === "git" ? null : ownTag(context, tag);
+    return seen === null && filesOf(packageSet).kind === "git" ? null : ownTag(context, tag);
   }
-  if (isDate(tag) && packageSet.kind !== "git")
+  if (isDate(tag) && filesOf(packageSet).kind !== "git")
     return revisionOn(context, tag, tagMeaning(packageSet));
   if (!isServed(context, tag)) throw notServed(context, tag);
   const ages = { present: rereadAge(context), absent: 0 };

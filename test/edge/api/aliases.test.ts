@@ -291,3 +291,22 @@ describe("accounts", () => {
     );
   });
 });
+
+test("the API of images takes aliases, too: to look at, to compare, and as what a client has", async () => {
+  const [git, both] = [await make("git"), await make(["git", "curl"])];
+  for (const path of [
+    `/api/images/${both.name}`,
+    `/api/images/curl?has=${git.name}`,
+    `/api/diff?from=${git.name}&to=${both.name}:latest`,
+  ]) {
+    const byName = path.replace(git.name, "git").replace(both.name, "curl/git");
+    const [answer, wanted] = await Promise.all(
+      [path, byName].map(async (each) => {
+        const { status, body } = await send("GET", firn.url + each);
+        assert.equal(status, 200, `${each}: ${body}`);
+        return String(body).replaceAll(git.name, "git").replaceAll(both.name, "curl/git");
+      }),
+    );
+    assert.equal(answer, wanted);
+  }
+});
