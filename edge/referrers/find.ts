@@ -36,11 +36,11 @@ import { documentBytes, spdxDocument } from "./spdx.ts";
 import { type RecordSubjects, type Subject, type SystemSubjects, subjectsOf } from "./subjects.ts";
 
 /** Artifacts as bytes: those of some hundred images. */
-const BLOBS_BYTES = 8 * 2 ** 20;
-/** What subjects have, without the bytes: of some thousand manifests. */
-const SUBJECTS_BYTES = 4 * 2 ** 20;
-/** Digests of all artifacts of an image: of some ten thousand images. */
-const DIGESTS_BYTES = 2 * 2 ** 20;
+const BLOBS_BYTES = 5 * 2 ** 20;
+/** What subjects have, without the bytes: of some hundred manifests. */
+const SUBJECTS_BYTES = 2 ** 20;
+/** Digests of all artifacts of an image: of some hundred images. */
+const DIGESTS_BYTES = 2 ** 20;
 /** A referrer of a subject in memory, bytes, roughly. */
 const REFERRER_BYTES = 1_000;
 /** A digest in a set, bytes. */
@@ -83,13 +83,18 @@ interface Asked {
 }
 
 function asked(context: Context, request: ImageRequest): Asked {
-  const { hosts, signingKey, packageSet } = context.config;
-  const { host } = new URL(context.url);
-  // No host that the configuration does not know: a client chooses what it asks for.
-  const known = hosts.includes(host) ? host : hosts[0];
-  const reference = known === undefined ? request.name : `${known}/${request.name}`;
-  const signer = signingKey && { key: signingKey, reference };
-  return { context, request, signer, key: `${packageSet.id} ${signer ? reference : request.name}` };
+  const { signingKey: key, packageSet } = context.config;
+  const signer = key && { key, reference: referenceOf(context, request) };
+  return { context, request, signer, key: `${packageSet.id} ${signer?.reference ?? request.name}` };
+}
+
+/** The name that a signature is good for: by no host that the configuration does not have. */
+function referenceOf({ config: { hosts }, url }: Context, { name }: ImageRequest): string {
+  const [first] = hosts;
+  if (first === undefined) return name;
+  // A client chooses what it asks for.
+  const { host } = new URL(url);
+  return `${hosts.includes(host) ? host : first}/${name}`;
 }
 
 /** What refers to a manifest of the image, of these parts; null when the image has no such manifest. */

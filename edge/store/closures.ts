@@ -7,8 +7,8 @@ import { BlobsLost } from "./blobs.ts";
 import { type Bucket, readWhole } from "./bucket.ts";
 import { memory } from "./memory.ts";
 
-/** Bytes of closures that are remembered, as they are stored: those of some 300 packages. */
-const REMEMBERED_BYTES = 2 * 2 ** 20;
+/** Bytes of closures that are remembered, as they are stored: those of some 200 packages. */
+const REMEMBERED_BYTES = 2 ** 20;
 const remembered = memory<Uint8Array>(REMEMBERED_BYTES, ({ length }) => length);
 
 /**
