@@ -49,7 +49,7 @@ const DIGEST_BYTES = 150;
 const LATEST = 32;
 
 /** Most bytes that documents take which are made at once, with what they are made from. */
-const MAKING_BYTES = 32 * 2 ** 20;
+const MAKING_BYTES = 16 * 2 ** 20;
 /** Largest document: while it is made it is in memory three times. Of some 5,000 store paths. */
 const MAX_DOCUMENT_BYTES = 12 * 2 ** 20;
 /** What a closure takes when it is read, compared with its blob. */

@@ -2,7 +2,7 @@
  * What an isolate remembers, in front of the bucket: an LRU cache bounded by bytes. In the isolate's
  * own memory, since that is faster than the Cache API.
  *
- * An isolate has 128 MB for everything. All memories together take about 71 MB at most (each names
+ * An isolate has 128 MB for everything. All memories together take about 89 MB at most (each names
  * its own budget); composing needs the rest.
  *
  * Only values are remembered, never promises: a promise belongs to the request that made it, and
