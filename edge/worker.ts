@@ -12,9 +12,10 @@ import { ALIASES_PATH } from "./contract/alias.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/connect.ts";
 import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
-import { beginGc, stepGc } from "./housekeeping/api.ts";
+import { beginGc, repairObject, stepGc, verifyPage } from "./housekeeping/api.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
 import { GC_PATH } from "./contract/housekeeping.ts";
+import { VERIFY_PATH } from "./contract/verify.ts";
 import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
 import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
 import { authorizeOperator, authorizeViewer } from "./operator/authorize.ts";
@@ -71,6 +72,8 @@ router
   .post(`${OPERATOR_PATH}/origins/:origin/rest`, restOrigin)
   .get(`${OPERATOR_PATH}/origins/:origin/records`, restingRecords)
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
+  .get(VERIFY_PATH, verifyPage)
+  .post(VERIFY_PATH, repairObject)
   .post(GC_PATH, beginGc)
   .post(`${GC_PATH}/:run`, stepGc)
   .post(ALIASES_PATH, authorizeAccount, makeAlias)

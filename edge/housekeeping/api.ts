@@ -1,4 +1,4 @@
-/** Garbage collection for operators (contract/housekeeping.ts): a run, step by step; and pins. */
+/** For operators: garbage collection, step by step, and what is broken (contract/housekeeping.ts, verify.ts). */
 import * as v from "valibot";
 import {
   GC_PATH,
@@ -12,12 +12,18 @@ import {
   MIN_UNUSED,
   UNUSED,
 } from "../contract/housekeeping.ts";
+import { VERIFY_KINDS, type VerifyKind } from "../contract/verify.ts";
+import { readConfig } from "../config.ts";
 import type { Env, HousekeepingRpc } from "../env.ts";
+import { configuredOrigins } from "../farm/configured-origins.ts";
 import { note } from "../log.ts";
 import { json, wrong } from "../operator/api.ts";
 import type { OperatorRequest } from "../operator/authorize.ts";
 import { RegistryError } from "../pull/errors.ts";
-import { KEEPER } from "../store/open.ts";
+import { openContext } from "../pull/context.ts";
+import { KEEPER, openBucket } from "../store/open.ts";
+import { repair } from "./repair.ts";
+import { type KeyOf, verify } from "./verify.ts";
 
 /** Begins a run, or goes on with one on the same terms. */
 export async function beginGc(request: OperatorRequest, env: Env): Promise<Response> {
@@ -43,6 +49,52 @@ export async function stepGc({ params }: OperatorRequest, env: Env): Promise<Res
       message: "there is no such run: another one has taken its place",
     });
   return json(progress);
+}
+
+/** A page of what is broken. */
+export async function verifyPage(request: OperatorRequest, env: Env): Promise<Response> {
+  const query = new URL(request.url).searchParams;
+  const after = query.get("after") ?? undefined;
+  const since = query.get("since") ?? "";
+  return json(
+    await verify(
+      { bucket: openBucket(env), keyOf: keysIn(env) },
+      { kind: kindIn(query), after, since: /^\d{1,15}$/.test(since) ? Number(since) : Date.now() },
+    ),
+  );
+}
+
+/** Withdraws one broken object, or has it made again. */
+export async function repairObject(
+  request: OperatorRequest,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const query = new URL(request.url).searchParams;
+  const [kind, key] = [kindIn(query), query.get("key") ?? ""];
+  const { access } = await readConfig(env);
+  const account = access.accounts.get(request.operator ?? "") ?? null;
+  const caller = { account, hasToken: true, client: null, challenge: null };
+  const { url, headers, cf } = request;
+  const asked = { url, headers, caller, ...(cf && { cf }) };
+  const context = await openContext(asked as Parameters<typeof openContext>[0], env, ctx);
+  const repaired = await repair({ ...context, bucket: openBucket(env) }, keysIn(env), {
+    kind,
+    key,
+  });
+  note("warn", "operator.repair", { kind, ...repaired, account: request.operator });
+  return json(repaired);
+}
+
+const keysIn =
+  (env: Env): KeyOf =>
+  (origin) =>
+    configuredOrigins(env).get(origin)?.key;
+
+function kindIn(query: URLSearchParams): VerifyKind {
+  const kind = VERIFY_KINDS.find((known) => known === query.get("kind"));
+  if (kind === undefined) throw wrong(`kind must be one of ${VERIFY_KINDS.join(", ")}`);
+  return kind;
 }
 
 export function keeperOf({

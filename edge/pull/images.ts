@@ -260,8 +260,13 @@ function belongs({ packageSet, names }: ImageName, path: string, record: ImageRe
         .sort()
         .join("/") === names.join("/"),
   );
+  return isOfName && hasDigestsOf(path, record);
+}
+
+/** Whether a record's texts have the digests that its path tells of. */
+export function hasDigestsOf(path: string, record: ImageRecord): boolean {
   const told = imagePath("", "", platformsOf(record), digestsOf(record).all);
-  return isOfName && path.endsWith(told.slice(told.lastIndexOf("/") + 1));
+  return path.endsWith(told.slice(told.lastIndexOf("/") + 1));
 }
 
 const LACKING = "no-";

@@ -14,6 +14,13 @@ import {
   RevokedSchema,
 } from "../../edge/contract/operator.ts";
 import { CommandFailed, kindOfAnswer } from "../commands/exit-codes.ts";
+import {
+  type Finding,
+  RepairedSchema,
+  type VerifyKind,
+  type VerifyPage,
+  VerifyPageSchema,
+} from "../../edge/contract/verify.ts";
 
 export interface OperatorAccess {
   readonly edge: URL;
@@ -63,6 +70,28 @@ export class OperatorClient {
   /** Lets it in again. */
   lift(origin: string) {
     return this.#send("DELETE", `origins/${origin}/revoke`, LiftedSchema);
+  }
+
+  /** What is broken, page by page. */
+  async *verify(kind: VerifyKind): AsyncGenerator<VerifyPage> {
+    let since: number | undefined;
+    for (let after: string | undefined, first = true; first || after !== undefined;) {
+      first = false;
+      const query = new URLSearchParams({
+        kind,
+        ...(since === undefined ? {} : { since: String(since) }),
+        ...(after === undefined ? {} : { after }),
+      });
+      const page = await this.#send("GET", `verify?${query}`, VerifyPageSchema);
+      yield page;
+      since ??= page.at;
+      after = page.after;
+    }
+  }
+
+  /** Has one broken object withdrawn, or made again. */
+  repair({ kind, key }: Pick<Finding, "kind" | "key">) {
+    return this.#send("POST", `verify?${new URLSearchParams({ kind, key })}`, RepairedSchema);
   }
 
   /** Begins a run of garbage collection, or goes on with one on the same terms. */

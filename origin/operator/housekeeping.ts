@@ -1,4 +1,4 @@
-/** The commands that keep the bucket in order: `firn gc`. */
+/** The commands that keep the bucket in order: `firn gc`, `firn verify`. */
 import { type Command, Option } from "@commander-js/extra-typings";
 import {
   GRACE,
@@ -8,6 +8,7 @@ import {
   MIN_UNUSED,
   UNUSED,
 } from "../../edge/contract/housekeeping.ts";
+import { EXIT, EXIT_HELP } from "../commands/exit-codes.ts";
 import { operatorCommand, period } from "../options.ts";
 import { tell } from "../process.ts";
 import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
@@ -18,7 +19,15 @@ In use is what was pulled or written within --unused, what is pinned (firn pin),
 --delete the rest is condemned, and deleted by a run at least --grace later, if it is still unused then: so run
 it once a day, or set GC at the edge. It may be broken off and run again, and pulls and builds may go on.
 
-Exit status: 0 it was done; 1 it failed.`;
+${EXIT_HELP}`;
+
+const VERIFY_HELP = `
+${ACCOUNT_HELP}
+Every record is looked at: its signature, and whether the blobs that it names are there. With --repair a record
+that cannot be believed is withdrawn, and packages whose blobs are lost are made again by an origin.
+
+${EXIT_HELP}
+Here ${EXIT.found} means that something is broken still.`;
 
 export function addHousekeepingCommands(program: Command): void {
   operatorCommand(program, "gc", "what of the bucket is in use, and deleting what is not")
@@ -42,5 +51,16 @@ export function addHousekeepingCommands(program: Command): void {
       const { gc, shownGc } = await import("./gc.ts");
       const progress = await gc(await clientOf(account), { unused, grace, delete: deletes }, tell);
       print(json ? JSON.stringify(progress) : shownGc(progress));
+    });
+  operatorCommand(program, "verify", "whether what is in the bucket is whole, and repairing it")
+    .option("--deep", "read every blob, and hash it", false)
+    .option("--repair", "withdraw what cannot be believed, have made again what is lost", false)
+    .option("--json", "all that was found, as JSON on standard output", false)
+    .addHelpText("after", VERIFY_HELP)
+    .action(async ({ deep, repair, json, ...account }) => {
+      const { isBroken, shownVerified, verify } = await import("./verify.ts");
+      const verified = await verify(await clientOf(account), { deep, repair, tell });
+      print(json ? JSON.stringify(verified) : shownVerified(verified));
+      if (isBroken(verified)) process.exitCode = EXIT.found;
     });
 }
