@@ -3,6 +3,7 @@
  * counts of PublicFarmSchema alone.
  */
 import * as v from "valibot";
+import { FAILURE_REASONS } from "./items.ts";
 import { OriginNameSchema, SystemSchema, TimeSchema } from "./fields.ts";
 
 /**
@@ -29,21 +30,8 @@ export const LANES = ["tags", "packages"] as const;
 const byLane = <T extends v.GenericSchema>(schema: T) =>
   v.object({ tags: schema, packages: schema });
 
-/** Results of an item: made, why not (contract/messages.ts), or that an attempt came to nothing. */
-export const ITEM_RESULTS = [
-  "done",
-  "unknown",
-  "refused",
-  "failed",
-  "unfit",
-  "timeout",
-  "limit",
-  "unknown-revision",
-  "lacking",
-  "error",
-  "no-origin",
-  "lost",
-] as const;
+/** Results of an item: made, why not (items.ts), or that an attempt came to nothing. */
+export const ITEM_RESULTS = ["done", ...FAILURE_REASONS, "no-origin", "lost"] as const;
 const ItemKindSchema = v.picklist(["tag", "index", "package"]);
 const ItemResultSchema = v.picklist(ITEM_RESULTS);
 

@@ -27,6 +27,19 @@ export const TagSchema = v.pipe(
   v.regex(TAG_PATTERN, "a tag is at most 128 letters, digits, _ . and -"),
 );
 
+/** What each means: FailureSchema. */
+export const FAILURE_REASONS = [
+  "unknown",
+  "refused",
+  "failed",
+  "unfit",
+  "timeout",
+  "limit",
+  "unknown-revision",
+  "lacking",
+  "error",
+] as const;
+
 /** Why an item cannot be had, by kind; the edge turns it into an HTTP answer. */
 export const FailureSchema = v.strictObject({
   /**
@@ -43,17 +56,7 @@ export const FailureSchema = v.strictObject({
    * - lacking: it lacks system features that a derivation needs (`features`; no attempt)
    * - error: the origin's own trouble (disk, bucket; an attempt)
    */
-  reason: v.picklist([
-    "unknown",
-    "refused",
-    "failed",
-    "unfit",
-    "timeout",
-    "limit",
-    "unknown-revision",
-    "lacking",
-    "error",
-  ]),
+  reason: v.picklist(FAILURE_REASONS),
   /** One line for a person. */
   message: text(2_000),
   /** For lacking: Nix's names of the features. */

@@ -5,7 +5,7 @@ import { type Asker, itemKey, type Reply, traceOf } from "./answer.ts";
 import { type Times, wantedFor } from "./limits.ts";
 import type { Queue } from "./queue.ts";
 import type { Schedule } from "./schedule/schedule.ts";
-import { type Entry, wantKey } from "./schedule/state.ts";
+import { newEntry, wantKey } from "./schedule/state.ts";
 
 export interface Bounds {
   /** Items of one client that may wait; null: no limit of its own. */
@@ -42,7 +42,9 @@ export function take(
   const want = { build, client: client ?? "", purpose, until: now + wantedFor(purpose, times()) };
   const fresh = open.filter((item) => !backlog.entries.has(itemKey(item)));
   if (fresh.length > 0) {
-    const entries = fresh.map((item) => newEntry(item, build, now));
+    const entries = fresh.map((item) =>
+      newEntry({ key: itemKey(item), item, request: build, queuedAt: now }),
+    );
     if (entries.some((entry) => schedule.verdict(entry, now)?.kind === "no-origin"))
       return { state: "no-origin" };
     const full = whichIsFull(fresh.length, client, schedule, bounds);
@@ -74,20 +76,3 @@ function whichIsFull(
   if (backlog.queued + count > total) return { yours: false, limit: total };
   return undefined;
 }
-
-const newEntry = (item: Item, request: string, now: number): Entry => ({
-  key: itemKey(item),
-  item,
-  request,
-  queuedAt: now,
-  wants: new Map(),
-  job: null,
-  attempts: 0,
-  tried: new Set(),
-  avoid: new Map(),
-  lacking: new Set(),
-  features: new Set(),
-  owners: new Set(),
-  losses: 0,
-  trouble: "",
-});

@@ -1,163 +1,20 @@
 /**
- * The records in the bucket: which kinds there are, the path of each, and the one way to read and
- * to write them.
+ * The records in the bucket: the one way to read and to write them, whatever their kind
+ * (record-places.ts).
  *
  * A record that cannot be used (no JSON, against its schema, of something else than its path says)
  * is damaged. It counts as absent: whoever needs it has it made again, and `writeRecord` replaces it,
  * although it never replaces a record that can be used.
  */
 import * as v from "valibot";
-import { type Aliased, AliasRecordSchema } from "../contract/alias.ts";
-import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.ts";
-import {
-  aliasPath,
-  canonicalJson,
-  dayPath,
-  indexPath,
-  layerPath,
-  levelPath,
-  packagePath,
-  planPath,
-  revisionPath,
-  type Scope,
-  tagPath,
-} from "../contract/keys.ts";
-import {
-  type DayRecord,
-  DayRecordSchema,
-  type ImageRecord,
-  ImageRecordSchema,
-  type IndexRecord,
-  IndexRecordSchema,
-  type Codec,
-  type LayerRecord,
-  LayerRecordSchema,
-  type LevelRecord,
-  LevelRecordSchema,
-  type PackageRecord,
-  PackageRecordSchema,
-  type PlanPointer,
-  PlanPointerSchema,
-  type TagRecord,
-  TagRecordSchema,
-  type RevisionRecord,
-  RevisionRecordSchema,
-} from "../contract/records.ts";
+import { canonicalJson } from "../contract/keys.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 import { type Asked, FreshMemory, KEPT_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
+import { tagRecord, revisionRecord, dayRecord, type RecordPlace } from "./record-places.ts";
 
-/** One record's place in the bucket, and what may be there. */
-export interface RecordPlace<T> {
-  readonly path: string;
-  readonly schema: v.GenericSchema<unknown, T>;
-  /** Whether the record is the one that the path promises. */
-  readonly belongs: (record: T) => boolean;
-  /** Whether it may change: the others are written once, and remembered by the isolate. */
-  readonly mutable: boolean;
-}
-
-/** The caller knows the path, and what stands there (pull/images.ts). */
-export const imageRecord = (
-  path: string,
-  belongs: (record: ImageRecord) => boolean,
-): RecordPlace<ImageRecord> => ({ path, schema: ImageRecordSchema, belongs, mutable: false });
-
-export const packageRecord = (scope: Scope, name: string): RecordPlace<PackageRecord> => ({
-  path: packagePath(scope, name),
-  schema: PackageRecordSchema,
-  belongs: (record) =>
-    record.name === name &&
-    record.packageSet === scope.packageSet &&
-    record.revision === scope.revision &&
-    record.system === scope.system &&
-    record.plan === scope.plan,
-  mutable: false,
-});
-
-export const levelRecord = (
-  scope: Scope,
-  name: string,
-  level: number,
-): RecordPlace<LevelRecord> => ({
-  path: levelPath(scope, name, level),
-  schema: LevelRecordSchema,
-  belongs: (record) => record.level === level,
-  mutable: false,
-});
-
-export const layerRecord = (key: string, codec: Codec): RecordPlace<LayerRecord> => ({
-  path: layerPath(key, codec),
-  schema: LayerRecordSchema,
-  belongs: (record) => record.key === key && record.codec === codec,
-  mutable: false,
-});
-
-export const indexRecord = (
-  scope: Omit<Scope, "plan">,
-  path: readonly string[],
-): RecordPlace<IndexRecord> => ({
-  path: indexPath(scope, path),
-  schema: IndexRecordSchema,
-  belongs: (record) => indexPath(record, record.path) === indexPath(scope, path),
-  mutable: false,
-});
-
-export const tagRecord = (packageSet: string, tag: string): RecordPlace<TagRecord> => ({
-  path: tagPath(packageSet, tag),
-  schema: TagRecordSchema,
-  belongs: () => true,
-  mutable: true,
-});
-
-export const revisionRecord = (
-  packageSet: string,
-  revision: string,
-): RecordPlace<RevisionRecord> => ({
-  path: revisionPath(packageSet, revision),
-  schema: RevisionRecordSchema,
-  belongs: () => true,
-  mutable: false,
-});
-
-/** What an alias stands for; whether its key is the list's own, the reader finds out. */
-export const aliasRecord = (key: string): RecordPlace<Aliased> => ({
-  path: aliasPath(key),
-  schema: AliasRecordSchema,
-  belongs: () => true,
-  mutable: false,
-});
-
-/** `day`: yyyy-mm-dd. It changes until the day is over. */
-export const dayRecord = (packageSet: string, day: string): RecordPlace<DayRecord> => ({
-  path: dayPath(packageSet, day),
-  schema: DayRecordSchema,
-  belongs: () => true,
-  mutable: true,
-});
-
-export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
-  path: planPath(packageSet),
-  schema: PlanPointerSchema,
-  belongs: () => true,
-  mutable: true,
-});
-
-/** Counts of what was pulled, at their path. */
-export const demandAt = (path: string): RecordPlace<DemandCount> => ({
-  path,
-  schema: DemandSchema,
-  belongs: () => true,
-  mutable: true,
-});
-
-/** `day`: yyyy-mm-dd; `id`: of the writer's own, so it never meets another's. */
-export const demandRecord = (
-  packageSet: string,
-  day: string,
-  id: string,
-): RecordPlace<DemandCount> => demandAt(demandPath(packageSet, day, id));
+export * from "./record-places.ts";
 
 /**
  * Largest record that is read, bytes: a package record of 2,000 parts has about 300 kB.

@@ -50,6 +50,29 @@ export interface Entry {
   trouble: string;
 }
 
+/** An item that nobody has had yet, and nobody is known to want. */
+export const newEntry = ({
+  key,
+  item,
+  request,
+  queuedAt,
+}: Pick<Entry, "key" | "item" | "request" | "queuedAt">): Entry => ({
+  key,
+  item,
+  request,
+  queuedAt,
+  wants: new Map(),
+  job: null,
+  attempts: 0,
+  tried: new Set(),
+  avoid: new Map(),
+  lacking: new Set(),
+  features: new Set(),
+  owners: new Set(),
+  losses: 0,
+  trouble: "",
+});
+
 /** Items that one origin was given under one lease. They never change. */
 export interface Job {
   readonly id: string;

@@ -4,6 +4,7 @@ import type { Times } from "../../../../edge/farm/limits.ts";
 import { hashOf } from "../../../../edge/farm/schedule/place.ts";
 import { Schedule } from "../../../../edge/farm/schedule/schedule.ts";
 import {
+  newEntry,
   type Entry,
   type Job,
   type OriginState,
@@ -66,20 +67,8 @@ export const want = (client: string, more: Partial<Want> = {}): Want => ({
 export function entry(item: Item, client = "x", more: Partial<Entry> = {}): Entry {
   const key = item.kind === "tag" ? item.tag : item.kind === "package" ? item.name : "index";
   return {
-    key,
-    item,
-    request: `${client} asks for ${key}`,
-    queuedAt: 0,
+    ...newEntry({ key, item, request: `${client} asks for ${key}`, queuedAt: 0 }),
     wants: new Map([[`${client}\nbuild of ${client}`, want(client)]]),
-    job: null,
-    attempts: 0,
-    tried: new Set(),
-    avoid: new Map(),
-    lacking: new Set(),
-    features: new Set(),
-    owners: new Set(),
-    losses: 0,
-    trouble: "",
     ...more,
   };
 }
