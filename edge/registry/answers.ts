@@ -116,6 +116,8 @@ export function rememberedAnswer(
   const path = pathOf(url);
   const found = remembered.get(path) ?? remembered.get(tagKey(path, headers));
   if (found === undefined || Date.now() >= found.until) return null;
+  // What a browser shows is a page, whatever a client got by the same digest.
+  if (headers.get("Accept")?.startsWith("text/html") === true) return null;
   countPull(found.image, request, env, ctx);
   notePull(found.image, found.answer.digest, env, ctx);
   return respond({ method, headers }, found.answer);

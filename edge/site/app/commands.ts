@@ -11,7 +11,7 @@ export interface Image {
   readonly shell: boolean;
 }
 
-export const KINDS = ["Docker", "Podman", "Kubernetes", "Dockerfile"] as const;
+export const KINDS = ["Docker", "Podman", "Kubernetes", "FROM", "COPY --from"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export const reference = ({ host, name, tag }: Image): string =>
@@ -43,13 +43,10 @@ export function command(kind: Kind, image: Image): string {
         `      image: ${ref}`,
         ...(image.shell ? ["      command: [sleep, infinity]"] : []),
       ].join("\n");
-    case "Dockerfile":
+    case "FROM":
+      return `FROM ${ref}`;
+    case "COPY --from":
       return [
-        "# build on it",
-        `FROM ${ref}`,
-        "",
-        "# or take its programs into another image",
-        "FROM debian:stable-slim",
         `COPY --from=${ref} /nix/store /nix/store`,
         `COPY --from=${ref} /bin /usr/local/bin`,
       ].join("\n");

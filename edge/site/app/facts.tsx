@@ -30,6 +30,10 @@ export function ImageFacts({ name, tag, view, onReplace }: FactsProps) {
   if (answer === null) return <div class="card empty">Looking…</div>;
   const query = tag === "" ? "" : `?tag=${encodeURIComponent(tag)}`;
   const [first] = answer.platforms;
+  // A name that is wrong is wrong everywhere.
+  const shown = first?.packages.some(({ state }) => state === "unknown")
+    ? answer.platforms.slice(0, 1)
+    : answer.platforms;
   return (
     <div class={`card facts ${loading ? "stale" : ""}`}>
       <h2 class="name">{answer.title}</h2>
@@ -42,11 +46,11 @@ export function ImageFacts({ name, tag, view, onReplace }: FactsProps) {
           {answer.packageSet} at <code title={answer.revision}>{answer.revision.slice(0, 12)}</code>
         </p>
       )}
-      {answer.platforms.map((platform) => (
+      {shown.map((platform) => (
         <PlatformFacts
           key={platform.platform}
           platform={platform}
-          alone={answer.platforms.length === 1}
+          alone={shown.length === 1}
           pull={{ name, tag }}
           onReplace={onReplace}
         />

@@ -74,7 +74,6 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
             layer={layer}
             closure={closure}
             box={inner(boxes[at] as Box)}
-            scale={scale}
             state={`${at === chosen ? "chosen" : ""} ${at === shown ? "shown" : ""}`}
             inOrder={at === (order.includes(focused) ? focused : order[0])}
             pressed={at === chosen}
@@ -85,6 +84,15 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
             }}
             onBlur={() => setPointed(null)}
             onChoose={() => onChoose(at === chosen ? null : at)}
+          />
+        ))}
+        {layers.map((layer, at) => (
+          <Label
+            key={at}
+            title={titleOf(layer, closure)}
+            size={layer.size}
+            box={inner(boxes[at] as Box)}
+            scale={scale}
           />
         ))}
       </svg>
@@ -105,8 +113,6 @@ interface BoxProps {
   readonly layer: ImageLayer;
   readonly closure: readonly ImagePath[] | null;
   readonly box: Box;
-  /** Of texts. */
-  readonly scale: number;
   readonly state: string;
   readonly inOrder: boolean;
   readonly pressed: boolean;
@@ -117,13 +123,12 @@ interface BoxProps {
 }
 
 function LayerBox(props: BoxProps) {
-  const { at, layer, closure, box, scale } = props;
+  const { at, layer, closure, box } = props;
   const paths = layer.paths ?? [];
   const inside = squarify(
     paths.map((path) => closure?.[path]?.size ?? 0),
     box,
   );
-  const named = box.width > TEXT_WIDTH * scale && box.height > TEXT_HEIGHT * scale;
   return (
     <g
       class={`layer shade${at % SHADES} ${props.state}`}
@@ -140,16 +145,29 @@ function LayerBox(props: BoxProps) {
       <rect {...box} rx={4} class="ground" />
       {paths.length > 1 && inside.map((part, index) => <rect key={index} {...part} class="part" />)}
       <rect {...box} rx={4} class="edge" />
-      {named && (
-        <text x={box.x + 10 * scale} y={box.y + 22 * scale} font-size={14 * scale}>
-          {fitting(titleOf(layer, closure), box.width / (8.2 * scale) - 2)}
-        </text>
-      )}
-      {named && (
-        <text x={box.x + 10 * scale} y={box.y + 40 * scale} font-size={12 * scale} class="small">
-          {bytes(layer.size)}
-        </text>
-      )}
+    </g>
+  );
+}
+
+interface LabelProps {
+  readonly title: string;
+  readonly size: number;
+  readonly box: Box;
+  /** Of texts. */
+  readonly scale: number;
+}
+
+/** What stands in a box, where there is room: beside its button, whose name says it whole. */
+function Label({ title, size, box: { x, y, width, height }, scale }: LabelProps) {
+  if (width < TEXT_WIDTH * scale || height < TEXT_HEIGHT * scale) return null;
+  return (
+    <g class="label" aria-hidden="true">
+      <text x={x + 10 * scale} y={y + 22 * scale} font-size={14 * scale}>
+        {fitting(title, width / (8.2 * scale) - 2)}
+      </text>
+      <text x={x + 10 * scale} y={y + 40 * scale} font-size={12 * scale} class="small">
+        {bytes(size)}
+      </text>
     </g>
   );
 }

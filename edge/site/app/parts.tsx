@@ -64,12 +64,12 @@ export function Tabs<T extends string>(props: TabsProps<T>) {
   return (
     <div class="tabs">
       <div role="tablist" aria-label={label} ref={list} onKeyDown={move}>
-        {tabs.map((tab) => (
+        {tabs.map((tab, at) => (
           <button
             type="button"
             role="tab"
             key={tab}
-            id={`${id}-${tab}`}
+            id={`${id}-${at}`}
             aria-selected={tab === chosen}
             aria-controls={`${id}-panel`}
             tabIndex={tab === chosen ? 0 : -1}
@@ -79,7 +79,7 @@ export function Tabs<T extends string>(props: TabsProps<T>) {
           </button>
         ))}
       </div>
-      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${chosen}`}>
+      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${tabs.indexOf(chosen)}`}>
         {children}
       </div>
     </div>
