@@ -25,7 +25,6 @@ import { metrics } from "./operator/metrics.ts";
 import {
   type AuthorizedRequest,
   authorize,
-  authorizeAny,
   authorizeBase,
   limitRequests,
   privately,
@@ -87,12 +86,12 @@ router
   .all("/v2/:name+/tags/list", authorize, tagsList)
   .all("/v2/:name+/referrers/:digest", authorize, referrers)
   .all(`${ALIASES_PATH}/:key`, authorizeAccount, showAlias)
-  .all(SEARCH_PATH, authorizeAny, search)
-  .all(`${IMAGES_PATH}:name+`, authorize, image)
-  .all(DIFF_PATH, authorizeAny, diff)
-  .all(FAILURES_PATH, authorizeAny, failures)
-  .all(DEMAND_PATH, authorizeAny, demand)
-  .all(`${BUILDS_PATH}:id`, authorizeAny, buildLog)
+  .all(SEARCH_PATH, authorizeAccount, search)
+  .all(`${IMAGES_PATH}:name+`, authorizeAccount, image)
+  .all(DIFF_PATH, authorizeAccount, diff)
+  .all(FAILURES_PATH, authorizeAccount, failures)
+  .all(DEMAND_PATH, authorizeAccount, demand)
+  .all(`${BUILDS_PATH}:id`, authorizeAccount, buildLog)
   .all("/", welcome)
   .all("*", notFound);
 

@@ -35,6 +35,7 @@ const SLOW = [
   "test/edge/farm/faults.test.ts",
   "test/edge/{pull/tags,compose/workerd}.test.ts",
   "test/abuse/**",
+  "test/edge/site/pages.test.ts",
 ];
 /** They run when it is asked for: each builds all of the starter set, or nearly. */
 const STARTER_ALL = new Set(["test/origin/starter/all.test.ts", "test/clients/hundred.test.ts"]);

@@ -16,6 +16,7 @@ import {
   recordTexts,
 } from "../compose/texts.ts";
 import type { Env } from "../env.ts";
+import { resolveName } from "../pull/aliases.ts";
 import { buildLogUrl } from "../pull/build-log.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
@@ -25,7 +26,7 @@ import { spend } from "../pull/limits.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { knownRevision, resolveTag } from "../pull/tags.ts";
 import type { AuthorizedRequest } from "../registry/authorize.ts";
-import { requestedImage } from "../registry/request.ts";
+import { requestedName } from "../registry/request.ts";
 import { planInForce } from "../store/current.ts";
 import { type ImageClosure, imageClosure } from "./closure.ts";
 import { type KnownImage, knownImage } from "./known.ts";
@@ -47,9 +48,9 @@ export async function image(
   env: Env,
   ctx: ExecutionContext,
 ): Promise<Response> {
-  const asked = requestedImage(request);
   const query = readQuery(request, QUERY);
   const context = await openContext(request, env, ctx);
+  const asked = await resolveName(context.bucket, requestedName(request).name);
   checkAllowed(context, asked);
   spend(context, "looks");
   const revision = query.resolve

@@ -1,6 +1,7 @@
 /** Installs what the tests need and this machine lacks, by apt as root on Debian, all at once. */
 import { type Need, ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { NEEDS } from "./clients/client.ts";
+import { CHROMIUM } from "./chromium.ts";
 import { OPENSSL } from "./https-server.ts";
 
 /** What single tests unpack and compare with. */
@@ -8,7 +9,14 @@ const TOOLS: readonly Need[] = [
   { command: "zstd", debian: "zstd", purpose: "unpacks layers" },
   { command: "xz", debian: "xz-utils", purpose: "unpacks channels" },
 ];
-const ALL = [...ORIGIN_NEEDS, ...STARTER_NEEDS, OPENSSL, ...TOOLS, ...Object.values(NEEDS).flat()];
+const ALL = [
+  ...ORIGIN_NEEDS,
+  ...STARTER_NEEDS,
+  OPENSSL,
+  CHROMIUM,
+  ...TOOLS,
+  ...Object.values(NEEDS).flat(),
+];
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

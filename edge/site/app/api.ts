@@ -8,11 +8,16 @@ const listeners = new Set<() => void>();
 export function signIn(user: string, password: string): void {
   const bytes = new TextEncoder().encode(`${user}:${password}`);
   credentials = `Basic ${btoa(String.fromCharCode(...bytes))}`;
-  for (const listener of listeners) listener();
+  refresh();
 }
 
 export function signOut(): void {
   credentials = null;
+  refresh();
+}
+
+/** Has everything that is shown asked for anew. */
+export function refresh(): void {
   for (const listener of listeners) listener();
 }
 

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { DemandAnswer, FailuresAnswer } from "../../contract/api.ts";
 import type { FarmView, PublicFarmSchema } from "../../contract/farm-state.ts";
 import type { InferOutput } from "valibot";
-import { isSignedIn, send, signOut, useAnswer } from "./api.ts";
+import { isSignedIn, refresh, send, signOut, useAnswer } from "./api.ts";
 import { ago, bytes, duration, plural } from "./format.ts";
 import { Fact, SignIn, Trouble } from "./parts.tsx";
 
@@ -224,6 +224,7 @@ function Controls({ origin: { name, state, connected, restUntil } }: { readonly 
     try {
       await send(base + path, { method });
       setTold({ text, bad: false });
+      refresh();
     } catch (error) {
       setTold({ text: (error as Error).message, bad: true });
     }

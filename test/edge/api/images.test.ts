@@ -302,6 +302,11 @@ describe("who may look", () => {
     try {
       for (const path of ["search", "images/git", "diff?from=git&to=jq", "failures", "demand"])
         assert.equal((await send("GET", `${closed.url}/api/${path}`)).status, 401, path);
+      const ask = (user: string) =>
+        send("GET", `${closed.url}/api/failures`, {
+          authorization: `Basic ${btoa(`${user}:a long password`)}`,
+        });
+      assert.deepEqual([(await ask("anna")).status, (await ask("otto")).status], [200, 401]);
     } finally {
       await closed.stop();
     }
