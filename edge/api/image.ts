@@ -18,7 +18,6 @@ import {
 import type { Env } from "../env.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { buildLogUrl } from "../pull/build-log.ts";
-import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { imageNameOf } from "../pull/derived.ts";
 import { readImage } from "../pull/images.ts";
