@@ -19,11 +19,11 @@ import { wayTo } from "../../../edge/site/app/why.ts";
 const COMPONENT = fc.stringMatching(/^[a-z0-9]{1,6}([.-][a-z0-9]{1,4})?$/);
 
 describe("what is composed is the address", () => {
-  const META = ["shell", "amd64", "arm64"];
+  const META = new Set(["shell", "amd64", "arm64"]);
   const composition = fc.record(
     {
       packages: fc.uniqueArray(
-        COMPONENT.filter((name) => !META.includes(name)),
+        COMPONENT.filter((name) => !META.has(name)),
         { maxLength: 6 },
       ),
       shell: fc.boolean(),
