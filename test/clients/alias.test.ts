@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import type { AliasAnswer } from "../../edge/contract/alias.ts";
-import { unavailable } from "../harness/available.ts";
-import { CLIENTS, type Client } from "../harness/clients/index.ts";
+import { CLIENTS } from "../harness/clients/index.ts";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullManifest } from "../harness/registry-client.ts";
+import { forEachClient } from "./each-client.ts";
 
 const skip = await firnUnavailable();
 
@@ -27,25 +27,17 @@ describe("an alias", { skip }, () => {
     if ("passed" in context && !context.passed) process.stderr.write(`${firn.log()}\n`);
   });
 
-  for (const kind of CLIENTS)
-    describe(kind.name, async () => {
-      const missing = await unavailable(kind.needs, { root: true });
-      let client: Client;
-      before(async () => {
-        if (missing === false) client = await kind.open();
-      });
-      after(() => client?.close());
-
-      test("pulls it, and runs all that is in it", { skip: missing }, async () => {
-        const image = `${firn.host}/${name}`;
-        await client.pull(image);
-        const ran = await client.run(image, ["bash", "-c", "hello && jq --version"]);
-        assert.match(ran.stdout, /^Hello, world!\njq-/, ran.stderr);
-      });
-      test("pulls it by digest, and beside another package", { skip: missing }, async () => {
-        const { digest } = await pullManifest(firn.url, name);
-        await client.pull(`${firn.host}/${name}@${digest}`);
-        await client.pull(`${firn.host}/${name}/tree`);
-      });
+  forEachClient({ kinds: CLIENTS, url: () => firn.url }, (given) => {
+    test("pulls it, and runs all that is in it", { skip: given.skip }, async () => {
+      const image = `${firn.host}/${name}`;
+      await given.client.pull(image);
+      const ran = await given.client.run(image, ["bash", "-c", "hello && jq --version"]);
+      assert.match(ran.stdout, /^Hello, world!\njq-/, ran.stderr);
     });
+    test("pulls it by digest, and beside another package", { skip: given.skip }, async () => {
+      const { digest } = await pullManifest(firn.url, name);
+      await given.client.pull(`${firn.host}/${name}@${digest}`);
+      await given.client.pull(`${firn.host}/${name}/tree`);
+    });
+  });
 });

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
 import type { Revocation } from "../../../origin/operator/revoke.ts";
+import { EXIT } from "../../../origin/commands/exit-codes.ts";
 import { PASSWORD, withAccounts } from "../registry/accounts.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
 import {
@@ -60,7 +61,7 @@ test("only an operator may: not nobody, not another account, not with a wrong pa
     ["ci", PASSWORD, 403],
   ] as const) {
     const ran = await run([OTHER_ORIGIN.name], user, password);
-    assert.equal(ran.status, 1, ran.errors);
+    assert.equal(ran.status, EXIT.denied, ran.errors);
     assert.match(ran.errors, new RegExp(`answered ${status}`));
   }
   const anonymous = await send("POST", `${firn.url}/api/farm/origins/other/revoke`);
