@@ -69,6 +69,8 @@ export interface Config {
   readonly agree: number;
   /** What is published before a tag moves (farm/roll-forward.ts); `wait` in ms. */
   readonly warm: { readonly packages: number; readonly wait: number };
+  /** After which time what nobody has pulled is collected, seconds; null: by `firn gc` alone. */
+  readonly gc: number | null;
   /** Where there are farms. */
   readonly regions: Regions;
   /** Where there are copies of the bucket. */
@@ -159,6 +161,7 @@ async function validate(env: Environment): Promise<Config> {
   return {
     packageSet,
     warm: { packages: values.WARM_PACKAGES, wait: values.WARM_SECONDS * 1_000 },
+    gc: values.GC,
     regions,
     replicas: replicas ?? null,
     hosts: originHosts(given),

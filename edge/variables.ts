@@ -64,6 +64,8 @@ export interface Variables
    * (farm/agreement.ts).
    */
   readonly AGREE?: string;
+  /** `90d`: what nobody has pulled for so long is deleted, looked for once a day; or `off`. */
+  readonly GC?: string;
   /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
   readonly PACKAGES_ALLOW?: string;
   readonly PACKAGES_DENY?: string;
@@ -79,6 +81,8 @@ const MAX_WARM_SECONDS = 86_400;
 /** More than this would fill the memory of the farm's object; more than the default waits too long. */
 const MAX_QUEUE_TOTAL = 50_000;
 const QUEUE_TOTAL = 20_000;
+
+const DAY_SECONDS = 86_400;
 
 const whole = (min: number, max: number, preset: number) => {
   const rule = `must be a whole number from ${min} to ${max}`;
@@ -163,6 +167,14 @@ export const VariablesSchema = v.object({
   BINARY_CACHE: v.optional(v.picklist(["on", "off"], "must be on or off")),
   FARM_PUBLIC: v.optional(v.picklist(["on", "off"], "must be on or off")),
   ALLOW_UNSAFE_ORIGINS: v.optional(v.picklist(["on", "off"], "must be on or off")),
+  GC: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^(off|[1-9]\d{0,2}d)$/, "must be off, or days from 1d to 999d"),
+      v.transform((text) => (text === "off" ? null : Number(text.slice(0, -1)) * DAY_SECONDS)),
+    ),
+    "off",
+  ),
   REVISIONS: v.optional(
     v.pipe(
       v.string(),

@@ -1,15 +1,26 @@
 /**
  * The Housekeeping object, one for the registry: when images were pulled last, what is condemned, and
- * the run of garbage collection that is under way. It does nothing by itself: `firn gc` or the cron
- * trigger asks for each step.
+ * the run of garbage collection that is under way. `firn gc` asks for each step of it; with GC the
+ * object begins one once a day, and takes the steps itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { GcProgress, GcTerms } from "../contract/housekeeping.ts";
+import { readConfig } from "../config.ts";
+import { type GcProgress, type GcTerms, GRACE } from "../contract/housekeeping.ts";
 import type { Env, HousekeepingRpc } from "../env.ts";
 import { openBucket } from "../store/open.ts";
 import { type Busy, Collector } from "./collector.ts";
 import { Deletions } from "./deletions.ts";
 import { Tables } from "./tables.ts";
+
+/** Between two alarms of a run, and between two runs, ms; and while an operator's run is under way. */
+const NEXT_STEP = 100;
+const NEXT_RUN = 86_400_000;
+const BUSY = 600_000;
+
+function waitAfter(progress: GcProgress | Busy): number {
+  if ("busy" in progress) return BUSY;
+  return progress.done ? NEXT_RUN : Math.max(NEXT_STEP, progress.waitMs);
+}
 
 export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc {
   readonly #deletions: Deletions;
@@ -29,6 +40,21 @@ export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc 
 
   async pulled(images: readonly string[]): Promise<void> {
     await this.#collector.pulled(images);
+    const { gc } = await readConfig(this.env);
+    if (gc !== null && (await this.ctx.storage.getAlarm()) === null)
+      await this.ctx.storage.setAlarm(Date.now());
+  }
+
+  /** With GC: steps of a run, and when it is done the next one a day later. */
+  override async alarm(): Promise<void> {
+    const { gc } = await readConfig(this.env);
+    if (gc === null) return;
+    const terms = { unused: gc, grace: GRACE, delete: true };
+    let progress = this.#collector.begin(terms);
+    // One: it may be all that one invocation may do.
+    if (!("busy" in progress) && !progress.done && progress.waitMs === 0)
+      progress = (await this.#collector.step(progress.run)) ?? progress;
+    await this.ctx.storage.setAlarm(Date.now() + waitAfter(progress));
   }
 
   async begin(terms: GcTerms): Promise<GcProgress | Busy> {

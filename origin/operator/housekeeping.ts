@@ -15,7 +15,7 @@ import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
 
 const GC_HELP = `
 ${ACCOUNT_HELP}
-In use is what was pulled or written within --unused, what is pinned (firn pin), and what these name. With
+In use is what was pulled or written within --unused, and what that names. With
 --delete the rest is condemned, and deleted by a run at least --grace later, if it is still unused then: so run
 it once a day, or set GC at the edge. It may be broken off and run again, and pulls and builds may go on.
 
