@@ -10,7 +10,8 @@ import type { JobRequests } from "../channel/requests.ts";
 import { Codecs } from "./codecs.ts";
 import type { Storage } from "./job-bucket.ts";
 import { Listings } from "./listings.ts";
-import { LayerMaker, type LayerPart, type MadeLayer, type MakeOptions } from "./make.ts";
+import type { MadeLayer } from "./made-layer.ts";
+import { LayerMaker, type LayerPart, type MakeOptions } from "./make.ts";
 import { OwnBucket } from "./own-bucket.ts";
 import { Packer } from "./pack.ts";
 import type { Patience } from "./patience.ts";
@@ -22,7 +23,8 @@ import type { UnfitError } from "./tree.ts";
 
 export { BucketError } from "./patience.ts";
 export type { BucketAccess } from "./s3-client.ts";
-export type { LayerPart, MadeLayer, MakeOptions } from "./make.ts";
+export type { MadeLayer } from "./made-layer.ts";
+export type { LayerPart, MakeOptions } from "./make.ts";
 export { UnfitError } from "./tree.ts";
 
 export interface LayersOptions {

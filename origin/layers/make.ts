@@ -6,14 +6,21 @@
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Logger } from "pino";
-import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../edge/contract/media-types.ts";
-import type { KnownLayer as Answer, Upload } from "../../edge/contract/bucket-requests.ts";
-import { CODECS, type Layer, type LayerStatement, type Tree } from "../../edge/contract/records.ts";
+import type { KnownLayer as Answer } from "../../edge/contract/bucket-requests.ts";
+import type { LayerStatement } from "../../edge/contract/records.ts";
 import type { StorePathInfo } from "../nix/types.ts";
 import type { SpooledBlob } from "./blob-file.ts";
 import { type CodecName, type Codecs, PIECE_BYTES } from "./codecs.ts";
 import type { JobBucket } from "./job-bucket.ts";
 import { type KnownLayer, vouched } from "./known-layer.ts";
+import {
+  type MadeLayer,
+  madeLayer,
+  requireSameTar,
+  type Sources,
+  uploadOf,
+  withSizes,
+} from "./made-layer.ts";
 import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
@@ -37,13 +44,6 @@ export interface MakeOptions {
   readonly onMade?: ((part: LayerPart) => void) | undefined;
 }
 
-/** A layer whose blobs are in the bucket. */
-export interface MadeLayer {
-  readonly layer: Layer;
-  /** What this origin states of it, where no record says so yet. */
-  readonly statements: readonly LayerStatement[];
-}
-
 /** Statements that are remembered until the bucket has records of them. */
 const MAX_OWN = 5_000;
 
@@ -65,11 +65,6 @@ interface Work {
    */
   readonly reading: LimitFunction;
 }
-
-const MEDIA_TYPES: Record<CodecName, Upload["contentType"]> = {
-  gzip: OCI_LAYER_GZIP,
-  zstd: OCI_LAYER_ZSTD,
-};
 
 export class LayerMaker {
   readonly #with: LayerMakerParts;
@@ -137,12 +132,12 @@ export class LayerMaker {
       return packer.read({ storePaths, bare: part.bare ?? false, codecs: missing }, signal);
     });
     const { recorded, own } = await known;
-    if (reader === undefined) return made({ recorded, own });
+    if (reader === undefined) return madeLayer({ recorded, own });
     const packed = await reader.packed;
     try {
       const packMs = Math.round(performance.now() - started);
       const packedOwn = await this.#upload(await known, packed, signal);
-      const result = made({ recorded, own: { ...own, ...packedOwn } });
+      const result = madeLayer({ recorded, own: { ...own, ...packedOwn } });
       const totalMs = Math.round(performance.now() - started);
       logger.debug({ key: part.key, size: result.layer.size, packMs, totalMs }, "layer made");
       return result;
@@ -216,12 +211,6 @@ export class LayerMaker {
   }
 }
 
-/** What is known of a layer: by records, and by this origin's own work where there is none. */
-interface Sources {
-  readonly recorded: KnownLayer;
-  readonly own: KnownLayer;
-}
-
 /** What is known of a layer before it is packed. */
 interface Known extends Sources {
   readonly key: string;
@@ -233,16 +222,6 @@ interface Known extends Sources {
 
 const ownKey = ({ edge }: JobBucket, key: string, codec: CodecName): string =>
   `${edge} ${key} ${codec}`;
-
-const uploadOf = ({
-  codec,
-  digest,
-  size,
-}: Pick<LayerStatement, "codec" | "digest" | "size">): Upload => ({
-  digest,
-  size,
-  contentType: MEDIA_TYPES[codec],
-});
 
 /** Asks about all layers of a job at once; the answers by key. */
 function lookUp(
@@ -263,42 +242,3 @@ function lookUp(
 }
 
 const size = ({ paths }: LayerPart): number => paths.reduce((sum, { narSize }) => sum + narSize, 0);
-
-/** The trees of a bare layer, each with the bytes that its members have. */
-function withSizes(trees: PackedLayer["trees"], sizes: readonly number[]): Tree[] {
-  let first = 0;
-  return trees.map(({ name, members, tarSize }) => {
-    const own = sizes.slice(first, (first += members));
-    return { name, size: own.reduce((sum, bytes) => sum + bytes, 0), tarSize };
-  });
-}
-
-function made({ recorded, own }: Sources): MadeLayer {
-  const { gzip, zstd } = { ...recorded, ...own };
-  if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
-  const { key, digest, size, diffId, trees } = gzip;
-  const descriptor = zstd && { digest: zstd.digest, size: zstd.size };
-  return {
-    layer: {
-      key,
-      digest,
-      size,
-      diffId,
-      ...(descriptor && { zstd: descriptor }),
-      ...(trees && { trees }),
-    },
-    statements: CODECS.flatMap((codec) => own[codec] ?? []),
-  };
-}
-
-/**
- * The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a
- * fault of ours that must not spread.
- */
-function requireSameTar({ key, diffId: known }: LayerStatement, diffId: string): void {
-  if (known !== diffId)
-    throw new Error(
-      `layer ${key} is ${known} in the bucket and ${diffId} from this store: is this store ` +
-        `damaged? \`nix-store --verify --check-contents\` tells`,
-    );
-}
