@@ -17,6 +17,7 @@ import { unavailable } from "../pull/errors.ts";
 import type { Context } from "../pull/context.ts";
 import { type DerivedBlob, imageNameOf } from "../pull/derived.ts";
 import { findImageByDigest, latestImages } from "../pull/images.ts";
+import { spend } from "../pull/limits.ts";
 import { once } from "../pull/once.ts";
 import { Turns } from "../pull/turns.ts";
 import { withPackages } from "../pull/whole.ts";
@@ -216,6 +217,7 @@ async function describe(
   image: SystemSubjects,
 ): Promise<Documents | null> {
   const { scope, config } = image;
+  spend(context, "looks");
   try {
     return await withPackages(context, { scope, request }, ({ packages }) =>
       inTurn(

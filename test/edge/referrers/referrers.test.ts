@@ -548,6 +548,18 @@ test("an index of two platforms is signed; SBOM and provenance refer to each pla
   assert.equal((await get(`curl/manifests/sha256-${digest.slice(7)}.sbom`)).status, 404);
 });
 
+test("what a client has described is limited, what is remembered is not", async () => {
+  await restart({ LIMIT_LOOKS: "1/3600", CLIENT_ADDRESS_HEADER: "X-Client" });
+  const { oci } = await pull("curl");
+  const own = await pull("git");
+  const client = { "X-Client": "192.0.2.1" };
+  const path = `curl/referrers/${oci}`;
+  for (const again of [path, path, path]) assert.equal((await get(again, client)).status, 200);
+  const refused = await get(`git/referrers/${own.oci}`, client);
+  assert.equal(refused.status, 429, String(refused.body));
+  assert.equal((await get(`git/referrers/${own.oci}`, { "X-Client": "192.0.2.2" })).status, 200);
+});
+
 test("a key that is none is told, without a word of it", async () => {
   const { privateKey: wrong } = generateKeyPairSync("ec", {
     namedCurve: "P-384",
