@@ -108,7 +108,9 @@ export async function completeImage(
   const absent = explain(image, record, results);
   const late = tried.filter((system) => !results.has(system));
   if (late.length > 0) {
-    const work = Promise.all(running).then(() => addLate(context, image, late, results));
+    const work = Promise.all(running)
+      .then(() => addLate(context, image, late, results))
+      .catch((error: unknown) => note("error", "platform.late", { error: String(error) }));
     context.ctx.waitUntil(atMost(work, BEHIND_MS));
   }
   return { record, absent };

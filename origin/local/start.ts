@@ -180,6 +180,7 @@ function example(url: string): string {
   docker pull ${host}/shell/git/curl
   docker run --rm ${host}/shell/git/curl bash -c 'git --version && curl --version'
 
+  docker pull --platform linux/arm64 ${host}/hello
   podman pull --tls-verify=false ${host}/python3
   skopeo inspect --tls-verify=false docker://${host}/arm64/hello
 `;

@@ -13,6 +13,7 @@ import {
 import type { Digest } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import type { System } from "../../../edge/contract/records.ts";
+import { findResting } from "../../../edge/operator/resting.ts";
 import { until } from "../../harness/until.ts";
 import {
   type OriginOptions,
@@ -315,6 +316,18 @@ describe("built for a pull", () => {
     });
     await told();
     assert.equal(origin.jobs.length, jobs, "no origin was asked again");
+    // Failures name nobody, so whoever is revoked may have said it.
+    const { found } = await findResting(firn.bucket, {
+      kind: "images",
+      origin: "somebody",
+      since: 0,
+      after: undefined,
+      limit: 1_000,
+    });
+    assert.deepEqual(
+      found.map(({ key }) => key),
+      (await imagesOf(firn.bucket, "valgrind")).filter((key) => key.includes(".no-arm64.")),
+    );
     const pinned = await pull("arm64/valgrind");
     assert.equal(pinned.status, 404);
     assert.match(errorsOf(pinned)[0]?.message ?? "", /valgrind for x86_64-linux only/);
