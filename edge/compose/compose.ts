@@ -91,18 +91,20 @@ export async function compose(
   const { bytes, digest } = profile;
   const profileLayer = { mediaType: OCI_LAYER_GZIP, digest, size: bytes.length, bytes };
   const warnings = records.flatMap(({ warning }) => warning ?? []);
-  const parts = {
+  const image = {
+    levels: levelsOf(chosen),
     config: encodeConfig(scope, records, request.shell, [
       ...layers,
       { diffId: profile.diffId, users: [] },
     ]),
     layers: [...layers.map(manifestLayer), descriptor(profileLayer)],
     annotations: describe(scope, records, request.shell),
+    ...(warnings.length > 0 && { warnings }),
   };
   return {
-    image: { levels: levelsOf(chosen), ...parts, ...(warnings.length > 0 && { warnings }) },
+    image,
     origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
-    blobs: [profileLayer, ...manifestsOf(imageTexts(parts))],
+    blobs: [profileLayer, ...manifestsOf(imageTexts(image))],
     layers: layers.flatMap((layer) =>
       layer.zstd ? [descriptor(layer), layer.zstd] : [descriptor(layer)],
     ),

@@ -65,10 +65,11 @@ export interface RecordTexts {
 }
 
 /** The texts of an image for one system. */
-export function imageTexts({ config: text, layers, annotations }: ImageParts): ImageTexts {
+export function imageTexts(image: ImageParts): ImageTexts {
+  const { config: text, layers, annotations } = image;
   const config = textBlob(OCI_CONFIG, text);
   const parts = { config: descriptor(config), layers, annotations };
-  return {
+  const texts = {
     config,
     oci: textBlob(OCI_MANIFEST, encodeOciManifest(parts)),
     docker: textBlob(DOCKER_MANIFEST, encodeDockerManifest(parts)),
@@ -76,29 +77,50 @@ export function imageTexts({ config: text, layers, annotations }: ImageParts): I
       ? textBlob(OCI_MANIFEST, encodeZstdManifest(parts))
       : undefined,
   };
+  described.set(image, {
+    config: parts.config,
+    oci: descriptor(texts.oci),
+    docker: descriptor(texts.docker),
+    zstd: texts.zstd && descriptor(texts.zstd),
+  });
+  return texts;
 }
 
-/** The texts of all platforms of an image, and every index over them. */
-export function recordTexts(record: Pick<ImageRecord, "images">): RecordTexts {
-  const systems = systemsOf(record);
-  const images = new Map(
-    systems.map((system) => [system, imageTexts(record.images[system] as SystemImage)]),
-  );
-  const lists = [...systems.map((system) => [system]), ...(systems.length > 1 ? [systems] : [])];
-  return {
-    images,
-    indexes: new Map(lists.map((list) => [indexName(list), indexTexts(record, images, list)])),
-  };
+/** What an index says of an image for one system, and its config. */
+export interface ImageDescriptors {
+  readonly config: Descriptor;
+  readonly oci: Descriptor;
+  readonly docker: Descriptor;
+  readonly zstd: Descriptor | undefined;
 }
+
+/** The same without the texts. To encode an image takes a millisecond, so each is encoded once for it. */
+export function describeImage(image: ImageParts): ImageDescriptors {
+  if (!described.has(image)) imageTexts(image);
+  return described.get(image) as ImageDescriptors;
+}
+const described = new WeakMap<ImageParts, ImageDescriptors>();
+
+/** The texts of all platforms of an image, and every index over them. */
+export const recordTexts = (record: Pick<ImageRecord, "images">): RecordTexts => ({
+  images: new Map(
+    systemsOf(record).map((system) => [system, imageTexts(imageFor(record, system))]),
+  ),
+  indexes: recordIndexes(record),
+});
+
+/** Every index over the images of a record, by indexName: each alone, and all. */
+export function recordIndexes(record: Pick<ImageRecord, "images">): Map<string, IndexTexts> {
+  const systems = systemsOf(record);
+  const lists = [...systems.map((system) => [system]), ...(systems.length > 1 ? [systems] : [])];
+  return new Map(lists.map((list) => [indexName(list), indexTexts(record, list)]));
+}
+
+const imageFor = ({ images }: Pick<ImageRecord, "images">, system: System): SystemImage =>
+  images[system] as SystemImage;
 
 /** Which of a record's indexes. */
 export const indexName = (systems: readonly System[]): string => systems.join(" ");
-
-/** Every text, the indexes last. */
-export const textsOf = ({ images, indexes }: RecordTexts): ComposedBlob[] => [
-  ...[...images.values()].flatMap(manifestsOf),
-  ...[...indexes.values()].flatMap(({ oci, docker }) => [oci, docker]),
-];
 
 /** The config and the manifests over it. */
 export const manifestsOf = ({ config, oci, docker, zstd }: ImageTexts): ComposedBlob[] => [
@@ -108,21 +130,12 @@ export const manifestsOf = ({ config, oci, docker, zstd }: ImageTexts): Composed
   ...(zstd ? [zstd] : []),
 ];
 
-function indexTexts(
-  { images }: Pick<ImageRecord, "images">,
-  texts: ReadonlyMap<System, ImageTexts>,
-  systems: readonly System[],
-): IndexTexts {
-  const platforms = systems.map((system) => {
-    const { oci, docker, zstd } = texts.get(system) as ImageTexts;
-    return {
-      platform: PLATFORMS[system],
-      oci: descriptor(oci),
-      docker: descriptor(docker),
-      zstd: zstd && descriptor(zstd),
-    };
-  });
-  const annotations = inCommon(systems.map((system) => images[system]?.annotations ?? {}));
+function indexTexts(record: Pick<ImageRecord, "images">, systems: readonly System[]): IndexTexts {
+  const platforms = systems.map((system) => ({
+    platform: PLATFORMS[system],
+    ...describeImage(imageFor(record, system)),
+  }));
+  const annotations = inCommon(systems.map((system) => imageFor(record, system).annotations));
   return {
     oci: textBlob(OCI_INDEX, encodeIndex(platforms, annotations)),
     docker: textBlob(DOCKER_MANIFEST_LIST, encodeDockerList(platforms)),

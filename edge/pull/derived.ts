@@ -7,7 +7,7 @@
  * now stays in the isolate's memory for a while, since the same client asks for it in a moment.
  */
 import type { ComposedBlob as DerivedBlob } from "../compose/compose.ts";
-import { recordTexts, textsOf } from "../compose/texts.ts";
+import { imageTexts, manifestsOf, recordIndexes } from "../compose/texts.ts";
 import type { Digest } from "../contract/digest.ts";
 import type { Scope } from "../contract/keys.ts";
 import { OCI_CONFIG } from "../contract/media-types.ts";
@@ -58,14 +58,27 @@ export function manifestOf(
   digest: Digest,
 ): DerivedBlob | null {
   const known = texts.get(keyOf(name, digest));
-  return known ?? encoded(name, record).find((text) => text.digest === digest) ?? null;
+  if (known !== undefined) return known;
+  const all = encoded(name, record);
+  rememberDerived(name, all);
+  return all.find((text) => text.digest === digest) ?? null;
 }
 
-/** Every text of an image whose record is known. */
-function encoded(name: ImageName, record: ImageRecord): readonly DerivedBlob[] {
-  const all = textsOf(recordTexts(record));
-  rememberDerived(name, all);
-  return all;
+/**
+ * The texts of a record that are not in memory. Whoever gets an index asks for a manifest of it in a
+ * moment, by its digest: in memory it is found without a question to the bucket.
+ */
+function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
+  const indexes = [...recordIndexes(record).values()].flatMap(({ oci, docker }) => [oci, docker]);
+  const images = Array.from(digestsOf(record).images, ([system, digests]) => {
+    const image = record.images[system];
+    const { profile: _, ...own } = digests;
+    const isThere = Object.values(own).every(
+      (digest) => digest === undefined || texts.has(keyOf(name, digest)),
+    );
+    return isThere || image === undefined ? [] : manifestsOf(imageTexts(image));
+  });
+  return [...images.flat(), ...indexes];
 }
 
 /** The manifest of that digest, of any image that the name has meant; null when there is none. */

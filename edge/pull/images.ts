@@ -37,7 +37,7 @@ import {
   SYSTEMS,
   systemsOf,
 } from "../contract/records.ts";
-import { indexName, recordTexts } from "../compose/texts.ts";
+import { describeImage, indexName, recordIndexes } from "../compose/texts.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
 import {
@@ -112,7 +112,8 @@ export async function listImage(
   const prefix = imagePrefix(await nameKeyOf(name), await imageKey(scope, name.names, name.shell));
   const { objects } = await bucket.list(prefix, { limit: PER_KEY });
   const told = objects.map(({ key }) => ({ path: key, platforms: platformsIn(key) }));
-  told.sort((a, b) => b.platforms.length - a.platforms.length);
+  // The one that knows most first; of equals one with an image before one that says there is none.
+  told.sort((a, b) => b.platforms.length - a.platforms.length || (a.path < b.path ? -1 : 1));
   const seen = new Set<string>();
   const records: ImageRecord[] = [];
   for (const { path, platforms } of told) {
@@ -307,7 +308,7 @@ export interface RecordDigests {
   readonly all: readonly Digest[];
 }
 
-/** Encoding an image takes a millisecond, and whoever has its record in memory asks again. */
+/** Whoever has a record in memory asks again. */
 const derived = new WeakMap<ImageRecord, RecordDigests>();
 
 export function digestsOf(record: ImageRecord): RecordDigests {
@@ -321,18 +322,21 @@ export const indexOf = (record: ImageRecord, systems: readonly System[]) =>
   digestsOf(record).indexes.get(indexName(systems));
 
 function deriveDigests(record: ImageRecord): RecordDigests {
-  const texts = recordTexts(record);
   const images = new Map<System, ImageDigests>();
-  for (const [system, { config, oci, docker, zstd }] of texts.images)
+  for (const system of systemsOf(record)) {
+    const image = record.images[system];
+    if (image === undefined) continue;
+    const { config, oci, docker, zstd } = describeImage(image);
     images.set(system, {
       config: config.digest,
       oci: oci.digest,
       docker: docker.digest,
       zstd: zstd?.digest,
-      profile: record.images[system]?.layers.at(-1)?.digest,
+      profile: image.layers.at(-1)?.digest,
     });
+  }
   const indexes = new Map(
-    Array.from(texts.indexes, ([name, { oci, docker }]) => [
+    Array.from(recordIndexes(record), ([name, { oci, docker }]) => [
       name,
       { oci: oci.digest, docker: docker.digest },
     ]),
