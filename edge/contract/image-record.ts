@@ -20,6 +20,9 @@ import { MAX_LAYERS } from "./package-record.ts";
 /** Most text of an image's config, bytes: what 120 layers of long-named packages have is a tenth. */
 const MAX_CONFIG_BYTES = 2 ** 20;
 
+/** Longest reason, characters: a Warning shows a quarter of it. */
+export const MAX_REASON = 4_000;
+
 /** An image for one system. */
 export const SystemImageSchema = v.strictObject({
   /** How it was composed: the level of each package, by name. */
@@ -42,7 +45,9 @@ export type SystemImage = v.InferOutput<typeof SystemImageSchema>;
  * Why there is no image for a system, and never will be at this revision: a package does not exist
  * there, or Nix refuses to evaluate it.
  */
-export const AbsenceSchema = v.strictObject({ message: v.pipe(v.string(), v.maxLength(4_000)) });
+export const AbsenceSchema = v.strictObject({
+  message: v.pipe(v.string(), v.maxLength(MAX_REASON)),
+});
 export type Absence = v.InferOutput<typeof AbsenceSchema>;
 
 /** At least one system has an image. */

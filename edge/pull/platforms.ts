@@ -22,7 +22,13 @@
  */
 import type { ImageScope } from "../contract/keys.ts";
 import { InvalidName } from "../contract/names.ts";
-import { type ImageRecord, isKnown, RECORD_FORMAT, type System } from "../contract/records.ts";
+import {
+  type ImageRecord,
+  isKnown,
+  MAX_REASON,
+  RECORD_FORMAT,
+  type System,
+} from "../contract/records.ts";
 import type { ComposedImage } from "../compose/compose.ts";
 import { note } from "../log.ts";
 import type { Context } from "./context.ts";
@@ -96,8 +102,8 @@ export async function completeImage(
   const running = Array.from(contexts, async ([system, own]) => {
     results.set(system, await attempt(own, system, make));
   });
-  await askedIsThere(image, tried, running, results);
-  await othersAreThere(context, image, tried, running, results);
+  await askedIsThere(image, { tried, running, results });
+  await othersAreThere(context, image, { tried, running, results });
 
   const record = withResults(image, results);
   throwTrouble(image, record, results);
@@ -118,6 +124,14 @@ export async function completeImage(
 
 /** Of the systems that were tried and have ended. */
 type Results = Map<System, Ended>;
+
+/** What is being made for a pull. */
+interface Work {
+  readonly tried: readonly System[];
+  /** In the order of `tried`; none of them rejects. */
+  readonly running: readonly Promise<void>[];
+  readonly results: Results;
+}
 
 /** What is tried for this pull: what is missing, but what was tried a moment ago for another pull. */
 function systemsToTry(image: Incomplete): System[] {
@@ -147,9 +161,7 @@ async function attempt(context: Context, system: System, make: Make): Promise<En
 /** Waits until the platform that was asked for is there, or cannot be had; where none was, any one. */
 async function askedIsThere(
   { known, wanted: { asked } }: Incomplete,
-  tried: readonly System[],
-  running: readonly Promise<void>[],
-  results: Results,
+  { tried, running, results }: Work,
 ): Promise<void> {
   if (asked !== undefined) return running[tried.indexOf(asked)];
   if (known !== null) return;
@@ -165,9 +177,7 @@ async function askedIsThere(
 async function othersAreThere(
   { config }: Context,
   image: Incomplete,
-  tried: readonly System[],
-  running: readonly Promise<void>[],
-  results: Results,
+  { tried, running, results }: Work,
 ): Promise<void> {
   const others = tried.filter((system) => !results.has(system));
   if (others.length === 0) return;
@@ -190,7 +200,7 @@ function withResults(image: Incomplete, results: Results): ImageRecord | null {
   const without: ImageRecord["without"] = { ...record.without };
   for (const [system, result] of results)
     if ("error" in result && isFinal(result.error) && record.images[system] === undefined)
-      without[system] = { message: result.error.message };
+      without[system] = { message: result.error.message.slice(0, MAX_REASON) };
   const isSame = Object.keys(without).length === Object.keys(record.without).length;
   return isSame ? record : { ...record, without };
 }
