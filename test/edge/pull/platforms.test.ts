@@ -3,6 +3,7 @@
  * platforms an index lists, which of them a client waits for, and what is said of the others.
  */
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { after, afterEach, before, describe, test } from "node:test";
 import {
   DOCKER_MANIFEST,
@@ -11,7 +12,7 @@ import {
   OCI_MANIFEST,
 } from "../../../edge/contract/media-types.ts";
 import type { Digest } from "../../../edge/contract/digest.ts";
-import { blobPath } from "../../../edge/contract/keys.ts";
+import { blobPath, packagePath } from "../../../edge/contract/keys.ts";
 import type { System } from "../../../edge/contract/records.ts";
 import { findResting } from "../../../edge/operator/resting.ts";
 import { until } from "../../harness/until.ts";
@@ -195,11 +196,22 @@ describe("packages that are there for both systems", () => {
     assert.equal((await imagesOf(firn.bucket, "git")).length, 1, "one record");
   });
 
-  test("pulled one by one, and then together: the index is found by its digest as well", async () => {
+  test("pulled one by one by edges that know nothing of each other: the index of both is found as well", async () => {
     await putBoth("jq");
-    for (const name of ["arm64/jq", "amd64/jq"]) assert.equal((await pull(name)).status, 200);
+    const pulledAlone = async (name: string): Promise<readonly [string, string]> => {
+      await elsewhere(async (edge) => {
+        assert.equal((await getFrom(edge, `${name}/manifests/latest`)).status, 200);
+      });
+      const [path = ""] = await imagesOf(firn.bucket, "jq");
+      const text = await new Response((await firn.bucket.get(path))?.body).text();
+      await firn.bucket.delete(path);
+      return [path, text];
+    };
+    for (const [path, text] of [await pulledAlone("arm64/jq"), await pulledAlone("amd64/jq")])
+      await firn.bucket.put(path, text, { contentType: "application/json", ifAbsent: true });
     const index = await pull("jq");
     assert.deepEqual(platforms(index), ["amd64", "arm64"]);
+    assert.equal((await imagesOf(firn.bucket, "jq")).length, 3);
     await elsewhere(async (edge) => {
       assert.equal((await getFrom(edge, `jq/manifests/${digestOf(index.body)}`)).status, 200);
     });
@@ -282,7 +294,14 @@ describe("built for a pull", () => {
     });
     assert.deepEqual(platforms(await pull("graviton", INDEXES, docker("arm64"))), ["arm64"]);
     assert.deepEqual(platforms(await pull("mac", INDEXES, "podman")), ["arm64"], "any, else");
+    const patient = pull("patient", INDEXES, docker("amd64"));
+    await until("arm64's package", async () => {
+      return (await firn.bucket.head(packagePath(ARM, "patient"))) !== null;
+    });
+    // So long that an answer that does not wait is seen.
+    await sleep(500);
     release.resolve();
+    assert.ok(platforms(await patient).includes("amd64"));
   });
 
   test("a package of one system only: an index of one, with the reason, and nobody tries again", async () => {
