@@ -6,7 +6,7 @@
 import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
-import { generateOriginKey } from "./channel/index.ts";
+import { generateOriginKey } from "./channel/key.ts";
 import type { BucketAccess } from "./layers/index.ts";
 import {
   fileText,
@@ -18,12 +18,12 @@ import {
   START,
   withoutUnset,
 } from "./options.ts";
-import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./plan/command.ts";
-import { operatorBucket } from "./plan/operator-bucket.ts";
+import { DEFAULT_CACHE, DEFAULT_STORE_PATHS } from "./plan/defaults.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { addAliasCommand } from "./commands/alias.ts";
 import { addSigningKeyCommand, writeSecret } from "./commands/signing-key.ts";
 import { addImageCommands } from "./commands/index.ts";
+import { help } from "./commands/command-options.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
@@ -46,6 +46,14 @@ program
   .addOption(START.port)
   .addOption(START.host)
   .addOption(START.stateDir)
+  .addHelpText(
+    "after",
+    help(
+      "  firn start\n" +
+        "  firn start --package-set channel:nixos-unstable --port 9000\n" +
+        "  PACKAGE_SET=path:$PWD/packages npm start",
+    ),
+  )
   .action(async (options) => {
     const { start } = await import("./local/start.ts");
     try {
@@ -67,12 +75,11 @@ program
   .addOption(SERVE.bucketUrl)
   .addHelpText(
     "after",
-    `
-The Worker's variables (ORIGINS, EDGE_HOST, ACCESS …: README.md) come from the environment. With
-S3_ENDPOINT and the rest of S3_* the bucket is there, else in a directory of the state.
-
-Example:
-  ORIGINS="$(firn keygen --name rack-1 --out rack-1.key)" firn serve --port 8787`,
+    help(
+      '  ORIGINS="$(firn keygen --name rack-1 --out rack-1.key)" firn serve --port 8787',
+      "The Worker's variables (ORIGINS, EDGE_HOST, ACCESS …: README.md) come from the environment. With\n" +
+        "S3_ENDPOINT and the rest of S3_* the bucket is there, else in a directory of the state.",
+    ),
   )
   .action(async (options) => (await import("./server/serve.ts")).serve(options, process.env));
 
@@ -115,9 +122,13 @@ program
   .addOption(ORIGIN.logLevel)
   .addHelpText(
     "after",
-    "\nIt stores by uploads that the edge signs. With S3_ENDPOINT, S3_BUCKET, " +
-      "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two from the environment alone) " +
-      "it writes blobs/ itself.",
+    help(
+      "  firn origin --edges https://firn.example --name rack-1 --key-file rack-1.key \\\n" +
+        "    --package-set channel:nixos-unstable",
+      "It stores by uploads that the edge signs. With S3_ENDPOINT, S3_BUCKET, " +
+        "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two from the environment alone) " +
+        "it writes blobs/ itself.",
+    ),
   )
   .action(async (options) => {
     const log = pino(
@@ -142,6 +153,7 @@ program
   )
   .requiredOption("--name <name>", "the origin's name", originName)
   .requiredOption("--out <file>", "where the private key goes; must not exist")
+  .addHelpText("after", help("  firn keygen --name rack-1 --out rack-1.key"))
   .action(({ name, out }) => {
     const key = generateOriginKey();
     writeSecret(out, `${key.privateKey}\n`);
@@ -156,6 +168,14 @@ program
   .option("--no-build", "it may pull what is there, and have nothing built")
   .option("--operator", "it may use the operator API: firn farm, drain, rest, revoke")
   .option("--password-stdin", "read its password from standard input instead of making one")
+  .addHelpText(
+    "after",
+    help(
+      "  firn user ci --no-build\n" +
+        "  firn user root --operator\n" +
+        "  firn user team --names 'shell/*' --password-stdin < password",
+    ),
+  )
   .action(async (name, { names, build, operator, passwordStdin }) => {
     const password = passwordStdin === true ? process.stdin : undefined;
     process.stdout.write(`${await makeUser(name, { names, build, operator, password, tell })}\n`);
@@ -197,9 +217,13 @@ program
   .addOption(SHARED.s3Region)
   .addHelpText(
     "after",
-    "\nS3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they " +
-      "must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN " +
-      "(Account Analytics: Read) with --analytics-account.",
+    help(
+      "  firn plan --package-set channel:nixos-unstable --dry-run\n" +
+        "  firn plan --package-set starter",
+      "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they " +
+        "must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN " +
+        "(Account Analytics: Read) with --analytics-account.",
+    ),
   )
   .action(async (options) => {
     const { analyticsAccount: account, analyticsDataset: dataset } = options;
@@ -207,6 +231,8 @@ program
       account === undefined
         ? undefined
         : { api: CLOUDFLARE_API, account, dataset, token: secret("CLOUDFLARE_API_TOKEN") };
+    const { operatorBucket } = await import("./plan/operator-bucket.ts");
+    const { plan } = await import("./plan/command.ts");
     const bucket = operatorBucket(bucketOf(options));
     process.stdout.write(`${await plan({ ...options, analytics, bucket, log: tell })}\n`);
   });

@@ -7,6 +7,7 @@ import { type AliasAnswer, AliasAnswerSchema, ALIASES_PATH } from "../../edge/co
 import { refusal } from "../operator/client.ts";
 import { OPERATOR } from "../options.ts";
 import { secret } from "../process.ts";
+import { CommandFailed, EXIT_HELP, kindOfAnswer } from "./exit-codes.ts";
 
 /** Further attempts where the edge fails for a moment. */
 const RETRIES = 5;
@@ -22,7 +23,7 @@ Examples:
 The same packages have the same alias at every registry, and it never means others. Where the registry
 asks for an account, FIRN_USER and FIRN_PASSWORD (from the environment alone) name one.
 
-Exit status: 0 the alias is there; 1 it could not be made.`;
+${EXIT_HELP}`;
 
 export function addAliasCommand(program: Command): void {
   program
@@ -69,7 +70,10 @@ async function makeAlias(
       });
       const said = await response.text();
       if (response.ok) return v.parse(AliasAnswerSchema, JSON.parse(said));
-      const error = new Error(refusal(edge, response.status, said));
+      const error = new CommandFailed(
+        kindOfAnswer(response.status),
+        refusal(edge, response.status, said),
+      );
       throw response.status >= 500 ? error : new AbortError(error);
     },
     { retries: RETRIES },

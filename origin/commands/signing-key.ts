@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, writeFileSync } from "node:fs";
 import type { Command } from "@commander-js/extra-typings";
+import { EXIT_HELP } from "./exit-codes.ts";
 
 const HELP = `
 Examples:
@@ -12,7 +13,7 @@ Examples:
 The key is ECDSA on P-256 with SHA-256. Another key makes other signatures of the same images: what was
 verified with the old one is verified with the new one once the registry has it.
 
-Exit status: 0 the key is there; 1 it could not be written.`;
+${EXIT_HELP}`;
 
 export function addSigningKeyCommand(program: Command): void {
   program

@@ -19,12 +19,20 @@ In use is what was pulled or written within --unused, and what that names. With
 --delete the rest is condemned, and deleted by a run at least --grace later, if it is still unused then: so run
 it once a day, or set GC at the edge. It may be broken off and run again, and pulls and builds may go on.
 
+Examples:
+  firn gc --edge https://firn.example
+  firn gc --unused 30d --delete
+
 ${EXIT_HELP}`;
 
 const VERIFY_HELP = `
 ${ACCOUNT_HELP}
 Every record is looked at: its signature, and whether the blobs that it names are there. With --repair a record
 that cannot be believed is withdrawn, and packages whose blobs are lost are made again by an origin.
+
+Examples:
+  firn verify --edge https://firn.example
+  firn verify --repair
 
 ${EXIT_HELP}
 Here ${EXIT.found} means that something is broken still.`;

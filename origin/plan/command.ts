@@ -34,10 +34,6 @@ export interface PlanOptions {
   readonly log: (line: string) => void;
 }
 
-/** Where nixos.org publishes what a channel holds, `{channel}` in it, and its binary cache. */
-export const DEFAULT_STORE_PATHS = "https://channels.nixos.org/{channel}/store-paths.xz";
-export const DEFAULT_CACHE = "https://cache.nixos.org";
-
 /** Who puts a plan in force: the operator's account, where one is told, or the user of this machine. */
 const maker = (): string => process.env["FIRN_USER"] || `${userInfo().username}@${hostname()}`;
 

@@ -4,7 +4,8 @@
  */
 import { SYSTEMS } from "../../edge/contract/records.ts";
 import { operatorBucket } from "./operator-bucket.ts";
-import { DEFAULT_CACHE, DEFAULT_STORE_PATHS, plan } from "./command.ts";
+import { plan } from "./command.ts";
+import { DEFAULT_CACHE, DEFAULT_STORE_PATHS } from "./defaults.ts";
 import type { BucketAccess } from "../layers/index.ts";
 
 /**

@@ -39,7 +39,7 @@ test("it prints the command that pulls the packages, whoever asks; --image and -
   });
 });
 
-test("what the edge refuses is said in its words, with exit status 1", async () => {
+test("what the edge refuses is said in its words, with status 1", async () => {
   const wrong = await run(["Git"], { FIRN_EDGE: open.url });
   assert.equal(wrong.exitCode, 1);
   assert.match(wrong.stderr, /component "Git" of the image name has capitals/);
@@ -48,7 +48,7 @@ test("what the edge refuses is said in its words, with exit status 1", async () 
 test("a private registry takes an account, from the environment", async () => {
   const env = { FIRN_EDGE: closed.url };
   const nobody = await run(["git"], env);
-  assert.equal(nobody.exitCode, 1);
+  assert.equal(nobody.exitCode, 5);
   assert.match(nobody.stderr, /401.*FIRN_USER and FIRN_PASSWORD/);
   const signedIn = await run(["git"], { ...env, FIRN_USER: "ci", FIRN_PASSWORD: PASSWORD });
   assert.equal(signedIn.exitCode, 0, signedIn.stderr);

@@ -173,9 +173,9 @@ describe("firn export", { skip }, () => {
     ["a malformed tag", ["snow:a b", "oci:x"], 2, /"a b" is no tag/],
     [
       "a registry that is not there",
-      ["snow", "oci:x", "--edge", "http://127.0.0.1:9"],
+      ["snow", "oci:x", "--edge", "http://127.0.0.1:22222"],
       6,
-      /127\.0\.0\.1:9 cannot be reached/,
+      /127\.0\.0\.1:22222 cannot be reached/,
     ],
   ] as const) {
     test(`${what} ends with status ${status}`, async () => {
@@ -401,7 +401,12 @@ describe("firn push", { skip }, () => {
     ["a target without a repository", "127.0.0.1:5000", 2, /REGISTRY\/REPOSITORY:TAG/],
     ["a repository with capitals", "127.0.0.1:5000/Team:1", 2, /lower case/],
     ["a digest", `127.0.0.1:5000/team@sha256:${"0".repeat(64)}`, 2, /give a tag/],
-    ["a registry that is not there", "127.0.0.1:9/team:1", 6, /127\.0\.0\.1:9 cannot be reached/],
+    [
+      "a registry that is not there",
+      "127.0.0.1:22222/team:1",
+      6,
+      /127\.0\.0\.1:22222 cannot be reached/,
+    ],
   ] as const) {
     test(`${what} ends with status ${status}`, async () => {
       const ran = await place.firnText(["push", "snow", to, "--from", firn.url]);

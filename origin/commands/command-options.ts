@@ -1,0 +1,73 @@
+/** Options and words of help that several of people's commands share. */
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { edgeUrl, START, whole } from "../options.ts";
+import { EXIT_HELP } from "./exit-codes.ts";
+import { platformSystems } from "./platforms.ts";
+
+/** Where what can be made again is kept on a person's machine (XDG Base Directory). */
+const cacheDir = (): string =>
+  join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "firn");
+
+/** Nobody else waits: it may take as long as it takes. */
+const LONGEST_BUILD = 6 * 3_600;
+
+/** An argument parser whose errors commander shows with the option's name. */
+export const parsed =
+  <T>(parse: (text: string) => T) =>
+  (text: string): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(`${(error as Error).message}.`);
+    }
+  };
+
+export const help = (examples: string, more = ""): string =>
+  `\nExamples:\n${examples}\n${more === "" ? "" : `\n${more}\n`}\n${EXIT_HELP}`;
+
+/** How images are made on this machine, by the options of an origin. */
+export const BUILD = {
+  packageSet: START.packageSet,
+  platform: new Option(
+    "--platform <platforms>",
+    "linux/amd64, linux/arm64, or both with a comma: an index; when left out, both of the starter set, else this machine's",
+  ).argParser(parsed(platformSystems)),
+  plan: new Option(
+    "--plan <file>",
+    "layer plan; when left out, the one that a new registry of the package set has",
+  ),
+  zstd: new Option("--zstd <on|off>", "layers also as zstd, behind an index")
+    .env("ZSTD")
+    .choices(["on", "off"] as const)
+    .default("off" as const),
+  stateDir: new Option("--state-dir <dir>", "layers and clones, to be faster the next time")
+    .env("FIRN_CACHE")
+    .default(cacheDir(), "~/.cache/firn"),
+  nixTimeout: new Option("--nix-timeout <seconds>", "longest evaluation and nix-build")
+    .env("NIX_TIMEOUT")
+    .argParser(whole("seconds", 1, 86_400))
+    .default(LONGEST_BUILD),
+  json: new Option("--json", "the result as JSON on standard output").default(false),
+  verbose: new Option("--verbose", "Nix's output, line by line").default(false),
+} as const;
+
+/** An edge of one's own, where nothing else is said: what `npm start` serves. */
+const LOCAL_EDGE = new URL("http://127.0.0.1:8787");
+
+/** Commands that use a registry of Firn. */
+export const REMOTE = {
+  edge: new Option("--edge <url>", "the registry")
+    .env("FIRN_EDGE")
+    .argParser(edgeUrl)
+    .default(LOCAL_EDGE, LOCAL_EDGE.origin),
+  platform: new Option("--platform <platform>", "one platform; all when left out").choices([
+    "linux/amd64",
+    "linux/arm64",
+  ]),
+} as const;
+
+export const ACCOUNT_HELP =
+  "Where the registry asks for an account: what `docker login` has kept for its host, or FIRN_USER and\n" +
+  "FIRN_PASSWORD, from the environment alone.";
