@@ -70,6 +70,8 @@ class TerminalProgress implements Progress {
   #step = "";
   #detail = "";
   #timer: NodeJS.Timeout | undefined;
+  #drawnAt = 0;
+  #isDrawn = false;
 
   constructor(stream: Terminal) {
     this.#stream = stream;
@@ -92,24 +94,29 @@ class TerminalProgress implements Progress {
   }
 
   note(line: string): void {
-    this.#stream.write(`${CLEAR}firn: ${line}\n`);
-    this.#soon();
+    this.#stream.write(`${this.#isDrawn ? CLEAR : ""}firn: ${line}\n`);
+    if (this.#isDrawn) this.#soon();
   }
 
   end(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#stream.write(CLEAR);
+    if (this.#isDrawn) this.#stream.write(CLEAR);
+    this.#isDrawn = false;
   }
 
   #soon(): void {
+    const wait = this.#drawnAt + REDRAW - Date.now();
+    if (wait <= 0 && this.#timer === undefined) return this.#draw();
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#draw();
-    }, REDRAW).unref();
+    }, wait).unref();
   }
 
   #draw(): void {
+    this.#drawnAt = Date.now();
+    this.#isDrawn = true;
     const width = Math.max(20, (this.#stream.columns ?? 80) - 1);
     const step = cut(this.#step, width);
     const detail = cut(this.#detail, Math.max(0, width - step.length - 2));

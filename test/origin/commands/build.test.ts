@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { execa } from "execa";
 import { OCI_INDEX } from "../../../edge/contract/media-types.ts";
 import { NEEDS } from "../../harness/clients/client.ts";
 import { docker } from "../../harness/clients/docker.ts";
@@ -160,6 +161,25 @@ describe("firn build", { skip }, () => {
       assert.equal(stdout.length, 0);
     });
   }
+
+  test("in a terminal one line is drawn over, with bars; colours but for NO_COLOR", async () => {
+    const main = join(import.meta.dirname, "../../../origin/main.ts");
+    const inTerminal = async (output: string, more: Readonly<Record<string, string>> = {}) => {
+      const command = `stty cols 70; exec ${process.execPath} ${main} build snow/ice -o ${output}`;
+      const ran = await execa("script", ["-qefc", command, "/dev/null"], {
+        cwd: place.root,
+        env: { ...env, FIRN_CACHE: join(place.root, output), TERM: "xterm", ...more },
+        stdin: "ignore",
+      });
+      return ran.stdout;
+    };
+    const coloured = await inTerminal("oci:terminal");
+    assert.ok(coloured.includes("\r\u001b[2K"), "the line is cleared before it is drawn again");
+    assert.match(coloured, /building snow\/ice/);
+    assert.match(coloured, /sha256:[0-9a-f]{64}\s*$/);
+    assert.ok(coloured.includes("\u001b[2m"));
+    assert.ok(!(await inTerminal("oci:plain", { NO_COLOR: "1" })).includes("\u001b[2m"));
+  });
 
   test("where no person looks there are no colours and no bars, and Nix's lines on demand", async () => {
     const made = await place.firn(["build", "ice", "-o", "oci:quiet", "--verbose"], env);
