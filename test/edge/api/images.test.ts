@@ -116,12 +116,12 @@ test("an image that was pulled: its digests and sizes are those of the manifest"
 });
 
 test("packages that must be built, and the address of the log that their build will have", async () => {
+  const origin = await startOrigin(firn);
   const { state, layers, build, packages } = onlyPlatform(await ask("git/hello"));
   assert.deepEqual([state, layers], ["unbuilt", null]);
   assert.deepEqual(build?.packages, ["hello"]);
   assert.equal(packages.find(({ name }) => name === "hello")?.state, "unbuilt");
 
-  const origin = await startOrigin(firn);
   assert.deepEqual(origin.jobs.flat(), [], "nothing was asked for by looking");
   const pulled = await send("GET", `${firn.url}/v2/git/hello/manifests/latest`);
   assert.equal(pulled.status, 200);

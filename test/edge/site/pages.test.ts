@@ -112,6 +112,7 @@ async function open(
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const troubles: string[] = [];
+  const { host } = new URL(path.startsWith("http") ? path : firn.url);
   page.on("pageerror", (error) => troubles.push(error.message));
   page.on("console", (message) => {
     // A refusal is shown on the page; the console tells of it as well.
@@ -119,8 +120,7 @@ async function open(
     if (message.type() === "error" && !isRefusal) troubles.push(message.text());
   });
   page.on("request", (request) => {
-    if (new URL(request.url()).host !== new URL(firn.url).host)
-      troubles.push(`it asks ${request.url()}`);
+    if (new URL(request.url()).host !== host) troubles.push(`it asks ${request.url()}`);
   });
   t.after(async () => {
     await context.close();
@@ -376,6 +376,30 @@ describe("the farm", { skip }, () => {
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").waitFor();
     await page.getByRole("heading", { name: "Sign in again" }).waitFor();
+  });
+});
+
+describe("a private registry", { skip }, () => {
+  test("asks who it is, and shows the image to an account", async (t) => {
+    const account = { password: await hashPassword(OPERATOR.password) };
+    const closed = await startTestEdge(
+      {
+        ACCESS: "private",
+        TOKEN_KEY: "k".repeat(32),
+        ACCOUNTS: JSON.stringify({ [OPERATOR.user]: account }),
+      },
+      { site: true },
+    );
+    t.after(() => closed.stop());
+    await putTag(closed.bucket, "latest", REVISION);
+    await putBase(closed.bucket);
+    await putPackage(closed.bucket, { name: "git" });
+    const page = await open(t, `${closed.url}/?p=git&shell=0`);
+    await page.getByText("sign in first").waitFor();
+    await page.getByLabel("User").fill(OPERATOR.user);
+    await page.getByLabel("Password").fill(OPERATOR.password);
+    await page.keyboard.press("Enter");
+    await page.getByText("All packages are built").waitFor();
   });
 });
 
