@@ -39,6 +39,8 @@ export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
   claim(keys: readonly string[]): Promise<readonly string[]>;
   /** Images, by `pulledImage` (contract/housekeeping.ts), that were pulled on the current day. */
   pulled(images: readonly string[]): Promise<void>;
+  /** Whether images of the name, by its key, were deleted in this run; they are there again then. */
+  bringBack(nameKey: string): Promise<boolean>;
   begin(terms: GcTerms): Promise<GcProgress | { readonly busy: GcProgress }>;
   step(run: string): Promise<GcProgress | null>;
 }

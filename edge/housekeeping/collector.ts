@@ -223,20 +223,31 @@ export class Collector {
 
   /** Images, by `pulledImage`, that were pulled now. One that this run has just deleted comes back. */
   async pulled(images: readonly string[]): Promise<void> {
+    this.#tables.notePulls(images, Math.floor(Date.now() / DAY_MS));
+    for (const image of images) {
+      const [nameKey = "", hint = ""] = image.split(".");
+      await this.#restore(nameKey, `.${hint}.`);
+    }
+  }
+
+  /** All images of a name that this run has deleted come back; whether there are any. */
+  bringBack(nameKey: string): Promise<boolean> {
+    return this.#restore(nameKey, "");
+  }
+
+  async #restore(nameKey: string, hint: string): Promise<boolean> {
     const found = this.#tables.transaction(() => {
-      this.#tables.notePulls(images, Math.floor(Date.now() / DAY_MS));
-      const back = images.flatMap((image) => {
-        const [nameKey = "", hint = ""] = image.split(".");
-        return this.#tables.takeFromTrash(nameKey, hint);
-      });
+      const back = this.#tables.takeFromTrash(nameKey, hint);
       for (const { body } of back) this.#tables.mark(ofImage(body), true);
       return back;
     });
+    if (found.length > 0) await this.#deletions.settled();
     for (const { key, body } of found) {
       note("info", "gc.restored", { key });
       const options = { contentType: "application/json", ifAbsent: true };
       await this.#bucket.put(key, body, options);
     }
+    return found.length > 0;
   }
 }
 

@@ -41,6 +41,11 @@ export class Deletions {
     return gone;
   }
 
+  /** When what was decided on is deleted: then it can be written again. */
+  async settled(): Promise<void> {
+    await this.#underway?.done;
+  }
+
   /** To be called in the transaction that decides on it. */
   decided(keys: readonly string[]): void {
     const now = Date.now();

@@ -45,6 +45,10 @@ export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc 
       await this.ctx.storage.setAlarm(Date.now());
   }
 
+  async bringBack(nameKey: string): Promise<boolean> {
+    return this.#collector.bringBack(nameKey);
+  }
+
   /** With GC: steps of a run, and when it is done the next one a day later. */
   override async alarm(): Promise<void> {
     const { gc } = await readConfig(this.env);

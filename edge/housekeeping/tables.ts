@@ -163,12 +163,12 @@ export class Tables {
     this.#run("INSERT OR REPLACE INTO trash VALUES (?, ?)", key, body);
   }
 
-  /** Image records in the trash whose path has both, each taken out. */
-  takeFromTrash(nameKey: string, digestHint: string): { key: string; body: string }[] {
+  /** Image records in the trash of a name whose paths have this part, each taken out. */
+  takeFromTrash(nameKey: string, part: string): { key: string; body: string }[] {
     return this.#all<{ key: string; body: string }>(
       "DELETE FROM trash WHERE instr(key, ?) > 0 AND instr(key, ?) > 0 RETURNING key, body",
       `/${nameKey}/`,
-      `.${digestHint}.`,
+      part,
     );
   }
 }

@@ -13,7 +13,7 @@ import { memory } from "../store/memory.ts";
 import { KEEPER, openBucket } from "../store/open.ts";
 import { resolveName } from "./aliases.ts";
 import { imageNameOf } from "./derived.ts";
-import { nameKeyOf } from "./images.ts";
+import { type ImageName, nameKeyOf } from "./images.ts";
 
 const DAY_MS = 86_400_000;
 /** About 4,000 images that this isolate has told of today; others are told of again. */
@@ -71,5 +71,29 @@ async function send(env: Env): Promise<void> {
     // The next pull tells it again.
     for (const [key] of pulled) noted.delete(key);
     note("warn", "pull.unrecorded", { images: pulled.length, error: String(error) });
+  }
+}
+
+/** Most questions of an isolate in a second: a flood of nonsense asks no more. */
+const ASKED_A_SECOND = 20;
+let asked = { second: 0, times: 0 };
+
+/**
+ * Whether images of the name have come back that were deleted in this moment: somebody got a manifest
+ * just before that, and asks for the rest now. To be called before something is told to be unknown.
+ */
+export async function isBroughtBack(
+  { HOUSEKEEPING }: Pick<Env, "HOUSEKEEPING">,
+  name: ImageName,
+): Promise<boolean> {
+  const second = Math.floor(Date.now() / 1_000);
+  if (asked.second !== second) asked = { second, times: 0 };
+  if (HOUSEKEEPING === undefined || asked.times >= ASKED_A_SECOND) return false;
+  asked.times += 1;
+  try {
+    return await HOUSEKEEPING.getByName(KEEPER).bringBack(await nameKeyOf(name));
+  } catch (error) {
+    note("warn", "pull.unrecorded", { error: String(error) });
+    return false;
   }
 }

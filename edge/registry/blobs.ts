@@ -11,6 +11,7 @@ import { blobPath } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { type DerivedBlob, derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
+import { isBroughtBack } from "../pull/last-pull.ts";
 import { restoreLayer } from "../pull/restore.ts";
 import { findArtifact, rememberedArtifact } from "../referrers/find.ts";
 import { checkAllowed } from "../pull/permission.ts";
@@ -66,7 +67,10 @@ async function madeAgain(
   context: Context,
   { image, digest }: { readonly image: ImageRequest; readonly digest: Digest },
 ): Promise<Response> {
-  const blob = await derivedBlob(context, image, digest);
+  const name = imageNameOf(context, image);
+  let blob = await derivedBlob(context, image, digest);
+  if (blob === null && (await isBroughtBack(context.env, name)))
+    blob = await derivedBlob(context, image, digest);
   if (blob !== null) return answer(request, blob);
   const isRestored = await restoreLayer(context, image, digest);
   const restored = isRestored ? await stored(request, context, digest) : null;

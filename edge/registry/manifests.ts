@@ -17,7 +17,7 @@ import { type ImageRecord, systemsOf } from "../contract/records.ts";
 import { countPull } from "../pull/demand.ts";
 import { type Asked, findImage } from "../pull/image.ts";
 import { digestsOf, indexOf } from "../pull/images.ts";
-import { notePull } from "../pull/last-pull.ts";
+import { isBroughtBack, notePull } from "../pull/last-pull.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import type { WantedSystems } from "../pull/platforms.ts";
 import { type Context, openContext } from "../pull/context.ts";
@@ -80,7 +80,10 @@ async function byDigest(
   image: ImageRequest,
   digest: Digest,
 ): Promise<Answer | null> {
-  const manifest = await derivedManifest(context, imageNameOf(context, image), digest);
+  const name = imageNameOf(context, image);
+  let manifest = await derivedManifest(context, name, digest);
+  if (manifest === null && (await isBroughtBack(context.env, name)))
+    manifest = await derivedManifest(context, name, digest);
   return manifest && manifestAnswer(manifest, digest, { "Cache-Control": IMMUTABLE });
 }
 
