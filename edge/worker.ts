@@ -14,7 +14,8 @@ import { connectOrigin } from "./farm/connect.ts";
 import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
 import { beginGc, repairObject, stepGc, verifyPage } from "./housekeeping/api.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
-import { GC_PATH } from "./contract/housekeeping.ts";
+import { listPins, pinImage } from "./housekeeping/pins.ts";
+import { GC_PATH, PINS_PATH } from "./contract/housekeeping.ts";
 import { VERIFY_PATH } from "./contract/verify.ts";
 import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
 import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
@@ -73,6 +74,9 @@ router
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
   .get(VERIFY_PATH, verifyPage)
   .post(VERIFY_PATH, repairObject)
+  .get(PINS_PATH, listPins)
+  .post(PINS_PATH, pinImage)
+  .delete(PINS_PATH, pinImage)
   .post(GC_PATH, beginGc)
   .post(`${GC_PATH}/:run`, stepGc)
   .post(ALIASES_PATH, authorizeAccount, makeAlias)

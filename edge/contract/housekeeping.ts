@@ -23,6 +23,11 @@ export const GC_KINDS = [
 export type GcKind = (typeof GC_KINDS)[number];
 
 export const GC_PATH = "/api/farm/gc";
+/** `GET`: images that are pinned; `POST` and `DELETE` with name and digest: one more, or less. */
+export const PINS_PATH = "/api/farm/pins";
+export const PinsSchema = v.object({
+  pins: v.array(v.object({ name: v.string(), digest: v.string() })),
+});
 
 const DAY = 86_400;
 /** Shortest and longest time in which an unused object is kept, seconds: pulls are known by the day. */

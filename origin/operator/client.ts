@@ -2,7 +2,7 @@
 import pRetry, { AbortError } from "p-retry";
 import * as v from "valibot";
 import { FarmSchema } from "../../edge/contract/farm-state.ts";
-import { GcProgressSchema, type GcTerms } from "../../edge/contract/housekeeping.ts";
+import { GcProgressSchema, type GcTerms, PinsSchema } from "../../edge/contract/housekeeping.ts";
 import {
   DrainedSchema,
   LiftedSchema,
@@ -92,6 +92,16 @@ export class OperatorClient {
   /** Has one broken object withdrawn, or made again. */
   repair({ kind, key }: Pick<Finding, "kind" | "key">) {
     return this.#send("POST", `verify?${new URLSearchParams({ kind, key })}`, RepairedSchema);
+  }
+
+  /** Keeps an image, or lets it be collected again. */
+  pin(name: string, digest: string, pinned: boolean) {
+    const query = new URLSearchParams({ name, digest });
+    return this.#send(pinned ? "POST" : "DELETE", `pins?${query}`, PinsSchema);
+  }
+
+  pins() {
+    return this.#send("GET", "pins", PinsSchema);
   }
 
   /** Begins a run of garbage collection, or goes on with one on the same terms. */

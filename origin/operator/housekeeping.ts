@@ -15,7 +15,7 @@ import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
 
 const GC_HELP = `
 ${ACCOUNT_HELP}
-In use is what was pulled or written within --unused, and what that names. With
+In use is what was pulled or written within --unused, what is pinned (firn pin), and what these name. With
 --delete the rest is condemned, and deleted by a run at least --grace later, if it is still unused then: so run
 it once a day, or set GC at the edge. It may be broken off and run again, and pulls and builds may go on.
 
@@ -70,5 +70,17 @@ export function addHousekeepingCommands(program: Command): void {
       const verified = await verify(await clientOf(account), { deep, repair, tell });
       print(json ? JSON.stringify(verified) : shownVerified(verified));
       if (isBroken(verified)) process.exitCode = EXIT.found;
+    });
+  operatorCommand(program, "pin", "an image that is kept although nobody pulls it; all of them")
+    .argument("[image]", "NAME@sha256:…; without it, what is pinned is listed")
+    .option("--undo", "let it be collected again", false)
+    .addHelpText("after", `\n${ACCOUNT_HELP}\n\n${EXIT_HELP}`)
+    .action(async (image, { undo, ...account }) => {
+      const client = await clientOf(account);
+      const [name = "", digest = ""] = image?.split("@") ?? [];
+      const { pins } = await (image === undefined
+        ? client.pins()
+        : client.pin(name, digest, !undo));
+      for (const pin of pins) print(`${pin.name}@${pin.digest}${undo ? " is pinned no more" : ""}`);
     });
 }

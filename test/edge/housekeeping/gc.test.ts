@@ -137,6 +137,20 @@ describe("what saves it", { concurrency: 1 }, () => {
     assert.equal(await pullWhole("pulled", digest), digest);
   });
 
+  test("a pin, until it is taken back", async () => {
+    const digest = await doomed("pinned");
+    await assert.rejects(firn.client.pin("other", digest, true), /404/);
+    await firn.client.pin("pinned", digest, true);
+    assert.deepEqual((await firn.client.pins()).pins, [{ name: "pinned", digest }]);
+    await firn.collect(unused);
+    assert.equal((await imagesOf(bucket(), "pinned")).length, 1);
+    await firn.client.pin("pinned", digest, false);
+    await firn.collect(unused);
+    await firn.pass(GRACE + 1);
+    await firn.collect(unused);
+    assert.equal((await imagesOf(bucket(), "pinned")).length, 0);
+  });
+
   test("another image of the same package: the package stays, and so do its blobs", async () => {
     const digest = await doomed("shared");
     await putPackage(bucket(), { name: "beside" });

@@ -1,0 +1,64 @@
+/**
+ * Images that are never collected: an operator pins one by its digest, as machines run it that pull it
+ * once and not again. One record for each, by the key of its name: pins/<name key>/<digest hint>.json
+ */
+import pLimit from "p-limit";
+import * as v from "valibot";
+import { isDigest } from "../contract/digest.ts";
+import { digestHint } from "../contract/keys.ts";
+import { readConfig } from "../config.ts";
+import type { Env } from "../env.ts";
+import { note } from "../log.ts";
+import { json, wrong } from "../operator/api.ts";
+import type { OperatorRequest } from "../operator/authorize.ts";
+import { resolveName } from "../pull/aliases.ts";
+import { imageNameOf } from "../pull/derived.ts";
+import { manifestUnknown } from "../pull/errors.ts";
+import { findImageByDigest, nameKeyOf } from "../pull/images.ts";
+import { BUCKET_REQUESTS } from "../store/blobs.ts";
+import { openBucket } from "../store/open.ts";
+import { PINS } from "./phases.ts";
+
+/** `POST`: the image is kept, whoever pulls it; 404 for one that is not known. `DELETE`: no more. */
+export async function pinImage(request: OperatorRequest, env: Env): Promise<Response> {
+  const { searchParams } = new URL(request.url);
+  const [text, digest] = [searchParams.get("name") ?? "", searchParams.get("digest") ?? ""];
+  if (!isDigest(digest)) throw wrong("digest must be sha256: and 64 hex digits");
+  const bucket = openBucket(env);
+  const name = imageNameOf({ config: await readConfig(env) }, await resolveName(bucket, text));
+  const key = `${PINS}${await nameKeyOf(name)}/${digestHint(digest)}.json`;
+  const pinned = request.method === "POST";
+  if (!pinned) await bucket.delete(key);
+  else if ((await findImageByDigest(bucket, name, digest)) === null)
+    throw manifestUnknown(`the image ${text} has no manifest ${digest}: pull it first`, { digest });
+  else {
+    const record = { name: text, digest, by: request.operator ?? "", at: Date.now() };
+    await bucket.put(key, JSON.stringify(record), {
+      contentType: "application/json",
+      ifAbsent: true,
+    });
+  }
+  note("info", "operator.pinned", { name: text, digest, pinned, account: request.operator });
+  return json({ pins: [{ name: text, digest }] });
+}
+
+/** Most pins that are listed. */
+const MAX_LISTED = 900;
+const PinSchema = v.object({ name: v.string(), digest: v.string() });
+
+/** All that are pinned. */
+export async function listPins(_request: OperatorRequest, env: Env): Promise<Response> {
+  const bucket = openBucket(env);
+  const { objects } = await bucket.list(PINS, { limit: MAX_LISTED });
+  const limit = pLimit(BUCKET_REQUESTS);
+  const pins = await Promise.all(
+    objects.map(({ key }) =>
+      limit(async () => {
+        const object = await bucket.get(key);
+        const pin = object && v.safeParse(PinSchema, await new Response(object.body).json());
+        return pin?.success ? [pin.output] : [];
+      }),
+    ),
+  );
+  return json({ pins: pins.flat() });
+}
