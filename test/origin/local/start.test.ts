@@ -122,7 +122,7 @@ describe("npm start", { skip }, () => {
   test("a wrong setting is one line that names it", async () => {
     const run = start({ PORT: "all" });
     await assert.rejects(run.ready(), /'all' from env 'PORT' is invalid.*from 0 to 65535/);
-    assert.equal(run.child.exitCode, 1);
+    assert.equal(run.child.exitCode, 2);
   });
 
   test("SIGTERM to npm ends everything that npm start has started", async () => {
