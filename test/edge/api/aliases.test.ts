@@ -283,11 +283,23 @@ describe("accounts", () => {
       const answer = await post(closed, JSON.stringify(list), basic("narrow"));
       assert.equal(answer.status, status, String(answer.body));
     }
-    // Another one's alias.
+    // Another one's alias, although any x/… is among its names.
     const { key } = aliasOf(await post(closed, '["git"]', basic("ci")));
     assert.equal(
       (await send("GET", `${closed.url}/api/aliases/${key}`, basic("narrow"))).status,
       403,
+    );
+    const name = `x/${key}`;
+    const scope = `scope=repository:${name}:pull`;
+    const answer = await send("GET", `${closed.url}/token?service=x&${scope}`, basic("narrow"));
+    const { token } = JSON.parse(String(answer.body)) as { token: string };
+    const pulled = await send("GET", `${closed.url}/v2/${name}/manifests/latest`, {
+      authorization: `Bearer ${token}`,
+    });
+    assert.equal(pulled.status, 403, String(pulled.body));
+    assert.match(
+      errorsOf(pulled)[0]?.message ?? "",
+      /narrow may not pull git: its image names are/,
     );
   });
 });
