@@ -5,8 +5,8 @@
 import type { ImageRecord, System } from "../contract/records.ts";
 
 const COARSE =
-  "this image has so many packages that its layers are coarse ones, of which it shares fewer with " +
-  "other images: smaller images are faster to pull and to update";
+  "these packages have more layers together than docker mounts, so the image has coarser ones, of " +
+  "which it shares fewer with other images";
 
 /** Of the images for these systems, each text once. */
 export function lastingWarnings(
