@@ -188,7 +188,8 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByRole("combobox", { name: "Find packages" }).fill("cur");
     await page.getByRole("option", { name: "curl" }).click();
     await page.getByText("With shell already there").waitFor();
-    assert.equal(new URL(page.url()).search, "?p=git+curl");
+    await page.getByRole("button", { name: "Remove curl" }).waitFor();
+    await page.waitForURL((url) => url.search === "?p=git+curl");
     const host = new URL(firn.url).host;
     const command = page.getByLabel("Docker command");
     assert.equal(await command.innerText(), `docker run --rm -it ${host}/shell/git/curl`);
@@ -200,7 +201,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
       await page.getByLabel("Podman command").innerText(),
       new RegExp(`^podman pull --tls-verify=false ${host}/arm64/git\n`),
     );
-    assert.equal(new URL(page.url()).search, "?p=git&shell=0&platform=arm64");
+    await page.waitForURL((url) => url.search === "?p=git&shell=0&platform=arm64");
     await page.getByRole("button", { name: "Copy the command" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
     assert.match(await page.evaluate("navigator.clipboard.readText()"), /^podman pull/);
@@ -234,7 +235,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("ArrowRight");
     assert.match(await page.getByLabel("Kubernetes command").innerText(), /kind: Pod/);
-    assert.equal(new URL(page.url()).search, "?p=curl");
+    await page.waitForURL((url) => url.search === "?p=curl");
   });
 
   test("a pinned image keeps its revision", async (t) => {
