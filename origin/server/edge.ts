@@ -160,7 +160,8 @@ const urlHost = (host: string): string =>
   host === "0.0.0.0" || host === "::" ? LOOPBACK : bracketed(host);
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
-const s3Vars = (s3: BucketAccess) => ({
+/** The Worker's variables that name the bucket. */
+export const s3Vars = (s3: BucketAccess) => ({
   S3_ENDPOINT: s3.endpoint,
   S3_BUCKET: s3.bucket,
   S3_REGION: s3.region,
@@ -168,6 +169,7 @@ const s3Vars = (s3: BucketAccess) => ({
   S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
 });
 
-function toStderr({ level, message }: EdgeLog): void {
+/** Where the edge's log goes when nobody takes it: what is worth a look. */
+export function toStderr({ level, message }: EdgeLog): void {
   if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);
 }

@@ -1,6 +1,6 @@
 /**
- * The edge on this machine: the real Worker in workerd, run by Miniflare in-process, with an R2
- * bucket, Durable Objects and their state on disk.
+ * The edge as Cloudflare runs it, emulated: the real Worker in workerd, run by Miniflare, with an R2
+ * binding, and Durable Objects that can be evicted at any time.
  *
  * Two sockets: Miniflare's entry, on a free port of 127.0.0.1, which also serves the bucket by the
  * S3 protocol; and a direct socket, past Miniflare's proxy and three times as fast, for clients and
@@ -13,6 +13,8 @@ import type { BucketAccess } from "../../origin/layers/index.ts";
 import { bundleWorker, compatibilityDate, WORKER_ENTRY } from "../../origin/server/bundle.ts";
 import { freePort, requirePort } from "../../origin/local/ports.ts";
 import { bucketCredentials } from "../../origin/local/secrets.ts";
+import { type EdgeOptions, s3Vars, toStderr } from "../../origin/server/edge.ts";
+import type { EdgeLog } from "../../origin/server/workerd.ts";
 import { tieWorkerd } from "./tie-workerd.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -23,35 +25,10 @@ const REGION = "auto";
 /** Where Miniflare serves the bucket by the S3 protocol, on its entry. */
 const S3_PATH = "/cdn-cgi/local/r2/s3";
 
-/** A line that the Worker wrote to its console, or that workerd wrote itself. */
-export interface EdgeLog {
-  readonly level: string;
-  readonly message: string;
-}
-
-export interface EdgeOptions {
-  /** Port for clients and origins; a free one when left out. */
-  readonly port?: number;
-  /** Address for clients and origins; 127.0.0.1 when left out. */
-  readonly host?: string;
-  /** Keeps the bucket, the Durable Objects and the bucket's credentials. */
-  readonly stateDir: string;
-  /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
-  readonly env: Readonly<Record<string, string>>;
-  /** An S3-compatible bucket elsewhere; one of its own, kept in stateDir, when left out. */
-  readonly bucket?: BucketAccess | undefined;
-  /**
-   * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
-   * Build, Totals and Housekeeping.
-   */
-  readonly worker?: string;
-  /**
-   * More Workers in the same workerd, each on a free port, by name: module text. The bench's
-   * measure of what workerd can do at all.
-   */
-  readonly beside?: Readonly<Record<string, string>>;
-  readonly log?: (line: EdgeLog) => void;
-}
+export type EmulatedEdgeOptions = Pick<
+  EdgeOptions,
+  "port" | "stateDir" | "env" | "bucket" | "worker" | "beside" | "log"
+>;
 
 export interface EmulatedEdge {
   /** Where clients and origins reach it, as seen from this machine. */
@@ -70,9 +47,8 @@ export interface EmulatedEdge {
 }
 
 /** Starts the edge; throws when a given port is in use. */
-export async function startEmulatedEdge(options: EdgeOptions): Promise<EmulatedEdge> {
-  const host = options.host ?? LOOPBACK;
-  if (options.port !== undefined) await requirePort(host, options.port);
+export async function startEmulatedEdge(options: EmulatedEdgeOptions): Promise<EmulatedEdge> {
+  if (options.port !== undefined) await requirePort(LOOPBACK, options.port);
   const [contents, date, credentials] = await Promise.all([
     bundleWorker(options.worker ?? WORKER_ENTRY),
     compatibilityDate(),
@@ -83,7 +59,7 @@ export async function startEmulatedEdge(options: EdgeOptions): Promise<EmulatedE
   // Build objects store nothing, and workerd keeps an empty file for each that ever lived.
   await rm(join(resources, "do", `${WORKER}-Build`), { recursive: true, force: true });
 
-  const port = options.port ?? (await freePort(host));
+  const port = options.port ?? (await freePort());
   const entryPort = await freePort();
   const s3: BucketAccess = options.bucket ?? {
     endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`,
@@ -98,10 +74,8 @@ export async function startEmulatedEdge(options: EdgeOptions): Promise<EmulatedE
       dev: { experimentalS3Credentials: credentials },
     } as const,
   };
-  const authority = `${urlHost(host)}:${port}`;
-  // An edge that listens on every address says so: others reach it, whatever address origins use.
-  const hosts = [...new Set([authority, `${bracketed(host)}:${port}`])].join(",");
-  const vars: Record<string, string> = { EDGE_HOST: hosts, ...s3Vars(s3), ...options.env };
+  const authority = `${LOOPBACK}:${port}`;
+  const vars: Record<string, string> = { EDGE_HOST: authority, ...s3Vars(s3), ...options.env };
   const beside = await Promise.all(
     Object.entries(options.beside ?? {}).map(async ([name, text]) => ({
       name,
@@ -144,7 +118,7 @@ export async function startEmulatedEdge(options: EdgeOptions): Promise<EmulatedE
             Housekeeping: { type: "durable-object", storage: "sqlite" },
           },
         },
-        dev: { unsafeDirectSockets: [{ host, port }] },
+        dev: { unsafeDirectSockets: [{ host: LOOPBACK, port }] },
       },
       ...beside.map((worker) => ({
         config: { name: worker.name, compatibilityDate: date, manifest: esModule(worker.text) },
@@ -175,20 +149,3 @@ const esModule = (contents: string) => ({
   modulesRoot: "/",
   modules: { "index.js": { type: "esm" as const, contents } },
 });
-
-/** An address to listen on, as an address to reach this machine by. */
-const urlHost = (host: string): string =>
-  host === "0.0.0.0" || host === "::" ? LOOPBACK : bracketed(host);
-const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
-
-const s3Vars = (s3: BucketAccess) => ({
-  S3_ENDPOINT: s3.endpoint,
-  S3_BUCKET: s3.bucket,
-  S3_REGION: s3.region,
-  S3_ACCESS_KEY_ID: s3.accessKeyId,
-  S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
-});
-
-function toStderr({ level, message }: EdgeLog): void {
-  if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);
-}
