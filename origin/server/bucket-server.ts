@@ -170,6 +170,9 @@ async function write(
   const isWritten = await directory.put(key, hashed(), {
     contentType: request.headers["content-type"] ?? "application/octet-stream",
     ifAbsent: request.headers["if-none-match"] === "*",
+    // What origins store comes with its hash, and nobody reads it again before a client does. The
+    // edge's own records come without, and are checked whenever they are read.
+    durable: stated !== UNSIGNED,
     accept: () => {
       if (!request.complete) throw new S3Error(400, "IncompleteBody", "the content ends too early");
       if (stated !== UNSIGNED && hash.digest("hex") !== stated)

@@ -10,7 +10,6 @@
  * `+`; other characters that a file name cannot have, and `+` itself, are escaped as in a URL.
  */
 import { randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -24,14 +23,20 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 
 export interface ObjectInfo {
   /** Bytes. */
   readonly size: number;
   readonly contentType: string;
   readonly writtenAt: Date;
+}
+
+export interface PutOptions {
+  readonly contentType: string;
+  readonly ifAbsent: boolean;
+  readonly durable: boolean;
+  /** Throws where the content must not be stored, once it has come. */
+  readonly accept: () => void;
 }
 
 export interface ListedKey {
@@ -100,23 +105,26 @@ export class DirectoryBucket {
 
   /**
    * Writes an object once all of `content` has come and `accept` has not thrown; with `ifAbsent`,
-   * one that is there stays, and the answer is false. It is on the disk when this resolves.
+   * one that is there stays, and the answer is false. With `durable` its content is on the disk when
+   * this resolves; without, a power cut may leave a part of it.
    */
   async put(
     key: string,
     content: AsyncIterable<Uint8Array>,
-    {
-      contentType,
-      ifAbsent,
-      accept,
-    }: { readonly contentType: string; readonly ifAbsent: boolean; readonly accept: () => void },
+    { contentType, ifAbsent, durable, accept }: PutOptions,
   ): Promise<boolean> {
     const path = this.#path(key);
     if (ifAbsent && (await orAbsent(stat(path))) !== null) return false;
     const incoming = join(this.#incoming, randomUUID());
     try {
-      await pipeline(Readable.from(content), createWriteStream(incoming, { flush: true }));
-      accept();
+      const file = await open(incoming, "wx", 0o600);
+      try {
+        await file.writeFile(content);
+        accept();
+        if (durable) await file.datasync();
+      } finally {
+        await file.close();
+      }
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       if (contentType !== typeByName(key)) await this.#setType(key, contentType);
       if (!ifAbsent) {
