@@ -21,6 +21,7 @@ import {
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS } from "./plan/defaults.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { addAliasCommand } from "./commands/alias.ts";
+import { addDeployCommand } from "./commands/deploy.ts";
 import { addSigningKeyCommand, writeSecret } from "./commands/signing-key.ts";
 import { addImageCommands } from "./commands/index.ts";
 import { help } from "./commands/command-options.ts";
@@ -183,6 +184,7 @@ program
 
 addOperatorCommands(program);
 addAliasCommand(program);
+addDeployCommand(program);
 addSigningKeyCommand(program);
 addImageCommands(program);
 
