@@ -22,6 +22,35 @@ const KEPT = ["ACCOUNTS", "TOKEN_KEY", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY
 const NO_SECRETS: Secrets = { given: {}, kept: [] };
 const ALL_SECRETS: Secrets = { given: {}, kept: KEPT };
 
+const QUIET = {
+  CI: "1",
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_SEND_ERROR_REPORTS: "false",
+  WRANGLER_HIDE_BANNER: "true",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+};
+
+/** Without login and home: neither Cloudflare's API nor the caller's account is asked. */
+const firn = (home: string, config: string) =>
+  execa(
+    process.execPath,
+    ["origin/main.ts", "deploy", "--env", "production", "--dry-run", "--config", config],
+    {
+      cwd: ROOT,
+      env: { PATH: process.env["PATH"], HOME: home, ...QUIET },
+      extendEnv: false,
+      reject: false,
+      all: true,
+    },
+  );
+
+/** The configuration as it may stand in another directory, without the page. */
+const elsewhere = (directory: string) => (toml: string) =>
+  toml
+    .replace('main = "edge/worker.ts"', `main = "${join(ROOT, "edge/worker.ts")}"`)
+    .replace('directory = "dist/site"', `directory = "${directory}"`)
+    .replace(/^\[build\]\n.*\n.*\n/m, "");
+
 describe("firn deploy", () => {
   let dir: string;
   before(async () => {
@@ -134,43 +163,20 @@ describe("firn deploy", () => {
   });
 
   test("the command: every problem and exit status 2; complete, wrangler's dry run", async () => {
-    // Without login and home: neither Cloudflare's API nor the caller's account is asked.
-    const firn = (config: string) =>
-      execa(
-        process.execPath,
-        ["origin/main.ts", "deploy", "--env", "production", "--dry-run", "--config", config],
-        {
-          cwd: ROOT,
-          env: { PATH: process.env["PATH"], HOME: dir, ...QUIET },
-          extendEnv: false,
-          reject: false,
-          all: true,
-        },
-      );
-    const refused = await firn(await written({ ...FILLED, EDGE_HOST: "localhost", AGREE: "2" }));
+    const refused = await firn(
+      dir,
+      await written({ ...FILLED, EDGE_HOST: "localhost", AGREE: "2" }),
+    );
     assert.equal(refused.exitCode, 2, refused.all);
     assert.match(
       refused.stderr,
       /firn-production was not deployed:\n {2}- EDGE_HOST.*\n {2}- AGREE/,
     );
 
-    const runnable = (toml: string): string =>
-      toml
-        .replace('main = "edge/worker.ts"', `main = "${join(ROOT, "edge/worker.ts")}"`)
-        .replace('directory = "dist/site"', `directory = "${dir}"`)
-        .replace(/^\[build\]\n.*\n.*\n/m, "");
-    const done = await firn(await written(FILLED, runnable));
+    const done = await firn(dir, await written(FILLED, elsewhere(dir)));
     assert.equal(done.exitCode, 0, done.all);
     assert.match(done.all ?? "", /the configuration is complete/);
     assert.match(done.all ?? "", /env\.HOUSEKEEPING/);
     assert.match(done.all ?? "", /--dry-run: exiting now/);
   });
 });
-
-const QUIET = {
-  CI: "1",
-  WRANGLER_SEND_METRICS: "false",
-  WRANGLER_SEND_ERROR_REPORTS: "false",
-  WRANGLER_HIDE_BANNER: "true",
-  CLOUDFLARE_CF_FETCH_ENABLED: "false",
-};
