@@ -175,6 +175,13 @@ export async function startFarm({
       if (!response.ok) throw new Error(`${method}: ${response.status} ${await response.text()}`);
       return ((await response.json()) as { value: unknown }).value;
     },
+    /**
+     * The time of that limit is over now, for all that the farm holds by it: a job that must be
+     * accepted, an origin that must come back. Set the limit to more than any machine takes.
+     */
+    async lapse(limit: "accept" | "reconnect"): Promise<void> {
+      await this.farm("lapse", limit);
+    },
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */
     evictFarm: (webSockets: "hibernate" | "close"): Promise<void> =>
       miniflare.unsafeEvictDurableObject(WORKER, "Farm", { name: "farm", webSockets }),

@@ -2,16 +2,22 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { CLOSE, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
+import type { FarmOverview } from "../../../edge/farm/overview.ts";
+import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
-import { hello, rawOrigin } from "./raw-origin.ts";
+import { hello, rawOrigin, welcomed } from "./raw-origin.ts";
 import { signOf } from "./keys.ts";
 import { packageItems, packageResult, REVISION, statedPackage, tagItems } from "./records.ts";
+
+/** No test waits for this, ms. */
+const NEVER = 10 * 60_000;
 
 let edge: FarmEdge;
 before(async () => {
   edge = await startFarm({
-    times: { reconnect: 1_000, accept: 700, avoid: 200 },
+    // Tests that need the end of the first two have it come (lapse).
+    times: { reconnect: NEVER, accept: NEVER, avoid: 200 },
     vars: { ORIGINS: originKeys("a", "b"), ZSTD: "on" },
   });
 });
@@ -25,7 +31,12 @@ const resolved = (job: string): object => ({
   job,
   results: [{ kind: "revision", revision: REVISION }],
 });
-const bye = { type: "bye" };
+/** Resolves when the farm has noticed that the origin's connection is gone. */
+const missed = (name: string): Promise<void> =>
+  eventually(`the farm misses ${name}`, async () => {
+    const { origins } = (await edge.farm("overview")) as FarmOverview;
+    return origins.some((origin) => origin.name === name && !origin.connected);
+  });
 
 describe("messages that close the socket", () => {
   const table: readonly [string, (object | string)[], number][] = [
@@ -83,73 +94,64 @@ describe("a job", () => {
       { type: "settled", job },
       "what is settled already may be forgotten too",
     );
-    origin.say(bye);
-    origin.cut();
+    await origin.leave();
   });
 
   test("a connection cut: the job goes to another origin, the first is told to stop", async (t) => {
-    const lost = await rawOrigin(edge, "a");
-    lost.say(hello);
+    const lost = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
     const { job } = await lost.heard("job");
     lost.say({ type: "accepted", job });
     const other = startOrigin(t, edge, "b");
     await other.reached("connected");
     lost.cut();
+    await missed("a");
+    await edge.lapse("reconnect");
     assert.equal((await answer).state, "done");
     assert.equal(other.jobs.length, 1);
-    const back = await rawOrigin(edge, "a");
-    back.say({ ...hello, running: [job] });
+    const back = await welcomed(edge, "a", { running: [job] });
     assert.deepEqual(await back.heard("cancel"), { type: "cancel", job });
-    back.say(bye);
-    back.cut();
+    await back.leave();
   });
 
   test("an origin back in time keeps its job; one back without it is given it again", async () => {
-    const first = await rawOrigin(edge, "a");
-    first.say(hello);
+    const first = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
     const { job } = await first.heard("job");
     first.cut();
-    const second = await rawOrigin(edge, "a");
-    second.say(hello);
+    const second = await welcomed(edge, "a");
     const again = await second.heard("job");
     assert.notEqual(again.job, job, "late results of the first are not its results");
     second.say({ type: "accepted", job: again.job });
     second.cut();
-    const third = await rawOrigin(edge, "a");
-    third.say({ ...hello, running: [again.job] });
-    await third.heard("welcome");
+    const third = await welcomed(edge, "a", { running: [again.job] });
     third.say(resolved(again.job));
     assert.equal((await answer).state, "done");
-    third.say(bye);
-    third.cut();
+    await third.leave();
   });
 
   test("a job not accepted in time goes to another; a late result changes nothing", async (t) => {
-    const deaf = await rawOrigin(edge, "a");
-    deaf.say(hello);
+    const deaf = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
     const { job } = await deaf.heard("job");
     const other = startOrigin(t, edge, "b");
+    await other.reached("connected");
+    await edge.lapse("accept");
     assert.equal((await answer).state, "done");
     assert.equal(other.jobs.length, 1);
     assert.equal((await deaf.heard("cancel")).job, job);
     deaf.say(resolved(job));
     assert.equal((await deaf.heard("settled")).job, job);
-    deaf.say(bye);
-    deaf.cut();
+    await deaf.leave();
   });
 
   test("a result after the lease expired is taken, and the other origin told to stop", async () => {
-    const slow = await rawOrigin(edge, "a");
-    slow.say(hello);
-    await slow.heard("welcome");
+    const slow = await welcomed(edge, "a");
     const name = `late${freshTag()}`;
     const answer = edge.ask(packageItems([name]));
     const { job } = await slow.heard("job");
-    const other = await rawOrigin(edge, "b");
-    other.say(hello);
+    const other = await welcomed(edge, "b");
+    await edge.lapse("accept");
     const { job: second } = await other.heard("job");
     slow.say({
       type: "done",
@@ -158,36 +160,29 @@ describe("a job", () => {
     });
     assert.equal((await answer).state, "done");
     assert.equal((await other.heard("cancel")).job, second);
-    for (const origin of [slow, other]) {
-      origin.say(bye);
-      origin.cut();
-    }
+    for (const origin of [slow, other]) await origin.leave();
   });
 
   test("a result that the schema refuses counts as an attempt, and the connection stays", async (t) => {
-    const wrong = await rawOrigin(edge, "a");
-    wrong.say(hello);
+    const wrong = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
     const { job } = await wrong.heard("job");
     wrong.say({ type: "accepted", job });
+    const other = startOrigin(t, edge, "b");
+    await other.reached("connected");
     wrong.say({ type: "done", job, results: [{ kind: "revision", revision: "main" }] });
     assert.equal((await wrong.heard("settled")).job, job);
-    const other = startOrigin(t, edge, "b");
     assert.equal((await answer).state, "done");
     assert.equal(other.jobs.length, 1);
-    wrong.say(bye);
-    wrong.cut();
+    await wrong.leave();
   });
 
   test("nobody says anything of a job that another one holds", async () => {
-    const holder = await rawOrigin(edge, "a");
-    holder.say(hello);
+    const holder = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
     const { job } = await holder.heard("job");
     holder.say({ type: "accepted", job });
-    const meddler = await rawOrigin(edge, "b");
-    meddler.say(hello);
-    await meddler.heard("welcome");
+    const meddler = await welcomed(edge, "b");
     meddler.say({ type: "refused", job, message: "mine" });
     meddler.say({ type: "failed", job, failure: { reason: "error", message: "mine" } });
     await meddler.heard("settled");
@@ -196,16 +191,12 @@ describe("a job", () => {
       state: "done",
       results: [{ kind: "revision", revision: REVISION }],
     });
-    for (const origin of [holder, meddler]) {
-      origin.say(bye);
-      origin.cut();
-    }
+    for (const origin of [holder, meddler]) await origin.leave();
   });
 });
 
 test("an origin that takes no jobs gets none until it says otherwise; what it has goes on", async () => {
-  const full = await rawOrigin(edge, "a");
-  full.say(hello);
+  const full = await welcomed(edge, "a");
   const items = tagItems(freshTag());
   const first = edge.ask(items);
   const { job } = await full.heard("job");
@@ -219,36 +210,26 @@ test("an origin that takes no jobs gets none until it says otherwise; what it ha
   full.say({ type: "status", accepting: true });
   const next = await full.heard("job");
   assert.deepEqual(next.items, waiting);
-  full.say(bye);
-  full.cut();
+  await full.leave();
 });
 
 test("a revoked origin loses its connection at once, and gets none, until it is reinstated", async () => {
-  const origin = await rawOrigin(edge, "a");
-  origin.say(hello);
-  await origin.heard("welcome");
+  const origin = await welcomed(edge, "a");
   assert.equal(await edge.farm("revoke", "a"), true);
   assert.equal(await origin.closed(), CLOSE.unauthorized);
   await assert.rejects(rawOrigin(edge, "a"), /401/);
   assert.equal(await edge.farm("reinstate", "a"), true);
-  const back = await rawOrigin(edge, "a");
-  back.say(hello);
-  await back.heard("welcome");
-  back.say(bye);
-  back.cut();
+  const back = await welcomed(edge, "a");
+  await back.leave();
 });
 
 test("a drained origin gets no jobs, also when it comes back, until that is taken back", async () => {
-  const origin = await rawOrigin(edge, "a");
-  origin.say(hello);
-  await origin.heard("welcome");
+  const origin = await welcomed(edge, "a");
   assert.equal(await edge.farm("drain", "a"), true);
   const items = tagItems(freshTag());
   assert.deepEqual(await edge.ask(items), { state: "no-origin" });
   origin.cut();
-  const back = await rawOrigin(edge, "a");
-  back.say(hello);
-  await back.heard("welcome");
+  const back = await welcomed(edge, "a");
   assert.deepEqual(await edge.ask(items), { state: "no-origin" });
   assert.equal(await edge.farm("drain", "a", false), true);
   const answer = edge.ask(items);
@@ -257,6 +238,5 @@ test("a drained origin gets no jobs, also when it comes back, until that is take
   assert.equal((await answer).state, "done");
   const { origins } = (await edge.farm("overview")) as { origins: { name: string }[] };
   assert.ok(origins.some(({ name }) => name === "a"));
-  back.say(bye);
-  back.cut();
+  await back.leave();
 });

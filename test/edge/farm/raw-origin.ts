@@ -32,6 +32,8 @@ export interface RawOrigin {
   heard<T extends FromEdge["type"]>(type: T): Promise<Extract<FromEdge, { type: T }>>;
   /** The code that the edge closed with. */
   closed(): Promise<number>;
+  /** Says that it leaves, and closes; resolves when the farm has heard of both. */
+  leave(): Promise<void>;
   /** Cuts the connection without a word. */
   cut(): void;
 }
@@ -68,6 +70,19 @@ export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin
         }),
       ),
     closed: () => soon(`the edge closes the connection of ${name}`, closed),
+    leave: async () => {
+      socket.send(JSON.stringify({ type: "bye" }));
+      socket.close();
+      await soon(`the edge hears that ${name} leaves`, closed);
+    },
     cut: () => socket.terminate(),
   };
+}
+
+/** One that the farm has let in: it may be given jobs from now on. */
+export async function welcomed(edge: FarmEdge, name: string, said = {}): Promise<RawOrigin> {
+  const origin = await rawOrigin(edge, name);
+  origin.say({ ...hello, ...said });
+  await origin.heard("welcome");
+  return origin;
 }
