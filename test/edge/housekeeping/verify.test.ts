@@ -6,7 +6,8 @@ import type { Digest } from "../../../edge/contract/digest.ts";
 import { blobPath, layerPath, packagePath } from "../../../edge/contract/keys.ts";
 import type { PackageRecord } from "../../../edge/contract/records.ts";
 import type { Finding } from "../../../edge/contract/verify.ts";
-import type { Verified } from "../../../origin/operator/verify.ts";
+import { EXIT } from "../../../origin/commands/exit-codes.ts";
+import { isBroken, type Verified, verify as runVerify } from "../../../origin/operator/verify.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
 import { imagesOf, putPackage, putPlan, SCOPE, send } from "../registry/support.ts";
 import { type KeptEdge, keysOf, PASSWORD, startKeptEdge } from "./support.ts";
@@ -34,10 +35,18 @@ const run = (args: readonly string[], user = "root") =>
     env: { FIRN_EDGE: firn.firn.url, FIRN_USER: user, FIRN_PASSWORD: PASSWORD },
     reject: false,
   });
-async function verify(...args: readonly string[]): Promise<Verified & { readonly status: number }> {
+type Outcome = Verified & { readonly status: number };
+/** The command itself, a process. */
+async function command(...args: readonly string[]): Promise<Outcome> {
   const { stdout, stderr, exitCode } = await run(["verify", "--json", ...args]);
   assert.notEqual(stdout, "", stderr);
   return { ...(JSON.parse(stdout) as Verified), status: exitCode ?? -1 };
+}
+/** What the command does, in this process, and the status that it would end with. */
+async function verify(...args: readonly ("--deep" | "--repair")[]): Promise<Outcome> {
+  const options = { deep: args.includes("--deep"), repair: args.includes("--repair") };
+  const verified = await runVerify(firn.client, { ...options, tell: () => undefined });
+  return { ...verified, status: isBroken(verified) ? EXIT.found : 0 };
 }
 const counts = async (prefix: string): Promise<number> =>
   (await keysOf(firn.firn.bucket, prefix)).length;
@@ -54,7 +63,7 @@ const rewrite = (key: string, text: string): Promise<boolean> =>
 
 describe("firn verify", { concurrency: 1 }, () => {
   test("of a whole bucket finds nothing, and looks at all of it", async () => {
-    const verified = await verify("--deep");
+    const verified = await command("--deep");
     assert.deepEqual([verified.status, verified.found], [0, []]);
     assert.deepEqual(verified.looked, {
       blobs: await counts("blobs/"),
@@ -97,9 +106,10 @@ describe("firn verify", { concurrency: 1 }, () => {
     bytes[bytes.length - 1] = 255 - (bytes.at(-1) ?? 0);
     await firn.firn.bucket.put(blobPath(digest), bytes, { contentType: "x", ifAbsent: false });
     assert.deepEqual((await verify()).found, []);
-    const broken = await verify("--deep");
+    const broken = await command("--deep");
+    assert.equal(broken.status, 3);
     assert.deepEqual(problems(broken.found), [`blobs ${digest} damaged`]);
-    const repaired = await verify("--deep", "--repair");
+    const repaired = await command("--deep", "--repair");
     assert.equal(repaired.status, 0, JSON.stringify(repaired));
     assert.deepEqual((await verify("--deep")).found, []);
   });
