@@ -23,7 +23,9 @@ import type { PlanStore } from "./plan/plans.ts";
 import { hasUtf8, publishClosure } from "./publish-closure.ts";
 
 export interface PublishContext {
-  readonly packageSet: PackageSet;
+  readonly packageSet: Pick<PackageSet, "build">;
+  /** Reads the closure of what was built; of Nix's database when left out. */
+  readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
   readonly layers: LayerStore;
   readonly plans: PlanStore;
   /** Version of this machine's Nix. */
@@ -74,7 +76,7 @@ export async function publish(
 ): Promise<Result[]> {
   const plan = context.plans.load(scope.plan, (digest) => context.layers.plan(digest));
   const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
-  const { packages, tooLarge } = await cut(built, base, await plan, context.limits);
+  const { packages, tooLarge } = await cut(built, base, await plan, context);
   if (packages.size > 0) context.log("packing layers");
   const made = await make(items, packages, context);
   const unsaid = new Set(made.layers.keys());
@@ -189,12 +191,12 @@ async function cut(
   built: readonly BuiltPackage[],
   basePaths: readonly string[],
   plan: Awaited<ReturnType<PlanStore["load"]>>,
-  limits: Partial<NixLimits> | undefined,
+  { limits, readClosure = queryClosure }: Pick<PublishContext, "limits" | "readClosure">,
 ): Promise<{ packages: Map<string, CutPackage>; tooLarge: Map<string, Failure> }> {
   const packages = new Map<string, CutPackage>();
   const tooLarge = new Map<string, Failure>();
   if (built.length === 0) return { packages, tooLarge };
-  const closure = await queryClosure([...basePaths, ...built.map(({ storePath }) => storePath)]);
+  const closure = await readClosure([...basePaths, ...built.map(({ storePath }) => storePath)]);
   const base = reachable(basePaths, closure);
   for (const pkg of built) {
     const own = reachable([pkg.storePath], closure);

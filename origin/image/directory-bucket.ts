@@ -23,11 +23,23 @@ import {
   LayerStatementSchema,
 } from "../../edge/contract/records.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
+import type { JobRequests } from "../channel/requests.ts";
 import { fileBytes } from "../layers/blob-bytes.ts";
 import type { Blob, JobBucket, Storage } from "../layers/job-bucket.ts";
 
 /** Who vouches for the layers of this directory: whoever can write here. */
 export const MAKER = "local";
+
+const nobody = (): never => {
+  throw new TypeError("there is no edge to ask");
+};
+/** What jobs may ask where a directory stands in the place of a bucket: nothing. */
+export const NO_EDGE: JobRequests = {
+  edge: "",
+  uploads: nobody,
+  layers: nobody,
+  url: nobody,
+};
 
 export interface DirectoryBucketOptions {
   readonly directory: string;

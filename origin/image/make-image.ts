@@ -21,14 +21,16 @@ import {
 import type { Sign } from "../../edge/contract/signatures.ts";
 import type { LayerStore } from "../layers/index.ts";
 import type { NixLimits } from "../nix/limits.ts";
-import type { PackageSet } from "../nix/types.ts";
+import type { Closure, PackageSet } from "../nix/types.ts";
 import type { PlanStore } from "../plan/plans.ts";
 import { publish } from "../publish.ts";
 import { type DirectoryBucket, MAKER } from "./directory-bucket.ts";
 
 /** What making an image takes. */
 export interface MakeImageParts {
-  readonly packageSet: PackageSet;
+  readonly packageSet: Pick<PackageSet, "build">;
+  /** Reads the closure of what was built; of Nix's database when left out. */
+  readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
   readonly bucket: DirectoryBucket;
   readonly layers: LayerStore;
   readonly plans: PlanStore;

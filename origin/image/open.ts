@@ -20,7 +20,7 @@ import { type LayerPlan, makePlan, NO_PLAN_ID, parsePlan, planId } from "../plan
 import { planStore } from "../plan/plans.ts";
 import { fileText } from "../options.ts";
 import { prepareStarter } from "../starter/index.ts";
-import { DirectoryBucket } from "./directory-bucket.ts";
+import { DirectoryBucket, NO_EDGE } from "./directory-bucket.ts";
 import { makeImage, type MakeImageParts, PackagesFailed } from "./make-image.ts";
 import type { OciImage } from "./oci-image.ts";
 import { joinPlatforms } from "./platforms.ts";
@@ -212,14 +212,9 @@ function readPlan(file: string): LayerPlan {
   }
 }
 
-/** A directory asks no edge for anything. */
-const nobody = (): never => {
-  throw new TypeError("there is no edge to ask");
-};
-
 /** The layers of a job, with words about how far they are. */
 function reporting(layers: Layers, { step, packed }: BuilderEvents) {
-  const store = layers.of({ edge: "", uploads: nobody, layers: nobody, url: nobody });
+  const store = layers.of(NO_EDGE);
   return {
     ...store,
     make: (parts, options) => {

@@ -17,7 +17,7 @@ import { evaluate, type Evaluation, type Refusal } from "./restricted.ts";
 import { warningOf } from "./warnings.ts";
 
 const text = v.string();
-const FoundSchema = v.object({
+export const FoundSchema = v.object({
   kind: v.literal("package"),
   name: text,
   attribute: text,
