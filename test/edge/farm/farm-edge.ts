@@ -18,6 +18,9 @@ const WORKER = "farm";
 const LOOPBACK = "127.0.0.1";
 const ENTRY = join(import.meta.dirname, "fixtures", "worker.js");
 
+/** A file's tests start up to twenty farms, all of the same Worker. */
+let bundled: string | undefined;
+
 export interface FarmOptions {
   /** `slice`: the longest wait in one call of a Build object (ask.ts). */
   readonly times?: Partial<Times & { readonly slice: number }>;
@@ -40,12 +43,8 @@ export async function startFarm({
   stateIn = tmpdir(),
 }: FarmOptions) {
   const stateDir = await mkdtemp(join(stateIn, "firn-farm-"));
-  const [contents, date, port, entryPort] = await Promise.all([
-    bundleWorker(ENTRY),
-    compatibilityDate(),
-    freePort(),
-    freePort(),
-  ]);
+  const contents = (bundled ??= bundleWorker(ENTRY));
+  const [date, port, entryPort] = await Promise.all([compatibilityDate(), freePort(), freePort()]);
   const host = `${LOOPBACK}:${port}`;
   const lines: string[] = [];
   tieWorkerd();
