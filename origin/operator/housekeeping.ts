@@ -37,6 +37,16 @@ Examples:
 ${EXIT_HELP}
 Here ${EXIT.found} means that something is broken still.`;
 
+const PIN_HELP = `
+${ACCOUNT_HELP}
+
+Examples:
+  firn pin shell/git@sha256:4355…
+  firn pin --edge https://firn.example
+  firn pin shell/git@sha256:4355… --undo
+
+${EXIT_HELP}`;
+
 export function addHousekeepingCommands(program: Command): void {
   operatorCommand(program, "gc", "what of the bucket is in use, and deleting what is not")
     .addOption(
@@ -74,7 +84,7 @@ export function addHousekeepingCommands(program: Command): void {
   operatorCommand(program, "pin", "an image that is kept although nobody pulls it; all of them")
     .argument("[image]", "NAME@sha256:…; without it, what is pinned is listed")
     .option("--undo", "let it be collected again", false)
-    .addHelpText("after", `\n${ACCOUNT_HELP}\n\n${EXIT_HELP}`)
+    .addHelpText("after", PIN_HELP)
     .action(async (image, { undo, ...account }) => {
       const client = await clientOf(account);
       const [name = "", digest = ""] = image?.split("@") ?? [];

@@ -28,6 +28,10 @@ interface Built {
   readonly platforms: readonly { readonly platform: string; readonly layers: readonly unknown[] }[];
 }
 
+/** Its build lasts long enough for what it writes to be drawn: a line is drawn every 80 ms. */
+const SLOW = (name: string): string =>
+  `mk "${name}" "mkdir -p $out; for n in 1 2 3 4; do echo flake $n; sleep 0.5; done"`;
+
 describe("firn build", { skip }, () => {
   let place: Place;
   let set: TinySet;
@@ -36,7 +40,8 @@ describe("firn build", { skip }, () => {
     place = await makePlace("build");
     set = await tinySet(
       place.root,
-      'snow = program "snow"; ice = program "ice"; bad = throw "no";',
+      `snow = program "snow"; ice = program "ice"; bad = throw "no";
+       frost = ${SLOW("frost")}; rime = ${SLOW("rime")};`,
     );
     env = { PACKAGE_SET: set.spec, PATH: set.originEnv["PATH"] ?? "" };
   });
@@ -164,21 +169,23 @@ describe("firn build", { skip }, () => {
 
   test("in a terminal one line is drawn over, with bars; colours but for NO_COLOR", async () => {
     const main = join(import.meta.dirname, "../../../origin/main.ts");
-    const inTerminal = async (output: string, more: Readonly<Record<string, string>> = {}) => {
-      const command = `stty cols 70; exec ${process.execPath} ${main} build snow/ice -o ${output}`;
+    const inTerminal = async (name: string, more: Readonly<Record<string, string>> = {}) => {
+      const command = `stty cols 70; exec ${process.execPath} ${main} build ${name} -o oci:${name}`;
       const ran = await execa("script", ["-qefc", command, "/dev/null"], {
         cwd: place.root,
-        env: { ...env, FIRN_CACHE: join(place.root, output), TERM: "xterm", ...more },
+        env: { ...env, FIRN_CACHE: join(place.root, `cache-${name}`), TERM: "xterm", ...more },
         stdin: "ignore",
       });
       return ran.stdout;
     };
-    const coloured = await inTerminal("oci:terminal");
+    const coloured = await inTerminal("frost");
     assert.ok(coloured.includes("\r\u001b[2K"), "the line is cleared before it is drawn again");
-    assert.match(coloured, /building snow\/ice/);
+    assert.match(coloured, /building frost/);
     assert.match(coloured, /sha256:[0-9a-f]{64}\s*$/);
     assert.ok(coloured.includes("\u001b[2m"));
-    assert.ok(!(await inTerminal("oci:plain", { NO_COLOR: "1" })).includes("\u001b[2m"));
+    const uncoloured = await inTerminal("rime", { NO_COLOR: "1" });
+    assert.match(uncoloured, /flake \d/);
+    assert.ok(!uncoloured.includes("\u001b[2m"));
   });
 
   test("where no person looks there are no colours and no bars, and Nix's lines on demand", async () => {
