@@ -122,7 +122,12 @@ export async function readSecrets(file: string): Promise<Readonly<Record<string,
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw new CommandFailed("usage", `the secrets ${file} cannot be read: ${String(error)}`);
   });
-  if (!text.trimStart().startsWith("{")) return parseEnv(text) as Record<string, string>;
+  if (!text.trimStart().startsWith("{")) {
+    // wrangler expands $NAME there, which the hash of every password has.
+    if (/(?<!\\)\$/.test(text))
+      throw new CommandFailed("usage", `the secrets ${file} have a $, so write them as JSON`);
+    return parseEnv(text) as Record<string, string>;
+  }
   try {
     const json = JSON.parse(text) as Record<string, unknown>;
     return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, String(value)]));

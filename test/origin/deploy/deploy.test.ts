@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import { generateOriginKey } from "../../../origin/channel/key.ts";
 import { problemsOf, remarksOn, type Secrets } from "../../../origin/deploy/check.ts";
-import { readDeployment } from "../../../origin/deploy/deployment.ts";
+import { readDeployment, readSecrets } from "../../../origin/deploy/deployment.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
@@ -133,6 +133,19 @@ describe("firn deploy", () => {
   test("checks the values of secrets that the deployment brings", async () => {
     const found = await problems(FILLED, { given: { TOKEN_KEY: "short" }, kept: KEPT });
     assert.match(found.join("\n"), /TOKEN_KEY: a secret of 32 characters/);
+  });
+
+  test("reads secrets as JSON or lines; a $ in lines is refused, which wrangler would expand", async () => {
+    const file = join(dir, "secrets");
+    await writeFile(file, '{"TOKEN_KEY": "a$b"}');
+    assert.deepEqual(await readSecrets(file), { TOKEN_KEY: "a$b" });
+    await writeFile(file, "TOKEN_KEY=abc\nS3_ACCESS_KEY_ID=id\n");
+    assert.deepEqual(
+      { ...(await readSecrets(file)) },
+      { TOKEN_KEY: "abc", S3_ACCESS_KEY_ID: "id" },
+    );
+    await writeFile(file, "TOKEN_KEY=a$b\n");
+    await assert.rejects(readSecrets(file), /have a \$, so write them as JSON/);
   });
 
   test("says which bindings an environment forgot to repeat", async () => {
