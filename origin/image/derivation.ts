@@ -2,8 +2,9 @@
  * The program that a derivation of nix/image.nix runs: the image of store paths that Nix has built
  * already, and describes in the derivation's attributes. It asks neither Nix nor any network.
  *
- *   $NIX_ATTRS_JSON_FILE → packages, closure → makeImage → $out
+ *   .attrs.json → packages, closure → makeImage → $out
  */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -55,14 +56,19 @@ type Attributes = v.InferOutput<typeof AttributesSchema>;
 const NO_LIMITS = { closureLimit: Infinity, closurePaths: Infinity };
 
 async function main(): Promise<void> {
-  const file = process.env["NIX_ATTRS_JSON_FILE"];
-  if (file === undefined)
-    throw new Error("NIX_ATTRS_JSON_FILE is not set: this runs in a derivation of nix/image.nix");
-  const parsed = v.safeParse(AttributesSchema, JSON.parse(await readFile(file, "utf8")));
+  const parsed = v.safeParse(AttributesSchema, JSON.parse(await attributesText()));
   if (!parsed.success)
     throw new Error(v.flatten(parsed.issues).root?.[0] ?? issueOf(parsed.issues));
   const digest = await build(parsed.output, process.cwd());
   process.stderr.write(`${digest}\n`);
+}
+
+/** Older Nix (2.8) names the file by its path outside of the sandbox: it lies where the build begins. */
+async function attributesText(): Promise<string> {
+  const named = process.env["NIX_ATTRS_JSON_FILE"];
+  for (const file of [...(named === undefined ? [] : [named]), ".attrs.json"])
+    if (existsSync(file)) return readFile(file, "utf8");
+  throw new Error("there is no .attrs.json: this runs in a derivation of nix/image.nix");
 }
 
 const issueOf = ([issue]: readonly v.BaseIssue<unknown>[]): string =>

@@ -1,6 +1,6 @@
 /** nix/image.nix beside `firn build` of the same package set: the same image, in a derivation. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
@@ -27,6 +27,10 @@ const skip =
   needs("nix-build").skip ||
   (!libdeflateIsThere() && process.env["CI"] !== "true" ? "needs libdeflate" : false);
 
+/** Root without a daemon decides by itself how it builds; anybody else cannot try the sandbox. */
+const alone = process.getuid?.() === 0 && !existsSync("/nix/var/nix/daemon-socket/socket");
+const limits = alone ? {} : { skip: "needs root and no Nix daemon" };
+
 describe("nix/image.nix", { skip }, () => {
   let place: Place;
   let set: TinySet;
@@ -50,7 +54,7 @@ describe("nix/image.nix", { skip }, () => {
    * Builds with these arguments, Nix text in which `pkgs` is the set. The first has the builder made as
    * users have, the others take it from the store, which saves reading all npm packages again.
    */
-  const nix = async (args: string) => {
+  const nix = async (args: string, env: Readonly<Record<string, string>> = {}) => {
     const file = join(place.root, "user.nix");
     const library = process.env["LIBDEFLATE"] ?? "libdeflate.so.0";
     writeFileSync(
@@ -59,7 +63,11 @@ describe("nix/image.nix", { skip }, () => {
         inherit pkgs; nodejs = "${NODE}"; libdeflate = "${library}"; ${builder}
       } { packageSet = "path"; ${args} }`,
     );
-    return execa("nix-build", ["--no-out-link", file], { reject: false, timeout: 120_000 });
+    return execa("nix-build", ["--no-out-link", file], {
+      env,
+      reject: false,
+      timeout: 120_000,
+    });
   };
   const built = async (args: string): Promise<string> => {
     const { exitCode, stdout, stderr } = await nix(args);
@@ -115,6 +123,16 @@ describe("nix/image.nix", { skip }, () => {
       );
       assert.deepEqual(readFileSync(file), readFileSync(join(place.root, "snow.tar")));
     });
+
+  test("in the sandbox, which has only Node and the system's libraries", limits, async () => {
+    const paths = `/bin /lib /lib64 /usr/bin /usr/lib ${NODE}`;
+    const config = ["sandbox = true", "sandbox-fallback = false", `sandbox-paths = ${paths}`];
+    const { exitCode, stdout, stderr } = await nix('packages = [ "snow" ]; tag = "sandboxed";', {
+      NIX_CONFIG: ["substituters =", "build-users-group =", ...config].join("\n"),
+    });
+    assert.equal(exitCode, 0, stderr);
+    assert.match(index(stdout), /"sandboxed"/);
+  });
 
   for (const [what, args, says] of [
     ["a name that nothing has", 'packages = [ "snw" ];', /there is no snw/],
