@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
+import { cleanUp } from "../harness/clean-up.ts";
 import { pullImage } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { tinySet } from "./tiny-set.ts";
@@ -23,8 +24,9 @@ test(
     skip: await firnUnavailable(),
   },
   async (t) => {
+    const atEnd = cleanUp(t);
     const root = await tempDir("own-bucket");
-    t.after(() => removeTree(root));
+    atEnd(() => removeTree(root));
     const set = await tinySet(root, `tool = program "tool";`);
     const firn = await startFirn({
       packageSet: set.spec,
@@ -32,7 +34,7 @@ test(
       edgeEnv: { S3_ENDPOINT: "" },
       originEnv: (edge) => ({ ...set.originEnv, ...s3Variables(edge) }),
     });
-    t.after(() => firn.stop());
+    atEnd(() => firn.stop());
     const image = await pullImage(firn.url, "tool");
     assert.ok(image.layers.length > 0);
     assert.doesNotMatch(firn.log(), /uploads\.signed/);

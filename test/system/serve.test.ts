@@ -13,6 +13,7 @@ import { readOriginLine } from "../../origin/local/origin-log.ts";
 import { freePort } from "../../origin/local/ports.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { unavailable } from "../harness/available.ts";
+import { cleanUp } from "../harness/clean-up.ts";
 import { type Daemon, startDaemon } from "../harness/daemon.ts";
 import { makeCertificates, OPENSSL } from "../harness/https-server.ts";
 import { ROOT, StartProcess } from "../harness/start-process.ts";
@@ -113,8 +114,9 @@ for (const [need, startProxy] of PROXIES)
   );
 
 async function serveBehind(t: TestContext, startProxy: typeof startNginx): Promise<void> {
+  const atEnd = cleanUp(t);
   const dir = await tempDir("serve");
-  t.after(() => removeTree(dir));
+  atEnd(() => removeTree(dir));
   const set = await tinySet(
     dir,
     `tool = program "tool"; slow = mk "slow" "sleep 8; mkdir -p $out/bin; echo > $out/bin/slow";`,
@@ -143,11 +145,11 @@ async function serveBehind(t: TestContext, startProxy: typeof startNginx): Promi
     },
     ["perl", KEEPER, String(ports.edge), process.execPath, join(ROOT, "origin/main.ts"), "serve"],
   );
-  t.after(() => firn.end("SIGTERM"));
+  atEnd(() => firn.end("SIGTERM"));
   await firn.line(/listening at/);
 
   const agent = new Agent({ ca: await readFile(authority), keepAlive: true });
-  t.after(() => agent.destroy());
+  atEnd(() => agent.destroy());
   const status = (path: string) => statusOf(`https://${host}${path}`, agent);
   const proxy = await startProxy({ dir, ports, key, cert }, async () =>
     status("/v2/").then(
@@ -155,7 +157,7 @@ async function serveBehind(t: TestContext, startProxy: typeof startNginx): Promi
       () => false,
     ),
   );
-  t.after(() => proxy.stop());
+  atEnd(() => proxy.stop());
 
   const connected = Promise.withResolvers<void>();
   const originLog: string[] = [];
@@ -179,7 +181,7 @@ async function serveBehind(t: TestContext, startProxy: typeof startNginx): Promi
     },
     onExit: (how) => connected.reject(new Error(`${how}: ${originLog.join("\n")}`)),
   });
-  t.after(() => origin.stop());
+  atEnd(() => origin.stop());
   await connected.promise;
 
   assert.equal(await status("/v2/tool/manifests/latest"), 200, originLog.join("\n"));

@@ -14,6 +14,7 @@ import { firnUnavailable, startFirn } from "../harness/firn.ts";
 import { ownNixUnavailable, withSmallNix } from "../harness/own-nix.ts";
 import { pullImage } from "../harness/registry-client.ts";
 import { eventually } from "../harness/soon.ts";
+import { cleanUp } from "../harness/clean-up.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { tinySet } from "./tiny-set.ts";
 
@@ -21,8 +22,9 @@ const MAIN = fileURLToPath(new URL("../../origin/main.ts", import.meta.url));
 const skip = (await firnUnavailable()) || (await ownNixUnavailable());
 
 test("a derivation is built once for the whole farm", { skip, timeout: 240_000 }, async (t) => {
+  const atEnd = cleanUp(t);
   const root = await tempDir("shared");
-  t.after(() => removeTree(root));
+  atEnd(() => removeTree(root));
   const mark = join(root, "mark");
   await writeFile(mark, "");
   const set = await tinySet(
@@ -41,7 +43,7 @@ test("a derivation is built once for the whole farm", { skip, timeout: 240_000 }
       ORIGINS: JSON.stringify({ first: { key: first }, second: { key: second } }),
     },
   });
-  t.after(() => firn.stop());
+  atEnd(() => firn.stop());
   const [secret, open] = [join(root, "nix.secret"), join(root, "nix.public")];
   await execa("nix-store", ["--generate-binary-cache-key", "first-1", secret, open]);
 
@@ -71,7 +73,7 @@ test("a derivation is built once for the whole farm", { skip, timeout: 240_000 }
       child.kill("SIGTERM");
       await child;
     };
-    t.after(stop);
+    atEnd(stop);
     const has = (what: string, times = 1): Promise<void> =>
       eventually(`the log of ${name} has ${what}`, () => log.split(what).length > times).catch(
         (error: Error) => assert.fail(`${error.message}:\n${log}\n${firn.log()}`),

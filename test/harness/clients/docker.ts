@@ -42,7 +42,8 @@ async function open(): Promise<Client> {
     runProgram("docker", args, { env, reject });
   const daemon = await startDaemon(
     command,
-    {},
+    // dockerd asks a containerd that is slow to answer for its stacks, which go to TMPDIR.
+    { TMPDIR: root },
     async () => (await cli(["version"], false)).exitCode === 0,
   ).catch(async (error: unknown) => {
     await removeTree(root);
