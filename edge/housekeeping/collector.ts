@@ -20,7 +20,7 @@ import { WITHDRAWN_MS } from "../store/fresh.ts";
 import type { Deletions } from "./deletions.ts";
 import { type Fate, fateOf, imageOfPath, KINDS } from "./kinds.ts";
 import { type Phase, PHASES, pinKey } from "./phases.ts";
-import { ofImage } from "./references.ts";
+import { blobsIn, ofImage } from "./references.ts";
 import type { Run, Tables } from "./tables.ts";
 
 /**
@@ -235,9 +235,17 @@ export class Collector {
     return this.#restore(nameKey, "");
   }
 
+  /** Whether no blob of the image has been deleted: word of its pull may come late. */
+  #isWhole(body: string): boolean {
+    const blobs = blobsIn(body);
+    return this.#tables.gone(blobs, 0).length === 0;
+  }
+
   async #restore(nameKey: string, hint: string): Promise<boolean> {
     const found = this.#tables.transaction(() => {
-      const back = this.#tables.takeFromTrash(nameKey, hint);
+      const back = this.#tables
+        .takeFromTrash(nameKey, hint)
+        .filter(({ body }) => this.#isWhole(body));
       for (const { body } of back) this.#tables.mark(ofImage(body), true);
       return back;
     });

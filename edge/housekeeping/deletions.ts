@@ -14,6 +14,8 @@ import type { Tables } from "./tables.ts";
 
 /** For how long a claim is told of a deletion, ms: longer than any isolate remembers a blob. */
 const GONE_MS = 2 * PRESENT_MS;
+/** For how long deletions are known, ms: longer than a run, which brings back no image without them. */
+const KNOWN_MS = 2 * 86_400_000;
 /** Requests that this object's predecessor had sent when it was put away have arrived after this, ms. */
 const PREDECESSOR_MS = 5_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -50,7 +52,7 @@ export class Deletions {
   decided(keys: readonly string[]): void {
     const now = Date.now();
     this.#tables.noteGone(keys, now);
-    this.#tables.forgetGone(now - GONE_MS);
+    this.#tables.forgetGone(now - KNOWN_MS);
   }
 
   /** To be called at once after that transaction. */
