@@ -30,8 +30,7 @@ const bucket = () => firn.firn.bucket;
 const ask = (method: string, name: string, reference = "latest"): Promise<Answer> =>
   send(method, `${firn.firn.url}/v2/${name}/manifests/${reference}`, { Accept: OCI_MANIFEST });
 const isThere = async (key: string): Promise<boolean> => (await bucket().head(key)) !== null;
-/** Pulls are recorded behind the answer: this one, by whatever isolate. */
-const recorded = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1_500));
+const recorded = (): Promise<void> => firn.recorded();
 
 interface Manifest {
   readonly config: { readonly digest: Digest };

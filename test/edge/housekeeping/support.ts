@@ -19,7 +19,12 @@ export interface KeptEdge {
   /** As Cloudflare may at any time. */
   readonly evict: EmulatedEdge["evict"];
   readonly client: OperatorClient;
-  /** Moves the clocks of the Worker and of this process ahead. */
+  /** Resolves when all that answers left to be done behind them is done: pulls are recorded. */
+  recorded(): Promise<void>;
+  /**
+   * Moves the clocks of the Worker and of this process ahead. What would be done in that time is done
+   * before: pulls are recorded a second after the answer, and no collection overtakes that.
+   */
   advance(ms: number): Promise<void>;
   /** Seconds pass. */
   pass(seconds: number): Promise<void>;
@@ -67,7 +72,14 @@ export async function startKeptEdge(env: Readonly<Record<string, string>> = {}):
       const found = log.filter((line) => line["event"] === event);
       return found.length >= count ? found.slice(0, count) : undefined;
     });
+  const recorded = async (): Promise<void> => {
+    await until("the end of what goes on behind answers", async () => {
+      const { body } = await send("GET", `${url}/test/behind`);
+      return String(body) === "0";
+    });
+  };
   const advance = async (ms: number): Promise<void> => {
+    await recorded();
     ahead += ms;
     await send("POST", `${url}/test/clock?ms=${ms}`);
   };
@@ -88,6 +100,7 @@ export async function startKeptEdge(env: Readonly<Record<string, string>> = {}):
     firn: { url, bucket, log, logged },
     evict: edge.evict,
     client,
+    recorded,
     advance,
     pass: (seconds) => advance(seconds * 1_000),
     collect,
