@@ -77,7 +77,9 @@ async function open(): Promise<Client> {
     async diffIds(image) {
       const copy = join(root, `copy-${++copies}`);
       await mkdir(copy);
-      await cli(["save", "--output", `${copy}.tar`, image]);
+      // Of a name alone it would save what every tag and digest of it means.
+      const one = /[:@][^/]*$/.test(image) ? image : `${image}:latest`;
+      await cli(["save", "--output", `${copy}.tar`, one]);
       await runProgram("tar", ["--extract", "--file", `${copy}.tar`, "--directory", copy]);
       const [saved] = JSON.parse(await readFile(join(copy, "manifest.json"), "utf8")) as [
         { Layers: string[] },
