@@ -1,4 +1,7 @@
-/** For operators: garbage collection, step by step, and what is broken (contract/housekeeping.ts, verify.ts). */
+/**
+ * For operators: garbage collection, step by step, and what is broken (contract/housekeeping.ts,
+ * verify.ts).
+ */
 import * as v from "valibot";
 import {
   GC_PATH,
@@ -33,7 +36,9 @@ export async function beginGc(request: OperatorRequest, env: Env): Promise<Respo
     throw new RegistryError({
       code: "UNSUPPORTED",
       status: 409,
-      message: `another run of garbage collection is under way (${inWords(begun.busy)}): try again when it is done`,
+      message:
+        `another run of garbage collection is under way (${inWords(begun.busy)}): ` +
+        `try again when it is done`,
     });
   note("info", "operator.gc", { run: begun.run, ...terms, account: request.operator });
   return json(begun);
@@ -124,5 +129,6 @@ function termsOf(query: URLSearchParams): GcTerms {
 
 function inWords({ startedAt, terms }: GcProgress): string {
   const at = new Date(startedAt).toISOString();
-  return `begun at ${at}, unused ${terms.unused} s, grace ${terms.grace} s, ${terms.delete ? "deleting" : "deleting nothing"}`;
+  const does = terms.delete ? "deleting" : "deleting nothing";
+  return `begun at ${at}, unused ${terms.unused} s, grace ${terms.grace} s, ${does}`;
 }
