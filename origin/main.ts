@@ -7,17 +7,9 @@ import { Command, CommanderError, Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
 import { SYSTEMS } from "../edge/contract/records.ts";
 import { generateOriginKey } from "./channel/key.ts";
-import type { BucketAccess } from "./layers/index.ts";
-import {
-  fileText,
-  ORIGIN,
-  originName,
-  PLAN,
-  SERVE,
-  SHARED,
-  START,
-  withoutUnset,
-} from "./options.ts";
+import { bucketOf, ownBucketOf } from "./bucket-options.ts";
+import { originName } from "./option-values.ts";
+import { ORIGIN, PLAN, SERVE, SHARED, START, withoutUnset } from "./options.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS } from "./plan/defaults.ts";
 import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
 import { addAliasCommand } from "./commands/alias.ts";
@@ -28,7 +20,7 @@ import { help } from "./commands/command-options.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
-import { secret, tell } from "./process.ts";
+import { fileText, secret, tell } from "./process.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { makeUser } from "./user.ts";
 import { version } from "./version.ts";
@@ -259,46 +251,6 @@ function withVariable(text: string): string {
 }
 
 const allOptions = (): readonly Option[] => program.commands.flatMap(({ options }) => options);
-
-/** The bucket as the options and the environment name it. */
-function bucketOf(options: {
-  readonly s3Endpoint: string;
-  readonly s3Bucket: string;
-  readonly s3Region: string;
-}): BucketAccess {
-  return {
-    endpoint: options.s3Endpoint,
-    bucket: options.s3Bucket,
-    region: options.s3Region,
-    accessKeyId: secret("S3_ACCESS_KEY_ID"),
-    secretAccessKey: secret("S3_SECRET_ACCESS_KEY"),
-  };
-}
-
-const S3_VARIABLES = ["S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"];
-
-/** The bucket by the origin's own credentials; undefined when none of them is given. */
-function ownBucketOf({
-  s3Endpoint,
-  s3Bucket,
-  s3Region,
-}: {
-  readonly s3Endpoint?: string | undefined;
-  readonly s3Bucket?: string | undefined;
-  readonly s3Region: string;
-}): BucketAccess | undefined {
-  const secrets = S3_VARIABLES.slice(2).map((name) => process.env[name] || undefined);
-  const given = [s3Endpoint, s3Bucket, ...secrets];
-  if (given.every((value) => value === undefined)) return undefined;
-  if (s3Endpoint !== undefined && s3Bucket !== undefined && !secrets.includes(undefined))
-    return bucketOf({ s3Endpoint, s3Bucket, s3Region });
-  const lacking = S3_VARIABLES.filter((_, at) => given[at] === undefined);
-  throw new Error(
-    `${lacking.join(" and ")} ${lacking.length === 1 ? "is" : "are"} not set: set all of ` +
-      `${S3_VARIABLES.join(", ")} for an origin with credentials of its own, or none, and the ` +
-      `edge signs its uploads`,
-  );
-}
 
 try {
   withoutUnset(process.env, allOptions());

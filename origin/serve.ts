@@ -22,7 +22,7 @@ import { readSigningKey } from "./nix/cache/signing-key.ts";
 import type { NixLimits } from "./nix/limits.ts";
 import { systemFeatures } from "./nix/system-features.ts";
 import { openPackageSet } from "./nix/package-set.ts";
-import { fileText } from "./options.ts";
+import { fileText } from "./process.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
 import { publishIndexes } from "./publish-index.ts";

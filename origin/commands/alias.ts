@@ -5,7 +5,7 @@ import pRetry, { AbortError } from "p-retry";
 import * as v from "valibot";
 import { type AliasAnswer, AliasAnswerSchema, ALIASES_PATH } from "../../edge/contract/alias.ts";
 import { refusal } from "../operator/client.ts";
-import { OPERATOR } from "../options.ts";
+import { ACCOUNT_OPTIONS } from "../operator/account.ts";
 import { secret } from "../process.ts";
 import { CommandFailed, EXIT_HELP, kindOfAnswer } from "./exit-codes.ts";
 
@@ -30,7 +30,7 @@ export function addAliasCommand(program: Command): void {
     .command("alias")
     .description("a short name for a long list of packages: names of images have 255 characters")
     .argument("<names...>", "packages, as in an image's name; - for those on standard input")
-    .addOption(OPERATOR.edge)
+    .addOption(ACCOUNT_OPTIONS.edge)
     .addOption(new Option("--user <name>", "an account of the registry").env("FIRN_USER"))
     .option("--image", "write HOST/x/… alone, without the command that pulls it", false)
     .option("--json", "all that the edge tells, as JSON on standard output", false)

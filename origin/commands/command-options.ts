@@ -2,7 +2,8 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { edgeUrl, START, whole } from "../options.ts";
+import { edgeUrl, whole } from "../option-values.ts";
+import { START } from "../options.ts";
 import { EXIT_HELP } from "./exit-codes.ts";
 import { platformSystems } from "./platforms.ts";
 

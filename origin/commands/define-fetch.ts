@@ -1,7 +1,7 @@
 /** What `firn export` and `firn mirror` take: commands that have a registry's images, or have them made. */
 import type { Command } from "@commander-js/extra-typings";
 import { parseOutput } from "../image/output-form.ts";
-import { whole } from "../options.ts";
+import { whole } from "../option-values.ts";
 import { ACCOUNT_HELP, BUILD, help, parsed, REMOTE } from "./command-options.ts";
 import { EXIT } from "./exit-codes.ts";
 

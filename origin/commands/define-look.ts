@@ -1,6 +1,6 @@
 /** What `firn inspect`, `firn diff` and `firn search` take: commands that only look. */
 import type { Command } from "@commander-js/extra-typings";
-import { whole } from "../options.ts";
+import { whole } from "../option-values.ts";
 import { ACCOUNT_HELP, BUILD, help, REMOTE } from "./command-options.ts";
 import { EXIT } from "./exit-codes.ts";
 

@@ -1,7 +1,8 @@
 /** What `firn doctor` and `firn completion` take: commands about this machine. */
 import { Argument, type Command, Option } from "@commander-js/extra-typings";
 import type { BucketAccess } from "../layers/index.ts";
-import { edges, edgeUrl, ORIGIN, SHARED, START } from "../options.ts";
+import { edges, edgeUrl } from "../option-values.ts";
+import { ORIGIN, SHARED, START } from "../options.ts";
 import { BUILD, help } from "./command-options.ts";
 import { completionScript, SHELLS } from "./completion.ts";
 import { EXIT } from "./exit-codes.ts";

@@ -1,7 +1,8 @@
 /** What `firn build` and `firn push` take: commands that make images on this machine. */
 import { type Command, Option } from "@commander-js/extra-typings";
 import { parseOutput } from "../image/output-form.ts";
-import { edgeUrl, ORIGIN } from "../options.ts";
+import { edgeUrl } from "../option-values.ts";
+import { ORIGIN } from "../options.ts";
 import { BUILD, help, parsed } from "./command-options.ts";
 
 export function addBuild(program: Command): void {

@@ -18,7 +18,7 @@ import { openPackageSet } from "../nix/package-set.ts";
 import { nixVersion } from "../nix/version.ts";
 import { type LayerPlan, makePlan, NO_PLAN_ID, parsePlan, planId } from "../plan/index.ts";
 import { planStore } from "../plan/plans.ts";
-import { fileText } from "../options.ts";
+import { fileText } from "../process.ts";
 import { prepareStarter } from "../starter/index.ts";
 import { DirectoryBucket, NO_EDGE } from "./directory-bucket.ts";
 import { makeImage, type MakeImageParts, PackagesFailed } from "./make-image.ts";

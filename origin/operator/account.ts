@@ -1,8 +1,30 @@
-/** What all commands of an operator share: the account, and where they write. */
+/** What all commands of an operator share: their options, the account, and where they write. */
+import { type Command, Option } from "@commander-js/extra-typings";
+import { edgeUrl } from "../option-values.ts";
 import { secret } from "../process.ts";
 
 export const ACCOUNT_HELP =
-  "FIRN_PASSWORD is read from the environment alone. The account needs `operator` (firn user --operator).";
+  "FIRN_PASSWORD is read from the environment alone. The account needs `operator` " +
+  "(firn user --operator).";
+
+/** Which edge, and which account there. */
+export const ACCOUNT_OPTIONS = {
+  edge: new Option("--edge <url>", "the edge")
+    .env("FIRN_EDGE")
+    .argParser(edgeUrl)
+    .makeOptionMandatory(),
+  user: new Option("--user <name>", "an account of an operator's")
+    .env("FIRN_USER")
+    .makeOptionMandatory(),
+} as const;
+
+/** A command of an operator's, with the options that say which edge and which account. */
+export const operatorCommand = (program: Command, name: string, description: string) =>
+  program
+    .command(name)
+    .description(description)
+    .addOption(ACCOUNT_OPTIONS.edge)
+    .addOption(ACCOUNT_OPTIONS.user);
 
 export interface Account {
   readonly edge: URL;

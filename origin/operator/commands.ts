@@ -2,10 +2,10 @@
 import type { Command } from "@commander-js/extra-typings";
 import { MAX_REST_SECONDS } from "../../edge/contract/operator.ts";
 import { EXIT, EXIT_HELP } from "../commands/exit-codes.ts";
-import { operatorCommand, originName, sinceTime, whole } from "../options.ts";
+import { originName, sinceTime, whole } from "../option-values.ts";
 import { tell } from "../process.ts";
 import { stopSignal } from "../stop-signal.ts";
-import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
+import { ACCOUNT_HELP, clientOf, operatorCommand, print } from "./account.ts";
 import { addHousekeepingCommands } from "./housekeeping.ts";
 
 /** How often `firn farm` asks again, ms. */

@@ -9,9 +9,9 @@ import {
   UNUSED,
 } from "../../edge/contract/housekeeping.ts";
 import { EXIT, EXIT_HELP } from "../commands/exit-codes.ts";
-import { operatorCommand, period } from "../options.ts";
+import { period } from "../option-values.ts";
 import { tell } from "../process.ts";
-import { ACCOUNT_HELP, clientOf, print } from "./account.ts";
+import { ACCOUNT_HELP, clientOf, operatorCommand, print } from "./account.ts";
 
 const GC_HELP = `
 ${ACCOUNT_HELP}

@@ -13,7 +13,7 @@ import { verifyPassword } from "../../edge/contract/account.ts";
 import { configuredOrigins } from "../../edge/farm/configured-origins.ts";
 import { readSigningKey } from "../../edge/referrers/signing-key.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
-import { fileText } from "../../origin/options.ts";
+import { fileText } from "../../origin/process.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 
 const MAIN = join(import.meta.dirname, "../../origin/main.ts");

@@ -1,79 +1,6 @@
 import assert from "node:assert/strict";
-import { resolve } from "node:path";
 import { test } from "node:test";
-import {
-  address,
-  diskBudget,
-  publicKeys,
-  bytes,
-  edges,
-  ORIGIN,
-  originName,
-  packageSet,
-  SHARED,
-  systems,
-  whole,
-  withoutUnset,
-} from "../../origin/options.ts";
-
-test("sizes are bytes, with binary units", () => {
-  for (const [text, value] of [
-    ["1048576", 1_048_576],
-    ["512M", 536_870_912],
-    ["4GiB", 4_294_967_296],
-    ["1.5k", 1_536],
-  ] as const)
-    assert.equal(bytes(text), value, text);
-  for (const text of ["", "-1", "1X", "M", "1 000"])
-    assert.throws(() => bytes(text), /Give bytes/, text);
-});
-
-test("whole numbers keep their bounds and say them", () => {
-  const slots = whole("jobs", 1, 64);
-  assert.equal(slots("2"), 2);
-  for (const text of ["0", "65", "1.5", "-1", "0x10", "many", ""])
-    assert.throws(() => slots(text), /Give jobs: a whole number from 1 to 64/, text);
-});
-
-test("edges become WebSocket URLs of a host alone", () => {
-  assert.deepEqual(edges("https://firn.example/some/path, ws://127.0.0.1:8787").map(String), [
-    "wss://firn.example/",
-    "ws://127.0.0.1:8787/",
-  ]);
-  for (const text of [
-    "",
-    "firn.example:99x",
-    "ftp://firn.example",
-    "https://user:pass@firn.example",
-  ])
-    assert.throws(() => edges(text), text);
-});
-
-test("systems, names and addresses tell what is allowed", () => {
-  assert.deepEqual(systems("x86_64-linux,aarch64-linux,x86_64-linux"), [
-    "x86_64-linux",
-    "aarch64-linux",
-  ]);
-  assert.throws(() => systems("x86_64-darwin"), /x86_64-linux, aarch64-linux/);
-  assert.equal(originName("rack-1.example"), "rack-1.example");
-  for (const text of ["", "-x", "a b", "x".repeat(64)]) assert.throws(() => originName(text), text);
-  assert.equal(address("::1"), "::1");
-  assert.throws(() => address("localhost"), /Give an IP address.*127\.0\.0\.1/);
-});
-
-test("a relative directory of a path set becomes absolute, and nothing else changes", () => {
-  assert.equal(packageSet("path:some/dir"), `path:${resolve("some/dir")}`);
-  for (const flake of ["flake:./some/dir", "flake:path:some/dir"])
-    assert.equal(packageSet(`${flake}?dir=a`), `flake:path:${resolve("some/dir")}?dir=a`);
-  for (const text of [
-    "path:/some/dir",
-    "path:",
-    "starter",
-    "git:https://host/path:x",
-    "flake:github:a/b?dir=c",
-  ])
-    assert.equal(packageSet(text), text);
-});
+import { ORIGIN, SHARED, withoutUnset } from "../../origin/options.ts";
 
 test("the package policy is read as the edge reads it, and a glob that is wrong is named", () => {
   const { packagesDeny, packagesAllow } = ORIGIN;
@@ -96,17 +23,4 @@ test("empty variables count as unset, and so does a flag's variable that says no
     ALLOW_VULNERABLE_NIX: "1",
     S3_REGION: "no",
   });
-});
-
-test("a disk budget is what may be used, or what stays free", () => {
-  assert.deepEqual(diskBudget("50G"), { used: 50 * 1024 ** 3 });
-  assert.deepEqual(diskBudget(" free:10G"), { free: 10 * 1024 ** 3 });
-  for (const text of ["", "free:", "free", "10", "free:1M", "used:10G"])
-    assert.throws(() => diskBudget(text), /Give/, text);
-});
-
-test("trusted keys are public keys of Nix, and the one that is not is named", () => {
-  const key = `rack-1:${Buffer.alloc(32).toString("base64")}`;
-  assert.deepEqual(publicKeys(` ${key}  ${key} `), [key, key]);
-  assert.throws(() => publicKeys(`${key} rack-2`), /"rack-2" is not a public key of Nix/);
 });

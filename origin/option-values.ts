@@ -1,0 +1,168 @@
+/**
+ * What the values of options look like: each function reads one kind of value, from a flag or a
+ * variable. commander names the flag or the variable in front of every message that is thrown here.
+ */
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { InvalidArgumentError } from "@commander-js/extra-typings";
+import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../edge/contract/origin-name.ts";
+import { packagePolicy, type PackagePolicy } from "../edge/contract/package-policy.ts";
+import { SYSTEMS, type System } from "../edge/contract/records.ts";
+import type { DiskBudget } from "./disk/budget.ts";
+import { isPublicKey } from "./nix/cache/signing-key.ts";
+
+const KIB = 1024;
+const SIZES: Record<string, number> = { "": 1, K: KIB, M: KIB ** 2, G: KIB ** 3, T: KIB ** 4 };
+const PATH_SET = "path:";
+/** Least DISK_BUDGET, bytes. */
+const MIN_BUDGET = 100 * KIB ** 2;
+
+/** `512M`, `4G`, `1048576`: bytes. */
+export function bytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text.trim());
+  const unit = SIZES[(match?.[2] ?? "").toUpperCase()];
+  if (match === null || unit === undefined)
+    throw new InvalidArgumentError("Give bytes, or a number with K, M, G or T: 512M.");
+  return Math.floor(Number(match[1]) * unit);
+}
+
+const PERIODS: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
+
+/** `90d`, `12h`, `30m`: seconds, within bounds of seconds. */
+export function period(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const [, count, unit = ""] = /^(\d{1,6})([mhd])$/.exec(text.trim()) ?? [];
+    const seconds = Number(count) * (PERIODS[unit] ?? NaN);
+    if (Number.isNaN(seconds) || seconds < min || seconds > max)
+      throw new InvalidArgumentError(
+        `Give days, hours or minutes (90d, 12h, 30m): ${min / 60} minutes to ${max / 86_400} days.`,
+      );
+    return seconds;
+  };
+}
+
+/** `50G`: most bytes used. `free:10G`: bytes that stay free. */
+export function diskBudget(text: string): DiskBudget {
+  const [, keep, size = ""] = /^(free:)?(.*)$/s.exec(text.trim()) ?? [];
+  const limit = bytes(size);
+  if (limit < MIN_BUDGET)
+    throw new InvalidArgumentError("Give 100M or more: less holds no package set.");
+  return keep === undefined ? { used: limit } : { free: limit };
+}
+
+/** A whole number between bounds; `what`: what it counts, for the message. */
+export function whole(what: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text.trim()) || value < min || value > max)
+      throw new InvalidArgumentError(`Give ${what}: a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+/** Comma-separated http(s) or ws(s) URLs of edges; returned as ws(s) URLs without a path. */
+export function edges(text: string): URL[] {
+  const urls = list(text).map((part) => {
+    const url = URL.parse(part);
+    const protocol =
+      url === null
+        ? undefined
+        : { "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }[url.protocol];
+    if (url === null || protocol === undefined)
+      throw new InvalidArgumentError(
+        `${JSON.stringify(part)} is not a URL of an edge: give https://HOST, or several with commas.`,
+      );
+    if (url.username !== "" || url.password !== "")
+      throw new InvalidArgumentError(
+        "An edge's URL carries no user and password: an origin proves itself with its key.",
+      );
+    return new URL(`${protocol}//${url.host}`);
+  });
+  if (urls.length === 0) throw new InvalidArgumentError("Name at least one edge.");
+  return urls;
+}
+
+/** Comma-separated Nix systems that this origin builds for. */
+export function systems(text: string): System[] {
+  const found = list(text);
+  const wrong = found.filter((part) => !SYSTEMS.includes(part as System));
+  if (found.length === 0 || wrong.length > 0)
+    throw new InvalidArgumentError(`Give one or more of ${SYSTEMS.join(", ")}, with commas.`);
+  return [...new Set(found)] as System[];
+}
+
+/** A name that may stand in a token's subject and in logs. */
+export function originName(text: string): string {
+  if (!ORIGIN_NAME_PATTERN.test(text)) throw new InvalidArgumentError(`Give ${ORIGIN_NAME_RULE}.`);
+  return text;
+}
+
+/** An address to listen on. */
+export function address(text: string): string {
+  if (isIP(text) === 0)
+    throw new InvalidArgumentError(
+      "Give an IP address of this machine: 127.0.0.1 for this machine alone, 0.0.0.0 for all " +
+        "of its addresses.",
+    );
+  return text;
+}
+
+/** A package set as given (edge/contract reads it), a directory in it made absolute. */
+export function packageSet(text: string): string {
+  if (text.startsWith(PATH_SET) && text !== PATH_SET)
+    return PATH_SET + resolve(text.slice(PATH_SET.length));
+  const [, directory, query = ""] = FLAKE_DIRECTORY.exec(text) ?? [];
+  return directory === undefined ? text : `flake:${PATH_SET}${resolve(directory)}${query}`;
+}
+/** `flake:path:<dir>?dir=<subdirectory>`, and the same without `path:`. */
+const FLAKE_DIRECTORY = /^flake:(?:path:|(?=[./]))([^?]+)(\?.*)?$/s;
+
+/** Nix's trusted-public-keys. */
+export function publicKeys(text: string): readonly string[] {
+  const found = words(text);
+  const wrong = found.find((word) => !isPublicKey(word));
+  if (wrong !== undefined)
+    throw new InvalidArgumentError(
+      `${JSON.stringify(wrong)} is not a public key of Nix: NAME:BASE64, as nix-store ` +
+        `--generate-binary-cache-key writes it.`,
+    );
+  return found;
+}
+
+/** Words with spaces between them, as Nix's own list settings are written. */
+export const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
+
+/** Reads one list of the package policy, as the edge does. */
+export const policy =
+  (variable: "PACKAGES_ALLOW" | "PACKAGES_DENY", list: keyof PackagePolicy) =>
+  (text: string): readonly string[] => {
+    try {
+      return packagePolicy({ [variable]: text })[list];
+    } catch (error) {
+      throw new InvalidArgumentError(`${(error as Error).message}.`);
+    }
+  };
+
+const list = (text: string): string[] =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+/** An http(s) URL of one edge. */
+export function edgeUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new InvalidArgumentError("must be an http:// or https:// URL of an edge");
+  return url;
+}
+
+/** A point in time, by RFC 3339 or as a date; milliseconds since 1970. */
+export function sinceTime(text: string): number {
+  const time = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text)
+    ? Date.parse(text)
+    : NaN;
+  if (Number.isNaN(time))
+    throw new InvalidArgumentError("must be a date, or a time with its zone: 2026-01-31T12:00:00Z");
+  return time;
+}
