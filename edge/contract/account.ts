@@ -14,11 +14,11 @@ export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
  * once for each token. `firn user` makes passwords of 160 random bits, which no number of guesses
  * finds; the iterations protect passwords that people choose.
  */
-export const PASSWORD_ITERATIONS = 100_000;
+const PASSWORD_ITERATIONS = 100_000;
 /** Shortest password that a person may choose, characters (NIST SP 800-63B asks for 8 or more). */
-export const MIN_PASSWORD_LENGTH = 12;
+const MIN_PASSWORD_LENGTH = 12;
 /** Longest password that is hashed, characters. */
-export const MAX_PASSWORD_LENGTH = 256;
+const MAX_PASSWORD_LENGTH = 256;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 

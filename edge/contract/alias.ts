@@ -44,7 +44,6 @@ export const AliasRequestSchema = v.union(
   [v.string(), v.array(v.string())],
   'the body is a JSON list of packages, ["git", "curl"], or an image\'s name, "git/curl"',
 );
-export type AliasRequest = v.InferInput<typeof AliasRequestSchema>;
 
 /** What it answers. */
 export const AliasAnswerSchema = v.object({

@@ -11,7 +11,7 @@ import {
   TimeSchema,
 } from "./fields.ts";
 
-export const API_PATH = "/api";
+const API_PATH = "/api";
 export const SEARCH_PATH = `${API_PATH}/search`;
 export const IMAGES_PATH = `${API_PATH}/images/`;
 export const DIFF_PATH = `${API_PATH}/diff`;
@@ -22,7 +22,7 @@ const bytes = v.pipe(v.number(), v.integer(), v.minValue(0));
 const optionalText = v.optional(v.string());
 
 /** A package that can be asked for. */
-export const FoundPackageSchema = v.object({
+const FoundPackageSchema = v.object({
   /** As it is written in an image's name. */
   name: v.string(),
   /** As Nix spells it. */
@@ -53,9 +53,9 @@ export type SearchAnswer = v.InferOutput<typeof SearchSchema>;
  * - unbuilt: packages, or layers of them, must be built first
  * - unknown: a package does not exist
  */
-export const IMAGE_STATES = ["made", "ready", "unbuilt", "unknown"] as const;
+const IMAGE_STATES = ["made", "ready", "unbuilt", "unknown"] as const;
 
-export const ImagePackageSchema = v.object({
+const ImagePackageSchema = v.object({
   name: v.string(),
   /** Whether the image's name has it; the others come with every image, or with `shell`. */
   requested: v.boolean(),
@@ -73,7 +73,7 @@ export const ImagePackageSchema = v.object({
 });
 export type ImagePackage = v.InferOutput<typeof ImagePackageSchema>;
 
-export const ImageLayerSchema = v.object({
+const ImageLayerSchema = v.object({
   /** Null for the image's own layer before it is composed. */
   digest: v.nullable(DigestSchema),
   /** Compressed. */
@@ -89,7 +89,7 @@ export const ImageLayerSchema = v.object({
 });
 export type ImageLayer = v.InferOutput<typeof ImageLayerSchema>;
 
-export const ImagePathSchema = v.object({
+const ImagePathSchema = v.object({
   path: StorePathSchema,
   /** Unpacked. */
   size: bytes,
@@ -104,7 +104,7 @@ export type ImagePath = v.InferOutput<typeof ImagePathSchema>;
 
 const ManifestSchema = v.object({ mediaType: v.string(), digest: DigestSchema, size: bytes });
 
-export const PlatformViewSchema = v.object({
+const PlatformViewSchema = v.object({
   /** `linux/amd64`. */
   platform: v.string(),
   system: SystemSchema,
@@ -191,7 +191,7 @@ export const FailuresSchema = v.object({
 });
 export type FailuresAnswer = v.InferOutput<typeof FailuresSchema>;
 
-export const DemandAnswerSchema = v.object({
+const DemandAnswerSchema = v.object({
   /** Images pulled today and yesterday; a client counts once a day for an image. */
   pulls: bytes,
   packages: v.array(v.object({ name: v.string(), pulls: bytes })),

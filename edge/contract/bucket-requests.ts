@@ -26,7 +26,7 @@ const several = <T>(entry: v.GenericSchema<unknown, T>) =>
   v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
 
 /** What an origin stores: layers, listings, closures, indexes and logs. Nothing that a browser would run. */
-export const UPLOAD_TYPES = [
+const UPLOAD_TYPES = [
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
   LISTING,
@@ -35,7 +35,7 @@ export const UPLOAD_TYPES = [
   PACKAGE_ABOUT,
   TEXT,
 ] as const;
-export const UploadSchema = v.strictObject({
+const UploadSchema = v.strictObject({
   ...DescriptorSchema.entries,
   contentType: v.picklist(UPLOAD_TYPES),
 });
@@ -63,7 +63,7 @@ export const ReadRequestSchema = v.strictObject({
   digest: DigestSchema,
 });
 /** A file of the binary cache that an origin wants to store; for no job, for it is stored afterwards. */
-export const CacheFileSchema = v.strictObject({
+const CacheFileSchema = v.strictObject({
   key: CacheKeySchema,
   ...DescriptorSchema.entries,
 });
@@ -88,7 +88,7 @@ export type BucketRequest = v.InferOutput<
 >;
 
 /** A PUT request, signed for one key, size, content and type, or what needs none. */
-export const GrantSchema = v.variant("kind", [
+const GrantSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("present") }),
   v.strictObject({
     kind: v.literal("put"),
@@ -108,7 +108,7 @@ const KeysSchema = v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za
 const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
   v.optional(v.strictObject({ record, present: v.boolean(), keys: KeysSchema }));
 /** What is known of a layer, by compressor; nothing of one that was never packed. */
-export const KnownLayerSchema = v.strictObject({
+const KnownLayerSchema = v.strictObject({
   gzip: recorded(LayerRecordSchema),
   zstd: recorded(LayerRecordSchema),
 });

@@ -32,7 +32,7 @@ export const MAX_CLOSURE_PATHS = 20_000;
  * Most references of all store paths together: 10,000 paths have some 100,000, and a path that
  * refers to each of them as many again.
  */
-export const MAX_CLOSURE_REFERENCES = 400_000;
+const MAX_CLOSURE_REFERENCES = 400_000;
 /** Largest closure, bytes of JSON: 10,000 paths take 3 MB. It is in memory whole where it is read. */
 export const MAX_CLOSURE_BYTES = 8 * 2 ** 20;
 /** Largest closure as a blob: hashes take half of it, and do not compress. */
@@ -48,7 +48,7 @@ const DerivationSchema = v.pipe(
 /** The form of an identifier of SPDX's list of licences. */
 export const SPDX_ID = /^[A-Za-z0-9.+-]{1,100}$/;
 /** A licence as the package set knows it: by its SPDX identifier where it has one, by its name. */
-export const LicenseSchema = v.strictObject({
+const LicenseSchema = v.strictObject({
   spdxId: v.optional(v.pipe(v.string(), v.regex(SPDX_ID))),
   name: v.optional(ShortTextSchema),
 });
@@ -62,8 +62,6 @@ const MetadataEntries = {
   homepage: v.optional(ShortTextSchema),
   licenses: v.optional(v.pipe(v.array(LicenseSchema), v.maxLength(MAX_LICENSES))),
 };
-export const MetadataSchema = v.strictObject(MetadataEntries);
-export type Metadata = v.InferOutput<typeof MetadataSchema>;
 
 const ClosurePathSchema = v.strictObject({
   path: StorePathSchema,
@@ -78,7 +76,7 @@ const ClosurePathSchema = v.strictObject({
 });
 export type ClosurePath = v.InferOutput<typeof ClosurePathSchema>;
 
-export const PackageClosureSchema = v.pipe(
+const PackageClosureSchema = v.pipe(
   v.strictObject({
     format: v.literal(CLOSURE_FORMAT),
     /** Version of the Nix that built the package, or found it built. */

@@ -35,7 +35,7 @@ export const ITEM_RESULTS = ["done", ...FAILURE_REASONS, "no-origin", "lost"] as
 const ItemKindSchema = v.picklist(["tag", "index", "package"]);
 const ItemResultSchema = v.picklist(ITEM_RESULTS);
 
-export const EndedItemSchema = v.object({
+const EndedItemSchema = v.object({
   kind: ItemKindSchema,
   /** The tag, the package, the nested set; empty for the package set itself. */
   name: v.string(),
@@ -48,7 +48,7 @@ export const EndedItemSchema = v.object({
 export type EndedItem = v.InferOutput<typeof EndedItemSchema>;
 
 /** Items that ended together. */
-export const EndedJobSchema = v.object({
+const EndedJobSchema = v.object({
   at: TimeSchema,
   /** Null: no origin had them. */
   origin: v.nullable(OriginNameSchema),
@@ -59,7 +59,7 @@ export const EndedJobSchema = v.object({
 export type EndedJob = v.InferOutput<typeof EndedJobSchema>;
 
 /** Counted since the farm was made. */
-export const TallySchema = v.object({
+const TallySchema = v.object({
   /** How many items ended. */
   items: v.array(v.object({ kind: ItemKindSchema, result: ItemResultSchema, count })),
   /** How many jobs gave results, and how long they took together. */
@@ -69,7 +69,7 @@ export const TallySchema = v.object({
 });
 export type Tally = v.InferOutput<typeof TallySchema>;
 
-export const OriginViewSchema = v.object({
+const OriginViewSchema = v.object({
   name: OriginNameSchema,
   state: v.picklist(ORIGIN_STATES),
   /** Why it takes no jobs, where it has said so. */

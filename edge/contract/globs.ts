@@ -7,9 +7,9 @@
  */
 
 /** Longest glob, characters: a name has at most 255. */
-export const MAX_GLOB_LENGTH = 255;
+const MAX_GLOB_LENGTH = 255;
 /** Most `*` in one glob: matching takes time that grows with them. */
-export const MAX_GLOB_STARS = 8;
+const MAX_GLOB_STARS = 8;
 
 /** What is wrong with a glob, in words; undefined when nothing is. */
 export function globFault(glob: string): string | undefined {

@@ -24,7 +24,7 @@ const MAX_CONFIG_BYTES = 2 ** 20;
 export const MAX_REASON = 4_000;
 
 /** An image for one system. */
-export const SystemImageSchema = v.strictObject({
+const SystemImageSchema = v.strictObject({
   /** How it was composed: the level of each package, by name. */
   levels: v.record(v.string(), v.number()),
   /** The config blob. */
@@ -45,10 +45,9 @@ export type SystemImage = v.InferOutput<typeof SystemImageSchema>;
  * Why there is no image for a system, and never will be at this revision: a package does not exist
  * there, or Nix refuses to evaluate it.
  */
-export const AbsenceSchema = v.strictObject({
+const AbsenceSchema = v.strictObject({
   message: v.pipe(v.string(), v.maxLength(MAX_REASON)),
 });
-export type Absence = v.InferOutput<typeof AbsenceSchema>;
 
 /** At least one system has an image. */
 export const ImageRecordSchema = v.strictObject({

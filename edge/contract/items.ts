@@ -73,7 +73,7 @@ export type Failure = v.InferOutput<typeof FailureSchema>;
 const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_LEVELS - 1));
 
 /** A tag to resolve. */
-export const TagItemSchema = v.strictObject({
+const TagItemSchema = v.strictObject({
   kind: v.literal("tag"),
   packageSet: text(1_000),
   tag: TagSchema,
@@ -82,7 +82,7 @@ export const TagItemSchema = v.strictObject({
  * A package to publish: its record or, with `level`, the layers of one more level of a package
  * whose record exists.
  */
-export const PackageItemSchema = v.strictObject({
+const PackageItemSchema = v.strictObject({
   kind: v.literal("package"),
   packageSet: text(1_000),
   revision: RevisionSchema,
@@ -92,7 +92,7 @@ export const PackageItemSchema = v.strictObject({
   level: v.optional(level),
 });
 /** The attribute names to publish: of the package set, or of the nested set at `path`. */
-export const IndexItemSchema = v.strictObject({
+const IndexItemSchema = v.strictObject({
   kind: v.literal("index"),
   packageSet: text(1_000),
   revision: RevisionSchema,
@@ -112,7 +112,7 @@ export type Item = v.InferOutput<typeof ItemSchema>;
 const layers = v.pipe(v.array(SignedLayerSchema), v.maxLength(2 * MAX_LAYERS));
 
 /** What became of one item, in the origin's words and with its signature (signatures.ts). */
-export const ResultSchema = v.variant("kind", [
+const ResultSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("revision"), revision: RevisionSchema }),
   v.strictObject({
     kind: v.literal("package"),

@@ -52,7 +52,6 @@ const MembersSchema = v.strictObject({
   tarBytes: v.pipe(v.number(), v.integer(), v.minValue(1)),
   sizes: v.pipe(v.array(BytesSchema), v.maxLength(2 ** 20)),
 });
-export type Members = v.InferOutput<typeof MembersSchema>;
 
 export const CODECS = ["gzip", "zstd"] as const;
 export type Codec = (typeof CODECS)[number];

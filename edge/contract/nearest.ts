@@ -3,7 +3,7 @@ import { ComponentSchema } from "./records.ts";
 import * as v from "valibot";
 
 /** Most names suggested. */
-export const MAX_NEAREST = 5;
+const MAX_NEAREST = 5;
 /** Most edits; more take long to find among 25,000 names, and find other words. */
 const MAX_EDITS = 3;
 

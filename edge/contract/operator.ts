@@ -32,7 +32,7 @@ export const RESTING_KINDS = [
 ] as const;
 export type RestingKind = (typeof RESTING_KINDS)[number];
 
-export const RestingRecordSchema = v.object({
+const RestingRecordSchema = v.object({
   kind: v.picklist(RESTING_KINDS),
   key: v.string(),
   /** For people: the packages of an image, else what its key says. */

@@ -36,7 +36,7 @@ const index = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_PART
  * stands among an image's layers: higher first, ties by key. Decided by the plan alone, so it is
  * the same in every package that has the part.
  */
-export const PartSchema = v.strictObject({
+const PartSchema = v.strictObject({
   key: KeySchema,
   rank: v.pipe(v.number(), v.finite(), v.minValue(0)),
   /**

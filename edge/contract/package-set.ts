@@ -11,7 +11,7 @@ interface Common {
   /** For people: never with credentials or a local path in it. */
   readonly label: string;
 }
-export interface StarterSet extends Common {
+interface StarterSet extends Common {
   readonly kind: "starter";
 }
 export interface ChannelSet extends Common {
@@ -21,12 +21,12 @@ export interface ChannelSet extends Common {
    */
   readonly channel: string;
 }
-export interface GitSet extends Common {
+interface GitSet extends Common {
   readonly kind: "git";
   /** As configured, with its user information: for the origin's git alone. */
   readonly url: string;
 }
-export interface PathSet extends Common {
+interface PathSet extends Common {
   readonly kind: "path";
   readonly dir: string;
 }

@@ -33,7 +33,7 @@ export const TAR_BLOCK = 512;
  * Modification time of everything, seconds: the Nix store's own, 1 rather than 0 since some tools
  * take 0 for "unknown".
  */
-export const MTIME = 1;
+const MTIME = 1;
 /** Two blocks of zeros end an archive. */
 export const tarEnd: Uint8Array<ArrayBuffer> = new Uint8Array(2 * TAR_BLOCK);
 

@@ -24,7 +24,7 @@ export const PROBLEMS = {
 } as const;
 export type Problem = keyof typeof PROBLEMS;
 
-export const FindingSchema = v.object({
+const FindingSchema = v.object({
   kind: v.picklist(VERIFY_KINDS),
   key: v.string(),
   /** For people: an image's packages, a package's name, else what the key says. */

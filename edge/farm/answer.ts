@@ -33,7 +33,7 @@ export type Answer =
   | { readonly state: "building" | "no-origin" }
   | QueueFull;
 
-export interface QueueFull {
+interface QueueFull {
   readonly state: "queue-full";
   /** Whether it is the client's own share that is used up. */
   readonly yours: boolean;

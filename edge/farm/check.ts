@@ -141,7 +141,7 @@ export function checkClaims(parts: ReadonlyMap<string, Part>, claims: Claims): v
 }
 
 /** Throws InvalidResult when a blob is no layer for a part that is one, or the other way round. */
-export function checkTrees({ key, small }: Part, { trees, size, codec }: LayerStatement): void {
+function checkTrees({ key, small }: Part, { trees, size, codec }: LayerStatement): void {
   if (codec === "gzip" && (small !== undefined) !== (trees !== undefined))
     throw new InvalidResult(`part ${key} is small, or its blob is: not both`);
   if (trees !== undefined && trees.reduce((sum, tree) => sum + tree.size, 0) !== size)

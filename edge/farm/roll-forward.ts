@@ -49,7 +49,7 @@ export interface RollForwardParts {
 /** A tag that the bucket did not take is tried again after this long, ms. */
 const AGAIN = 60_000;
 
-export interface WarmLimits {
+interface WarmLimits {
   /** Most packages that are published before a tag moves; 0: tags move at once. */
   readonly packages: number;
   /** Longest time that a tag waits for them, ms. */

@@ -102,9 +102,7 @@ function kindIn(query: URLSearchParams): VerifyKind {
   return kind;
 }
 
-export function keeperOf({
-  HOUSEKEEPING,
-}: Pick<Env, "HOUSEKEEPING">): DurableObjectStub<HousekeepingRpc> {
+function keeperOf({ HOUSEKEEPING }: Pick<Env, "HOUSEKEEPING">): DurableObjectStub<HousekeepingRpc> {
   if (HOUSEKEEPING === undefined)
     throw wrong("this edge has no binding HOUSEKEEPING, so it collects no garbage");
   return HOUSEKEEPING.getByName(KEEPER);

@@ -12,11 +12,6 @@ export interface Run extends Omit<GcProgress, "since" | "at" | "waitMs"> {
   readonly steppedAt: number;
 }
 
-export interface Condemned {
-  readonly key: string;
-  readonly since: number;
-}
-
 /** Queries take lists as one parameter: SQLite in Durable Objects takes a hundred of them. */
 const KEYS = "(SELECT value FROM json_each(?))";
 

@@ -94,7 +94,7 @@ const blobsOfPackage = ({ record, made }: ComposePackage): Descriptor[] => [
  * has just said that it lacks; returns all packages with their records of now. Throws when the
  * caller may not have anything built, has used up what it may, or no origin has made them in time.
  */
-export async function makeAgain(
+async function makeAgain(
   context: Context,
   { scope, request, packages }: ComposeInput,
   lost: readonly Descriptor[],

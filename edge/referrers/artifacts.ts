@@ -49,7 +49,7 @@ const SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature";
 const MAX_SIGNED_DOCUMENT = 4 * 2 ** 20;
 
 /** Cosign's tags by what follows `sha256-<hex>.` in them. */
-export const TAG_SUFFIXES = ["sig", "att", "sbom"] as const;
+const TAG_SUFFIXES = ["sig", "att", "sbom"] as const;
 export type TagSuffix = (typeof TAG_SUFFIXES)[number];
 
 /** What the list of referrers says of an artifact. */

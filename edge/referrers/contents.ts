@@ -34,7 +34,7 @@ export interface ImageContents {
 }
 
 /** Most store paths of an image that is described: as many as one package has by default. */
-export const MAX_CONTENT_PATHS = 10_000;
+const MAX_CONTENT_PATHS = 10_000;
 
 /** The image has more than can be described in a Worker's memory. */
 export class TooManyPaths extends RangeError {

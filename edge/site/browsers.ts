@@ -13,7 +13,7 @@ import { BUILDS_PATH } from "../pull/build-log.ts";
 import { document } from "./serve.ts";
 
 /** Whether a browser asks for something to show: it prefers HTML to everything else. */
-export const isBrowser = (headers: Headers): boolean =>
+const isBrowser = (headers: Headers): boolean =>
   headers.get("Accept")?.startsWith("text/html") === true;
 
 /** Undefined for what is no browser's, or nothing to show. */

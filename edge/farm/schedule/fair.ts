@@ -26,9 +26,9 @@ const SECONDS = { tag: 1, index: 5, level: 5, package: 10 } as const;
 /** Most items in one job: so many evaluate together well, and none waits long for the last. */
 export const MAX_BATCH = 16;
 /** What a client may take in its turn, seconds: one full job. No item costs more. */
-export const QUANTUM = MAX_BATCH * SECONDS.package;
+const QUANTUM = MAX_BATCH * SECONDS.package;
 
-export function costOf(item: Item): number {
+function costOf(item: Item): number {
   if (item.kind !== "package") return SECONDS[item.kind];
   return item.level === undefined ? SECONDS.package : SECONDS.level;
 }

@@ -58,7 +58,7 @@ async function refusedBy(response: Response): Promise<Refused> {
   }
 }
 
-export async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
+async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
   return (await (await send(path, init)).json()) as T;
 }
 

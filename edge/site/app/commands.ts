@@ -14,7 +14,7 @@ export interface Image {
 export const KINDS = ["Docker", "Podman", "Kubernetes", "FROM", "COPY --from"] as const;
 export type Kind = (typeof KINDS)[number];
 
-export const reference = ({ host, name, tag }: Image): string =>
+const reference = ({ host, name, tag }: Image): string =>
   `${host}/${name}${tag === "" ? "" : `:${tag}`}`;
 
 /** Text to copy as a whole. */

@@ -6,7 +6,7 @@ import { Fact, Trouble } from "./parts.tsx";
 import { Strip } from "./strip.tsx";
 
 /** What a client of images accepts. */
-export const MANIFEST_TYPES = [
+const MANIFEST_TYPES = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.oci.image.manifest.v1+json",
 ].join(", ");

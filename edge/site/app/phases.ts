@@ -15,7 +15,7 @@ const RULES: readonly (readonly [RegExp, Phase])[] = [
 ];
 
 /** The phase that a line begins, if it does. */
-export const phaseOf = (line: string): Phase | undefined =>
+const phaseOf = (line: string): Phase | undefined =>
   RULES.find(([pattern]) => pattern.test(line))?.[1];
 
 /** A phase never goes back, but for another attempt that waits again. */
