@@ -10,18 +10,21 @@ import type { Bucket } from "../store/bucket.ts";
 import { listingReader } from "../store/listings.ts";
 import { memory } from "../store/memory.ts";
 import { unavailable } from "./errors.ts";
-import { Turns } from "./turns.ts";
+import { Turns, waitingBytes } from "./turns.ts";
 
 /** Most bytes that images take which are being composed in one isolate, by bytesOf. */
 const COMPOSING_BYTES = 32 * 2 ** 20;
 /** What every image takes: its links and their tar, listings, texts. */
 const IMAGE_BYTES = 2 * 2 ** 20;
-/** Images that wait for their turn: each takes some 50 ms, so the last of them waits for seconds. */
-const MAX_WAITING = 100;
+/**
+ * Most bytes that images take which wait for their turn: 800 of one package, for one platform each, or
+ * 200 of ten. Each takes some 50 ms, so the last of them waits for 40 s at most.
+ */
+const WAITING_BYTES = 24 * 2 ** 20;
 /** When a client should come again that found too many waiting, seconds. */
 const RETRY_SECONDS = 5;
 
-const turns = new Turns({ budget: COMPOSING_BYTES, waiting: MAX_WAITING });
+const turns = new Turns({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES });
 
 /** Store paths of small parts that are remembered inflated, bytes: popular packages bring them. */
 const TREES_BYTES = 6 * 2 ** 20;
@@ -38,13 +41,13 @@ const rememberingInflate: Inflate = (tree) => {
 
 /** Composes an image when its turn comes. Throws UNAVAILABLE (503) when too many wait. */
 export async function composeWithin(bucket: Bucket, input: ComposeInput): Promise<ComposedImage> {
-  const release = await turns.take(bytesOf(input));
+  const release = await turns.take(bytesOf(input), waitingBytes(input));
   if (release === null)
     throw unavailable(
-      `${MAX_WAITING} images wait here to be composed, and more may not: try again in ` +
-        `${RETRY_SECONDS} seconds`,
+      `as many images wait here to be composed as may (${WAITING_BYTES} bytes of memory): try ` +
+        `again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
-      { limit: MAX_WAITING },
+      { limit: WAITING_BYTES },
     );
   try {
     return await compose(input, listingReader(bucket), rememberingInflate);

@@ -16,15 +16,27 @@ const BUSY_MS = 500;
 /** Whoever has not given back its bytes by then is gone, milliseconds: composing takes some 50. */
 const HELD_MS = 30_000;
 
+/** A request that waits: its context, URL, promises and timer. */
+const REQUEST_BYTES = 20_000;
+/** The record of a package that a request waits with; most have 5 to 30 kB, and share them. */
+const PACKAGE_BYTES = 10_000;
+
 export interface TurnLimits {
   /** Bytes; work that takes more than that has its turn alone. */
   readonly budget: number;
-  /** Most that wait. */
+  /** Most bytes that those take which wait, by waitingBytes. */
   readonly waiting: number;
 }
 
+/** What a request takes in memory while it waits for its turn, bytes. */
+export const waitingBytes = ({ packages }: { readonly packages: readonly unknown[] }): number =>
+  REQUEST_BYTES + PACKAGE_BYTES * packages.length;
+
 interface Waiter {
+  /** What it takes while it waits, bytes. */
+  readonly waiting: number;
   lookedAt: number;
+  isQueued: boolean;
 }
 
 export class Turns {
@@ -37,20 +49,23 @@ export class Turns {
     this.#limits = limits;
   }
 
-  /** Waits for `bytes`; the returned function gives them back. Null when too many wait already. */
-  async take(bytes: number): Promise<(() => void) | null> {
-    const own: Waiter = { lookedAt: Date.now() };
+  /**
+   * Waits for `bytes`; the returned function gives them back. `waiting`: what the request takes until
+   * then. Null when too much waits already.
+   */
+  async take(bytes: number, waiting: number): Promise<(() => void) | null> {
+    const own: Waiter = { waiting, lookedAt: Date.now(), isQueued: true };
     this.#dropGone();
-    if (this.#queue.length >= this.#limits.waiting) return null;
+    const before = this.#queue.reduce((sum, waiter) => sum + waiter.waiting, 0);
+    if (this.#queue.length > 0 && before + waiting > this.#limits.waiting) return null;
     this.#queue.push(own);
     while (!this.#isTurn(own, bytes)) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
       own.lookedAt = Date.now();
       this.#dropGone();
-      // Its timer was late, and it counted as gone.
-      if (!this.#queue.includes(own)) this.#queue.unshift(own);
+      if (!own.isQueued) this.#putBack(own);
     }
-    this.#queue = this.#queue.filter((waiter) => waiter !== own);
+    this.#queue.shift();
     const share = { bytes, until: Date.now() + HELD_MS };
     this.#held.add(share);
     return () => void this.#held.delete(share);
@@ -62,11 +77,20 @@ export class Turns {
     return this.#held.size === 0 || taken + bytes <= this.#limits.budget;
   }
 
+  /** One whose timer was late, and which counted as gone. */
+  #putBack(own: Waiter): void {
+    own.isQueued = true;
+    this.#queue.unshift(own);
+  }
+
+  /** Hundreds that wait call this every LOOK_MS each: it looks through them once in that time. */
   #dropGone(): void {
     const now = Date.now();
+    for (const share of this.#held) if (share.until <= now) this.#held.delete(share);
+    if (now - this.#lookedAt < LOOK_MS) return;
     if (now - this.#lookedAt > BUSY_MS) for (const waiter of this.#queue) waiter.lookedAt = now;
     this.#lookedAt = now;
-    for (const share of this.#held) if (share.until <= now) this.#held.delete(share);
-    this.#queue = this.#queue.filter(({ lookedAt }) => now - lookedAt < GONE_MS);
+    for (const waiter of this.#queue) waiter.isQueued = now - waiter.lookedAt < GONE_MS;
+    this.#queue = this.#queue.filter(({ isQueued }) => isQueued);
   }
 }

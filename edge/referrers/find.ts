@@ -19,7 +19,7 @@ import { type DerivedBlob, imageNameOf } from "../pull/derived.ts";
 import { findImageByDigest, latestImages } from "../pull/images.ts";
 import { spend } from "../pull/limits.ts";
 import { once } from "../pull/once.ts";
-import { Turns } from "../pull/turns.ts";
+import { Turns, waitingBytes } from "../pull/turns.ts";
 import { withPackages } from "../pull/whole.ts";
 import { readClosure } from "../store/closures.ts";
 import { memory } from "../store/memory.ts";
@@ -55,10 +55,10 @@ const MAKING_BYTES = 16 * 2 ** 20;
 const MAX_DOCUMENT_BYTES = 12 * 2 ** 20;
 /** What a closure takes when it is read, compared with its blob. */
 const PARSED_FACTOR = 25;
-/** Images that wait for their turn. */
-const MAX_WAITING = 50;
+/** Most bytes that images take which wait for their turn: 250 of one package, 60 of ten. */
+const WAITING_BYTES = 8 * 2 ** 20;
 const RETRY_SECONDS = 5;
-const turns = new Turns({ budget: MAKING_BYTES, waiting: MAX_WAITING });
+const turns = new Turns({ budget: MAKING_BYTES, waiting: WAITING_BYTES });
 
 /** Signatures need no more than the manifests' digests, documents the closures of the packages. */
 const PARTS = ["signatures", "documents"] as const;
@@ -221,7 +221,10 @@ async function describe(
   try {
     return await withPackages(context, { scope, request }, ({ packages }) =>
       inTurn(
-        packages.reduce((sum, { record }) => sum + record.closure.size, 0) * PARSED_FACTOR,
+        {
+          bytes: packages.reduce((sum, { record }) => sum + record.closure.size, 0) * PARSED_FACTOR,
+          waiting: waitingBytes({ packages }),
+        },
         async () => {
           const gathering = new Gathering();
           const sorted = packages.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
@@ -263,14 +266,17 @@ function checkSize(contents: ImageContents): void {
 }
 
 /** Throws UNAVAILABLE (503) when too many wait. */
-async function inTurn<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-  const release = await turns.take(Math.min(bytes, MAKING_BYTES));
+async function inTurn<T>(
+  { bytes, waiting }: { readonly bytes: number; readonly waiting: number },
+  work: () => Promise<T>,
+): Promise<T> {
+  const release = await turns.take(Math.min(bytes, MAKING_BYTES), waiting);
   if (release === null)
     throw unavailable(
-      `${MAX_WAITING} images wait here to be described, and more may not: try again in ` +
-        `${RETRY_SECONDS} seconds`,
+      `as many images wait here to be described as may (${WAITING_BYTES} bytes of memory): try ` +
+        `again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
-      { limit: MAX_WAITING },
+      { limit: WAITING_BYTES },
     );
   try {
     return await work();

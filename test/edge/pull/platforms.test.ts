@@ -114,7 +114,7 @@ const putBoth = async (name: string): Promise<void> => {
 
 describe("packages that are there for both systems", () => {
   before(async () => {
-    await startPlatforms({ ...BOTH, PLATFORM_WAIT: "15" });
+    await startPlatforms({ ...BOTH, BUILD_WAIT: "120", PLATFORM_WAIT: "120" });
     await putBoth("git");
   });
   after(() => firn?.stop());
@@ -136,6 +136,16 @@ describe("packages that are there for both systems", () => {
         assert.equal(await architectureOf("git", manifest), platform.architecture);
       }
     }
+  });
+
+  test("a crowd that pulls 105 new images at once, for both platforms: each has its turn", async () => {
+    const names = Array.from({ length: 15 }, (_, at) => `crowd${at}`);
+    await Promise.all(names.map(putBoth));
+    const pairs = names.flatMap((a, at) => names.slice(at + 1).map((b) => `${a}/${b}`));
+    const answers = await Promise.all(pairs.map((name) => pull(name)));
+    const statuses = Map.groupBy(answers, ({ status }) => status);
+    assert.deepEqual([...statuses.keys()], [200], `of ${pairs.length} images`);
+    for (const answer of answers) assert.deepEqual(platforms(answer), ["amd64", "arm64"]);
   });
 
   test("the same bytes whoever asks", async () => {
