@@ -23,7 +23,7 @@ import {
   configuredOrigins,
   isForOthers,
   originHosts,
-} from "./farm/configured-origins.ts";
+} from "./farm/origins/configured-origins.ts";
 import { readSigningKey, type SigningKey } from "./referrers/signing-key.ts";
 import type { S3Config } from "./store/s3.ts";
 import { type Variables, VariablesSchema } from "./variables.ts";

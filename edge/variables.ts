@@ -8,7 +8,7 @@ import { isRevision, MAX_VOUCHES, type System, SYSTEMS, SystemSchema } from "./c
 import type { ReplicaVariables } from "./pull/replicas.ts";
 import type { SigningKeyVariables } from "./referrers/signing-key.ts";
 import type { RegionVariables } from "./farm/regions.ts";
-import type { OriginVariables } from "./farm/configured-origins.ts";
+import type { OriginVariables } from "./farm/origins/configured-origins.ts";
 
 /** The variables as the runtime hands them over. An empty one counts as not set. */
 export interface Variables
@@ -61,7 +61,7 @@ export interface Variables
   readonly REVISIONS?: string;
   /**
    * How many origins, of different owners, must have made the same before it counts; 1 when left out
-   * (farm/agreement.ts).
+   * (farm/publication/agreement.ts).
    */
   readonly AGREE?: string;
   /** `90d`: what nobody has pulled for so long is deleted, looked for once a day; or `off`. */

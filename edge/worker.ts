@@ -10,7 +10,7 @@ import { search } from "./api/search.ts";
 import { isPrivate } from "./config.ts";
 import { ALIASES_PATH } from "./contract/alias.ts";
 import type { Env } from "./env.ts";
-import { connectOrigin } from "./farm/connect.ts";
+import { connectOrigin } from "./farm/origins/connect.ts";
 import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
 import { beginGc, repairObject, stepGc, verifyPage } from "./housekeeping/api.ts";
 import { CONNECT_PATH } from "./contract/messages.ts";
@@ -45,7 +45,7 @@ import { token } from "./registry/token.ts";
 import { browsers } from "./site/browsers.ts";
 import { asset, SITE_PATH } from "./site/serve.ts";
 
-export { Build } from "./farm/build.ts";
+export { Build } from "./farm/build/build.ts";
 export { Farm } from "./farm/farm.ts";
 export { Housekeeping } from "./housekeeping/keeper.ts";
 export { Totals } from "./pull/totals.ts";

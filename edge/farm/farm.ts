@@ -7,36 +7,36 @@ import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
 import { readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
-import { Candidates } from "./candidates.ts";
-import { type Asker, type Ending, itemKey, type Reply } from "./answer.ts";
+import { Candidates } from "./publication/candidates.ts";
+import { type Asker, type Ending, itemKey, type Reply } from "./build/answer.ts";
 import type { FarmOverview } from "./overview.ts";
-import { CALLER_HEADER, unauthorized } from "./connect.ts";
+import { CALLER_HEADER, unauthorized } from "./origins/connect.ts";
 import { filesOf } from "../contract/package-set.ts";
-import { Dispatch } from "./dispatch.ts";
-import { take, type Wanted } from "./intake.ts";
+import { Dispatch } from "./jobs/dispatch.ts";
+import { take, type Wanted } from "./jobs/intake.ts";
 import { TIMES, type Times } from "./limits.ts";
-import { Followers } from "./followers.ts";
-import { History } from "./history.ts";
-import { configuredOrigins } from "./configured-origins.ts";
-import { OriginMessages } from "./origin-messages.ts";
+import { FollowedBuilds } from "./jobs/followed-builds.ts";
+import { History } from "./jobs/history.ts";
+import { configuredOrigins } from "./origins/configured-origins.ts";
+import { OriginMessages } from "./origins/origin-messages.ts";
 import { Operators } from "./operators.ts";
-import { Origins } from "./origins.ts";
-import { type Attachment, close } from "./sockets.ts";
+import { Origins } from "./origins/origins.ts";
+import { type Attachment, close } from "./origins/sockets.ts";
 import { PING, PONG } from "../contract/messages.ts";
 import { type Item } from "../contract/items.ts";
 import { note } from "../log.ts";
 import { forgetBlob } from "../store/blobs.ts";
-import { Publication } from "./publication.ts";
-import { Queue } from "./queue.ts";
-import { BinaryCache } from "./binary-cache.ts";
-import { Requests } from "./requests.ts";
-import { Results } from "./results.ts";
+import { Publication } from "./publication/publication.ts";
+import { Queue } from "./jobs/queue.ts";
+import { BinaryCache } from "./uploads/binary-cache.ts";
+import { Requests } from "./uploads/requests.ts";
+import { Results } from "./jobs/results.ts";
 import { RollForward } from "./roll-forward.ts";
-import { noteSettings } from "./settings.ts";
-import type { Trust } from "./standing-layers.ts";
+import { noteSettings } from "./changed-settings.ts";
+import type { Trust } from "./publication/layer-records.ts";
 import { Schedule } from "./schedule/schedule.ts";
-import { type Caller, keyInForce } from "./token.ts";
-import { Uploads } from "./uploads.ts";
+import { type Caller, keyInForce } from "./origins/token.ts";
+import { Uploads } from "./uploads/uploads.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #schedule: Schedule;
@@ -46,7 +46,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #results: Results;
   readonly #messages: OriginMessages;
   readonly #operators: Operators;
-  readonly #followers: Followers;
+  readonly #followed: FollowedBuilds;
   readonly #rolls: RollForward;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -107,7 +107,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
         note("error", "settings.unread", { error: String(error) }),
       ),
     );
-    this.#followers = new Followers({
+    this.#followed = new FollowedBuilds({
       schedule: this.#schedule,
       send: (origin, message) => void this.#origins.send(origin, message),
     });
@@ -119,7 +119,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       publication,
       requests,
       results: this.#results,
-      followers: this.#followers,
+      followed: this.#followed,
       background: (work) => ctx.waitUntil(work),
     });
     // Origins whose sockets were dropped may not come back.
@@ -196,9 +196,9 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     return this.env.BUILD.getByName(wantedBy).deliver(endings, this.ctx.id.name ?? "");
   }
 
-  /** A Build object has followers, or has none any more (followers.ts). */
+  /** A Build object has followers, or has none any more (followed-builds.ts). */
   async follow(build: string, on: boolean): Promise<void> {
-    this.#followers.follow(build, on, Date.now());
+    this.#followed.follow(build, on, Date.now());
   }
 
   /* What operators ask for: operators.ts. */

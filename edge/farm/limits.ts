@@ -1,7 +1,7 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
 import { LEASE_SECONDS } from "../contract/messages.ts";
 import { type Failure } from "../contract/items.ts";
-import type { Ending } from "./answer.ts";
+import type { Ending } from "./build/answer.ts";
 import type { Purpose } from "./schedule/state.ts";
 
 export interface Times {

@@ -1,11 +1,11 @@
 /** What operators ask of a farm: its origins ended, drained, rested, and shown. */
 import type { OriginView } from "../contract/farm-state.ts";
 import { note } from "../log.ts";
-import type { Candidates } from "./candidates.ts";
-import type { Control } from "./controls.ts";
-import type { Dispatch, DispatchParts } from "./dispatch.ts";
+import type { Candidates } from "./publication/candidates.ts";
+import type { Control } from "./origins/controls.ts";
+import type { Dispatch, DispatchParts } from "./jobs/dispatch.ts";
 import { type FarmOverview, unseen, viewOf } from "./overview.ts";
-import type { Uploads } from "./uploads.ts";
+import type { Uploads } from "./uploads/uploads.ts";
 
 export interface OperatorsParts extends DispatchParts {
   readonly dispatch: Dispatch;

@@ -6,7 +6,7 @@ import {
   type OriginView,
   type Tally,
 } from "../contract/farm-state.ts";
-import type { OriginFacts } from "./origin-facts.ts";
+import type { OriginFacts } from "./origins/origin-facts.ts";
 import type { Lane, OriginState } from "./schedule/state.ts";
 
 export interface FarmOverview {

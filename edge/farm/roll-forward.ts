@@ -15,7 +15,7 @@ import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
 import { readRecord, type ResolvedTag, tagRecord, writeTag } from "../store/records.ts";
-import { popularPackages } from "./popular.ts";
+import { popularPackages } from "./popular-packages.ts";
 
 /** What wants the items of a roll-forward, where Build objects have their names. */
 const WANTED_BY = "roll-forward ";

@@ -18,7 +18,7 @@ import {
 import { VERIFY_KINDS, type VerifyKind } from "../contract/verify.ts";
 import { readConfig } from "../config.ts";
 import type { Env, HousekeepingRpc } from "../env.ts";
-import { configuredOrigins } from "../farm/configured-origins.ts";
+import { configuredOrigins } from "../farm/origins/configured-origins.ts";
 import { note } from "../log.ts";
 import { json, wrong } from "../operator/api.ts";
 import type { OperatorRequest } from "../operator/authorize.ts";

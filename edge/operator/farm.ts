@@ -11,7 +11,7 @@ import {
   WORLD,
 } from "../contract/farm-state.ts";
 import type { Env } from "../env.ts";
-import { configuredOrigins } from "../farm/configured-origins.ts";
+import { configuredOrigins } from "../farm/origins/configured-origins.ts";
 import { allFarms } from "../farm/farms.ts";
 import { type FarmOverview, unseen } from "../farm/overview.ts";
 import { regionOfOrigin } from "../farm/regions.ts";

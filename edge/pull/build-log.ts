@@ -1,14 +1,14 @@
 /** Where a client can follow what is built for it, and what it reads there. */
 import type { Item } from "../contract/items.ts";
 import type { Env } from "../env.ts";
-import { buildName } from "../farm/answer.ts";
+import { buildName } from "../farm/build/answer.ts";
 import {
   LOG_AFTER,
   LOG_FORM,
   type LogForm,
   MAX_FOLLOWERS,
   PACKAGES_HEADER,
-} from "../farm/build-log.ts";
+} from "../farm/build/build-log.ts";
 import type { Context } from "./context.ts";
 import { RegistryError, unavailable } from "./errors.ts";
 

@@ -4,8 +4,8 @@
  */
 import type { Item } from "../contract/items.ts";
 import type { Descriptor } from "../contract/records.ts";
-import { buildName } from "../farm/answer.ts";
-import { type Answer, askFarm } from "../farm/ask.ts";
+import { buildName } from "../farm/build/answer.ts";
+import { type Answer, askFarm } from "../farm/build/ask.ts";
 import { note } from "../log.ts";
 import { asWaiting, type Context } from "./context.ts";
 import { waiting } from "./limits.ts";

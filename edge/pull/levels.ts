@@ -12,7 +12,7 @@ import type { Scope } from "../contract/keys.ts";
 import { BUDGET, chooseLevels } from "../contract/levels.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { LevelRecord, PackageRecord } from "../contract/records.ts";
-import type { Answer, Outcome } from "../farm/ask.ts";
+import type { Answer, Outcome } from "../farm/build/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { levelRecord, readRecord } from "../store/records.ts";
 import type { Context } from "./context.ts";

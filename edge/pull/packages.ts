@@ -7,7 +7,7 @@ import type { ImageScope, Scope } from "../contract/keys.ts";
 import type { PackageItem } from "../contract/items.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { Descriptor, PackageRecord, System } from "../contract/records.ts";
-import type { Outcome } from "../farm/ask.ts";
+import type { Outcome } from "../farm/build/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { packageRecord, readRecord } from "../store/records.ts";
 import { buildLogUrl } from "./build-log.ts";

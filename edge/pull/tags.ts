@@ -7,7 +7,7 @@ import type { TagItem } from "../contract/items.ts";
 import { firstMatch } from "../contract/globs.ts";
 import { type ChannelSet, filesOf, type PackageSetSpec } from "../contract/package-set.ts";
 import { isRevision, type TagRecord } from "../contract/records.ts";
-import { askFarm } from "../farm/ask.ts";
+import { askFarm } from "../farm/build/ask.ts";
 import { readCurrent, seeCurrent } from "../store/current.ts";
 import { memory } from "../store/memory.ts";
 import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../store/records.ts";

@@ -13,7 +13,7 @@ import { canonicalJson, type Scope } from "../contract/keys.ts";
 import type { IndexItem } from "../contract/items.ts";
 import { attributeFor } from "../contract/package-index.ts";
 import { type IndexRecord, MAX_INDEX_DEPTH } from "../contract/records.ts";
-import { askFarm } from "../farm/ask.ts";
+import { askFarm } from "../farm/build/ask.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { readNames, rememberedNames } from "../store/package-index.ts";
 import { indexRecord, readRecord, rememberedRecord } from "../store/records.ts";

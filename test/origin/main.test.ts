@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import { parseAccounts } from "../../edge/access/accounts.ts";
 import { verifyPassword } from "../../edge/contract/account.ts";
-import { configuredOrigins } from "../../edge/farm/configured-origins.ts";
+import { configuredOrigins } from "../../edge/farm/origins/configured-origins.ts";
 import { readSigningKey } from "../../edge/referrers/signing-key.ts";
 import { readOriginKey } from "../../origin/channel/key.ts";
 import { fileText } from "../../origin/process.ts";

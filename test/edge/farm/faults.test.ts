@@ -298,7 +298,7 @@ describe("jobs that are not done", () => {
 
 describe("origins that are wrong", () => {
   /**
-   * Changes of an honest record that the bucket shows to be wrong; none may reach it. check.test.ts
+   * Changes of an honest record that the bucket shows to be wrong; none may reach it. check-results.test.ts
    * has those that the record itself shows.
    */
   const invalid: readonly [string, (stated: StatedPackage) => StatedPackage, RegExp][] = [

@@ -1,8 +1,8 @@
 /** The state of an origin in a word, as operators see it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { OriginFacts } from "../../../edge/farm/origin-facts.ts";
-import { stateOf } from "../../../edge/farm/origin-facts.ts";
+import type { OriginFacts } from "../../../edge/farm/origins/origin-facts.ts";
+import { stateOf } from "../../../edge/farm/origins/origin-facts.ts";
 import { type Seen, viewOf } from "../../../edge/farm/overview.ts";
 
 const NOW = 1_000_000;

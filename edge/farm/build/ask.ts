@@ -1,0 +1,87 @@
+/** The edge's one question to the farm: have these items made, and tell me how they ended. */
+import type { Item } from "../../contract/items.ts";
+import type { Env } from "../../env.ts";
+import { withRetries } from "../../store/retry.ts";
+import { note } from "../../log.ts";
+import { type Answer, type Asker, buildName } from "./answer.ts";
+
+export type { Answer, Outcome } from "./answer.ts";
+
+/**
+ * Errors that the platform does not call passing are our own or the farm's; after this many, about
+ * 10 s, waiting longer helps nobody.
+ */
+const MAX_UNEXPLAINED = 10;
+
+/**
+ * Longest wait in one call, ms. Whoever waits longer calls again, so that Build knows who is still
+ * there: the call of a client that hung up does not come.
+ */
+const SLICE = 20_000;
+
+export interface Ask extends Asker {
+  /** For how long the items are waited for. */
+  readonly waitMs: number;
+  /** Longest wait in one call; SLICE when left out. */
+  readonly sliceMs?: number;
+}
+
+/**
+ * Has the items made by an origin, or joins those who wait for the same items already. The items are
+ * one tag, packages of one revision, system and plan, or indexes of one revision and system. Asking
+ * twice does no harm: a call that breaks because the Build object was moved, reset or overloaded is
+ * made again within the time.
+ */
+export async function askFarm(
+  env: Pick<Env, "BUILD">,
+  items: readonly Item[],
+  { waitMs, sliceMs = SLICE, ...asker }: Ask,
+): Promise<Answer> {
+  const build = await buildName(items);
+  const deadline = Date.now() + waitMs;
+  for (;;) {
+    const left = Math.max(0, deadline - Date.now());
+    const ms = Math.min(left, sliceMs);
+    const answer = await askOnce(env, items, build, { ...asker, waitMs: ms });
+    if (answer.state !== "building" || left <= sliceMs) return answer;
+  }
+}
+
+async function askOnce(
+  env: Pick<Env, "BUILD">,
+  items: readonly Item[],
+  build: string,
+  { waitMs, ...asker }: Ask,
+): Promise<Answer> {
+  const deadline = Date.now() + waitMs;
+  const left = (): number => Math.max(0, deadline - Date.now());
+  let unexplained = 0;
+  try {
+    // A stub whose call failed may stay broken, so each attempt takes a new one.
+    return await withRetries(
+      async () => (await env.BUILD.getByName(build).ask(items, left(), asker)) as Answer,
+      {
+        withinMs: waitMs,
+        onFailure: (error) =>
+          note("warn", "farm.ask.broken", { build, error: String(error), again: left() > 0 }),
+        mayPass: (error) => isPassing(error) || ++unexplained < MAX_UNEXPLAINED,
+      },
+    );
+  } catch (error) {
+    if (left() > 0) throw error;
+    return { state: "building" };
+  }
+}
+
+/**
+ * What the runtime says of errors of Durable Objects: moved, reset by a deploy, or given more than
+ * they can take.
+ */
+function isPassing(error: Error): boolean {
+  const flags = error as {
+    retryable?: boolean;
+    overloaded?: boolean;
+    durableObjectReset?: boolean;
+  };
+  return flags.retryable === true || flags.overloaded === true || flags.durableObjectReset === true;
+}

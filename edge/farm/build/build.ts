@@ -1,0 +1,254 @@
+/**
+ * The Build object: one per set of missing items, by `buildName`. Everybody who wants these items
+ * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once for each
+ * client. A retry joins; who hangs up cancels nothing at once: Build asks the farm again every
+ * `recheck` while somebody waits, and what it has not asked for during `wanted` (limits.ts), and has
+ * not begun, the farm drops.
+ *
+ * Regions are asked in the order of whoever asked first. What a region has no origin for, or no place
+ * in its queue, is handed to the next; nobody who waits notices.
+ *
+ * It stores nothing: the farm's queue knows what goes on and remembers, for a while, how it ended.
+ * When this object is lost under those who wait, ask.ts asks again and the new one asks the farm.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { BuildRpc, Env } from "../../env.ts";
+import type { Item } from "../../contract/items.ts";
+import { note } from "../../log.ts";
+import {
+  type Answer,
+  type Asker,
+  buildName,
+  type Ending,
+  itemKey,
+  names,
+  type Reply,
+} from "./answer.ts";
+import {
+  BuildLog,
+  type BuildEnd,
+  LOG_AFTER,
+  LOG_FORM,
+  type LogLines,
+  MAX_FOLLOWERS,
+  PACKAGES_HEADER,
+} from "./build-log.ts";
+import { FOLLOW_SECONDS } from "../jobs/followed-builds.ts";
+import { missingNow } from "../../store/blobs.ts";
+import { openBucket } from "../../store/open.ts";
+import { memoryOf, TIMES, type Times } from "../limits.ts";
+import { farmName, farmOf } from "../farms.ts";
+import type { Region } from "../regions.ts";
+
+/** Null: the farm has taken the items. */
+type Refusal = Exclude<Reply, { state: "taken" }> | null;
+
+export class Build extends DurableObject<Env> implements BuildRpc {
+  #items: readonly Item[] = [];
+  /** Whose farms are asked, and which of them is in charge; undefined: the only farm. */
+  #regions: readonly (Region | undefined)[] = [undefined];
+  #region = 0;
+  #asker: Asker | undefined;
+  readonly #endings = new Map<string, Ending>();
+  /** Until when the endings answer whoever asks next, ms since 1970; 0 while one is missing. */
+  #until = 0;
+  /** The last request to the farm for each client, which all that it asks in the meantime shares. */
+  readonly #requests = new Map<
+    string,
+    { readonly until: number; readonly reply: Promise<Refusal> }
+  >();
+  readonly #waiting = new Set<(answer: Answer) => void>();
+  readonly #log = new BuildLog((followed) => this.#tellFarm(followed));
+  #following: ReturnType<typeof setInterval> | undefined;
+
+  /** The waiting times in force. */
+  protected get times(): Pick<Times, "recheck"> {
+    return TIMES;
+  }
+
+  /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
+  async ask(items: readonly Item[], waitMs: number, said: Asker): Promise<Answer> {
+    const deadline = Date.now() + waitMs;
+    if (this.#items.length === 0) this.#begin(items, said);
+    if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
+    const { lost: named = [] } = said;
+    const lost = named.length > 0 ? await missingNow(openBucket(this.env), named) : [];
+    if ([...this.#endings.values()].some((ending) => names(ending, lost))) this.#forget();
+    const asker = { ...said, lost };
+    this.#asker = asker;
+    for (let asked = false; ; asked = true) {
+      const refusal = await this.#askFarm(asker).catch((error: unknown) => {
+        // The first request must arrive; a later one only makes good a delivery that got lost.
+        if (!asked) throw error;
+        note("warn", "build.request", { error: String(error) });
+        return null;
+      });
+      if (refusal !== null) return refusal;
+      const left = deadline - Date.now();
+      const answer = this.#answer() ?? (await this.#delivered(Math.min(left, this.times.recheck)));
+      if (answer !== undefined) return answer;
+      if (left <= this.times.recheck) return { state: "building" };
+    }
+  }
+
+  #begin(items: readonly Item[], { regions }: Asker): void {
+    this.#items = items;
+    this.#regions = regions.length === 0 ? [undefined] : regions;
+    this.#log.note("waiting for an origin");
+  }
+
+  /**
+   * A farm, by name, tells how items ended. For what it has no origin any more the next region is
+   * asked; a farm that is not in charge any more has no say in that.
+   */
+  async deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void> {
+    const at = this.#regions.findIndex((region) => farmName(region) === farm);
+    const isLast = at === this.#region && at === this.#regions.length - 1;
+    const ended = [...endings].filter(([, ending]) => ending !== "no-origin" || isLast);
+    this.#end(new Map(ended));
+    if (ended.length === endings.size || at !== this.#region || !this.#asker) return;
+    this.#region += 1;
+    const refusal = await this.#send(this.#asker);
+    if (refusal !== null) this.#end(new Map(this.#missing().map((key) => [key, "no-origin"])));
+  }
+
+  #end(endings: ReadonlyMap<string, Ending>): void {
+    for (const [key, ending] of endings) this.#endings.set(key, ending);
+    const answer = this.#answer();
+    if (answer === undefined || this.#until !== 0) return;
+    this.#until = Date.now() + Math.min(...[...this.#endings.values()].map(memoryOf));
+    for (const tell of this.#waiting) tell(answer);
+    this.#log.end(endOf(answer));
+  }
+
+  #missing = (): string[] => this.#items.map(itemKey).filter((key) => !this.#endings.has(key));
+
+  /** Its log, to be followed (build-log.ts); 404 when nobody has asked for the items lately. */
+  override async fetch(request: Request): Promise<Response> {
+    if (this.#items.length === 0) return new Response(null, { status: 404 });
+    if (this.#log.followers >= MAX_FOLLOWERS) return new Response(null, { status: 503 });
+    const { searchParams } = new URL(request.url);
+    const form = searchParams.get(LOG_FORM) === "events" ? "events" : "text";
+    const after = Number(searchParams.get(LOG_AFTER) ?? -1);
+    const names = this.#items.flatMap((item) => (item.kind === "package" ? [item.name] : []));
+    return new Response(this.#log.follow(form, after), {
+      headers: { [PACKAGES_HEADER]: JSON.stringify(names) },
+    });
+  }
+
+  /** An origin has written something. */
+  async log(lines: LogLines): Promise<void> {
+    this.#log.add(lines);
+  }
+
+  /** The farm is told at once, and again while somebody follows: it may have lost its memory. */
+  #tellFarm(followed: boolean): void {
+    if (this.#following !== undefined) clearInterval(this.#following);
+    const tell = (): void => {
+      const told = buildName(this.#items).then((build) =>
+        farmOf(this.env, this.#regions[this.#region]).follow(build, followed),
+      );
+      this.ctx.waitUntil(
+        told.catch((error: unknown) => note("warn", "build.follow", { error: String(error) })),
+      );
+    };
+    tell();
+    if (followed) this.#following = setInterval(tell, FOLLOW_SECONDS * 1_000);
+  }
+
+  #forget(): void {
+    this.#log.restart();
+    this.#endings.clear();
+    this.#until = 0;
+    this.#requests.clear();
+  }
+
+  /**
+   * Asks the farm for what has no ending yet, in each client's name at most once every `recheck`: a
+   * delivery that got lost costs no more than that. By chance up to a fifth less, so that after the
+   * farm was restarted not everybody asks in the same moment.
+   */
+  #askFarm(asker: Asker): Promise<Refusal> {
+    if (this.#answer() !== undefined) return Promise.resolve(null);
+    const now = Date.now();
+    const key = requestKey(asker);
+    const last = this.#requests.get(key);
+    if (last !== undefined && now < last.until) return last.reply;
+    for (const [other, { until }] of this.#requests) if (until <= now) this.#requests.delete(other);
+    const until = now + this.times.recheck * (1 - Math.random() / 5);
+    const reply = this.#send(asker).catch((error: unknown) => {
+      this.#requests.delete(key);
+      throw error;
+    });
+    this.#requests.set(key, { until, reply });
+    return reply;
+  }
+
+  /**
+   * Offers what is missing to the region in charge, and to the next ones until one takes it. Several
+   * clients may be at different regions at once.
+   */
+  async #send(asker: Asker): Promise<Refusal> {
+    const missing = new Set(this.#missing());
+    const items = this.#items.filter((item) => missing.has(itemKey(item)));
+    let refusal: Refusal = null;
+    for (let at = this.#region; at < this.#regions.length; at += 1) {
+      const reply = await this.#offer(items, asker, at);
+      if (reply.state === "taken") {
+        this.#region = at;
+        this.#end(reply.known);
+        return null;
+      }
+      // A full queue passes sooner than a region gets an origin.
+      if (refusal?.state !== "queue-full") refusal = reply;
+    }
+    this.#region = 0;
+    this.#requests.delete(requestKey(asker));
+    return refusal;
+  }
+
+  async #offer(items: readonly Item[], asker: Asker, at: number): Promise<Reply> {
+    const region = this.#regions[at];
+    const build = await buildName(this.#items);
+    try {
+      return (await farmOf(this.env, region).request(build, items, asker)) as Reply;
+    } catch (error) {
+      // A farm that does not answer is passed over, but the last.
+      if (at >= this.#regions.length - 1) throw error;
+      note("warn", "build.region", { build, region, error: String(error) });
+      return { state: "no-origin" };
+    }
+  }
+
+  /** The answer, as soon as it is complete, or undefined after `ms`. */
+  #delivered(ms: number): Promise<Answer | undefined> {
+    return new Promise((resolve) => {
+      const finish = (answer?: Answer): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(finish);
+        resolve(answer);
+      };
+      const timer = setTimeout(finish, Math.max(0, ms));
+      this.#waiting.add(finish);
+    });
+  }
+
+  #answer(): Answer | undefined {
+    const endings = this.#items.map((item) => this.#endings.get(itemKey(item)));
+    if (endings.includes(undefined)) return undefined;
+    const results = endings.filter((ending) => typeof ending === "object");
+    return results.length < endings.length ? { state: "no-origin" } : { state: "done", results };
+  }
+}
+
+const requestKey = ({ purpose, client, lost = [] }: Asker): string =>
+  [purpose, client ?? "", ...lost.map(({ digest }) => digest)].join(" ");
+
+/** How the build ended, for those who follow it. */
+function endOf(answer: Answer): BuildEnd {
+  if (answer.state !== "done") return { state: "failed", message: "no origin is left to build it" };
+  const failed = answer.results.find((result) => result.kind === "failure");
+  return failed === undefined
+    ? { state: "done" }
+    : { state: "failed", message: failed.failure.message };
+}

@@ -1,0 +1,202 @@
+/**
+ * Jobs between the farm's queue and its origins: carries out what the schedule decides, and deals
+ * with the results that come back.
+ */
+import type { Failure } from "../../contract/items.ts";
+import { note } from "../../log.ts";
+import type { Ending } from "../build/answer.ts";
+import { itemKey, traceOf } from "../build/answer.ts";
+import { QUARANTINE, type Times } from "../limits.ts";
+import type { Ended, History } from "./history.ts";
+import type { Origins } from "../origins/origins.ts";
+import type { Queue } from "./queue.ts";
+import { succeeded } from "../schedule/health.ts";
+import type { Verdict, PutBack, Schedule } from "../schedule/schedule.ts";
+import type { Entry, Job as Lease } from "../schedule/state.ts";
+import { sweep } from "../schedule/sweep.ts";
+
+/** Longest message of a failure (contract/messages.ts). */
+const MAX_REASON = 2_000;
+/** While items wait, the alarm rings this often, ms. */
+const LOOK = 60_000;
+/** However much happens, everything is looked at this often, ms; at the alarm always. */
+const SWEEP_EVERY = 5_000;
+
+export interface DispatchParts {
+  readonly schedule: Schedule;
+  readonly queue: Queue;
+  readonly origins: Origins;
+  readonly history: History;
+  /** Whether a job stays with its origin for now, whatever its lease says. */
+  readonly isStoring: (job: string) => boolean;
+  readonly times: () => Times;
+  /** Tells who wants items how they ended. */
+  readonly deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) => Promise<void>;
+}
+
+export class Dispatch {
+  readonly #ctx: DurableObjectState;
+  readonly #with: DispatchParts;
+  #sweptAt = 0;
+  /** When to look at everything again; null: never. */
+  #neededAt: number | null = null;
+  /** When the alarm is set to; null when it is not set, or nobody knows. */
+  #alarmAt: number | null = null;
+
+  constructor(ctx: DurableObjectState, parts: DispatchParts) {
+    this.#ctx = ctx;
+    this.#with = parts;
+  }
+
+  /** Items are given back; those that no origin could take end. */
+  putBack(lease: Lease, entries: readonly Entry[], change: PutBack, now: number): void {
+    const verdicts = this.#with.schedule.putBack(lease, entries, change, now);
+    if (change.attempted) {
+      const items = entries.map(({ item }) => item);
+      this.#with.history.lost(lease.origin, items, change.reason, now);
+    }
+    if (change.avoidUntil !== undefined) this.wakeBy(change.avoidUntil);
+    this.#conclude(verdicts, now);
+  }
+
+  #conclude(verdicts: readonly Verdict[], now: number): void {
+    for (const { entry, kind, reason } of verdicts) {
+      note("warn", `item.${kind}`, { item: entry.item, reason, trouble: entry.trouble });
+      const memory = kind === "quarantine" ? QUARANTINE : undefined;
+      this.end(new Map([[entry.key, endingOf({ entry, kind, reason })]]), now, undefined, memory);
+    }
+  }
+
+  blame(name: string, now: number): void {
+    const until = this.#with.schedule.blame(name, now);
+    if (until !== undefined) note("warn", "origin.rested", { origin: name, until });
+    this.#with.origins.save(name);
+  }
+
+  praise(name: string): void {
+    const origin = this.#with.schedule.origins.get(name);
+    if (origin === undefined || (origin.failures === 0 && !origin.onTrial)) return;
+    succeeded(origin);
+    this.#with.origins.save(name);
+  }
+
+  /**
+   * Items have ended: those who want them are told, and an origin that does the same by another job
+   * than `by` is to stop. A delivery that gets lost is made good by Build's own asking.
+   */
+  end(endings: ReadonlyMap<string, Ending>, now: number, by?: string, memory?: number): void {
+    const { schedule, queue, origins, history } = this.#with;
+    const job = by === undefined ? undefined : schedule.jobs.get(by);
+    const ended: Ended[] = [];
+    const deliveries = new Map<string, Map<string, Ending>>();
+    for (const [key, ending] of endings) {
+      const entry = schedule.backlog.entries.get(key);
+      if (entry === undefined) continue;
+      ended.push({ item: entry.item, ending, trouble: entry.trouble });
+      for (const { build } of entry.wants.values())
+        deliveries.set(build, (deliveries.get(build) ?? new Map()).set(key, ending));
+      const finished = schedule.end(entry);
+      if (finished !== undefined && finished.id !== by)
+        origins.send(finished.origin, { type: "cancel", job: finished.id });
+      queue.remember(key, ending, now, memory);
+    }
+    history.ended(ended, job, now);
+    for (const [wantedBy, delivery] of deliveries) {
+      const lost = (error: unknown): void =>
+        note("warn", "build.delivery", { build: wantedBy, error: String(error) });
+      this.#ctx.waitUntil(this.#with.deliver(wantedBy, delivery).catch(lost));
+    }
+  }
+
+  /**
+   * Gives out what free origins can take, and keeps it all. `everything`: something happened that
+   * may end leases or items, so everything is looked at.
+   */
+  async schedule(everything = false): Promise<void> {
+    const now = Date.now();
+    const { schedule, queue, origins, times } = this.#with;
+    for (const name of origins.dropRevoked()) {
+      note("warn", "origin.revoked", { origin: name });
+      everything = true;
+    }
+    if (everything || now >= this.#sweptAt + SWEEP_EVERY) this.#sweep(now);
+    const given = schedule.dispatch(now).map((lease) => ({ lease, items: queue.begin(lease) }));
+    // Before anything is sent: the runtime holds back only what is sent after it was written.
+    queue.save();
+    // Not sent: the connection is closing, and its end takes the job back.
+    for (const { lease, items } of given) {
+      const { id: job, origin } = lease;
+      const { trace, builds } = traced(schedule.open(lease));
+      note("info", "job.assigned", { job, origin, builds, items: items.map(itemKey) });
+      origins.send(origin, { type: "job", job, items, ...(trace === undefined ? {} : { trace }) });
+    }
+    if (given.length > 0) this.wakeBy(now + times().accept);
+    if (schedule.backlog.queued > 0) this.wakeBy(now + LOOK);
+    await this.#setAlarm();
+  }
+
+  #sweep(now: number): void {
+    const { schedule, queue, origins, history, times, isStoring } = this.#with;
+    this.#sweptAt = now;
+    origins.refresh();
+    const { silent, lost, rested, verdicts, wakeAt } = sweep(schedule, now, times(), isStoring);
+    for (const name of silent) {
+      note("warn", "origin.silent", { origin: name });
+      origins.lose(name);
+    }
+    for (const { job, reason } of lost) {
+      note("warn", "job.take-back", { job: job.id, origin: job.origin, reason });
+      history.lost(job.origin, queue.job(job.id)?.items ?? [], reason, now);
+      origins.send(job.origin, { type: "cancel", job: job.id });
+    }
+    for (const { origin, until } of rested) note("warn", "origin.rested", { origin, until });
+    for (const name of new Set(lost.map(({ job }) => job.origin))) origins.save(name);
+    this.#conclude(verdicts, now);
+    const forgetAt = queue.forget(now);
+    this.#neededAt = wakeAt;
+    if (forgetAt !== null) this.wakeBy(forgetAt);
+  }
+
+  /** There is something to look at then, even if nothing happens until then. */
+  wakeBy(at: number): void {
+    this.#neededAt = Math.min(this.#neededAt ?? Infinity, at);
+  }
+
+  /** One that comes too early does no harm, so the alarm is only ever set to an earlier time. */
+  async #setAlarm(): Promise<void> {
+    if (this.#neededAt === null || this.#neededAt >= (this.#alarmAt ?? Infinity)) return;
+    this.#alarmAt = this.#neededAt;
+    await this.#ctx.storage.setAlarm(this.#alarmAt);
+  }
+
+  /** The alarm rang. */
+  async wake(): Promise<void> {
+    this.#alarmAt = null;
+    this.#neededAt = null;
+    await this.schedule(true);
+  }
+}
+
+/**
+ * The builds that want items of a job now, for the log; and the one whose request the items came with,
+ * for the origin's.
+ */
+function traced(entries: readonly Entry[]): { trace: string | undefined; builds: string[] } {
+  const builds = entries.flatMap(({ wants }) => Array.from(wants.values(), ({ build }) => build));
+  const [first] = entries;
+  return {
+    trace: first === undefined ? undefined : traceOf(first.request),
+    builds: [...new Set(builds.map(traceOf))],
+  };
+}
+
+const failure = (reason: Failure["reason"], message: string): Ending => ({
+  kind: "failure",
+  failure: { reason, message: message.slice(0, MAX_REASON) },
+});
+
+function endingOf({ entry, kind, reason }: Verdict): Ending {
+  if (kind === "no-origin") return "no-origin";
+  const lacksRevision = kind === "lacking" && entry.features.size === 0 && entry.owners.size === 0;
+  return failure(lacksRevision ? "unknown-revision" : "error", reason);
+}

@@ -1,0 +1,76 @@
+/**
+ * Which builds somebody follows at this moment, and so which jobs' logs cross the channel. A Build
+ * object that has followers says so again every FOLLOW_SECONDS; all that is known here may be lost
+ * with the Farm object's memory, and is known again then.
+ */
+import type { FromEdge } from "../../contract/messages.ts";
+import type { Schedule } from "../schedule/schedule.ts";
+import type { Job } from "../schedule/state.ts";
+
+/** How often a Build object says that it is followed still, seconds. */
+export const FOLLOW_SECONDS = 20;
+/** Without a word for this long nobody follows a build any more, milliseconds. */
+const FORGOTTEN = 3 * FOLLOW_SECONDS * 1_000;
+
+export interface FollowedBuildsParts {
+  readonly schedule: Schedule;
+  readonly send: (origin: string, message: FromEdge) => void;
+}
+
+export class FollowedBuilds {
+  readonly #with: FollowedBuildsParts;
+  /** Build → until when it counts as followed, ms since 1970. */
+  readonly #until = new Map<string, number>();
+
+  constructor(parts: FollowedBuildsParts) {
+    this.#with = parts;
+  }
+
+  /**
+   * Somebody follows the build from now on, or nobody does any more. Origins of its jobs are told;
+   * one that is told again sends from the beginning, which Build knows how to take.
+   */
+  follow(build: string, on: boolean, now: number): void {
+    const known = this.#isFollowed(build, now);
+    if (on) this.#until.set(build, now + FORGOTTEN);
+    else this.#until.delete(build);
+    if (known === on) return;
+    for (const job of this.#jobsOf(build)) this.#tell(job, now);
+  }
+
+  /** An origin has begun a job, or is back with it: it is told when somebody follows. */
+  begun(job: Job, now: number): void {
+    if (this.buildsOf(job, now).length > 0) this.#tell(job, now);
+  }
+
+  /** The builds that are followed and want an item of the job. */
+  buildsOf(job: Job, now: number): string[] {
+    if (this.#until.size === 0) return [];
+    const builds = this.#with.schedule
+      .open(job)
+      .flatMap(({ wants }) => Array.from(wants.values(), ({ build }) => build));
+    return [...new Set(builds)].filter((build) => this.#isFollowed(build, now));
+  }
+
+  #tell(job: Job, now: number): void {
+    const on = this.buildsOf(job, now).length > 0;
+    this.#with.send(job.origin, { type: "follow", job: job.id, on });
+  }
+
+  #isFollowed(build: string, now: number): boolean {
+    const until = this.#until.get(build);
+    if (until === undefined) return false;
+    if (until > now) return true;
+    this.#until.delete(build);
+    return false;
+  }
+
+  #jobsOf(build: string): Job[] {
+    const { backlog, jobs } = this.#with.schedule;
+    const ids = new Set<string>();
+    for (const { job, wants } of backlog.entries.values())
+      if (job !== null && Array.from(wants.values()).some((want) => want.build === build))
+        ids.add(job);
+    return [...ids].flatMap((id) => jobs.get(id) ?? []);
+  }
+}

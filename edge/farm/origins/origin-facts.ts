@@ -1,0 +1,71 @@
+/** What the farm knows of an origin, as it is kept, and as the schedule has it. Pure. */
+import type { ConfiguredOrigin } from "./configured-origins.ts";
+import { MAX_REVISIONS } from "../limits.ts";
+import { hashOf } from "../schedule/place.ts";
+import type { OriginState } from "../schedule/state.ts";
+
+/** What the farm knows of an origin, as it is kept: JSON. */
+export interface OriginFacts {
+  readonly name: string;
+  readonly connection: string;
+  readonly systems: OriginState["systems"];
+  readonly features: readonly string[];
+  readonly slots: number;
+  readonly version: string;
+  readonly nix: string;
+  /** Whether its builds are sandboxed; absent where an older edge kept the facts. */
+  readonly sandbox?: boolean | undefined;
+  readonly revisions: readonly string[];
+  readonly accepting: boolean;
+  /** Why it takes no jobs, in its own words. */
+  readonly reason?: string | undefined;
+  readonly freeBytes?: number | undefined;
+  readonly leaving: boolean;
+  /** When its connection dropped, ms since 1970; null while it is connected. */
+  readonly gone: number | null;
+  readonly failures: number;
+  readonly restUntil: number;
+  readonly onTrial: boolean;
+}
+
+/** `configured`: undefined when it is not in the configuration any more. */
+export function stateOf(
+  facts: OriginFacts,
+  configured: ConfiguredOrigin | undefined,
+  { drained, seen }: Pick<OriginState, "drained" | "seen">,
+): OriginState {
+  const { name, systems, features, slots, revisions, gone } = facts;
+  const { accepting, leaving, failures, restUntil, onTrial } = facts;
+  return {
+    name,
+    hash: hashOf(name),
+    owner: configured?.owner ?? name,
+    systems,
+    features,
+    slots,
+    tags: configured?.tags,
+    revisions: new Set(revisions),
+    connected: gone === null,
+    seen,
+    leaving,
+    accepting,
+    drained,
+    failures,
+    restUntil,
+    onTrial,
+    held: { tags: 0, packages: 0 },
+  };
+}
+
+/** The facts, with what has changed since they were kept. */
+export function factsNow(facts: OriginFacts, state: OriginState | undefined): OriginFacts {
+  if (state === undefined) return facts;
+  const { accepting, leaving, failures, restUntil, onTrial, connected, seen } = state;
+  const revisions = [...state.revisions];
+  const gone = connected ? null : seen;
+  return { ...facts, accepting, leaving, failures, restUntil, onTrial, revisions, gone };
+}
+
+/** The latest revisions: those that were just told last. */
+export const latest = (told: readonly string[], known: Iterable<string>): string[] =>
+  [...new Set([...known, ...told])].slice(-MAX_REVISIONS);

@@ -1,0 +1,189 @@
+/**
+ * What origins say over their sockets, by type of message: who they are, how they are, what became of
+ * their jobs, what a tag means. Each is read, checked, and handed to the part that deals with it.
+ */
+import { type FromOrigin, CLOSE, PROTOCOL_VERSION } from "../../contract/messages.ts";
+import { readConfig } from "../../config.ts";
+import type { Env } from "../../env.ts";
+import { note } from "../../log.ts";
+import { admit, type Hello } from "./admission.ts";
+import { configuredOrigins, mayResolve } from "./configured-origins.ts";
+import type { Dispatch } from "../jobs/dispatch.ts";
+import type { FollowedBuilds } from "../jobs/followed-builds.ts";
+import { type Origins, REVOKED, type Status } from "./origins.ts";
+import type { Publication } from "../publication/publication.ts";
+import type { Queue } from "../jobs/queue.ts";
+import { readMessage } from "./read-message.ts";
+import type { Requests } from "../uploads/requests.ts";
+import type { Results } from "../jobs/results.ts";
+import type { Schedule } from "../schedule/schedule.ts";
+import { attachmentOf, close } from "./sockets.ts";
+
+export interface OriginMessagesParts {
+  readonly env: Env;
+  readonly schedule: Schedule;
+  readonly queue: Queue;
+  readonly origins: Origins;
+  readonly dispatch: Dispatch;
+  readonly results: Results;
+  readonly requests: Requests;
+  readonly followed: FollowedBuilds;
+  readonly publication: Publication;
+  /** What nobody waits for. */
+  readonly background: (work: Promise<unknown>) => void;
+}
+
+type LogMessage = Extract<FromOrigin, { type: "log" }>;
+
+/** RFC 6455, section 7.4.1. */
+const INTERNAL_ERROR = 1011;
+
+export class OriginMessages {
+  readonly #with: OriginMessagesParts;
+
+  constructor(parts: OriginMessagesParts) {
+    this.#with = parts;
+  }
+
+  /** A message of an origin whose connection and key are in force. */
+  async read(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    const { name, hello } = attachmentOf(socket);
+    const read = readMessage(data);
+    if (read.kind === "message") {
+      if (hello === (read.message.type === "hello"))
+        return void close(socket, CLOSE.protocol, "hello comes first, and once");
+      try {
+        return await this.#take(socket, name, read.message);
+      } catch (error) {
+        // The configuration, or a fault of ours: the origin comes back and says again what was not
+        // dealt with.
+        note("error", "origin.message", {
+          origin: name,
+          type: read.message.type,
+          error: String(error),
+        });
+        return void close(socket, INTERNAL_ERROR, "the edge has trouble; try again");
+      }
+    }
+    note("error", "origin.protocol", { origin: name, problem: read.problem });
+    if (read.kind === "unreadable") close(socket, CLOSE.protocol, read.problem);
+    else await this.#with.results.refuseResults(name, read.job, read.problem);
+  }
+
+  #take(socket: WebSocket, name: string, message: FromOrigin): Promise<void> | void {
+    switch (message.type) {
+      case "hello":
+        return this.#welcome(socket, name, message);
+      case "status":
+        return this.#status(name, message);
+      case "accepted":
+        this.#with.queue.accept(message.job, name);
+        return this.#toldOfFollowers(name, message.job);
+      case "log":
+        return this.#logged(name, message);
+      case "refused":
+        return this.#with.results.handBack(name, message.job, message.message);
+      case "done":
+        return this.#with.results.done(name, message.job, message.results);
+      case "failed":
+        return this.#with.results.failed(name, message.job, message.failure);
+      case "revision":
+        return this.#announced(name, [message]);
+      case "bye":
+        this.#with.origins.leave(name);
+        return this.#with.dispatch.schedule(true);
+      case "upload":
+      case "layers":
+      case "read":
+      case "cache-store":
+      case "cache-read":
+        return this.#with.requests.take(name, message);
+    }
+  }
+
+  #toldOfFollowers(name: string, id: string): void {
+    const job = this.#with.schedule.jobs.get(id);
+    if (job?.origin === name) this.#with.followed.begun(job, Date.now());
+  }
+
+  /** Passes on what a job writes to the builds that are followed. */
+  #logged(name: string, { job: id, first, lines }: LogMessage): void {
+    const job = this.#with.schedule.jobs.get(id);
+    if (job?.origin !== name) return;
+    for (const build of this.#with.followed.buildsOf(job, Date.now()))
+      this.#with.background(
+        Promise.resolve(
+          this.#with.env.BUILD.getByName(build).log({ source: id, first, lines }),
+        ).catch((error: unknown) => note("warn", "build.log", { build, error: String(error) })),
+      );
+  }
+
+  #status(name: string, status: Status): Promise<void> {
+    const { accepting, reason, freeBytes } = status;
+    const facts = { origin: name, accepting, reason, freeBytes };
+    note(accepting ? "info" : "warn", "origin.status", facts);
+    this.#with.origins.status(name, status);
+    return this.#with.dispatch.schedule();
+  }
+
+  async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
+    const { packageSet, sandboxedOnly, s3, zstd } = await readConfig(this.#with.env);
+    const origin = configuredOrigins(this.#with.env).get(name);
+    if (origin === undefined) return void close(socket, CLOSE.unauthorized, REVOKED);
+    const admission = admit(said, origin, {
+      packageSet,
+      sandboxedOnly,
+      signsUploads: s3 !== null,
+    });
+    if ("refused" in admission) {
+      note("error", "origin.mismatch", { origin: name, reason: admission.refused });
+      return void close(socket, admission.code, admission.refused);
+    }
+    const { hello } = admission;
+    const now = Date.now();
+    this.#with.origins.enter(socket, hello, now);
+    this.#with.origins.send(name, {
+      type: "welcome",
+      protocol: PROTOCOL_VERSION,
+      origin: name,
+      zstd,
+    });
+    note("info", "origin.connected", {
+      origin: name,
+      key: attachmentOf(socket).key,
+      systems: hello.systems,
+      slots: hello.slots,
+      version: hello.version,
+      nix: hello.nix,
+      sandbox: hello.sandbox,
+    });
+    this.#with.results.resume(name, hello.running, now);
+    for (const job of hello.running) this.#toldOfFollowers(name, job);
+    await this.#announced(name, hello.revisions);
+    await this.#with.dispatch.schedule();
+  }
+
+  /**
+   * An origin tells what a tag means. Only of a package set that the origin itself holds (a
+   * directory, the starter set) it knows better than whoever resolved the tag last; what a channel
+   * or a git ref means is for an item to find out, and so is what the bucket does not take now.
+   */
+  async #announced(
+    name: string,
+    revisions: readonly { tag: string; revision: string }[],
+  ): Promise<void> {
+    const { packageSet } = await readConfig(this.#with.env);
+    const origin = configuredOrigins(this.#with.env).get(name);
+    for (const { tag, revision } of revisions) {
+      if (origin === undefined || !mayResolve(origin, tag)) continue;
+      this.#with.origins.has(name, revision);
+      if (packageSet.kind !== "path" && packageSet.kind !== "starter") continue;
+      const said = { packageSet: packageSet.id, tag, revision };
+      await this.#with.publication
+        .announce(said, name)
+        .catch((error: unknown) =>
+          note("error", "farm.storage", { origin: name, tag, problem: String(error) }),
+        );
+    }
+  }
+}

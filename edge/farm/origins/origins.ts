@@ -1,0 +1,285 @@
+/**
+ * The farm's connected origins: their sockets, what the schedule knows of them, and beside it a copy
+ * in SQLite, so that an origin is remembered over hibernation, and until it is back when its
+ * connection dropped.
+ */
+import type { Caller } from "./token.ts";
+import { keyInForce } from "./token.ts";
+import type { Env } from "../../env.ts";
+import { type ConfiguredOrigin, configuredOrigins } from "./configured-origins.ts";
+import { MAX_REVISIONS } from "../limits.ts";
+import { CLOSE, type FromEdge, type FromOrigin } from "../../contract/messages.ts";
+import { Controls } from "./controls.ts";
+import { factsNow, latest, type OriginFacts, stateOf } from "./origin-facts.ts";
+import type { Schedule } from "../schedule/schedule.ts";
+import { type Attachment, attachmentOf, close, isOpen, pingedAt, seenOf } from "./sockets.ts";
+
+export type Hello = Extract<FromOrigin, { type: "hello" }>;
+export type Status = Extract<FromOrigin, { type: "status" }>;
+
+export const REVOKED = "this origin's key was revoked";
+const REPLACED =
+  "a newer connection of this origin's name took its place; two origins need two names";
+
+export class Origins {
+  readonly #ctx: DurableObjectState;
+  readonly #env: Env;
+  readonly #sql: SqlStorage;
+  readonly #schedule: Schedule;
+  /** What operators have said of origins by name. */
+  readonly controls: Controls;
+  readonly #facts = new Map<string, OriginFacts>();
+  readonly #sockets = new Map<string, WebSocket>();
+  /** Whether sockets were dropped when the object was restarted. */
+  readonly someLost: boolean;
+  /** ORIGINS when every origin was compared with it last. */
+  #compared: string | undefined;
+
+  /** Reads what is kept; an origin whose socket did not survive has gone at `now`. */
+  constructor(ctx: DurableObjectState, env: Env, schedule: Schedule, now: number) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#sql = ctx.storage.sql;
+    this.#schedule = schedule;
+    this.controls = new Controls(this.#sql);
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS known_origins (name TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS tokens (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS tokens_by_expiry ON tokens (expires);
+    `);
+    let someLost = false;
+    for (const { data } of this.#sql
+      .exec<{ data: string }>("SELECT data FROM known_origins")
+      .toArray()) {
+      const facts = JSON.parse(data) as OriginFacts;
+      const socket = ctx
+        .getWebSockets(facts.name)
+        .find((each) => isOpen(each) && attachmentOf(each).connection === facts.connection);
+      const isLost = facts.gone === null && socket === undefined;
+      const current = isLost ? { ...facts, gone: now } : facts;
+      if (socket !== undefined) this.#sockets.set(facts.name, socket);
+      this.#facts.set(facts.name, current);
+      if (isLost) this.#save(current);
+      someLost ||= isLost;
+      this.#enter(current, socket === undefined ? (current.gone ?? now) : seenOf(ctx, socket));
+    }
+    this.someLost = someLost;
+  }
+
+  /** Every origin that is remembered. */
+  get facts(): readonly OriginFacts[] {
+    return [...this.#facts.values()].map((facts) => this.#current(facts));
+  }
+
+  /** Lets no origin of this name in any more, and ends its connection. Whether it had one. */
+  revoke(name: string): boolean {
+    this.controls.set(name, "revoked", true);
+    const connected = this.#ctx.getWebSockets(name).length > 0;
+    this.drop(name, CLOSE.unauthorized, REVOKED);
+    return connected;
+  }
+
+  /** Gives it no more jobs, now and when it comes back, until that is taken back. */
+  drain(name: string, drained: boolean): boolean {
+    const state = this.#schedule.origins.get(name);
+    if (state !== undefined) state.drained = drained;
+    return this.controls.set(name, "drained", drained);
+  }
+
+  /** Gives it nothing until then, and after that one job at a time until one is done. */
+  rest(name: string, until: number): boolean {
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined) return false;
+    Object.assign(state, { restUntil: until, onTrial: true, failures: 0 });
+    this.save(name);
+    return true;
+  }
+
+  /** Uses up a token; false when it was used before. */
+  redeem({ name, jti, expires }: Caller, now: number): boolean {
+    this.#sql.exec("DELETE FROM tokens WHERE expires <= ?", now);
+    return (
+      this.#sql.exec(
+        "INSERT OR IGNORE INTO tokens (jti, expires) VALUES (?, ?)",
+        `${name} ${jti}`,
+        expires,
+      ).rowsWritten > 0
+    );
+  }
+
+  /**
+   * Takes the socket as the origin's one connection. The newest wins: an older one is most likely
+   * dead and does not know it yet.
+   */
+  enter(socket: WebSocket, hello: Hello, now: number): void {
+    const attachment = attachmentOf(socket);
+    const { name, connection } = attachment;
+    for (const other of this.#ctx.getWebSockets(name))
+      if (attachmentOf(other).connection !== connection) close(other, CLOSE.replaced, REPLACED);
+    socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
+    this.#sockets.set(name, socket);
+    const known = this.#schedule.origins.get(name);
+    const { systems, slots, version, nix, sandbox, features = [] } = hello;
+    const revisions = latest(
+      hello.revisions.map(({ revision }) => revision),
+      known?.revisions ?? [],
+    );
+    const { failures = 0, restUntil = 0, onTrial = false } = known ?? {};
+    const health = { failures, restUntil, onTrial };
+    const said = { name, connection, systems, slots, version, nix, sandbox, features, revisions };
+    const facts = { ...said, ...health, accepting: true, leaving: false, gone: null };
+    this.#facts.set(name, facts);
+    this.#enter(facts, now);
+    this.#save(facts);
+  }
+
+  #enter(facts: OriginFacts, seen: number): void {
+    const drained = this.controls.is(facts.name, "drained");
+    const configured = this.#configured().get(facts.name);
+    this.#schedule.enter(stateOf(facts, configured, { drained, seen }));
+  }
+
+  /**
+   * Notes that a message came; false when the socket has been replaced or its key revoked, and was
+   * closed for it.
+   */
+  heard(socket: WebSocket, now: number): boolean {
+    // It was closed by this end while its message was on the way: a newer connection is in its place.
+    if (socket.readyState !== WebSocket.OPEN) return false;
+    const { connection, name, key, hello } = attachmentOf(socket);
+    if (hello && this.#facts.get(name)?.connection !== connection)
+      return close(socket, CLOSE.replaced, REPLACED);
+    if (keyInForce(name, this.#env) !== key) return close(socket, CLOSE.unauthorized, REVOKED);
+    const state = hello ? this.#schedule.origins.get(name) : undefined;
+    if (state !== undefined) state.seen = now;
+    return true;
+  }
+
+  /** Learns of pings, which the runtime answers: to be called before leases are looked at. */
+  refresh(): void {
+    for (const [name, socket] of this.#sockets) {
+      const state = this.#schedule.origins.get(name);
+      if (state?.connected) state.seen = Math.max(state.seen, pingedAt(this.#ctx, socket));
+    }
+  }
+
+  /** Remembers that the origin has this revision. */
+  has(name: string, revision: string): void {
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined || state.revisions.has(revision)) return;
+    state.revisions.add(revision);
+    for (const oldest of state.revisions) {
+      if (state.revisions.size <= MAX_REVISIONS) break;
+      state.revisions.delete(oldest);
+    }
+    this.save(name);
+  }
+
+  /** What its status says. */
+  status(name: string, { accepting, reason, freeBytes }: Status): void {
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined) return;
+    state.accepting = accepting;
+    this.save(name, { reason, freeBytes });
+  }
+
+  leave(name: string): void {
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined) return;
+    state.leaving = true;
+    this.save(name);
+  }
+
+  /** Its socket closed: one that said bye is forgotten at once, another is waited for. */
+  closed(socket: WebSocket, now: number): void {
+    const { connection, name } = attachmentOf(socket);
+    const state = this.#schedule.origins.get(name);
+    if (state === undefined || this.#facts.get(name)?.connection !== connection) return;
+    this.#sockets.delete(name);
+    if (state.leaving) return this.#forget(name);
+    if (state.connected) Object.assign(state, { connected: false, seen: now });
+    this.save(name);
+  }
+
+  /** It fell silent: its socket is closed, and it counts as gone since it was last heard of. */
+  lose(name: string): void {
+    for (const socket of this.#ctx.getWebSockets(name))
+      close(socket, CLOSE.lost, "silent for too long");
+    this.#sockets.delete(name);
+    this.save(name);
+  }
+
+  /** Closes its socket and forgets it. */
+  drop(name: string, code: number, reason: string): void {
+    for (const socket of this.#ctx.getWebSockets(name)) close(socket, code, reason);
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    this.#sockets.delete(name);
+    this.#facts.delete(name);
+    this.#schedule.origins.delete(name);
+    this.#sql.exec("DELETE FROM known_origins WHERE name = ?", name);
+  }
+
+  /**
+   * Drops the origins whose key was changed or taken out of the configuration, when that changed;
+   * returns their names.
+   */
+  dropRevoked(): string[] {
+    if (this.#compared === (this.#env.ORIGINS ?? "")) return [];
+    this.#compared = this.#env.ORIGINS ?? "";
+    const sockets = this.#ctx
+      .getWebSockets()
+      .map(attachmentOf)
+      .filter(({ name, key }) => keyInForce(name, this.#env) !== key);
+    const absent = [...this.#facts.keys()].filter(
+      (name) => keyInForce(name, this.#env) === undefined,
+    );
+    const revoked = new Set([...sockets.map(({ name }) => name), ...absent]);
+    for (const name of revoked) this.drop(name, CLOSE.unauthorized, REVOKED);
+    for (const facts of this.facts)
+      this.#enter(facts, this.#schedule.origins.get(facts.name)?.seen ?? 0);
+    return [...revoked];
+  }
+
+  /** False when it has no connection that takes messages. */
+  send(name: string, message: FromEdge): boolean {
+    const socket = this.#sockets.get(name);
+    try {
+      socket?.send(JSON.stringify(message));
+      return socket !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Keeps what the schedule knows of an origin now, and what else is given. */
+  save(name: string, more: Partial<OriginFacts> = {}): void {
+    const facts = this.#facts.get(name);
+    if (facts === undefined) return;
+    const current = { ...this.#current(facts), ...more };
+    this.#facts.set(name, current);
+    this.#save(current);
+  }
+
+  #current = (facts: OriginFacts): OriginFacts =>
+    factsNow(facts, this.#schedule.origins.get(facts.name));
+
+  #save(facts: OriginFacts): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO known_origins (name, data) VALUES (?, ?)",
+      facts.name,
+      JSON.stringify(facts),
+    );
+  }
+
+  /** Empty when it cannot be read: then no key is in force either. */
+  #configured(): ReadonlyMap<string, ConfiguredOrigin> {
+    try {
+      return configuredOrigins(this.#env);
+    } catch {
+      return new Map();
+    }
+  }
+}

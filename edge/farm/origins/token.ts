@@ -1,0 +1,101 @@
+/**
+ * Who connects: an origin's Ed25519 token, checked against the public keys of ORIGINS.
+ *
+ * The key is chosen by the token's subject from configuration alone. What the token's header says
+ * about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at (CVE-2025-24976: a registry that
+ * trusted the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the
+ * public key gets in.
+ */
+import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
+import { TOKEN_SECONDS } from "../../contract/messages.ts";
+import { configuredOrigins, originHosts, type OriginVariables } from "./configured-origins.ts";
+
+/** Difference between two clocks that is overlooked, seconds. */
+export const CLOCK_SKEW_SECONDS = 5;
+/** A token of ours has about 350 characters. */
+const MAX_TOKEN = 2_048;
+const MAX_JTI = 128;
+
+/**
+ * An origin whose token is good, up to its single use, which the Farm object remembers. Times in ms
+ * since 1970.
+ */
+export interface Caller {
+  readonly name: string;
+  /**
+   * The public key (`x` of its JWK) that it proved to have: when ORIGINS has another one or
+   * none for this name, the origin is revoked.
+   */
+  readonly key: string;
+  readonly jti: string;
+  /** From when on the token is worthless by itself. */
+  readonly expires: number;
+}
+
+/**
+ * The key that an origin has in the configuration now, or undefined when it is revoked, was never
+ * there, or the configuration is malformed.
+ */
+export function keyInForce(name: string, env: OriginVariables): string | undefined {
+  try {
+    return configuredOrigins(env).get(name)?.key;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong,
+ * misconfiguration too, is `refused`.
+ */
+export async function identify(
+  authorization: string | null,
+  env: OriginVariables,
+  now: number,
+): Promise<Caller | { readonly refused: string }> {
+  try {
+    const token = /^Bearer +([\w.-]+)$/i.exec(authorization ?? "")?.[1];
+    if (token === undefined) return { refused: "no bearer token" };
+    if (token.length > MAX_TOKEN) return { refused: `token longer than ${MAX_TOKEN} characters` };
+    const audience = [...originHosts(env)];
+    if (audience.length === 0)
+      return { refused: "EDGE_HOST is not set: no token can be for this edge" };
+    const name = decodeJwt(token).sub;
+    const key = typeof name === "string" ? configuredOrigins(env).get(name)?.key : undefined;
+    if (name === undefined || key === undefined)
+      return {
+        refused: `no key in ORIGINS for the subject ${JSON.stringify(name ?? null).slice(0, 100)}`,
+      };
+    const { payload } = await jwtVerify(token, await importJWK(publicJwk(key), "EdDSA"), {
+      algorithms: ["EdDSA"],
+      audience,
+      subject: name,
+      requiredClaims: ["exp", "iat", "jti"],
+      clockTolerance: CLOCK_SKEW_SECONDS,
+      currentDate: new Date(now),
+    });
+    const wrong = wrongClaims(payload, now);
+    if (wrong !== undefined) return { refused: wrong };
+    const { jti, exp } = payload as Required<JWTPayload>;
+    return { name, key, jti, expires: (exp + CLOCK_SKEW_SECONDS) * 1_000 };
+  } catch (error) {
+    return { refused: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The JWK of a public key (RFC 8037). */
+export const publicJwk = (x: string) => ({ kty: "OKP", crv: "Ed25519", x }) as const;
+
+/**
+ * What jose leaves to us. One audience only: a token made out to two edges could be used once at
+ * each.
+ */
+function wrongClaims({ aud, exp, iat, jti }: JWTPayload, now: number): string | undefined {
+  if (typeof aud !== "string") return "the audience must be one host";
+  if (typeof exp !== "number" || typeof iat !== "number") return "exp and iat must be numbers";
+  if (exp - iat > TOKEN_SECONDS) return `lives longer than ${TOKEN_SECONDS} s`;
+  if (iat > now / 1_000 + CLOCK_SKEW_SECONDS) return "issued in the future";
+  if (typeof jti !== "string" || jti === "" || jti.length > MAX_JTI)
+    return `jti must be 1 to ${MAX_JTI} characters`;
+  return undefined;
+}

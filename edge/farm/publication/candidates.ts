@@ -1,0 +1,65 @@
+/** What origins made and others of other owners have not made yet, in the Farm object's SQLite. */
+import type { Item } from "../../contract/items.ts";
+import { agreeing, type Candidate, tellDifference } from "./agreement.ts";
+import { itemKey } from "../build/answer.ts";
+
+/** How long what an origin made waits for another's, milliseconds. */
+const CANDIDATE_MS = 24 * 3_600_000;
+/** The same for the revision of a tag, which changes by itself. */
+const REVISION_MS = 10 * 60_000;
+/** Most that wait; the oldest make room. */
+const MAX_CANDIDATES = 5_000;
+/** What origins made and others have not made yet. */
+export class Candidates {
+  readonly #sql: SqlStorage;
+
+  constructor({ sql }: DurableObjectStorage) {
+    this.#sql = sql;
+    sql.exec(`
+      CREATE TABLE IF NOT EXISTS candidates (
+        item TEXT NOT NULL, owner TEXT NOT NULL, origin TEXT NOT NULL, data TEXT NOT NULL,
+        until INTEGER NOT NULL, PRIMARY KEY (item, owner)) WITHOUT ROWID;
+    `);
+  }
+
+  /**
+   * Adds what an origin made of an item. Returns all that agree, once they are enough, and forgets
+   * the item then; null before. A difference is in the log.
+   */
+  add(item: Item, candidate: Candidate, agree: number, now: number): Candidate[] | null {
+    const key = itemKey(item);
+    this.#sql.exec("DELETE FROM candidates WHERE until <= ?", now);
+    const others = this.#sql
+      .exec<{ data: string }>("SELECT data FROM candidates WHERE item = ? ORDER BY until", key)
+      .toArray()
+      .map(({ data }) => JSON.parse(data) as Candidate)
+      .filter(({ owner }) => owner !== candidate.owner);
+    for (const other of others) tellDifference(item, other, candidate);
+    const agreed = agreeing(others, candidate, agree);
+    if (agreed === null) this.#keep(key, candidate, now);
+    else this.#sql.exec("DELETE FROM candidates WHERE item = ?", key);
+    return agreed;
+  }
+
+  /** Nothing that the origin made counts any more. */
+  forgetOrigin(origin: string): void {
+    this.#sql.exec("DELETE FROM candidates WHERE origin = ?", origin);
+  }
+
+  #keep(key: string, candidate: Candidate, now: number): void {
+    const ms = candidate.result.kind === "revision" ? REVISION_MS : CANDIDATE_MS;
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO candidates (item, owner, origin, data, until) VALUES (?, ?, ?, ?, ?)",
+      key,
+      candidate.owner,
+      candidate.origin,
+      JSON.stringify(candidate),
+      now + ms,
+    );
+    this.#sql.exec(
+      "DELETE FROM candidates WHERE (item, owner) IN (SELECT item, owner FROM candidates " +
+        "ORDER BY until DESC LIMIT -1 OFFSET ?)",
+      MAX_CANDIDATES,
+    );
+  }
+}

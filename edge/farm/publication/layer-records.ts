@@ -1,0 +1,137 @@
+/**
+ * Layer records: the first that was made of a layer stands, and everybody's packages name its blob.
+ *
+ *   origin a packs key K to digest D1, diffId X       stored: it stands
+ *   origin b packs key K to digest D2, diffId X       another compressor's bytes: D1 stands
+ *   origin c packs key K to digest D3, diffId Y       a contradiction: refused, and the log names both
+ *
+ * A record that no origin in force has signed (its origin was revoked, or has another key now), or
+ * whose blob is gone, stands no more: the next origin's takes its place.
+ */
+import { findBlob } from "../../store/blobs.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { keepBlobs } from "../../store/claims.ts";
+import {
+  layerRecord,
+  readRecord,
+  type RecordPlace,
+  replaceRecord,
+  writeRecord,
+} from "../../store/records.ts";
+import { canonicalJson } from "../../contract/keys.ts";
+import {
+  type Codec,
+  type Descriptor,
+  type LayerRecord,
+  type LayerStatement,
+  sameContent,
+  type SignedLayer,
+} from "../../contract/records.ts";
+import { vouchersOf } from "../../contract/signatures.ts";
+import { note } from "../../log.ts";
+import { InvalidResult } from "./check-results.ts";
+
+/** Whose word counts, and how many. */
+export interface Trust {
+  /** The public key (`x` of the JWK) of an origin in force; undefined for any other. */
+  readonly keyOf: (origin: string) => string | undefined;
+  readonly ownerOf: (origin: string) => string;
+  /** Origins of so many owners must have made the same. */
+  readonly agree: () => Promise<number>;
+}
+
+/** A statement of a layer, and whose it is. */
+export interface Claim extends SignedLayer {
+  readonly origin: string;
+}
+
+/** Whether enough owners vouch for a record. */
+export async function isTrusted(record: LayerRecord, trust: Trust): Promise<boolean> {
+  const vouchers = await vouchersOf(record, trust.keyOf);
+  return new Set(vouchers.map(trust.ownerOf)).size >= (await trust.agree());
+}
+
+/** The record that stands for a layer, null when there is none. */
+export async function standingLayer(
+  bucket: Bucket,
+  trust: Trust,
+  key: string,
+  codec: Codec,
+): Promise<LayerRecord | null> {
+  const record = await readRecord(bucket, layerRecord(key, codec));
+  return record !== null && (await stands(bucket, trust, record)) ? record : null;
+}
+
+const stands = async (bucket: Bucket, trust: Trust, record: LayerRecord): Promise<boolean> =>
+  (await isTrusted(record, trust)) && (await isThere(bucket, record));
+
+const isThere = async (bucket: Bucket, { digest, size }: Descriptor): Promise<boolean> =>
+  (await findBlob(bucket, digest))?.size === size;
+
+/**
+ * Stores what origins state of a layer, the first one's blob, once that is in the bucket, and returns
+ * the record that stands: this one, or an earlier one. Throws InvalidResult when the blob is not
+ * there, or when the one that stands contradicts it.
+ */
+export async function storeLayer(
+  bucket: Bucket,
+  trust: Trust,
+  claims: readonly [Claim, ...Claim[]],
+): Promise<LayerRecord> {
+  const [{ statement, origin }] = claims;
+  await requireBlob(bucket, statement);
+  const text = canonicalJson(statement);
+  const record: LayerRecord = {
+    ...statement,
+    signed: [...new Map(claims.map((claim) => [claim.origin, claim])).values()].map((claim) => ({
+      origin: claim.origin,
+      signature: claim.signature,
+      ...(canonicalJson(claim.statement) === text ? {} : { statement: claim.statement }),
+    })),
+  };
+  const place = layerRecord(statement.key, statement.codec);
+  const stored = await writeRecord(bucket, place, record);
+  if (stored === record) return record;
+  await keepBlobs(bucket, [stored.digest]);
+  if (!(await stands(bucket, trust, stored))) return replace(bucket, place, record, stored);
+  requireSame(statement, stored, origin);
+  return stored;
+}
+
+/** Throws InvalidResult unless the bucket has the blob, with its size. */
+export async function requireBlob(bucket: Bucket, { digest, size }: Descriptor): Promise<void> {
+  const found = await findBlob(bucket, digest);
+  if (found === null) throw new InvalidResult(`the blob ${digest} is not in the bucket`);
+  if (found.size !== size)
+    throw new InvalidResult(
+      `the blob ${digest} has ${found.size} bytes in the bucket, not ${size}`,
+    );
+}
+
+function replace(
+  bucket: Bucket,
+  place: RecordPlace<LayerRecord>,
+  record: LayerRecord,
+  earlier: LayerRecord,
+): Promise<LayerRecord> {
+  const { path } = place;
+  note("warn", "layer.replaced", { path, earlier: origins(earlier), now: origins(record) });
+  return replaceRecord(bucket, place, record);
+}
+
+const origins = ({ signed }: LayerRecord): string[] => signed.map(({ origin }) => origin);
+
+function requireSame(statement: LayerStatement, stored: LayerRecord, origin: string): void {
+  if (sameContent(statement, stored)) return;
+  const { key, codec } = statement;
+  note("error", "layer.contradiction", {
+    key,
+    codec,
+    origins: [origin, ...origins(stored)],
+    diffIds: [statement.diffId, stored.diffId],
+  });
+  throw new InvalidResult(
+    `the layer ${key} is ${statement.diffId} by ${origin}, and ${stored.diffId} by ` +
+      `${origins(stored).join(" and ")}`,
+  );
+}

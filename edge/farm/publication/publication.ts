@@ -1,0 +1,291 @@
+/**
+ * From an origin's results to records in the bucket: nothing is written, and nobody is told, before
+ * every blob that it names is there, and nothing without the origin's signature.
+ */
+import pLimit, { type LimitFunction } from "p-limit";
+import { closureContent } from "../../contract/closure.ts";
+import type { Digest } from "../../contract/digest.ts";
+import { layerPath } from "../../contract/keys.ts";
+import type { Item, PackageItem, Result } from "../../contract/items.ts";
+import {
+  type Codec,
+  CODECS,
+  DamagedBlob,
+  type Descriptor,
+  layerContent,
+  type LayerRecord,
+  type PackageStatement,
+  type Part,
+} from "../../contract/records.ts";
+import { keepBlobs } from "../../store/claims.ts";
+import { readClosure } from "../../store/closures.ts";
+import { layerRecord, packageRecord, readRecord, type ResolvedTag } from "../../store/records.ts";
+import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
+import type { Candidates } from "./candidates.ts";
+import type { Outcome } from "../build/answer.ts";
+import {
+  checkClaims,
+  checkResults,
+  checkSignatures,
+  type Claims,
+  claimsOf,
+  InvalidResult,
+  partsOf,
+} from "./check-results.ts";
+import { BUCKET_CONCURRENCY } from "../limits.ts";
+import { requireContents } from "./small-parts.ts";
+import { type Claim, requireBlob, standingLayer, storeLayer, type Trust } from "./layer-records.ts";
+import { type OutcomeParts, type Pair, writeOutcome } from "./write-outcome.ts";
+
+export interface PublicationParts extends OutcomeParts {
+  readonly trust: Trust;
+  /** What waits for origins of other owners to agree. */
+  readonly candidates: Candidates;
+  /** Whether layers are made with zstd as well. */
+  readonly zstd: () => Promise<boolean>;
+}
+
+/** What the steps of one `store` share. */
+interface Work {
+  readonly origin: string;
+  readonly claims: Claims;
+  /** Origins of so many owners must make the same. */
+  readonly agree: number;
+  /** Where origins must agree: what the closures of the packages say, by the digest of the blob. */
+  readonly closures: ReadonlyMap<Digest, string>;
+  readonly limit: LimitFunction;
+}
+
+export class Publication {
+  readonly #with: PublicationParts;
+  constructor(parts: PublicationParts) {
+    this.#with = parts;
+  }
+
+  /**
+   * Checks the results of a job's items against these, the origin's signatures and the bucket,
+   * writes what they say, once enough origins agree, and returns what the bucket holds now: what
+   * everybody else sees too. Throws InvalidResult when a result cannot be trusted (no package's
+   * record has been written then), and any other error when the bucket does not answer. Running it
+   * twice, or for two origins at once, writes the same things.
+   */
+  async store(
+    items: readonly Item[],
+    results: readonly Result[],
+    origin: string,
+  ): Promise<(Outcome | AnotherOwner)[]> {
+    const { trust } = this.#with;
+    checkResults(items, results);
+    const claims = claimsOf(results);
+    const x = trust.keyOf(origin);
+    if (x === undefined) throw new InvalidResult(`the origin ${origin} has no key`);
+    await checkSignatures(results, claims, { name: origin, x });
+    const agree = await trust.agree();
+    const limit = pLimit(BUCKET_CONCURRENCY);
+    const closures = new Map<Digest, string>();
+    const work: Work = { origin, claims, agree, closures, limit };
+    await keepBlobs(this.#with.bucket, digestsIn(results));
+    const pairs = await this.#pairs(items, results, work);
+    const parts = new Map(pairs.flatMap((pair) => pair.parts.map((part) => [part.key, part])));
+    checkClaims(parts, claims);
+    await this.#checkBlobs(results, work);
+    if (agree > 1) {
+      await this.#checkSmallParts(work);
+      await this.#readClosures(results, closures);
+    }
+    const known = await this.#known([...parts.values()], work);
+    const agreed = pairs.map((pair) => this.#agreed(pair, known, work));
+    const stored = await this.#storeLayers(
+      agreed.flatMap((group) => group ?? []),
+      work,
+    );
+    const standing = new Map([...known, ...stored]);
+    return Promise.all(
+      pairs.map(({ item, result, parts }, at) => {
+        const group = agreed[at];
+        if (group === undefined) return { kind: "another-owner" } as const;
+        return limit(() => writeOutcome({ item, result, parts }, standing, group, this.#with));
+      }),
+    );
+  }
+
+  /**
+   * The origins that have made the same of an item, this one among them; undefined while they are
+   * too few. A failure is told by one.
+   */
+  #agreed(
+    { item, result, parts }: Pair,
+    known: ReadonlyMap<string, LayerRecord>,
+    { origin, claims, agree, closures }: Work,
+  ): readonly Candidate[] | undefined {
+    if (result.kind === "failure") return [];
+    const { trust, candidates } = this.#with;
+    const own = parts.flatMap(({ key }) =>
+      CODECS.flatMap((codec) => claims.get(layerPath(key, codec)) ?? []),
+    );
+    const contents = parts.map(({ key }): [string, string] => {
+      const path = layerPath(key);
+      const statement = claims.get(path)?.statement ?? known.get(path);
+      return [key, statement === undefined ? "" : layerContent(statement)];
+    });
+    const closure =
+      result.kind === "package" ? closures.get(result.statement.closure.digest) : undefined;
+    const content = agree > 1 ? contentOf(result, new Map(contents), closure) : {};
+    const candidate = { origin, owner: trust.ownerOf(origin), result, layers: own, content };
+    if (agree === 1) return [candidate];
+    if (JSON.stringify(candidate).length > MAX_CANDIDATE)
+      throw new InvalidResult(`a result has more than ${MAX_CANDIDATE} characters to compare`);
+    return candidates.add(item, candidate, agree, Date.now()) ?? undefined;
+  }
+
+  /** What an origin says that a tag means, without having been asked: written once enough agree. */
+  async announce(tag: Omit<ResolvedTag, "origin">, origin: string): Promise<void> {
+    const { packageSet, revision } = tag;
+    const item: Item = { kind: "tag", packageSet, tag: tag.tag };
+    await this.store([item], [{ kind: "revision", revision }], origin);
+  }
+
+  #pairs(
+    items: readonly Item[],
+    results: readonly Result[],
+    { limit }: Work,
+  ): Promise<readonly Pair[]> {
+    return Promise.all(
+      items.map((item, at) =>
+        limit(async () => {
+          const result = results[at];
+          if (result === undefined) throw new InvalidResult("an item has no result");
+          const statement = await this.#statementFor(item, result, results);
+          if (statement === undefined) return { item, result, parts: [] };
+          const level = result.kind === "level" ? result.level : statement.level;
+          return { item, result, parts: partsOf(statement, level) };
+        }),
+      ),
+    );
+  }
+
+  /**
+   * What is said of the package: for one more level by the package's own record, in the bucket or
+   * beside it.
+   */
+  async #statementFor(
+    item: Item,
+    result: Result,
+    results: readonly Result[],
+  ): Promise<PackageStatement | undefined> {
+    if (item.kind !== "package") return undefined;
+    if (result.kind === "package") return result.statement;
+    if (result.kind !== "level") return undefined;
+    const stored = await readRecord(this.#with.bucket, packageRecord(item, item.name));
+    const statement = stored ?? results.find((other) => isRecordOf(item, other))?.statement;
+    if (statement === undefined)
+      throw new InvalidResult(`there is no record of ${item.name} that a level could belong to`);
+    return statement;
+  }
+
+  /** What stands of the layers that were not made now, by path. Without them nothing is written. */
+  async #known(parts: readonly Part[], work: Work): Promise<Map<string, LayerRecord>> {
+    const { bucket, trust, zstd } = this.#with;
+    const isZstd = await zstd();
+    const wanted = parts
+      .flatMap(({ key, small }) =>
+        CODECS.filter((codec) => codec === "gzip" || (isZstd && small === undefined)).map(
+          (codec) => ({ key, codec, path: layerPath(key, codec) }),
+        ),
+      )
+      .filter(({ path }) => !work.claims.has(path));
+    await this.#keepStanding(wanted, work);
+    const known = new Map<string, LayerRecord>();
+    const look = async ({ key, codec, path }: (typeof wanted)[number]): Promise<void> => {
+      const record = await standingLayer(bucket, trust, key, codec);
+      if (record !== null) known.set(path, record);
+      else if (codec === "gzip")
+        throw new InvalidResult(`nothing is known of the layer ${key}, nor was it made`);
+    };
+    await Promise.all(wanted.map((layer) => work.limit(() => look(layer))));
+    return known;
+  }
+
+  /** Keeps the blobs of layers that were made before from being collected. */
+  async #keepStanding(
+    layers: readonly { readonly key: string; readonly codec: Codec }[],
+    { limit }: Work,
+  ): Promise<void> {
+    const { bucket } = this.#with;
+    const records = await Promise.all(
+      layers.map(({ key, codec }) => limit(() => readRecord(bucket, layerRecord(key, codec)))),
+    );
+    await keepBlobs(
+      bucket,
+      records.flatMap((record) => record?.digest ?? []),
+    );
+  }
+
+  /** Stores the layers that origins agree on; returns what stands, by path. */
+  async #storeLayers(
+    agreed: readonly Candidate[],
+    { agree, limit }: Work,
+  ): Promise<Map<string, LayerRecord>> {
+    const { bucket, trust } = this.#with;
+    // Of origins that have waited for others to agree.
+    if (agree > 1)
+      await keepBlobs(
+        bucket,
+        agreed.flatMap(({ layers }) => layers.map(({ statement }) => statement.digest)),
+      );
+    const claims = new Map<string, [Claim, ...Claim[]]>();
+    for (const { origin, layers } of agreed)
+      for (const layer of layers) {
+        const path = layerPath(layer.statement.key, layer.statement.codec);
+        const others = claims.get(path);
+        if (others === undefined) claims.set(path, [{ ...layer, origin }]);
+        else others.push({ ...layer, origin });
+      }
+    const stored = [...claims].map(([path, all]) =>
+      limit(async () => [path, await storeLayer(bucket, trust, all)] as const),
+    );
+    return new Map(await Promise.all(stored));
+  }
+
+  /** One at a time: each is in memory whole. */
+  async #checkSmallParts({ claims }: Work): Promise<void> {
+    for (const { statement } of claims.values())
+      if (statement.trees !== undefined) await requireContents(this.#with.bucket, statement);
+  }
+
+  /** One at a time: each is in memory whole. Throws InvalidResult for a blob that is no closure. */
+  async #readClosures(results: readonly Result[], closures: Map<Digest, string>): Promise<void> {
+    for (const result of results) {
+      if (result.kind !== "package") continue;
+      const { name, closure } = result.statement;
+      const read = await readClosure(this.#with.bucket, closure).catch((error: unknown) => {
+        if (!(error instanceof DamagedBlob)) throw error;
+        throw new InvalidResult(`the closure of ${name}: ${error.message}`);
+      });
+      closures.set(closure.digest, await closureContent(read));
+    }
+  }
+
+  /** Every blob that a statement names, before anything is written. */
+  async #checkBlobs(results: readonly Result[], { claims, limit }: Work): Promise<void> {
+    const blobs: Descriptor[] = [...claims.values()].map(({ statement }) => statement);
+    for (const result of results) {
+      if (result.kind === "package") blobs.push(result.statement.listing, result.statement.closure);
+      if (result.kind === "index") {
+        const { names, about } = result.statement;
+        blobs.push(names, ...(about === undefined ? [] : [about]));
+      }
+    }
+    await Promise.all(blobs.map((blob) => limit(() => requireBlob(this.#with.bucket, blob))));
+  }
+}
+
+/** Every digest in what an origin says, whatever it is of. */
+const digestsIn = (results: readonly Result[]): Digest[] =>
+  [...new Set(JSON.stringify(results).match(/sha256:[0-9a-f]{64}/g))] as Digest[];
+
+const isRecordOf = (
+  { name }: PackageItem,
+  result: Result,
+): result is Extract<Result, { kind: "package" }> =>
+  result.kind === "package" && result.statement.name === name;

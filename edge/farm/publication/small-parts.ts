@@ -1,0 +1,46 @@
+/**
+ * Small parts where several origins must agree. A client checks the layers of an image against their
+ * diffIds, but small parts are unpacked here, into an image's own layer: what one origin's blob holds
+ * must be what all of them have stated.
+ */
+import { inflateTree } from "../../compose/small-parts.ts";
+import { digestOf } from "../../contract/digest.ts";
+import { blobPath } from "../../contract/keys.ts";
+import type { LayerStatement } from "../../contract/records.ts";
+import { type Bucket, readWhole } from "../../store/bucket.ts";
+import { InvalidResult } from "./check-results.ts";
+
+/** Largest blob of a small part that is read, bytes: they have some MB at most. */
+const MAX_BLOB_BYTES = 32 * 2 ** 20;
+
+/** Throws InvalidResult unless the blob is what the statement says, byte for byte. */
+export async function requireContents(bucket: Bucket, statement: LayerStatement): Promise<void> {
+  const { key, digest, diffId, trees = [] } = statement;
+  const wrong = (reason: string): InvalidResult =>
+    new InvalidResult(`the small part ${key} ${reason}`);
+  const blob = await readWhole(bucket, blobPath(digest), ({ size }) => size <= MAX_BLOB_BYTES);
+  if (blob === null) throw wrong(`has more than ${MAX_BLOB_BYTES} bytes`);
+  if ((await digestOf(blob.bytes)) !== digest)
+    throw wrong("is not in the bucket as its digest says");
+  let tar: Uint8Array<ArrayBuffer>;
+  try {
+    tar = unpacked(blob.bytes, trees);
+  } catch (error) {
+    throw wrong(error instanceof Error ? error.message : String(error));
+  }
+  if ((await digestOf(tar)) !== diffId) throw wrong(`does not unpack to ${diffId}`);
+}
+
+function unpacked(
+  bytes: Uint8Array,
+  trees: NonNullable<LayerStatement["trees"]>,
+): Uint8Array<ArrayBuffer> {
+  const tar = new Uint8Array(trees.reduce((sum, { tarSize }) => sum + tarSize, 0));
+  let [from, to] = [0, 0];
+  for (const { name, size, tarSize } of trees) {
+    const compressed = bytes.subarray(from, (from += size));
+    tar.set(inflateTree({ key: name, name, compressed, tarSize }), to);
+    to += tarSize;
+  }
+  return tar;
+}

@@ -1,0 +1,176 @@
+/** Writes what origins made as records: the last step of publication. */
+import { note } from "../../log.ts";
+import { missingNow } from "../../store/blobs.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { blobPath, layerPath } from "../../contract/keys.ts";
+import type { Failure, Item, PackageItem, Result } from "../../contract/items.ts";
+import {
+  blobsOf,
+  type Layer,
+  type LayerRecord,
+  type LevelRecord,
+  MAX_VOUCHES,
+  type PackageRecord,
+  type PackageStatement,
+  type PackageVouch,
+  type Part,
+  RECORD_FORMAT,
+  type Vouch,
+} from "../../contract/records.ts";
+import {
+  indexRecord,
+  levelRecord,
+  packageRecord,
+  type RecordPlace,
+  replaceRecord,
+  type ResolvedTag,
+  writeRecord,
+} from "../../store/records.ts";
+import { type Candidate } from "./agreement.ts";
+import type { Outcome } from "../build/answer.ts";
+import { checkLength, InvalidResult } from "./check-results.ts";
+
+/** Where outcomes are written. */
+export interface OutcomeParts {
+  readonly bucket: Bucket;
+  /** Notes what a tag is to mean; returns what it means for now. */
+  readonly setTag: (tag: ResolvedTag) => Promise<string>;
+}
+
+/** An item and its result; of a package's, the parts at the level that was made. */
+export interface Pair {
+  readonly item: Item;
+  readonly result: Result;
+  readonly parts: readonly Part[];
+}
+
+/** A layer that stands, and whose word that is. */
+interface Standing {
+  readonly layer: Layer;
+  readonly origins: readonly string[];
+}
+
+/**
+ * Writes what a result says, of which every blob is in the bucket, and returns what stands there now.
+ * `standing`: layer records by path; `agreed`: the origins that made the same.
+ */
+export async function writeOutcome(
+  { item, result, parts }: Pair,
+  standing: ReadonlyMap<string, LayerRecord>,
+  agreed: readonly Candidate[],
+  { bucket, setTag }: OutcomeParts,
+): Promise<Outcome> {
+  const layers = parts.map(({ key }) => layerOf(standing, key));
+  const makers = agreed.map(({ origin }) => origin);
+  switch (result.kind) {
+    case "failure":
+      return { kind: "failure", failure: await withoutLostLog(bucket, result.failure) };
+    case "revision":
+      if (item.kind === "tag") {
+        const { packageSet, tag } = item;
+        const [origin = ""] = makers;
+        const said = { packageSet, tag, revision: result.revision, origin };
+        return { kind: "revision", revision: await setTag(said) };
+      }
+      return result;
+    case "index": {
+      const { statement } = result;
+      const place = indexRecord(statement, statement.path);
+      const record = { ...statement, signed: vouches(agreed) };
+      return { kind: "index", record: await writeRecord(bucket, place, record) };
+    }
+    case "package": {
+      const { statement } = result;
+      const record: PackageRecord = {
+        ...statement,
+        layers: layers.map(({ layer }) => layer),
+        origins: union([makers, ...layers.map(({ origins }) => origins)]),
+        signed: packageVouches(statement, agreed),
+      };
+      checkLength(record);
+      const place = packageRecord(statement, statement.name);
+      return { kind: "package", record: await settle(bucket, place, record) };
+    }
+    case "level": {
+      const { name, ...scope } = item as PackageItem;
+      const record = {
+        format: RECORD_FORMAT,
+        level: result.level,
+        layers: layers.map(({ layer }) => layer),
+        origins: union([makers, ...layers.map(({ origins }) => origins)]),
+      } as const;
+      const place = levelRecord(scope, name, result.level);
+      return { kind: "level", record: await settle(bucket, place, record) };
+    }
+  }
+}
+
+/** A log that is not in the bucket is left out: the failure is worth telling all the same. */
+async function withoutLostLog(bucket: Bucket, failure: Failure): Promise<Failure> {
+  const { logBlob, ...rest } = failure;
+  if (logBlob === undefined) return rest;
+  const found = await bucket.head(blobPath(logBlob.digest));
+  return found?.size === logBlob.size ? failure : rest;
+}
+
+/**
+ * Writes a record, and returns the one that stands: an earlier one, unless the bucket lacks a blob
+ * that it names. Of two at once the later stands, and both are whole.
+ */
+async function settle<T extends PackageRecord | LevelRecord>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+  record: T,
+): Promise<T> {
+  const standing = await writeRecord(bucket, place, record);
+  if (standing === record) return record;
+  const lost = await missingNow(bucket, blobsOf(standing));
+  if (lost.length === 0) return standing;
+  note("warn", "record.replaced", { path: place.path, lost: lost.map(({ digest }) => digest) });
+  return replaceRecord(bucket, place, record);
+}
+
+/** A layer as package records have it. */
+function layerOf(records: ReadonlyMap<string, LayerRecord>, key: string): Standing {
+  const gzip = records.get(layerPath(key));
+  const zstd = records.get(layerPath(key, "zstd"));
+  if (gzip === undefined) throw new TypeError(`the layer ${key} was not settled`);
+  if (zstd !== undefined && zstd.diffId !== gzip.diffId)
+    throw new InvalidResult(`the layer ${key} is another one with zstd`);
+  const { digest, size, diffId, trees } = gzip;
+  const layer: Layer = {
+    key,
+    digest,
+    size,
+    diffId,
+    ...(zstd === undefined ? {} : { zstd: { digest: zstd.digest, size: zstd.size } }),
+    ...(trees === undefined ? {} : { trees }),
+  };
+  const signed = [...gzip.signed, ...(zstd?.signed ?? [])];
+  return { layer, origins: signed.map(({ origin }) => origin) };
+}
+
+/** The signatures of those who agree. */
+const vouches = (agreed: readonly Candidate[]): Vouch[] =>
+  agreed
+    .flatMap(({ origin, result }) =>
+      "signature" in result ? { origin, signature: result.signature } : [],
+    )
+    .slice(0, MAX_VOUCHES);
+
+/** The same, each with the closure that it has signed where that is not the statement's. */
+const packageVouches = (
+  { closure }: PackageStatement,
+  agreed: readonly Candidate[],
+): PackageVouch[] =>
+  agreed
+    .flatMap(({ origin, result }) => {
+      if (result.kind !== "package") return [];
+      const { signature, statement } = result;
+      const own = statement.closure.digest === closure.digest ? {} : { closure: statement.closure };
+      return { origin, signature, ...own };
+    })
+    .slice(0, MAX_VOUCHES);
+
+const union = (lists: readonly (readonly string[])[]): string[] =>
+  [...new Set(lists.flat())].sort();

@@ -1,0 +1,235 @@
+/** AGREE=2: nothing counts that the origins of one owner alone have made. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Answer, Outcome } from "../../../../edge/farm/build/answer.ts";
+import {
+  agreeing,
+  type Candidate,
+  contentOf,
+  differences,
+} from "../../../../edge/farm/publication/agreement.ts";
+import { layerPath, levelPath, packagePath, tagPath } from "../../../../edge/contract/keys.ts";
+import type { Item } from "../../../../edge/contract/items.ts";
+import type {
+  LayerRecord,
+  LayerStatement,
+  PackageRecord,
+} from "../../../../edge/contract/records.ts";
+import { isSignedBy, vouchersOf } from "../../../../edge/contract/signatures.ts";
+import { statementOf } from "../../../../edge/contract/records.ts";
+import { samplePackage } from "../../closures.ts";
+import { eventually } from "../../../harness/soon.ts";
+import { type FarmEdge, startFarm } from "../farm-edge.ts";
+import { keys, signOf } from "../keys.ts";
+import { honest, startOrigin, type TestRun } from "../origins.ts";
+import {
+  layerStatement,
+  ownPath,
+  packageItems,
+  packageResult,
+  REVISION,
+  SCOPE,
+  statedPackage,
+  tagItems,
+} from "../records.ts";
+
+const candidate = (owner: string, content: Record<string, string>): Candidate => ({
+  origin: `${owner}-1`,
+  owner,
+  result: { kind: "revision", revision: REVISION },
+  layers: [],
+  content,
+});
+
+describe("what is compared", () => {
+  const nowhere = { put: () => Promise.resolve() };
+  test("all that a package states, and what its layers hold; not how they were compressed", async () => {
+    const result = packageResult(await statedPackage(nowhere, "git"), signOf("a"));
+    assert.ok(result.kind === "package");
+    const content = contentOf(result, new Map([["k", "sha256:x"]]));
+    assert.deepEqual(differences(content, contentOf(result, new Map([["k", "sha256:x"]]))), []);
+    assert.deepEqual(differences(content, contentOf(result, new Map([["k", "sha256:y"]]))), [
+      "layer k",
+    ]);
+    const other = { ...result, statement: { ...result.statement, version: "6.6.6" } };
+    assert.deepEqual(differences(content, contentOf(other, new Map([["k", "sha256:x"]]))), [
+      "version",
+    ]);
+  });
+
+  const [a, b, evil, again] = [
+    candidate("a", { x: "1" }),
+    candidate("b", { x: "1" }),
+    candidate("evil", { x: "2" }),
+    candidate("a", { x: "1" }),
+  ];
+  const table: readonly [string, Candidate[], Candidate, number, string[] | null][] = [
+    ["one alone", [], a, 2, null],
+    ["two owners", [a], b, 2, ["a", "b"]],
+    ["one owner twice", [a], again, 2, null],
+    ["a difference", [evil], a, 2, null],
+    ["a majority against one", [evil, a], b, 2, ["a", "b"]],
+    ["three are wanted", [a], b, 3, null],
+  ];
+  for (const [what, others, latest, agree, owners] of table)
+    test(what, () =>
+      assert.deepEqual(agreeing(others, latest, agree)?.map(({ owner }) => owner) ?? null, owners),
+    );
+});
+
+const outcomeOf = (answer: Answer) => (answer.state === "done" ? answer.results[0] : undefined);
+
+describe("two origins of different owners", () => {
+  let edge: FarmEdge;
+  before(async () => {
+    const origins = Object.fromEntries(
+      ["a", "b", "c"].map((name) => [name, { key: keys[name]?.publicKey, owner: `owner-${name}` }]),
+    );
+    edge = await startFarm({
+      times: { avoid: 50, reconnect: 500 },
+      vars: { ORIGINS: JSON.stringify(origins), AGREE: "2" },
+    });
+  });
+  after(() => edge.stop());
+
+  /** An honest origin whose compressor is another one, and so is its Nix. */
+  const otherCompressor: TestRun = async (items, context) =>
+    Promise.all(
+      items.map(async (item) => {
+        if (item.kind !== "package" || item.level !== undefined)
+          return (await honest(edge)([item], context))[0]!;
+        const own = ownPath(item.name);
+        const closure = { ...samplePackage(own, [], { deriver: undefined }), nix: "2.18.1" };
+        const { statement } = await statedPackage(edge, item.name, item, closure);
+        const layers = await Promise.all(
+          ["libc", item.name].map((text) => layerStatement(edge, text, "pigz")),
+        );
+        return packageResult({ statement, layers }, context.sign);
+      }),
+    );
+  /** One that says that a layer holds something else. */
+  const lying: TestRun = async (items, { sign }) =>
+    Promise.all(
+      items.map(async (item) => {
+        if (item.kind !== "package") throw new Error("it lies about packages alone");
+        const { statement, layers } = await statedPackage(edge, item.name, item);
+        const evil = layers.map((layer): LayerStatement => ({ ...layer, diffId: layer.digest }));
+        return packageResult({ statement, layers: evil }, sign);
+      }),
+    );
+
+  /** Asks until it is there: a failure is remembered for some seconds. */
+  const asked = async (items: readonly Item[]) => {
+    let found: Outcome | undefined;
+    await eventually("enough origins agree", async () => {
+      found = outcomeOf(await edge.ask(items));
+      return found?.kind !== "failure";
+    });
+    return found;
+  };
+
+  test("one alone is not enough; two count, signed by both, whatever compressed it", async (t) => {
+    const a = startOrigin(t, edge, "a");
+    await a.reached("connected");
+    const alone = outcomeOf(await edge.ask(packageItems(["git"])));
+    assert.ok(alone?.kind === "failure");
+    assert.match(alone.failure.message, /2 origins of different owners must make it/);
+    assert.equal(a.jobs.length, 1, "it is not asked twice");
+    assert.equal(await edge.get(packagePath(SCOPE, "git")), undefined);
+    const own = await layerStatement(edge, "git");
+    assert.equal(await edge.get(layerPath(own.key)), undefined, "nor are its layers for others");
+
+    const b = startOrigin(t, edge, "b", { run: otherCompressor });
+    await b.reached("connected");
+    const outcome = await asked(packageItems(["git"]));
+    assert.ok(outcome?.kind === "package", JSON.stringify(outcome));
+    const record = (await edge.get(packagePath(SCOPE, "git"))) as PackageRecord;
+    assert.deepEqual(record, outcome.record);
+    assert.deepEqual(record.origins, ["a", "b"]);
+    for (const vouch of record.signed)
+      assert.ok(
+        await isSignedBy(keys[vouch.origin]?.publicKey ?? "", "package", {
+          statement: statementOf(record, vouch),
+          signature: vouch.signature,
+        }),
+        vouch.origin,
+      );
+    assert.equal(record.signed.filter(({ closure }) => closure !== undefined).length, 1);
+    assert.deepEqual(record.signed.map(({ origin }) => origin).sort(), ["a", "b"]);
+    assert.equal(record.layers[1]?.digest, own.digest, "the first one's blob");
+    const layer = (await edge.get(layerPath(own.key))) as LayerRecord;
+    assert.deepEqual(await vouchersOf(layer, (name) => keys[name]?.publicKey), ["a", "b"]);
+
+    assert.equal(outcomeOf(await edge.ask(packageItems(["git~1"])))?.kind, "level");
+    assert.ok(await edge.get(levelPath(SCOPE, "git", 1)));
+  });
+
+  test("a tag means what two say", async (t) => {
+    const a = startOrigin(t, edge, "a");
+    await a.reached("connected");
+    assert.equal(outcomeOf(await edge.ask(tagItems("agreed")))?.kind, "failure");
+    assert.equal(await edge.get(tagPath("starter", "agreed")), undefined);
+    const b = startOrigin(t, edge, "b");
+    await b.reached("connected");
+    assert.deepEqual(await asked(tagItems("agreed")), { kind: "revision", revision: REVISION });
+  });
+
+  test("one lies about a layer: the log names both, a third decides, and the lie is nowhere", async (t) => {
+    const [a, b] = [startOrigin(t, edge, "a", { run: lying }), startOrigin(t, edge, "b")];
+    await Promise.all([a.reached("connected"), b.reached("connected")]);
+    assert.equal(outcomeOf(await edge.ask(packageItems(["contested"])))?.kind, "failure");
+    const [difference] = await edge.logged("agreement.difference");
+    const { origins, differs } = difference as { origins: string[]; differs: { name: string }[] };
+    assert.deepEqual(origins.toSorted(), ["a", "b"]);
+    assert.ok(differs.every(({ name }) => name.startsWith("layer ")));
+    assert.equal(await edge.get(packagePath(SCOPE, "contested")), undefined);
+    const c = startOrigin(t, edge, "c");
+    await c.reached("connected");
+    const outcome = await asked(packageItems(["contested"]));
+    assert.equal(outcome?.kind, "package", JSON.stringify(outcome));
+    const record = (await edge.get(packagePath(SCOPE, "contested"))) as PackageRecord;
+    assert.deepEqual(record.signed.map(({ origin }) => origin).sort(), ["b", "c"]);
+    const own = await layerStatement(edge, "contested");
+    assert.equal(record.layers[1]?.diffId, own.diffId);
+  });
+
+  test("a lie about where a package came from does not count, nor what is no closure", async (t) => {
+    const forge: TestRun = async (items, { sign }) =>
+      Promise.all(
+        items.map(async (item) => {
+          if (item.kind !== "package") throw new Error("it lies about packages alone");
+          const closure = samplePackage(ownPath(item.name), [], { licenses: [{ name: "mine" }] });
+          return packageResult(await statedPackage(edge, item.name, item, closure), sign);
+        }),
+      );
+    const [a, b] = [startOrigin(t, edge, "a", { run: forge }), startOrigin(t, edge, "b")];
+    await Promise.all([a.reached("connected"), b.reached("connected")]);
+    assert.equal(outcomeOf(await edge.ask(packageItems(["relabelled"])))?.kind, "failure");
+    type Difference = { item: { name: string }; differs: { name: string }[] };
+    let found: Difference | undefined;
+    await eventually("the difference in the log", () => {
+      const all = edge.events("agreement.difference") as Difference[];
+      found = all.find(({ item }) => item.name === "relabelled");
+      return found !== undefined;
+    });
+    assert.deepEqual(
+      found?.differs.map(({ name }) => name),
+      ["closure"],
+    );
+    assert.equal(await edge.get(packagePath(SCOPE, "relabelled")), undefined);
+
+    const junk: TestRun = async (items, { sign }) =>
+      Promise.all(
+        items.map(async (item) => {
+          if (item.kind !== "package") throw new Error("it lies about packages alone");
+          const stated = await statedPackage(edge, item.name, item);
+          const closure = stated.statement.listing;
+          return packageResult({ ...stated, statement: { ...stated.statement, closure } }, sign);
+        }),
+      );
+    const c = startOrigin(t, edge, "c", { run: junk });
+    await c.reached("connected");
+    await edge.ask(packageItems(["junk"]));
+    assert.equal(await edge.get(packagePath(SCOPE, "junk")), undefined);
+  });
+});
