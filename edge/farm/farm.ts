@@ -33,15 +33,17 @@ import { Requests } from "./uploads/requests.ts";
 import { Results } from "./jobs/results.ts";
 import { RollForward } from "./roll-forward.ts";
 import { noteSettings } from "./changed-settings.ts";
-import type { Trust } from "./publication/layer-records.ts";
+import type { Trust } from "./publication/trust.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import { type Caller, keyInForce } from "./origins/token.ts";
 import { Uploads } from "./uploads/uploads.ts";
+import { UsedTokens } from "./origins/used-tokens.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #schedule: Schedule;
   readonly #queue: Queue;
   readonly #origins: Origins;
+  readonly #usedTokens: UsedTokens;
   readonly #dispatch: Dispatch;
   readonly #results: Results;
   readonly #messages: OriginMessages;
@@ -63,6 +65,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const now = Date.now();
     const times = (): Times => this.times;
     this.#schedule = new Schedule(times, () => crypto.randomUUID());
+    this.#usedTokens = new UsedTokens(ctx.storage.sql);
     this.#origins = new Origins(ctx, env, this.#schedule, now);
     this.#queue = new Queue(ctx.storage, this.#schedule, times(), now);
     const parts = {
@@ -145,7 +148,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   override async fetch(request: Request): Promise<Response> {
     const caller = JSON.parse(request.headers.get(CALLER_HEADER) ?? "null") as Caller | null;
     const now = Date.now();
-    if (caller === null || !this.#origins.redeem(caller, now)) {
+    if (caller === null || !this.#usedTokens.redeem(caller, now)) {
       note("warn", "origin.refused", { origin: caller?.name, reason: "the token was used before" });
       return unauthorized();
     }

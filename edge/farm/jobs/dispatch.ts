@@ -11,9 +11,10 @@ import type { Ended, History } from "./history.ts";
 import type { Origins } from "../origins/origins.ts";
 import type { Queue } from "./queue.ts";
 import { succeeded } from "../schedule/health.ts";
-import type { Verdict, PutBack, Schedule } from "../schedule/schedule.ts";
+import type { PutBack, Schedule } from "../schedule/schedule.ts";
 import type { Entry, Job as Lease } from "../schedule/state.ts";
 import { sweep } from "../schedule/sweep.ts";
+import type { Verdict } from "../schedule/verdict.ts";
 
 /** Longest message of a failure (contract/messages.ts). */
 const MAX_REASON = 2_000;

@@ -3,7 +3,6 @@
  * in SQLite, so that an origin is remembered over hibernation, and until it is back when its
  * connection dropped.
  */
-import type { Caller } from "./token.ts";
 import { keyInForce } from "./token.ts";
 import type { Env } from "../../env.ts";
 import { type ConfiguredOrigin, configuredOrigins } from "./configured-origins.ts";
@@ -44,8 +43,6 @@ export class Origins {
     this.controls = new Controls(this.#sql);
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS known_origins (name TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS tokens (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
-      CREATE INDEX IF NOT EXISTS tokens_by_expiry ON tokens (expires);
     `);
     let someLost = false;
     for (const { data } of this.#sql
@@ -93,18 +90,6 @@ export class Origins {
     Object.assign(state, { restUntil: until, onTrial: true, failures: 0 });
     this.save(name);
     return true;
-  }
-
-  /** Uses up a token; false when it was used before. */
-  redeem({ name, jti, expires }: Caller, now: number): boolean {
-    this.#sql.exec("DELETE FROM tokens WHERE expires <= ?", now);
-    return (
-      this.#sql.exec(
-        "INSERT OR IGNORE INTO tokens (jti, expires) VALUES (?, ?)",
-        `${name} ${jti}`,
-        expires,
-      ).rowsWritten > 0
-    );
   }
 
   /**

@@ -27,28 +27,13 @@ import {
   sameContent,
   type SignedLayer,
 } from "../../contract/records.ts";
-import { vouchersOf } from "../../contract/signatures.ts";
 import { note } from "../../log.ts";
 import { InvalidResult } from "./check-results.ts";
-
-/** Whose word counts, and how many. */
-export interface Trust {
-  /** The public key (`x` of the JWK) of an origin in force; undefined for any other. */
-  readonly keyOf: (origin: string) => string | undefined;
-  readonly ownerOf: (origin: string) => string;
-  /** Origins of so many owners must have made the same. */
-  readonly agree: () => Promise<number>;
-}
+import { isTrusted, type Trust } from "./trust.ts";
 
 /** A statement of a layer, and whose it is. */
 export interface Claim extends SignedLayer {
   readonly origin: string;
-}
-
-/** Whether enough owners vouch for a record. */
-export async function isTrusted(record: LayerRecord, trust: Trust): Promise<boolean> {
-  const vouchers = await vouchersOf(record, trust.keyOf);
-  return new Set(vouchers.map(trust.ownerOf)).size >= (await trust.agree());
 }
 
 /** The record that stands for a layer, null when there is none. */

@@ -8,18 +8,16 @@ import type { Digest } from "../../contract/digest.ts";
 import { layerPath } from "../../contract/keys.ts";
 import type { Item, PackageItem, Result } from "../../contract/items.ts";
 import {
-  type Codec,
   CODECS,
   DamagedBlob,
   type Descriptor,
   layerContent,
   type LayerRecord,
   type PackageStatement,
-  type Part,
 } from "../../contract/records.ts";
 import { keepBlobs } from "../../store/claims.ts";
 import { readClosure } from "../../store/closures.ts";
-import { layerRecord, packageRecord, readRecord, type ResolvedTag } from "../../store/records.ts";
+import { packageRecord, readRecord, type ResolvedTag } from "../../store/records.ts";
 import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
 import type { Candidates } from "./candidates.ts";
 import type { Outcome } from "../build/answer.ts";
@@ -34,7 +32,9 @@ import {
 } from "./check-results.ts";
 import { BUCKET_CONCURRENCY } from "../limits.ts";
 import { requireContents } from "./small-parts.ts";
-import { type Claim, requireBlob, standingLayer, storeLayer, type Trust } from "./layer-records.ts";
+import { requireBlob } from "./layer-records.ts";
+import { layersMadeBefore, storeLayers } from "./layers.ts";
+import type { Trust } from "./trust.ts";
 import { type OutcomeParts, type Pair, writeOutcome } from "./write-outcome.ts";
 
 export interface PublicationParts extends OutcomeParts {
@@ -93,11 +93,12 @@ export class Publication {
       await this.#checkSmallParts(work);
       await this.#readClosures(results, closures);
     }
-    const known = await this.#known([...parts.values()], work);
+    const layers = { ...this.#with, ...work };
+    const known = await layersMadeBefore([...parts.values()], layers);
     const agreed = pairs.map((pair) => this.#agreed(pair, known, work));
-    const stored = await this.#storeLayers(
+    const stored = await storeLayers(
       agreed.flatMap((group) => group ?? []),
-      work,
+      layers,
     );
     const standing = new Map([...known, ...stored]);
     return Promise.all(
@@ -181,70 +182,6 @@ export class Publication {
     if (statement === undefined)
       throw new InvalidResult(`there is no record of ${item.name} that a level could belong to`);
     return statement;
-  }
-
-  /** What stands of the layers that were not made now, by path. Without them nothing is written. */
-  async #known(parts: readonly Part[], work: Work): Promise<Map<string, LayerRecord>> {
-    const { bucket, trust, zstd } = this.#with;
-    const isZstd = await zstd();
-    const wanted = parts
-      .flatMap(({ key, small }) =>
-        CODECS.filter((codec) => codec === "gzip" || (isZstd && small === undefined)).map(
-          (codec) => ({ key, codec, path: layerPath(key, codec) }),
-        ),
-      )
-      .filter(({ path }) => !work.claims.has(path));
-    await this.#keepStanding(wanted, work);
-    const known = new Map<string, LayerRecord>();
-    const look = async ({ key, codec, path }: (typeof wanted)[number]): Promise<void> => {
-      const record = await standingLayer(bucket, trust, key, codec);
-      if (record !== null) known.set(path, record);
-      else if (codec === "gzip")
-        throw new InvalidResult(`nothing is known of the layer ${key}, nor was it made`);
-    };
-    await Promise.all(wanted.map((layer) => work.limit(() => look(layer))));
-    return known;
-  }
-
-  /** Keeps the blobs of layers that were made before from being collected. */
-  async #keepStanding(
-    layers: readonly { readonly key: string; readonly codec: Codec }[],
-    { limit }: Work,
-  ): Promise<void> {
-    const { bucket } = this.#with;
-    const records = await Promise.all(
-      layers.map(({ key, codec }) => limit(() => readRecord(bucket, layerRecord(key, codec)))),
-    );
-    await keepBlobs(
-      bucket,
-      records.flatMap((record) => record?.digest ?? []),
-    );
-  }
-
-  /** Stores the layers that origins agree on; returns what stands, by path. */
-  async #storeLayers(
-    agreed: readonly Candidate[],
-    { agree, limit }: Work,
-  ): Promise<Map<string, LayerRecord>> {
-    const { bucket, trust } = this.#with;
-    // Of origins that have waited for others to agree.
-    if (agree > 1)
-      await keepBlobs(
-        bucket,
-        agreed.flatMap(({ layers }) => layers.map(({ statement }) => statement.digest)),
-      );
-    const claims = new Map<string, [Claim, ...Claim[]]>();
-    for (const { origin, layers } of agreed)
-      for (const layer of layers) {
-        const path = layerPath(layer.statement.key, layer.statement.codec);
-        const others = claims.get(path);
-        if (others === undefined) claims.set(path, [{ ...layer, origin }]);
-        else others.push({ ...layer, origin });
-      }
-    const stored = [...claims].map(([path, all]) =>
-      limit(async () => [path, await storeLayer(bucket, trust, all)] as const),
-    );
-    return new Map(await Promise.all(stored));
   }
 
   /** One at a time: each is in memory whole. */

@@ -38,20 +38,14 @@
  *    75  a is done with 2.  3 → a: attempt 2, there is nobody else.
  *    80  a is done with 4.  1 → a: attempt 2.
  */
-import { MAX_ATTEMPTS, type Times } from "../limits.ts";
+import type { Times } from "../limits.ts";
 import { Backlog, type Level } from "./backlog.ts";
 import { FreeOrigins } from "./free-origins.ts";
-import { failed, isOutage, QUARANTINE_AFTER } from "./health.ts";
-import { isServed, place } from "./place.ts";
+import { failed, isOutage } from "./health.ts";
+import { place } from "./place.ts";
 import { type Entry, groupOf, isWanted, type Job, type Lane, LANES, laneOf } from "./state.ts";
 import type { OriginState } from "./state.ts";
-
-/** Why an item ends without a result. `reason` is for clients, the entry's trouble for operators. */
-export interface Verdict {
-  readonly entry: Entry;
-  readonly kind: "give-up" | "quarantine" | "no-origin" | "lacking";
-  readonly reason: string;
-}
+import { type Verdict, verdictOn } from "./verdict.ts";
 
 /** How items come back from an origin. */
 export interface PutBack {
@@ -252,46 +246,8 @@ export class Schedule {
     return isOutage(this.lostAt, this.origins.size, now);
   }
 
-  /** Why a queued item ends now, or undefined when it waits on. */
+  /** Why a queued item ends now, or undefined when it waits on (verdict.ts). */
   verdict(entry: Entry, now: number): Verdict | undefined {
-    const times = this.#times();
-    if (entry.losses >= QUARANTINE_AFTER)
-      return {
-        entry,
-        kind: "quarantine",
-        reason:
-          `${entry.losses} origins were lost while they worked on it, so it is not ` +
-          `tried again for a while`,
-      };
-    if (entry.attempts >= MAX_ATTEMPTS)
-      return {
-        entry,
-        kind: "give-up",
-        reason: `${MAX_ATTEMPTS} attempts failed; the operator's log says why`,
-      };
-    if (!isServed(entry, this.origins.values(), now, times))
-      return entry.lacking.size + entry.features.size + entry.owners.size > 0
-        ? { entry, kind: "lacking", reason: lack(entry) }
-        : { entry, kind: "no-origin", reason: "no origin that could do it is connected" };
-    if (now >= entry.queuedAt + times.queue)
-      return { entry, kind: "give-up", reason: "no origin had a free slot in time" };
-    return undefined;
+    return verdictOn(entry, this.origins.values(), now, this.#times());
   }
-}
-
-/** What an item lacks that no connected origin has, for clients. */
-function lack({ item, lacking, features, owners }: Entry): string {
-  if (features.size > 0)
-    return `no connected origin has the system features ${[...features].join(", ")}, which it needs`;
-  if (owners.size > 0)
-    return (
-      `${owners.size + 1} origins of different owners must make it, and no other owner's ` +
-      `is connected`
-    );
-  const revision = item.kind === "tag" ? undefined : item.revision;
-  return (
-    `no connected origin has ` +
-    `${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} ` +
-    `of the package set`
-  );
 }

@@ -6,8 +6,9 @@
 import type { Times } from "../limits.ts";
 import { AT_ONCE, isCovered, REST_AFTER } from "./health.ts";
 import { leaseOf } from "./lease.ts";
-import type { Verdict, Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule.ts";
 import { isReturned, isWanted, type Job, systemOf } from "./state.ts";
+import type { Verdict } from "./verdict.ts";
 
 export interface Sweep {
   /** Origins that fell silent: their sockets are to be closed. */

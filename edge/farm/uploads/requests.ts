@@ -23,7 +23,7 @@ import { BUCKET_CONCURRENCY } from "../limits.ts";
 import type { BinaryCache } from "./binary-cache.ts";
 import type { Origins } from "../origins/origins.ts";
 import type { Job, Queue } from "../jobs/queue.ts";
-import { isTrusted, type Trust } from "../publication/layer-records.ts";
+import { isTrusted, type Trust } from "../publication/trust.ts";
 import { RequestRefused, type Uploads } from "./uploads.ts";
 
 /** Longest message of an answer (contract/messages.ts). */

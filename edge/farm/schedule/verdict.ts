@@ -1,0 +1,65 @@
+/**
+ * Why an item ends without a result: it took its origins down, failed too often, waited too long, or
+ * no connected origin could make it. Pure.
+ */
+import { MAX_ATTEMPTS, type Times } from "../limits.ts";
+import { QUARANTINE_AFTER } from "./health.ts";
+import { isServed } from "./place.ts";
+import type { Entry, OriginState } from "./state.ts";
+
+/** Why an item ends without a result. `reason` is for clients, the entry's trouble for operators. */
+export interface Verdict {
+  readonly entry: Entry;
+  readonly kind: "give-up" | "quarantine" | "no-origin" | "lacking";
+  readonly reason: string;
+}
+
+/**
+ * Why a queued item ends now, or undefined when it waits on. `origins`: all that are connected, or
+ * whose connection dropped within `reconnect`.
+ */
+export function verdictOn(
+  entry: Entry,
+  origins: Iterable<OriginState>,
+  now: number,
+  times: Times,
+): Verdict | undefined {
+  if (entry.losses >= QUARANTINE_AFTER)
+    return {
+      entry,
+      kind: "quarantine",
+      reason:
+        `${entry.losses} origins were lost while they worked on it, so it is not ` +
+        `tried again for a while`,
+    };
+  if (entry.attempts >= MAX_ATTEMPTS)
+    return {
+      entry,
+      kind: "give-up",
+      reason: `${MAX_ATTEMPTS} attempts failed; the operator's log says why`,
+    };
+  if (!isServed(entry, origins, now, times))
+    return entry.lacking.size + entry.features.size + entry.owners.size > 0
+      ? { entry, kind: "lacking", reason: lack(entry) }
+      : { entry, kind: "no-origin", reason: "no origin that could do it is connected" };
+  if (now >= entry.queuedAt + times.queue)
+    return { entry, kind: "give-up", reason: "no origin had a free slot in time" };
+  return undefined;
+}
+
+/** What an item lacks that no connected origin has, for clients. */
+function lack({ item, lacking, features, owners }: Entry): string {
+  if (features.size > 0)
+    return `no connected origin has the system features ${[...features].join(", ")}, which it needs`;
+  if (owners.size > 0)
+    return (
+      `${owners.size + 1} origins of different owners must make it, and no other owner's ` +
+      `is connected`
+    );
+  const revision = item.kind === "tag" ? undefined : item.revision;
+  return (
+    `no connected origin has ` +
+    `${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} ` +
+    `of the package set`
+  );
+}
