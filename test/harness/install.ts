@@ -3,6 +3,7 @@ import { type Need, ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../../origin/lo
 import { NEEDS } from "./clients/client.ts";
 import { CHROMIUM } from "./chromium.ts";
 import { OPENSSL } from "./https-server.ts";
+import { PROMETHEUS } from "./prometheus.ts";
 
 /** What single tests unpack and compare with. */
 const TOOLS: readonly Need[] = [
@@ -14,6 +15,7 @@ const ALL = [
   ...STARTER_NEEDS,
   OPENSSL,
   CHROMIUM,
+  ...PROMETHEUS,
   ...TOOLS,
   ...Object.values(NEEDS).flat(),
 ];

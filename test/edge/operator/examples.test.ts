@@ -3,20 +3,14 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import {
-  ITEM_RESULTS,
-  LANES,
-  NO_TALLY,
-  ORIGIN_STATES,
-  type RegionView,
-} from "../../../edge/contract/farm-state.ts";
+import { NO_TALLY, ORIGIN_STATES, type RegionView } from "../../../edge/contract/farm-state.ts";
 import { familiesOf } from "../../../edge/operator/figures.ts";
 import { Slots } from "../../../origin/channel/index.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { Metrics } from "../../../origin/metrics.ts";
+import { example, faults, OF_PROMETHEUS, rulesOf } from "./asked.ts";
 
-const OPERATOR = join(import.meta.dirname, "../../../edge/operator");
-const read = (name: string): Promise<string> => readFile(join(OPERATOR, name), "utf8");
+const RUNBOOK = join(import.meta.dirname, "../../../edge/operator/runbook.md");
 
 const count = { kind: "package", result: "done", count: 1 } as const;
 const FARM: RegionView = {
@@ -34,20 +28,6 @@ const FARM: RegionView = {
   jobs: { tags: 0, packages: 0 },
   tally: { ...NO_TALLY, items: [count] },
   uploadedToday: 0,
-};
-/** What Prometheus itself adds to what it scrapes. */
-const OF_PROMETHEUS = ["job", "instance"];
-const FUNCTIONS = new Set(
-  "sum rate increase count by on and or vector clamp_min predict_linear histogram_quantile".split(
-    " ",
-  ),
-);
-/** Labels that have few values, which are known. */
-const VALUES: Readonly<Record<string, readonly string[]>> = {
-  result: ITEM_RESULTS,
-  lane: LANES,
-  kind: ["tag", "package", "index", "level"],
-  state: [...ORIGIN_STATES, "total", "used"],
 };
 
 /** Labels by sample, of the farm's figures and of an origin's exposition. */
@@ -77,64 +57,58 @@ async function samples(): Promise<Map<string, Set<string>>> {
   return known;
 }
 
-/** What of an expression nobody has: metrics, labels, values of labels. */
-function faults(expression: string, known: ReadonlyMap<string, ReadonlySet<string>>): string[] {
-  const wrong: string[] = [];
-  const labels = new Set<string>();
-  const bare = expression
-    .replace(/([a-z_0-9]+)\{([^}]*)\}/g, (_, name: string, selectors: string) => {
-      for (const [, label = "", value = ""] of selectors.matchAll(/([a-z_]+)=~?"([^"]*)"/g)) {
-        if (known.get(name)?.has(label) !== true) wrong.push(`${name} has no label ${label}`);
-        const values = VALUES[label];
-        if (values === undefined || value.startsWith("$")) continue;
-        wrong.push(...value.split("|").filter((one) => !values.includes(one)));
-      }
-      return ` ${name} `;
-    })
-    .replace(/\[[^\]]*\]/g, " ")
-    .replace(/\b(by|on) \(([^)]*)\)/g, (_, _how, list: string) => {
-      for (const label of list.split(",")) labels.add(label.trim());
-      return " ";
-    });
-  const used = Array.from(bare.matchAll(/[a-z_][a-z_0-9]*/g), ([name]) => name).filter(
-    (name) => !FUNCTIONS.has(name),
-  );
-  if (used.length === 0) wrong.push("it asks for no metric");
-  for (const name of used) if (!known.has(name)) wrong.push(`there is no metric ${name}`);
-  for (const label of labels)
-    if (!used.some((name) => known.get(name)?.has(label) === true))
-      wrong.push(`nothing has the label ${label}`);
-  return wrong;
+interface Place {
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
 }
-
-/** The rules of alerts.yaml, which has one field a line. */
-const rulesOf = (yaml: string): Record<string, string>[] =>
-  yaml
-    .split(/^ {6}- (?=alert:)/m)
-    .slice(1)
-    .map((rule) =>
-      Object.fromEntries(
-        Array.from(rule.matchAll(/^ *([a-z]+):[ \t]*(\S.*)$/gm), ([, field = "", value = ""]) => [
-          field,
-          value,
-        ]),
-      ),
-    );
-
+interface Source {
+  readonly type: string;
+  readonly uid: string;
+}
 interface Panel {
   readonly id: number;
   readonly type: string;
   readonly title: string;
-  readonly gridPos: { readonly x: number; readonly w: number };
-  readonly targets?: readonly { readonly expr: string }[];
+  readonly datasource?: Source;
+  readonly gridPos: Place;
+  readonly targets?: readonly {
+    readonly refId: string;
+    readonly expr: string;
+    readonly datasource: Source;
+  }[];
 }
+interface Dashboard {
+  readonly uid: string;
+  readonly schemaVersion: number;
+  readonly panels: readonly Panel[];
+  readonly templating: {
+    readonly list: readonly {
+      readonly name: string;
+      readonly type: string;
+      readonly query: unknown;
+      readonly datasource?: Source;
+    }[];
+  };
+}
+
+/** What Grafana gives a dashboard of today; it migrates older ones itself, and refuses none. */
+const OLDEST_SCHEMA = 36;
+/** Columns of a dashboard. */
+const COLUMNS = 24;
+/** Of panels, those that every Grafana has since 8. */
+const PANEL_TYPES = ["stat", "timeseries"];
+
+const overlap = (a: Place, b: Place): boolean =>
+  a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 
 describe("the operator's examples", () => {
   let known: Map<string, Set<string>>;
   let rules: Record<string, string>[];
   before(async () => {
     known = await samples();
-    rules = rulesOf(await read("examples/alerts.yaml"));
+    rules = rulesOf(await example("alerts.yaml"));
   });
   after(() => known.clear());
 
@@ -149,13 +123,46 @@ describe("the operator's examples", () => {
       assert.deepEqual(faults(wrong, known), [expected]);
   });
 
-  test("every panel of the dashboard", async () => {
-    const { panels } = JSON.parse(await read("examples/grafana.json")) as { panels: Panel[] };
+  test("the dashboard has the form that Grafana imports", async () => {
+    const { uid, schemaVersion, panels, templating } = JSON.parse(
+      await example("grafana.json"),
+    ) as Dashboard;
+    assert.match(uid, /^[a-zA-Z0-9_-]{1,40}$/);
+    assert.ok(schemaVersion >= OLDEST_SCHEMA, `schemaVersion ${schemaVersion}`);
+    const variables = templating.list.map(({ name }) => name);
+    assert.equal(new Set(variables).size, variables.length, "a variable stands twice");
+    const [first, ...others] = templating.list;
+    assert.deepEqual(
+      [first?.name, first?.type, first?.query],
+      ["datasource", "datasource", "prometheus"],
+    );
+    const source = { type: "prometheus", uid: "${datasource}" };
+    for (const { name, datasource } of others) assert.deepEqual(datasource, source, name);
     assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, "an id stands twice");
+    for (const [at, { id, type, title, gridPos, datasource, targets = [] }] of panels.entries()) {
+      assert.ok(Number.isInteger(id) && id > 0, `${title} has the id ${id}`);
+      const { x, y, w, h } = gridPos;
+      assert.ok(x >= 0 && y >= 0 && w > 0 && h > 0 && x + w <= COLUMNS, `${title} is off the grid`);
+      for (const other of panels.slice(at + 1))
+        assert.ok(!overlap(gridPos, other.gridPos), `${title} overlaps ${other.title}`);
+      if (type === "row") continue;
+      assert.ok(PANEL_TYPES.includes(type), `${title} is a ${type}`);
+      assert.deepEqual(datasource, source, title);
+      assert.equal(new Set(targets.map(({ refId }) => refId)).size, targets.length, title);
+      for (const target of targets) assert.deepEqual(target.datasource, source, title);
+      for (const [, name = ""] of JSON.stringify(targets).matchAll(/\$\{?(\w+)/g))
+        assert.ok(
+          name.startsWith("__") || variables.includes(name),
+          `${title}: there is no $${name}`,
+        );
+    }
+  });
+
+  test("every panel of the dashboard", async () => {
+    const { panels } = JSON.parse(await example("grafana.json")) as Dashboard;
     const shown = panels.filter(({ type }) => type !== "row");
     assert.ok(shown.length > 10);
-    for (const { title, gridPos, targets = [] } of shown) {
-      assert.ok(gridPos.x + gridPos.w <= 24, `${title} is outside of the grid`);
+    for (const { title, targets = [] } of shown) {
       assert.ok(targets.length > 0, `${title} asks for nothing`);
       for (const { expr } of targets)
         assert.deepEqual(faults(expr, known), [], `${title}: ${expr}`);
@@ -163,7 +170,7 @@ describe("the operator's examples", () => {
   });
 
   test("the dashboard shows every metric of the farm and of origins", async () => {
-    const text = await read("examples/grafana.json");
+    const text = await example("grafana.json");
     const families = [...known.keys()]
       .filter((name) => name.startsWith("firn_"))
       .map((name) => name.replace(/_(sum|count|bucket)$/, ""))
@@ -172,7 +179,7 @@ describe("the operator's examples", () => {
   });
 
   test("every alert: its expression, its fields, its place in the runbook", async () => {
-    const runbook = await read("runbook.md");
+    const runbook = await readFile(RUNBOOK, "utf8");
     assert.ok(rules.length > 10, "the rules were not found");
     const names = rules.map(({ alert }) => alert ?? "");
     assert.equal(new Set(names).size, names.length, "an alert stands twice");
@@ -181,7 +188,7 @@ describe("the operator's examples", () => {
       assert.deepEqual(faults(expr, known), [], `${alert}: ${expr}`);
       assert.match(rule["for"] ?? "", /^\d+[mh]$/, alert);
       assert.match(severity, /^(page|ticket)$/, alert);
-      assert.match(summary, /^".+"$/, alert);
+      assert.match(summary, /^(["']).+\1$/, alert);
       assert.ok(runbook.includes(`\n### ${alert}\n`), `${alert} is not in the runbook`);
     }
     const told = Array.from(runbook.matchAll(/^### (Firn\w+)$/gm), ([, name = ""]) => name);
