@@ -33,7 +33,7 @@ export interface TotalsRpc extends Rpc.DurableObjectBranded {
   add(name: Limited, limit: Limit): Promise<number>;
 }
 
-/** What the Worker and the Farm object call on the Housekeeping object (housekeeping/keeper.ts). */
+/** What the Worker and the Farm object call on the Housekeeping object (housekeeping/housekeeping.ts). */
 export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
   /** store/claims.ts. */
   claim(keys: readonly string[]): Promise<readonly string[]>;

@@ -47,7 +47,7 @@ import { asset, SITE_PATH } from "./site/serve.ts";
 
 export { Build } from "./farm/build/build.ts";
 export { Farm } from "./farm/farm.ts";
-export { Housekeeping } from "./housekeeping/keeper.ts";
+export { Housekeeping } from "./housekeeping/housekeeping.ts";
 export { Totals } from "./pull/totals.ts";
 
 const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({

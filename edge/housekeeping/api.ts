@@ -31,7 +31,7 @@ import { type KeyOf, verify } from "./verify.ts";
 /** Begins a run, or goes on with one on the same terms. */
 export async function beginGc(request: OperatorRequest, env: Env): Promise<Response> {
   const terms = termsOf(new URL(request.url).searchParams);
-  const begun = await keeperOf(env).begin(terms);
+  const begun = await housekeepingOf(env).begin(terms);
   if ("busy" in begun)
     throw new RegistryError({
       code: "UNSUPPORTED",
@@ -46,7 +46,7 @@ export async function beginGc(request: OperatorRequest, env: Env): Promise<Respo
 
 /** The next step of a run. */
 export async function stepGc({ params }: OperatorRequest, env: Env): Promise<Response> {
-  const progress = await keeperOf(env).step(params["run"] ?? "");
+  const progress = await housekeepingOf(env).step(params["run"] ?? "");
   if (progress === null)
     throw new RegistryError({
       code: "UNSUPPORTED",
@@ -102,7 +102,9 @@ function kindIn(query: URLSearchParams): VerifyKind {
   return kind;
 }
 
-function keeperOf({ HOUSEKEEPING }: Pick<Env, "HOUSEKEEPING">): DurableObjectStub<HousekeepingRpc> {
+function housekeepingOf({
+  HOUSEKEEPING,
+}: Pick<Env, "HOUSEKEEPING">): DurableObjectStub<HousekeepingRpc> {
   if (HOUSEKEEPING === undefined)
     throw wrong("this edge has no binding HOUSEKEEPING, so it collects no garbage");
   return HOUSEKEEPING.getByName(KEEPER);

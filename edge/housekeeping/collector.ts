@@ -4,23 +4,15 @@
  * the object's SQLite when it ends, so the next step goes on from there, whoever asks for it.
  */
 import pLimit from "p-limit";
-import {
-  type Count,
-  type GcKind,
-  type GcProgress,
-  type GcTerms,
-  type KindCounts,
-  NOTHING,
-  pulledImage,
-} from "../contract/housekeeping.ts";
+import { type GcProgress, type GcTerms, pulledImage } from "../contract/housekeeping.ts";
 import { note } from "../log.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { type Bucket, type ListedObject, readWhole } from "../store/bucket.ts";
 import { WITHDRAWN_MS } from "../store/fresh.ts";
+import { counted } from "./counts.ts";
 import type { Deletions } from "./deletions.ts";
-import { type Fate, fateOf, imageOfPath, KINDS } from "./kinds.ts";
+import { type Decision, decisionOn, imageOfPath, KINDS } from "./kinds.ts";
 import { type Phase, PHASES, pinKey } from "./phases.ts";
-import { blobsIn, ofImage } from "./references.ts";
 import type { Run, Tables } from "./tables.ts";
 
 /**
@@ -124,16 +116,16 @@ export class Collector {
     const limit = phase.refersTo === undefined ? PAGE : READ_PAGE;
     const page = await this.#bucket.list(phase.prefix, { limit, after: run.after });
     const looked = await this.#look(phase, page.objects);
-    const doomed = this.#tables.transaction(() => {
-      const fates = looked.map((object) => this.#fate(run, phase, object));
-      this.#decide(run, phase, looked, fates);
-      const deleted = looked.filter((_, at) => fates[at] === "delete");
-      this.#tables.run = afterPage(counted(run, phase, looked, fates), page);
+    const toDelete = this.#tables.transaction(() => {
+      const decisions = looked.map((object) => this.#decisionOn(run, phase, object));
+      this.#recordDecisions(run, phase, looked, decisions);
+      const deleted = looked.filter((_, at) => decisions[at] === "delete");
+      this.#tables.run = afterPage(counted(run, phase.kind, looked, decisions), page);
       return run.terms.delete ? deleted.map(({ key }) => key) : [];
     });
-    if (doomed.length > 0) {
-      await this.#deletions.delete(doomed);
-      note("info", "gc.deleted", { run: run.run, kind: phase.kind, keys: doomed.length });
+    if (toDelete.length > 0) {
+      await this.#deletions.delete(toDelete);
+      note("info", "gc.deleted", { run: run.run, kind: phase.kind, keys: toDelete.length });
     }
     return this.#stepped();
   }
@@ -169,7 +161,7 @@ export class Collector {
     return object === null ? "" : new TextDecoder().decode(object.bytes);
   }
 
-  #fate({ terms, startedAt }: Run, { kind }: Phase, { key, writtenAt }: Looked): Fate {
+  #decisionOn({ terms, startedAt }: Run, { kind }: Phase, { key, writtenAt }: Looked): Decision {
     if (kind === null) return "keep";
     const { isRecord, knownAs } = KINDS[kind];
     const image = kind === "images" ? imageOfPath(key) : null;
@@ -180,7 +172,7 @@ export class Collector {
       kind === "images" ? this.#tables.since : 0,
       pulled === undefined ? 0 : (pulled + 1) * DAY_MS,
     );
-    return fateOf({
+    return decisionOn({
       usedAt,
       usedAfter: startedAt - (isRecord ? terms.unused : terms.grace) * 1_000,
       pinned: ids.some((id) => this.#tables.markOf(pinKey(id)) !== undefined),
@@ -191,20 +183,26 @@ export class Collector {
   }
 
   /** Notes what was decided; a run that deletes nothing condemns nothing. */
-  #decide(run: Run, phase: Phase, looked: readonly Looked[], fates: readonly Fate[]): void {
-    const of = (fate: Fate): Looked[] => looked.filter((_, at) => fates[at] === fate);
+  #recordDecisions(
+    run: Run,
+    phase: Phase,
+    looked: readonly Looked[],
+    decisions: readonly Decision[],
+  ): void {
+    const of = (decision: Decision): Looked[] =>
+      looked.filter((_, at) => decisions[at] === decision);
     const refs = (objects: readonly Looked[]) => objects.flatMap(({ refersTo }) => refersTo);
     const keys = (objects: readonly Looked[]) => objects.map(({ key }) => key);
     this.#tables.mark(refs(of("keep")), true);
     this.#tables.mark(refs(of("condemn")), false);
     if (!run.terms.delete || phase.kind === null) return;
-    this.#tables.reprieve(keys(of("keep")));
+    this.#tables.clearCondemned(keys(of("keep")));
     this.#tables.condemn(keys(of("condemn")), Date.now());
     const deleted = of("delete");
     if (deleted.length === 0) return;
     this.#deletions.decided(keys(deleted));
     if (phase.kind === "images")
-      for (const { key, text } of deleted) this.#tables.throwAway(key, text);
+      for (const { key, text } of deleted) this.#tables.keepDeletedImage(key, text);
   }
 
   #end(run: Run): Run {
@@ -219,43 +217,6 @@ export class Collector {
     });
     note("info", "gc.ended", { run: run.run, ...run.terms, kinds: run.kinds });
     return ended;
-  }
-
-  /** Images, by `pulledImage`, that were pulled now. One that this run has just deleted comes back. */
-  async pulled(images: readonly string[]): Promise<void> {
-    this.#tables.notePulls(images, Math.floor(Date.now() / DAY_MS));
-    for (const image of images) {
-      const [nameKey = "", hint = ""] = image.split(".");
-      await this.#restore(nameKey, `.${hint}.`);
-    }
-  }
-
-  /** All images of a name that this run has deleted come back; whether there are any. */
-  bringBack(nameKey: string): Promise<boolean> {
-    return this.#restore(nameKey, "");
-  }
-
-  /** Whether no blob of the image has been deleted: word of its pull may come late. */
-  #isWhole(body: string): boolean {
-    const blobs = blobsIn(body);
-    return this.#tables.gone(blobs, 0).length === 0;
-  }
-
-  async #restore(nameKey: string, hint: string): Promise<boolean> {
-    const found = this.#tables.transaction(() => {
-      const back = this.#tables
-        .takeFromTrash(nameKey, hint)
-        .filter(({ body }) => this.#isWhole(body));
-      for (const { body } of back) this.#tables.mark(ofImage(body), true);
-      return back;
-    });
-    if (found.length > 0) await this.#deletions.settled();
-    for (const { key, body } of found) {
-      note("info", "gc.restored", { key });
-      const options = { contentType: "application/json", ifAbsent: true };
-      await this.#bucket.put(key, body, options);
-    }
-    return found.length > 0;
   }
 }
 
@@ -273,35 +234,3 @@ function afterPage(run: Run, page: { objects: readonly ListedObject[]; more: boo
 
 const deletedAny = ({ kinds }: Run): boolean =>
   Object.values(kinds).some(({ deleted }) => deleted.objects > 0);
-
-/** With these objects in the run's counts. */
-function counted(
-  run: Run,
-  { kind }: Phase,
-  looked: readonly Looked[],
-  fates: readonly Fate[],
-): Run {
-  if (kind === null) return run;
-  const of = (fate: Fate): Count =>
-    looked
-      .filter((_, at) => fates[at] === fate)
-      .reduce((sum, { size }) => ({ objects: sum.objects + 1, bytes: sum.bytes + size }), NOTHING);
-  const before: KindCounts = run.kinds[kind] ?? {
-    kept: NOTHING,
-    unused: NOTHING,
-    deleted: NOTHING,
-  };
-  const more: KindCounts = { kept: of("keep"), unused: of("condemn"), deleted: of("delete") };
-  const kinds: Partial<Record<GcKind, KindCounts>> = { ...run.kinds, [kind]: sumOf(before, more) };
-  return { ...run, kinds };
-}
-
-const sumOf = (a: KindCounts, b: KindCounts): KindCounts => ({
-  kept: sum(a.kept, b.kept),
-  unused: sum(a.unused, b.unused),
-  deleted: sum(a.deleted, b.deleted),
-});
-const sum = (a: Count, b: Count): Count => ({
-  objects: a.objects + b.objects,
-  bytes: a.bytes + b.bytes,
-});

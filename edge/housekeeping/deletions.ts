@@ -33,7 +33,7 @@ export class Deletions {
   }
 
   async claim(keys: readonly string[]): Promise<string[]> {
-    this.#tables.reprieve(keys);
+    this.#tables.clearCondemned(keys);
     const now = Date.now();
     const gone = this.#tables.gone(keys, now - GONE_MS);
     if (gone.length === 0) return [];

@@ -85,9 +85,9 @@ export interface Facts {
 }
 
 /** `keep`: in use; `condemn`: not, and stays for now; `delete`: not, for long enough. */
-export type Fate = "keep" | "condemn" | "delete";
+export type Decision = "keep" | "condemn" | "delete";
 
-export function fateOf(facts: Facts): Fate {
+export function decisionOn(facts: Facts): Decision {
   if (facts.pinned || facts.named === "live" || facts.usedAt > facts.usedAfter) return "keep";
   const { condemnedAt = Infinity, condemnedBefore } = facts;
   return facts.named === undefined && condemnedAt <= condemnedBefore ? "delete" : "condemn";

@@ -12,7 +12,7 @@ import { RegistryError } from "../pull/errors.ts";
 import { withPackages } from "../pull/whole.ts";
 import { BlobsLost, forgetBlob, missingNow } from "../store/blobs.ts";
 import { withdrawRecord } from "../store/records.ts";
-import { placeOfPackage } from "./check.ts";
+import { placeOfPackage } from "./check-record.ts";
 import { findingsAt, type KeyOf, readText, VERIFIED } from "./verify.ts";
 
 /** How long one request waits for an origin, ms; the command asks again. */

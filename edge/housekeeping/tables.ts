@@ -30,7 +30,7 @@ export class Tables {
       CREATE TABLE IF NOT EXISTS condemned (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
       -- What was deleted lately.
       CREATE TABLE IF NOT EXISTS gone (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-      -- Images that this run has deleted, in case somebody was just pulling one.
+      -- Image records that this run has deleted, in case somebody was just pulling one.
       CREATE TABLE IF NOT EXISTS trash (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
     `);
     this.#run("INSERT OR IGNORE INTO facts VALUES ('since', ?)", String(Date.now()));
@@ -128,12 +128,13 @@ export class Tables {
     this.#run("DELETE FROM condemned WHERE since < ?", before);
   }
 
-  reprieve(keys: readonly string[]): void {
+  /** They are condemned no more. */
+  clearCondemned(keys: readonly string[]): void {
     this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, JSON.stringify(keys));
   }
 
   noteGone(keys: readonly string[], now: number): void {
-    this.reprieve(keys);
+    this.clearCondemned(keys);
     this.#run(
       "INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)",
       JSON.stringify(keys),
@@ -154,12 +155,13 @@ export class Tables {
     this.#run("DELETE FROM gone WHERE at < ?", before);
   }
 
-  throwAway(key: string, body: string): void {
+  /** Keeps the record of an image that the run deletes (restore-images.ts). */
+  keepDeletedImage(key: string, body: string): void {
     this.#run("INSERT OR REPLACE INTO trash VALUES (?, ?)", key, body);
   }
 
-  /** Image records in the trash of a name whose paths have this part, each taken out. */
-  takeFromTrash(nameKey: string, part: string): { key: string; body: string }[] {
+  /** Takes out the deleted image records of a name whose paths contain `part`. */
+  takeDeletedImages(nameKey: string, part: string): { key: string; body: string }[] {
     return this.#all<{ key: string; body: string }>(
       "DELETE FROM trash WHERE instr(key, ?) > 0 AND instr(key, ?) > 0 RETURNING key, body",
       `/${nameKey}/`,

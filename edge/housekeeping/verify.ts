@@ -11,9 +11,9 @@ import type { Finding, VerifyKind, VerifyPage } from "../contract/verify.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
-import { type Checked, checkRecord, type KeyOf } from "./check.ts";
+import { type Checked, checkRecord, type KeyOf } from "./check-record.ts";
 
-export type { KeyOf } from "./check.ts";
+export type { KeyOf } from "./check-record.ts";
 
 export const VERIFIED: Readonly<Record<VerifyKind, string>> = {
   blobs: "blobs/sha256/",

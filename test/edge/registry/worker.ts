@@ -7,7 +7,7 @@ import worker from "../../../edge/worker.ts";
 
 export { Build } from "../../../edge/farm/build/build.ts";
 export { Farm } from "../../../edge/farm/farm.ts";
-export { Housekeeping } from "../../../edge/housekeeping/keeper.ts";
+export { Housekeeping } from "../../../edge/housekeeping/housekeeping.ts";
 export { Totals } from "../../../edge/pull/totals.ts";
 
 const untouchable = new Proxy(

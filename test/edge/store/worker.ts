@@ -10,7 +10,7 @@ import type { Operation } from "./operation.ts";
 
 export { Build } from "../../../edge/farm/build/build.ts";
 export { Farm } from "../../../edge/farm/farm.ts";
-export { Housekeeping } from "../../../edge/housekeeping/keeper.ts";
+export { Housekeeping } from "../../../edge/housekeeping/housekeeping.ts";
 export { Totals } from "../../../edge/pull/totals.ts";
 
 async function run(bucket: Bucket, operation: Operation): Promise<unknown> {

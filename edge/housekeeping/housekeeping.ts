@@ -7,14 +7,17 @@ import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../config.ts";
 import { type GcProgress, type GcTerms, GRACE } from "../contract/housekeeping.ts";
 import type { Env, HousekeepingRpc } from "../env.ts";
+import type { Bucket } from "../store/bucket.ts";
 import { openBucket } from "../store/open.ts";
 import { type Busy, Collector } from "./collector.ts";
 import { Deletions } from "./deletions.ts";
+import { type RestoreParts, restoreName, restorePulled } from "./restore-images.ts";
 import { Tables } from "./tables.ts";
 
+const DAY_MS = 86_400_000;
 /** Between two alarms of a run, and between two runs, ms; and while an operator's run is under way. */
 const NEXT_STEP = 100;
-const NEXT_RUN = 86_400_000;
+const NEXT_RUN = DAY_MS;
 const BUSY = 600_000;
 
 function waitAfter(progress: GcProgress | Busy): number {
@@ -23,30 +26,38 @@ function waitAfter(progress: GcProgress | Busy): number {
 }
 
 export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc {
+  readonly #tables: Tables;
+  readonly #bucket: Bucket;
   readonly #deletions: Deletions;
   readonly #collector: Collector;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const tables = new Tables(ctx.storage);
-    const bucket = openBucket(env);
-    this.#deletions = new Deletions(tables, bucket);
-    this.#collector = new Collector(tables, bucket, this.#deletions);
+    this.#tables = new Tables(ctx.storage);
+    this.#bucket = openBucket(env);
+    this.#deletions = new Deletions(this.#tables, this.#bucket);
+    this.#collector = new Collector(this.#tables, this.#bucket, this.#deletions);
   }
 
   async claim(keys: readonly string[]): Promise<readonly string[]> {
     return this.#deletions.claim(keys);
   }
 
+  /** Images, each as `pulledImage` names it, that were pulled now. */
   async pulled(images: readonly string[]): Promise<void> {
-    await this.#collector.pulled(images);
+    this.#tables.notePulls(images, Math.floor(Date.now() / DAY_MS));
+    await restorePulled(this.#restoreParts, images);
     const { gc } = await readConfig(this.env);
     if (gc !== null && (await this.ctx.storage.getAlarm()) === null)
       await this.ctx.storage.setAlarm(Date.now());
   }
 
   async bringBack(nameKey: string): Promise<boolean> {
-    return this.#collector.bringBack(nameKey);
+    return restoreName(this.#restoreParts, nameKey);
+  }
+
+  get #restoreParts(): RestoreParts {
+    return { tables: this.#tables, bucket: this.#bucket, deletions: this.#deletions };
   }
 
   /** With GC: steps of a run, and when it is done the next one a day later. */
