@@ -6,11 +6,9 @@ import {
   type ClosureEntry,
   closureParts,
   closurePaths,
-  ClosureTooLarge,
-  encodeClosure,
-  nameAndVersion,
-  storeName,
 } from "../edge/contract/closure.ts";
+import { nameAndVersion, storeName } from "../edge/contract/store-path.ts";
+import { ClosureTooLarge, encodeClosure } from "../edge/contract/closure-blob.ts";
 import { CLOSURE } from "../edge/contract/media-types.ts";
 import type { Descriptor } from "../edge/contract/records.ts";
 import { type LayerStore, UnfitError } from "./layers/index.ts";

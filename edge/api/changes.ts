@@ -1,6 +1,6 @@
 /** What is different between two lists of packages, or of store paths. Pure. */
 import type { DiffAnswer, ImagePath } from "../contract/api.ts";
-import { nameAndVersion, storeName } from "../contract/closure.ts";
+import { nameAndVersion, storeName } from "../contract/store-path.ts";
 
 export interface Item {
   readonly name: string;

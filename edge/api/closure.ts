@@ -1,7 +1,8 @@
 /** The store paths of an image: the union of its packages' closures, and where each of them lies. */
 import pLimit from "p-limit";
 import type { ImagePath } from "../contract/api.ts";
-import { type ClosurePath, type License, nameAndVersion, storeName } from "../contract/closure.ts";
+import type { ClosurePath, License } from "../contract/closure.ts";
+import { nameAndVersion, storeName } from "../contract/store-path.ts";
 import { DamagedBlob } from "../contract/records.ts";
 import { note } from "../log.ts";
 import type { Context } from "../pull/context.ts";

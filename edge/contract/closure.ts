@@ -1,7 +1,7 @@
 /**
  * Closures: what a package consists of, store path by store path, and where each came from. An
  * origin publishes one with every package, as a blob: JSON in gzip. Composing never reads
- * it; bills of materials, provenance and the registry's own pages do.
+ * it; bills of materials, provenance and the registry's own pages do. (closure-blob.ts: the blob.)
  *
  *   { format: 1, nix: "2.31.4", derivation: "/nix/store/…-hello-2.12.drv", output: "out",
  *     paths: [ { path: "/nix/store/…-glibc-2.40", narHash, narSize, references: [] },
@@ -9,20 +9,16 @@
  *                pname: "hello", version: "2.12", licenses: [{ spdxId: "GPL-3.0-or-later" }] } ],
  *     parts: { "<layer key>": [0], "<another>": [1] } }
  */
-import { gunzipSync } from "node:zlib";
-import { gzipSync } from "fflate";
 import * as v from "valibot";
 import { sha256Hex } from "./digest.ts";
 import {
   BytesSchema,
-  type Descriptor,
   DigestSchema,
   KeySchema,
   ShortTextSchema,
   StorePathSchema,
 } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
-import { DamagedBlob } from "./records.ts";
 
 /** Goes up when what a closure says comes to mean something else. */
 export const CLOSURE_FORMAT = 1;
@@ -32,11 +28,7 @@ export const MAX_CLOSURE_PATHS = 20_000;
  * Most references of all store paths together: 10,000 paths have some 100,000, and a path that
  * refers to each of them as many again.
  */
-const MAX_CLOSURE_REFERENCES = 400_000;
-/** Largest closure, bytes of JSON: 10,000 paths take 3 MB. It is in memory whole where it is read. */
-export const MAX_CLOSURE_BYTES = 8 * 2 ** 20;
-/** Largest closure as a blob: hashes take half of it, and do not compress. */
-export const MAX_CLOSURE_BLOB_BYTES = 4 * 2 ** 20;
+export const MAX_CLOSURE_REFERENCES = 400_000;
 /** Most licences of one package: nixpkgs' linux-firmware has a dozen. */
 export const MAX_LICENSES = 50;
 
@@ -76,7 +68,7 @@ const ClosurePathSchema = v.strictObject({
 });
 export type ClosurePath = v.InferOutput<typeof ClosurePathSchema>;
 
-const PackageClosureSchema = v.pipe(
+export const PackageClosureSchema = v.pipe(
   v.strictObject({
     format: v.literal(CLOSURE_FORMAT),
     /** Version of the Nix that built the package, or found it built. */
@@ -146,88 +138,6 @@ export function closureParts(
   );
 }
 
-/** No blob may hold the closure; the message says what is beyond which limit. */
-export class ClosureTooLarge extends RangeError {
-  override readonly name = "ClosureTooLarge";
-}
-
-/** `mem` is fixed because fflate would otherwise derive it from the length by a logarithm. */
-const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
-
-/** The fields in one order, whoever made the value: canonical JSON would take longer than gzip. */
-const inOrder = ({
-  format,
-  nix,
-  derivation,
-  output,
-  paths,
-  parts,
-}: PackageClosure): PackageClosure => ({
-  format,
-  nix,
-  derivation,
-  output,
-  paths: paths.map((path) => ({
-    path: path.path,
-    narHash: path.narHash,
-    narSize: path.narSize,
-    references: path.references,
-    deriver: path.deriver,
-    pname: path.pname,
-    version: path.version,
-    description: path.description,
-    homepage: path.homepage,
-    licenses: path.licenses?.map(({ spdxId, name }) => ({ spdxId, name })),
-  })),
-  ...(parts && {
-    parts: Object.fromEntries(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1))),
-  }),
-});
-
-/** The blob of a closure: the same on every machine. Throws ClosureTooLarge. */
-export function encodeClosure(closure: PackageClosure): Uint8Array<ArrayBuffer> {
-  const references = closure.paths.reduce((sum, path) => sum + path.references.length, 0);
-  if (closure.paths.length > MAX_CLOSURE_PATHS || references > MAX_CLOSURE_REFERENCES)
-    throw new ClosureTooLarge(
-      `its closure has ${closure.paths.length} store paths with ${references} references; ` +
-        `the most is ${MAX_CLOSURE_PATHS} with ${MAX_CLOSURE_REFERENCES}`,
-    );
-  const json = new TextEncoder().encode(JSON.stringify(inOrder(closure)));
-  if (json.length > MAX_CLOSURE_BYTES)
-    throw new ClosureTooLarge(
-      `the list of its closure has ${json.length} bytes; the most is ${MAX_CLOSURE_BYTES}`,
-    );
-  const blob = new Uint8Array(gzipSync(json, GZIP));
-  if (blob.length > MAX_CLOSURE_BLOB_BYTES)
-    throw new ClosureTooLarge(
-      `the list of its closure has ${blob.length} bytes compressed; the most is ` +
-        `${MAX_CLOSURE_BLOB_BYTES}`,
-    );
-  return blob;
-}
-
-/**
- * The closure in a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it is
- * none. Whoever reads the blob has checked its digest.
- */
-export function decodeClosure(
-  blob: Uint8Array,
-  { digest }: Pick<Descriptor, "digest">,
-): PackageClosure {
-  const damaged = (reason: string): DamagedBlob =>
-    new DamagedBlob(`the closure ${digest} ${reason}`, digest, { closure: digest });
-  let value: unknown;
-  try {
-    const json = gunzipSync(blob, { maxOutputLength: MAX_CLOSURE_BYTES });
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json));
-  } catch {
-    throw damaged("is not JSON in gzip within the limits");
-  }
-  const parsed = v.safeParse(PackageClosureSchema, value, { abortEarly: true });
-  if (!parsed.success) throw damaged(`is none: ${parsed.issues[0].message}`);
-  return parsed.output;
-}
-
 /**
  * Hash of all that does not depend on who made the closure: origins that agree on a package have the
  * same. A path's deriver is what its binary cache said, and Nix's version is the machine's.
@@ -235,16 +145,4 @@ export function decodeClosure(
 export function closureContent({ nix: _nix, paths, ...all }: PackageClosure): Promise<string> {
   const content = paths.map(({ deriver: _deriver, ...path }) => path);
   return sha256Hex(canonicalJson({ ...all, paths: content }));
-}
-
-/** The store path's name: what follows its hash. */
-export const storeName = (path: string): string => path.slice("/nix/store/".length + 33);
-
-/**
- * Name and version as Nix tells them apart (builtins.parseDrvName): the version begins after the
- * first dash that no letter follows.
- */
-export function nameAndVersion(name: string): { readonly name: string; readonly version: string } {
-  const at = name.search(/-[^A-Za-z]/);
-  return at < 0 ? { name, version: "" } : { name: name.slice(0, at), version: name.slice(at + 1) };
 }

@@ -8,7 +8,8 @@
  * The same image is the same document, byte for byte, whoever asks and when.
  */
 import { CREATED } from "../compose/config.ts";
-import { type License, nameAndVersion, storeName } from "../contract/closure.ts";
+import type { License } from "../contract/closure.ts";
+import { nameAndVersion, storeName } from "../contract/store-path.ts";
 import { type Digest, sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import type { ContentPath, ImageContents } from "./contents.ts";

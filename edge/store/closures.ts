@@ -1,5 +1,6 @@
 /** Closures of packages (contract/closure.ts), for whoever tells what an image consists of. */
-import { type PackageClosure, decodeClosure, MAX_CLOSURE_BLOB_BYTES } from "../contract/closure.ts";
+import type { PackageClosure } from "../contract/closure.ts";
+import { decodeClosure, MAX_CLOSURE_BLOB_BYTES } from "../contract/closure-blob.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { DamagedBlob, type Descriptor } from "../contract/records.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { execa } from "execa";
 import { pino } from "pino";
-import { decodeClosure } from "../../edge/contract/closure.ts";
+import { decodeClosure } from "../../edge/contract/closure-blob.ts";
 import { blobPath, type Scope } from "../../edge/contract/keys.ts";
 import type { Result } from "../../edge/contract/items.ts";
 import { isSignedBy } from "../../edge/contract/signatures.ts";

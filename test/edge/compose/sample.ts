@@ -3,7 +3,7 @@
  * own, and records with layers. Seeded: the same every time.
  */
 import { createHash } from "node:crypto";
-import { encodeClosure } from "../../../edge/contract/closure.ts";
+import { encodeClosure } from "../../../edge/contract/closure-blob.ts";
 import {
   encodeListing,
   type ListingEntry,

@@ -7,15 +7,16 @@ import {
   type ClosureEntry,
   closureContent,
   closurePaths,
+  MAX_CLOSURE_PATHS,
+  type PackageClosure,
+} from "../../../edge/contract/closure.ts";
+import { nameAndVersion, storeName } from "../../../edge/contract/store-path.ts";
+import {
   ClosureTooLarge,
   decodeClosure,
   encodeClosure,
   MAX_CLOSURE_BYTES,
-  MAX_CLOSURE_PATHS,
-  nameAndVersion,
-  type PackageClosure,
-  storeName,
-} from "../../../edge/contract/closure.ts";
+} from "../../../edge/contract/closure-blob.ts";
 import { DamagedBlob } from "../../../edge/contract/records.ts";
 import { closureOf, entry, samplePackage } from "../closures.ts";
 

@@ -1,6 +1,7 @@
 /** What an origin states, and the records of it, of blobs that are a few bytes long. */
 import type { IndexItem, PackageItem, Result, TagItem } from "../../../edge/contract/items.ts";
-import { encodeClosure, type PackageClosure } from "../../../edge/contract/closure.ts";
+import type { PackageClosure } from "../../../edge/contract/closure.ts";
+import { encodeClosure } from "../../../edge/contract/closure-blob.ts";
 import { digestOf, sha256Hex } from "../../../edge/contract/digest.ts";
 import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
 import {

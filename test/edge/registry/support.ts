@@ -30,7 +30,8 @@ import type {
   LevelRecord,
   PackageRecord,
 } from "../../../edge/contract/records.ts";
-import { type ClosureEntry, closureParts, encodeClosure } from "../../../edge/contract/closure.ts";
+import { type ClosureEntry, closureParts } from "../../../edge/contract/closure.ts";
+import { encodeClosure } from "../../../edge/contract/closure-blob.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
