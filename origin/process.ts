@@ -1,4 +1,6 @@
-/** What commands share: secrets from the environment, files that must exist, lines for the terminal. */
+/**
+ * What commands share: secrets from the environment, files that must exist, lines for the terminal.
+ */
 import { readFileSync } from "node:fs";
 
 /** A variable that must be set and has no flag. Throws an Error that names it. */

@@ -1,5 +1,6 @@
 /**
- * What a package consists of, as a blob (edge/contract/closure.ts), and what its record says of that.
+ * What a package consists of, as a blob (edge/contract/closure.ts), and what its record says of
+ * that.
  */
 import {
   CLOSURE_FORMAT,
@@ -66,9 +67,9 @@ function metadata({ pname, version, description, homepage, licenses }: BuiltPack
 const GLIBC_UTF8_MINOR = 35;
 
 /**
- * Whether the C libraries of a closure all have the locale C.UTF-8, by the names of their store paths:
- * glibc from 2.35 on, with which nixpkgs and the starter set install it, and musl, which knows no other
- * encoding. Undefined without a C library.
+ * Whether the C libraries of a closure all have the locale C.UTF-8, by the names of their store
+ * paths: glibc from 2.35 on, with which nixpkgs and the starter set install it, and musl, which
+ * knows no other encoding. Undefined without a C library.
  */
 export function hasUtf8(paths: Iterable<string>): boolean | undefined {
   let found: boolean | undefined;

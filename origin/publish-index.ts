@@ -76,7 +76,9 @@ async function publishIndex(
 /** How long names wait for what is said of them, ms: somebody's pull may wait for the names. */
 const ABOUT_WAIT = 10_000;
 
-/** What is said of these names, as a blob; undefined when nothing is, or too much, or not in time. */
+/**
+ * What is said of these names, as a blob; undefined when nothing is, or too much, or not in time.
+ */
 async function aboutNames(
   list: Promise<ReadonlyMap<string, About> | undefined>,
   names: ReadonlySet<string>,

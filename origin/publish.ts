@@ -122,8 +122,8 @@ interface Built {
 
 /**
  * What builds, and why the rest does not, with the job's whole log as a blob. The packages of every
- * image are built with any other: their closures are its base. Where they are built already this asks
- * neither Nix nor the evaluation, and keeps them from the garbage collector as the job's own.
+ * image are built with any other: their closures are its base. Where they are built already this
+ * asks neither Nix nor the evaluation, and keeps them from the garbage collector as the job's own.
  */
 async function build(
   { revision, system }: Scope,

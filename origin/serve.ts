@@ -69,8 +69,8 @@ export interface OriginOptions extends NixLimits {
   /** What may be evaluated and built. */
   readonly policy: PackagePolicy;
   /**
-   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, or without a
-   * sandbox, or building as root.
+   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, or without
+   * a sandbox, or building as root.
    */
   readonly allowVulnerableNix: boolean;
   readonly allowUnsandboxed: boolean;

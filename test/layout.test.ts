@@ -98,7 +98,7 @@ for (const [room, others] of Object.entries(ROOMS)) {
 const EVERYWHERE = /from ["']node:(crypto|zlib)["']/g;
 
 for (const room of ["contract", "compose"]) {
-  test(`edge/${room} runs anywhere: no module of a runtime's own, nothing of the Worker around it`, async () => {
+  test(`edge/${room} runs anywhere: nothing of a runtime's own, nor of the Worker`, async () => {
     for (const file of sources(`edge/${room}`)) {
       const text = await readFile(join(root, file), "utf8");
       assert.doesNotMatch(

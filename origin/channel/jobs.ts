@@ -3,59 +3,16 @@
  * edge has them.
  */
 import type { Logger } from "pino";
-import * as v from "valibot";
-import {
-  type FromEdge,
-  type FromOrigin,
-  MAX_MESSAGE,
-  TAG_SLOTS,
-} from "../../edge/contract/messages.ts";
-import {
-  type Failure,
-  FailureSchema,
-  type Item,
-  type Result,
-  ResultsSchema,
-} from "../../edge/contract/items.ts";
-import type { Sign } from "../../edge/contract/signatures.ts";
+import { type FromEdge, type FromOrigin, TAG_SLOTS } from "../../edge/contract/messages.ts";
+import type { Item } from "../../edge/contract/items.ts";
 import { backoff } from "./backoff.ts";
+import { type Ending, endingOf, MAX_TEXT } from "./ending.ts";
 import { JobLog } from "./job-log.ts";
-import type { JobRequests, Requests } from "./requests.ts";
+import type { Requests } from "./requests.ts";
+import type { EdgeTerms, Run } from "./run.ts";
 import { Slots } from "./slots.ts";
 
-/** What jobs may know of the edge that gives them. */
-export interface EdgeTerms {
-  /** Make zstd layers beside gzip ones. */
-  readonly zstd: boolean;
-  /** Signs a statement with the key that the edge knows this origin by. */
-  readonly sign: Sign;
-}
-
-/**
- * What a job may use. `signal` aborts when nobody wants the job any more; `settled` when the edge
- * has its results too: what they were made from is needed until then. `log` takes one line of
- * output; `requests`: what it may ask the edge.
- */
-export interface RunContext extends EdgeTerms {
-  /** What the edge's log calls the build that the job is for. */
-  readonly trace?: string | undefined;
-  readonly signal: AbortSignal;
-  readonly settled: AbortSignal;
-  readonly log: (line: string) => void;
-  readonly requests: JobRequests;
-}
-
-/**
- * Does a job: one result for each of its items, in their order. Throws an error with a `failure`
- * (contract/messages.ts) when one reason holds for all of them; any other error is the origin's own
- * trouble.
- */
-export type Run = (items: readonly Item[], context: RunContext) => Promise<readonly Result[]>;
-
 type JobMessage = Extract<FromEdge, { type: "job" }>;
-
-/** How a job ended, as the edge is told. */
-type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 
 interface Job {
   readonly abort: AbortController;
@@ -75,16 +32,13 @@ interface Job {
 /** An ending that the edge has not confirmed after this long is said again, milliseconds. */
 const UNCONFIRMED = 15_000;
 
-/** Longest message of a failure or a refusal (contract/messages.ts). */
-const MAX_TEXT = 2_000;
-
 export interface JobsOptions {
   readonly run: Run;
   readonly slots: Slots;
   readonly logger: Logger;
   /**
-   * Sends now or never: what is sent while there is no connection is lost, except for endings, which
-   * are sent again.
+   * Sends now or never: what is sent while there is no connection is lost, except for endings,
+   * which are sent again.
    */
   readonly send: (message: FromOrigin) => void;
   readonly requests: Requests;
@@ -165,8 +119,8 @@ export class Jobs {
   }
 
   /**
-   * Says how a job ended, and again until the edge confirms it: a message may be lost on a connection
-   * that lives on.
+   * Says how a job ended, and again until the edge confirms it: a message may be lost on a
+   * connection that lives on.
    */
   #tell(id: string, job: Job, ending: Ending): void {
     this.#options.send(ending);
@@ -191,7 +145,9 @@ export class Jobs {
     this.#jobs.get(id)?.log.follow(on);
   }
 
-  /** On a new connection: sends every unconfirmed ending again; the edge says anew what is followed. */
+  /**
+   * On a new connection: sends every unconfirmed ending again; the edge says anew what is followed.
+   */
   repeatAll(): void {
     for (const { ending, log } of this.#jobs.values()) {
       log.follow(false);
@@ -232,9 +188,9 @@ export class Jobs {
   }
 
   /**
-   * Takes no more jobs; finishes what runs within `ms` and hands back the rest. Returns when nothing
-   * runs any more and every ending is confirmed; those that are not within `confirmMs` are handed
-   * back too.
+   * Takes no more jobs; finishes what runs within `ms` and hands back the rest. Returns when
+   * nothing runs any more and every ending is confirmed; those that are not within `confirmMs` are
+   * handed back too.
    */
   async drain(why: string, ms: number, confirmMs: number): Promise<void> {
     this.#closed = why;
@@ -275,44 +231,6 @@ async function within(
   await Promise.race([work(), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
   clearTimeout(timer);
 }
-
-/** Runs a job, and tells how it ended in a form that the edge will take. Never rejects. */
-async function endingOf(
-  job: string,
-  items: readonly Item[],
-  run: () => Promise<readonly Result[]>,
-): Promise<Ending> {
-  try {
-    const results = v.safeParse(ResultsSchema, await run());
-    if (!results.success) {
-      const [issue] = results.issues;
-      return failed(
-        job,
-        `this origin made a result that is not valid: ${v.getDotPath(issue) ?? "results"}: ${issue.message}`,
-      );
-    }
-    if (results.output.length !== items.length)
-      return failed(
-        job,
-        `this origin made ${results.output.length} results for ${items.length} items`,
-      );
-    const done: Ending = { type: "done", job, results: results.output };
-    return JSON.stringify(done).length <= MAX_MESSAGE
-      ? done
-      : failed(job, `the results are longer than a message may be (${MAX_MESSAGE} characters)`);
-  } catch (error) {
-    const failure = v.safeParse(FailureSchema, (error as { failure?: Failure } | null)?.failure);
-    return failure.success
-      ? { type: "failed", job, failure: failure.output }
-      : failed(job, error instanceof Error ? error.message : String(error));
-  }
-}
-
-const failed = (job: string, message: string): Ending => ({
-  type: "failed",
-  job,
-  failure: { reason: "error", message: message.slice(0, MAX_TEXT) },
-});
 
 /** An item for the log: `tag latest`, `git`, `git level 1`, `index of python3Packages`. */
 function shown(item: Item): string {

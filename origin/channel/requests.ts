@@ -59,7 +59,9 @@ interface Pending {
  * another origin.
  */
 const ANSWER_MS = 120_000;
-/** A request without an answer is sent again this often, ms: either may have got lost on the way. */
+/**
+ * A request without an answer is sent again this often, ms: either may have got lost on the way.
+ */
 const REPEAT_MS = 30_000;
 /** How long a request is repeated that the edge cannot answer for the moment, ms, and how often. */
 const PATIENCE_MS = 60_000;

@@ -23,8 +23,8 @@ export interface End {
   readonly refused: boolean;
   readonly lasted: number;
   /**
-   * By how much the edge's clock is ahead of this machine's, ms: told when the edge refused the token
-   * and the clocks differ by more than CLOCK_SKEW.
+   * By how much the edge's clock is ahead of this machine's, ms: told when the edge refused the
+   * token and the clocks differ by more than CLOCK_SKEW.
    */
   readonly clockOffset?: number;
 }

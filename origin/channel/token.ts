@@ -4,8 +4,8 @@ import { SignJWT } from "jose";
 import { TOKEN_SECONDS } from "../../edge/contract/messages.ts";
 
 /**
- * `audience`: the edge's host and port as its URL has them, one of its EDGE_HOST. `now`: the time of
- * the edge's clock, ms since 1970.
+ * `audience`: the edge's host and port as its URL has them, one of its EDGE_HOST. `now`: the time
+ * of the edge's clock, ms since 1970.
  */
 export function signToken(
   key: KeyObject,

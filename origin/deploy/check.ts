@@ -1,6 +1,7 @@
 /**
  * What is wrong with a deployment, before it is one: what the Worker itself would refuse to start
- * with (its own check, edge/config.ts, is asked), and what only its operator can have meant otherwise.
+ * with (its own check, edge/config.ts, is asked), and what only its operator can have meant
+ * otherwise.
  */
 import { isLoopback } from "../../edge/contract/loopback.ts";
 import { isVariable } from "../../edge/contract/variable-names.ts";

@@ -1,4 +1,6 @@
-/** `firn deploy`: the configuration is checked first, then wrangler puts the Worker on Cloudflare. */
+/**
+ * `firn deploy`: the configuration is checked first, then wrangler puts the Worker on Cloudflare.
+ */
 import { CommandFailed } from "../commands/exit-codes.ts";
 import { problemsOf, remarksOn, type Secrets } from "./check.ts";
 import {

@@ -46,7 +46,9 @@ export interface Measured {
 export interface Room {
   readonly room: number;
   readonly reserve: number;
-  /** What is short first, for the operator: `/nix/store has 4.1 GB free, and 5.0 GB are kept free`. */
+  /**
+   * What is short first, for the operator: `/nix/store has 4.1 GB free, and 5.0 GB are kept free`.
+   */
   readonly why: string;
 }
 

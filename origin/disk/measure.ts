@@ -9,10 +9,15 @@ import type { DiskBudget, FileSystem, Measured } from "./budget.ts";
 
 /** Longest walk through the state directory, ms. */
 const WALK_TIMEOUT = 300_000;
-/** The file systems must change by so much, bytes, before the store and the directory are counted again. */
+/**
+ * The file systems must change by so much, bytes, before the store and the directory are counted
+ * again.
+ */
 const WORTH_COUNTING = 100e6;
 
-/** Measures again with every call; what is costly to count only when the disk has changed by much. */
+/**
+ * Measures again with every call; what is costly to count only when the disk has changed by much.
+ */
 export class Meter {
   readonly #stateDir: string;
   readonly #budget: DiskBudget;

@@ -1,6 +1,6 @@
 /**
- * What an origin keeps in its state directory to save time, and can make or fetch again. The time of
- * an entry says when it was last used; the least recently used goes first.
+ * What an origin keeps in its state directory to save time, and can make or fetch again. The time
+ * of an entry says when it was last used; the least recently used goes first.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";

@@ -1,4 +1,6 @@
-/** What the doctor finds: one line for each thing that it looked at, and the cure where it is ill. */
+/**
+ * What the doctor finds: one line for each thing that it looked at, and the cure where it is ill.
+ */
 
 /**
  * - ok: as it should be

@@ -41,8 +41,8 @@ async function checkSandbox({ env, starter, forOthers }: NixCheck): Promise<Find
     return (starter && !forOthers ? ok : missing)(
       "sandbox",
       `builds are not sandboxed: ${reason}`,
-      "use a kernel that lets Nix make namespaces (user.max_user_namespaces), or NIX_CONFIG='sandbox = false' " +
-        "where all packages are your own",
+      "use a kernel that lets Nix make namespaces (user.max_user_namespaces), or " +
+        "NIX_CONFIG='sandbox = false' where all packages are your own",
     );
   if (asRoot === true && !(await buildUsersExist()))
     return missing("sandbox", "builds run as root", `make users for them: ${BUILD_USERS_COMMAND}`);

@@ -9,7 +9,9 @@ const PATIENCE_MS = 10_000;
 /** How far two clocks may differ, seconds: an origin's token is good for a minute. */
 const MAX_SKEW = 30;
 
-/** `edge`: https:// or http://. Whether a registry answers there, and whether its clock is this one. */
+/**
+ * `edge`: https:// or http://. Whether a registry answers there, and whether its clock is this one.
+ */
 export async function checkEdge(edge: URL): Promise<Finding[]> {
   const where = `${edge.protocol}//${edge.host}`;
   let response: Response;

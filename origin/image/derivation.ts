@@ -63,7 +63,10 @@ async function main(): Promise<void> {
   process.stderr.write(`${digest}\n`);
 }
 
-/** Older Nix (2.8) names the file by its path outside of the sandbox: it lies where the build begins. */
+/**
+ * Older Nix (2.8) names the file by its path outside of the sandbox: it lies where the build
+ * begins.
+ */
 async function attributesText(): Promise<string> {
   const named = process.env["NIX_ATTRS_JSON_FILE"];
   for (const file of [...(named === undefined ? [] : [named]), ".attrs.json"])

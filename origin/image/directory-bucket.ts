@@ -1,6 +1,6 @@
 /**
- * A directory in the place of a bucket, for images that are made without a server: the same blobs by
- * the same digests, and what each layer was packed to.
+ * A directory in the place of a bucket, for images that are made without a server: the same blobs
+ * by the same digests, and what each layer was packed to.
  *
  *   blobs/sha256/<hex>     layers, listings, layer plans
  *   layers/<key>.json      what a layer was packed to, by which compressor; <key>.zstd.json its zstd

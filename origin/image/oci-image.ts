@@ -1,4 +1,6 @@
-/** An image in OCI form, wherever its bytes are: what outputs, archives and pushes are made from. */
+/**
+ * An image in OCI form, wherever its bytes are: what outputs, archives and pushes are made from.
+ */
 import { createReadStream } from "node:fs";
 import type { Digest } from "../../edge/contract/digest.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";

@@ -1,4 +1,6 @@
-/** What makes images on this machine: a package set, a directory for layers, and Nix as it is here. */
+/**
+ * What makes images on this machine: a package set, a directory for layers, and Nix as it is here.
+ */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { ComposedImage } from "../../edge/compose/compose.ts";

@@ -1,6 +1,6 @@
 /**
- * Writes an image to its output (output-form.ts): an OCI layout (OCI image spec, image-layout.md) or an
- * archive of one. An archive of the same image is the same bytes at any time.
+ * Writes an image to its output (output-form.ts): an OCI layout (OCI image spec, image-layout.md)
+ * or an archive of one. An archive of the same image is the same bytes at any time.
  */
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";

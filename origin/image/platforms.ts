@@ -1,6 +1,6 @@
 /**
- * An image for one platform or several, as a registry that serves these answers its tag: one platform
- * is a plain manifest, several are an index of those that the packages exist for.
+ * An image for one platform or several, as a registry that serves these answers its tag: one
+ * platform is a plain manifest, several are an index of those that the packages exist for.
  */
 import type { ComposedImage } from "../../edge/compose/compose.ts";
 import { type ImageTexts, indexName, recordTexts } from "../../edge/compose/texts.ts";

@@ -1,8 +1,9 @@
 /**
- * Closures as Nix gives them to a derivation with structured attributes (exportReferencesGraph): a list
- * of objects, of which these are used.
+ * Closures as Nix gives them to a derivation with structured attributes (exportReferencesGraph): a
+ * list of objects, of which these are used.
  *
- *   { "path": "/nix/store/…", "narHash": "sha256:1b3c…", "narSize": 120, "references": ["/nix/store/…"] }
+ *   { "path": "/nix/store/…", "narHash": "sha256:1b3c…", "narSize": 120,
+ *     "references": ["/nix/store/…"] }
  *
  * Nix writes the hash in its own base 32; newer ones also in hex, or as SRI (`sha256-<base 64>`).
  */

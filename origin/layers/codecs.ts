@@ -67,7 +67,9 @@ export class Codecs {
       : `zstd ${process.versions["zstd"] ?? "of Node"}, level ${ZSTD_LEVEL}`;
   }
 
-  /** The first `length` bytes of the piece's tar, compressed; valid until the piece is used again. */
+  /**
+   * The first `length` bytes of the piece's tar, compressed; valid until the piece is used again.
+   */
   async compress(codec: CodecName, piece: Piece, length: number): Promise<Buffer> {
     const tar = piece.tar.subarray(0, length);
     if (codec === "gzip")

@@ -46,7 +46,10 @@ export interface LayersOptions {
   readonly root?: string;
   /** How long one request to the bucket is tried again, milliseconds. */
   readonly retryMs?: number;
-  /** With credentials of its own: blobs above so many bytes go in parts of that size; S3 asks for 5 MiB. */
+  /**
+   * With credentials of its own: blobs above so many bytes go in parts of that size; S3 asks for 5
+   * MiB.
+   */
   readonly partBytes?: number;
   readonly logger: Logger;
 }
@@ -65,8 +68,8 @@ export interface Layers {
 export interface LayerStore {
   /**
    * The layers of the parts by key, with all their blobs in the bucket; an UnfitError in place of a
-   * layer that cannot be made. Throws when the store, the disk, the bucket (BucketError) or the edge
-   * (RequestError) fails.
+   * layer that cannot be made. Throws when the store, the disk, the bucket (BucketError) or the
+   * edge (RequestError) fails.
    */
   make(
     parts: readonly LayerPart[],

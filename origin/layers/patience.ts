@@ -23,7 +23,9 @@ export interface Patience {
   readonly onRetry: (error: BucketError) => void;
 }
 
-/** First and longest wait between attempts, milliseconds; each is doubled, by chance up to twice. */
+/**
+ * First and longest wait between attempts, milliseconds; each is doubled, by chance up to twice.
+ */
 const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
 /** Statuses that pass, besides all from 500 on: timeouts, writes at once, too many requests. */

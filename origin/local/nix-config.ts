@@ -2,8 +2,8 @@
  * How Nix must be configured to work where it is used without its daemon: a container, a fresh
  * Debian machine. Nothing that somebody has configured is overruled.
  *
- * Builds are sandboxed, but for the starter set, whose builds use the machine's own apt and dpkg and
- * ask Nix to run outside of a sandbox (nix/starter/units.nix).
+ * Builds are sandboxed, but for the starter set, whose builds use the machine's own apt and dpkg
+ * and ask Nix to run outside of a sandbox (nix/starter/units.nix).
  */
 import { existsSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
@@ -14,8 +14,8 @@ import { BUILD_GROUP, buildUsersExist } from "./build-users.ts";
 const SYSTEM_CONFIG = "/etc/nix/nix.conf";
 const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
 /**
- * The machine's programs and their libraries, as a sandbox shows them: package sets that people write
- * themselves use /bin/sh at least, which Debian's Nix gives to no sandbox.
+ * The machine's programs and their libraries, as a sandbox shows them: package sets that people
+ * write themselves use /bin/sh at least, which Debian's Nix gives to no sandbox.
  */
 const PROGRAMS = ["/bin", "/usr", "/lib", "/lib64", "/etc/alternatives"];
 
@@ -107,8 +107,9 @@ export interface LocalSafety {
 }
 
 /**
- * Why a Firn on this machine must not build, in words and with what to do; undefined when it may. On
- * this machine alone the starter set may do without a sandbox, and so may who has configured that.
+ * Why a Firn on this machine must not build, in words and with what to do; undefined when it may.
+ * On this machine alone the starter set may do without a sandbox, and so may who has configured
+ * that.
  */
 export async function unsafeHere(
   { starter, forOthers, config, nix }: LocalSafety,

@@ -71,10 +71,10 @@ export async function originEnv(
 }
 
 /**
- * SYSTEMS of an edge with such an origin, when the user says none. Nix builds for a foreign system only
- * what needs no program of it to run: the starter set's packages need none, and nixpkgs' come from its
- * cache. Those of other sets mostly need one, so their images are for this machine, and for another
- * one where a name pins it.
+ * SYSTEMS of an edge with such an origin, when the user says none. Nix builds for a foreign system
+ * only what needs no program of it to run: the starter set's packages need none, and nixpkgs' come
+ * from its cache. Those of other sets mostly need one, so their images are for this machine, and
+ * for another one where a name pins it.
  */
 export async function localSystems(packageSet: string): Promise<string> {
   const { kind } = await parsePackageSet(packageSet);

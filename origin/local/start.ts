@@ -1,7 +1,7 @@
 /**
  * `npm start`: a whole Firn on one machine. The edge is that of `firn serve` (server/edge.ts), one
- * origin runs in a process of its own, joined by the real channel with a key made for the purpose. Bucket, keys and
- * caches are kept in the state directory; starting again keeps what was built.
+ * origin runs in a process of its own, joined by the real channel with a key made for the purpose.
+ * Bucket, keys and caches are kept in the state directory; starting again keeps what was built.
  */
 import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
@@ -23,7 +23,9 @@ import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
 
 const ORIGIN = "local";
-/** Variables of the Worker that are made here; the others are handed on, and the Worker checks them. */
+/**
+ * Variables of the Worker that are made here; the others are handed on, and the Worker checks them.
+ */
 const OWN_VARIABLES = /^(EDGE_HOST|ORIGINS|S3_.*)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 

@@ -76,9 +76,10 @@ const TROUBLE: readonly (readonly [RegExp, string])[] = [
   ],
   [/Read-only file system/, "the Nix store is read-only"],
   [
-    /the group '[^']*' specified in 'build-users-group' (does not exist|has no members)|build users group '[^']*' has no members/,
+    /the group '[^']*' specified in 'build-users-group' (does not exist|has no members)/,
     "Nix has no build users",
   ],
+  [/build users group '[^']*' has no members/, "Nix has no build users"],
   [
     /is required to build '.*', but I am a|Required system:/,
     "this machine cannot build for the system",

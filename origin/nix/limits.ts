@@ -7,7 +7,9 @@ import { failure } from "./failures.ts";
 import type { StorePathInfo } from "./types.ts";
 
 export interface NixLimits {
-  /** EVAL_TIMEOUT, seconds. An evaluation that builds (import from derivation) has the job's time. */
+  /**
+   * EVAL_TIMEOUT, seconds. An evaluation that builds (import from derivation) has the job's time.
+   */
   readonly evalTimeout: number;
   /** EVAL_MEMORY, bytes. */
   readonly evalMemory: number;

@@ -1,6 +1,7 @@
 /**
- * Whether Nix's builds are sandboxed here, found out by building: what the configuration says is not
- * what the kernel grants, and Nix goes on without a sandbox where it gets none (sandbox-fallback).
+ * Whether Nix's builds are sandboxed here, found out by building: what the configuration says is
+ * not what the kernel grants, and Nix goes on without a sandbox where it gets none
+ * (sandbox-fallback).
  *
  * The build (nix/sandbox-probe.nix) writes what it sees. Inside a sandbox that is:
  *

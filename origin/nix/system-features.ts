@@ -1,6 +1,6 @@
 /**
- * Nix's system features (`requiredSystemFeatures` of a derivation: `kvm`, `big-parallel`): which this
- * machine has, and which a build lacked.
+ * Nix's system features (`requiredSystemFeatures` of a derivation: `kvm`, `big-parallel`): which
+ * this machine has, and which a build lacked.
  */
 import { nixEnvironment } from "./settings.ts";
 import { run } from "./run.ts";
@@ -27,10 +27,11 @@ export async function systemFeatures(signal?: AbortSignal): Promise<string[]> {
 }
 
 /** In Nix's words up to 2.19, and since then, which take two lines. */
+const MACHINE = "'([^']+)' with features \\{([^}]*)\\}";
 const LACKING = [
-  /a '([^']+)' with features \{([^}]*)\} is required to build '[^']+', but I am a '([^']+)' with features \{([^}]*)\}/g,
-  /Required system: '([^']+)' with features \{([^}]*)\}\s+Current system: '([^']+)' with features \{([^}]*)\}/g,
-];
+  `a ${MACHINE} is required to build '[^']+', but I am a ${MACHINE}`,
+  `Required system: ${MACHINE}\\s+Current system: ${MACHINE}`,
+].map((pattern) => new RegExp(pattern, "g"));
 
 /** The features that builds needed and this machine does not have, by Nix's output. */
 export function lackingFeatures(text: string): string[] {

@@ -97,8 +97,8 @@ export interface PackageSet {
    */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
   /**
-   * All attribute names of the set, or of the nested set at `path`, as Nix spells them, sorted; none
-   * is evaluated. Nothing has no names: a path to no set gives an empty list.
+   * All attribute names of the set, or of the nested set at `path`, as Nix spells them, sorted;
+   * none is evaluated. Nothing has no names: a path to no set gives an empty list.
    */
   attributes(
     revision: string,

@@ -1,6 +1,6 @@
 /**
- * `firn gc`: has the edge look through the bucket, step by step, and shows what is in use, what is not,
- * and what was deleted. It may be broken off, and goes on where it was when it is run again.
+ * `firn gc`: has the edge look through the bucket, step by step, and shows what is in use, what is
+ * not, and what was deleted. It may be broken off, and goes on where it was when it is run again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -15,7 +15,9 @@ import {
 import type { OperatorClient } from "./client.ts";
 import { duration, size, table } from "./table.ts";
 
-/** Runs it to its end. Throws an Error when the edge does not answer, or another run is under way. */
+/**
+ * Runs it to its end. Throws an Error when the edge does not answer, or another run is under way.
+ */
 export async function gc(
   client: Pick<OperatorClient, "beginGc" | "stepGc">,
   terms: GcTerms,

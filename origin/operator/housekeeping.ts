@@ -15,9 +15,10 @@ import { ACCOUNT_HELP, clientOf, operatorCommand, print } from "./account.ts";
 
 const GC_HELP = `
 ${ACCOUNT_HELP}
-In use is what was pulled or written within --unused, what is pinned (firn pin), and what these name. With
---delete the rest is condemned, and deleted by a run at least --grace later, if it is still unused then: so run
-it once a day, or set GC at the edge. It may be broken off and run again, and pulls and builds may go on.
+In use is what was pulled or written within --unused, what is pinned (firn pin), and what these
+name. With --delete the rest is condemned, and deleted by a run at least --grace later, if it is
+still unused then: so run it once a day, or set GC at the edge. It may be broken off and run again,
+and pulls and builds may go on.
 
 Examples:
   firn gc --edge https://firn.example
@@ -27,8 +28,9 @@ ${EXIT_HELP}`;
 
 const VERIFY_HELP = `
 ${ACCOUNT_HELP}
-Every record is looked at: its signature, and whether the blobs that it names are there. With --repair a record
-that cannot be believed is withdrawn, and packages whose blobs are lost are made again by an origin.
+Every record is looked at: its signature, and whether the blobs that it names are there. With
+--repair a record that cannot be believed is withdrawn, and packages whose blobs are lost are made
+again by an origin.
 
 Examples:
   firn verify --edge https://firn.example

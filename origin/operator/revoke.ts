@@ -1,10 +1,10 @@
 /**
- * `firn revoke NAME`: when an origin is compromised. Its connections end at once and it is let in no
- * more; what rests on it is shown, and withdrawn with `withdraw`, so that other origins make it again
- * at the next pull.
+ * `firn revoke NAME`: when an origin is compromised. Its connections end at once and it is let in
+ * no more; what rests on it is shown, and withdrawn with `withdraw`, so that other origins make it
+ * again at the next pull.
  *
- * An isolate of the edge may have a record in memory for a while, and compose an image of it. So the
- * images are looked through once more when that time is over.
+ * An isolate of the edge may have a record in memory for a while, and compose an image of it. So
+ * the images are looked through once more when that time is over.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {

@@ -1,4 +1,7 @@
-/** `firn verify`: has the edge look whether what is in the bucket is whole, and shows or repairs what is not. */
+/**
+ * `firn verify`: has the edge look whether what is in the bucket is whole, and shows or repairs
+ * what is not.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Finding,

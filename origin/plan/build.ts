@@ -15,19 +15,22 @@
  * What the base packages reach is in every image, so it is one layer in all of them (cut.ts), and
  * the plan says nothing about it.
  *
- *   git ──→ gitlib                       sizes, MB: git 30, gitlib 6, openssl 8, glibc 40, idn 2, curl 1        pulls: git 70 %, curl 50 %
- *    └────→ openssl ──→ glibc ──→ idn
+ *   git ──→ gitlib                       MB: git 30, gitlib 6, openssl 8, glibc 40, idn 2, curl 1
+ *    └────→ openssl ──→ glibc ──→ idn    pulls: git 70 %, curl 50 %
  *   curl ─────┘
  *
- *   Roots are git and curl. openssl is reached through both, so it is a child of the virtual root too; glibc and idn only through openssl, gitlib only through git:
+ *   Roots are git and curl. openssl is reached through both, so it is a child of the virtual root
+ *   too; glibc and idn only through openssl, gitlib only through git:
  *   classes       {openssl glibc idn} 50 MB       {git gitlib} 36 MB       {curl} 1 MB
  *   In 12 pulls a client meets git with certainty (100 %), and curl too (99.8 %).
  *   in rests      50 + 50 MB moved                36                       1
  *   own layer     50 MB and one layer (4 MB)      36 + 4                   1 + 4
  *   gain          46, and 10 for storing once     −4, + 7.2                −4, + 0.2
- *   level 0       git = [openssl glibc idn] [git gitlib]            curl = [openssl glibc idn] [rest: curl]
- *   level 1       git = [openssl glibc idn] [rest: git gitlib]      curl = [openssl glibc idn] [rest: curl]
- *   level 2       git = [everything]                                curl = [everything]
+ *
+ *                 git                                      curl
+ *   level 0       [openssl glibc idn] [git gitlib]         [openssl glibc idn] [rest: curl]
+ *   level 1       [openssl glibc idn] [rest: git gitlib]   [openssl glibc idn] [rest: curl]
+ *   level 2       [everything]                             [everything]
  *
  * The same graph and demand give the same plan, byte for byte, in whatever order they come: nodes
  * are sorted by id, classes by gain and then by their first name.
@@ -123,7 +126,9 @@ export function buildPlan(nodes: readonly GraphNode[], options: PlanOptions = {}
   return { ...plan, smallPart: smallPartFor(plan, dag, shareOfPulls) };
 }
 
-/** The largest of SMALL_PARTS at which the small parts of a mean pull have no more than OWN_BYTES. */
+/**
+ * The largest of SMALL_PARTS at which the small parts of a mean pull have no more than OWN_BYTES.
+ */
 function smallPartFor(plan: LayerPlan, dag: Dag, share: (attribute: string) => number): number {
   const own = SMALL_PARTS.map(() => 0);
   const mark = new Int32Array(dag.count).fill(-1);

@@ -34,7 +34,9 @@ export interface PlanOptions {
   readonly log: (line: string) => void;
 }
 
-/** Who puts a plan in force: the operator's account, where one is told, or the user of this machine. */
+/**
+ * Who puts a plan in force: the operator's account, where one is told, or the user of this machine.
+ */
 const maker = (): string => process.env["FIRN_USER"] || `${userInfo().username}@${hostname()}`;
 
 const PointerSchema = v.object({ plan: v.string() });

@@ -8,9 +8,9 @@
  *   closure of git at level 1:  [cacert perl] [glibc libidn2] [openssl] [git gitlib]
  *   after the last threshold:   [cacert perl] [glibc libidn2 openssl git gitlib]
  *
- * After the last threshold a package has one part beside the base, which is a layer however small it
- * is: so an image of as many packages as docker mounts layers can always be had, when at every other
- * level their small parts together are too much for an image's own layer.
+ * After the last threshold a package has one part beside the base, which is a layer however small
+ * it is: so an image of as many packages as docker mounts layers can always be had, when at every
+ * other level their small parts together are too much for an image's own layer.
  *
  * The base, what the packages of every image reach, is the first part of every package, whole, also
  * where the package needs none or some of it: every image has that layer anyway. A path that the

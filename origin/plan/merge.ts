@@ -6,15 +6,17 @@
  * the package's closure holds. So a client that comes across several cuts of a group moves their
  * common classes once for each. What a client is expected to fetch of a group is
  *
- *   bytes(group)  = Σ over its cuts  bytes of the cut × (1 − e^(−PULLS × load of the cut))        layers(group) = Σ over its cuts  (1 − e^(−PULLS × load of the cut))
+ *   bytes(group)  = Σ over its cuts  bytes of the cut × (1 − e^(−PULLS × load of the cut))
+ *   layers(group) = Σ over its cuts  (1 − e^(−PULLS × load of the cut))
  *
  * where a cut's load is the number of packages with that cut in a mean pull, and the last factor
  * the chance that a client meets it in PULLS pulls. Two groups are joined when the bytes that this
  * adds, for each layer that it saves, are fewer than a layer costs. For example, A refers to B (so
  * whoever has A has B), B is 1 MB, PULLS is 12:
  *
- *   loads A .10, B .11    apart: A and B are met by 70 % and 73 %; joined: cuts AB .10 (70 %), B .01 (11 %)    + 0.08 MB for 0.62 layers: joined
- *   loads A .10, B .90    apart: 70 % and 100 %;                   joined: cuts AB .10 (70 %), B .80 (100 %)   + 0.70 MB for 0.00 layers: not joined
+ *   loads             apart, met by        joined, cuts met by       joining adds and saves
+ *   A .10, B .11      A 70 %, B 73 %       AB 70 %, B .01 11 %       0.08 MB, 0.62 layers: joined
+ *   A .10, B .90      A 70 %, B 100 %      AB 70 %, B .80 100 %      0.70 MB, 0.00 layers: apart
  *
  * Groups grow greedily along the pairs that are offered, cheapest join first. A price is computed
  * when it is taken from the queue, not whenever a neighbour changes: a hub like glibc has thousands

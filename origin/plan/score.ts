@@ -1,8 +1,8 @@
 /** What a layer costs a client, what it saves, and where it stands. */
 
 /**
- * What fetching one more layer costs a client, in uncompressed bytes. docker needs 50 to 60 ms for a
- * layer of any size; at 20 MB/s of compressed bytes that is the time for 4 MB.
+ * What fetching one more layer costs a client, in uncompressed bytes. docker needs 50 to 60 ms for
+ * a layer of any size; at 20 MB/s of compressed bytes that is the time for 4 MB.
  */
 export const LAYER_COST = 4_000_000;
 /**
@@ -21,11 +21,11 @@ export const chance = (load: number): number => -Math.expm1(-PULLS * load);
 const STORED_ONCE = 0.3;
 
 /**
- * Bytes that a client is expected to save in PULLS pulls when a class has a layer of its own instead
- * of a place in the rest of each package that holds it. Below 0 it belongs in the rests.
+ * Bytes that a client is expected to save in PULLS pulls when a class has a layer of its own
+ * instead of a place in the rest of each package that holds it. Below 0 it belongs in the rests.
  *
- * `inRests`, `inLayers`: expected bytes moved either way; `layers`: expected layers fetched; `size`:
- * mean bytes of what a package holds of the class.
+ * `inRests`, `inLayers`: expected bytes moved either way; `layers`: expected layers fetched;
+ * `size`: mean bytes of what a package holds of the class.
  */
 export const gainOf = (known: {
   readonly inRests: number;

@@ -1,7 +1,7 @@
 /**
- * A directory as an S3-compatible bucket, for the edge and the origins of one's own server: HEAD, GET
- * with Range, PUT (If-None-Match, the content's SHA-256), DELETE, ListObjectsV2, all of them signed.
- * Uploads in parts are not offered: the edge signs one PUT for each blob.
+ * A directory as an S3-compatible bucket, for the edge and the origins of one's own server: HEAD,
+ * GET with Range, PUT (If-None-Match, the content's SHA-256), DELETE, ListObjectsV2, all of them
+ * signed. Uploads in parts are not offered: the edge signs one PUT for each blob.
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";

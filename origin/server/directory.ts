@@ -45,7 +45,9 @@ export interface ListedKey {
   readonly writtenAt: Date;
 }
 
-/** Longest file name of Linux's file systems is 255 bytes; an escaped component is cut into these. */
+/**
+ * Longest file name of Linux's file systems is 255 bytes; an escaped component is cut into these.
+ */
 const NAME_BYTES = 200;
 const CONTINUED = "+";
 const JSON_TYPE = "application/json";
@@ -62,7 +64,9 @@ export class DirectoryBucket {
     this.#incoming = join(dir, "incoming");
   }
 
-  /** Opens the bucket in `dir`, which is made. What a process that died has left behind is removed. */
+  /**
+   * Opens the bucket in `dir`, which is made. What a process that died has left behind is removed.
+   */
   static async open(dir: string): Promise<DirectoryBucket> {
     const bucket = new DirectoryBucket(dir);
     await rm(bucket.#incoming, { recursive: true, force: true });
@@ -105,8 +109,8 @@ export class DirectoryBucket {
 
   /**
    * Writes an object once all of `content` has come and `accept` has not thrown; with `ifAbsent`,
-   * one that is there stays, and the answer is false. With `durable` its content is on the disk when
-   * this resolves; without, a power cut may leave a part of it.
+   * one that is there stays, and the answer is false. With `durable` its content is on the disk
+   * when this resolves; without, a power cut may leave a part of it.
    */
   async put(
     key: string,
@@ -179,7 +183,8 @@ export class DirectoryBucket {
         continue;
       }
       const mayHold = key.startsWith(prefix) || prefix.startsWith(key);
-      // All keys in it begin with `key`: they are behind `after` only if that is, or is one of them.
+      // All keys in it begin with `key`: they are behind `after` only if that is, or is one of
+      // them.
       const isPast = compareKeys(key, after) < 0 && !after.startsWith(key);
       if (mayHold && !isPast) yield* this.#walk(path, key, bounds);
     }

@@ -1,6 +1,7 @@
 /**
  * The edge on one's own server: the Worker in workerd, its Durable Objects on disk, and the bucket
- * in a directory, or an S3-compatible one elsewhere. No part of it is Cloudflare's, or an emulation.
+ * in a directory, or an S3-compatible one elsewhere. No part of it is Cloudflare's, or an
+ * emulation.
  *
  *   client ─ HOST:PORT ─> workerd ─ S3 ─> the directory's server, in this process
  */

@@ -8,8 +8,8 @@ export const canTie: boolean =
   spawnSync("setsid", ["--version"]).status === 0;
 
 /**
- * The command, changed so that its process gets the signal when its parent dies; unchanged where the
- * system cannot do that.
+ * The command, changed so that its process gets the signal when its parent dies; unchanged where
+ * the system cannot do that.
  */
 export const tied = (
   signal: "TERM" | "KILL",

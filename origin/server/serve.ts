@@ -1,7 +1,7 @@
 /**
- * `firn serve`: the edge on one's own server, without Cloudflare. It takes the Worker's variables from
- * its environment, listens for clients and origins, and keeps everything in one directory. Origins run
- * beside it (`firn origin`), here or on other machines.
+ * `firn serve`: the edge on one's own server, without Cloudflare. It takes the Worker's variables
+ * from its environment, listens for clients and origins, and keeps everything in one directory.
+ * Origins run beside it (`firn origin`), here or on other machines.
  */
 import { resolve } from "node:path";
 import { isLoopback } from "../../edge/contract/loopback.ts";
@@ -73,7 +73,9 @@ function log({ level, message }: EdgeLog): void {
   (level === "error" || level === "warn" ? process.stderr : process.stdout).write(`${line}\n`);
 }
 
-/** systemd.socket(5), sd_listen_fds(3): LISTEN_PID names who is meant, the first descriptor is 3. */
+/**
+ * systemd.socket(5), sd_listen_fds(3): LISTEN_PID names who is meant, the first descriptor is 3.
+ */
 const hasSocketOfSystemd = ({ LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv): boolean =>
   LISTEN_FDS === "1" && LISTEN_PID === String(process.pid);
 

@@ -1,6 +1,6 @@
 /**
- * The page as static files: edge/site/app bundled by esbuild, each file with a hash of its content in
- * its name, and compressed beside itself, so that no server has to do it for every visitor.
+ * The page as static files: edge/site/app bundled by esbuild, each file with a hash of its content
+ * in its name, and compressed beside itself, so that no server has to do it for every visitor.
  *
  *   page.html   app-4f2c….js   style-91c0….css   icon-….svg      and each with .br and .gz
  */

@@ -1,7 +1,7 @@
 /**
  * The configuration of workerd for the Worker on one's own server, in Cap'n Proto's text form
- * (workerd.capnp, which comes with workerd). Variables are read from the environment of its process,
- * so that no secret is in a file.
+ * (workerd.capnp, which comes with workerd). Variables are read from the environment of its
+ * process, so that no secret is in a file.
  */
 import { compatibilityDate } from "./bundle.ts";
 

@@ -32,8 +32,8 @@ export const INHERITED = "inherited";
 /** workerd's own line of events. */
 const CONTROL = 4;
 /**
- * How long answers that have begun may go on, milliseconds. Connections that come meanwhile wait, so
- * this is also the longest that a restart is felt; a pull that waits for a build is cut off, and
+ * How long answers that have begun may go on, milliseconds. Connections that come meanwhile wait,
+ * so this is also the longest that a restart is felt; a pull that waits for a build is cut off, and
  * finds its build again when it is tried again.
  */
 export const DRAIN_MS = 3_000;

@@ -88,7 +88,9 @@ export async function openApt(
     (await execa("apt-get", ["-c", config, ...args], { env })).stdout;
   const targets = (format: string, ...args: string[]): Promise<string> =>
     aptGet("indextargets", "--format", format, ...args, "Created-By: Packages");
-  /** What would be fetched: without Release files, of which there are none there, it comes at once. */
+  /**
+   * What would be fetched: without Release files, of which there are none there, it comes at once.
+   */
   const sources = async (): Promise<string> =>
     sha256(await targets("$(URI)", "--no-release-info", "-o", `Dir::State::lists=${dir}/none`));
 

@@ -1,6 +1,6 @@
 /**
- * Ways round accounts, against real Workers: past the sign-in, with tokens of others, by digests, by
- * guessing, and by being expensive.
+ * Ways round accounts, against real Workers: past the sign-in, with tokens of others, by digests,
+ * by guessing, and by being expensive.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, type Mock, mock, test } from "node:test";

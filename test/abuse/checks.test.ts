@@ -1,8 +1,8 @@
 /**
- * What a pull registry owes its clients, one numbered row for each duty of the distribution spec 1.1
- * ("Pull", "Content Discovery") and of the token flow that goes with it, as requests against a running
- * Worker. No origin is connected: everything is answered from what the bucket has. Attacks that have a
- * precedent have a table in README.md.
+ * What a pull registry owes its clients, one numbered row for each duty of the distribution spec
+ * 1.1 ("Pull", "Content Discovery") and of the token flow that goes with it, as requests against a
+ * running Worker. No origin is connected: everything is answered from what the bucket has. Attacks
+ * that have a precedent have a table in README.md.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -28,6 +28,11 @@ const DOCKER = "application/vnd.docker.distribution.manifest.v2+json";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const LIST = "application/vnd.docker.distribution.manifest.list.v2+json";
 const ABSENT = `sha256:${"0".repeat(64)}`;
+/** A token that names the key by which it would be checked. */
+const OWN_KEY = [{ alg: "none", jku: "http://evil.example" }, { sub: "ci" }]
+  .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+  .concat("x")
+  .join(".");
 const PASSWORD = "correct horse battery";
 
 /** Which registry is asked: open, or private with one account, or one that takes two requests. */
@@ -433,9 +438,7 @@ const DUTIES: Readonly<Record<string, readonly Duty[]>> = {
       what: "a token that says itself by which key it is checked",
       which: "closed",
       path: `${M}/latest`,
-      headers: {
-        authorization: `Bearer ${[{ alg: "none", jku: "http://evil.example" }, { sub: "ci" }].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".")}.x`,
-      },
+      headers: { authorization: `Bearer ${OWN_KEY}` },
       status: 401,
       code: "UNAUTHORIZED",
       gives: { "www-authenticate": /error="invalid_token"/ },

@@ -63,8 +63,8 @@ async function knownPaths({ url }: TestEdge): Promise<string[]> {
 const nonsense = (name: string): string => `/v2/${name}{n}/manifests/latest`;
 
 /**
- * 64 connections. Everybody stays within what one client may do, but for the flood, which comes from
- * one address.
+ * 64 connections. Everybody stays within what one client may do, but for the flood, which comes
+ * from one address.
  */
 export async function crowd(firn: TestEdge): Promise<Record<"hits" | "others", readonly Group[]>> {
   const known = await knownPaths(firn);

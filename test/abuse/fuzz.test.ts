@@ -317,8 +317,9 @@ describe("the real Worker", () => {
 });
 
 /**
- * Most that workerd grows by, MiB, however many cases there are: V8 lets garbage lie until the heaps
- * of its isolates, the emulated bucket's among them, are full, and settles some 350 above the start.
+ * Most that workerd grows by, MiB, however many cases there are: V8 lets garbage lie until the
+ * heaps of its isolates, the emulated bucket's among them, are full, and settles some 350 above the
+ * start.
  */
 const MAX_GROWTH_MIB = 512;
 /** Of a password that nobody has. */

@@ -101,7 +101,8 @@ describe("a bucket in trouble", () => {
     const { firn, front, stop } = await startFrontedEdge({ BUILD_WAIT: "30" });
     const origin = await startOrigin(firn);
     try {
-      // The first read of a package's record, and the first write of the new image's, hang for ever.
+      // The first read of a package's record, and the first write of the new image's, hang for
+      // ever.
       const hung = new Set<string>();
       front.before = ({ method, key }) => {
         const kind = `${method} ${key.split("/")[0]}`;

@@ -13,8 +13,8 @@ export interface Group {
   readonly name: string;
   readonly connections: number;
   /**
-   * Paths in turn. `{n}` in one is a number that no other request of this group has; `{pick}` two to
-   * four of `picks` that no other request has in this combination.
+   * Paths in turn. `{n}` in one is a number that no other request of this group has; `{pick}` two
+   * to four of `picks` that no other request has in this combination.
    */
   readonly paths: readonly string[];
   readonly picks?: readonly string[];

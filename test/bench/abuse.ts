@@ -1,6 +1,7 @@
 /**
  * Honest clients in a crowd: known images by tag and by digest over 36 connections, while 28 others
- * ask for blobs, new images and nonsense, hang up, and flood from one address (test/abuse/crowd.ts).
+ * ask for blobs, new images and nonsense, hang up, and flood from one address
+ * (test/abuse/crowd.ts).
  *
  *   abuse.load.hits    hits a second in the crowd, as a share of an idle edge's
  *   abuse.load.wrong   answers that were wrong: status, length, or bytes that are not the digest's

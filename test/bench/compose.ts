@@ -15,7 +15,9 @@ import { seconds, withFirn } from "./firn.ts";
 import { seeded, shuffled } from "./layers/random.ts";
 import type { Part } from "./part.ts";
 
-/** Common packages, small and large; none of them in `shell`, or two combinations were one image. */
+/**
+ * Common packages, small and large; none of them in `shell`, or two combinations were one image.
+ */
 const PACKAGES = [
   "git",
   "curl",

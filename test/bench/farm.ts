@@ -66,7 +66,9 @@ const ask = (edge: FarmEdge, client: number, items: readonly Item[]): Promise<un
 const overviewOf = async (edge: FarmEdge): Promise<FarmOverview> =>
   (await edge.farm("overview")) as FarmOverview;
 
-/** No origin takes jobs when this resolves: what is given out is counted only while it is drained. */
+/**
+ * No origin takes jobs when this resolves: what is given out is counted only while it is drained.
+ */
 async function pause(edge: FarmEdge, origins: readonly FakeOrigin[]): Promise<void> {
   for (const origin of origins) origin.accepting(false);
   const paused = async (): Promise<boolean> =>

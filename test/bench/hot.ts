@@ -1,6 +1,7 @@
 /**
- * Requests per second for a known manifest: `hot.tag` by tag (an index of both platforms), `hot.digest` by digest, beside
- * `limit.constant`, a Worker in the same workerd that answers a constant of a manifest's length.
+ * Requests per second for a known manifest: `hot.tag` by tag (an index of both platforms),
+ * `hot.digest` by digest, beside `limit.constant`, a Worker in the same workerd that answers a
+ * constant of a manifest's length.
  */
 import { pullManifest } from "../harness/registry-client.ts";
 import { SYSTEMS } from "../../edge/contract/records.ts";

@@ -1,6 +1,6 @@
 /**
- * Clients pull a list of packages by its alias, and what they got by everything that pins it: digest,
- * revision and day.
+ * Clients pull a list of packages by its alias, and what they got by everything that pins it:
+ * digest, revision and day.
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";

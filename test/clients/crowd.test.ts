@@ -1,6 +1,6 @@
 /**
- * A hundred pulls at once, by every client: mixed names, none of which was asked for before, most of
- * them wanted by several clients. All of them succeed, and every client holds the same bytes.
+ * A hundred pulls at once, by every client: mixed names, none of which was asked for before, most
+ * of them wanted by several clients. All of them succeed, and every client holds the same bytes.
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";

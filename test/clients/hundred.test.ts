@@ -1,7 +1,7 @@
 /**
- * docker pulls a hundred packages by one short name, which `firn alias` has made: more than an image's
- * name can hold, and nearly as many as docker can mount. Runs by `npm test -- --starter-all`: building
- * and packing them takes minutes.
+ * docker pulls a hundred packages by one short name, which `firn alias` has made: more than an
+ * image's name can hold, and nearly as many as docker can mount. Building and packing them takes
+ * minutes: `npm test -- --starter-all` runs it.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

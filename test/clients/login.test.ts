@@ -1,6 +1,6 @@
 /**
- * Every client, and a node of Kubernetes with a pull secret, signs in, pulls, and signs out, in each
- * mode that asks.
+ * Every client, and a node of Kubernetes with a pull secret, signs in, pulls, and signs out, in
+ * each mode that asks.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -1,6 +1,6 @@
 /**
- * The wire between an origin and its edge, held by a test: it looks at every message of the channel,
- * and loses, changes, repeats or holds back what it likes.
+ * The wire between an origin and its edge, held by a test: it looks at every message of the
+ * channel, and loses, changes, repeats or holds back what it likes.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";

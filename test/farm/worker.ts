@@ -1,4 +1,6 @@
-/** The real Worker, with a farm that notices lost origins sooner than a test's reader would wait. */
+/**
+ * The real Worker, with a farm that notices lost origins sooner than a test's reader would wait.
+ */
 import { Farm as RealFarm } from "../../edge/farm/farm.ts";
 
 export { default, Build, Housekeeping, Totals } from "../../edge/worker.ts";

@@ -57,7 +57,9 @@ export interface World {
   stop(): Promise<void>;
 }
 
-/** Each origin's, where there are two farms; a client here is of neither, so the first comes first. */
+/**
+ * Each origin's, where there are two farms; a client here is of neither, so the first comes first.
+ */
 const REGIONS = ["weur", "enam"] as const;
 
 export interface WorldOptions {

@@ -10,7 +10,9 @@ export const CHROMIUM: Need = {
   purpose: "opens the page",
 };
 
-/** A browser of one's own, without a sandbox of its own where root runs it. Throws without Chromium. */
+/**
+ * A browser of one's own, without a sandbox of its own where root runs it. Throws without Chromium.
+ */
 export async function startBrowser(): Promise<Browser> {
   const executablePath = await which(CHROMIUM.command);
   if (executablePath === undefined) throw new Error("there is no chromium on the PATH");
@@ -26,7 +28,10 @@ interface Violation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
 }
 
-/** What axe finds wrong with a page as it is now, one line each; by all its rules but experimental ones. */
+/**
+ * What axe finds wrong with a page as it is now, one line each; by all its rules but experimental
+ * ones.
+ */
 export async function axeFindings(page: Page): Promise<string[]> {
   await page.evaluate(await axeSource);
   const violations = await page.evaluate(async () => {

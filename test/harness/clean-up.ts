@@ -1,4 +1,7 @@
-/** Undoing at a test's end what it has begun, the last first: node:test's `after` begins with the first. */
+/**
+ * Undoing at a test's end what it has begun, the last first: node:test's `after` begins with the
+ * first.
+ */
 import type { TestContext } from "node:test";
 
 /** Returns a function that takes what is to be done at the end of the test. */

@@ -1,6 +1,6 @@
 /**
- * The edge as Cloudflare runs it, emulated: the real Worker in workerd, run by Miniflare, with an R2
- * binding, and Durable Objects that can be evicted at any time.
+ * The edge as Cloudflare runs it, emulated: the real Worker in workerd, run by Miniflare, with an
+ * R2 binding, and Durable Objects that can be evicted at any time.
  *
  * Two sockets: Miniflare's entry, on a free port of 127.0.0.1, which also serves the bucket by the
  * S3 protocol; and a direct socket, past Miniflare's proxy and three times as fast, for clients and

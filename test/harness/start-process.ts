@@ -34,8 +34,8 @@ export class StartProcess {
   }
 
   /**
-   * The first line that matches, or the `nth` one; throws with everything said when the process ends
-   * without it, or when it does not come within LINE_LIMIT.
+   * The first line that matches, or the `nth` one; throws with everything said when the process
+   * ends without it, or when it does not come within LINE_LIMIT.
    */
   line(pattern: RegExp, nth = 1): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();

@@ -68,7 +68,9 @@ test(
   },
 );
 
-/** Everything that can differ: case, digits, both, names of other letters, depth, what is no set. */
+/**
+ * Everything that can differ: case, digits, both, names of other letters, depth, what is no set.
+ */
 const ASKED = FINDS.map(([name]) => name).concat(
   ["7", "7zz.x", "_7zz", "3", "3proxy.x", "4", "44", "curl.x", "poison", "text", "text.x"],
   ["python3packages", "python3packages.poison", "python3packages.4x", "python3packages.4"],

@@ -15,7 +15,8 @@ import { type TinySet, tinySet } from "../system/tiny-set.ts";
 
 const ATTRIBUTES = `
   snow = program "snow" // { version = "1.2"; meta.description = "White\\n and cold"; };
-  Ice = mk "ice" "mkdir -p $out/bin; echo \${snow} > $out/bin/ice; chmod +x $out/bin/ice; echo $out > $out/self";
+  Ice = mk "ice" ''
+    mkdir -p $out/bin; echo \${snow} > $out/bin/ice; chmod +x $out/bin/ice; echo $out > $out/self'';
   bashInteractive = program "bash";
   coreutils = program "ls"; moreutils = program "ts"; nano = program "nano";
   text = "no package";
@@ -51,8 +52,9 @@ describe("nix/image.nix", { skip }, () => {
   };
 
   /**
-   * Builds with these arguments, Nix text in which `pkgs` is the set. The first has the builder made as
-   * users have, the others take it from the store, which saves reading all npm packages again.
+   * Builds with these arguments, Nix text in which `pkgs` is the set. The first has the builder
+   * made as users have, the others take it from the store, which saves reading all npm packages
+   * again.
    */
   const nix = async (args: string, env: Readonly<Record<string, string>> = {}) => {
     const file = join(place.root, "user.nix");
@@ -75,7 +77,7 @@ describe("nix/image.nix", { skip }, () => {
     return stdout;
   };
 
-  test("a list of packages gives the layout of firn build, blob for blob, and refers to nothing", async () => {
+  test("a list of packages gives the layout of firn build, and refers to nothing", async () => {
     const { revision, digest } = await firn("snow/ice", "oci:here");
     const layout = await built(`packages = [ "snow" "ice" ]; revision = "${revision}";`);
     const here = join(place.root, "here");

@@ -1,6 +1,7 @@
 /**
- * The NixOS module and the flake, without nixpkgs: options get their defaults and a machine's values by a
- * few lines in the place of lib.evalModules, and the units are those of origin/server/examples.
+ * The NixOS module and the flake, without nixpkgs: options get their defaults and a machine's
+ * values by a few lines in the place of lib.evalModules, and the units are those of
+ * origin/server/examples.
  */
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -22,7 +23,9 @@ const STUB = `
     mkEnableOption = _: { isOption = true; default = false; type = "bool"; };
     mkIf = condition: value: if condition then value else { };
     mkMerge = builtins.foldl' merge { };
-    types = { attrsOf = x: x; nullOr = x: x; listOf = x: x; str = "str"; path = "path"; package = "package"; };
+    types = {
+      attrsOf = x: x; nullOr = x: x; listOf = x: x; str = "str"; path = "path"; package = "package";
+    };
     licenses.mit = "MIT"; concatStringsSep = builtins.concatStringsSep; makeBinPath = _: "";
   };
   fill = options: values: builtins.mapAttrs (name: option:

@@ -1,6 +1,6 @@
 /**
- * An edge that has an R2 binding and no S3 credentials signs nothing: its origins have credentials of
- * their own.
+ * An edge that has an R2 binding and no S3 credentials signs nothing: its origins have credentials
+ * of their own.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

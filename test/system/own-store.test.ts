@@ -19,7 +19,10 @@ const PULL_ALONE = fileURLToPath(new URL("pull-alone.ts", import.meta.url));
 
 const skip = (await firnUnavailable()) || (await ownNixUnavailable());
 
-/** Equal files, links, a directory without a write bit, references: what a store may hold differently. */
+/**
+ * Equal files, links, a directory without a write bit, references: what a store may hold
+ * differently.
+ */
 const ATTRIBUTES = `
   lib = mk "lib" ''
     mkdir -p $out/lib $out/empty

@@ -1,6 +1,7 @@
 /**
- * Starts a Firn of its own, pulls one image and prints it as JSON: a program, so that own-store.test.ts
- * can run it where /nix is another one. Arguments: package set, variables for the origin as JSON, image.
+ * Starts a Firn of its own, pulls one image and prints it as JSON: a program, so that
+ * own-store.test.ts can run it where /nix is another one. Arguments: package set, variables for the
+ * origin as JSON, image.
  */
 import { startFirn } from "../harness/firn.ts";
 import { pullImage } from "../harness/registry-client.ts";

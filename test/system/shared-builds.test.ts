@@ -1,6 +1,6 @@
 /**
- * Two origins of one farm, each with a Nix store of its own: what the first one built, and stored in
- * the farm's binary cache, the second takes from there.
+ * Two origins of one farm, each with a Nix store of its own: what the first one built, and stored
+ * in the farm's binary cache, the second takes from there.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";

@@ -85,8 +85,8 @@ export class Roots {
   }
 
   /**
-   * Removes the least recently used half of what no job holds, one directory at least; how many. The
-   * store paths stay until Nix collects them.
+   * Removes the least recently used half of what no job holds, one directory at least; how many.
+   * The store paths stay until Nix collects them.
    */
   release(): number {
     return this.#remove(Math.ceil(this.idle / 2));

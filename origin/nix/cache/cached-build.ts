@@ -2,8 +2,8 @@
  * What one nix-build has to do with the farm's binary cache: its options, what it built itself, and
  * whether the cache let it down. Nix does not build what a substituter has announced and then fails
  * to deliver (a damaged file, a bucket that does not answer) unless it is given --fallback, which
- * would also build the world when the public cache is away; so the build is tried again without this
- * cache alone.
+ * would also build the world when the public cache is away; so the build is tried again without
+ * this cache alone.
  */
 import type { CacheHooks } from "../settings.ts";
 
@@ -35,7 +35,10 @@ export class CachedBuild {
     return Object.entries(settings).flatMap(([name, value]) => ["--option", name, value]);
   }
 
-  /** Takes a line of the build's output; gives it as clients may see it, without this machine's port. */
+  /**
+   * Takes a line of the build's output; gives it as clients may see it, without this machine's
+   * port.
+   */
   read(line: string): string {
     const [, derivation] = BUILDING.exec(line) ?? [];
     if (derivation !== undefined) this.#built.add(derivation);

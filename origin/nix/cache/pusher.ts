@@ -1,7 +1,7 @@
 /**
  * Stores what was built here in the farm's binary cache, one store path after another, when nobody
- * waits for it. What is still to be stored is a garbage collector root in a directory: it outlives a
- * restart, and Nix keeps it. A failure is told once and tried again later; nothing depends on it.
+ * waits for it. What is still to be stored is a garbage collector root in a directory: it outlives
+ * a restart, and Nix keeps it. A failure is told once and tried again later; nothing depends on it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

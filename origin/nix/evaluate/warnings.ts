@@ -1,6 +1,6 @@
 /**
- * What a package set warns of when a name is evaluated (nixpkgs' lib.warn): mostly that it is an old
- * name of something else.
+ * What a package set warns of when a name is evaluated (nixpkgs' lib.warn): mostly that it is an
+ * old name of something else.
  *
  *   trace: warning: 'oldgit' has been renamed to 'git'       Nix 2.8, Lix
  *   evaluation warning: 'oldgit' has been renamed to 'git'   builtins.warn of newer Nix

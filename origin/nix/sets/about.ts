@@ -1,7 +1,7 @@
 /**
  * Versions and descriptions of a set's packages, where there is a list of them that nobody has to
- * evaluate: the lock of the starter set, and the packages.json that every release of a nixpkgs channel
- * has beside it. By attribute path, with dots: `python3Packages.flask`.
+ * evaluate: the lock of the starter set, and the packages.json that every release of a nixpkgs
+ * channel has beside it. By attribute path, with dots: `python3Packages.flask`.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

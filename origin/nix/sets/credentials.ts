@@ -1,7 +1,7 @@
 /**
  * User and password in a URL of the operator's. Command lines are for everybody to read (ps), those
- * of the programs that git starts too, so a program is given the bare URL, and the credentials by its
- * environment or a file of its own.
+ * of the programs that git starts too, so a program is given the bare URL, and the credentials by
+ * its environment or a file of its own.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -34,9 +34,9 @@ const HELPER =
   `"$${USER}" "$${PASSWORD}"; fi; }; f`;
 
 /**
- * `env` with configuration for git by which it answers this URL's host, and no other one (a redirect
- * leads elsewhere), with the credentials. They go before those of the machine; where only the user is
- * given, the machine's helpers know the password.
+ * `env` with configuration for git by which it answers this URL's host, and no other one (a
+ * redirect leads elsewhere), with the credentials. They go before those of the machine; where only
+ * the user is given, the machine's helpers know the password.
  */
 export function withGitCredentials(
   { url, credentials }: BareUrl,

@@ -1,11 +1,11 @@
 /**
  * The files of a locked input, in the store. Nothing is believed but the hash in the lock: it says
- * which store path the files are, so what is in the store already is not fetched, and what comes and
- * is not that path is refused.
+ * which store path the files are, so what is in the store already is not fetched, and what comes
+ * and is not that path is refused.
  *
- * Whoever writes the lock chooses what is fetched, so that must not reach hosts of the operator's own
- * network: by default only archives of github.com, gitlab.com and git.sr.ht are; anything else takes
- * a prefix of it in ALLOWED_URIS, as what evaluations fetch does.
+ * Whoever writes the lock chooses what is fetched, so that must not reach hosts of the operator's
+ * own network: by default only archives of github.com, gitlab.com and git.sr.ht are; anything else
+ * takes a prefix of it in ALLOWED_URIS, as what evaluations fetch does.
  */
 import { join } from "node:path";
 import { whyFailed } from "../error-message.ts";
@@ -26,7 +26,10 @@ export interface Input {
   readonly origin: Exclude<Origin, { kind: "inside" }>;
 }
 
-/** The store path of an input; throws a FailureError when it cannot be had, or is not what is locked. */
+/**
+ * The store path of an input; throws a FailureError when it cannot be had, or is not what is
+ * locked.
+ */
 export async function fetchInput(
   { name, narHash, origin }: Input,
   settings: NixSettings,

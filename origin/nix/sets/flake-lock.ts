@@ -1,6 +1,6 @@
 /**
- * flake.lock, as Nix writes it (versions 5 to 7): which inputs a flake has, each at one revision and
- * with the hash of its files. It is read, never changed.
+ * flake.lock, as Nix writes it (versions 5 to 7): which inputs a flake has, each at one revision
+ * and with the hash of its files. It is read, never changed.
  *
  *   {"version": 7, "root": "root", "nodes": {
  *     "root":    {"inputs": {"nixpkgs": "nixpkgs", "utils": ["tools", "utils"]}},
@@ -123,8 +123,8 @@ export function originOf(name: string, { locked, parent }: LockNode): Origin {
 const isPlain = (part: string): boolean => /^~?[A-Za-z0-9_.-]+$/.test(part) && !/^\.+$/.test(part);
 
 /**
- * Where a node's flake.nix is: the node that its files are fetched of (itself, but for a directory of
- * another one), and the directory below these. `top`: that of the root. Throws a FailureError of
+ * Where a node's flake.nix is: the node that its files are fetched of (itself, but for a directory
+ * of another one), and the directory below these. `top`: that of the root. Throws a FailureError of
  * reason `refused`.
  */
 export function placeOf(

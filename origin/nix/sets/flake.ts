@@ -83,7 +83,9 @@ interface LockedNode extends Files {
   readonly inputs: Readonly<Record<string, string | string[]>>;
 }
 
-/** Puts all inputs of a flake into the store, and what nix/flake.nix reads of them; gives its path. */
+/**
+ * Puts all inputs of a flake into the store, and what nix/flake.nix reads of them; gives its path.
+ */
 async function lockFlake(
   flake: Flake,
   settings: NixSettings,

@@ -206,7 +206,8 @@ export class GitClone {
       ["init", "--quiet", "--bare", "--", directory],
       this.#local(signal),
     );
-    // Says when it was last used: of the clones that nobody uses, the oldest go when the disk is full.
+    // Says when it was last used: of the clones that nobody uses, the oldest go when the disk is
+    // full.
     utimesSync(directory, new Date(), new Date());
     return directory;
   }

@@ -1,5 +1,6 @@
 /**
- * Calls git with the machine's own credentials, or those of its URL (credentials.ts). URL and refs come from elsewhere, so:
+ * Calls git with the machine's own credentials, or those of its URL (credentials.ts). URL and refs
+ * come from elsewhere, so:
  *   - arguments are arrays, never a shell, and what is not an option stands after `--`:
  *     `--upload-pack=…` as a ref would run a program (nova-nix#143);
  *   - only transports that run no program of the URL's choosing are allowed (`ext::` does);
@@ -13,8 +14,12 @@ import { run, type RunResult } from "../run.ts";
 const PROTOCOLS = "https:http:ssh:git:file";
 
 /** Everything that credentials may depend on: HOME, the SSH agent, proxies. */
-const KEPT =
-  /^(PATH|HOME|USER|LOGNAME|TMPDIR|XDG_(CONFIG|CACHE|RUNTIME)_.*|SSH_(AUTH_SOCK|AGENT_PID)|GIT_(SSH|SSH_COMMAND|SSL_.*|CONFIG_.*|ASKPASS|HTTP_.*|PROXY_.*)|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|[a-z]+_proxy|[A-Z]+_PROXY)$/;
+const KEPT = [
+  /^(PATH|HOME|USER|LOGNAME|TMPDIR|XDG_(CONFIG|CACHE|RUNTIME)_.*)$/,
+  /^SSH_(AUTH_SOCK|AGENT_PID)$/,
+  /^GIT_(SSH|SSH_COMMAND|SSL_.*|CONFIG_.*|ASKPASS|HTTP_.*|PROXY_.*)$/,
+  /^(SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|[a-z]+_proxy|[A-Z]+_PROXY)$/,
+];
 
 /**
  * The environment of a git that talks to another host. `sshCommand`: git's own core.sshCommand,
@@ -22,7 +27,9 @@ const KEPT =
  */
 export function remoteEnvironment(sshCommand?: string): Record<string, string> {
   const kept = Object.entries(process.env).flatMap(([name, value]) =>
-    value !== undefined && KEPT.test(name) ? [[name, value] as const] : [],
+    value !== undefined && KEPT.some((pattern) => pattern.test(name))
+      ? [[name, value] as const]
+      : [],
   );
   const ssh = process.env["GIT_SSH_COMMAND"] ?? sshCommand ?? process.env["GIT_SSH"] ?? "ssh";
   return {

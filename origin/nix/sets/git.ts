@@ -1,9 +1,9 @@
 /**
  * A package set in a git repository (kind `git`). A tag is a ref: a branch, else a git tag;
- * `latest` is HEAD; 40 hex digits are that commit. A day, `2026-11-01`, that is no ref is the state of
- * the default branch at its end: the first commit, from HEAD back by first parents, that was
- * committed by then (UTC), since what was merged later was not part of it. Submodules are not followed, files kept by LFS
- * stay pointers.
+ * `latest` is HEAD; 40 hex digits are that commit. A day, `2026-11-01`, that is no ref is the state
+ * of the default branch at its end: the first commit, from HEAD back by first parents, that was
+ * committed by then (UTC), since what was merged later was not part of it. Submodules are not
+ * followed, files kept by LFS stay pointers.
  *
  * A commit is served only when a branch or tag of the repository contains it: hosts such as GitHub
  * hand out every commit of every fork under the repository's own URL, so anybody could have

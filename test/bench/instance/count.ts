@@ -1,7 +1,8 @@
 /**
  * Counts what pulls of `shell/git/curl` ask of the bucket, at the real Worker: `node
  * test/bench/instance/count.ts`. The bucket is S3 behind a proxy that counts, and packages are made
- * up, of ten layers together. Workerd of one's own has no Cache API worth using, so every read is counted.
+ * up, of ten layers together. Workerd of one's own has no Cache API worth using, so every read is
+ * counted.
  */
 import { join } from "node:path";
 import type { Seen } from "../../edge/registry/bucket-front.ts";

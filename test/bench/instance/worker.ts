@@ -1,4 +1,6 @@
-/** The real Worker over the S3 protocol alone, its objects as well: every request can be counted. */
+/**
+ * The real Worker over the S3 protocol alone, its objects as well: every request can be counted.
+ */
 import type { Env } from "../../../edge/env.ts";
 import worker, { Build as RealBuild, Farm as RealFarm } from "../../../edge/worker.ts";
 

@@ -1,4 +1,6 @@
-/** Firn as it was at another commit: its own files, its own `npm start`, this tree's node_modules. */
+/**
+ * Firn as it was at another commit: its own files, its own `npm start`, this tree's node_modules.
+ */
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,7 @@
-/** The search for packages: ranking, descriptions, nested sets, rules of access; and any query at all. */
+/**
+ * The search for packages: ranking, descriptions, nested sets, rules of access; and any query at
+ * all.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import * as fc from "fast-check";
@@ -165,7 +168,7 @@ describe("in a registry", () => {
     assert.deepEqual((await ask("q=pkgsstatic.git")).packages, []);
   });
 
-  test("a revision without a list of names: an origin lists them, or the answer says that none is there", async () => {
+  test("a revision without a list of names: an origin lists them, or the answer says so", async () => {
     const other = "f".repeat(40);
     await putTag(firn.bucket, "latest", other);
     const query = `tag=${other}&q=git`;

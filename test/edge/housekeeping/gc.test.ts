@@ -1,4 +1,6 @@
-/** Garbage collection against the real Worker and a real bucket: what stays, what goes, and when. */
+/**
+ * Garbage collection against the real Worker and a real bucket: what stays, what goes, and when.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Digest } from "../../../edge/contract/digest.ts";
@@ -196,7 +198,7 @@ describe("what saves it", { concurrency: 1 }, () => {
   });
 });
 
-test("an upload that no record names goes after the grace, and counts of pulls after the period", async () => {
+test("an upload without a record goes after the grace, counts of pulls after the period", async () => {
   const { digest } = await putBlob(bucket(), new TextEncoder().encode("never referred to"));
   const counts = demandPath("starter", "2026-01-01", "some");
   await bucket().put(counts, '{"pulls":1,"packages":{}}', {

@@ -22,8 +22,8 @@ export interface KeptEdge {
   /** Resolves when all that answers left to be done behind them is done: pulls are recorded. */
   recorded(): Promise<void>;
   /**
-   * Moves the clocks of the Worker and of this process ahead. What would be done in that time is done
-   * before: pulls are recorded a second after the answer, and no collection overtakes that.
+   * Moves the clocks of the Worker and of this process ahead. What would be done in that time is
+   * done before: pulls are recorded a second after the answer, and no collection overtakes that.
    */
   advance(ms: number): Promise<void>;
   /** Seconds pass. */

@@ -37,7 +37,9 @@ interface Manifest {
 }
 const parse = ({ body }: Answer): Manifest => JSON.parse(String(body)) as Manifest;
 
-/** One state on disk, under one edge after another: each is a new isolate with nothing in memory. */
+/**
+ * One state on disk, under one edge after another: each is a new isolate with nothing in memory.
+ */
 let stateDir: string;
 let edge: Awaited<ReturnType<typeof startEdge>>;
 const start = (env: Record<string, string> = {}) => startEdge({ stateDir, env });

@@ -1,4 +1,6 @@
-/** Levels whose layers are not made yet: made on demand; while no origin can, the image has to wait. */
+/**
+ * Levels whose layers are not made yet: made on demand; while no origin can, the image has to wait.
+ */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { withAccounts } from "../registry/accounts.ts";

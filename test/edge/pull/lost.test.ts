@@ -1,6 +1,7 @@
 /**
  * A bucket that has lost something: the next pull has it made again, by a real farm and a connected
- * origin, and is whole. Every package has a name of its own: the isolate remembers what it has seen.
+ * origin, and is whole. Every package has a name of its own: the isolate remembers what it has
+ * seen.
  */
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";

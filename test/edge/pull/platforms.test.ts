@@ -158,7 +158,7 @@ describe("packages that are there for both systems", () => {
     assert.equal(first?.headers["vary"], "Accept");
   });
 
-  test("a name pins; both pins are children of the index, and their digests are found by every name", async () => {
+  test("both pins of a name are children of the index; their digests are found by every name", async () => {
     const children = listed(await pull("git")).map(({ digest }) => digest);
     const pinned = await Promise.all(["amd64/git", "git/arm64"].map((name) => pull(name)));
     assert.deepEqual(
@@ -175,7 +175,7 @@ describe("packages that are there for both systems", () => {
     });
   });
 
-  test("who takes single manifests gets that of its machine, where its User-Agent tells, or the default", async () => {
+  test("who takes no index gets the manifest that its User-Agent tells, or the default", async () => {
     for (const [userAgent, expected] of [
       [docker("amd64"), "amd64"],
       [docker("arm64"), "arm64"],
@@ -206,7 +206,7 @@ describe("packages that are there for both systems", () => {
     assert.equal((await imagesOf(firn.bucket, "git")).length, 1, "one record");
   });
 
-  test("pulled one by one by edges that know nothing of each other: the index of both is found as well", async () => {
+  test("pulled one by one by separate edges: the index of both is found as well", async () => {
     await putBoth("jq");
     const pulledAlone = async (name: string): Promise<readonly [string, string]> => {
       await elsewhere(async (edge) => {
@@ -263,7 +263,7 @@ describe("built for a pull", () => {
     assert.deepEqual(built(origin).sort(), [`${ARM64} hello`, `${AMD64} hello`]);
   });
 
-  test("nobody waits for the other platform; it is made all the same, and the first index stays", async () => {
+  test("nobody waits for the other platform; it is made, and the first index stays", async () => {
     const release = Promise.withResolvers<void>();
     const origin = await connect({
       gate: (items) =>

@@ -1,6 +1,6 @@
 /**
- * Tag → revision: resolved once, fresh for a while, then served stale while it is resolved anew; and
- * the layer plan in force.
+ * Tag → revision: resolved once, fresh for a while, then served stale while it is resolved anew;
+ * and the layer plan in force.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -1,4 +1,7 @@
-/** Turns by bytes: how many work at once, in which order, and what a request leaves that was cancelled. */
+/**
+ * Turns by bytes: how many work at once, in which order, and what a request leaves that was
+ * cancelled.
+ */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Turns } from "../../../edge/pull/turns.ts";

@@ -1,7 +1,7 @@
 /**
  * The real Worker over the S3 protocol alone, with three things more for tests: a clock that
- * `POST /test/clock?ms=` moves, an Analytics Engine whose data points `/test/points` returns, and at
- * `/test/behind` how much work behind answers that were given goes on.
+ * `POST /test/clock?ms=` moves, an Analytics Engine whose data points `/test/points` returns, and
+ * at `/test/behind` how much work behind answers that were given goes on.
  */
 import type { Env } from "../../../edge/env.ts";
 import worker from "../../../edge/worker.ts";

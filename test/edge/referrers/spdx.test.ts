@@ -112,7 +112,9 @@ function faults(document: Document): string[] {
 const CPE =
   /^cpe:2\.3:a(:((\?*|\*?)([A-Za-z0-9._-]|\\[\\*?!"#$%&'()+,/:;<=>@[\]^`{|}~])+(\?*|\*?)|[*-])){10}$/;
 
-/** The references to licences of the document itself in an expression, which SPDX's list must allow. */
+/**
+ * The references to licences of the document itself in an expression, which SPDX's list must allow.
+ */
 function licensesOf(text: string, check: (holds: boolean, what: string) => void): string[] {
   if (text === "NOASSERTION") return [];
   const own: string[] = [];

@@ -1,4 +1,6 @@
-/** What the page decides without a browser: addresses, commands, the treemap, ways, events, phases. */
+/**
+ * What the page decides without a browser: addresses, commands, the treemap, ways, events, phases.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";

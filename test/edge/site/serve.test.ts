@@ -1,4 +1,6 @@
-/** The page over HTTP: what browsers get, and clients of images do not; headers, encodings, weight. */
+/**
+ * The page over HTTP: what browsers get, and clients of images do not; headers, encodings, weight.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";

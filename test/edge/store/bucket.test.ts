@@ -1,6 +1,6 @@
 /**
- * What every Bucket owes the edge: over the R2 binding, over the S3 protocol to R2 and to a directory,
- * and with the data centre's cache in front, all in workerd.
+ * What every Bucket owes the edge: over the R2 binding, over the S3 protocol to R2 and to a
+ * directory, and with the data centre's cache in front, all in workerd.
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";

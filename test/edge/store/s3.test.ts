@@ -1,6 +1,6 @@
 /**
- * A bucket in trouble is a BucketUnavailable after a few attempts, never an absent object: a 404 would
- * be believed, and remembered.
+ * A bucket in trouble is a BucketUnavailable after a few attempts, never an absent object: a 404
+ * would be believed, and remembered.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -53,7 +53,9 @@ export interface ClientKind {
 const RUNC: Need = { command: "runc", debian: "runc", purpose: "runs containers" };
 const IPTABLES: Need = { command: "iptables", debian: "iptables", purpose: "dockerd looks for it" };
 
-/** Runs a program of an arm64 image on another machine, without the kernel's help: `qemu program`. */
+/**
+ * Runs a program of an arm64 image on another machine, without the kernel's help: `qemu program`.
+ */
 export const QEMU: Need = {
   command: "qemu-aarch64-static",
   debian: "qemu-user-static",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
+import { AnnouncedTags } from "../../../origin/channel/announced-tags.ts";
 import { backoff, refusedBackoff } from "../../../origin/channel/backoff.ts";
 import { configuredOrigins } from "../../../edge/farm/origins/configured-origins.ts";
 import { publicJwk } from "../../../edge/farm/origins/token.ts";
@@ -37,6 +38,23 @@ test("slots are shared, and given back once", () => {
   assert.notEqual(slots.take(), undefined);
   assert.equal(slots.take(), undefined);
   second?.();
+});
+
+test("a tag is told once on a connection, all of them in a hello, a hundred at most", () => {
+  const tags = new AnnouncedTags();
+  tags.set("latest", "one");
+  tags.set("stable", "two");
+  tags.set("latest", "three");
+  const both = [
+    { tag: "stable", revision: "two" },
+    { tag: "latest", revision: "three" },
+  ];
+  assert.deepEqual(tags.unsent(), both);
+  assert.deepEqual(tags.unsent(), []);
+  assert.deepEqual(tags.all(), both);
+  for (let at = 0; at < 100; at++) tags.set(`v${at}`, "four");
+  assert.equal(tags.unsent().length, 100);
+  assert.deepEqual(tags.all()[0], { tag: "v0", revision: "four" });
 });
 
 const logged = () => {

@@ -1,6 +1,6 @@
 /**
- * `firn build` beside a real registry of the same package set: the same digests, without it, in every
- * form of output, as real tools read them.
+ * `firn build` beside a real registry of the same package set: the same digests, without it, in
+ * every form of output, as real tools read them.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -1,4 +1,6 @@
-/** `firn completion`: what each shell itself makes of the script, and that `--help` has examples. */
+/**
+ * `firn completion`: what each shell itself makes of the script, and that `--help` has examples.
+ */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

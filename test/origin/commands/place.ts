@@ -1,4 +1,7 @@
-/** Where a command is tried: a directory with a cache and an empty home, and `firn` and skopeo in it. */
+/**
+ * Where a command is tried: a directory with a cache and an empty home, and `firn` and skopeo in
+ * it.
+ */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";

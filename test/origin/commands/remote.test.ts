@@ -1,6 +1,6 @@
 /**
- * `firn export` and `firn mirror` against a real Firn, `firn push` to Debian's docker-registry: without
- * accounts, with a password, and with the token flow.
+ * `firn export` and `firn mirror` against a real Firn, `firn push` to Debian's docker-registry:
+ * without accounts, with a password, and with the token flow.
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
@@ -47,7 +47,9 @@ after(async () => {
 
 /** How long the half of a body is on its way before the connection is cut, ms. */
 const CUT_AFTER = 100;
-/** A registry in front of the edge that notes requests, and cuts off bodies of blobs in the middle. */
+/**
+ * A registry in front of the edge that notes requests, and cuts off bodies of blobs in the middle.
+ */
 async function startCutting(cuts: number) {
   const seen: { path: string; range: string | undefined }[] = [];
   let left = cuts;
@@ -506,7 +508,10 @@ describe("firn push with accounts", { skip }, () => {
   });
 });
 
-/** Gives tokens to the account `ci` and to one identity token, by distribution's token specification. */
+/**
+ * Gives tokens to the account `ci` and to one identity token, by distribution's token
+ * specification.
+ */
 async function startTokenServer() {
   const [keyFile, certFile] = [join(place.root, "token.key"), join(place.root, "token.crt")];
   await execa("openssl", [

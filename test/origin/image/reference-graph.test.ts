@@ -1,4 +1,6 @@
-/** The hash of the empty string in each form: `nix-hash --to-base32` and `--to-sri` give the others. */
+/**
+ * The hash of the empty string in each form: `nix-hash --to-base32` and `--to-sri` give the others.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { closureOf } from "../../../origin/image/reference-graph.ts";

@@ -11,8 +11,8 @@ export interface EdgeRequests extends JobRequests {
 }
 
 /**
- * `s3`: as the origin reaches the bucket; `keys`: of origins in force. Records are handed on as they
- * are, checked by nobody.
+ * `s3`: as the origin reaches the bucket; `keys`: of origins in force. Records are handed on as
+ * they are, checked by nobody.
  */
 export function edgeRequests(
   s3: S3Config,

@@ -127,8 +127,8 @@ export function script(t: TestContext, text: string): string {
 }
 
 /**
- * Starts `firn origin` with programs of these names first on PATH (shell scripts), and `env`; `before`:
- * a program that runs it. It ends with the test.
+ * Starts `firn origin` with programs of these names first on PATH (shell scripts), and `env`;
+ * `before`: a program that runs it. It ends with the test.
  */
 export function firnOrigin(
   t: TestContext,

@@ -1,4 +1,6 @@
-/** `firn farm`, `drain` and `rest` as an operator runs them, against a real edge with a real origin. */
+/**
+ * `firn farm`, `drain` and `rest` as an operator runs them, against a real edge with a real origin.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";

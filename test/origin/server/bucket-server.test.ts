@@ -80,7 +80,8 @@ describe("keys", () => {
     await fc.assert(
       fc.asyncProperty(keys, async (all) => {
         const prefix = `run-${++run}/`;
-        // An object and a directory cannot have one name: no key here is the beginning of another's.
+        // An object and a directory cannot have one name: no key here is the beginning of
+        // another's.
         const own = all
           .map((key) => prefix + key)
           .filter((key) => !all.some((other) => `${prefix}${other}`.startsWith(`${key}/`)));

@@ -12,6 +12,7 @@ import { startEdge } from "../../../origin/server/edge.ts";
 import { canTie } from "../../../origin/server/process-tie.ts";
 import { until } from "../../harness/until.ts";
 
+const STARTER = new URL("../../../origin/server/edge.ts", import.meta.url).href;
 const worker = fileURLToPath(new URL("fixtures/worker.js", import.meta.url));
 let stateDir: string;
 before(async () => {
@@ -19,7 +20,7 @@ before(async () => {
 });
 after(() => rm(stateDir, { recursive: true, force: true }));
 
-test("the edge has variables, a bucket with an S3 endpoint, and objects; all of it survives a restart", async () => {
+test("the edge's variables, bucket and Durable Objects survive a restart", async () => {
   const first = await startEdge({ stateDir, worker, env: { PACKAGE_SET: "starter" } });
   try {
     const env = (await (await fetch(`${first.url}/env`)).json()) as Record<string, string>;
@@ -90,7 +91,7 @@ test(
   { skip: canTie ? false : "needs setpriv and setsid of util-linux" },
   async () => {
     const script = `
-    import { startEdge } from ${JSON.stringify(new URL("../../../origin/server/edge.ts", import.meta.url).href)};
+    import { startEdge } from ${JSON.stringify(STARTER)};
     const edge = await startEdge({ stateDir: process.argv[1], worker: process.argv[2], env: {} });
     process.stdout.write(process.pid + " " + edge.url);`;
     const parent = spawn(

@@ -107,7 +107,11 @@ export function firn(
       let composable = true;
       const wanted = roots.map((root) => {
         // A base that changed, or another plan, is another record of the same package.
-        const at = `${pathAt(dag, trace, root, revision)} ${keyOf(basePaths[revision]!)} ${before === after ? 0 : revision}`;
+        const at = [
+          pathAt(dag, trace, root, revision),
+          keyOf(basePaths[revision]!),
+          before === after ? 0 : revision,
+        ].join(" ");
         let record = records.get(at);
         if (!record) {
           records.set(at, (record = publish(root, revision)));
@@ -124,7 +128,8 @@ export function firn(
         }
       });
       const { layers, small } = imageParts(wanted, levels);
-      // A store path of several small parts is there once. The profile links to the packages, so it is another one when they or its parts change.
+      // A store path of several small parts is there once. The profile links to the packages, so it
+      // is another one when they or its parts change.
       const packages = roots.map((root) => pathAt(dag, trace, root, revision));
       return {
         layers: layers.map(({ key }) => made.get(key)!),

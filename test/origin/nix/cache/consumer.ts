@@ -1,7 +1,7 @@
 /**
- * Builds one package of a path set with a farm's cache: a program, so that sharing.test.ts can run it
- * where /nix is another one. Prints the outcome as JSON, the log of the build before it. Arguments:
- * package set, name, state directory, URL of the bucket, trusted keys.
+ * Builds one package of a path set with a farm's cache: a program, so that sharing.test.ts can run
+ * it where /nix is another one. Prints the outcome as JSON, the log of the build before it.
+ * Arguments: package set, name, state directory, URL of the bucket, trusted keys.
  */
 import { openFarmCache } from "../../../../origin/nix/cache/index.ts";
 import { openPackageSet } from "../../../../origin/nix/package-set.ts";

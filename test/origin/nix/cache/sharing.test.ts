@@ -54,7 +54,10 @@ async function nixKey(t: TestContext, name: string) {
   return { secret: readFileSync(secret, "utf8"), public: readFileSync(open, "utf8").trim() };
 }
 
-/** A set whose `lib` was built here, stored in the bucket, and left a mark for each time it is built. */
+/**
+ * A set whose `lib` was built here, stored in the bucket, and left a mark for each time it is
+ * built.
+ */
 async function stored(t: TestContext) {
   const mark = join(temporary(t), "mark");
   writeFileSync(mark, "");

@@ -1,4 +1,6 @@
-/** What an evaluation may take: the package that takes more has a reason, the others their answer. */
+/**
+ * What an evaluation may take: the package that takes more has a reason, the others their answer.
+ */
 import assert from "node:assert/strict";
 import { describe as suite, test, type TestContext } from "node:test";
 import { describe, type Description } from "../../../../origin/nix/evaluate/describe.ts";

@@ -112,8 +112,8 @@ const gitHttp =
   };
 
 /**
- * Puts programs first on PATH that note their command line and do the real thing, and notes those of
- * all processes that name the host, as `ps` shows them.
+ * Puts programs first on PATH that note their command line and do the real thing, and notes those
+ * of all processes that name the host, as `ps` shows them.
  */
 function watchCommandLines(
   t: TestContext,

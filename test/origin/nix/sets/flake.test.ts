@@ -23,7 +23,9 @@ const gitEnv = {
   GIT_AUTHOR_DATE: "2026-11-01T12:00:00Z",
 };
 
-/** A function that makes a package with a program; the salt keeps it apart from every other run's. */
+/**
+ * A function that makes a package with a program; the salt keeps it apart from every other run's.
+ */
 const MK = `mk = name: text: derivation {
   inherit name system; salt = "${randomUUID()}"; PATH = "/usr/bin:/bin"; builder = "/bin/sh";
   inherit text; args = [ "-ec" "mkdir -p $out/bin; echo \\"$text\\" > $out/bin/\${name}" ];
