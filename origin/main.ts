@@ -21,6 +21,7 @@ import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
 import { fileText, secret, tell } from "./process.ts";
+import { useProxy } from "./proxy.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { makeUser } from "./user.ts";
 import { version } from "./version.ts";
@@ -254,6 +255,7 @@ const allOptions = (): readonly Option[] => program.commands.flatMap(({ options 
 
 try {
   withoutUnset(process.env, allOptions());
+  useProxy(process.env);
   await program.parseAsync();
 } catch (error) {
   // commander has already said what is wrong with the options.

@@ -1,5 +1,6 @@
 /** One connection to an edge, from the token to the close. */
 import type { KeyObject } from "node:crypto";
+import { Agent } from "node:https";
 import * as v from "valibot";
 import { WebSocket } from "ws";
 import {
@@ -87,6 +88,7 @@ export async function openSession({
     handshakeTimeout: HANDSHAKE,
     maxPayload: MAX_MESSAGE,
     perMessageDeflate: false,
+    ...(url.protocol === "wss:" ? { agent: new Agent({ proxyEnv: process.env }) } : {}),
   });
   let welcomedAt: number | undefined;
   let refusal: string | undefined;

@@ -18,7 +18,7 @@ import type { JobRequests } from "../channel/requests.ts";
 import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
 import type { Blob, JobBucket, Storage } from "./job-bucket.ts";
 import { BucketError, patiently, type Patience } from "./patience.ts";
-import { type BucketAccess, s3Client } from "./s3-client.ts";
+import { type BucketAccess, BY_PROXY, s3Client } from "./s3-client.ts";
 
 export interface OwnBucketOptions extends Patience {
   /** Blobs above so many bytes go in parts of that size. */
@@ -57,7 +57,7 @@ export class OwnBucket implements Storage {
       // It would tell the console of every attempt.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
-      requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
+      requestHandler: { ...BY_PROXY, connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
     });
   }
 

@@ -12,6 +12,12 @@ export interface BucketAccess {
   readonly secretAccessKey: string;
 }
 
+/** Its requests go by the proxy that the environment names; for `requestHandler`. */
+export const BY_PROXY = {
+  httpAgent: { proxyEnv: process.env },
+  httpsAgent: { proxyEnv: process.env },
+};
+
 export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Client {
   return new S3Client({
     endpoint: access.endpoint,
@@ -21,6 +27,7 @@ export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Cli
     // R2 and others do not know the SDK's newer checksums; blobs are named by their SHA-256 anyway.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
+    requestHandler: BY_PROXY,
     ...more,
   });
 }

@@ -29,8 +29,8 @@ const MAX_ERROR = 16_384;
 
 /** Connections that are kept for the next request. */
 export class SignedRequests {
-  readonly #http = new HttpAgent({ keepAlive: true });
-  readonly #https = new HttpsAgent({ keepAlive: true });
+  readonly #http = new HttpAgent({ keepAlive: true, proxyEnv: process.env });
+  readonly #https = new HttpsAgent({ keepAlive: true, proxyEnv: process.env });
 
   /**
    * Sends `body`, which has the length that was signed. Throws what the network or the body throws,

@@ -78,7 +78,7 @@ export class Registry {
         onRetry?.(`${refused.message}; trying again`);
       } else {
         const message = `${url.host} cannot be reached: ${reasonOf(answer)}`;
-        if (!more || isNobody(answer)) throw new CommandFailed("later", message, { cause: answer });
+        if (!more || isFinal(answer)) throw new CommandFailed("later", message, { cause: answer });
         onRetry?.(`${message}; trying again`);
       }
       await sleep(waitOf(answer, attempt), undefined, { signal });
@@ -141,15 +141,22 @@ async function refusal(url: URL, answer: Response): Promise<CommandFailed> {
   );
 }
 
-/** Whether nobody listens there: asking again at once would not help. */
-const isNobody = ({ cause }: Error): boolean =>
-  ["ECONNREFUSED", "ENOTFOUND"].includes(
-    String((cause as NodeJS.ErrnoException | undefined)?.code),
+/** Whether nobody listens there, or a proxy refuses: asking again at once would not help. */
+const isFinal = (error: Error): boolean =>
+  ["ECONNREFUSED", "ENOTFOUND", "UND_ERR_ABORTED"].includes(
+    String((innermost(error) as NodeJS.ErrnoException).code),
   );
 
-/** What fetch says of a lost connection stands in its cause. */
-const reasonOf = ({ message, cause }: Error): string =>
-  cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message;
+/** What fetch says of a lost connection stands in its cause; of a proxy's answer, in that one's. */
+const innermost = (error: Error): Error =>
+  error.cause instanceof Error ? innermost(error.cause) : error;
+
+function reasonOf(error: Error): string {
+  const { message, code } = innermost(error) as NodeJS.ErrnoException;
+  const status = /^Proxy response \((\d+)\)/.exec(message)?.[1];
+  if (status !== undefined) return `the proxy of HTTPS_PROXY or HTTP_PROXY answered ${status}`;
+  return message || String(code);
+}
 
 /** What the registry asks for by Retry-After, in seconds; else twice as long each time. */
 function waitOf(answer: Response | Error, attempt: number): number {

@@ -68,9 +68,10 @@ async function serveFile(
   createReadStream(file).pipe(response);
 }
 
-/** An authority, and a certificate for 127.0.0.1 signed by it; files in `work`. */
+/** An authority, and a certificate for 127.0.0.1 and `names` signed by it; files in `work`. */
 export async function makeCertificates(
   work: string,
+  names: readonly string[] = [],
 ): Promise<{ authority: string; key: string; cert: string }> {
   await mkdir(work, { recursive: true });
   const path = (name: string): string => join(work, name);
@@ -104,7 +105,8 @@ export async function makeCertificates(
   );
   await writeFile(
     path("server.ext"),
-    "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n",
+    `subjectAltName=${["IP:127.0.0.1", ...names.map((name) => `DNS:${name}`)].join(",")}\n` +
+      "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n",
   );
   await openssl(
     "x509",

@@ -49,7 +49,7 @@ test("a private registry takes an account, from the environment", async () => {
   const env = { FIRN_EDGE: closed.url };
   const nobody = await run(["git"], env);
   assert.equal(nobody.exitCode, 5);
-  assert.match(nobody.stderr, /401.*FIRN_USER and FIRN_PASSWORD/);
+  assert.match(nobody.stderr, /\(401\): sign in with `docker login`/);
   const signedIn = await run(["git"], { ...env, FIRN_USER: "ci", FIRN_PASSWORD: PASSWORD });
   assert.equal(signedIn.exitCode, 0, signedIn.stderr);
 });
