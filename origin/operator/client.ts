@@ -172,7 +172,7 @@ export class OperatorClient {
 }
 
 /** What the edge said, for the person at the terminal. */
-export function refusal({ host }: URL, status: number, text: string): string {
+function refusal({ host }: URL, status: number, text: string): string {
   const hint: Partial<Record<number, string>> = {
     401: ": check FIRN_USER and FIRN_PASSWORD",
     404: ": is FIRN_EDGE the edge's URL?",
