@@ -41,6 +41,14 @@ export interface S3Config {
  * (409 ConditionalRequestConflict).
  */
 const PASSING = new Set([408, 409, 429, 500, 502, 503, 504]);
+/** RFC 4918, section 11.5; S3 itself is never full, a disk under an S3-compatible service is. */
+const FULL = 507;
+
+/** What an operator should look at, for the log. */
+function adviceOn(status: number): string {
+  if (status === FULL) return ": it is full";
+  return PASSING.has(status) ? "" : ": check S3_ENDPOINT, S3_BUCKET and the credentials";
+}
 
 export function s3Bucket(config: S3Config): Bucket {
   const client = clientOf(config);
@@ -74,10 +82,7 @@ export function s3Bucket(config: S3Config): Bucket {
       });
       if (response.ok || expected.includes(response.status)) return response;
       await response.body?.cancel();
-      throw new Error(
-        `the bucket answered ` +
-          `${response.status}${PASSING.has(response.status) ? "" : ": check S3_ENDPOINT, S3_BUCKET and the credentials"}`,
-      );
+      throw new Error(`the bucket answered ${response.status}${adviceOn(response.status)}`);
     });
 
   return {

@@ -223,6 +223,20 @@ const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
 
 const absent = (key: string): S3Error => new S3Error(404, "NoSuchKey", `there is no ${key}`);
 
+/** What is answered to an error of the system, by its name (errno(3)). */
+function ofTheSystem(name: string | undefined): S3Error {
+  switch (name) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return new S3Error(507, "InsufficientStorage", "the disk is full");
+    case "EMFILE":
+    case "ENFILE":
+      return new S3Error(503, "SlowDown", "too many files are open: try again");
+    default:
+      return new S3Error(500, "InternalError", "the directory cannot be read or written");
+  }
+}
+
 /** Tells the client, unless it has gone or the answer has begun; what is no S3Error is logged. */
 function fail(
   request: IncomingMessage,
@@ -231,19 +245,15 @@ function fail(
   { log }: BucketServerOptions,
 ): void {
   const known = error instanceof S3Error ? error : undefined;
-  const hasGone = request.destroyed && !request.complete;
-  if (known === undefined && !hasGone && !response.destroyed)
+  // Not the request: whoever stops reading it in the middle destroys it, as a full disk does.
+  const hasGone = response.destroyed || response.socket?.destroyed !== false;
+  if (known === undefined && !hasGone)
     log(`the bucket's directory: ${request.method} of ${request.url}: ${String(error)}`);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const isFull = (error as NodeJS.ErrnoException).code === "ENOSPC";
-  const { status, code, message } = known ?? {
-    status: isFull ? 507 : 500,
-    code: "InternalError",
-    message: isFull ? "the disk is full" : "the directory cannot be read or written",
-  };
+  const { status, code, message } = known ?? ofTheSystem((error as NodeJS.ErrnoException).code);
   // What the client still sends is not read.
   if (!request.complete) response.setHeader("Connection", "close");
   if (request.method === "HEAD") response.writeHead(status).end();

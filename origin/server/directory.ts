@@ -198,8 +198,12 @@ export class DirectoryBucket {
     const path = this.#typePath(key);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const incoming = join(this.#incoming, randomUUID());
-    await writeFile(incoming, contentType);
-    await rename(incoming, path);
+    try {
+      await writeFile(incoming, contentType);
+      await rename(incoming, path);
+    } finally {
+      await rm(incoming, { force: true });
+    }
   }
 
   #path(key: string): string {

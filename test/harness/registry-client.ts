@@ -12,6 +12,11 @@ import pLimit from "p-limit";
 const PARALLEL_BLOBS = 3;
 const ACCEPT =
   "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+/**
+ * A server closes a connection that was idle for some seconds, perhaps in the moment in which it is
+ * used again: real clients then ask again, and fetch does not.
+ */
+const ALONE = { connection: "close" } as const;
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -68,7 +73,9 @@ export async function pullManifest(
   reference = "latest",
   accept = ACCEPT,
 ): Promise<{ digest: string; manifest: Manifest; headers: Headers }> {
-  const response = await fetch(`${url}/v2/${name}/manifests/${reference}`, { headers: { accept } });
+  const response = await fetch(`${url}/v2/${name}/manifests/${reference}`, {
+    headers: { accept, ...ALONE },
+  });
   if (!response.ok) throw await toAnswer(response);
   const bytes = Buffer.from(await response.arrayBuffer());
   const digest = digestOf(bytes);
@@ -89,7 +96,9 @@ export async function pullManifest(
 
 /** One blob, checked against its descriptor; redirects are followed. */
 export async function pullBlob(url: string, name: string, descriptor: Descriptor): Promise<Buffer> {
-  const response = await fetch(`${url}/v2/${name}/blobs/${descriptor.digest}`);
+  const response = await fetch(`${url}/v2/${name}/blobs/${descriptor.digest}`, {
+    headers: ALONE,
+  });
   if (!response.ok) throw await toAnswer(response);
   const bytes = Buffer.from(await response.arrayBuffer());
   assert.equal(bytes.length, descriptor.size, `size of ${descriptor.digest}`);
