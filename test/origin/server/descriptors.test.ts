@@ -62,14 +62,15 @@ test("more uploads at once than descriptors", { skip: await unavailable([PRLIMIT
   atEnd(() => removeTree(dir));
   const limit = `--nofile=${DESCRIPTORS}:${DESCRIPTORS}`;
   const command = [process.execPath, "--input-type=module", "--eval", script, dir] as const;
-  let output = (): string => "";
   const server = await startDaemon(["prlimit", limit, ...command], {}, async () => {
     const found = await readdir(join(dir, "incoming")).catch(() => null);
     return found !== null;
   });
   atEnd(() => server.stop());
-  output = server.output;
-  const endpoint = await until("the server listening", () => /at (http\S+)/.exec(output())?.[1]);
+  const endpoint = await until(
+    "the server listening",
+    () => /at (http\S+)/.exec(server.output())?.[1],
+  );
   const config = { ...CREDENTIALS, endpoint, bucket: "firn" };
   const bucket = s3Bucket(config);
   const write = (key: string): Promise<boolean> =>
@@ -98,5 +99,5 @@ test("more uploads at once than descriptors", { skip: await unavailable([PRLIMIT
     (await bucket.list("", { limit: 10 })).objects.map(({ key }) => key),
     ["after.json", "before.json"],
   );
-  assert.match(output(), /EMFILE/);
+  assert.match(server.output(), /EMFILE/);
 });
