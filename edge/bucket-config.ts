@@ -32,8 +32,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * How blobs are served: streamed from the bucket through the Worker, or by a redirect to a presigned
- * URL or to a public base URL (without `/` at its end).
+ * How blobs are served: streamed from the bucket through the Worker, or by a redirect to a
+ * presigned URL or to a public base URL (without `/` at its end).
  */
 export type BlobDelivery =
   | { readonly kind: "stream" }

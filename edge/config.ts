@@ -85,12 +85,14 @@ export interface Config {
 type Environment = Variables & { readonly BUCKET?: unknown };
 
 /**
- * By environment: the Worker's, and those of Durable Objects. Values, not promises: one request must
- * not wait for another's, which may be cancelled.
+ * By environment: the Worker's, and those of Durable Objects. Values, not promises: one request
+ * must not wait for another's, which may be cancelled.
  */
 const configs = new WeakMap<Environment, Config>();
 
-/** All of the configuration, validated once per isolate. Throws a ConfigError with every problem. */
+/**
+ * All of the configuration, validated once per isolate. Throws a ConfigError with every problem.
+ */
 export async function readConfig(env: Environment): Promise<Config> {
   let config = configs.get(env);
   if (!config) configs.set(env, (config = await validate(env)));

@@ -33,13 +33,18 @@ export interface TotalsRpc extends Rpc.DurableObjectBranded {
   add(name: Limited, limit: Limit): Promise<number>;
 }
 
-/** What the Worker and the Farm object call on the Housekeeping object (housekeeping/housekeeping.ts). */
+/**
+ * What the Worker and the Farm object call on the Housekeeping object
+ * (housekeeping/housekeeping.ts).
+ */
 export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
   /** store/claims.ts. */
   claim(keys: readonly string[]): Promise<readonly string[]>;
   /** Images, by `pulledImage` (contract/housekeeping.ts), that were pulled on the current day. */
   pulled(images: readonly string[]): Promise<void>;
-  /** Whether images of the name, by its key, were deleted in this run; they are there again then. */
+  /**
+   * Whether images of the name, by its key, were deleted in this run; they are there again then.
+   */
   bringBack(nameKey: string): Promise<boolean>;
   begin(terms: GcTerms): Promise<GcProgress | { readonly busy: GcProgress }>;
   step(run: string): Promise<GcProgress | null>;

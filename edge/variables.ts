@@ -20,7 +20,10 @@ export interface Variables
     RegionVariables,
     ReplicaVariables,
     SigningKeyVariables {
-  /** `starter`, `channel:<name>`, `git:<url>`, `path:<dir>` or `flake:<url>`: contract/package-set.ts. */
+  /**
+   * `starter`, `channel:<name>`, `git:<url>`, `path:<dir>` or `flake:<url>`:
+   * contract/package-set.ts.
+   */
   readonly PACKAGE_SET?: string;
   /** Longest time a request is held while its build runs, seconds. */
   readonly BUILD_WAIT?: string;
@@ -37,8 +40,8 @@ export interface Variables
   readonly QUEUE_TOTAL?: string;
   /**
    * How many packages, of those pulled most, are published for a tag's new revision before the tag
-   * moves to it, 30 when not set; 0: it moves at once. And how long that may take, seconds, 600 when
-   * not set.
+   * moves to it, 30 when not set; 0: it moves at once. And how long that may take, seconds, 600
+   * when not set.
    */
   readonly WARM_PACKAGES?: string;
   readonly WARM_SECONDS?: string;
@@ -53,15 +56,15 @@ export interface Variables
   /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
   readonly CLIENT_ADDRESS_HEADER?: string;
   /**
-   * Globs of tags that may be asked for, of a channel or a git repository; any when not set. latest,
-   * commits and dates have rules of their own.
+   * Globs of tags that may be asked for, of a channel or a git repository; any when not set.
+   * latest, commits and dates have rules of their own.
    */
   readonly TAGS?: string;
   /** Commits that are served although no tag was seen at them, with spaces or commas. */
   readonly REVISIONS?: string;
   /**
-   * How many origins, of different owners, must have made the same before it counts; 1 when left out
-   * (farm/publication/agreement.ts).
+   * How many origins, of different owners, must have made the same before it counts; 1 when left
+   * out (farm/publication/agreement.ts).
    */
   readonly AGREE?: string;
   /** `90d`: what nobody has pulled for so long is deleted, looked for once a day; or `off`. */
@@ -78,7 +81,9 @@ const MAX_TAG_FRESH = 86_400;
 /** Most WARM_PACKAGES: the farm keeps the list in one row. */
 const MAX_WARM_PACKAGES = 1_000;
 const MAX_WARM_SECONDS = 86_400;
-/** More than this would fill the memory of the farm's object; more than the default waits too long. */
+/**
+ * More than this would fill the memory of the farm's object; more than the default waits too long.
+ */
 const MAX_QUEUE_TOTAL = 50_000;
 const QUEUE_TOTAL = 20_000;
 

@@ -35,7 +35,9 @@ const globs = v.pipe(
   v.maxLength(MAX_GLOBS),
 );
 
-/** Limits that an account may have of its own: not those of logins, which come before an account. */
+/**
+ * Limits that an account may have of its own: not those of logins, which come before an account.
+ */
 const OWN_LIMITS = ["requests", "images", "tags", "packages", "indexes", "waits"] as const;
 type OwnLimit = (typeof OWN_LIMITS)[number];
 

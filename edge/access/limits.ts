@@ -48,8 +48,8 @@ export const LIMITED = {
   /** Each checks a password; one that was right a moment ago is known, and not counted. */
   logins: { default: { count: 30, seconds: 60 }, words: "logins" },
   /**
-   * Of all clients together: a password takes 30 ms of CPU, so this is a third of an isolate's time,
-   * however many addresses somebody guesses from.
+   * Of all clients together: a password takes 30 ms of CPU, so this is a third of an isolate's
+   * time, however many addresses somebody guesses from.
    */
   passwords: { default: { count: 10, seconds: 1 }, words: "logins of all clients together" },
 } as const satisfies Record<string, { default: Limit; words: string }>;
@@ -66,8 +66,8 @@ const MAX_CLIENTS = 20_000;
 const PATTERN = /^(\d{1,9})\/(\d{1,5})$/;
 
 /**
- * The limits of the variables LIMIT_REQUESTS and so on: `<count>/<seconds>`, for waits `<count>`, or
- * `off`. Throws an Error that names the variable and what it may be.
+ * The limits of the variables LIMIT_REQUESTS and so on: `<count>/<seconds>`, for waits `<count>`,
+ * or `off`. Throws an Error that names the variable and what it may be.
  */
 export function readLimits(variables: LimitVariables): Limits {
   const read = (name: Limited): Limit | null => {
@@ -124,7 +124,9 @@ export class Meter {
     return 0;
   }
 
-  /** Holds one of a client's places until the returned function is called; null when all are held. */
+  /**
+   * Holds one of a client's places until the returned function is called; null when all are held.
+   */
   hold(client: string, { count }: Limit): (() => void) | null {
     const held = this.#held.get(client) ?? 0;
     if (held >= count) return null;
@@ -140,8 +142,9 @@ export class Meter {
 /**
  * The address that a request came from: as the proxy in front says in the header that the operator
  * named, whose last entry is the proxy's own; else as Cloudflare says, where it runs there
- * (elsewhere a client could write that header itself). Null when nobody says; but where the operator
- * named a header, whoever comes without it shares one address: past the proxy is no way past limits.
+ * (elsewhere a client could write that header itself). Null when nobody says; but where the
+ * operator named a header, whoever comes without it shares one address: past the proxy is no way
+ * past limits.
  */
 export function clientAddress(
   request: { readonly headers: Pick<Headers, "get">; readonly cf?: unknown },
@@ -170,7 +173,8 @@ const NO_ADDRESS = "none";
 export function clientKey(account: string | null, address: string | null): string | null {
   if (account !== null) return `account ${account}`;
   if (address === null || address === "") return null;
-  // An IPv4 address as some proxies and dual-stack sockets write it: 192.0.2.1:4711, ::ffff:192.0.2.1.
+  // An IPv4 address as some proxies and dual-stack sockets write it: 192.0.2.1:4711,
+  // ::ffff:192.0.2.1.
   const ipv4 = IPV4.exec(address)?.[1];
   if (ipv4 !== undefined) return `address ${ipv4}`;
   return `address ${address.includes(":") ? network64(address) : address}`;

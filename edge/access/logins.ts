@@ -1,10 +1,11 @@
 /**
  * Which credentials were right a moment ago. A client signs in for every token, so for every image
- * and every five minutes: without this each of them would cost the 30 ms of a slow hash, and a flood
- * of wrong passwords, which is limited, would keep honest clients out.
+ * and every five minutes: without this each of them would cost the 30 ms of a slow hash, and a
+ * flood of wrong passwords, which is limited, would keep honest clients out.
  *
- * What is remembered is a keyed hash of user, password and the account's hash, under a key that this
- * isolate has drawn and never tells. So a changed password ends it, and memory holds no password.
+ * What is remembered is a keyed hash of user, password and the account's hash, under a key that
+ * this isolate has drawn and never tells. So a changed password ends it, and memory holds no
+ * password.
  */
 import { LRUCache } from "lru-cache";
 import type { Credentials } from "./credentials.ts";

@@ -1,9 +1,10 @@
 /**
- * Tokens of clients (distribution spec, "Token Authentication"): a JWT that the edge signs and checks
- * itself, for one account or for nobody, for the images that were asked for, and for TOKEN_SECONDS.
+ * Tokens of clients (distribution spec, "Token Authentication"): a JWT that the edge signs and
+ * checks itself, for one account or for nobody, for the images that were asked for, and for
+ * TOKEN_SECONDS.
  *
- * HS256 with the one key of TOKEN_KEY: who signs is who checks. Algorithm, issuer, audience and type
- * are pinned, and nothing that the token's header says of keys is looked at (CVE-2025-24976).
+ * HS256 with the one key of TOKEN_KEY: who signs is who checks. Algorithm, issuer, audience and
+ * type are pinned, and nothing that the token's header says of keys is looked at (CVE-2025-24976).
  *
  *   {"iss":"firn","aud":"registry.example","sub":"ci","iat":…,"exp":…,"images":["shell/git"]}
  */

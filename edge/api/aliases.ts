@@ -2,7 +2,8 @@
  * `POST /api/aliases`: a short name for a long list of packages (contract/alias.ts); and
  * `GET /api/aliases/<key>`: the list that it stands for.
  *
- *   ["git", "curl", …]   201 {"name": "x/7f0c…", "pull": "docker pull HOST/x/7f0c…", …}   200 when it was there
+ *   ["git", "curl", …]   201 {"name": "x/7f0c…", "pull": "docker pull HOST/x/7f0c…", …}
+ *                        200 when it was there
  *
  * Making one is as asking for a new image: in a private registry it takes an account, by Basic
  * credentials or a token, and counts for LIMIT_IMAGES.

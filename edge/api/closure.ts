@@ -1,4 +1,6 @@
-/** The store paths of an image: the union of its packages' closures, and where each of them lies. */
+/**
+ * The store paths of an image: the union of its packages' closures, and where each of them lies.
+ */
 import pLimit from "p-limit";
 import type { ImagePath } from "../contract/api.ts";
 import type { ClosurePath, License } from "../contract/closure.ts";

@@ -1,6 +1,6 @@
 /**
- * What is known of an image without asking anybody: its record where it was composed, the records of
- * its packages, and which of them have to be built first or do not exist.
+ * What is known of an image without asking anybody: its record where it was composed, the records
+ * of its packages, and which of them have to be built first or do not exist.
  */
 import type { ComposePackage } from "../compose/compose.ts";
 import type { PackageItem } from "../contract/items.ts";

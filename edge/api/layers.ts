@@ -1,6 +1,6 @@
 /**
- * The layers of an image, from the records of its packages, whether it was composed or not; and what
- * a client fetches that has some of them. Pure.
+ * The layers of an image, from the records of its packages, whether it was composed or not; and
+ * what a client fetches that has some of them. Pure.
  */
 import type { ComposePackage } from "../compose/compose.ts";
 import { imageParts } from "../contract/levels.ts";

@@ -7,7 +7,8 @@
  *            gti → git          a few letters differ (contract/nearest.ts)
  *   json     jq                its description has the word
  *
- * Among names of one line those that are pulled more come first, then the shorter, then by alphabet.
+ * Among names of one line those that are pulled more come first, then the shorter, then by
+ * alphabet.
  */
 import { nearest } from "../contract/nearest.ts";
 import type { PackageAbout } from "../contract/package-about.ts";
@@ -44,7 +45,9 @@ export interface Ranking {
   readonly allowed: (name: string) => boolean;
 }
 
-/** Every name that the query means, the likeliest first; for an empty query those that are pulled. */
+/**
+ * Every name that the query means, the likeliest first; for an empty query those that are pulled.
+ */
 export function rank(query: string, { attributes, about, pulls, allowed }: Ranking): Ranked[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = new Map<string, { readonly attribute: string; readonly match: number }>();

@@ -151,7 +151,9 @@ async function indexAt(
   return listed ?? null;
 }
 
-/** With versions and descriptions: from the set's list, else from the records of those published. */
+/**
+ * With versions and descriptions: from the set's list, else from the records of those published.
+ */
 async function described(
   context: Context,
   scope: Scope,

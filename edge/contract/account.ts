@@ -1,7 +1,7 @@
 /**
  * What the command line makes of an account and the edge checks: its name, and the hash of its
- * password, salted and slow: PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto has in workerd and
- * in Node alike.
+ * password, salted and slow: PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto has in workerd
+ * and in Node alike.
  *
  *   pbkdf2-sha256$100000$<salt, 16 bytes as base64url>$<hash, 32 bytes as base64url>
  */

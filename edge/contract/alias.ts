@@ -21,12 +21,14 @@ export const ALIAS_KEY_PATTERN = /^[0-9a-f]{40}$/;
 
 /**
  * Most packages of an alias, and of any image: at the coarsest level a package is one layer and the
- * base another, and docker mounts so many layers and no more: 119 (levels.ts) for the base, the four
- * packages of `shell`, and these; two are left over.
+ * base another, and docker mounts so many layers and no more: 119 (levels.ts) for the base, the
+ * four packages of `shell`, and these; two are left over.
  */
 export const MAX_ALIAS_PACKAGES = 112;
 
-/** The list of an alias, as the bucket holds it: packages sorted, each once, without meta-packages. */
+/**
+ * The list of an alias, as the bucket holds it: packages sorted, each once, without meta-packages.
+ */
 export const AliasRecordSchema = v.strictObject({
   packages: v.pipe(v.array(ComponentSchema), v.maxLength(MAX_ALIAS_PACKAGES)),
   /** Whether the list has `shell`. */

@@ -116,7 +116,10 @@ const PlatformViewSchema = v.object({
   packages: v.array(ImagePackageSchema),
   /** Bottom first; null unless all packages are built. */
   layers: v.nullable(v.array(ImageLayerSchema)),
-  /** Compressed; null where there are no layers. Before an image is made, its own layer is estimated. */
+  /**
+   * Compressed; null where there are no layers. Before an image is made, its own layer is
+   * estimated.
+   */
   size: v.nullable(bytes),
   exact: v.boolean(),
   /** Of all store paths; null where a closure is not known. */

@@ -2,7 +2,7 @@
  * Files of the farm's Nix binary cache, in the bucket below `cache/`:
  *
  *   cache/nar/<SHA-256 of the file, hex>.nar.zst   a store path, packed
- *   cache/<hash part of the store path>.narinfo    what it is, signed with the Nix key of its origin
+ *   cache/<hash part of the store path>.narinfo    what it is, signed with its origin's Nix key
  *
  * Nix checks both: the signature against the keys that its operator trusts, the file against the
  * hashes in what was signed.

@@ -25,7 +25,10 @@ const requestId = text(40);
 const several = <T>(entry: v.GenericSchema<unknown, T>) =>
   v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
 
-/** What an origin stores: layers, listings, closures, indexes and logs. Nothing that a browser would run. */
+/**
+ * What an origin stores: layers, listings, closures, indexes and logs. Nothing that a browser would
+ * run.
+ */
 const UPLOAD_TYPES = [
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
@@ -62,7 +65,10 @@ export const ReadRequestSchema = v.strictObject({
   job: JobIdSchema,
   digest: DigestSchema,
 });
-/** A file of the binary cache that an origin wants to store; for no job, for it is stored afterwards. */
+/**
+ * A file of the binary cache that an origin wants to store; for no job, for it is stored
+ * afterwards.
+ */
 const CacheFileSchema = v.strictObject({
   key: CacheKeySchema,
   ...DescriptorSchema.entries,

@@ -11,7 +11,9 @@ import {
 import type { Descriptor } from "./fields.ts";
 import { DamagedBlob } from "./records.ts";
 
-/** Largest closure, bytes of JSON: 10,000 paths take 3 MB. It is in memory whole where it is read. */
+/**
+ * Largest closure, bytes of JSON: 10,000 paths take 3 MB. It is in memory whole where it is read.
+ */
 export const MAX_CLOSURE_BYTES = 8 * 2 ** 20;
 /** Largest closure as a blob: hashes take half of it, and do not compress. */
 export const MAX_CLOSURE_BLOB_BYTES = 4 * 2 ** 20;
@@ -77,8 +79,8 @@ export function encodeClosure(closure: PackageClosure): Uint8Array<ArrayBuffer> 
 }
 
 /**
- * The closure in a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it is
- * none. Whoever reads the blob has checked its digest.
+ * The closure in a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it
+ * is none. Whoever reads the blob has checked its digest.
  */
 export function decodeClosure(
   blob: Uint8Array,

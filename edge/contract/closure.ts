@@ -120,8 +120,8 @@ export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
 }
 
 /**
- * The parts of a closure: which of its store paths are in each layer, by the layer's key. A layer may
- * have others as well: the one of what every image holds has all of it.
+ * The parts of a closure: which of its store paths are in each layer, by the layer's key. A layer
+ * may have others as well: the one of what every image holds has all of it.
  */
 export function closureParts(
   paths: readonly Pick<ClosurePath, "path">[],
@@ -139,8 +139,8 @@ export function closureParts(
 }
 
 /**
- * Hash of all that does not depend on who made the closure: origins that agree on a package have the
- * same. A path's deriver is what its binary cache said, and Nix's version is the machine's.
+ * Hash of all that does not depend on who made the closure: origins that agree on a package have
+ * the same. A path's deriver is what its binary cache said, and Nix's version is the machine's.
  */
 export function closureContent({ nix: _nix, paths, ...all }: PackageClosure): Promise<string> {
   const content = paths.map(({ deriver: _deriver, ...path }) => path);

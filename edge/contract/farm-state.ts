@@ -7,9 +7,9 @@ import { FAILURE_REASONS } from "./items.ts";
 import { OriginNameSchema, SystemSchema, TimeSchema } from "./fields.ts";
 
 /**
- * How an origin is, the strongest first: an operator has revoked it, or drained it; no connection; its
- * connection dropped a moment ago, and its jobs are kept for it; it is stopping; its disk is full; it
- * failed too often, or an operator rests it; it takes jobs.
+ * How an origin is, the strongest first: an operator has revoked it, or drained it; no connection;
+ * its connection dropped a moment ago, and its jobs are kept for it; it is stopping; its disk is
+ * full; it failed too often, or an operator rests it; it takes jobs.
  */
 export const ORIGIN_STATES = [
   "revoked",

@@ -1,7 +1,7 @@
 /**
- * Garbage collection of the bucket, as the edge does it and `firn gc` shows it: an operator's command
- * asks for one step after the other until the run is done, and a run that was broken off goes on
- * where it was.
+ * Garbage collection of the bucket, as the edge does it and `firn gc` shows it: an operator's
+ * command asks for one step after the other until the run is done, and a run that was broken off
+ * goes on where it was.
  *
  *   POST /api/farm/gc?unused=<s>&grace=<s>&delete=on   begins a run, or joins the one under way
  *   POST /api/farm/gc/<run>                            the next step of it
@@ -9,7 +9,9 @@
 import * as v from "valibot";
 import { TimeSchema } from "./fields.ts";
 
-/** What is collected, in the order in which it is looked at: what refers comes before what it names. */
+/**
+ * What is collected, in the order in which it is looked at: what refers comes before what it names.
+ */
 export const GC_KINDS = [
   "images",
   "packages",
@@ -30,13 +32,15 @@ export const PinsSchema = v.object({
 });
 
 const DAY = 86_400;
-/** Shortest and longest time in which an unused object is kept, seconds: pulls are known by the day. */
+/**
+ * Shortest and longest time in which an unused object is kept, seconds: pulls are known by the day.
+ */
 export const MIN_UNUSED = DAY;
 export const MAX_UNUSED = 3_650 * DAY;
 /**
  * Shortest and longest time for which an object is condemned before it is deleted, seconds: the
- * shortest is longer than any memory of an edge, and shorter than some builds: what a build wanted to
- * use again is then made once more.
+ * shortest is longer than any memory of an edge, and shorter than some builds: what a build wanted
+ * to use again is then made once more.
  */
 export const MIN_GRACE = 600;
 export const MAX_GRACE = 30 * DAY;

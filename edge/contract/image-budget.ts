@@ -15,7 +15,10 @@ import { InvalidName } from "./names.ts";
 /** Most memory of one image, bytes: eight of them leave the Worker as much again as its caches. */
 export const MAX_IMAGE_BYTES = 16 * 2 ** 20;
 
-/** A directory of a listing, parsed: the Map's entry and its string, before names of their own length. */
+/**
+ * A directory of a listing, parsed: the Map's entry and its string, before names of their own
+ * length.
+ */
 export const DIRECTORY_ENTRY_BYTES = 80;
 /** A link: the object, its place in the array, the heads of its two strings. */
 export const LINK_BYTES = 200;

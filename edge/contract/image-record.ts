@@ -17,7 +17,9 @@ import {
 } from "./fields.ts";
 import { MAX_LAYERS } from "./package-record.ts";
 
-/** Most text of an image's config, bytes: what 120 layers of long-named packages have is a tenth. */
+/**
+ * Most text of an image's config, bytes: what 120 layers of long-named packages have is a tenth.
+ */
 const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** Longest reason, characters: a Warning shows a quarter of it. */

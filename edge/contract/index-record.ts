@@ -18,7 +18,9 @@ export const MAX_INDEX_BYTES = 2 * 2 ** 20;
 export const MAX_INDEX_DEPTH = 3;
 /** Longest reason why a nested set has no index, characters. */
 export const MAX_REFUSED = 1_000;
-/** The attributes that lead to a nested set, as Nix spells them; none for the package set itself. */
+/**
+ * The attributes that lead to a nested set, as Nix spells them; none for the package set itself.
+ */
 export const AttributePathSchema = v.pipe(
   v.array(
     v.pipe(
@@ -32,9 +34,10 @@ export const AttributePathSchema = v.pipe(
   v.maxLength(MAX_INDEX_DEPTH),
 );
 /**
- * Every attribute name of the package set, or of the nested set at `path`, at a revision. `names`: a
- * blob, the names as Nix spells them, sorted, a JSON list (package-index.ts). With `refused` there are
- * none: a nested set that does not evaluate holds no package that does, and this is Nix's reason.
+ * Every attribute name of the package set, or of the nested set at `path`, at a revision. `names`:
+ * a blob, the names as Nix spells them, sorted, a JSON list (package-index.ts). With `refused`
+ * there are none: a nested set that does not evaluate holds no package that does, and this is Nix's
+ * reason.
  */
 export const IndexStatementSchema = v.strictObject({
   format: v.literal(RECORD_FORMAT),

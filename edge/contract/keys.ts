@@ -53,7 +53,9 @@ export function imageKey(
   );
 }
 
-/** Key of an image's name: of all images that it has meant and will mean, at any revision and plan. */
+/**
+ * Key of an image's name: of all images that it has meant and will mean, at any revision and plan.
+ */
 export function imageNameKey(
   packageSet: string,
   names: readonly string[],
@@ -75,8 +77,8 @@ export const imagePrefix = (nameKey: string, key: string): string =>
 /**
  * A record of an image. The path says which platforms it knows (`amd64`, `no-arm64`: there is no
  * image for that one), and which digests it has, so that a digest leads to the image: a listing of
- * the name's images tells which of them to read. 64 bits of each are enough to choose by; the record
- * tells whether it is the one.
+ * the name's images tells which of them to read. 64 bits of each are enough to choose by; the
+ * record tells whether it is the one.
  */
 export const imagePath = (
   nameKey: string,

@@ -16,8 +16,8 @@ import {
 
 /**
  * One store path in the blob of a small part: `name` is its file name below /nix/store, `size` its
- * compressed bytes, one or more gzip members, and `tarSize` their bytes uncompressed. The trees of a
- * blob are in order, with nothing between them.
+ * compressed bytes, one or more gzip members, and `tarSize` their bytes uncompressed. The trees of
+ * a blob are in order, with nothing between them.
  */
 const TreeSchema = v.strictObject({
   name: v.pipe(v.string(), v.maxLength(255), v.regex(/^[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+$/)),
@@ -90,8 +90,8 @@ const LayerVouchSchema = v.strictObject({
 });
 
 /**
- * A statement as it stands in the bucket, by layer key and codec: the first that was made, for other
- * compressors make other bytes of the same layer.
+ * A statement as it stands in the bucket, by layer key and codec: the first that was made, for
+ * other compressors make other bytes of the same layer.
  */
 export const LayerRecordSchema = v.strictObject({
   ...statement,

@@ -7,8 +7,8 @@
  * the most, but an image has at most `layers` layers. All packages of an image take the same level,
  * the finest at which their union fits; nearly every image fits at the first:
  *
- *   4 layers     git: [a b c d | a b r | s]     curl: [a b e | a t]      level 0: a b c d e   5 layers, too many
- *                                                                        level 1: a b r t     4 layers, fits
+ *   4 layers     git: [a b c d | a b r | s]     curl: [a b e | a t]   level 0: a b c d e, too many
+ *                                                                     level 1: a b r t, fits
  *
  * A small part is no layer: a layer costs a client as much time as 4 MB of uncompressed bytes,
  * whatever its size. Its files are appended to the profile layer, which every image has of its own.
@@ -22,8 +22,8 @@ export interface Budget {
   /** Most layers of packages in an image. */
   readonly layers: number;
   /**
-   * Most bytes of small parts in one image: the edge inflates them in memory to take the diffId, and
-   * a client fetches them again with every image.
+   * Most bytes of small parts in one image: the edge inflates them in memory to take the diffId,
+   * and a client fetches them again with every image.
    */
   readonly smallBytes: number;
 }
@@ -39,8 +39,8 @@ export interface ImageParts {
 }
 
 /**
- * The finest levels at which the union of all parts fits into `budget`: a level index per record, or
- * null when not even the coarsest have few enough layers.
+ * The finest levels at which the union of all parts fits into `budget`: a level index per record,
+ * or null when not even the coarsest have few enough layers.
  */
 export function chooseLevels(
   records: readonly Levelled[],

@@ -153,7 +153,10 @@ function nameFault(name: string): string | null {
   if (name.length * 3 > MAX_NAME_BYTES && encoder.encode(name).length > MAX_NAME_BYTES)
     return `is longer than ${MAX_NAME_BYTES} bytes`;
   if (name.startsWith(".wh."))
-    return 'would delete another file: layers mean that by names with .wh. in front (OCI image spec, layer.md, "Whiteouts")';
+    return (
+      "would delete another file: layers mean that by names with .wh. in front " +
+      '(OCI image spec, layer.md, "Whiteouts")'
+    );
   return null;
 }
 

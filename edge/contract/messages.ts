@@ -5,14 +5,14 @@
  *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, bye
  *   edge → origin   welcome, job, settled, repeat, cancel, follow
  *
- * While an origin works on a job it asks the edge for what it needs of the bucket, of which it knows
- * nothing itself (bucket-requests.ts). A request has an id of the origin's own, and one answer with
- * that id:
+ * While an origin works on a job it asks the edge for what it needs of the bucket, of which it
+ * knows nothing itself (bucket-requests.ts). A request has an id of the origin's own, and one
+ * answer with that id:
  *
- *   upload   may I store these blobs?             → uploads: a signed PUT for each that is not there
- *   layers   what were these layers packed to?    → layers: the layer records, and which blobs are there
- *   read     where is this blob (a layer plan)?   → url: a signed GET
- *                                                 → error, in place of any of these
+ *   upload   may I store these blobs?            → uploads: a signed PUT for each that is absent
+ *   layers   what were these layers packed to?   → layers: their records, and which blobs are there
+ *   read     where is this blob (layer plan)?    → url: a signed GET
+ *                                                → error, in place of any of these
  *
  * What is missing is an item: a tag to resolve, a package to publish, or the index of a package set
  * (the names of its attributes). A job is the batch of items that an origin is given under one

@@ -88,8 +88,8 @@ export interface NameParts {
 }
 
 /**
- * Parses an image name. `aliases`: those in it, which splitImageName tells. Throws an InvalidName that
- * names the component and the rule it breaks.
+ * Parses an image name. `aliases`: those in it, which splitImageName tells. Throws an InvalidName
+ * that names the component and the rule it breaks.
  */
 export const parseImageName = (name: string, aliases: Aliases = NO_ALIASES): ImageRequest =>
   requestOf(name, splitImageName(name), aliases);

@@ -9,9 +9,9 @@ const MAX_EDITS = 3;
 
 /**
  * `attributes`: the names at the level where the search ended, as Nix spells them; `path`: the
- * attributes above it; `wanted`: the component that does not exist. A name is near within
- * one edit per three letters (at least one, at most MAX_EDITS; a swap of neighbours is one edit), or when it begins
- * with the wanted one (`python` → python3, `node` → nodejs). Fewest edits first, then in
+ * attributes above it; `wanted`: the component that does not exist. A name is near within one edit
+ * per three letters (at least one, at most MAX_EDITS; a swap of neighbours is one edit), or when it
+ * begins with the wanted one (`python` → python3, `node` → nodejs). Fewest edits first, then in
  * alphabetical order.
  */
 export function nearest(
@@ -45,9 +45,9 @@ export function nearest(
 }
 
 /**
- * The letters and digits of each name, a bit for each (p to y share theirs with the digits). An edit
- * brings in one letter and takes away one at most, so names that differ in more are not near: a look
- * at two numbers spares most names the closer one. Made once for a list.
+ * The letters and digits of each name, a bit for each (p to y share theirs with the digits). An
+ * edit brings in one letter and takes away one at most, so names that differ in more are not near:
+ * a look at two numbers spares most names the closer one. Made once for a list.
  */
 const letterSets = new WeakMap<readonly string[], Int32Array>();
 

@@ -16,7 +16,10 @@ export interface About {
   readonly description: string;
 }
 
-/** The list of what is known, by attribute. Attributes that no index has (a tab in them) are left out. */
+/**
+ * The list of what is known, by attribute. Attributes that no index has (a tab in them) are left
+ * out.
+ */
 export function encodeAbout(entries: ReadonlyMap<string, About>): Uint8Array<ArrayBuffer> {
   const lines = [...entries]
     .filter(([attribute]) => !/[\t\n]/.test(attribute))
@@ -49,7 +52,9 @@ export class PackageAbout {
     return this.#text.length + this.#lower.length;
   }
 
-  /** What the list says of an attribute: its lines are sorted, so the middle one tells which half. */
+  /**
+   * What the list says of an attribute: its lines are sorted, so the middle one tells which half.
+   */
   find(attribute: string): About | undefined {
     const text = this.#text;
     let [low, high] = [0, text.length];

@@ -1,7 +1,7 @@
 /**
- * The names in a package set, and what a component of an image name finds among them. The same rules
- * as nix/find.nix, which an origin evaluates: the edge answers for names that find nothing, so a
- * difference would make packages unknown that exist.
+ * The names in a package set, and what a component of an image name finds among them. The same
+ * rules as nix/find.nix, which an origin evaluates: the edge answers for names that find nothing,
+ * so a difference would make packages unknown that exist.
  */
 import * as v from "valibot";
 import { MAX_INDEX_NAMES } from "./index-record.ts";
@@ -23,7 +23,9 @@ export function attributeFor(names: readonly string[], component: string): strin
   return found === undefined ? undefined : index.get(found)?.[0];
 }
 
-/** Names by their lower case, in their order. Made once for a list: an image may ask for 64 names. */
+/**
+ * Names by their lower case, in their order. Made once for a list: an image may ask for 64 names.
+ */
 const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
 
 function byLowerCase(names: readonly string[]): ReadonlyMap<string, readonly string[]> {

@@ -1,6 +1,6 @@
 /**
- * Which packages may be asked for at all: the operator's allow and deny lists, which the edge checks
- * before it asks anybody, and an origin again before it evaluates anything.
+ * Which packages may be asked for at all: the operator's allow and deny lists, which the edge
+ * checks before it asks anybody, and an origin again before it evaluates anything.
  *
  * Deny wins. The defaults keep out what multiplies the package set: nixpkgs holds itself many times
  * over (pkgsCross, pkgsStatic, pkgsMusl, python3Packages.pkgs …), each with a hundred thousand
@@ -45,7 +45,9 @@ export function parseGlobs(variable: string, text: string): readonly string[] {
   return globs;
 }
 
-/** The policy of these variables. PACKAGES_DENY is the default when not set, and nothing as `off`. */
+/**
+ * The policy of these variables. PACKAGES_DENY is the default when not set, and nothing as `off`.
+ */
 export const packagePolicy = (variables: {
   readonly PACKAGES_ALLOW?: string | undefined;
   readonly PACKAGES_DENY?: string | undefined;

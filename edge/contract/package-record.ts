@@ -1,6 +1,6 @@
 /**
- * Package records: what an origin states of a package, and what the edge adds to it: the layers that
- * stand for its parts, and all the origins that the record rests on.
+ * Package records: what an origin states of a package, and what the edge adds to it: the layers
+ * that stand for its parts, and all the origins that the record rests on.
  */
 import * as v from "valibot";
 import {

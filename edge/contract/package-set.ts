@@ -1,7 +1,8 @@
 /**
  * Where packages come from, as PACKAGE_SET says it: `starter`, `channel:<name or commit>`,
- * `git:<url>`, `path:<dir>` or `flake:<url>`. `id` is part of every key of the bucket and of an origin's hello: the
- * edge and its origins agree on it, whatever credentials or directories each has.
+ * `git:<url>`, `path:<dir>` or `flake:<url>`. `id` is part of every key of the bucket and of an
+ * origin's hello: the edge and its origins agree on it, whatever credentials or directories each
+ * has.
  */
 import { sha256Hex } from "./digest.ts";
 
@@ -157,9 +158,9 @@ function filesSpec(address: string): string {
 }
 
 /**
- * A git URL without user name and password, or null when it is none that is allowed. A query is not:
- * git appends its own to it, so no server is meant by one, and a token in it would be on a command
- * line for everybody to read.
+ * A git URL without user name and password, or null when it is none that is allowed. A query is
+ * not: git appends its own to it, so no server is meant by one, and a token in it would be on a
+ * command line for everybody to read.
  */
 function withoutSecrets(url: string): string | null {
   const scp = url.includes("://") ? null : SCP.exec(url);

@@ -1,7 +1,7 @@
 /**
  * What the edge stores and composes from. Origins build statements of these types; the edge
- * validates them again before it makes records of them (an origin may be wrong or malicious), signed
- * by the origins that vouch (signatures.ts).
+ * validates them again before it makes records of them (an origin may be wrong or malicious),
+ * signed by the origins that vouch (signatures.ts).
  */
 import * as v from "valibot";
 import type { Digest } from "./digest.ts";

@@ -1,6 +1,6 @@
 /**
- * What an origin signs: canonical JSON of a statement and its kind, so that a signature for one kind
- * of record, or of another format, is good for nothing else.
+ * What an origin signs: canonical JSON of a statement and its kind, so that a signature for one
+ * kind of record, or of another format, is good for nothing else.
  *
  *   {"kind":"firn layer record v4","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
  *
@@ -29,8 +29,8 @@ export const signedText = <K extends SignedKind>(kind: K, statement: Statements[
 
 /**
  * The origins that vouch for a layer record: those whose signature is good, by the public key that
- * `keyOf` tells. (It tells those of origins in force alone: what a revoked origin vouches for counts
- * no more.)
+ * `keyOf` tells. (It tells those of origins in force alone: what a revoked origin vouches for
+ * counts no more.)
  */
 export async function vouchersOf(
   { signed, ...own }: LayerRecord,

@@ -52,8 +52,8 @@ export const RepairedSchema = v.object({
   key: v.string(),
   /**
    * `whole`: nothing is wrong with it any more; `withdrawn`: it is made again when it is needed;
-   * `made`: it was made again; `building`: an origin is at it, ask again; `later`: it could not be made
-   * now; `operator`: nobody can but a person.
+   * `made`: it was made again; `building`: an origin is at it, ask again; `later`: it could not be
+   * made now; `operator`: nobody can but a person.
    */
   state: v.picklist(["whole", "withdrawn", "made", "building", "later", "operator"]),
   message: v.optional(v.string()),

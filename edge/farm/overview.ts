@@ -21,7 +21,9 @@ export interface FarmOverview {
   readonly uploadedToday: number;
 }
 
-/** What an operator has said of a name, and what decides how long a lost connection is waited for. */
+/**
+ * What an operator has said of a name, and what decides how long a lost connection is waited for.
+ */
 export interface Seen {
   readonly now: number;
   /** Milliseconds (limits.ts). */

@@ -7,13 +7,17 @@ import { demandLately } from "../store/demand.ts";
 /** Records that are looked at: more would take the Farm object seconds. */
 const MAX_LISTED = 1_000;
 
-/** A package, and what it was published for: one of them without the other would be half an image. */
+/**
+ * A package, and what it was published for: one of them without the other would be half an image.
+ */
 export interface PublishedPackage {
   readonly name: string;
   readonly systems: readonly System[];
 }
 
-/** `<set>/<revision>/<system>/<plan>/<name>.json`; the record of another level has `~` in its name. */
+/**
+ * `<set>/<revision>/<system>/<plan>/<name>.json`; the record of another level has `~` in its name.
+ */
 const RECORD = /^([^/]+)\/[^/]+\/([^/~]+)\.json$/;
 
 /** The packages that were published for the revision, the most pulled lately first. */

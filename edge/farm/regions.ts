@@ -1,6 +1,7 @@
 /**
- * Regions: one Farm object in each, so that a client's packages are built near it. A region is one of
- * Cloudflare's location hints; without REGIONS there is one farm, wherever it was first asked for.
+ * Regions: one Farm object in each, so that a client's packages are built near it. A region is one
+ * of Cloudflare's location hints; without REGIONS there is one farm, wherever it was first asked
+ * for.
  *
  * A client's continent decides in which order the regions are asked. The first takes the items; a
  * region that has no origin for them, or whose queue is full, hands them to the next:

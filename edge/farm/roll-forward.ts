@@ -1,10 +1,11 @@
 /**
- * Warm roll-forward: when a tag comes to mean another revision, what is pulled most is published for
- * the new revision before the tag moves, so that a new channel is a cold moment for nobody.
+ * Warm roll-forward: when a tag comes to mean another revision, what is pulled most is published
+ * for the new revision before the tag moves, so that a new channel is a cold moment for nobody.
  *
  *   an origin says: latest is R2 now, and the bucket has R1
  *     → the packages that were published for R1, the most pulled first, WARM_PACKAGES at most,
- *       are wanted in the background for R2, for every system that they were published for; until then latest means R1
+ *       are wanted in the background for R2, for every system that they were published for. Until
+ *       then latest means R1
  *     → all have ended, well or not, or WARM_SECONDS are over: latest means R2
  *
  * A tag moves at once that is new, or of which nothing was published. What is under way is kept in
@@ -35,8 +36,8 @@ export interface RollForwardParts {
   readonly bucket: Bucket;
   readonly limits: () => Promise<WarmLimits>;
   /**
-   * Puts items into the queue, in the background. Returns the keys of those that have not ended; null
-   * when they were not taken.
+   * Puts items into the queue, in the background. Returns the keys of those that have not ended;
+   * null when they were not taken.
    */
   readonly want: (
     wantedBy: string,

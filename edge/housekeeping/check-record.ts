@@ -161,8 +161,11 @@ function verdict(
   return { problem: isKnown ? "forged" : "unvouched", detail: origins };
 }
 
-const PACKAGE =
-  /^packages\/v\d+\/(?<packageSet>[^/]+)\/(?<revision>[^/]+)\/(?<system>[^/]+)\/(?<plan>[^/]+)\/(?<name>[^/~]+)(?:~(?<level>\d+))?\.json$/;
+/** `packages/v<format>/<set>/<revision>/<system>/<plan>/<name>.json`, or `…/<name>~<level>.json`. */
+const PACKAGE = new RegExp(
+  "^packages/v\\d+/(?<packageSet>[^/]+)/(?<revision>[^/]+)/(?<system>[^/]+)/(?<plan>[^/]+)/" +
+    "(?<name>[^/~]+)(?:~(?<level>\\d+))?\\.json$",
+);
 
 /** Which package a record's path is of. Null for a path of no package. */
 export function placeOfPackage(key: string) {

@@ -1,7 +1,7 @@
 /**
  * Garbage collection, one page of a listing after the other (kinds.ts tells what becomes of an
- * object). A step reads and deletes no more than one request of a Worker may; what it has found is in
- * the object's SQLite when it ends, so the next step goes on from there, whoever asks for it.
+ * object). A step reads and deletes no more than one request of a Worker may; what it has found is
+ * in the object's SQLite when it ends, so the next step goes on from there, whoever asks for it.
  */
 import pLimit from "p-limit";
 import { type GcProgress, type GcTerms, pulledImage } from "../contract/housekeeping.ts";
@@ -16,8 +16,8 @@ import { type Phase, PHASES, pinKey } from "./phases.ts";
 import type { Run, Tables } from "./tables.ts";
 
 /**
- * Objects of one step, of those that are read and of others: a Worker may send 1,000 requests for one
- * of a client's, and a step reads and deletes each object once at most.
+ * Objects of one step, of those that are read and of others: a Worker may send 1,000 requests for
+ * one of a client's, and a step reads and deletes each object once at most.
  */
 const READ_PAGE = 400;
 const PAGE = 900;
@@ -25,7 +25,10 @@ const PAGE = 900;
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
 /** Whoever got an image from some memory has pulled it by then, and that is recorded, ms. */
 const SETTLE_MS = WITHDRAWN_MS + 5_000;
-/** A run that was broken off is gone on with for so long, ms; then it has seen too little of what is. */
+/**
+ * A run that was broken off is gone on with for so long, ms; then it has seen too little of what
+ * is.
+ */
 const RESUMED_MS = 86_400_000;
 /** A run whose last step is so long ago was broken off, ms: another one may take its place. */
 const BROKEN_OFF_MS = 120_000;

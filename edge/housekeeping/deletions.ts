@@ -1,7 +1,7 @@
 /**
  * Deleting, and claims that come in the way of it (store/claims.ts). Both are decided in one object
- * without a pause in between, so a key is claimed before it is decided to delete it, or the claim is
- * told that it is gone:
+ * without a pause in between, so a key is claimed before it is decided to delete it, or the claim
+ * is told that it is gone:
  *
  *   claim, decide     condemned no more: it is not deleted
  *   decide, claim     the claim waits until the objects are deleted, and is told so
@@ -14,9 +14,14 @@ import type { Tables } from "./tables.ts";
 
 /** For how long a claim is told of a deletion, ms: longer than any isolate remembers a blob. */
 const GONE_MS = 2 * PRESENT_MS;
-/** For how long deletions are known, ms: longer than a run, which brings back no image without them. */
+/**
+ * For how long deletions are known, ms: longer than a run, which brings back no image without them.
+ */
 const KNOWN_MS = 2 * 86_400_000;
-/** Requests that this object's predecessor had sent when it was put away have arrived after this, ms. */
+/**
+ * Requests that this object's predecessor had sent when it was put away have arrived after this,
+ * ms.
+ */
 const PREDECESSOR_MS = 5_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;

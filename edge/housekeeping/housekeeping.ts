@@ -1,7 +1,7 @@
 /**
- * The Housekeeping object, one for the registry: when images were pulled last, what is condemned, and
- * the run of garbage collection that is under way. `firn gc` asks for each step of it; with GC the
- * object begins one once a day, and takes the steps itself.
+ * The Housekeeping object, one for the registry: when images were pulled last, what is condemned,
+ * and the run of garbage collection that is under way. `firn gc` asks for each step of it; with GC
+ * the object begins one once a day, and takes the steps itself.
  */
 import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../config.ts";
@@ -15,7 +15,9 @@ import { type RestoreParts, restoreName, restorePulled } from "./restore-images.
 import { Tables } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
-/** Between two alarms of a run, and between two runs, ms; and while an operator's run is under way. */
+/**
+ * Between two alarms of a run, and between two runs, ms; and while an operator's run is under way.
+ */
 const NEXT_STEP = 100;
 const NEXT_RUN = DAY_MS;
 const BUSY = 600_000;

@@ -1,16 +1,16 @@
 /**
  * What is in the bucket, and what becomes of each object of it. Pure.
  *
- *   an object    is in use when it is pinned, was pulled or written lately, or is named by one in use
+ *   an object    is in use when it is pinned, was pulled or written lately, or one in use names it
  *                is held when only objects that are not in use name it: it stays as long as they do
  *                is idle otherwise: condemned now, and deleted once it has been so for the grace
  *
- * Worked example, unused 90 d, grace 1 d; image I names package P, P names blobs B and C, and another
- * image, pulled yesterday, names package Q, which names C:
+ * Worked example, unused 90 d, grace 1 d; image I names package P, P names blobs B and C, and
+ * another image, pulled yesterday, names package Q, which names C:
  *
  *   day 0   I was pulled 91 days ago: not in use. P and B are held. All three are condemned
- *   day 1   I has been condemned for a day: deleted. Now P is idle, condemned for a day: deleted, then B.
- *           C stays, as Q does
+ *   day 1   I has been condemned for a day: deleted. Now P is idle, condemned for a day: deleted,
+ *           then B. C stays, as Q does
  *   or      I was pulled on day 0: in use, and with it P and B: condemned no more
  *
  * Kinds are looked at in an order in which what refers comes first, so all that remains has been
@@ -61,8 +61,8 @@ function revisionOfIndex(key: string): string {
 const CURRENT_IMAGES = imagesPrefix("").slice(0, -1);
 
 /**
- * What an image's path says: the key of its name, and a part of each of its digests. Null for an image
- * of another record format, which nobody finds.
+ * What an image's path says: the key of its name, and a part of each of its digests. Null for an
+ * image of another record format, which nobody finds.
  */
 export function imageOfPath(key: string): { nameKey: string; hints: string[] } | null {
   if (!key.startsWith(CURRENT_IMAGES)) return null;

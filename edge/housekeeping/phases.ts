@@ -9,7 +9,9 @@ export interface Phase {
   readonly kind: GcKind | null;
   /** What an object of it refers to; when left out it is not read. */
   readonly refersTo?: (text: string, key: string) => readonly string[];
-  /** Before it begins, every pull that got something of what was deleted before has been told of. */
+  /**
+   * Before it begins, every pull that got something of what was deleted before has been told of.
+   */
   readonly settles?: boolean;
 }
 

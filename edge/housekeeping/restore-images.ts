@@ -1,6 +1,6 @@
 /**
- * Writes image records again that the run under way has deleted, when somebody pulls the image after
- * all: an isolate may answer from its memory for a while after the record is gone.
+ * Writes image records again that the run under way has deleted, when somebody pulls the image
+ * after all: an isolate may answer from its memory for a while after the record is gone.
  */
 import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";

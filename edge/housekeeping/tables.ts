@@ -1,4 +1,7 @@
-/** What the Housekeeping object remembers, in its SQLite. All keys are those of the bucket, but marks. */
+/**
+ * What the Housekeeping object remembers, in its SQLite. All keys are those of the bucket, but
+ * marks.
+ */
 import type { GcProgress } from "../contract/housekeeping.ts";
 
 /** A run, and where it is. */
@@ -27,7 +30,8 @@ export class Tables {
       -- What is named, by an object in use (live) or by another that remains. Of one run.
       CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY, live INTEGER NOT NULL) WITHOUT ROWID;
       -- What is not in use, and since when that is known.
-      CREATE TABLE IF NOT EXISTS condemned (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS condemned (
+        key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
       -- What was deleted lately.
       CREATE TABLE IF NOT EXISTS gone (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
       -- Image records that this run has deleted, in case somebody was just pulling one.

@@ -1,7 +1,7 @@
 /**
- * Whether what is in the bucket is whole: every record is what its path says, is signed, and every blob
- * that it names is there, with its size. A page looks at so many records as one request of a Worker
- * may; blobs that it has seen since the command began it does not ask for again.
+ * Whether what is in the bucket is whole: every record is what its path says, is signed, and every
+ * blob that it names is there, with its size. A page looks at so many records as one request of a
+ * Worker may; blobs that it has seen since the command began it does not ask for again.
  */
 import pLimit from "p-limit";
 import { createHash } from "node:crypto";

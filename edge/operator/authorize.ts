@@ -1,4 +1,6 @@
-/** Who may operate this edge: accounts with `operator`, by Basic credentials or a token of theirs. */
+/**
+ * Who may operate this edge: accounts with `operator`, by Basic credentials or a token of theirs.
+ */
 import type { IRequestStrict } from "itty-router";
 import type { Account } from "../access/accounts.ts";
 import { basicCredentials, bearerToken } from "../access/credentials.ts";
@@ -18,8 +20,8 @@ export type OperatorRequest = IRequestStrict & { operator?: string };
 const CHALLENGE = 'Basic realm="firn operators", charset="UTF-8"';
 
 /**
- * Throws UNAUTHORIZED (401) for anybody who is not signed in, DENIED (403) for an account that is no
- * operator's. Every use is in the log.
+ * Throws UNAUTHORIZED (401) for anybody who is not signed in, DENIED (403) for an account that is
+ * no operator's. Every use is in the log.
  */
 export async function authorizeOperator(
   request: OperatorRequest,
@@ -30,8 +32,8 @@ export async function authorizeOperator(
 }
 
 /**
- * For what FARM_PUBLIC shows anybody some of: who is no operator goes on too where it is on, without
- * `operator`; credentials that are wrong are refused all the same.
+ * For what FARM_PUBLIC shows anybody some of: who is no operator goes on too where it is on,
+ * without `operator`; credentials that are wrong are refused all the same.
  */
 export async function authorizeViewer(
   request: OperatorRequest,
@@ -63,7 +65,8 @@ async function authorizeAccount(request: OperatorRequest, config: Config): Promi
     note("warn", "operator.refused", facts);
     throw denied(`the account ${account.name} is no operator's`);
   }
-  // A browser sends an operator's credentials along for any page: another site's request is nobody's.
+  // A browser sends an operator's credentials along for any page: another site's request is
+  // nobody's.
   if (request.headers.get("Sec-Fetch-Site")?.endsWith("-site") === true) {
     note("warn", "operator.refused", facts);
     throw denied("this request comes from another site's page");

@@ -8,7 +8,9 @@ import { json, originOf, wrong } from "./api.ts";
 import type { OperatorRequest } from "./authorize.ts";
 import { farmView } from "./farm.ts";
 
-/** Gives the origin no more jobs, in any farm, until that is taken back; it finishes what it has. */
+/**
+ * Gives the origin no more jobs, in any farm, until that is taken back; it finishes what it has.
+ */
 export const drainOrigin = (request: OperatorRequest, env: Env): Promise<Response> =>
   setDrained(request, env, true);
 

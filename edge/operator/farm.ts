@@ -22,7 +22,9 @@ import * as v from "valibot";
 
 /** Builds, and failures, of all regions that one answer has. */
 const MAX_PAST = 50;
-/** How long what anybody may see is given again, ms: no number of strangers keeps the farms busy. */
+/**
+ * How long what anybody may see is given again, ms: no number of strangers keeps the farms busy.
+ */
 const PUBLIC_MEMORY = 5_000;
 
 /** To an operator all of it, to others the counts; `authorizeViewer` has let them in. */

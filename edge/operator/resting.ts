@@ -6,8 +6,9 @@
  *   layers    layers/                  who signed the layer
  *   packages  packages/v<format>/      who signed the package, and the layers that it names
  *   indexes   index/v<format>/         who listed the names
- *   images    images/v<format>/        all that its packages rest on; every origin, when it says that a
- *                                      package does not exist for a platform: failures name nobody
+ *   images    images/v<format>/        all that its packages rest on; every origin, when it says
+ *                                      that a package does not exist for a platform: failures name
+ *                                      nobody
  *   tags      tags/                    who resolved the tag last
  *   revisions revisions/               who said that the revision belongs to the set
  *   plans     plans/                   who made the layer plan: shown, and never withdrawn

@@ -1,15 +1,15 @@
 /**
- * Dates as tags: `2026-11-01` is the newest revision that `latest` was seen at on that day, or on the
- * last day before it of which the bucket knows one (UTC).
+ * Dates as tags: `2026-11-01` is the newest revision that `latest` was seen at on that day, or on
+ * the last day before it of which the bucket knows one (UTC).
  *
  *   latest meant   a on 10-28, b on 10-31 in the morning and c in the evening, d on 11-03
  *   2026-10-30     a
  *   2026-10-31     c
  *   2026-11-01     c
  *
- * A day that is over means the same for ever. Today's may still come to mean another revision, which
- * a Warning says. Of a git repository an origin looks into the history of its default branch instead
- * (origin/nix/sets/git.ts): commits know their dates better than whoever saw them.
+ * A day that is over means the same for ever. Today's may still come to mean another revision,
+ * which a Warning says. Of a git repository an origin looks into the history of its default branch
+ * instead (origin/nix/sets/git.ts): commits know their dates better than whoever saw them.
  */
 import { daysPrefix } from "../contract/keys.ts";
 import type { Bucket } from "../store/bucket.ts";

@@ -4,8 +4,8 @@
  * to the bucket. The last counts of an isolate that ends are lost: a plan needs shares, not sums.
  *
  * A client counts once a day for an image, however often it asks, and for so many images a day, so
- * that nobody steers the plan by a flood of requests or of combinations. Only GET counts, by tag or by digest: docker sends HEAD for the tag and GET
- * for the digest, podman GET for the tag.
+ * that nobody steers the plan by a flood of requests or of combinations. Only GET counts, by tag or
+ * by digest: docker sends HEAD for the tag and GET for the digest, podman GET for the tag.
  */
 import { clientAddress, clientKey } from "../access/limits.ts";
 import type { Env } from "../env.ts";
@@ -35,7 +35,9 @@ const MAX_POINTS = 250;
  * address cannot make a package common.
  */
 const MAX_IMAGES = 50;
-/** Clients and the images that they pulled today, bytes; the client unseen for longest counts again. */
+/**
+ * Clients and the images that they pulled today, bytes; the client unseen for longest counts again.
+ */
 const SEEN_BYTES = 4 * 2 ** 20;
 const DAY_MS = 86_400_000;
 

@@ -65,8 +65,8 @@ export function manifestOf(
 }
 
 /**
- * The texts of a record that are not in memory. Whoever gets an index asks for a manifest of it in a
- * moment, by its digest: in memory it is found without a question to the bucket.
+ * The texts of a record that are not in memory. Whoever gets an index asks for a manifest of it in
+ * a moment, by its digest: in memory it is found without a question to the bucket.
  */
 function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
   const indexes = [...recordIndexes(record).values()].flatMap(({ oci, docker }) => [oci, docker]);

@@ -1,9 +1,9 @@
 /**
  * What origins reported, and what the farm could not do, as errors for the person who pulls. Pure.
  *
- * An image holds packages that its name does not mention: every image has cacert, and `shell` brings
- * bash. They are never named to that person. And one cause is named once: when a revision is unknown,
- * every package of the image fails for the same reason.
+ * An image holds packages that its name does not mention: every image has cacert, and `shell`
+ * brings bash. They are never named to that person. And one cause is named once: when a revision is
+ * unknown, every package of the image fails for the same reason.
  */
 import type { Failure } from "../contract/items.ts";
 import { type ImageRequest, SHELL } from "../contract/names.ts";
@@ -39,7 +39,9 @@ export interface Unfinished {
   readonly log?: string;
 }
 
-/** Retry-After of an origin's own trouble, seconds: another origin, or the same one soon, may do it. */
+/**
+ * Retry-After of an origin's own trouble, seconds: another origin, or the same one soon, may do it.
+ */
 const TROUBLE_RETRY_SECONDS = 10;
 /** … without an origin, or with too many jobs: time for an origin to come back or a job to end. */
 const FARM_RETRY_SECONDS = 30;
@@ -141,7 +143,8 @@ export function notDone(
     case "no-origin":
       return unavailable(
         `no origin${system ? ` for ${system}` : ""} is connected to this registry at the ` +
-          `moment, and ${doing} needs one; images of packages that were built before can still be pulled`,
+          `moment, and ${doing} needs one; images of packages that were built before can still ` +
+          `be pulled`,
         FARM_RETRY_SECONDS,
         detail,
       );
@@ -227,8 +230,8 @@ function subjectOf({ names }: Cause, asked: Asked): string {
 }
 
 /**
- * The message of an unknown package mostly names it already; and a cause that also concerns packages
- * that the image's name does not mention is not about single packages.
+ * The message of an unknown package mostly names it already; and a cause that also concerns
+ * packages that the image's name does not mention is not about single packages.
  */
 function unknownText({ names, failure }: Cause, asked: Asked): string {
   const own = mentioned(names, asked);

@@ -11,8 +11,8 @@ import { asWaiting, type Context } from "./context.ts";
 import { waiting } from "./limits.ts";
 
 /**
- * Has the items made while the request is held. `lost`: as the farm takes it. Throws TOOMANYREQUESTS
- * (429) when too much waits.
+ * Has the items made while the request is held. `lost`: as the farm takes it. Throws
+ * TOOMANYREQUESTS (429) when too much waits.
  */
 export const askWhileHeld = (
   context: Context,

@@ -1,6 +1,6 @@
 /**
- * Work that several requests need from one isolate at the same moment: one does it, the others wait.
- * Otherwise thirty clients at once would compose one image thirty times.
+ * Work that several requests need from one isolate at the same moment: one does it, the others
+ * wait. Otherwise thirty clients at once would compose one image thirty times.
  *
  * The runtime drops the promises of a request that is cancelled, and other requests that await one
  * of them would wait for ever. So no request waits longer than JOIN_MS; then it does the work

@@ -2,8 +2,8 @@
  * A layer of an origin that an image names and the bucket has lost: an origin makes its packages
  * again, and the layer is there as before when it is packed by the same compressor.
  *
- * When it is not, whoever has pinned a digest of that image cannot have it any more, and is told so;
- * the image's records are withdrawn, so that a pull by tag composes it of what there is now.
+ * When it is not, whoever has pinned a digest of that image cannot have it any more, and is told
+ * so; the image's records are withdrawn, so that a pull by tag composes it of what there is now.
  */
 import type { Digest } from "../contract/digest.ts";
 import type { ImageRequest } from "../contract/names.ts";

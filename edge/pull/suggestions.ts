@@ -3,8 +3,8 @@ import { nearest } from "../contract/nearest.ts";
 import { memory } from "../store/memory.ts";
 
 /**
- * Suggestions that an isolate looks for in a second: a tenth of its time at most, however many clients
- * ask for nonsense. Further ones are told without: a 404 is as right.
+ * Suggestions that an isolate looks for in a second: a tenth of its time at most, however many
+ * clients ask for nonsense. Further ones are told without: a 404 is as right.
  */
 const SUGGESTED_A_SECOND = 10;
 /** Suggestions that are left over from quiet seconds, at most. */

@@ -48,7 +48,8 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
 
 /**
  * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
- * UNAVAILABLE (503) when no origin can tell in time. Warns when nobody could resolve it anew lately.
+ * UNAVAILABLE (503) when no origin can tell in time. Warns when nobody could resolve it anew
+ * lately.
  */
 export async function resolveTag(context: Context, tag: string): Promise<string> {
   const { packageSet, tagFresh } = context.config;
@@ -102,9 +103,9 @@ export async function knownRevision(context: Context, tag: string): Promise<stri
 
 /**
  * A revision by its own name, when it is known to belong to the set: a tag was seen at it, or the
- * operator lists it. Of a git repository an origin can tell for others, of a channel nobody can: the
- * hosts of repositories serve commits of strangers' forks under the parent's address, so a commit
- * that exists there may be anybody's.
+ * operator lists it. Of a git repository an origin can tell for others, of a channel nobody can:
+ * the hosts of repositories serve commits of strangers' forks under the parent's address, so a
+ * commit that exists there may be anybody's.
  */
 async function ownTag(context: Context, revision: string): Promise<string> {
   const { packageSet, revisions } = context.config;

@@ -1,9 +1,9 @@
 /**
  * What all clients together have used, in every location: one object for the registry.
  *
- * It is told behind the answers, so that no pull waits for it, and answers from when on there is more
- * to be had. An isolate refuses by the last answer that it got (limits.ts): all of them together may
- * go above a limit by what they do in the tenths of a second until they hear of it.
+ * It is told behind the answers, so that no pull waits for it, and answers from when on there is
+ * more to be had. An isolate refuses by the last answer that it got (limits.ts): all of them
+ * together may go above a limit by what they do in the tenths of a second until they hear of it.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Limit, Limited } from "../access/limits.ts";

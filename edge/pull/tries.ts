@@ -1,6 +1,6 @@
 /**
- * When a platform that an image lacks is tried, and how long a pull of another platform waits for it.
- * Remembered by the isolate, for each image and system:
+ * When a platform that an image lacks is tried, and how long a pull of another platform waits for
+ * it. Remembered by the isolate, for each image and system:
  *
  *   first pull     tried, and waited for PLATFORM_WAIT after the platform that was asked for is there
  *   … meanwhile    every other pull waits for what is left of that
@@ -26,7 +26,9 @@ const REMEMBERED_BYTES = 2 ** 20;
 export const BEING_MADE = "it is being made: pull again in a while";
 
 interface Try {
-  /** Until when pulls wait for it, ms since 1970; undefined when the next one that may try waits. */
+  /**
+   * Until when pulls wait for it, ms since 1970; undefined when the next one that may try waits.
+   */
   readonly until: number | undefined;
   /** When it may be tried again, ms since 1970. */
   readonly next: number;

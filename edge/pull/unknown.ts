@@ -1,12 +1,12 @@
 /**
- * Packages that do not exist, told without an origin: from the names of the package set (its index),
- * which an origin lists once for a revision and system, and those of a nested set when it is first
- * asked for.
+ * Packages that do not exist, told without an origin: from the names of the package set (its
+ * index), which an origin lists once for a revision and system, and those of a nested set when it
+ * is first asked for.
  *
  *   python3packages.flaks   the index of the set has python3Packages; its own index has no flaks
  *
- * A list is complete, so what it lacks does not exist. Where none can be had, an origin is asked for
- * the package itself, and its answer counts.
+ * A list is complete, so what it lacks does not exist. Where none can be had, an origin is asked
+ * for the package itself, and its answer counts.
  */
 import pLimit from "p-limit";
 import { canonicalJson, type Scope } from "../contract/keys.ts";
@@ -25,7 +25,10 @@ import { once } from "./once.ts";
 import { checkMayBuild } from "./permission.ts";
 import { suggest } from "./suggestions.ts";
 
-/** Most unknown packages of one image with suggestions: finding them takes 2 to 8 ms of CPU for each. */
+/**
+ * Most unknown packages of one image with suggestions: finding them takes 2 to 8 ms of CPU for
+ * each.
+ */
 const MAX_SUGGESTED = 10;
 
 /** A package on its way through the sets: `path` is found, `rest` is not looked up yet. */
@@ -41,8 +44,8 @@ const searchFor = (name: string): Search => ({ name, path: [], rest: name.split(
 export type Asking = "asking" | "known only";
 
 /**
- * Those of the packages that do not exist, with the nearest names that do, or that lie in a set which
- * does not evaluate.
+ * Those of the packages that do not exist, with the nearest names that do, or that lie in a set
+ * which does not evaluate.
  */
 export async function unknownPackages(
   context: Context,

@@ -7,8 +7,9 @@
  *           → the farm: git, lost [listing]
  *           → records → work               once; what is lost then is a 503
  *
- * The same compressor makes the same blobs, and what names their digests is whole again. Other bytes
- * of a layer get a record of their own; image records of the old digests are withdrawn (restore.ts).
+ * The same compressor makes the same blobs, and what names their digests is whole again. Other
+ * bytes of a layer get a record of their own; image records of the old digests are withdrawn
+ * (restore.ts).
  */
 import type { ComposeInput, ComposePackage } from "../compose/compose.ts";
 import type { Scope } from "../contract/keys.ts";

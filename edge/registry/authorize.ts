@@ -3,9 +3,9 @@
  * endpoint, the client brings its user and password there (token.ts), gets a token for the image,
  * and asks again with it.
  *
- *   GET /v2/shell/git/manifests/latest                        401, WWW-Authenticate: Bearer realm="…/token",…
- *   GET /token?service=HOST&scope=repository:shell/git:pull   200 {"token": …}      (Basic, or nobody)
- *   GET /v2/shell/git/manifests/latest                        200                   (Bearer)
+ *   GET /v2/shell/git/manifests/latest                        401 WWW-Authenticate: Bearer realm=…
+ *   GET /token?service=HOST&scope=repository:shell/git:pull   200 {"token": …}  (Basic, or nobody)
+ *   GET /v2/shell/git/manifests/latest                        200               (Bearer)
  */
 import type { IRequestStrict } from "itty-router";
 import type { Access } from "../access/access.ts";
@@ -46,9 +46,9 @@ export async function authorizeBase(
 }
 
 /**
- * Any route of an image: finds out who asks, and for what. Throws MANIFEST_UNKNOWN (404) for an alias
- * that there is not, UNAUTHORIZED (401) for a token that is not
- * valid, or is not for this image, and in a private registry for no token; TOOMANYREQUESTS (429).
+ * Any route of an image: finds out who asks, and for what. Throws MANIFEST_UNKNOWN (404) for an
+ * alias that there is not, UNAUTHORIZED (401) for a token that is not valid, or is not for this
+ * image, and in a private registry for no token; TOOMANYREQUESTS (429).
  */
 export async function authorize(
   request: AuthorizedRequest,
@@ -109,8 +109,8 @@ export function privately(response: Response, _request: IRequestStrict, env: Env
 }
 
 /**
- * Who sent a request. `image`: the name that it is for, null for none. Throws UNAUTHORIZED (401) for
- * a token that is not valid, of an account that is gone, or not for this image.
+ * Who sent a request. `image`: the name that it is for, null for none. Throws UNAUTHORIZED (401)
+ * for a token that is not valid, of an account that is gone, or not for this image.
  */
 async function identify(
   request: IRequestStrict,

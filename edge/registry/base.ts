@@ -68,8 +68,8 @@ export function refuseWrites({ method }: Asked): void {
 }
 
 /**
- * `/v2/_catalog`, docker's list of a registry's names (no part of the distribution spec). Here every
- * list of packages is a name, so there is no end of them.
+ * `/v2/_catalog`, docker's list of a registry's names (no part of the distribution spec). Here
+ * every list of packages is a name, so there is no end of them.
  */
 export function noCatalog(): never {
   throw new RegistryError({

@@ -1,7 +1,7 @@
 /**
  * `GET|HEAD /v2/<name>/blobs/<digest>` (distribution spec, "Pulling blobs"). Layers of origins are
- * in the bucket: streamed through the Worker, or by a redirect to the bucket, as BLOBS says. What is
- * made again from records (pull/derived.ts) is in no bucket, and always answered by the Worker.
+ * in the bucket: streamed through the Worker, or by a redirect to the bucket, as BLOBS says. What
+ * is made again from records (pull/derived.ts) is in no bucket, and always answered by the Worker.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
@@ -59,8 +59,9 @@ async function stored(
 }
 
 /**
- * The answer with a blob that is made again: from records (pull/derived.ts), by an origin, since the
- * bucket has lost it (pull/restore.ts), or as part of what refers to an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
+ * The answer with a blob that is made again: from records (pull/derived.ts), by an origin, since
+ * the bucket has lost it (pull/restore.ts), or as part of what refers to an image
+ * (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
  */
 async function madeAgain(
   request: Asked,
@@ -84,7 +85,9 @@ async function madeAgain(
   );
 }
 
-/** A 304, or the answer to HEAD: a presigned URL answers HEAD with 403, so it is never redirected. */
+/**
+ * A 304, or the answer to HEAD: a presigned URL answers HEAD with 403, so it is never redirected.
+ */
 function answerWithoutBody(
   { method, headers }: Asked,
   digest: Digest,

@@ -44,7 +44,10 @@ export function warning(text: string): string {
   return `299 - "${line.slice(0, MAX_WARNING)}"`;
 }
 
-/** The values of Warning headers, one for each text, in their order; without those that are too many. */
+/**
+ * The values of Warning headers, one for each text, in their order; without those that are too
+ * many.
+ */
 export function warningValues(texts: readonly string[]): string[] {
   let bytes = 0;
   return texts.map(warning).filter((value) => {

@@ -1,6 +1,6 @@
 /**
- * What the person who pulls should know of the image itself, however often it is pulled; what passes
- * (an origin that is away, a build) is in the context's warnings.
+ * What the person who pulls should know of the image itself, however often it is pulled; what
+ * passes (an origin that is away, a build) is in the context's warnings.
  */
 import type { ImageRecord, System } from "../contract/records.ts";
 

@@ -152,7 +152,8 @@ function acceptedManifest(accept: string | null, offers: ReadonlyMap<string, Dig
   const accepted = offers.get(negotiate(accept, types) ?? "");
   if (accepted !== undefined) return accepted;
   throw manifestUnknown(
-    `this image has manifests of the types ${types.join(" and ")}, and the request accepts none of them`,
+    `this image has manifests of the types ${types.join(" and ")}, ` +
+      `and the request accepts none of them`,
     { accept: accept?.slice(0, SHOWN_ACCEPT), offers: types },
   );
 }

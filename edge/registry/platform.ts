@@ -2,10 +2,10 @@
  * For which platforms a client is answered, by its name for the image and its headers:
  *
  *   arm64/git, or one system in SYSTEMS   a manifest for that system
- *   an index is accepted by its type      an index of all of SYSTEMS; docker's User-Agent tells which
- *                                         of them is waited for first
- *   else                                  a manifest for the system that the User-Agent tells, or the
- *                                         first of SYSTEMS
+ *   an index is accepted by its type      an index of all of SYSTEMS; docker's User-Agent tells
+ *                                         which of them is waited for first
+ *   else                                  a manifest for the system that the User-Agent tells, or
+ *                                         the first of SYSTEMS
  */
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
 import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
@@ -36,8 +36,8 @@ export function wantedSystems(
 const one = (system: System): WantedSystems => ({ all: [system], asked: system, only: true });
 
 /**
- * The system of the machine that docker's daemon runs on, as its User-Agent says, whatever `--platform`
- * is: `docker/28.0.4 go/go1.23.7 git-commit/6430e49 kernel/6.1.0 os/linux arch/arm64
+ * The system of the machine that docker's daemon runs on, as its User-Agent says, whatever
+ * `--platform` is: `docker/28.0.4 go/go1.23.7 git-commit/6430e49 kernel/6.1.0 os/linux arch/arm64
  * UpstreamClient(…)`. Undefined for every other client: none of them tells.
  */
 export function systemOf(userAgent: string | null): System | undefined {

@@ -1,7 +1,7 @@
 /**
- * `GET|HEAD /v2/<name>/referrers/<digest>` (distribution spec 1.1, "Listing Referrers"), and the tags
- * under which clients look for the same that do not know it: the spec's fallback `sha256-<hex>`, and
- * cosign's `sha256-<hex>.sig`, `.att` and `.sbom`.
+ * `GET|HEAD /v2/<name>/referrers/<digest>` (distribution spec 1.1, "Listing Referrers"), and the
+ * tags under which clients look for the same that do not know it: the spec's fallback
+ * `sha256-<hex>`, and cosign's `sha256-<hex>.sig`, `.att` and `.sbom`.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Digest } from "../contract/digest.ts";

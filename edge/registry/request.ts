@@ -29,7 +29,9 @@ export function requestedName({ params }: Pick<IRequestStrict, "params">): NameP
   return { name, ...splitImageName(name) };
 }
 
-/** The image of the route's `:name`, once `authorize` knows its aliases. Throws NAME_INVALID (400). */
+/**
+ * The image of the route's `:name`, once `authorize` knows its aliases. Throws NAME_INVALID (400).
+ */
 export function requestedImage({
   params,
   aliases,
@@ -39,8 +41,8 @@ export function requestedImage({
 
 /**
  * The tag or digest of the route's `:reference`. Throws DIGEST_INVALID (400), and MANIFEST_UNKNOWN
- * (404) for what can be no tag: the spec's conformance tests before 1.1 ask for `.INVALID_MANIFEST_NAME`
- * and take nothing but a 404.
+ * (404) for what can be no tag: the spec's conformance tests before 1.1 ask for
+ * `.INVALID_MANIFEST_NAME` and take nothing but a 404.
  */
 export function requestedReference({ params }: Pick<IRequestStrict, "params">): Reference {
   const text = decode(params["reference"]);
@@ -59,8 +61,8 @@ function parseTag(text: string): string {
   if (TAG_PATTERN.test(text)) return text;
   const tag = text.slice(0, SHOWN);
   throw manifestUnknown(
-    `the tag "${tag}" is not valid, so no image has it: a tag is 1 to 128 letters, digits, "_", "." and "-", and ` +
-      `begins with neither "." nor "-"`,
+    `the tag "${tag}" is not valid, so no image has it: a tag is 1 to 128 letters, digits, "_", ` +
+      `"." and "-", and begins with neither "." nor "-"`,
     { tag, rule: TAG_PATTERN.source },
   );
 }

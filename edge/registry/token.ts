@@ -62,8 +62,8 @@ const readQuery = (request: IRequestStrict): TokenRequest => ({
 });
 
 /**
- * containerd's way: a form with user and password (OAuth 2, RFC 6749, section 4.3.2). Null for every
- * other grant: there are no refresh tokens here.
+ * containerd's way: a form with user and password (OAuth 2, RFC 6749, section 4.3.2). Null for
+ * every other grant: there are no refresh tokens here.
  */
 async function readForm(request: IRequestStrict): Promise<TokenRequest | null> {
   const form = new URLSearchParams(await limitedText(request));

@@ -4,7 +4,7 @@
  *
  *   /  /farm  /i/shell/git  /builds/<id>      the page
  *   /v2/shell/git/manifests/latest            to /i/shell/git
- *   /shell/git  /shell/git:nixos-25.05        to /i/shell/git: an image's reference, in an address bar
+ *   /shell/git  /shell/git:nixos-25.05        to /i/shell/git: an image's reference
  */
 import { TAG_PATTERN } from "../contract/names.ts";
 import { COMPONENT_PATTERN, isRevision } from "../contract/records.ts";

@@ -1,7 +1,7 @@
 /**
- * The page: static files (edge/site/app, bundled by origin/server/site.ts) behind the binding ASSETS, as
- * they are for every visitor. What it shows it asks the JSON API for, so the page itself says nothing
- * that is not public, and needs no account.
+ * The page: static files (edge/site/app, bundled by origin/server/site.ts) behind the binding
+ * ASSETS, as they are for every visitor. What it shows it asks the JSON API for, so the page itself
+ * says nothing that is not public, and needs no account.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";

@@ -27,10 +27,10 @@ export interface Ask extends Asker {
 }
 
 /**
- * Has the items made by an origin, or joins those who wait for the same items already. The items are
- * one tag, packages of one revision, system and plan, or indexes of one revision and system. Asking
- * twice does no harm: a call that breaks because the Build object was moved, reset or overloaded is
- * made again within the time.
+ * Has the items made by an origin, or joins those who wait for the same items already. The items
+ * are one tag, packages of one revision, system and plan, or indexes of one revision and system.
+ * Asking twice does no harm: a call that breaks because the Build object was moved, reset or
+ * overloaded is made again within the time.
  */
 export async function askFarm(
   env: Pick<Env, "BUILD">,

@@ -1,12 +1,12 @@
 /**
  * The Build object: one per set of missing items, by `buildName`. Everybody who wants these items
- * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once for each
- * client. A retry joins; who hangs up cancels nothing at once: Build asks the farm again every
- * `recheck` while somebody waits, and what it has not asked for during `wanted` (limits.ts), and has
- * not begun, the farm drops.
+ * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once for
+ * each client. A retry joins; who hangs up cancels nothing at once: Build asks the farm again every
+ * `recheck` while somebody waits, and what it has not asked for during `wanted` (limits.ts), and
+ * has not begun, the farm drops.
  *
- * Regions are asked in the order of whoever asked first. What a region has no origin for, or no place
- * in its queue, is handed to the next; nobody who waits notices.
+ * Regions are asked in the order of whoever asked first. What a region has no origin for, or no
+ * place in its queue, is handed to the next; nobody who waits notices.
  *
  * It stores nothing: the farm's queue knows what goes on and remembers, for a while, how it ended.
  * When this object is lost under those who wait, ask.ts asks again and the new one asks the farm.
@@ -52,7 +52,9 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   readonly #endings = new Map<string, Ending>();
   /** Until when the endings answer whoever asks next, ms since 1970; 0 while one is missing. */
   #until = 0;
-  /** The last request to the farm for each client, which all that it asks in the meantime shares. */
+  /**
+   * The last request to the farm for each client, which all that it asks in the meantime shares.
+   */
   readonly #requests = new Map<
     string,
     { readonly until: number; readonly reply: Promise<Refusal> }
@@ -185,8 +187,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   /**
-   * Offers what is missing to the region in charge, and to the next ones until one takes it. Several
-   * clients may be at different regions at once.
+   * Offers what is missing to the region in charge, and to the next ones until one takes it.
+   * Several clients may be at different regions at once.
    */
   async #send(asker: Asker): Promise<Refusal> {
     const missing = new Set(this.#missing());

@@ -179,8 +179,8 @@ export class Dispatch {
 }
 
 /**
- * The builds that want items of a job now, for the log; and the one whose request the items came with,
- * for the origin's.
+ * The builds that want items of a job now, for the log; and the one whose request the items came
+ * with, for the origin's.
  */
 function traced(entries: readonly Entry[]): { trace: string | undefined; builds: string[] } {
   const builds = entries.flatMap(({ wants }) => Array.from(wants.values(), ({ build }) => build));

@@ -1,6 +1,7 @@
 /**
- * What a farm has done, for operators: its tally since it was made, and how the latest jobs ended. It
- * is kept in SQLite, for a farm hibernates between any two requests: two rows for each job that ends.
+ * What a farm has done, for operators: its tally since it was made, and how the latest jobs ended.
+ * It is kept in SQLite, for a farm hibernates between any two requests: two rows for each job that
+ * ends.
  *
  *   tally       one row: few numbers, as JSON
  *   past_jobs   the latest jobs, KEPT of those that made everything and as many of the others

@@ -1,4 +1,6 @@
-/** What is wanted, on its way into the queue: within the bounds, and only what nobody has asked for. */
+/**
+ * What is wanted, on its way into the queue: within the bounds, and only what nobody has asked for.
+ */
 import type { Item } from "../../contract/items.ts";
 import { note } from "../../log.ts";
 import { type Asker, itemKey, type Reply, traceOf } from "../build/answer.ts";

@@ -1,6 +1,6 @@
 /**
- * What origins say of their jobs: done, refused, or that they are back with them. Results are stored
- * by publication; what is for another origin to do better goes back into the queue.
+ * What origins say of their jobs: done, refused, or that they are back with them. Results are
+ * stored by publication; what is for another origin to do better goes back into the queue.
  */
 import type { Failure, Result } from "../../contract/items.ts";
 import { note } from "../../log.ts";
@@ -143,7 +143,9 @@ export class Results {
     await this.#with.dispatch.schedule();
   }
 
-  /** All that an origin holds by a job goes back, to another one; false when it does not hold it. */
+  /**
+   * All that an origin holds by a job goes back, to another one; false when it does not hold it.
+   */
   #giveBack(name: string, id: string, change: PutBack, now: number): boolean {
     const { schedule, times } = this.#with;
     const lease = schedule.jobs.get(id);

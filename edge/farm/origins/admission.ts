@@ -58,7 +58,10 @@ function mismatch(
       `it builds for ${systems.join(", ")}`
     );
   if (!signsUploads && !hello.ownBucket)
-    return "this edge cannot sign uploads: set S3_ENDPOINT and the rest of S3_* there, or at this origin";
+    return (
+      "this edge cannot sign uploads: set S3_ENDPOINT and the rest of S3_* there, " +
+      "or at this origin"
+    );
   return undefined;
 }
 

@@ -2,8 +2,8 @@
  * Which origins may connect, and what each may do: the variables ORIGINS, EDGE_HOST and
  * ALLOW_UNSAFE_ORIGINS.
  *
- * ORIGINS is a JSON object, name → origin. `firn keygen` prints a line of it; all but the key may be
- * left out:
+ * ORIGINS is a JSON object, name → origin. `firn keygen` prints a line of it; all but the key may
+ * be left out:
  *
  *   {"rack-1": {"key": "…", "owner": "acme", "systems": ["x86_64-linux"], "slots": 4,
  *               "packageSets": ["channel:*"], "tags": ["latest", "nixos-*"], "region": "weur"}}

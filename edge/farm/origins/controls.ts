@@ -8,7 +8,9 @@ export type Control = "revoked" | "drained";
 
 export class Controls {
   readonly #sql: SqlStorage;
-  /** The table's rows: every origin that connects is told of every other, so they are asked often. */
+  /**
+   * The table's rows: every origin that connects is told of every other, so they are asked often.
+   */
   readonly #names: Readonly<Record<Control, Set<string>>> = {
     revoked: new Set(),
     drained: new Set(),

@@ -1,6 +1,7 @@
 /**
- * What origins say over their sockets, by type of message: who they are, how they are, what became of
- * their jobs, what a tag means. Each is read, checked, and handed to the part that deals with it.
+ * What origins say over their sockets, by type of message: who they are, how they are, what became
+ * of their jobs, what a tag means. Each is read, checked, and handed to the part that deals with
+ * it.
  */
 import { type FromOrigin, CLOSE, PROTOCOL_VERSION } from "../../contract/messages.ts";
 import { readConfig } from "../../config.ts";

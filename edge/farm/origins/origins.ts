@@ -1,6 +1,6 @@
 /**
- * The farm's connected origins: their sockets, what the schedule knows of them, and beside it a copy
- * in SQLite, so that an origin is remembered over hibernation, and until it is back when its
+ * The farm's connected origins: their sockets, what the schedule knows of them, and beside it a
+ * copy in SQLite, so that an origin is remembered over hibernation, and until it is back when its
  * connection dropped.
  */
 import { keyInForce } from "./token.ts";
@@ -42,7 +42,8 @@ export class Origins {
     this.#schedule = schedule;
     this.controls = new Controls(this.#sql);
     this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS known_origins (name TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS known_origins (
+        name TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
     `);
     let someLost = false;
     for (const { data } of this.#sql
@@ -129,7 +130,8 @@ export class Origins {
    * closed for it.
    */
   heard(socket: WebSocket, now: number): boolean {
-    // It was closed by this end while its message was on the way: a newer connection is in its place.
+    // It was closed by this end while its message was on the way: a newer connection is in its
+    // place.
     if (socket.readyState !== WebSocket.OPEN) return false;
     const { connection, name, key, hello } = attachmentOf(socket);
     if (hello && this.#facts.get(name)?.connection !== connection)

@@ -1,4 +1,6 @@
-/** Tokens that origins have connected with: each opens one connection. In the Farm object's SQLite. */
+/**
+ * Tokens that origins have connected with: each opens one connection. In the Farm object's SQLite.
+ */
 import type { Caller } from "./token.ts";
 
 export class UsedTokens {
@@ -7,7 +9,8 @@ export class UsedTokens {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS tokens (jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS tokens (
+        jti TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
       CREATE INDEX IF NOT EXISTS tokens_by_expiry ON tokens (expires);
     `);
   }

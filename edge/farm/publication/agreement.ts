@@ -1,14 +1,14 @@
 /**
  * Agreement (AGREE): a result counts when that many origins of different owners made the same.
  *
- *   AGREE=2   a (owner x) makes git: statement S, layers K1 → X1, K2 → X2     kept; another owner's turn
+ *   AGREE=2   a (owner x) makes git: statement S, layers K1 → X1, K2 → X2   kept; another's turn
  *             b (owner x) is not asked: it vouches for nothing that a says
- *             c (owner y) makes git: S, K1 → X1, K2 → X2, other compressed digests     the same: stored
+ *             c (owner y) makes git: S, K1 → X1, K2 → X2, other compressed digests   stored
  *             c makes S, K1 → X1, K2 → Y instead     a difference: the log names a and c, and what
  *                                                    differs; a third owner decides
  *
- * What is compared is what is in an image once it is unpacked: all that is stated but how layers were
- * compressed, and of closures all but what each origin's own Nix says of it.
+ * What is compared is what is in an image once it is unpacked: all that is stated but how layers
+ * were compressed, and of closures all but what each origin's own Nix says of it.
  */
 import { canonicalJson } from "../../contract/keys.ts";
 import type { Item, Result } from "../../contract/items.ts";
@@ -36,8 +36,8 @@ export interface AnotherOwner {
 }
 
 /**
- * What is compared of a result. `contents`: of each layer, by key, once it is unpacked; `closure`: what
- * a package's closure says, whoever made it.
+ * What is compared of a result. `contents`: of each layer, by key, once it is unpacked; `closure`:
+ * what a package's closure says, whoever made it.
  */
 export function contentOf(
   result: Candidate["result"],

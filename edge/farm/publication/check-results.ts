@@ -148,7 +148,9 @@ function checkTrees({ key, small }: Part, { trees, size, codec }: LayerStatement
     throw new InvalidResult(`the trees of part ${key} are not its blob`);
 }
 
-/** Throws InvalidResult unless the origin, whose public key is `x`, has signed all that it states. */
+/**
+ * Throws InvalidResult unless the origin, whose public key is `x`, has signed all that it states.
+ */
 export async function checkSignatures(
   results: readonly Result[],
   claims: Claims,

@@ -3,7 +3,7 @@
  *
  *   origin a packs key K to digest D1, diffId X       stored: it stands
  *   origin b packs key K to digest D2, diffId X       another compressor's bytes: D1 stands
- *   origin c packs key K to digest D3, diffId Y       a contradiction: refused, and the log names both
+ *   origin c packs key K to digest D3, diffId Y       a contradiction: refused; the log names both
  *
  * A record that no origin in force has signed (its origin was revoked, or has another key now), or
  * whose blob is gone, stands no more: the next origin's takes its place.
@@ -54,9 +54,9 @@ const isThere = async (bucket: Bucket, { digest, size }: Descriptor): Promise<bo
   (await findBlob(bucket, digest))?.size === size;
 
 /**
- * Stores what origins state of a layer, the first one's blob, once that is in the bucket, and returns
- * the record that stands: this one, or an earlier one. Throws InvalidResult when the blob is not
- * there, or when the one that stands contradicts it.
+ * Stores what origins state of a layer, the first one's blob, once that is in the bucket, and
+ * returns the record that stands: this one, or an earlier one. Throws InvalidResult when the blob
+ * is not there, or when the one that stands contradicts it.
  */
 export async function storeLayer(
   bucket: Bucket,

@@ -1,6 +1,7 @@
 /**
- * Whose signatures count. An origin is in force while ORIGINS has its key and no operator has revoked
- * it; a record counts when origins of enough different owners (AGREE) that are in force signed it.
+ * Whose signatures count. An origin is in force while ORIGINS has its key and no operator has
+ * revoked it; a record counts when origins of enough different owners (AGREE) that are in force
+ * signed it.
  */
 import type { LayerRecord } from "../../contract/records.ts";
 import { vouchersOf } from "../../contract/signatures.ts";

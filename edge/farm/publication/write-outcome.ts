@@ -51,8 +51,8 @@ interface Standing {
 }
 
 /**
- * Writes what a result says, of which every blob is in the bucket, and returns what stands there now.
- * `standing`: layer records by path; `agreed`: the origins that made the same.
+ * Writes what a result says, of which every blob is in the bucket, and returns what stands there
+ * now. `standing`: layer records by path; `agreed`: the origins that made the same.
  */
 export async function writeOutcome(
   { item, result, parts }: Pair,

@@ -13,9 +13,9 @@
  *   turn 2  B  its 2 packages                           turn 5  C  its last 4
  *   turn 3  C  16 of its 20, as one job                 turn 6  A  the next 4 …
  *
- * An item that several clients want stands in the queue of each: whoever's turn comes first takes it
- * and pays for it, and the others have it for nothing. Clients whose items no free origin can take
- * are passed over, and keep their place.
+ * An item that several clients want stands in the queue of each: whoever's turn comes first takes
+ * it and pays for it, and the others have it for nothing. Clients whose items no free origin can
+ * take are passed over, and keep their place.
  */
 import type { System } from "../../contract/records.ts";
 import type { Item } from "../../contract/items.ts";

@@ -6,10 +6,10 @@
  * most LONGEST_REST. After that it is on trial: one job at a time, until one is done. The last
  * origin for a system is not rested, it goes on trial at once: worse than a failing origin is none.
  *
- * An item whose origin was lost while it ran goes alone next time, so that it can be told from those
- * that were in the same job. After QUARANTINE_AFTER losses it is put into quarantine: an ending like
- * a failure, remembered for longer. When many origins are lost at once, by a network or a deploy,
- * that is blamed on no item.
+ * An item whose origin was lost while it ran goes alone next time, so that it can be told from
+ * those that were in the same job. After QUARANTINE_AFTER losses it is put into quarantine: an
+ * ending like a failure, remembered for longer. When many origins are lost at once, by a network or
+ * a deploy, that is blamed on no item.
  */
 import type { OriginState } from "./state.ts";
 import { takesJobs } from "./place.ts";

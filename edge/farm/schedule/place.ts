@@ -1,9 +1,10 @@
 /**
  * Which origin does an item soonest: a pure function from what is known of the origins.
  *
- * An origin must fit: it builds for the system, has the features, lacks nothing that the item needs,
- * may resolve the tag, and its owner has not made the item already. Then it must be free: connected,
- * taking jobs, not at rest, with a slot. Of those that are free the one that would end first:
+ * An origin must fit: it builds for the system, has the features, lacks nothing that the item
+ * needs, may resolve the tag, and its owner has not made the item already. Then it must be free:
+ * connected, taking jobs, not at rest, with a slot. Of those that are free the one that would end
+ * first:
  *
  *     ( evaluation + seconds of each item ) × ( 1 + share of its slots in use )
  *

@@ -2,37 +2,40 @@
  * Which origin does what, and when: everything that the farm decides, without I/O and without a
  * clock. The same events in the same order give the same decisions.
  *
- * The queue holds items in two lanes, tags and packages, so that resolving a tag waits for no build:
- * a tag takes one of TAG_SLOTS, which every origin has beside its slots. In a lane, items that
- * somebody waits for go before background work, and clients take turns (fair.ts). What is at turn
- * goes where it ends first (place.ts), as a job: items of one request, under one lease.
+ * The queue holds items in two lanes, tags and packages, so that resolving a tag waits for no
+ * build: a tag takes one of TAG_SLOTS, which every origin has beside its slots. In a lane, items
+ * that somebody waits for go before background work, and clients take turns (fair.ts). What is at
+ * turn goes where it ends first (place.ts), as a job: items of one request, under one lease.
  *
  * The lease
  * 1. An origin holds a job from the moment it is sent; that is an attempt for each of its items.
  * 2. It keeps the job while it is heard of at least every `lease`, for `reconnect` after its
  *    connection dropped, when it accepts within `accept`, and for `job` at most (lease.ts).
  * 3. Then the job is lost: its items are queued again, before what was never begun, and go to an
- *    origin that has not begun them. The last one is avoided for `avoid`, also if there is no other.
+ *    origin that has not begun them. The last one is avoided for `avoid`, also if there is no
+ *    other.
  * 4. After MAX_ATTEMPTS attempts an item is given up. An origin that refuses a job or hands it back
  *    has not attempted it, nor has one that lacks the revision: it is never offered the item again.
  * 5. An item whose origins are lost is put into quarantine, an origin that keeps failing is rested
  *    (health.ts).
- * 6. Late results of a lost job are taken, and an origin that comes back keeps what nobody else has.
+ * 6. Late results of a lost job are taken, and an origin that comes back keeps what nobody else
+ *    has.
  *
  * The end without a result
  * 7. An item that no origin could take, because none that fits is connected or was within
  *    `reconnect`, ends at once, and one that waited `queue` for a slot.
- * 8. An item that is queued and that nobody waits for any more is dropped; one that is held goes on.
+ * 8. An item that is queued and that nobody waits for any more is dropped; one that is held goes
+ *    on.
  *
  * Each step costs no more in a long queue than in a short one: `dispatch` looks at the heads of
  * queues and at origins. `sweep` looks at everything; it runs when time may have changed something.
  *
- * Worked example, times in seconds, lease 60, reconnect 10; origins a (2 slots) and b (1 slot), which
- * hold the revision; client X asks for 1 and 2, Y for 3, then X for 4, a request each:
- *     0  1 → b, of its two homes the one of the higher weight.  2 → a, 3 → a. Both are full: 4 waits.
+ * Worked example, times in seconds, lease 60, reconnect 10; origins a (2 slots) and b (1 slot),
+ * which hold the revision; client X asks for 1 and 2, Y for 3, then X for 4, a request each:
+ *     0  1 → b, of its two homes the one of the higher weight.  2 → a, 3 → a. Both full: 4 waits.
  *    40  a's connection drops.  Its jobs stay a's; look again at 50.
- *    45  a is back and runs 2 only: it was restarted. 3 is queued again, before 4; but a has begun it,
- *        so it waits for b.  4 → a, which has a free slot.
+ *    45  a is back and runs 2 only: it was restarted. 3 is queued again, before 4; a has begun it, so
+ *        it waits for b.  4 → a, which has a free slot.
  *    70  b was last heard of at 10: its socket is closed, its job is lost. 1 is queued again; b has
  *        begun it, and a alone is connected. 3 need not wait for b any more. a is full.
  *    75  a is done with 2.  3 → a: attempt 2, there is nobody else.
@@ -171,7 +174,9 @@ export class Schedule {
     });
   }
 
-  /** Items are to be taken from a job into the queue; those that no origin could take end instead. */
+  /**
+   * Items are to be taken from a job into the queue; those that no origin could take end instead.
+   */
   putBack(job: Job, entries: readonly Entry[], change: PutBack, now: number): Verdict[] {
     const verdicts: Verdict[] = [];
     for (const entry of entries) {

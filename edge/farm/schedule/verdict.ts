@@ -1,13 +1,15 @@
 /**
- * Why an item ends without a result: it took its origins down, failed too often, waited too long, or
- * no connected origin could make it. Pure.
+ * Why an item ends without a result: it took its origins down, failed too often, waited too long,
+ * or no connected origin could make it. Pure.
  */
 import { MAX_ATTEMPTS, type Times } from "../limits.ts";
 import { QUARANTINE_AFTER } from "./health.ts";
 import { isServed } from "./place.ts";
 import type { Entry, OriginState } from "./state.ts";
 
-/** Why an item ends without a result. `reason` is for clients, the entry's trouble for operators. */
+/**
+ * Why an item ends without a result. `reason` is for clients, the entry's trouble for operators.
+ */
 export interface Verdict {
   readonly entry: Entry;
   readonly kind: "give-up" | "quarantine" | "no-origin" | "lacking";
@@ -50,16 +52,15 @@ export function verdictOn(
 /** What an item lacks that no connected origin has, for clients. */
 function lack({ item, lacking, features, owners }: Entry): string {
   if (features.size > 0)
-    return `no connected origin has the system features ${[...features].join(", ")}, which it needs`;
+    return (
+      `no connected origin has the system features ${[...features].join(", ")}, ` + `which it needs`
+    );
   if (owners.size > 0)
     return (
       `${owners.size + 1} origins of different owners must make it, and no other owner's ` +
       `is connected`
     );
-  const revision = item.kind === "tag" ? undefined : item.revision;
-  return (
-    `no connected origin has ` +
-    `${revision === undefined || lacking.size === 0 ? "this revision" : `the revision ${revision}`} ` +
-    `of the package set`
-  );
+  const isKnown = item.kind !== "tag" && lacking.size > 0;
+  const revision = isKnown ? `the revision ${item.revision}` : "this revision";
+  return `no connected origin has ${revision} of the package set`;
 }

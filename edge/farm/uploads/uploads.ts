@@ -64,7 +64,8 @@ export class Uploads {
     const large = blobs.find(({ size }) => size > MAX_UPLOAD_BYTES);
     if (large !== undefined)
       throw new RequestRefused(
-        `the blob ${large.digest} has ${large.size} bytes, and an upload at most ${MAX_UPLOAD_BYTES}`,
+        `the blob ${large.digest} has ${large.size} bytes, and an upload at most ` +
+          `${MAX_UPLOAD_BYTES}`,
       );
     await keepBlobs(
       this.#bucket,
@@ -91,7 +92,8 @@ export class Uploads {
   today(): number {
     return this.#storage.sql
       .exec<{ bytes: number }>(
-        "SELECT coalesce(sum(bytes), 0) AS bytes FROM uploads WHERE whose LIKE 'origin %' AND until > ?",
+        `SELECT coalesce(sum(bytes), 0) AS bytes FROM uploads
+         WHERE whose LIKE 'origin %' AND until > ?`,
         Date.now(),
       )
       .one().bytes;
@@ -124,7 +126,8 @@ export class Uploads {
     return this.#storage.sql
       .exec<{ blobs: number; bytes: number }>(
         `INSERT INTO uploads (whose, blobs, bytes, until) VALUES (?, ?, ?, ?)
-         ON CONFLICT (whose) DO UPDATE SET blobs = blobs + excluded.blobs, bytes = bytes + excluded.bytes
+         ON CONFLICT (whose) DO UPDATE SET
+           blobs = blobs + excluded.blobs, bytes = bytes + excluded.bytes
          RETURNING blobs, bytes`,
         whose,
         blobs,

@@ -1,4 +1,7 @@
-/** Asks the JSON API. Whoever signed in on this page is known until the page is left, and nowhere kept. */
+/**
+ * Asks the JSON API. Whoever signed in on this page is known until the page is left, and nowhere
+ * kept.
+ */
 import { useEffect, useState } from "preact/hooks";
 
 let credentials: string | null = null;
@@ -71,7 +74,9 @@ export interface Asked<T> {
 
 const NOTHING = { answer: null, error: null, loading: false } as const;
 
-/** Keeps the answer of an address, asked anew when that changes, or who is signed in. Null: nothing. */
+/**
+ * Keeps the answer of an address, asked anew when that changes, or who is signed in. Null: nothing.
+ */
 export function useAnswer<T>(path: string | null, { delay = 0, every = 0 } = {}): Asked<T> {
   const [state, setState] = useState<Asked<T>>({ ...NOTHING, loading: path !== null });
   const [signed, setSigned] = useState(0);
@@ -107,7 +112,9 @@ export function useAnswer<T>(path: string | null, { delay = 0, every = 0 } = {})
   return state;
 }
 
-/** A request for a part of an image, as a client sends it: with a token for it, where one signed in. */
+/**
+ * A request for a part of an image, as a client sends it: with a token for it, where one signed in.
+ */
 export async function fromRegistry(name: string, path: string, init: RequestInit = {}) {
   const headers = new Headers(init.headers);
   if (credentials !== null) {

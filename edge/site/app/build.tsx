@@ -6,7 +6,10 @@ import { EventReader, type LogEvent } from "./events.ts";
 import { Copy, Trouble } from "./parts.tsx";
 import { builtName, nextPhase, type Phase, PHASES } from "./phases.ts";
 
-/** A build that was asked for a moment ago may not have begun: so often, milliseconds, it is looked for. */
+/**
+ * A build that was asked for a moment ago may not have begun: so often, milliseconds, it is looked
+ * for.
+ */
 const AGAIN_MS = 1_000;
 const TRIES = 15;
 /** Lines that are kept on the page. */

@@ -1,5 +1,6 @@
 /**
- * What is composed on the first page, and how the address says it, so that a link is the whole state:
+ * What is composed on the first page, and how the address says it, so that a link is the whole
+ * state:
  *
  *   /?p=git+curl&platform=arm64&tag=nixos-25.05&pin=1&shell=0
  */

@@ -1,4 +1,6 @@
-/** Server-sent events (HTML, section "Server-sent events"), as far as a build's log uses them. Pure. */
+/**
+ * Server-sent events (HTML, section "Server-sent events"), as far as a build's log uses them. Pure.
+ */
 
 export interface LogEvent {
   /** `message` for a line of the log, `end` for how it ended. */

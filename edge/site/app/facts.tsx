@@ -152,7 +152,9 @@ function Unbuilt({
   );
 }
 
-/** Until a request has been sent, milliseconds: a page that is left cancels what it only prepares. */
+/**
+ * Until a request has been sent, milliseconds: a page that is left cancels what it only prepares.
+ */
 const SENT_MS = 150;
 
 function Unknown({ platform, onReplace }: Pick<PlatformProps, "platform" | "onReplace">) {

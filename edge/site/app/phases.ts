@@ -6,10 +6,8 @@ export type Phase = (typeof PHASES)[number];
 const RULES: readonly (readonly [RegExp, Phase])[] = [
   [/^waiting for an origin/, "Waiting"],
   [/^evaluating /, "Evaluating"],
-  [
-    /^(copying path|downloading|fetching|unpacking|these \d+ (paths|derivations)|this (path|derivation))/,
-    "Building",
-  ],
+  [/^(copying path|downloading|fetching|unpacking)/, "Building"],
+  [/^(these \d+ (paths|derivations)|this (path|derivation))/, "Building"],
   [/^(building|\S+> |checking outputs)/, "Building"],
   [/^(packing|compressing|uploading)/, "Packing"],
 ];

@@ -1,4 +1,6 @@
-/** The bill of materials of an image: what refers to its manifest (distribution spec, "Referrers"). */
+/**
+ * The bill of materials of an image: what refers to its manifest (distribution spec, "Referrers").
+ */
 import { useEffect, useState } from "preact/hooks";
 import { fromRegistry } from "./api.ts";
 
