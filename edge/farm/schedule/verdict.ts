@@ -51,10 +51,10 @@ export function verdictOn(
 
 /** What an item lacks that no connected origin has, for clients. */
 function lack({ item, lacking, features, owners }: Entry): string {
-  if (features.size > 0)
-    return (
-      `no connected origin has the system features ${[...features].join(", ")}, ` + `which it needs`
-    );
+  if (features.size > 0) {
+    const needed = [...features].join(", ");
+    return `no connected origin has the system features ${needed}, which it needs`;
+  }
   if (owners.size > 0)
     return (
       `${owners.size + 1} origins of different owners must make it, and no other owner's ` +
