@@ -16,7 +16,6 @@ import { packProfile } from "./profile-layer.ts";
 import { type Inflate, inflateTree, readTrees } from "./small-parts.ts";
 import { type ComposedBlob, descriptor, imageTexts, manifestsOf } from "./texts.ts";
 import {
-  type Descriptor,
   InvalidRecord,
   type Layer,
   type LevelRecord,
@@ -52,11 +51,6 @@ export interface ComposedImage {
   readonly origins: readonly string[];
   /** Profile layer, config, manifests; what is named comes before what names it. */
   readonly blobs: readonly ComposedBlob[];
-  /**
-   * The layers that the manifests name and that origins have uploaded: each must be in the bucket
-   * before anything is written.
-   */
-  readonly layers: readonly Descriptor[];
 }
 
 /**
@@ -105,9 +99,6 @@ export async function compose(
     image,
     origins: [...new Set(chosen.flatMap(({ origins }) => origins))].sort(),
     blobs: [profileLayer, ...manifestsOf(imageTexts(image))],
-    layers: layers.flatMap((layer) =>
-      layer.zstd ? [descriptor(layer), layer.zstd] : [descriptor(layer)],
-    ),
   };
 }
 

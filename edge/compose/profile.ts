@@ -19,7 +19,7 @@ import type { Directory, DirectoryRef } from "../contract/listing.ts";
 import { ListingReader, type ReadRange } from "../contract/listing-reader.ts";
 import type { PackageRecord } from "../contract/records.ts";
 
-export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing">;
+export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing" | "listingText">;
 
 /**
  * One entry of the profile; `path` without a leading slash, sorted so that a directory comes before
@@ -75,9 +75,14 @@ export async function mergeProfile(
   const unique = byName.filter(
     ({ storePath }, index) => byName.findIndex((other) => other.storePath === storePath) === index,
   );
-  const sources = unique.map(({ name, storePath, listing }) => ({
+  const sources = unique.map(({ name, storePath, listing, listingText }) => ({
     storePath,
-    reader: new ListingReader(name, listing, read, budget),
+    reader: new ListingReader(
+      name,
+      listing,
+      listingText === undefined ? read : readText(listingText),
+      budget,
+    ),
   }));
   const roots = await Promise.all(
     sources.map(async (source) => ({ source, directory: await source.reader.root() })),
@@ -106,6 +111,12 @@ export async function mergeProfile(
     level = await open(wanted, known);
   }
   return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Reads a listing that is in memory. */
+function readText(text: string): ReadRange {
+  const bytes = new TextEncoder().encode(text);
+  return (_digest, { offset, length }) => Promise.resolve(bytes.subarray(offset, offset + length));
 }
 
 /** Adds the links and files of one directory; gives back its directories that must be real ones. */

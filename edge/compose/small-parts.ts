@@ -9,9 +9,8 @@
  *   profile layer      [links, nix/, nix/store/] [pcre2] [gitlib] [nghttp2] [end-of-archive]      each a gzip member or more
  */
 import { gunzipSync } from "node:zlib";
-import { digestOf } from "../contract/digest.ts";
 import type { ReadRange } from "../contract/listing-reader.ts";
-import { DamagedBlob, InvalidRecord, type Layer } from "../contract/records.ts";
+import { InvalidRecord, type Layer } from "../contract/records.ts";
 
 /** One store path as it is appended to a layer. */
 export interface SmallTree {
@@ -26,8 +25,8 @@ export interface SmallTree {
 
 /**
  * Every store path of the parts, once, in the parts' order. `read` fetches each part's blob whole,
- * but for a part that adds nothing. Throws a DamagedBlob when a blob is not what its digest says, an
- * InvalidRecord when the part is not its blob; what `read` throws passes through.
+ * but for a part that adds nothing. Throws an InvalidRecord when the part is not its blob; what
+ * `read` throws passes through.
  */
 export async function readTrees(parts: readonly Layer[], read: ReadRange): Promise<SmallTree[]> {
   const seen = new Set<string>();
@@ -47,11 +46,9 @@ export async function readTrees(parts: readonly Layer[], read: ReadRange): Promi
     return { part, trees };
   });
   const found = await Promise.all(
-    wanted.map(async ({ part: { key, digest, size }, trees }) => {
+    wanted.map(async ({ part: { digest, size }, trees }) => {
       if (trees.length === 0) return [];
-      const blob = (await read(digest, { offset: 0, length: size })) as Uint8Array<ArrayBuffer>;
-      if ((await digestOf(blob)) !== digest)
-        throw new DamagedBlob(`the blob of part ${key} is damaged`, digest, { layer: key, digest });
+      const blob = await read(digest, { offset: 0, length: size });
       return trees.map(({ name, start, size, tarSize }) => ({
         key: `${digest} ${start}`,
         name,

@@ -7,7 +7,7 @@ import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "./origin-name.ts";
  * Goes up whenever the bytes of layers, records or images made from the same inputs change, or what
  * a record says; it is part of every key.
  */
-export const RECORD_FORMAT = 4;
+export const RECORD_FORMAT = 5;
 
 /** OCI platforms by Nix system. */
 export const PLATFORMS = {

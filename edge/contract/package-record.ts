@@ -46,6 +46,9 @@ const PartSchema = v.strictObject({
 });
 export type Part = v.InferOutput<typeof PartSchema>;
 
+/** Longest listing that stands in a package's record, bytes: most packages' are shorter. */
+export const MAX_LISTING_TEXT = 4_096;
+
 const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_LEVELS - 1));
 const layers = v.pipe(v.array(LayerSchema), v.minLength(1), v.maxLength(MAX_LAYERS));
 
@@ -114,6 +117,11 @@ export type PackageVouch = v.InferOutput<typeof PackageVouchSchema>;
  */
 export const PackageRecordSchema = v.strictObject({
   ...PackageStatementSchema.entries,
+  /**
+   * What is in the blob `listing`, where that is short: whoever composes an image with the package
+   * need not read the blob.
+   */
+  listingText: v.optional(v.pipe(v.string(), v.maxLength(MAX_LISTING_TEXT))),
   layers,
   origins: OriginNamesSchema,
   signed: v.pipe(v.array(PackageVouchSchema), v.minLength(1), v.maxLength(MAX_VOUCHES)),
@@ -122,7 +130,13 @@ export type PackageRecord = v.InferOutput<typeof PackageRecordSchema>;
 
 /** What the origins of a record have signed; `vouch`: what one of them has. */
 export function statementOf(record: PackageRecord, vouch?: PackageVouch): PackageStatement {
-  const { layers: _layers, origins: _origins, signed: _signed, ...statement } = record;
+  const {
+    listingText: _listingText,
+    layers: _layers,
+    origins: _origins,
+    signed: _signed,
+    ...statement
+  } = record;
   return vouch?.closure === undefined ? statement : { ...statement, closure: vouch.closure };
 }
 

@@ -181,7 +181,8 @@ export class Collector {
       pinned: ids.some((id) => this.#tables.markOf(pinKey(id)) !== undefined),
       named: this.#tables.markOf(knownAs?.(key) ?? key),
       condemnedAt: this.#tables.condemnedAt(key),
-      condemnedBefore: Date.now() - terms.grace * 1_000,
+      // Before the run began: it has seen each record that was written since a claim (pull/keep.ts).
+      condemnedBefore: startedAt - terms.grace * 1_000,
     });
   }
 

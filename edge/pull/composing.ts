@@ -27,7 +27,7 @@ const RETRY_SECONDS = 5;
 const turns = new Turns({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES });
 
 /** Store paths of small parts that are remembered inflated, bytes: popular packages bring them. */
-const TREES_BYTES = 6 * 2 ** 20;
+const TREES_BYTES = 12 * 2 ** 20;
 const trees = memory<Uint8Array>(TREES_BYTES, ({ length }) => length);
 
 /** By digest of the compressed blob and place in it: the same bytes inflate to the same. */

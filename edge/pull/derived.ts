@@ -24,10 +24,10 @@ import { withPackages } from "./whole.ts";
 
 export type { DerivedBlob };
 
-/** Texts, bytes: those of about 400 images for two platforms. */
-const TEXTS_BYTES = 12 * 2 ** 20;
-/** Profile layers, bytes: about 8 of 1.5 MB. */
-const LAYERS_BYTES = 12 * 2 ** 20;
+/** Texts, bytes: those of about 300 images for two platforms. */
+const TEXTS_BYTES = 9 * 2 ** 20;
+/** Profile layers, bytes: about 5 of 1.5 MB. */
+const LAYERS_BYTES = 8 * 2 ** 20;
 
 const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size, DERIVED_MS);
 const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size, DERIVED_MS);

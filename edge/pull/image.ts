@@ -12,7 +12,6 @@
 import type { ComposedImage, ComposeInput } from "../compose/compose.ts";
 import type { ImageScope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
-import type { Descriptor } from "../contract/records.ts";
 import { BlobsLost, missingBlobs } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
@@ -86,31 +85,22 @@ async function resolveScope(context: Context, tag: string): Promise<ImageScope> 
 }
 
 /**
- * Composes an image for one system, once every blob of an origin that it names is there. Throws
- * BlobsLost.
+ * Composes an image for one system. The blobs of origins that it names are in the bucket: they were
+ * when the records were written that name them, and garbage collection keeps them. One that got lost
+ * by another way is made again when it is read (restore.ts). Throws BlobsLost.
  */
 async function composeImage(
   bucket: Bucket,
   name: ImageName,
   input: ComposeInput,
 ): Promise<ComposedImage> {
-  // Asked for while it composes, and remembered: a bucket's answer may take 20 ms, and an isolate
-  // that knows nothing yet has dozens of layers to ask for, a few at a time.
-  const [composed, forgetDeleted] = await Promise.all([
+  const [composed, deleted] = await Promise.all([
     composeWithin(bucket, input),
     keepPackages(bucket, input),
-    missingBlobs(bucket, layersOf(input)),
   ]);
-  forgetDeleted();
-  const missing = await missingBlobs(bucket, composed.layers);
+  const missing = await missingBlobs(bucket, deleted);
   if (missing.length > 0) throw new BlobsLost(missing.map(({ digest }) => digest));
   rememberDerived(name, composed.blobs);
   inheritAge(composed.image, recordsOf(input));
   return composed;
-}
-
-/** The layers of an image that is not composed yet, each once. */
-function layersOf({ packages }: ComposeInput): Descriptor[] {
-  const layers = packages.flatMap(({ record, made }) => (made ?? record).layers);
-  return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
 }

@@ -2,7 +2,7 @@
  * Image records: what is stored of an image that was composed, and how a tag's image and a digest
  * lead to it.
  *
- *   images/v4/<name key>/<image key>.amd64.arm64.<16 digits of each digest, with dots between them>.json
+ *   images/v5/<name key>/<image key>.amd64.arm64.<16 digits of each digest, with dots between them>.json
  *
  * A record is of one name, revision and plan, and of the platforms for which the image was known when
  * it was written. A platform that comes later makes another record, which knows more: nothing that

@@ -3,7 +3,8 @@
  * a claim takes that back. Whoever is about to write a record claims the objects that it names, and
  * then looks whether they are there:
  *
- *   compose an image    claims its packages' records and their blobs, then writes the image record
+ *   compose an image    claims its packages' records and their blobs, looks for those that were
+ *                       deleted lately, then writes the image record
  *   publish a package   claims its blobs, then looks for them, then writes the package record
  *   grant an upload     claims the blob, then looks: what is "present" stays until the job is done
  *
@@ -18,15 +19,18 @@ import type { Bucket } from "./bucket.ts";
 
 /**
  * Claims objects by their keys, and returns those that were deleted lately: what is remembered of
- * them is to be forgotten. While nobody answers, nothing is deleted either, and none is returned.
+ * them is to be forgotten. Null when nobody answers; then nothing is deleted either.
  */
-export async function claim(bucket: Bucket, keys: readonly string[]): Promise<readonly string[]> {
+export async function claim(
+  bucket: Bucket,
+  keys: readonly string[],
+): Promise<readonly string[] | null> {
   if (bucket.claim === undefined || keys.length === 0) return [];
   try {
     return await bucket.claim([...new Set(keys)]);
   } catch (error) {
     note("warn", "claim.unanswered", { keys: keys.length, error: String(error) });
-    return [];
+    return null;
   }
 }
 

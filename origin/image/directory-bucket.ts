@@ -13,11 +13,13 @@ import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from "no
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { KnownLayer } from "../../edge/contract/bucket-requests.ts";
-import type { Digest } from "../../edge/contract/digest.ts";
+import { type Digest, digestOf } from "../../edge/contract/digest.ts";
 import { blobPath, layerPath } from "../../edge/contract/keys.ts";
+import type { ReadRange } from "../../edge/contract/listing-reader.ts";
 import {
   type Codec,
   CODECS,
+  DamagedBlob,
   type Descriptor,
   type LayerStatement,
   LayerStatementSchema,
@@ -86,20 +88,19 @@ export class DirectoryBucket implements Storage {
     return bytes === undefined ? null : new Uint8Array(bytes);
   }
 
-  /** `length` bytes at `offset` of a blob. */
-  async readRange(
-    digest: Digest,
-    { offset, length }: { readonly offset: number; readonly length: number },
-  ): Promise<Uint8Array> {
+  readonly readRange: ReadRange = async (digest, { offset, length }) => {
     const file = await open(this.path(digest));
     try {
       const room = new Uint8Array(length);
       const { bytesRead } = await file.read(room, 0, length, offset);
+      const { size } = await file.stat();
+      if (bytesRead === size && (await digestOf(room)) !== digest)
+        throw new DamagedBlob(`the blob ${digest} is damaged`, digest);
       return room.subarray(0, bytesRead);
     } finally {
       await file.close();
     }
-  }
+  };
 
   /** Stores a text by its digest, which it returns. */
   async putText(text: string): Promise<Digest> {

@@ -82,7 +82,7 @@ export async function makeImage(
   const records = await packageRecords(parts, scope, items);
   const packages = await atLevels(parts, scope, records);
   const { bucket } = parts;
-  return compose({ scope, request, packages }, (digest, range) => bucket.readRange(digest, range));
+  return compose({ scope, request, packages }, bucket.readRange);
 }
 
 async function packageRecords(

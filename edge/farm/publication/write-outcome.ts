@@ -1,7 +1,8 @@
 /** Writes what origins made as records: the last step of publication. */
 import { note } from "../../log.ts";
 import { missingNow } from "../../store/blobs.ts";
-import type { Bucket } from "../../store/bucket.ts";
+import { type Bucket, readWhole } from "../../store/bucket.ts";
+import { digestOf } from "../../contract/digest.ts";
 import { blobPath, layerPath } from "../../contract/keys.ts";
 import type { Failure, Item, PackageItem, Result } from "../../contract/items.ts";
 import {
@@ -9,6 +10,7 @@ import {
   type Layer,
   type LayerRecord,
   type LevelRecord,
+  MAX_LISTING_TEXT,
   MAX_VOUCHES,
   type PackageRecord,
   type PackageStatement,
@@ -83,6 +85,7 @@ export async function writeOutcome(
       const { statement } = result;
       const record: PackageRecord = {
         ...statement,
+        ...(await shortListing(bucket, statement)),
         layers: layers.map(({ layer }) => layer),
         origins: union([makers, ...layers.map(({ origins }) => origins)]),
         signed: packageVouches(statement, agreed),
@@ -104,6 +107,22 @@ export async function writeOutcome(
     }
   }
 }
+
+/** The package's listing, where it is short. Composing says what is wrong with one that is no text. */
+async function shortListing(
+  bucket: Bucket,
+  { listing: { digest, size } }: PackageStatement,
+): Promise<Pick<PackageRecord, "listingText">> {
+  if (size > MAX_LISTING_TEXT) return {};
+  const blob = await readWhole(bucket, blobPath(digest), (found) => found.size === size);
+  if (blob === null || (await digestOf(blob.bytes)) !== digest) return {};
+  try {
+    return { listingText: utf8.decode(blob.bytes) };
+  } catch {
+    return {};
+  }
+}
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A log that is not in the bucket is left out: the failure is worth telling all the same. */
 async function withoutLostLog(bucket: Bucket, failure: Failure): Promise<Failure> {

@@ -104,6 +104,10 @@ export class Blobs {
     return descriptor;
   }
 
+  text(name: string): string {
+    return new TextDecoder().decode(this.#blobs.get(name));
+  }
+
   readonly read: ReadRange = (name, { offset, length }) => {
     const blob = this.#blobs.get(name);
     if (!blob || offset < 0 || length < 1 || offset + length > blob.length)

@@ -52,7 +52,10 @@ export const packageItems = (names: readonly string[], scope: Partial<Scope> = {
 /** Writes blobs; anything with `put` will do. */
 export type Blobs = Pick<FarmEdge, "put">;
 
-async function blob(blobs: Blobs, bytes: string | Uint8Array<ArrayBuffer>): Promise<Descriptor> {
+export async function blob(
+  blobs: Blobs,
+  bytes: string | Uint8Array<ArrayBuffer>,
+): Promise<Descriptor> {
   const digest = await digestOf(bytes);
   await blobs.put(blobPath(digest), bytes);
   return { digest, size: bytes.length };
@@ -132,6 +135,7 @@ export async function packageRecord(
   const signature = signOf(origin)("package", statement);
   return {
     ...statement,
+    listingText: `listing of ${name}`,
     layers: layers.map(layerOf),
     origins: [origin],
     signed: [{ origin, signature }],

@@ -192,23 +192,29 @@ describe("with an origin", () => {
   });
 });
 
+function isUnavailable(answer: Answer, name: string): void {
+  assert.equal(answer.status, 503, String(answer.body));
+  assert.ok(Number(answer.headers["retry-after"]) > 0);
+  const [error] = errorsOf(answer);
+  assert.equal(error?.code, "UNAVAILABLE");
+  assert.match(
+    error?.message ?? "",
+    new RegExp(`no origin for x86_64-linux.*storage has lost of ${name}`),
+  );
+}
+
 describe("without an origin", () => {
-  for (const [what, name, blobOf] of [
-    ["layer", "nolayer", ownLayer],
-    ["listing", "nolisting", ({ listing }: PackageRecord) => listing.digest],
-  ] as const)
-    test(`a lost ${what}: 503 in words for a person, and no image is stored`, async () => {
-      const record = await putPackage(firn.bucket, { name });
-      await lose(blobOf(record));
-      const answer = await get(`${name}/manifests/latest`);
-      assert.equal(answer.status, 503, String(answer.body));
-      assert.ok(Number(answer.headers["retry-after"]) > 0);
-      const [error] = errorsOf(answer);
-      assert.equal(error?.code, "UNAVAILABLE");
-      assert.match(
-        error?.message ?? "",
-        new RegExp(`no origin for x86_64-linux.*storage has lost of ${name}`),
-      );
-      assert.equal((await imagesOf(firn.bucket, name)).length, 0);
-    });
+  test("a lost listing: 503 in words for a person, and no image is stored", async () => {
+    const { listing } = await putPackage(firn.bucket, { name: "nolisting" });
+    await lose(listing.digest);
+    isUnavailable(await get("nolisting/manifests/latest"), "nolisting");
+    assert.equal((await imagesOf(firn.bucket, "nolisting")).length, 0);
+  });
+
+  test("a lost layer: whoever asks for it gets 503 in words for a person", async () => {
+    const layer = ownLayer(await putPackage(firn.bucket, { name: "nolayer" }));
+    await lose(layer);
+    assert.equal((await get("nolayer/manifests/latest")).status, 200);
+    isUnavailable(await get(`nolayer/blobs/${layer}`), "nolayer");
+  });
 });

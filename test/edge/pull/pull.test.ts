@@ -8,10 +8,7 @@ import {
   digestOf,
   errorsOf,
   putBlob,
-  putPackage,
   putRevision,
-  putTag,
-  REVISION,
   SCOPE,
   send,
   startTestEdge,
@@ -268,28 +265,6 @@ describe("failed", () => {
       assert.match(messageOf(answer), message);
     });
   }
-
-  test("a layer that was never in the bucket: no manifest that names it is served or stored", async () => {
-    await putTag(firn.bucket, "latest", REVISION);
-    const record = await putPackage(firn.bucket, { name: "holed" });
-    const layer = record.layers.at(-1);
-    assert.ok(layer);
-    const digest = `sha256:${"9".repeat(64)}` as const;
-    const key = packagePath(SCOPE, "holed");
-    await firn.bucket.put(
-      key,
-      JSON.stringify({ ...record, layers: [...record.layers.slice(0, -1), { ...layer, digest }] }),
-      { contentType: "application/json", ifAbsent: false },
-    );
-    await start();
-    const answer = await get("/v2/holed/manifests/latest");
-    assert.equal(answer.status, 200, String(answer.body));
-    assert.ok(
-      !String(answer.body).includes(digest),
-      "an origin has made what there was no blob of",
-    );
-    assert.equal(timesPublished("holed"), 1);
-  });
 
   test("an unknown revision: one cause, told once, without packages that were not asked for", async () => {
     const unknown = failure("unknown", "nixpkgs has no commit 0000");

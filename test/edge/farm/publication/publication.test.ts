@@ -9,12 +9,17 @@ import {
   levelPath,
   packagePath,
 } from "../../../../edge/contract/keys.ts";
-import type { LayerStatement, PackageRecord } from "../../../../edge/contract/records.ts";
+import {
+  type LayerStatement,
+  MAX_LISTING_TEXT,
+  type PackageRecord,
+} from "../../../../edge/contract/records.ts";
 import { eventually } from "../../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { signOf } from "../keys.ts";
 import { honest, originKeys, startOrigin } from "../origins.ts";
 import {
+  blob,
   indexItem,
   indexRecord,
   indexResult,
@@ -67,6 +72,20 @@ test("a record that nobody can read is replaced", async (t) => {
   const record = await packageRecord(edge, "curl");
   assert.deepEqual(resultOf(await edge.ask(items)), { kind: "package", record });
   assert.deepEqual(await edge.get(packagePath(SCOPE, "curl")), record);
+});
+
+test("a long listing does not stand in the package's record", async (t) => {
+  const listing = await blob(edge, "x".repeat(MAX_LISTING_TEXT + 1));
+  const origin = startOrigin(t, edge, "a", {
+    run: async (_, { sign }) => {
+      const { statement, layers } = await statedPackage(edge, "large");
+      return [packageResult({ statement: { ...statement, listing }, layers }, sign)];
+    },
+  });
+  await origin.reached("connected");
+  const outcome = resultOf(await edge.ask(packageItems(["large"])));
+  const record = outcome?.kind === "package" ? outcome.record : assert.fail("no record");
+  assert.deepEqual([record.listing, record.listingText], [listing, undefined]);
 });
 
 test("the layers of a level belong to a package whose record is there, or comes with them", async (t) => {
