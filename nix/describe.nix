@@ -45,14 +45,25 @@ let
     let given = meta.homepage or "";
     in text (if builtins.isList given then (if given == [ ] then "" else builtins.head given) else given);
 
+  # Name and version are what the package says, else as its derivation's name has them.
+  metadataOf = package:
+    let
+      parsed = builtins.parseDrvName (text package.name);
+      orParsed = given: from: if given == "" then from else given;
+    in {
+      pname = orParsed (text (package.pname or "")) parsed.name;
+      version = orParsed (text (package.version or "")) parsed.version;
+      description = text (package.meta.description or "");
+      homepage = homepageOf (package.meta or { });
+      licenses = licensesOf (package.meta or { });
+    };
+
 in
 {
-  inherit outputOf;
+  inherit outputOf metadataOf;
   describe = name: found:
     let
       package = outputOf found;
-      parsed = builtins.parseDrvName (text package.name);
-      orParsed = given: from: if given == "" then from else given;
     in
     if found ? missing then { kind = "missing"; inherit name; inherit (found) missing path type; }
     else if !isDerivation found.value then
@@ -66,11 +77,6 @@ in
       drvPath = builtins.unsafeDiscardStringContext package.drvPath;
       storePath = builtins.unsafeDiscardStringContext package.outPath;
       output = package.outputName or "out";
-      pname = orParsed (text (package.pname or "")) parsed.name;
-      version = orParsed (text (package.version or "")) parsed.version;
-      description = text (package.meta.description or "");
       mainProgram = text (package.meta.mainProgram or "");
-      homepage = homepageOf (package.meta or { });
-      licenses = licensesOf (package.meta or { });
-    };
+    } // metadataOf package;
 }

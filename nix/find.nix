@@ -55,6 +55,6 @@ let
   typeOf = value: if isDerivation value then "package" else builtins.typeOf value;
 in
 {
-  inherit isDerivation typeOf;
+  inherit chars isDerivation lower typeOf;
   find = set: name: walk { value = set; path = [ ]; output = false; } (split name);
 }

@@ -7,6 +7,7 @@ import {
   type ClosureEntry,
   closureParts,
   closurePaths,
+  type Metadata,
 } from "../edge/contract/closure.ts";
 import { nameAndVersion, storeName } from "../edge/contract/store-path.ts";
 import { ClosureTooLarge, encodeClosure } from "../edge/contract/closure-blob.ts";
@@ -23,18 +24,25 @@ export interface ClosedPackage {
   readonly cut: Pick<Cut, "parts">;
 }
 
+export interface ClosureContext {
+  /** Version of this machine's Nix. */
+  readonly nix: string;
+  /** What the package set says of store paths, by their names. */
+  readonly metadata: ReadonlyMap<string, Metadata>;
+  readonly layers: Pick<LayerStore, "blob">;
+}
+
 /**
- * The closure of a package, a blob in the bucket. `nix`: version of this machine's Nix. Throws an
- * UnfitError when no blob may hold it.
+ * The closure of a package, a blob in the bucket. Throws an UnfitError when no blob may hold it.
  */
 export async function publishClosure(
   { built, closure, cut }: ClosedPackage,
-  nix: string,
-  layers: Pick<LayerStore, "blob">,
+  { nix, metadata, layers }: ClosureContext,
 ): Promise<Descriptor> {
-  const entries = [...closure.values()].map((info): ClosureEntry =>
-    info.path === built.storePath ? { ...info, ...metadata(built) } : info,
-  );
+  const entries = [...closure.values()].map((info): ClosureEntry => {
+    const own = info.path === built.storePath;
+    return { ...info, ...(own ? ownMetadata(built) : metadata.get(storeName(info.path))) };
+  });
   const { derivation, output } = built;
   const paths = closurePaths(entries);
   try {
@@ -53,7 +61,7 @@ export async function publishClosure(
   }
 }
 
-function metadata({ pname, version, description, homepage, licenses }: BuiltPackage) {
+function ownMetadata({ pname, version, description, homepage, licenses }: BuiltPackage) {
   return {
     pname,
     version,

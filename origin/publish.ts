@@ -3,6 +3,8 @@
  * layers, describe the packages. Nothing is said to be done before all its blobs are in the bucket;
  * running it twice, or on two origins at once, writes the same things.
  */
+import type { Metadata } from "../edge/contract/closure.ts";
+import { storeName } from "../edge/contract/store-path.ts";
 import type { Scope } from "../edge/contract/keys.ts";
 import type { Failure, PackageItem, Result } from "../edge/contract/items.ts";
 import {
@@ -24,6 +26,8 @@ import { hasUtf8, publishClosure } from "./publish-closure.ts";
 
 export interface PublishContext {
   readonly packageSet: Pick<PackageSet, "build">;
+  /** What the set says of what the packages depend on, by names of store paths; else nothing is. */
+  readonly metadata?: PackageSet["metadata"] | undefined;
   /** Reads the closure of what was built; of Nix's database when left out. */
   readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
   readonly layers: LayerStore;
@@ -78,7 +82,7 @@ export async function publish(
   const [{ built, base, failures }] = await Promise.all([build(scope, items, context), plan]);
   const { packages, tooLarge } = await cut(built, base, await plan, context);
   if (packages.size > 0) context.log("packing layers");
-  const made = await make(items, packages, context);
+  const made = await make(scope, items, packages, context);
   const unsaid = new Set(made.layers.keys());
   return items.map((item): Result => {
     const pkg = packages.get(item.name);
@@ -217,10 +221,12 @@ async function cut(
 
 /** Makes the layers, listings and closures of all items, each once. */
 async function make(
+  scope: Scope,
   items: readonly PackageItem[],
   packages: ReadonlyMap<string, CutPackage>,
-  { layers, signal, zstd, nix }: PublishContext,
+  context: PublishContext,
 ): Promise<Made> {
+  const { layers, signal, zstd, nix } = context;
   const parts = new Map<string, LayerPart>();
   for (const item of items)
     for (const part of partsOf(item, packages.get(item.name))) parts.set(part.key, part);
@@ -230,12 +236,30 @@ async function make(
         [...packages].map(async ([name, pkg]) => [name, await orUnfit(work(pkg))] as const),
       ),
     );
+  const metadata = dependenciesMetadata(scope, packages, context);
   const [made, listings, closures] = await Promise.all([
     layers.make([...parts.values()], { signal, zstd }),
     each(({ built, narHash }) => layers.listing(built.storePath, { narHash, signal })),
-    each((pkg) => publishClosure(pkg, nix, layers)),
+    each(async (pkg) => publishClosure(pkg, { nix, metadata: await metadata, layers })),
   ]);
   return { layers: made, listings, closures };
+}
+
+/** Found while the layers are packed. That the set says nothing is no reason for a package to fail. */
+async function dependenciesMetadata(
+  { revision, system }: Scope,
+  packages: ReadonlyMap<string, CutPackage>,
+  { metadata, signal, log }: PublishContext,
+): Promise<ReadonlyMap<string, Metadata>> {
+  const names = [...packages.values()].flatMap(({ closure }) => [...closure.keys()].map(storeName));
+  if (metadata === undefined || names.length === 0) return new Map();
+  try {
+    return await metadata({ revision, system }, names, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    log(`licences of dependencies are not known: ${(error as Error).message}`);
+    return new Map();
+  }
 }
 
 /** Why a package that was built cannot be published: no other attempt would do better. */

@@ -148,6 +148,7 @@ export async function serve(
       publish(first, allowed, {
         ...context,
         packageSet,
+        metadata: (request, names, until) => packageSet.metadata(request, names, until),
         layers,
         plans,
         nix: nix.nix,

@@ -41,7 +41,7 @@ export async function imageClosure(
       published.map(({ name, storePath, closure }) =>
         limit(async () => {
           const { paths, parts = {} } = await readClosure(bucket, closure);
-          union.add(paths, parts);
+          union.add(paths, parts, storePath);
           union.names(storePath, name);
         }),
       ),
@@ -61,11 +61,16 @@ class Union {
   /** Packages by their store paths. */
   readonly #names = new Map<string, string[]>();
 
-  add(paths: readonly ClosurePath[], parts: Readonly<Record<string, readonly number[]>>): void {
+  /** `own`: the package's store path, of which no other closure knows more. */
+  add(
+    paths: readonly ClosurePath[],
+    parts: Readonly<Record<string, readonly number[]>>,
+    own: string,
+  ): void {
     const pathAt = (index: number): string => paths[index]?.path ?? "";
     for (const facts of paths) {
-      // Only the package's own entry has its licences.
-      if (this.#paths.get(facts.path)?.facts.licenses !== undefined) continue;
+      const known = this.#paths.get(facts.path)?.facts;
+      if (facts.path !== own && (known?.licenses ?? known?.pname) !== undefined) continue;
       this.#paths.set(facts.path, { facts, refers: facts.references.map(pathAt) });
     }
     for (const [key, indexes] of Object.entries(parts))

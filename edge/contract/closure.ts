@@ -46,7 +46,11 @@ const LicenseSchema = v.strictObject({
 });
 export type License = v.InferOutput<typeof LicenseSchema>;
 
-/** What the package set says of a package, where it says it. */
+/**
+ * What the package set says of a package, where it says it. Of the closure's own package that is what
+ * the set says of this very store path; of every other, what it says of the package that has the same
+ * name and version.
+ */
 const MetadataEntries = {
   pname: v.optional(ShortTextSchema),
   version: v.optional(ShortTextSchema),
@@ -54,6 +58,8 @@ const MetadataEntries = {
   homepage: v.optional(ShortTextSchema),
   licenses: v.optional(v.pipe(v.array(LicenseSchema), v.maxLength(MAX_LICENSES))),
 };
+
+export type Metadata = v.InferOutput<v.StrictObjectSchema<typeof MetadataEntries, undefined>>;
 
 const ClosurePathSchema = v.strictObject({
   path: StorePathSchema,
@@ -139,10 +145,18 @@ export function closureParts(
 }
 
 /**
- * Hash of all that does not depend on who made the closure: origins that agree on a package have
- * the same. A path's deriver is what its binary cache said, and Nix's version is the machine's.
+ * Hash of all that does not depend on who made the closure: origins that agree on a package have the
+ * same. A path's deriver is what its binary cache said, Nix's version is the machine's, and what the
+ * set says of dependencies is left out by an origin that could not tell in time. `own`: the store path
+ * of the closure's package.
  */
-export function closureContent({ nix: _nix, paths, ...all }: PackageClosure): Promise<string> {
-  const content = paths.map(({ deriver: _deriver, ...path }) => path);
+export function closureContent(
+  { nix: _nix, paths, ...all }: PackageClosure,
+  own: string,
+): Promise<string> {
+  const content = paths.map(({ deriver: _deriver, ...entry }) => {
+    const { path, narHash, narSize, references } = entry;
+    return path === own ? entry : { path, narHash, narSize, references };
+  });
   return sha256Hex(canonicalJson({ ...all, paths: content }));
 }

@@ -7,6 +7,8 @@ import type { PackageRecord } from "../contract/records.ts";
 /** A store path of an image, with its references by path. */
 export interface ContentPath extends Omit<ClosurePath, "references"> {
   readonly references: readonly string[];
+  /** A package of the image: what is said of it is said of this very store path. */
+  readonly isPackage: boolean;
 }
 
 /** A package of an image, with the level that was taken of it, and what builds it. */
@@ -43,8 +45,9 @@ export class TooManyPaths extends RangeError {
 
 /**
  * Gathers closures, one package after the other: each can be let go before the next is read. What a
- * closure says of its own package wins over what another one knows of the same store path; else the
- * first does, by name, so that the same packages are always described by the same words.
+ * closure says of its own package wins over what another one says of the same store path; else the
+ * first one does that says something, by name, so that the same packages are always described by the
+ * same words.
  */
 export class Gathering {
   readonly #paths = new Map<string, ContentPath>();
@@ -58,11 +61,14 @@ export class Gathering {
     this.#nix.add(nix);
     for (const path of paths) {
       const known = this.#paths.get(path.path);
-      if (known === undefined) this.#paths.set(path.path, withReferences(path, paths));
-      else if (path.path === record.storePath && known.pname === undefined)
+      const isPackage = path.path === record.storePath;
+      const saysMore = isPackage || (path.pname !== undefined && known?.pname === undefined);
+      if (known === undefined || (saysMore && !known.isPackage))
         this.#paths.set(path.path, {
-          ...withReferences(path, paths),
-          ...(known.deriver && { deriver: known.deriver }),
+          ...path,
+          references: path.references.map((at) => (paths[at] as ClosurePath).path),
+          isPackage,
+          ...(known?.deriver && { deriver: known.deriver }),
         });
     }
     if (this.#paths.size > MAX_CONTENT_PATHS)
@@ -82,8 +88,3 @@ export class Gathering {
     };
   }
 }
-
-const withReferences = (path: ClosurePath, all: readonly ClosurePath[]): ContentPath => ({
-  ...path,
-  references: path.references.map((at) => (all[at] as ClosurePath).path),
-});

@@ -96,6 +96,7 @@ function packageOf(path: ContentPath, licenses: Licenses) {
     sourceInfo:
       `The checksum is that of the store path's NAR.` +
       (path.deriver === undefined ? "" : ` Built by ${path.deriver}.`),
+    ...(path.isPackage || path.pname === undefined ? {} : { comment: BY_NAME }),
     externalRefs: [
       {
         referenceCategory: "PACKAGE-MANAGER",
@@ -114,6 +115,11 @@ function packageOf(path: ContentPath, licenses: Licenses) {
     ],
   };
 }
+
+/** What is said of a dependency. */
+const BY_NAME =
+  "Summary, homepage and licence are what the package set says of the package that has this name " +
+  "and version.";
 
 /** The hash of a store path is its identity: 32 letters and digits. */
 const idOf = (path: string): string => `SPDXRef-${path.slice("/nix/store/".length).slice(0, 32)}`;
@@ -157,13 +163,20 @@ const bound = (text: string): string =>
     .replace(/[^\x21-\x7e]/g, "")
     .replace(/[^A-Za-z0-9._-]/g, (sign) => `\\${sign}`) || "-";
 
+/** An identifier that refers to a definition in a document of the package set's own. */
+const OWN_REFERENCE = /^(DocumentRef|LicenseRef)-/;
+
 /** The licences of a document: those that SPDX's list lacks are defined in the document itself. */
 class Licenses {
   readonly #defined = new Map<string, string>();
 
   /** All of them hold: which of several applies is not for the package set's metadata to say. */
   expression(licenses: readonly License[]): string {
-    const all = licenses.map(({ spdxId, name = "" }) => spdxId ?? this.#define(name));
+    const all = licenses.map(({ spdxId, name }) =>
+      spdxId === undefined || OWN_REFERENCE.test(spdxId)
+        ? this.#define(name ?? spdxId ?? "")
+        : spdxId,
+    );
     return all.length === 0 ? NOASSERTION : [...new Set(all)].join(" AND ");
   }
 

@@ -6,6 +6,8 @@ import { lstatSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import * as v from "valibot";
+import type { Metadata } from "../../edge/contract/closure.ts";
+import { nameAndVersion } from "../../edge/contract/store-path.ts";
 import type { About } from "../../edge/contract/package-about.ts";
 import type { Failure } from "../../edge/contract/items.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
@@ -16,6 +18,7 @@ import { builtPackage } from "./build/built-package.ts";
 import { DerivationLocks } from "./build/derivation-locks.ts";
 import { Roots } from "./build/roots.ts";
 import { attributeNames, describe, type Description, type Found } from "./evaluate/describe.ts";
+import { metadataByName } from "./evaluate/metadata.ts";
 import type { Evaluation } from "./evaluate/restricted.ts";
 import { unbuildable } from "./evaluate/unbuildable.ts";
 import { failure } from "./failures.ts";
@@ -47,6 +50,10 @@ export interface PackageSetOptions extends SourcesOptions {
   readonly cache?: CacheHooks | undefined;
 }
 
+/** Longest evaluation for what the set says of a package's dependencies, milliseconds. */
+const METADATA_TIME = 10_000;
+/** Store path names of which it is kept in memory what the set says of them. */
+const MAX_METADATA = 20_000;
 /** Packages whose description is kept in memory. */
 const MAX_FOUND = 5_000;
 /** Lists of attribute names kept in memory; one of nixpkgs takes about 2 MB. */
@@ -85,6 +92,7 @@ class NixPackageSet implements PackageSet {
   readonly #roots: Roots;
   readonly #locks = new DerivationLocks();
   readonly #found = new LRUCache<string, Found>({ max: MAX_FOUND });
+  readonly #metadata = new LRUCache<string, Metadata>({ max: MAX_METADATA });
   readonly #lists = new LRUCache<string, Promise<string[]>>({ max: MAX_LISTS });
 
   constructor(id: string, settings: NixSettings, sources: Sources) {
@@ -109,6 +117,46 @@ class NixPackageSet implements PackageSet {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<readonly string[]> {
     return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), path);
+  }
+
+  /** A revision never changes: what was found of a name, or not, is remembered. */
+  async metadata(
+    { revision, system }: Pick<BuildRequest, "revision" | "system">,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Metadata>> {
+    const versioned = [...new Set(names)].filter((name) => nameAndVersion(name).version !== "");
+    const key = (name: string): string => `${revision} ${system} ${name}`;
+    const unknown = versioned.filter((name) => !this.#metadata.has(key(name)));
+    if (unknown.length > 0) {
+      const found = await this.#findMetadata({ revision, system }, unknown, signal);
+      for (const name of unknown) this.#metadata.set(key(name), found.get(name) ?? {});
+    }
+    const known = versioned.map((name) => [name, this.#metadata.get(key(name)) ?? {}] as const);
+    return new Map(known.filter(([, metadata]) => Object.keys(metadata).length > 0));
+  }
+
+  async #findMetadata(
+    request: Pick<BuildRequest, "revision" | "system">,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Metadata>> {
+    const list = await this.#sources.metadata?.(request.revision, request.system);
+    if (list !== undefined)
+      return new Map(
+        names.flatMap((name) => {
+          const found = list.get(name) ?? list.get(name.replace(/-[a-z]+$/, ""));
+          return found === undefined ? [] : [[name, found] as const];
+        }),
+      );
+    const job = await this.#job(request, { signal, log: () => {} });
+    const end = Date.now() + METADATA_TIME;
+    // Names and licences need no builds: a set that builds for them has none.
+    const source = { ...job.source, importFromDerivation: false };
+    return metadataByName(
+      { ...job, source, write: false, timeLeft: () => end - Date.now() },
+      names,
+    );
   }
 
   async about(

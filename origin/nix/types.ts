@@ -2,7 +2,7 @@
  * What the Nix side of an origin gives to the rest of it: package sets, what was built, closures.
  * Plain data and one interface; no I/O here.
  */
-import type { License } from "../../edge/contract/closure.ts";
+import type { License, Metadata } from "../../edge/contract/closure.ts";
 import type { Digest } from "../../edge/contract/digest.ts";
 import type { About } from "../../edge/contract/package-about.ts";
 import type { Failure } from "../../edge/contract/items.ts";
@@ -33,7 +33,7 @@ export interface BuiltPackage {
   readonly pname: string;
   /** Empty when the package has none. */
   readonly version: string;
-  readonly description?: string;
+  readonly description?: string | undefined;
   /** What the package set says of the name when it is evaluated: that it is deprecated, mostly. */
   readonly warning?: string;
   /** File name below storePath's /bin; only when that file exists. */
@@ -42,7 +42,7 @@ export interface BuiltPackage {
   /** What builds it, and which of its outputs it is. */
   readonly derivation: string;
   readonly output: string;
-  readonly homepage?: string;
+  readonly homepage?: string | undefined;
   readonly licenses: License[];
 }
 
@@ -116,6 +116,16 @@ export interface PackageSet {
     path?: readonly string[],
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, About> | undefined>;
+  /**
+   * What the set says of store paths that a package depends on, by their names (`curl-8.11.0-bin`):
+   * of the package that has the same name and version, where it has one. Nothing waits for long for
+   * this, and nothing depends on it: what cannot be told in a few seconds is left out.
+   */
+  metadata(
+    request: Pick<BuildRequest, "revision" | "system">,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Metadata>>;
   /**
    * Gives up garbage collector roots of what was built and no job needs, the least recently used
    * half; says how many. Nix may collect these store paths from then on.

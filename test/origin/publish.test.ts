@@ -65,6 +65,7 @@ async function publishing(t: TestContext, text: string, limits?: Partial<NixLimi
       names.map((name) => ({ kind: "package", ...scope, name })),
       {
         packageSet: set,
+        metadata: (request, asked, until) => set.metadata(request, asked, until),
         layers,
         plans: planStore(),
         nix: "2.0-test",
@@ -137,7 +138,9 @@ test(
       t,
       packageSet(`
         ${BASE}
-        library = mk "library-2.0" "mkdir -p $out; echo library > $out/file";
+        library = mk "library-2.0" "mkdir -p $out; echo library > $out/file" // {
+          meta = { license.spdxId = "Zlib"; homepage = "https://example.org/library"; };
+        };
         tool = mk "tool-1.5" "mkdir -p $out/bin; ln -s \${library}/file $out/bin/tool" // {
           meta = {
             license = [ { spdxId = "MIT"; fullName = "MIT License"; } "ours" { shortName = "x"; } 7 ];
@@ -182,6 +185,17 @@ test(
       stdout.replace("sha256:", ""),
     ]);
     assert.equal(library?.narHash, `sha256:${base32.stdout}`);
+    const { pname, version, homepage, licenses } = library ?? {};
+    assert.deepEqual(
+      { pname, version, homepage, licenses },
+      {
+        pname: "library",
+        version: "2.0",
+        homepage: "https://example.org/library",
+        licenses: [{ spdxId: "Zlib" }],
+      },
+      "what the set says of a dependency",
+    );
     for (const strange of [await closureOf(odd), await closureOf(script)]) {
       assert.equal(strange.own?.homepage, undefined);
       assert.equal(strange.own?.licenses, undefined);

@@ -194,12 +194,12 @@ export class Publication {
   async #readClosures(results: readonly Result[], closures: Map<Digest, string>): Promise<void> {
     for (const result of results) {
       if (result.kind !== "package") continue;
-      const { name, closure } = result.statement;
+      const { name, closure, storePath } = result.statement;
       const read = await readClosure(this.#with.bucket, closure).catch((error: unknown) => {
         if (!(error instanceof DamagedBlob)) throw error;
         throw new InvalidResult(`the closure of ${name}: ${error.message}`);
       });
-      closures.set(closure.digest, await closureContent(read));
+      closures.set(closure.digest, await closureContent(read, storePath));
     }
   }
 

@@ -12,6 +12,7 @@
 import * as v from "valibot";
 import type { Failure } from "../../../edge/contract/items.ts";
 import { failure } from "../failures.ts";
+import { SaidEntries } from "../metadata.ts";
 import { FailureError, RefusedSetError } from "../types.ts";
 import { evaluate, type Evaluation, type Refusal } from "./restricted.ts";
 import { warningOf } from "./warnings.ts";
@@ -24,12 +25,8 @@ export const FoundSchema = v.object({
   drvPath: text,
   storePath: text,
   output: text,
-  pname: text,
-  version: text,
-  description: text,
   mainProgram: text,
-  homepage: text,
-  licenses: v.array(v.object({ spdxId: text, name: text })),
+  ...SaidEntries,
 });
 const AnswerSchema = v.variant("kind", [
   FoundSchema,

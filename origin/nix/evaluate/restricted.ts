@@ -54,7 +54,7 @@ export interface Refusal {
  */
 export async function evaluate(
   job: Evaluation,
-  file: "packages.nix" | "attributes.nix",
+  file: "packages.nix" | "attributes.nix" | "metadata.nix",
   args: Readonly<Record<string, string>>,
 ): Promise<{ readonly value: unknown; readonly log: readonly string[] } | Refusal> {
   const { settings, signal, log } = job;
@@ -62,7 +62,7 @@ export async function evaluate(
   const timeout = timeoutOf(job);
   const [program, ...words] = limitMemory(job, [
     "nix-instantiate",
-    ...argumentsOf(job, file, file === "packages.nix" ? { ...args, mark: progress.mark } : args),
+    ...argumentsOf(job, file, file === "attributes.nix" ? args : { ...args, mark: progress.mark }),
   ]);
   const result = await limited(() =>
     run(program, words, {

@@ -1,7 +1,7 @@
 /**
- * Versions and descriptions of a set's packages, where there is a list of them that nobody has to
- * evaluate: the lock of the starter set, and the packages.json that every release of a nixpkgs
- * channel has beside it. By attribute path, with dots: `python3Packages.flask`.
+ * What is known of a set's packages where there is a list that nobody has to evaluate: the lock of the
+ * starter set, and the packages.json that every release of a nixpkgs channel has beside it. Versions
+ * and descriptions are by attribute path, with dots: `python3Packages.flask`.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,24 +10,56 @@ import type { ReadableStream } from "node:stream/web";
 import { createBrotliDecompress } from "node:zlib";
 import * as v from "valibot";
 import type { About } from "../../../edge/contract/package-about.ts";
+import type { Metadata } from "../../../edge/contract/closure.ts";
 import { PLATFORMS, type System } from "../../../edge/contract/records.ts";
+import { metadataOf } from "../metadata.ts";
 
 export type Abouts = ReadonlyMap<string, About>;
 
 const LockSchema = v.object({
   attributes: v.record(v.string(), v.string()),
-  units: v.record(v.string(), v.object({ version: v.string(), description: v.string() })),
+  units: v.record(
+    v.string(),
+    v.object({
+      pname: v.optional(v.string(), ""),
+      version: v.string(),
+      description: v.string(),
+      homepage: v.optional(v.string(), ""),
+    }),
+  ),
 });
+
+async function readLock(source: string, system: System): Promise<v.InferOutput<typeof LockSchema>> {
+  const file = join(source, `lock-${PLATFORMS[system].architecture}.json`);
+  return v.parse(LockSchema, JSON.parse(await readFile(file, "utf8")));
+}
 
 /** What a starter set says in its lock; its source holds one for each system. */
 export async function starterAbout(source: string, system: System): Promise<Abouts> {
-  const file = join(source, `lock-${PLATFORMS[system].architecture}.json`);
-  const { attributes, units } = v.parse(LockSchema, JSON.parse(await readFile(file, "utf8")));
+  const { attributes, units } = await readLock(source, system);
   return new Map(
     Object.entries(attributes).flatMap(([attribute, unit]) => {
-      const about = units[unit];
-      return about === undefined ? [] : [[attribute, about] as const];
+      const known = units[unit];
+      if (known === undefined) return [];
+      return [[attribute, { version: known.version, description: known.description }] as const];
     }),
+  );
+}
+
+/**
+ * What Debian says of every store path of a starter set, by the path's name without its output:
+ * `curl-7.88.1`. Its lists tell no licences.
+ */
+export async function starterMetadata(
+  source: string,
+  system: System,
+): Promise<Map<string, Metadata>> {
+  const { units } = await readLock(source, system);
+  return new Map(
+    Object.values(units).map(({ pname, version, description, homepage }) => [
+      `${pname}-${version}`,
+      metadataOf({ pname, version, description, homepage, licenses: [] }),
+    ]),
   );
 }
 

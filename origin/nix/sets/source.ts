@@ -4,6 +4,7 @@
  */
 export { isRevision } from "../../../edge/contract/records.ts";
 
+import type { Metadata } from "../../../edge/contract/closure.ts";
 import type { System } from "../../../edge/contract/records.ts";
 import type { StopWatching } from "../types.ts";
 import type { Abouts } from "./about.ts";
@@ -29,6 +30,11 @@ export interface Sources {
   source(revision: string, signal: AbortSignal): Promise<Source>;
   /** Versions and descriptions, where the kind has a list of them; undefined without one. */
   about?(revision: string, system: System, signal: AbortSignal): Promise<Abouts | undefined>;
+  /**
+   * What the set says of store paths, by their names without outputs, where the kind has a list of it;
+   * elsewhere the set is evaluated.
+   */
+  metadata?(revision: string, system: System): Promise<ReadonlyMap<string, Metadata> | undefined>;
   /** Calls back when a tag comes to mean another revision; returns how to stop. */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
 }

@@ -4,7 +4,7 @@
  * changed.
  */
 import { failed } from "../failures.ts";
-import { starterAbout } from "./about.ts";
+import { starterAbout, starterMetadata } from "./about.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
@@ -69,6 +69,10 @@ export async function starterSources({
     async about(revision, system) {
       const path = revisions.get(revision);
       return path === undefined ? undefined : starterAbout(path, system);
+    },
+    async metadata(revision, system) {
+      const path = revisions.get(revision);
+      return path === undefined ? undefined : starterMetadata(path, system);
     },
     watch(onChange) {
       const stop = new AbortController();

@@ -118,9 +118,11 @@ test("no bytes, however damaged, do anything else", () => {
 });
 
 test("origins agree on a closure whatever their Nix knows of derivers", async () => {
-  const content = await closureContent(SAMPLE);
+  const content = await closureContent(SAMPLE, CURL);
   const other = { ...withPath(0, { deriver: undefined }), nix: "2.18.1" };
-  assert.equal(await closureContent(other), content);
+  assert.equal(await closureContent(other, CURL), content);
+  const more = withPath(0, { pname: "glibc", version: "2.40", homepage: "https://example.org/" });
+  assert.equal(await closureContent(more, CURL), content, "what one of them knows of a dependency");
   for (const different of [
     withPath(0, { narHash: digest }),
     withPath(1, { references: [] }),
@@ -128,7 +130,7 @@ test("origins agree on a closure whatever their Nix knows of derivers", async ()
     { ...SAMPLE, derivation: path("other.drv") },
     { ...SAMPLE, parts: { [FIRST]: [0, 1] } },
   ])
-    assert.notEqual(await closureContent(different), content);
+    assert.notEqual(await closureContent(different, CURL), content);
 });
 
 test("names and versions are told apart as Nix does", () => {

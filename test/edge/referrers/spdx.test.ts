@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as fc from "fast-check";
 import parseExpression from "spdx-expression-parse";
+import * as v from "valibot";
 import type { License } from "../../../edge/contract/closure.ts";
 import { documentBytes, spdxDocument } from "../../../edge/referrers/spdx.ts";
 import { Gathering, type ImageContents, TooManyPaths } from "../../../edge/referrers/contents.ts";
@@ -17,6 +18,7 @@ const CONFIG = `sha256:${"c".repeat(64)}` as const;
 interface Package {
   readonly SPDXID: string;
   readonly name: string;
+  readonly comment?: string;
   readonly versionInfo?: string;
   readonly downloadLocation: string;
   readonly filesAnalyzed: boolean;
@@ -38,9 +40,69 @@ interface Document {
   readonly hasExtractedLicensingInfos?: readonly Record<string, string>[];
 }
 
+/** The fields that SPDX's JSON schema has, of those that are used here: it allows no others. */
+const text = v.string();
+const optional = v.optional(text);
+const Checksum = v.strictObject({ algorithm: text, checksumValue: text });
+const FormSchema = v.strictObject({
+  SPDXID: text,
+  creationInfo: v.strictObject({
+    created: text,
+    creators: v.pipe(v.array(text), v.minLength(1)),
+    comment: optional,
+    licenseListVersion: optional,
+  }),
+  dataLicense: text,
+  name: text,
+  spdxVersion: text,
+  documentNamespace: text,
+  documentDescribes: v.array(text),
+  packages: v.array(
+    v.strictObject({
+      SPDXID: text,
+      downloadLocation: text,
+      name: text,
+      checksums: v.array(Checksum),
+      comment: optional,
+      copyrightText: optional,
+      externalRefs: v.optional(
+        v.array(
+          v.strictObject({
+            referenceCategory: v.picklist([
+              "OTHER",
+              "PERSISTENT-ID",
+              "SECURITY",
+              "PACKAGE-MANAGER",
+            ]),
+            referenceLocator: text,
+            referenceType: text,
+          }),
+        ),
+      ),
+      filesAnalyzed: v.boolean(),
+      homepage: optional,
+      licenseConcluded: optional,
+      licenseDeclared: optional,
+      primaryPackagePurpose: v.optional(v.picklist(["CONTAINER", "APPLICATION", "LIBRARY"])),
+      sourceInfo: optional,
+      summary: optional,
+      supplier: optional,
+      versionInfo: optional,
+    }),
+  ),
+  relationships: v.array(
+    v.strictObject({ spdxElementId: text, relatedSpdxElement: text, relationshipType: text }),
+  ),
+  hasExtractedLicensingInfos: v.optional(
+    v.array(v.strictObject({ licenseId: text, extractedText: text, name: optional })),
+  ),
+});
+
 /** What is wrong with a document; SPDX's clause in front. */
 function faults(document: Document): string[] {
   const found: string[] = [];
+  const form = v.safeParse(FormSchema, document);
+  if (!form.success) found.push(`form: ${v.getDotPath(form.issues[0])} ${form.issues[0].message}`);
   const check = (holds: boolean, what: string): void => void (holds || found.push(what));
   check(document.spdxVersion === "SPDX-2.3", "6.1 version");
   check(document.dataLicense === "CC0-1.0", "6.2 data licence");
@@ -139,14 +201,22 @@ interface SampleFacts {
   readonly homepage?: string;
 }
 
-function contentsOf(packages: readonly (readonly [string, SampleFacts])[]): ImageContents {
+/** Packages that each need glibc, of which `libc` is said. */
+function contentsOf(
+  packages: readonly (readonly [string, SampleFacts])[],
+  libcFacts: SampleFacts = {},
+): ImageContents {
   const gathering = new Gathering();
   const libc = storePath("glibc-2.40");
   const sorted = packages.toSorted(([a], [b]) => (a < b ? -1 : 1));
   for (const [name, facts] of sorted) {
     const own = record(new Blobs(), name, []);
     const path = own.storePath;
-    gathering.add(own, 0, closureOf(entry(libc), entry(path, { references: [libc], ...facts })));
+    gathering.add(
+      own,
+      0,
+      closureOf(entry(libc, libcFacts), entry(path, { references: [libc], ...facts })),
+    );
   }
   const name = sorted.map(([name]) => name).join("/");
   const set = { kind: "starter", label: "starter" } as const;
@@ -166,6 +236,46 @@ test("a document of two packages is whole and valid", async () => {
   assert.equal(document.packages.length, 4);
   const unrar = document.packages.find(({ name }) => name === "unrar");
   assert.equal(unrar?.licenseDeclared, "LicenseRef-unRAR AND LicenseRef-un-RAR");
+});
+
+test("what is said of a dependency by its name and version is marked as such", async () => {
+  const facts = { pname: "glibc", version: "2.40", licenses: [{ spdxId: "LGPL-2.1-or-later" }] };
+  const document = await documentOf(contentsOf([["git", { pname: "git" }]], facts));
+  assert.deepEqual(faults(document), []);
+  const find = (name: string) => document.packages.findLast((one) => one.name === name);
+  assert.equal(find("glibc")?.licenseDeclared, "LGPL-2.1-or-later");
+  assert.match(find("glibc")?.comment ?? "", /has this name and version/);
+  assert.equal(find("git")?.comment, undefined, "the set says it of this very package");
+});
+
+test("a package of the image is described by its own closure, wherever else it is needed", () => {
+  for (const order of [
+    ["a", "glibc"],
+    ["glibc", "z"],
+  ]) {
+    const gathering = new Gathering();
+    const libc = record(new Blobs(), "glibc", []).storePath;
+    for (const name of order) {
+      const own = record(new Blobs(), name, []);
+      const facts = { pname: name, licenses: [{ spdxId: name === "glibc" ? "MIT" : "Zlib" }] };
+      const asDependency = entry(libc, { pname: "glibc", licenses: [{ spdxId: "ISC" }] });
+      const closure =
+        name === "glibc"
+          ? closureOf(entry(libc, facts))
+          : closureOf(asDependency, entry(own.storePath, { references: [libc], ...facts }));
+      gathering.add(own, 0, closure);
+    }
+    const set = { kind: "starter", label: "starter" } as const;
+    const { paths } = gathering.contents({ scope: SCOPE, set, name: "x", shell: false });
+    const found = paths.find(({ path }) => path === libc);
+    assert.deepEqual(found?.licenses, [{ spdxId: "MIT" }], order.join(", "));
+  }
+});
+
+test("a licence that the set defines in a document of its own is defined here", async () => {
+  const licenses = [{ spdxId: "LicenseRef-ours" }, { spdxId: "LicenseRef-x", name: "X licence" }];
+  const document = await documentOf(contentsOf([["git", { pname: "git", licenses }]]));
+  assert.deepEqual(faults(document), []);
 });
 
 test("whatever a package set says of its packages, the document stays valid", async () => {
@@ -203,11 +313,14 @@ test("the checks see what is wrong", async () => {
   const document = await documentOf(contentsOf([["git", {}]]));
   const [first, ...others] = document.packages;
   assert.ok(first);
+  const EXTRA = { license: "MIT" };
   const wrong: readonly [string, Document][] = [
     ["11.1", { ...document, packages: others }],
     ["7.2", { ...document, packages: [first, first, ...others] }],
     ["10", { ...document, packages: [{ ...first, licenseDeclared: "No-Such-1.0" }, ...others] }],
     ["10.1", { ...document, packages: [{ ...first, licenseDeclared: "LicenseRef-x" }, ...others] }],
+    ["form", { ...document, ...EXTRA }],
+    ["form", { ...document, packages: [{ ...first, ...EXTRA }, ...others] }],
     ["6.5", { ...document, documentNamespace: "https://a/#b" }],
   ];
   for (const [clause, one] of wrong)

@@ -8,7 +8,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import * as fc from "fast-check";
-import { channelAbout, readPackages, starterAbout } from "../../../../origin/nix/sets/about.ts";
+import {
+  channelAbout,
+  readPackages,
+  starterAbout,
+  starterMetadata,
+} from "../../../../origin/nix/sets/about.ts";
 
 const LIST = {
   version: 2,
@@ -61,13 +66,30 @@ test("a starter set's lock, for the system that is asked for", async () => {
   try {
     const lock = {
       attributes: { _7zz: "7zip", ghost: "gone" },
-      units: { "7zip": { version: "25", description: "archiver", deps: [] } },
+      units: {
+        "7zip": { pname: "7zip", version: "25", description: "archiver", deps: [] },
+        libc6: {
+          pname: "glibc",
+          version: "2.36",
+          description: "C library",
+          homepage: "https://www.gnu.org/software/libc/",
+        },
+      },
     };
     await writeFile(join(dir, "lock-arm64.json"), JSON.stringify(lock));
     assert.deepEqual(
       await starterAbout(dir, "aarch64-linux"),
       new Map([["_7zz", { version: "25", description: "archiver" }]]),
     );
+    assert.deepEqual(Object.fromEntries(await starterMetadata(dir, "aarch64-linux")), {
+      "7zip-25": { pname: "7zip", version: "25", description: "archiver" },
+      "glibc-2.36": {
+        pname: "glibc",
+        version: "2.36",
+        description: "C library",
+        homepage: "https://www.gnu.org/software/libc/",
+      },
+    });
   } finally {
     await rm(dir, { recursive: true });
   }
