@@ -1,6 +1,11 @@
 /** `firn build`: an image from this machine's Nix, into a file or directory, without a server. */
 import { pino } from "pino";
-import { InvalidName, type ImageRequest, parseImageName } from "../../edge/contract/names.ts";
+import {
+  InvalidName,
+  type ImageRequest,
+  parseImageName,
+  splitImageName,
+} from "../../edge/contract/names.ts";
 import type { System } from "../../edge/contract/records.ts";
 import { type BuilderOptions, type MadeImage, openBuilder } from "../image/open.ts";
 import { fetchedBytes } from "../image/oci-image.ts";
@@ -10,11 +15,15 @@ import { PackagesFailed } from "../image/make-image.ts";
 import { FailureError } from "../nix/types.ts";
 import { size } from "../operator/table.ts";
 import { stopSignal } from "../stop-signal.ts";
+import { askAliases } from "./aliases.ts";
 import { CommandFailed } from "./exit-codes.ts";
 import { openProgress, type Progress } from "./progress.ts";
+import type { Work } from "./remote.ts";
 
 export interface BuildOptions extends BuilderOptions {
   readonly output: Output;
+  /** The registry that knows what aliases stand for. */
+  readonly edge: URL;
   readonly systems: readonly System[] | undefined;
   readonly json: boolean;
   /** Nix's output, line by line, on standard error. */
@@ -27,13 +36,17 @@ export interface Wanted {
   readonly tag: string;
 }
 
-/** Parses `NAME[:TAG]`. Throws a CommandFailed that says what is wrong with it. */
-export function wantedImage(text: string): Wanted {
+/**
+ * Parses `NAME[:TAG]`, whose aliases `edge` is asked for. Throws a CommandFailed that says what is
+ * wrong with it.
+ */
+export async function wantedImage(text: string, edge: URL, work: Work): Promise<Wanted> {
   const colon = text.lastIndexOf(":");
   const [name, tag] =
     colon === -1 ? [text, "latest"] : [text.slice(0, colon), text.slice(colon + 1)];
   try {
-    return { request: parseImageName(name), tag };
+    const aliases = await askAliases(edge, splitImageName(name), work);
+    return { request: parseImageName(name, aliases), tag };
   } catch (error) {
     if (error instanceof InvalidName) throw new CommandFailed("usage", error.message);
     throw error;
@@ -53,9 +66,10 @@ export async function build(text: string, options: BuildOptions): Promise<void> 
       "usage",
       "--output - writes an archive, which a terminal cannot show: pipe it to `docker load`",
     );
-  const { request, tag } = wantedImage(text);
   const progress = openProgress();
   try {
+    const work = { progress, signal: stopSignal().signal };
+    const { request, tag } = await wantedImage(text, options.edge, work);
     const made = await makeHere({ request, tag }, options, progress);
     progress.step("writing");
     const { image } = made;
@@ -79,7 +93,7 @@ export async function build(text: string, options: BuildOptions): Promise<void> 
 /** Makes the image on this machine. Throws a CommandFailed for what a person should know. */
 export async function makeHere(
   { request, tag }: Wanted,
-  options: Omit<BuildOptions, "output" | "json">,
+  options: Omit<BuildOptions, "output" | "json" | "edge">,
   progress: Progress,
 ): Promise<MadeImage> {
   const { signal } = stopSignal();

@@ -28,8 +28,17 @@ export const parsed =
 export const help = (examples: string, more = ""): string =>
   `\nExamples:\n${examples}\n${more === "" ? "" : `\n${more}\n`}\n${EXIT_HELP}`;
 
+/** An edge of one's own, where nothing else is said: what `npm start` serves. */
+const LOCAL_EDGE = new URL("http://127.0.0.1:8787");
+const edgeOption = (description: string) =>
+  new Option("--edge <url>", description)
+    .env("FIRN_EDGE")
+    .argParser(edgeUrl)
+    .default(LOCAL_EDGE, LOCAL_EDGE.origin);
+
 /** How images are made on this machine, by the options of an origin. */
 export const BUILD = {
+  edge: edgeOption("the registry that is asked what an alias (x/…) in the name stands for"),
   packageSet: START.packageSet,
   platform: new Option(
     "--platform <platforms>",
@@ -54,15 +63,9 @@ export const BUILD = {
   verbose: new Option("--verbose", "Nix's output, line by line").default(false),
 } as const;
 
-/** An edge of one's own, where nothing else is said: what `npm start` serves. */
-const LOCAL_EDGE = new URL("http://127.0.0.1:8787");
-
 /** Commands that use a registry of Firn. */
 export const REMOTE = {
-  edge: new Option("--edge <url>", "the registry")
-    .env("FIRN_EDGE")
-    .argParser(edgeUrl)
-    .default(LOCAL_EDGE, LOCAL_EDGE.origin),
+  edge: edgeOption("the registry"),
   platform: new Option("--platform <platform>", "one platform; all when left out").choices([
     "linux/amd64",
     "linux/arm64",

@@ -32,10 +32,12 @@ export const EXIT_HELP = [
 /** An error for a person, with the exit status that it ends the command with. */
 export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
+  readonly kind: keyof typeof EXIT;
   readonly status: number;
 
   constructor(kind: keyof typeof EXIT, message: string, options?: ErrorOptions) {
     super(message, options);
+    this.kind = kind;
     this.status = EXIT[kind];
   }
 }

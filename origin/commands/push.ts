@@ -85,7 +85,10 @@ function targetOf(text: string, plainHttp: boolean): RemoteImage {
 async function sourceImage(text: string, options: PushOptions, work: Work): Promise<OciImage> {
   const { progress } = work;
   const { from: url, stateDir } = options;
-  if (url === undefined) return (await makeHere(wantedImage(text), options, progress)).image;
+  if (url === undefined) {
+    const wanted = await wantedImage(text, options.edge, work);
+    return (await makeHere(wanted, options, progress)).image;
+  }
   const { name, reference } = imageName(text);
   const edge = await openEdge(url, work);
   progress.step(`fetching ${name} from ${url.host}`);

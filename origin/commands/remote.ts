@@ -1,5 +1,5 @@
 /** What the commands that talk to registries share: signing in, names, the answers' words. */
-import { parseImageName, InvalidName } from "../../edge/contract/names.ts";
+import { InvalidName, parseImageName, splitImageName } from "../../edge/contract/names.ts";
 import { findCredentials, type Credentials } from "../remote/credentials.ts";
 import { splitReference } from "../remote/reference.ts";
 import { Registry } from "../remote/registry.ts";
@@ -37,7 +37,8 @@ const connection = (
 export function imageName(text: string): { readonly name: string; readonly reference: string } {
   try {
     const split = splitReference(text);
-    parseImageName(split.name);
+    // What an alias stands for the registry knows, and says what is wrong with it.
+    if (splitImageName(split.name).aliases.length === 0) parseImageName(split.name);
     return split;
   } catch (error) {
     if (error instanceof InvalidName || error instanceof Error)
