@@ -68,13 +68,10 @@ describe("an alias", { skip }, () => {
   });
 
   test("firn push makes it here, or pulls it", async () => {
-    const target = (name: string): string => `${registry.host}/${name}`;
-    assert.equal(
-      await run(firn.url, "push", alias, target("here:1")),
-      `${target("here")}@${digest}`,
-    );
-    const pulled = await run(firn.url, "push", alias, target("pulled:1"), "--from", firn.url);
-    assert.equal(pulled, `${target("pulled")}@${digest}`);
+    const { host } = registry;
+    assert.equal(await run(firn.url, "push", alias, `${host}/here:1`), `${host}/here@${digest}`);
+    const pulled = await run(firn.url, "push", alias, `${host}/pulled:1`, "--from", firn.url);
+    assert.equal(pulled, `${host}/pulled@${digest}`);
   });
 
   test("firn export, mirror, inspect and diff leave it to the registry", async () => {
