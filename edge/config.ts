@@ -1,7 +1,7 @@
 /**
- * What the Worker's variables mean, all of them; what belongs to one room is parsed there. A wrong
- * one is a clear error that names the variable and the values it may have; what was given is never
- * shown, since some of the variables are secret.
+ * The Worker's configuration: all variables, parsed and validated. (A variable that one room alone
+ * uses is parsed in that room.) The error for a wrong one names the variable and the values it may
+ * have; the value given is never shown, since some are secret.
  */
 import * as v from "valibot";
 import { type Access, readAccess } from "./access/access.ts";
@@ -85,8 +85,8 @@ export interface Config {
 type Environment = Variables & { readonly BUCKET?: unknown };
 
 /**
- * By environment: the Worker's, and those of Durable Objects. Values, not promises: one request
- * must not wait for another's, which may be cancelled.
+ * By environment: the Worker's, and those of Durable Objects. Holds values, not promises: a promise
+ * belongs to a request, which may be cancelled.
  */
 const configs = new WeakMap<Environment, Config>();
 
@@ -102,7 +102,7 @@ export async function readConfig(env: Environment): Promise<Config> {
 /** Whether every request must be authorized before anything is answered. Needs no validation. */
 export const isPrivate = ({ ACCESS }: Variables): boolean => ACCESS === "private";
 
-/** Whether anything is said of who may pull. Needs no validation. */
+/** Whether ACCESS or ACCOUNTS is set. Needs no validation. */
 export const setsAccess = ({ ACCESS, ACCOUNTS }: Variables): boolean =>
   Boolean(ACCESS) || Boolean(ACCOUNTS);
 
@@ -190,7 +190,9 @@ async function validate(env: Environment): Promise<Config> {
   };
 }
 
-/** As SYSTEMS says; else what the origins are configured for; else the first that there is. */
+/**
+ * The systems in SYSTEMS; else those that the origins are configured for; else the first known one.
+ */
 function systemsOf(
   said: readonly System[] = [],
   origins: ReadonlyMap<string, ConfiguredOrigin> = new Map(),

@@ -43,7 +43,8 @@ export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
   /** Images, by `pulledImage` (contract/housekeeping.ts), that were pulled on the current day. */
   pulled(images: readonly string[]): Promise<void>;
   /**
-   * Whether images of the name, by its key, were deleted in this run; they are there again then.
+   * Restores the images of a name, by its key, that this run has deleted; returns whether there
+   * were any.
    */
   bringBack(nameKey: string): Promise<boolean>;
   begin(terms: GcTerms): Promise<GcProgress | { readonly busy: GcProgress }>;

@@ -1,4 +1,7 @@
-/** The Worker's variables: their names, and the form of each that belongs to no room. */
+/**
+ * The Worker's variables: their names and meaning, and the schema of those that no room parses
+ * itself.
+ */
 import * as v from "valibot";
 import type { AccessVariables } from "./access/access.ts";
 import type { LimitVariables } from "./access/limits.ts";
@@ -39,9 +42,9 @@ export interface Variables
   /** Most items (tags, packages, lists of names) of all clients that wait for origins. */
   readonly QUEUE_TOTAL?: string;
   /**
-   * How many packages, of those pulled most, are published for a tag's new revision before the tag
-   * moves to it, 30 when not set; 0: it moves at once. And how long that may take, seconds, 600
-   * when not set.
+   * WARM_PACKAGES: how many of the most pulled packages are published for a tag's new revision
+   * before the tag moves to it, 30 when not set; 0: it moves at once. WARM_SECONDS: how long that
+   * may take, 600 when not set.
    */
   readonly WARM_PACKAGES?: string;
   readonly WARM_SECONDS?: string;
@@ -67,7 +70,7 @@ export interface Variables
    * out (farm/publication/agreement.ts).
    */
   readonly AGREE?: string;
-  /** `90d`: what nobody has pulled for so long is deleted, looked for once a day; or `off`. */
+  /** `90d`: a garbage collection each day deletes what nobody has pulled for so long; or `off`. */
   readonly GC?: string;
   /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
   readonly PACKAGES_ALLOW?: string;
@@ -163,7 +166,7 @@ export const VariablesSchema = v.object({
     "1",
   ),
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
-  // All of nixpkgs takes a few of these; an origin that fills the bucket is seen long before.
+  // All of nixpkgs takes a few times this; an origin that fills the bucket is noticed long before.
   UPLOADS_PER_DAY: bytes("1T"),
   QUEUE_TOTAL: whole(1, MAX_QUEUE_TOTAL, QUEUE_TOTAL),
   WARM_PACKAGES: whole(0, MAX_WARM_PACKAGES, 30),

@@ -101,7 +101,7 @@ router
 
 export default {
   fetch: (request, env, ctx) =>
-    // A private registry answers nothing before it knows who asks.
+    // A private registry answers nothing from memory before it has authorized the request.
     (isPrivate(env) ? null : rememberedAnswer(request, env, ctx)) ??
     (router.fetch(request, env, ctx) as Promise<Response>),
 } satisfies ExportedHandler<Env>;

@@ -1,4 +1,4 @@
-/** The variables that say who may ask: ACCESS, ACCOUNTS, TOKEN_KEY, REGISTRY_URL. */
+/** The variables of access control: ACCESS, ACCOUNTS, TOKEN_KEY, REGISTRY_URL. */
 import { type AccessMode, ACCESS_MODES, type Account, parseAccounts } from "./accounts.ts";
 
 export interface Access {

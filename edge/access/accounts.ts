@@ -41,7 +41,7 @@ const globs = v.pipe(
 const OWN_LIMITS = ["requests", "images", "tags", "packages", "indexes", "waits"] as const;
 type OwnLimit = (typeof OWN_LIMITS)[number];
 
-/** Written as the LIMIT_ variables are. */
+/** In the form of the LIMIT_ variables. */
 const limit = (name: OwnLimit) =>
   v.optional(
     v.pipe(
@@ -82,9 +82,12 @@ export interface Account extends v.InferOutput<typeof AccountSchema> {
 export interface Caller {
   /** Null for somebody who is not signed in. */
   readonly account: Account | null;
-  /** Whether the request came with a token: asking for one again would change nothing. */
+  /** Whether the request came with a token: getting another one would not help. */
   readonly hasToken: boolean;
-  /** Under which it is counted (clientKey in limits.ts); null when nobody can tell who it is. */
+  /**
+   * The name under which its requests are counted (clientKey in limits.ts); null when it is
+   * unknown.
+   */
   readonly client: string | null;
   /** The WWW-Authenticate header of a 401; null when nobody can sign in here. */
   readonly challenge: string | null;
@@ -129,7 +132,8 @@ export function parseAccounts(text: string): ReadonlyMap<string, Account> {
  */
 export function refusal(account: Account, image: ImageRequest): string | undefined {
   const { names } = account;
-  // An alias is what it stands for: whoever may have any x/… need not be one who may have anything.
+  // Matched are the packages that an alias stands for, so no glob allows or refuses an alias as
+  // such.
   const name = hasAlias(image.name) ? canonicalName(image.names, image.shell) : image.name;
   if (names !== undefined && firstMatch(names, name) === undefined)
     return (

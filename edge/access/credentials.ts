@@ -36,8 +36,8 @@ export function bearerToken(header: string | null): string | null {
 
 /**
  * The image names whose pull is asked for, of scopes such as `repository:shell/git:pull` (several
- * in one parameter have spaces between them). Other types and actions are left out: a grant is
- * never wider than what exists here.
+ * in one parameter have spaces between them). Other types and actions are left out: there is
+ * nothing else to grant here.
  */
 export function imagesOfScopes(scopes: readonly string[]): string[] {
   const names = scopes

@@ -1,5 +1,6 @@
 /**
- * How much one client may ask for: so many of a thing in a period, and so many at once.
+ * Rate limits of a client: how many requests, images, builds and so on in a period, and how many at
+ * once.
  *
  * A client is an account, or the address that it comes from; of an IPv6 address the first 64 bits,
  * since that is what one customer of a network gets. Counted in the isolate: on Cloudflare a client
@@ -109,8 +110,9 @@ export class Meter {
   readonly #held = new Map<string, number>();
 
   /**
-   * Takes `amount` of a client's share. Returns 0, or in how many milliseconds to come again, and
-   * then nothing was taken. More than the whole limit at once is taken from a fresh window alone.
+   * Takes `amount` of a client's limit. Returns 0, or, when it is used up, after how many
+   * milliseconds to try again; nothing is taken then. An amount above the whole limit is granted in
+   * a new window only.
    */
   take(client: string, name: Limited, { count, seconds }: Limit, amount = 1): number {
     const key = `${name} ${client}`;
@@ -140,11 +142,10 @@ export class Meter {
 }
 
 /**
- * The address that a request came from: as the proxy in front says in the header that the operator
- * named, whose last entry is the proxy's own; else as Cloudflare says, where it runs there
- * (elsewhere a client could write that header itself). Null when nobody says; but where the
- * operator named a header, whoever comes without it shares one address: past the proxy is no way
- * past limits.
+ * The address that a request came from. Where the operator named a header of the proxy in front,
+ * its last entry, which the proxy itself added; requests without that header share one address, so
+ * going around the proxy does not evade the limits. Else, on Cloudflare, its own header (elsewhere
+ * a client could send that header itself). Else null.
  */
 export function clientAddress(
   request: { readonly headers: Pick<Headers, "get">; readonly cf?: unknown },
@@ -154,7 +155,8 @@ export function clientAddress(
     const last = request.headers.get(header)?.split(",").at(-1)?.trim();
     return last?.slice(0, MAX_ADDRESS) || NO_ADDRESS;
   }
-  // The same for every request of an isolate, and 3 % of the time of one that memory answers.
+  // Read once: it is the same for every request of an isolate, and takes 3 % of the time of a
+  // request that is answered from memory.
   onCloudflare ??= (request.cf as { readonly colo?: unknown } | undefined)?.colo !== undefined;
   return onCloudflare ? request.headers.get("CF-Connecting-IP") : null;
 }

@@ -1,11 +1,10 @@
 /**
- * Which credentials were right a moment ago. A client signs in for every token, so for every image
- * and every five minutes: without this each of them would cost the 30 ms of a slow hash, and a
- * flood of wrong passwords, which is limited, would keep honest clients out.
+ * Remembers which credentials were right within the last hour. A client signs in for every token,
+ * so for every image and every five minutes. Without this each login would cost the 30 ms of a slow
+ * hash, and a flood of wrong passwords, which is limited, would keep honest clients out.
  *
- * What is remembered is a keyed hash of user, password and the account's hash, under a key that
- * this isolate has drawn and never tells. So a changed password ends it, and memory holds no
- * password.
+ * What is remembered is an HMAC of user, password and the account's hash, by a random key of this
+ * isolate. So a changed password is noticed, and memory holds no password.
  */
 import { LRUCache } from "lru-cache";
 import type { Credentials } from "./credentials.ts";
@@ -19,7 +18,7 @@ const right = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBERED_
 /** Drawn at the first login: a Worker may not ask for random numbers before a request. */
 let drawn: Uint8Array<ArrayBuffer> | undefined;
 
-/** What stands for these credentials of an account with this password hash. */
+/** The HMAC by which these credentials, of an account with this password hash, are remembered. */
 export async function loginKey(
   { user, password }: Credentials,
   hash: string | undefined,

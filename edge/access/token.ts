@@ -11,7 +11,9 @@
 import { jwtVerify, SignJWT } from "jose";
 import * as v from "valibot";
 
-/** How long a token is good, seconds: the time of a pull, and of a revocation. */
+/**
+ * How long a token is good, seconds: longer than a pull needs; a revoked account may pull so long.
+ */
 export const TOKEN_SECONDS = 300;
 /** Difference between the clocks of two data centres that is overlooked, seconds. */
 const CLOCK_SKEW_SECONDS = 5;

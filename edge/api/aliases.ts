@@ -5,8 +5,8 @@
  *   ["git", "curl", …]   201 {"name": "x/7f0c…", "pull": "docker pull HOST/x/7f0c…", …}
  *                        200 when it was there
  *
- * Making one is as asking for a new image: in a private registry it takes an account, by Basic
- * credentials or a token, and counts for LIMIT_IMAGES.
+ * Making an alias has the conditions of pulling a new image: in a private registry it takes an
+ * account, by Basic credentials or a token, and it counts for LIMIT_IMAGES.
  */
 import * as v from "valibot";
 import {
@@ -63,7 +63,7 @@ export async function showAlias(
   const list = ALIAS_KEY_PATTERN.test(key) ? await readAlias(context.bucket, key) : null;
   if (list === null)
     throw manifestUnknown(`there is no alias of the key ${key.slice(0, 64)} in this registry`);
-  // To show a list is to say that it was pulled, or may be: whoever may not have it is not told.
+  // A list tells what others pull, so it is shown only to those who may pull it.
   checkAllowed(context, parseList([...list.packages, ...(list.shell ? ["shell"] : [])]));
   return answer(answerOf(context, key, list), 200);
 }

@@ -5,7 +5,7 @@ import { nameAndVersion, storeName } from "../contract/store-path.ts";
 export interface Item {
   readonly name: string;
   readonly version: string;
-  /** What it is, exactly. */
+  /** What identifies it: equal ids are equal things. */
   readonly id: string;
 }
 

@@ -1,6 +1,4 @@
-/**
- * The store paths of an image: the union of its packages' closures, and where each of them lies.
- */
+/** The store paths of an image: the union of its packages' closures, and which layer holds each. */
 import pLimit from "p-limit";
 import type { ImagePath } from "../contract/api.ts";
 import type { ClosurePath, License } from "../contract/closure.ts";
@@ -56,7 +54,7 @@ export async function imageClosure(
 
 class Union {
   readonly #paths = new Map<string, { readonly facts: ClosurePath; readonly refers: string[] }>();
-  /** Store paths of layers, by their keys: each closure tells those that it has itself. */
+  /** Store paths of layers, by their keys, as far as the closures read so far tell. */
   readonly #parts = new Map<string, readonly string[]>();
   /** Packages by their store paths. */
   readonly #names = new Map<string, string[]>();

@@ -1,4 +1,7 @@
-/** `GET /api/demand`: what was pulled most, today and yesterday, as far as the bucket counts it. */
+/**
+ * `GET /api/demand`: the packages that were pulled most, today and yesterday, by the counts in the
+ * bucket.
+ */
 import { packagesRefusal } from "../access/accounts.ts";
 import type { DemandAnswer } from "../contract/api.ts";
 import { BASE_PACKAGES } from "../contract/names.ts";

@@ -1,7 +1,7 @@
 /**
- * `GET /api/diff?from=&to=&platform=`: two images, or one at two tags (`git:nixos-25.05`), side by
- * side: which packages came, went and changed, and what a client moves that has the first. As for
- * one image, nothing is built for it.
+ * `GET /api/diff?from=&to=&platform=`: the differences of two images, or of one at two tags
+ * (`git:nixos-25.05`): packages that were added, removed and changed, and what a client that has
+ * the first downloads for the second. Nothing is built for it.
  */
 import * as v from "valibot";
 import type { DiffAnswer } from "../contract/api.ts";
@@ -75,7 +75,7 @@ interface Side {
   readonly layers: readonly LayerFacts[];
 }
 
-/** One of the two. Throws MANIFEST_UNKNOWN (404) where it is not known whole. */
+/** One of the two images. Throws MANIFEST_UNKNOWN (404) when not all of it is known. */
 async function sideOf(context: Context, text: string, platform: System | undefined): Promise<Side> {
   const colon = text.lastIndexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);

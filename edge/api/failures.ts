@@ -1,6 +1,6 @@
 /**
- * `GET /api/failures`: packages that could not be had lately, and why, in the words that whoever
- * pulled them was told. Without what concerns operators alone: origins, and their own troubles.
+ * `GET /api/failures`: packages that failed lately, and why, in the words of the error that pulls
+ * got. Failures of origins themselves (disk, connection) are left out: they concern operators only.
  */
 import type { FailuresAnswer } from "../contract/api.ts";
 import { packagesRefusal } from "../access/accounts.ts";
@@ -13,7 +13,7 @@ import type { AuthorizedRequest } from "../registry/authorize.ts";
 import { answer } from "./query.ts";
 
 const MAX_FAILURES = 20;
-/** What a package did, whichever origin had it. */
+/** Failures that are the package's own, whichever origin tries. */
 const OF_PACKAGES: ReadonlySet<string> = new Set([
   "refused",
   "failed",
@@ -21,7 +21,9 @@ const OF_PACKAGES: ReadonlySet<string> = new Set([
   "timeout",
   "limit",
 ]);
-/** How long what the farms said is said again, milliseconds: strangers keep no farm busy. */
+/**
+ * How long the farms' answer is reused, milliseconds, so that strangers cannot keep a farm busy.
+ */
 const REMEMBERED_MS = 5_000;
 
 interface Seen {

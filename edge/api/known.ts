@@ -1,6 +1,6 @@
 /**
- * What is known of an image without asking anybody: its record where it was composed, the records
- * of its packages, and which of them have to be built first or do not exist.
+ * What the bucket knows of an image, without asking an origin: its record, if it was composed, the
+ * records of its packages, and which of them must be built first or do not exist.
  */
 import type { ComposePackage } from "../compose/compose.ts";
 import type { PackageItem } from "../contract/items.ts";
@@ -28,7 +28,7 @@ export interface KnownImage {
   /** Null unless all packages are published, and their layers made. */
   readonly packages: readonly ComposePackage[] | null;
   readonly layers: readonly LayerFacts[] | null;
-  /** What a pull would have built. */
+  /** The items that a pull would ask the farm for. */
   readonly missing: readonly PackageItem[];
   /** Packages that do not exist, as far as the lists of names tell. */
   readonly unknown: readonly Failed[];

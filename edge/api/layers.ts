@@ -1,6 +1,6 @@
 /**
  * The layers of an image, from the records of its packages, whether it was composed or not; and
- * what a client fetches that has some of them. Pure.
+ * what a client that has some of them still downloads. Pure.
  */
 import type { ComposePackage } from "../compose/compose.ts";
 import { imageParts } from "../contract/levels.ts";
@@ -19,7 +19,7 @@ export interface LayerFacts {
   readonly own: boolean;
 }
 
-/** What links and texts of an image take in its own layer, compressed, bytes, roughly. */
+/** Rough size of the links and texts in an image's own layer, compressed, bytes. */
 const LINKS_BYTES = 8_000;
 
 /**
@@ -80,7 +80,10 @@ export interface Amount {
   readonly size: number;
 }
 
-/** What a client fetches for an image, and what it has of it, that has other layers already. */
+/**
+ * What a client that has the layers of another image downloads for this one, and what it has
+ * already.
+ */
 export function moved(
   layers: readonly LayerFacts[],
   has: readonly LayerFacts[],

@@ -7,8 +7,8 @@
  *            gti → git          a few letters differ (contract/nearest.ts)
  *   json     jq                its description has the word
  *
- * Among names of one line those that are pulled more come first, then the shorter, then by
- * alphabet.
+ * Among names of one line of this table, those that are pulled more come first, then the shorter
+ * ones, then by alphabet.
  */
 import { nearest } from "../contract/nearest.ts";
 import type { PackageAbout } from "../contract/package-about.ts";
@@ -17,7 +17,7 @@ import * as v from "valibot";
 
 /** Names that are looked at for a word in their description, and ranked. */
 const MAX_DESCRIBED = 500;
-/** Fewer than so many matches: names that are spelt nearly so are added. */
+/** With fewer matches than this, names of a similar spelling are added. */
 const FEW = 5;
 
 export interface Ranked {
@@ -46,7 +46,7 @@ export interface Ranking {
 }
 
 /**
- * Every name that the query means, the likeliest first; for an empty query those that are pulled.
+ * Every name that matches the query, the best first; for an empty query the names that are pulled.
  */
 export function rank(query: string, { attributes, about, pulls, allowed }: Ranking): Ranked[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);

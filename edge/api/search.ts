@@ -1,7 +1,7 @@
 /**
- * `GET /api/search?q=&limit=&tag=&platform=`: packages of the set, by name and by what is said of
- * them. `python3packages.req` searches the nested set. Nothing is built for it; an origin may be
- * asked to list the names of a revision that nobody has pulled from, as for a pull.
+ * `GET /api/search?q=&limit=&tag=&platform=`: packages of the set, by name and description.
+ * `python3packages.req` searches the nested set. Nothing is built for it; as for a pull, an origin
+ * may be asked to list the names of a revision that nobody has pulled from.
  */
 import * as v from "valibot";
 import { packagesRefusal } from "../access/accounts.ts";
@@ -108,7 +108,7 @@ function setOf(context: Context, scope: Scope, query: string): Promise<SearchedS
 interface Place {
   readonly path: readonly string[];
   readonly prefix: string;
-  /** What of the query is not looked up yet. */
+  /** Components of the query that are not looked up yet. */
   readonly words: readonly string[];
 }
 
@@ -152,7 +152,7 @@ async function indexAt(
 }
 
 /**
- * With versions and descriptions: from the set's list, else from the records of those published.
+ * Adds versions and descriptions: from the set's list, else from the records of published packages.
  */
 async function described(
   context: Context,

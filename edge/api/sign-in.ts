@@ -1,6 +1,6 @@
 /**
- * Who uses the JSON API: an account by Basic credentials, which scripts send, or by a token as
- * clients of images do; else nobody, where the registry lets nobody in.
+ * Who uses the JSON API: an account, by Basic credentials (scripts) or by a token (as docker has
+ * it); without either an anonymous client, which a private registry refuses.
  */
 import { basicCredentials } from "../access/credentials.ts";
 import { clientAddress, clientKey } from "../access/limits.ts";

@@ -1,7 +1,7 @@
 /**
- * What the command line makes of an account and the edge checks: its name, and the hash of its
- * password, salted and slow: PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto has in workerd
- * and in Node alike.
+ * Accounts: the form of a name, and hashing passwords. `firn user` makes the hash and the edge
+ * checks it: salted PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto has in workerd and in
+ * Node.
  *
  *   pbkdf2-sha256$100000$<salt, 16 bytes as base64url>$<hash, 32 bytes as base64url>
  */
@@ -26,7 +26,7 @@ const HASH_BYTES = 32;
 export const PASSWORD_HASH_PATTERN =
   /^pbkdf2-sha256\$([1-9]\d{3,5})\$([A-Za-z0-9_-]{22})\$([A-Za-z0-9_-]{43})$/;
 
-/** Verifying against it takes as long as against a real hash, and never succeeds. */
+/** A hash that no password has. Verifying against it takes as long as against a real one. */
 const NO_ACCOUNT = `pbkdf2-sha256$${PASSWORD_ITERATIONS}$${"A".repeat(22)}$${"A".repeat(43)}`;
 
 /** Throws a TypeError that names the rule which the password breaks. */

@@ -13,16 +13,16 @@ import { sha256Hex } from "./digest.ts";
 import { ComponentSchema } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
 
-/** The component in front of a key. Before anything else a package `x` keeps its meaning. */
+/** The component in front of a key. Followed by anything else, `x` is a package like any other. */
 export const ALIAS = "x";
 /** Hex digits of a key: 160 bits, so nobody finds two lists of one key. */
 const KEY_DIGITS = 40;
 export const ALIAS_KEY_PATTERN = /^[0-9a-f]{40}$/;
 
 /**
- * Most packages of an alias, and of any image: at the coarsest level a package is one layer and the
- * base another, and docker mounts so many layers and no more: 119 (levels.ts) for the base, the
- * four packages of `shell`, and these; two are left over.
+ * Most packages of an alias, and of any image. At the coarsest level every package is one layer,
+ * the base is another, and docker mounts at most 119 layers of packages (levels.ts): the base, the
+ * four packages of `shell`, these, and two to spare.
  */
 export const MAX_ALIAS_PACKAGES = 112;
 

@@ -1,6 +1,6 @@
 /**
- * What the JSON API answers (edge/api): the page and the command line read these. Sizes are bytes.
- * Everything is text for people or plain data; nothing of it is HTML.
+ * Answers of the JSON API (edge/api), which the page and the command line read. Sizes are bytes.
+ * Text is for people; none of it is HTML.
  */
 import * as v from "valibot";
 import {
@@ -23,7 +23,7 @@ const optionalText = v.optional(v.string());
 
 /** A package that can be asked for. */
 const FoundPackageSchema = v.object({
-  /** As it is written in an image's name. */
+  /** The name that an image's name has for it. */
   name: v.string(),
   /** As Nix spells it. */
   attribute: v.string(),
@@ -124,7 +124,9 @@ const PlatformViewSchema = v.object({
   exact: v.boolean(),
   /** Of all store paths; null where a closure is not known. */
   unpacked: v.nullable(bytes),
-  /** What a client still fetches that has the image `has`; null without `has`, or where unknown. */
+  /**
+   * What a client that has the image `has` still downloads; null without `has`, or where unknown.
+   */
   client: v.nullable(v.object({ has: v.string(), layers: bytes, size: bytes })),
   /** The build of what is missing: its log is at `url` once somebody pulls. */
   build: v.nullable(v.object({ packages: v.array(v.string()), url: v.string() })),
@@ -134,7 +136,7 @@ const PlatformViewSchema = v.object({
 export type PlatformView = v.InferOutput<typeof PlatformViewSchema>;
 
 export const ImageViewSchema = v.object({
-  /** As asked, and as the image is shown whatever order its packages were asked in. */
+  /** The name as asked; and the canonical one, which does not depend on the order of packages. */
   name: v.string(),
   title: v.string(),
   packageSet: v.string(),
@@ -164,7 +166,9 @@ export const DiffSchema = v.object({
     removed: v.array(v.object({ name: v.string(), version: v.string() })),
     changed: v.array(VersionsSchema),
   }),
-  /** The same of store paths, by what follows the hash; null where a closure is not known. */
+  /**
+   * The same of store paths, by their names without the hash; null where a closure is not known.
+   */
   closure: v.nullable(
     v.object({
       added: v.array(v.object({ name: v.string(), size: bytes })),

@@ -26,8 +26,8 @@ const several = <T>(entry: v.GenericSchema<unknown, T>) =>
   v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
 
 /**
- * What an origin stores: layers, listings, closures, indexes and logs. Nothing that a browser would
- * run.
+ * Content types that an origin may store: layers, listings, closures, indexes and logs. None of
+ * them is a type that a browser would run.
  */
 const UPLOAD_TYPES = [
   OCI_LAYER_GZIP,
@@ -66,8 +66,8 @@ export const ReadRequestSchema = v.strictObject({
   digest: DigestSchema,
 });
 /**
- * A file of the binary cache that an origin wants to store; for no job, for it is stored
- * afterwards.
+ * A file of the binary cache that an origin wants to store. It belongs to no job: it is stored when
+ * the job is over.
  */
 const CacheFileSchema = v.strictObject({
   key: CacheKeySchema,
@@ -93,7 +93,9 @@ export type BucketRequest = v.InferOutput<
   typeof UploadRequestSchema | typeof LayersRequestSchema | typeof ReadRequestSchema
 >;
 
-/** A PUT request, signed for one key, size, content and type, or what needs none. */
+/**
+ * A PUT request, signed for one key, size, content and type; or `present`, which needs no upload.
+ */
 const GrantSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("present") }),
   v.strictObject({
@@ -108,8 +110,8 @@ export type Grant = v.InferOutput<typeof GrantSchema>;
 /** Public keys (`x` of the JWK), by origin's name. */
 const KeysSchema = v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)));
 /**
- * A record, whether its blob is in the bucket, and the keys of those who signed it, of the origins
- * that are in force.
+ * A record, whether its blob is in the bucket, and the public keys of those origins in force that
+ * signed it.
  */
 const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
   v.optional(v.strictObject({ record, present: v.boolean(), keys: KeysSchema }));

@@ -20,7 +20,7 @@ import {
 } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
 
-/** Goes up when what a closure says comes to mean something else. */
+/** Goes up when a field of a closure changes its meaning. */
 export const CLOSURE_FORMAT = 1;
 /** Most store paths of a closure: twice what origins take by default (CLOSURE_PATHS). */
 export const MAX_CLOSURE_PATHS = 20_000;
@@ -39,7 +39,7 @@ const DerivationSchema = v.pipe(
 
 /** The form of an identifier of SPDX's list of licences. */
 export const SPDX_ID = /^[A-Za-z0-9.+-]{1,100}$/;
-/** A licence as the package set knows it: by its SPDX identifier where it has one, by its name. */
+/** A licence as the package set states it: its SPDX identifier, where it has one, and its name. */
 const LicenseSchema = v.strictObject({
   spdxId: v.optional(v.pipe(v.string(), v.regex(SPDX_ID))),
   name: v.optional(ShortTextSchema),
@@ -47,9 +47,8 @@ const LicenseSchema = v.strictObject({
 export type License = v.InferOutput<typeof LicenseSchema>;
 
 /**
- * What the package set says of a package, where it says it. Of the closure's own package that is what
- * the set says of this very store path; of every other, what it says of the package that has the same
- * name and version.
+ * Metadata of a package, as far as the package set states it. For the closure's own package it is
+ * that of this very store path; for every other, that of the package with the same name and version.
  */
 const MetadataEntries = {
   pname: v.optional(ShortTextSchema),
@@ -68,7 +67,10 @@ const ClosurePathSchema = v.strictObject({
   narSize: BytesSchema,
   /** Indexes of the store paths that it refers to, itself left out, in order. */
   references: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
-  /** What built it, as the origin's Nix knows: a download's is what the binary cache says. */
+  /**
+   * The derivation that built it, as the origin's Nix knows; of a download, as the binary cache
+   * says.
+   */
   deriver: v.optional(DerivationSchema),
   ...MetadataEntries,
 });
@@ -127,7 +129,7 @@ export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
 
 /**
  * The parts of a closure: which of its store paths are in each layer, by the layer's key. A layer
- * may have others as well: the one of what every image holds has all of it.
+ * may hold further store paths: the base layer holds those of every image.
  */
 export function closureParts(
   paths: readonly Pick<ClosurePath, "path">[],
@@ -145,10 +147,10 @@ export function closureParts(
 }
 
 /**
- * Hash of all that does not depend on who made the closure: origins that agree on a package have the
- * same. A path's deriver is what its binary cache said, Nix's version is the machine's, and what the
- * set says of dependencies is left out by an origin that could not tell in time. `own`: the store path
- * of the closure's package.
+ * Hash of everything that does not depend on who made the closure, so origins that agree on a
+ * package have the same hash. Left out are a path's deriver, which its binary cache states, the
+ * version of the machine's Nix, and the metadata of dependencies, which an origin that could not
+ * read them in time omits. `own`: the store path of the closure's package.
  */
 export function closureContent(
   { nix: _nix, paths, ...all }: PackageClosure,

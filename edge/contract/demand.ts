@@ -1,7 +1,7 @@
 /**
- * What is really pulled, as the bucket holds it for the next layer plan: each isolate of the edge
- * writes what it counted, `firn plan` adds it up. A pull is a client that got a manifest; its
- * packages are those of the image, meta-packages applied, in the names that requests use (lower
+ * Demand: how often packages are pulled, as the bucket holds it for the next layer plan. Each
+ * isolate of the edge writes its own counts, and `firn plan` adds them up. A pull is a client that
+ * got a manifest; it counts for every package of the image, by the names that requests use (lower
  * case).
  */
 import * as v from "valibot";

@@ -1,15 +1,16 @@
 /**
- * What `GET /api/farm` tells: to operators all of it, to anybody else, where FARM_PUBLIC is on, the
- * counts of PublicFarmSchema alone.
+ * The answer of `GET /api/farm`: all of it for operators; for others, where FARM_PUBLIC is on, only
+ * the counts of PublicFarmSchema.
  */
 import * as v from "valibot";
 import { FAILURE_REASONS } from "./items.ts";
 import { OriginNameSchema, SystemSchema, TimeSchema } from "./fields.ts";
 
 /**
- * How an origin is, the strongest first: an operator has revoked it, or drained it; no connection;
- * its connection dropped a moment ago, and its jobs are kept for it; it is stopping; its disk is
- * full; it failed too often, or an operator rests it; it takes jobs.
+ * States of an origin; of several that hold, the first is shown: an operator has revoked it, or
+ * drained it; it has no connection; its connection dropped a moment ago, and its jobs are kept for
+ * it; it is stopping; its disk is full; it failed too often, or an operator rests it; it takes
+ * jobs.
  */
 export const ORIGIN_STATES = [
   "revoked",
@@ -81,7 +82,7 @@ const OriginViewSchema = v.object({
   restUntil: v.nullable(TimeSchema),
   /** Whether it is given one job at a time until one is done. */
   onTrial: v.boolean(),
-  /** Jobs in a row that it did not get done. */
+  /** Jobs in a row that it failed. */
   failures: count,
   /** Jobs that it does at once, tags aside. */
   slots: count,
@@ -97,7 +98,7 @@ const OriginViewSchema = v.object({
 });
 export type OriginView = v.InferOutput<typeof OriginViewSchema>;
 
-/** What a farm that has done nothing has counted. */
+/** The tally of a farm that has done nothing. */
 export const NO_TALLY: Tally = {
   items: [],
   jobs: { tags: { count: 0, seconds: 0 }, packages: { count: 0, seconds: 0 } },

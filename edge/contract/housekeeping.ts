@@ -1,7 +1,6 @@
 /**
- * Garbage collection of the bucket, as the edge does it and `firn gc` shows it: an operator's
- * command asks for one step after the other until the run is done, and a run that was broken off
- * goes on where it was.
+ * Garbage collection of the bucket: what `firn gc` asks and the edge answers. The command asks for
+ * one step after the other until the run is done; a run that was broken off goes on where it was.
  *
  *   POST /api/farm/gc?unused=<s>&grace=<s>&delete=on   begins a run, or joins the one under way
  *   POST /api/farm/gc/<run>                            the next step of it
@@ -10,7 +9,8 @@ import * as v from "valibot";
 import { TimeSchema } from "./fields.ts";
 
 /**
- * What is collected, in the order in which it is looked at: what refers comes before what it names.
+ * Kinds of objects that are collected, in the order in which a run looks at them: those that refer
+ * come before those that they name.
  */
 export const GC_KINDS = [
   "images",
@@ -38,9 +38,9 @@ const DAY = 86_400;
 export const MIN_UNUSED = DAY;
 export const MAX_UNUSED = 3_650 * DAY;
 /**
- * Shortest and longest time for which an object is condemned before it is deleted, seconds: the
- * shortest is longer than any memory of an edge, and shorter than some builds: what a build wanted
- * to use again is then made once more.
+ * Shortest and longest time for which an object is condemned before it is deleted, seconds. The
+ * shortest is longer than any memory of an isolate. It is shorter than some builds: a blob that
+ * such a build wanted to reuse is made again.
  */
 export const MIN_GRACE = 600;
 export const MAX_GRACE = 30 * DAY;
@@ -89,6 +89,9 @@ export const GcProgressSchema = v.object({
 });
 export type GcProgress = v.InferOutput<typeof GcProgressSchema>;
 
-/** An image as pulls of it are recorded: the key of its name, and what paths have of a digest. */
+/**
+ * An image as pulls of it are recorded: the key of its name, and the part of its digest that paths
+ * have (digestHint).
+ */
 export const pulledImage = (nameKey: string, digestHint: string): string =>
   `${nameKey}.${digestHint}`;

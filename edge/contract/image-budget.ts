@@ -7,18 +7,15 @@
  *   a link of the profile                  200, and its texts
  *   the small parts                        their bytes, and again in the layer
  *
- * Counted as what it takes in V8, roughly and rather too much; nothing is given back before the
- * profile is merged.
+ * These are rough upper bounds of what it takes in V8. Nothing is given back before the profile is
+ * merged.
  */
 import { InvalidName } from "./names.ts";
 
-/** Most memory of one image, bytes: eight of them leave the Worker as much again as its caches. */
+/** Most memory of one image, bytes. */
 export const MAX_IMAGE_BYTES = 16 * 2 ** 20;
 
-/**
- * A directory of a listing, parsed: the Map's entry and its string, before names of their own
- * length.
- */
+/** An entry of a parsed directory, beside its name: the Map's entry and the head of its string. */
 export const DIRECTORY_ENTRY_BYTES = 80;
 /** A link: the object, its place in the array, the heads of its two strings. */
 export const LINK_BYTES = 200;

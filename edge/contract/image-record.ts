@@ -1,7 +1,7 @@
 /**
- * Image records: what is kept of an image that was composed, for all its platforms. Everything that
- * is text is in it, or encoded from it again (compose/texts.ts); the profile layers are made again
- * from the records of its packages.
+ * Image records: what is stored of an image that was composed, for all its platforms. Its config is
+ * in the record, its manifests are encoded from it again (compose/texts.ts), and its profile layers
+ * are composed again from the records of its packages.
  */
 import * as v from "valibot";
 import {
@@ -17,9 +17,7 @@ import {
 } from "./fields.ts";
 import { MAX_LAYERS } from "./package-record.ts";
 
-/**
- * Most text of an image's config, bytes: what 120 layers of long-named packages have is a tenth.
- */
+/** Largest config of an image, bytes: that of 120 layers with long names takes a tenth of it. */
 const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** Longest reason, characters: a Warning shows a quarter of it. */
@@ -57,7 +55,7 @@ export const ImageRecordSchema = v.strictObject({
   packageSet: ShortTextSchema,
   revision: RevisionSchema,
   plan: PlanIdSchema,
-  /** All that the packages of its images rest on. */
+  /** All origins that the packages of its images rest on. */
   origins: OriginNamesSchema,
   images: v.pipe(
     v.record(SystemSchema, SystemImageSchema),
@@ -71,6 +69,6 @@ export type ImageRecord = v.InferOutput<typeof ImageRecordSchema>;
 export const systemsOf = ({ images }: Pick<ImageRecord, "images">): System[] =>
   SYSTEMS.filter((system) => images[system] !== undefined);
 
-/** Whether a record says what there is for a system: an image, or that there is none. */
+/** Whether a record tells of a system: that it has an image, or that there is none. */
 export const isKnown = ({ images, without }: ImageRecord, system: System): boolean =>
   images[system] !== undefined || without[system] !== undefined;

@@ -1,4 +1,7 @@
-/** Items (what is missing), why one cannot be had, and the results that origins make of them. */
+/**
+ * Items (tags to resolve, packages and indexes to publish), and their results: what origins made,
+ * or why they failed.
+ */
 import * as v from "valibot";
 import { TAG_PATTERN } from "./names.ts";
 import {
@@ -111,7 +114,7 @@ export type Item = v.InferOutput<typeof ItemSchema>;
  */
 const layers = v.pipe(v.array(SignedLayerSchema), v.maxLength(2 * MAX_LAYERS));
 
-/** What became of one item, in the origin's words and with its signature (signatures.ts). */
+/** The result of one item, as the origin states and signs it (signatures.ts). */
 const ResultSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("revision"), revision: RevisionSchema }),
   v.strictObject({

@@ -1,5 +1,5 @@
 /**
- * The path of everything in the bucket, and the hashes that name it. Every input of a value is in
+ * Paths of everything in the bucket, and the keys (hashes) in them. Every input of a value is in
  * its key (Nixery's key left out the architecture and the separator).
  */
 import canonicalize from "canonicalize";
@@ -15,7 +15,9 @@ export interface Scope {
   readonly plan: string;
 }
 
-/** The same without a system: what an image's name is looked up at, for every platform. */
+/**
+ * The same without a system: the state at which an image's name is looked up, for every platform.
+ */
 export type ImageScope = Omit<Scope, "system">;
 
 /** Canonical JSON (RFC 8785): the same value is the same bytes everywhere. */
@@ -26,8 +28,8 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * Key of a layer: decided by what is in it, never by the image or package that wants it. `bare`: a
- * small part, whose blob holds the trees and neither parent directories nor end-of-archive.
+ * Key of a layer: a hash of its contents, whatever image or package it is made for. `bare`: a small
+ * part, whose blob holds only its trees, without parent directories and end-of-archive.
  */
 export function layerKey(
   paths: readonly { readonly path: string; readonly narHash: string }[],
@@ -53,9 +55,7 @@ export function imageKey(
   );
 }
 
-/**
- * Key of an image's name: of all images that it has meant and will mean, at any revision and plan.
- */
+/** Key of an image's name: the same for its images at every revision and plan. */
 export function imageNameKey(
   packageSet: string,
   names: readonly string[],
@@ -87,7 +87,7 @@ export const imagePath = (
   digests: readonly Digest[],
 ): string =>
   `${imagePrefix(nameKey, key)}${[...platforms, ...digests.map(digestHint)].join(".")}.json`;
-/** What the path of an image's record has of one of its digests. */
+/** The part of a digest that the path of an image's record holds. */
 export const digestHint = (digest: Digest): string => digest.slice("sha256:".length).slice(0, 16);
 export const tagPath = (packageSet: string, tag: string): string =>
   `${tagsPrefix(packageSet)}${tag}.json`;
@@ -96,7 +96,7 @@ export const revisionPath = (packageSet: string, revision: string): string =>
   `revisions/${packageSet}/${revision}.json`;
 /** What an alias stands for (alias.ts). */
 export const aliasPath = (key: string): string => `aliases/${key}.json`;
-/** What `latest` meant last on one day (yyyy-mm-dd, UTC), beside the revisions themselves. */
+/** The record of what `latest` meant last on one day (yyyy-mm-dd, UTC). */
 export const dayPath = (packageSet: string, day: string): string =>
   `${daysPrefix(packageSet)}${day}.json`;
 /** No revision begins with it: `y` and `-` are no hex digits. */
@@ -111,7 +111,7 @@ export const packagesPrefix = (packageSet: string): string =>
   `packages/v${RECORD_FORMAT}/${packageSet}/`;
 export const packagePath = ({ packageSet, revision, system, plan }: Scope, name: string): string =>
   `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}.json`;
-/** No name holds `~`, so no package's record has the path of another's level. */
+/** The record of a package at one more level. No package's name holds `~`. */
 export const levelPath = (
   { packageSet, revision, system, plan }: Scope,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * Layers that have been made, and what an origin states of each: one statement for the gzip blob of
- * a layer, one for the same tar as zstd, which may be made long after.
+ * Layers that have been made, and what an origin states of each: one statement for a layer's gzip
+ * blob, and one for the zstd blob of the same tar, which may be made much later.
  */
 import * as v from "valibot";
 import {
@@ -39,14 +39,14 @@ export const LayerSchema = v.strictObject({
   size: BytesSchema,
   diffId: DigestSchema,
   zstd: v.optional(DescriptorSchema),
-  /** Of a small part only: its blob is no layer, but trees to be appended to one. */
+  /** Of a small part only: its blob is no layer, but store paths that are appended to one. */
   trees: v.optional(v.pipe(v.array(TreeSchema), v.minLength(1), v.maxLength(MAX_TREES))),
 });
 export type Layer = v.InferOutput<typeof LayerSchema>;
 
 /**
- * A blob's members: each is compressed for itself and holds `tarBytes` of the tar, the last what is
- * left. `sizes`: compressed bytes of each, in order; so a reader can start at any of them.
+ * The members of a blob: each is compressed by itself and holds `tarBytes` of the tar, the last one
+ * the rest. `sizes`: compressed bytes of each, in order; so a reader can start at any of them.
  */
 const MembersSchema = v.strictObject({
   tarBytes: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -61,7 +61,7 @@ const statement = {
   codec: v.picklist(CODECS),
   digest: DigestSchema,
   size: BytesSchema,
-  /** Digest of the tar, which every compressor packs to the same bytes when unpacked. */
+  /** Digest of the tar: the same, whatever compressed it. */
   diffId: DigestSchema,
   trees: LayerSchema.entries.trees,
   /** All that decides the compressed bytes: `libdeflate 1.14, level 5`. */
@@ -97,11 +97,11 @@ export const LayerRecordSchema = v.strictObject({
   ...statement,
   signed: v.pipe(v.array(LayerVouchSchema), v.minLength(1), v.maxLength(MAX_VOUCHES)),
 });
-/** Whether two blobs of a layer hold the same, whatever compressed them. */
+/** Whether two blobs of a layer have the same contents, whatever compressed them. */
 export const sameContent = (a: LayerStatement, b: LayerStatement): boolean =>
   a.key === b.key && layerContent(a) === layerContent(b);
 
-/** What a layer's blob unpacks to, in a form that is compared. */
+/** A text that is equal for two blobs of the same contents. */
 export const layerContent = ({ diffId, trees = [] }: LayerStatement): string =>
   [diffId, ...trees.map(({ name, tarSize }) => `${name} ${tarSize}`)].join("\n");
 

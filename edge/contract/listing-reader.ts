@@ -21,7 +21,7 @@ export type ReadRange = (
  * First read, from the end, bytes. Most packages' whole listing is smaller; 70 of these are 4.5 MB.
  */
 export const TAIL_BYTES = 64 * 1024;
-/** Bytes read for nothing rather than by another round trip. */
+/** A gap of so many bytes is read as well, rather than making another request. */
 const GAP_BYTES = 32 * 1024;
 interface Chunk {
   readonly offset: number;

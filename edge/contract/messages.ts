@@ -5,9 +5,8 @@
  *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, bye
  *   edge → origin   welcome, job, settled, repeat, cancel, follow
  *
- * While an origin works on a job it asks the edge for what it needs of the bucket, of which it
- * knows nothing itself (bucket-requests.ts). A request has an id of the origin's own, and one
- * answer with that id:
+ * What an origin needs of the bucket while it works on a job, it asks the edge for
+ * (bucket-requests.ts). A request has an id that the origin chose, and one answer with that id:
  *
  *   upload   may I store these blobs?            → uploads: a signed PUT for each that is absent
  *   layers   what were these layers packed to?   → layers: their records, and which blobs are there
@@ -99,9 +98,9 @@ export const FromOriginSchema = v.variant("type", [
     /** Nix's system features: `big-parallel`, `kvm`. */
     features: v.optional(v.pipe(v.array(text(64)), v.maxLength(32))),
     /**
-     * Both are compared with the edge's. The id is part of every key; the label tells apart what
-     * shares an id and resolves tags differently: two channels of nixpkgs. Neither has a path or
-     * credentials in it (package-set.ts), so a directory that lies elsewhere is the same set.
+     * Both are compared with the edge's. The id is part of every key; the label tells apart sets
+     * that share an id and resolve tags differently, such as two channels of nixpkgs. Neither holds
+     * a path or credentials (package-set.ts), so a directory at another place is the same set.
      */
     packageSet: v.strictObject({ id: text(1_000), label: text(1_000) }),
     /** Tags that it has resolved already. */
@@ -126,7 +125,7 @@ export const FromOriginSchema = v.variant("type", [
     freeBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   }),
   v.strictObject({ type: v.literal("accepted"), job: JobIdSchema }),
-  /** It will not do the job, or hands it back (SIGTERM): another origin should. */
+  /** It does not take the job, or hands it back (SIGTERM): another origin should do it. */
   v.strictObject({ type: v.literal("refused"), job: JobIdSchema, message: text(2_000) }),
   /** What the job writes, while it is followed. `first`: number of the first line, from 0. */
   v.strictObject({
@@ -173,9 +172,12 @@ export const FromEdgeSchema = v.variant("type", [
   v.strictObject({ type: v.literal("settled"), job: JobIdSchema }),
   /** The edge's bucket did not take the results: send them again in a while. No attempt is lost. */
   v.strictObject({ type: v.literal("repeat"), job: JobIdSchema }),
-  /** Nobody wants it any more from this origin: stop and forget it. */
+  /** This origin's results are not wanted any more: stop the job and forget it. */
   v.strictObject({ type: v.literal("cancel"), job: JobIdSchema }),
-  /** Somebody follows what the job writes: send it, from what is kept on. `on` false: no more. */
+  /**
+   * `on`: somebody follows the log, so send it, beginning with the lines that are kept; false:
+   * stop.
+   */
   v.strictObject({ type: v.literal("follow"), job: JobIdSchema, on: v.boolean() }),
   ...BucketAnswerSchema.options,
 ]);

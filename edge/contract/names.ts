@@ -50,8 +50,8 @@ export const TAG_PATTERN = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
 export interface ImageRequest {
   /**
-   * The name as the client wrote it. Two names may ask for one image: nothing that goes into the
-   * image comes from here.
+   * The name as the client wrote it. Several names may ask for one image, so nothing of it goes
+   * into the image.
    */
   readonly name: string;
   /** The one system that the name asks for, by `amd64` or `arm64`; undefined for every one. */
@@ -94,7 +94,7 @@ export interface NameParts {
 export const parseImageName = (name: string, aliases: Aliases = NO_ALIASES): ImageRequest =>
   requestOf(name, splitImageName(name), aliases);
 
-/** Looks a name over and takes its aliases out. Throws an InvalidName, as parseImageName does. */
+/** Checks a name and separates its aliases. Throws an InvalidName, as parseImageName does. */
 export function splitImageName(name: string): NameParts {
   if (name.length > MAX_NAME_LENGTH) {
     throw new InvalidName(
@@ -131,14 +131,14 @@ export const hasAlias = (name: string): boolean =>
   splitComponents(name, name.split("/")).aliases.length > 0;
 
 /**
- * What a list of packages asks for, each written as in a name; it is longer than a name may be.
- * Throws an InvalidName.
+ * The image request of a list of packages, each written as in a name. The list may be longer than a
+ * name. Throws an InvalidName.
  */
 export function parseList(list: readonly string[], aliases: Aliases = NO_ALIASES): ImageRequest {
   return requestOf(list.join("/"), splitList(list), aliases);
 }
 
-/** The same of a list as splitImageName of a name. */
+/** As splitImageName, for a list. */
 export function splitList(list: readonly string[]): NameParts {
   const components = list.flatMap((entry) => entry.split("/"));
   // Some of them may be said twice, and some mean no package.

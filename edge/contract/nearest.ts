@@ -1,10 +1,10 @@
-/** Suggests existing names for one that does not exist, as they are in an image name. */
+/** Suggests existing package names for one that does not exist, in the spelling of image names. */
 import { ComponentSchema } from "./records.ts";
 import * as v from "valibot";
 
 /** Most names suggested. */
 const MAX_NEAREST = 5;
-/** Most edits; more take long to find among 25,000 names, and find other words. */
+/** Most edits; more take long to search for among 25,000 names, and lead to unrelated words. */
 const MAX_EDITS = 3;
 
 /**
@@ -45,9 +45,9 @@ export function nearest(
 }
 
 /**
- * The letters and digits of each name, a bit for each (p to y share theirs with the digits). An
- * edit brings in one letter and takes away one at most, so names that differ in more are not near:
- * a look at two numbers spares most names the closer one. Made once for a list.
+ * The set of letters and digits of each name, as bits (p to y share theirs with the digits). One
+ * edit adds at most one letter and removes at most one, so names whose sets differ in more are not
+ * near: this rules out most names without computing their distance. Made once for a list.
  */
 const letterSets = new WeakMap<readonly string[], Int32Array>();
 
@@ -82,7 +82,9 @@ function bits(set: number): number {
   return count;
 }
 
-/** Whether a closer look is worth it: most names are far too short, or long and begin otherwise. */
+/**
+ * Whether the distance is worth computing: most names are too short, or long and begin otherwise.
+ */
 function mayBeNear(attribute: string, wanted: string, limit: number): boolean {
   const longer = attribute.length - wanted.length;
   // One more for the `_` before a leading digit.

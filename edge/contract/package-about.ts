@@ -1,6 +1,7 @@
 /**
- * Version and description of the packages of a package set, published beside its index where the
- * set has such a list. Text, since an isolate keeps that of all of nixpkgs (2 MB) in memory whole:
+ * The list of versions and descriptions of a package set's packages, published beside its index
+ * where the set has such a list. It is text, since an isolate keeps that of all of nixpkgs (2 MB)
+ * in memory:
  *
  *   attribute TAB version TAB description NEWLINE        sorted by attribute, each once
  */
@@ -16,10 +17,7 @@ export interface About {
   readonly description: string;
 }
 
-/**
- * The list of what is known, by attribute. Attributes that no index has (a tab in them) are left
- * out.
- */
+/** Encodes the list. Attributes with a tab in them are left out; no index has them. */
 export function encodeAbout(entries: ReadonlyMap<string, About>): Uint8Array<ArrayBuffer> {
   const lines = [...entries]
     .filter(([attribute]) => !/[\t\n]/.test(attribute))
@@ -37,7 +35,7 @@ const oneLine = (text: string, max: number): string => {
   return line.length <= max ? line : `${line.slice(0, max - 1).trimEnd()}…`;
 };
 
-/** A list that was read, without an object for each of its lines. */
+/** A list in memory: one text, without an object for each line. */
 export class PackageAbout {
   readonly #text: string;
   readonly #lower: string;
@@ -52,9 +50,7 @@ export class PackageAbout {
     return this.#text.length + this.#lower.length;
   }
 
-  /**
-   * What the list says of an attribute: its lines are sorted, so the middle one tells which half.
-   */
+  /** The entry of an attribute, by binary search over the sorted lines. */
   find(attribute: string): About | undefined {
     const text = this.#text;
     let [low, high] = [0, text.length];

@@ -1,7 +1,7 @@
 /**
- * The names in a package set, and what a component of an image name finds among them. The same
- * rules as nix/find.nix, which an origin evaluates: the edge answers for names that find nothing,
- * so a difference would make packages unknown that exist.
+ * The attribute names of a package set, and which of them a component of an image name means. The
+ * rules are those of nix/find.nix, which an origin evaluates. The edge answers 404 for names that
+ * mean nothing, so a difference would hide packages that exist.
  */
 import * as v from "valibot";
 import { MAX_INDEX_NAMES } from "./index-record.ts";

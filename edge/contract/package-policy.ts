@@ -1,6 +1,6 @@
 /**
- * Which packages may be asked for at all: the operator's allow and deny lists, which the edge
- * checks before it asks anybody, and an origin again before it evaluates anything.
+ * Which packages may be asked for: the operator's allow and deny lists. The edge checks them before
+ * it asks the farm, and an origin before it evaluates anything.
  *
  * Deny wins. The defaults keep out what multiplies the package set: nixpkgs holds itself many times
  * over (pkgsCross, pkgsStatic, pkgsMusl, python3Packages.pkgs …), each with a hundred thousand

@@ -112,8 +112,8 @@ const PackageVouchSchema = v.strictObject({
 export type PackageVouch = v.InferOutput<typeof PackageVouchSchema>;
 
 /**
- * All that the edge has to know about one package to put it into any image. `layers` are the made
- * layers of level `level`; those of another level are in a LevelRecord once somebody asked for it.
+ * Everything that the edge needs about one package to put it into any image. `layers` are the made
+ * layers of level `level`; those of another level are in a LevelRecord, once an image needed them.
  */
 export const PackageRecordSchema = v.strictObject({
   ...PackageStatementSchema.entries,
@@ -128,7 +128,9 @@ export const PackageRecordSchema = v.strictObject({
 });
 export type PackageRecord = v.InferOutput<typeof PackageRecordSchema>;
 
-/** What the origins of a record have signed; `vouch`: what one of them has. */
+/**
+ * The statement that the origins of a record signed; `vouch`: the one that a certain origin signed.
+ */
 export function statementOf(record: PackageRecord, vouch?: PackageVouch): PackageStatement {
   const {
     listingText: _listingText,

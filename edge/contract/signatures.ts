@@ -28,9 +28,8 @@ export const signedText = <K extends SignedKind>(kind: K, statement: Statements[
   canonicalJson({ kind: `firn ${kind} record v${RECORD_FORMAT}`, statement });
 
 /**
- * The origins that vouch for a layer record: those whose signature is good, by the public key that
- * `keyOf` tells. (It tells those of origins in force alone: what a revoked origin vouches for
- * counts no more.)
+ * The origins whose signature of a layer record is good. `keyOf` gives the public keys of origins
+ * in force only, so signatures of a revoked origin do not count.
  */
 export async function vouchersOf(
   { signed, ...own }: LayerRecord,
@@ -59,7 +58,7 @@ const MAX_KEYS = 1_000;
 
 /**
  * Whether the origin whose public key is `x` (of its Ed25519 JWK, base64url) has signed the
- * statement. False for a key or a signature that is none.
+ * statement. False also for a malformed key or signature.
  */
 export async function isSignedBy<K extends SignedKind>(
   x: string,

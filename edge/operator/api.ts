@@ -14,7 +14,7 @@ import { findResting, withdraw } from "./resting.ts";
 const MAX_PAGE = 250;
 const DEFAULT_PAGE = 100;
 
-/** Ends the origin's connections in every farm, and lets none of its name in. */
+/** Ends the origin's connections in every farm, and refuses new ones of its name. */
 export async function revokeOrigin(request: OperatorRequest, env: Env): Promise<Response> {
   const origin = originOf(request);
   const connected = await Promise.all(allFarms(env).map(({ farm }) => farm.revoke(origin)));
@@ -40,7 +40,7 @@ export async function restingRecords(request: OperatorRequest, env: Env): Promis
   return json(await findResting(openBucket(env), pageOf(request)));
 }
 
-/** The same page; what was found is deleted. */
+/** The same page, after deleting the records that it lists. */
 export async function withdrawRecords(request: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
   const wanted = pageOf(request);

@@ -32,8 +32,8 @@ export async function authorizeOperator(
 }
 
 /**
- * For what FARM_PUBLIC shows anybody some of: who is no operator goes on too where it is on,
- * without `operator`; credentials that are wrong are refused all the same.
+ * For routes that show a part to everybody where FARM_PUBLIC is on: then a request without
+ * credentials passes as well, with `operator` unset. Wrong credentials are refused.
  */
 export async function authorizeViewer(
   request: OperatorRequest,
@@ -65,8 +65,8 @@ async function authorizeAccount(request: OperatorRequest, config: Config): Promi
     note("warn", "operator.refused", facts);
     throw denied(`the account ${account.name} is no operator's`);
   }
-  // A browser sends an operator's credentials along for any page: another site's request is
-  // nobody's.
+  // A browser attaches an operator's credentials to requests from any site, so those of another
+  // site count as anonymous.
   if (request.headers.get("Sec-Fetch-Site")?.endsWith("-site") === true) {
     note("warn", "operator.refused", facts);
     throw denied("this request comes from another site's page");

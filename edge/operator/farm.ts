@@ -1,4 +1,4 @@
-/** What the farms are doing: `GET /api/farm`, and what `/metrics` is made of. */
+/** The state of the farms, for `GET /api/farm` and `/metrics`. */
 import { readConfig } from "../config.ts";
 import {
   FarmSchema,
@@ -22,9 +22,7 @@ import * as v from "valibot";
 
 /** Builds, and failures, of all regions that one answer has. */
 const MAX_PAST = 50;
-/**
- * How long what anybody may see is given again, ms: no number of strangers keeps the farms busy.
- */
+/** How long the public answer is reused, ms, so that strangers cannot keep the farms busy. */
 const PUBLIC_MEMORY = 5_000;
 
 /** To an operator all of it, to others the counts; `authorizeViewer` has let them in. */
@@ -80,8 +78,8 @@ export async function farmView(env: Env): Promise<FarmView> {
 type Placed = FarmView["origins"][number];
 
 /**
- * Each origin once, by name. What operators say of it all farms know; the farm that it is connected
- * to, or else has heard of it last, knows the rest.
+ * Each origin once, by name. All farms know whether it is revoked or drained; the rest is from the
+ * farm that it is connected to, or that heard of it last.
  */
 function merged(seen: readonly Seen[], configured: readonly Placed[]): Placed[] {
   const known = seen.flatMap(({ region, overview }) =>

@@ -1,4 +1,4 @@
-/** The farm's figures by name: what each is, and where it comes from. Pure. */
+/** The metrics of a farm: name, help text, type and samples of each. Pure. */
 import { LANES, type RegionView } from "../contract/farm-state.ts";
 import type { Family, Sample } from "./prometheus.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What rests on an origin: the records that it signed or said, and those that are made of them. The
- * bucket is read part by part, so that any number of records takes no more than a request may:
+ * Finds the records that rest on an origin: those that it signed or told, and those made of them.
+ * The bucket is read page by page, so that one request stays within a Worker's limits:
  *
  *   kind      where                    rests on
  *   layers    layers/                  who signed the layer
@@ -13,8 +13,8 @@
  *   revisions revisions/               who said that the revision belongs to the set
  *   plans     plans/                   who made the layer plan: shown, and never withdrawn
  *
- * What was written at or after a time is found by when it was written: a record cannot name a layer
- * that is younger than itself.
+ * With `since`, only records written at or after that time are read: a record cannot name a younger
+ * layer.
  */
 import pLimit from "p-limit";
 import type { RestingKind, RestingPage, RestingRecord } from "../contract/operator.ts";
@@ -75,7 +75,7 @@ export async function withdraw(
   await Promise.all(records.map(({ key }) => atOnce(() => withdrawRecord(bucket, key))));
 }
 
-/** What a record says of whom it rests on; older ones, and damaged ones, say nothing. */
+/** The origins that a record names; older and damaged records name none. */
 const RestsSchema = v.object({
   origins: v.optional(v.array(v.string()), []),
   signed: v.optional(v.array(v.object({ origin: v.string() })), []),

@@ -1,7 +1,7 @@
 /**
- * Who asks, and whether they may (distribution spec, "Token Authentication"): a 401 names the token
- * endpoint, the client brings its user and password there (token.ts), gets a token for the image,
- * and asks again with it.
+ * Authentication and authorization of requests (distribution spec, "Token Authentication"): a 401
+ * names the token endpoint, the client sends its user and password there (token.ts), gets a token
+ * for the image, and repeats the request with it.
  *
  *   GET /v2/shell/git/manifests/latest                        401 WWW-Authenticate: Bearer realm=…
  *   GET /token?service=HOST&scope=repository:shell/git:pull   200 {"token": …}  (Basic, or nobody)
@@ -31,13 +31,13 @@ export type AuthorizedRequest = IRequestStrict & {
   aliases?: Aliases;
 };
 
-/** `/v2/`: where docker and podman find out that they may sign in. Throws UNAUTHORIZED (401). */
+/** `/v2/`, where docker and podman learn whether they can sign in. Throws UNAUTHORIZED (401). */
 export async function authorizeBase(
   request: AuthorizedRequest,
   env: Env,
   _ctx: ExecutionContext,
 ): Promise<void> {
-  // Without accounts this waits for nothing, not even for the configuration to be right.
+  // Without accounts this answers at once, even when the configuration is wrong.
   if (!setsAccess(env)) return;
   const config = await readConfig(env);
   if (config.access.tokenKey === null) return;
@@ -46,9 +46,9 @@ export async function authorizeBase(
 }
 
 /**
- * Any route of an image: finds out who asks, and for what. Throws MANIFEST_UNKNOWN (404) for an
- * alias that there is not, UNAUTHORIZED (401) for a token that is not valid, or is not for this
- * image, and in a private registry for no token; TOOMANYREQUESTS (429).
+ * For routes of an image: sets the request's caller, and its aliases. Throws MANIFEST_UNKNOWN (404)
+ * for an alias that does not exist, UNAUTHORIZED (401) for a token that is not valid or not for
+ * this image, and in a private registry for none; TOOMANYREQUESTS (429).
  */
 export async function authorize(
   request: AuthorizedRequest,
@@ -73,9 +73,7 @@ async function admit(
   if (config.access.mode === "private" && caller.account === null) throw signIn(caller);
 }
 
-/**
- * Routes of no image: finds out who asks. Throws as `authorize` does.
- */
+/** For routes of no image: sets the request's caller. Throws as `authorize` does. */
 export async function authorizeAny(
   request: AuthorizedRequest,
   env: Env,
@@ -85,7 +83,7 @@ export async function authorizeAny(
 }
 
 /**
- * Routes of their own ways to sign in: as many requests as an address may send. Throws
+ * For routes that check credentials themselves: counts the request for its address. Throws
  * TOOMANYREQUESTS (429).
  */
 export async function limitRequests(
@@ -98,7 +96,7 @@ export async function limitRequests(
   spend({ config, caller: { client } }, "requests");
 }
 
-/** A private registry's answers are for whoever asked: no shared cache may keep one. */
+/** Makes a private registry's answers `private`, so that no shared cache keeps one. */
 export function privately(response: Response, _request: IRequestStrict, env: Env): Response {
   if (!isPrivate(env)) return response;
   const caching = response.headers.get("Cache-Control");

@@ -1,6 +1,6 @@
 /**
- * What is neither an image nor a blob: `/v2/`, which clients try first (distribution spec,
- * "Determining Support"), `/` for people, and requests that no route takes.
+ * Routes beside images and blobs: `/v2/`, which clients try first (distribution spec, "Determining
+ * Support"), `/` for people, and requests that no other route takes.
  */
 import { RegistryError, unsupported } from "../pull/errors.ts";
 import { API_VERSION } from "./headers.ts";
@@ -20,14 +20,14 @@ const BASE_HEADERS = new Headers({
 });
 
 /**
- * Docker's ping times out in seconds, so this waits for nothing: no configuration, no bucket, no
- * object.
+ * Answers `/v2/`. Docker's ping times out in seconds, so this reads no configuration, bucket or
+ * Durable Object.
  */
 export function base({ method }: Asked): Response {
   return new Response(method === "HEAD" ? null : "{}", { headers: BASE_HEADERS });
 }
 
-/** How to pull. Plain text: whatever host the client claimed to ask, none of it becomes HTML. */
+/** How to pull. It is plain text, since it repeats the host that the client named. */
 export function welcome({ method, url }: Asked): Response {
   const { host } = new URL(url);
   const text = `This is Firn, a container registry whose images do not exist until somebody pulls them.
@@ -68,8 +68,8 @@ export function refuseWrites({ method }: Asked): void {
 }
 
 /**
- * `/v2/_catalog`, docker's list of a registry's names (no part of the distribution spec). Here
- * every list of packages is a name, so there is no end of them.
+ * `/v2/_catalog`, docker's list of a registry's names (no part of the distribution spec). Not
+ * supported: every list of packages is a name here.
  */
 export function noCatalog(): never {
   throw new RegistryError({

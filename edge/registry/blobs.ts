@@ -1,7 +1,7 @@
 /**
  * `GET|HEAD /v2/<name>/blobs/<digest>` (distribution spec, "Pulling blobs"). Layers of origins are
- * in the bucket: streamed through the Worker, or by a redirect to the bucket, as BLOBS says. What
- * is made again from records (pull/derived.ts) is in no bucket, and always answered by the Worker.
+ * in the bucket, and are streamed through the Worker or redirected to, as BLOBS says. Blobs that
+ * are derived from records (pull/derived.ts) are not in the bucket; the Worker answers them itself.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";

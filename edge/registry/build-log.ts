@@ -15,7 +15,7 @@ export async function buildLog(request: AuthorizedRequest, env: Env): Promise<Re
   if (!HEX256_PATTERN.test(id)) throw unknownBuild();
   const { headers, method, caller } = request;
   const form = headers.get("Accept")?.includes("text/event-stream") === true ? "events" : "text";
-  // What a browser says when it comes back.
+  // The header of a browser that reconnects.
   const after = /^\d{1,9}$/.exec(headers.get("Last-Event-ID") ?? "")?.[0] ?? "-1";
   const { names, body } = await followBuild(env, id, { form, after });
   const refused = caller?.account == null ? undefined : packagesRefusal(caller.account, names);

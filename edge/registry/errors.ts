@@ -31,7 +31,7 @@ export function errorResponse(error: unknown, request: Request): Response {
     "Content-Type": "application/json",
     "X-Content-Type-Options": "nosniff",
     ...API_VERSION,
-    // Errors pass: a package appears, an origin comes back. No cache may keep one.
+    // No cache may keep an error: a package may appear, an origin come back.
     "Cache-Control": "no-store",
   });
   if (request.method !== "HEAD") return new Response(body, { status: shown.status, headers });
@@ -47,8 +47,8 @@ const LOST_RETRY_SECONDS = 30;
 const BUCKET_RETRY_SECONDS = 5;
 
 /**
- * Errors of the rooms below as the client sees them. Of an unexpected one the client gets only an
- * id, and the log the error with that id.
+ * The error for the client of an error that another room threw. An unexpected error goes to the log
+ * under a random id, and the client gets that id only.
  */
 function translated(error: unknown): RegistryError {
   if (error instanceof InvalidName) return nameInvalid(error.message, error.detail);

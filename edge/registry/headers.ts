@@ -1,4 +1,4 @@
-/** Response headers of more than one route, and the two conditions that requests put on them. */
+/** Response headers that several routes share: Cache-Control, ETag with If-None-Match, Warning. */
 import type { Digest } from "../contract/digest.ts";
 
 export const API_VERSION = { "Docker-Distribution-API-Version": "registry/2.0" } as const;

@@ -1,6 +1,6 @@
 /**
- * What the person who pulls should know of the image itself, however often it is pulled; what
- * passes (an origin that is away, a build) is in the context's warnings.
+ * Warnings about the image itself, which every pull of it gets. Warnings of one pull (an origin
+ * that is away, a build) are in the context.
  */
 import type { ImageRecord, System } from "../contract/records.ts";
 

@@ -87,7 +87,10 @@ async function byDigest(
   return manifest && manifestAnswer(manifest, digest, { "Cache-Control": IMMUTABLE });
 }
 
-/** What refers to the image is no pull of it. Throws MANIFEST_UNKNOWN (404). */
+/**
+ * The manifest of an artifact that refers to the image, which counts as no pull. Throws
+ * MANIFEST_UNKNOWN (404).
+ */
 async function artifact(context: Context, image: ImageRequest, digest: Digest): Promise<Answer> {
   const answer = await artifactManifest(context, image, digest);
   if (answer !== null) return answer;
@@ -139,7 +142,7 @@ function offersOf(record: ImageRecord, { all, asked, only }: WantedSystems): Map
       [DOCKER_MANIFEST_LIST, index.docker],
     ]);
   return new Map([
-    // An index of one is worth a round trip more for zstd alone.
+    // An index of one image costs a round trip more, which only its zstd layers are worth.
     ...(image.zstd === undefined ? [] : [[OCI_INDEX, index.oci] as const]),
     [OCI_MANIFEST, image.oci],
     [DOCKER_MANIFEST, image.docker],

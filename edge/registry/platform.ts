@@ -1,5 +1,5 @@
 /**
- * For which platforms a client is answered, by its name for the image and its headers:
+ * The platforms that a client is answered for, by the image's name and the request's headers:
  *
  *   arm64/git, or one system in SYSTEMS   a manifest for that system
  *   an index is accepted by its type      an index of all of SYSTEMS; docker's User-Agent tells
@@ -12,7 +12,7 @@ import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/recor
 import type { WantedSystems } from "../pull/platforms.ts";
 import { isIndex, negotiate } from "./negotiation.ts";
 
-/** What decides of an image's name and a request. */
+/** The parts of an image's name and a request that decide. */
 export interface Client {
   readonly pinned: System | undefined;
   readonly accept: string | null;
@@ -54,7 +54,10 @@ const ARCH = " arch/";
 /** An architecture of PLATFORMS and what ends it, characters. */
 const LONGEST = 6;
 
-/** What the person should know whose machine is not what the image is for; undefined for others. */
+/**
+ * A warning for a person whose machine has another architecture than the image; undefined for
+ * others.
+ */
 export function otherMachine(
   { pinned, userAgent }: Client,
   { asked, only }: WantedSystems,
@@ -65,6 +68,6 @@ export function otherMachine(
   return `this image is for ${platformName(asked)}, and this machine is ${platformName(machine)}`;
 }
 
-/** What the person should know whose image lacks a platform. */
+/** A warning that the image lacks a platform. */
 export const lacking = (system: System, reason: string): string =>
   `this image is not there for ${platformName(system)}: ${reason}`;

@@ -15,8 +15,8 @@ import { API_VERSION } from "./headers.ts";
  */
 export const PRESIGN_SECONDS = 300;
 /**
- * A signed URL is handed out again for this long, milliseconds: signing costs 0.1 ms, and a client
- * that gets it late still has half of its life left.
+ * A signed URL is reused for this long, milliseconds: signing costs 0.1 ms, and a client that gets
+ * it late still has half of its validity left.
  */
 const REUSE_MS = (PRESIGN_SECONDS * 1_000) / 2;
 /** About 1,500 URLs. */

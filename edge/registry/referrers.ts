@@ -17,7 +17,7 @@ import { type Answer, manifestAnswer, respond } from "./answers.ts";
 import { IMMUTABLE } from "./headers.ts";
 import { requestedDigest, requestedImage } from "./request.ts";
 
-/** What refers to a manifest may come to be more: with a key, or when its closures can be read. */
+/** The list may grow: with SIGNING_KEY, or when closures can be read again. */
 const SHORT = "public, max-age=60, no-transform";
 /** The distribution spec's "Referrers Tag Schema", and cosign's tags. */
 const TAG = /^sha256-([0-9a-f]{64})(?:\.(sig|att|sbom))?$/;

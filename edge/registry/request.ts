@@ -21,7 +21,7 @@ export type Reference =
 /** How much of a wrong tag or digest an error repeats, characters. */
 const SHOWN = 200;
 
-/** The route's `:name`, looked over, and its parts. Throws NAME_INVALID (400). */
+/** The route's `:name`, checked, and its parts. Throws NAME_INVALID (400). */
 export function requestedName({ params }: Pick<IRequestStrict, "params">): NameParts & {
   readonly name: string;
 } {

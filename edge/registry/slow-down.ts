@@ -1,7 +1,7 @@
 /**
- * Clients over a limit are answered slowly. One that heeds Retry-After notices nothing; one that
- * asks again at once would have thousands of refusals a second, each as dear as an honest client's
- * hit. Waiting takes no CPU.
+ * Delays answers to clients that are over a limit. A client that heeds Retry-After does not notice;
+ * one that asks again at once would get thousands of refusals a second, each as costly as a cached
+ * answer. Waiting takes no CPU.
  */
 
 /** How long a 429 is held back, milliseconds. */
@@ -9,7 +9,10 @@ const HELD_MS = 1_000;
 /** Most that one isolate holds back at once; the others are answered, since each takes memory. */
 const MAX_HELD = 2_000;
 
-/** Those begun within this second: counted by the clock, since a request may be cancelled. */
+/**
+ * How many were begun in this second. (Counting them down when they end would miss cancelled
+ * requests.)
+ */
 let begun = { second: 0, count: 0 };
 
 /** The same answer, later when it is a 429. */

@@ -100,7 +100,7 @@ const oauthError = (error: string): Response =>
 
 /**
  * The account of these credentials; undefined when user or password are wrong. Throws
- * TOOMANYREQUESTS (429) before it hashes a password too many.
+ * TOOMANYREQUESTS (429), before it hashes, when too many passwords were tried.
  */
 export async function signIn(
   config: Config,

@@ -1,6 +1,6 @@
 /**
- * What a browser gets where a client of images gets something else: it says so by Accept, which no
- * such client does.
+ * Requests of browsers, which are told by their Accept header, at addresses where registry clients
+ * get something else:
  *
  *   /  /farm  /i/shell/git  /builds/<id>      the page
  *   /v2/shell/git/manifests/latest            to /i/shell/git

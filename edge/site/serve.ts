@@ -1,13 +1,13 @@
 /**
  * The page: static files (edge/site/app, bundled by origin/server/site.ts) behind the binding
- * ASSETS, as they are for every visitor. What it shows it asks the JSON API for, so the page itself
- * says nothing that is not public, and needs no account.
+ * ASSETS, the same for every visitor. It gets its data from the JSON API, so the files hold nothing
+ * secret and need no account.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
 
 export const SITE_PATH = "/site/";
-/** The one document: which page it shows, it reads off its address. */
+/** The one HTML document; its script chooses the page by the address. */
 const DOCUMENT = "page.html";
 /** A file's name has a hash of its content, except for the document. */
 const FILE = /^[a-z]+-[0-9A-Za-z]{8}\.(?:js|css|svg)$/;
@@ -19,7 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** Nothing inline, nothing from elsewhere, no frame around it, nothing sent to others. */
+/** No inline code, no resources of other hosts, no forms, no framing. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",

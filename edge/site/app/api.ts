@@ -1,6 +1,6 @@
 /**
- * Asks the JSON API. Whoever signed in on this page is known until the page is left, and nowhere
- * kept.
+ * Requests to the JSON API. Credentials of whoever signed in are kept in memory, until the page is
+ * left.
  */
 import { useEffect, useState } from "preact/hooks";
 
@@ -19,14 +19,14 @@ export function signOut(): void {
   refresh();
 }
 
-/** Has everything that is shown asked for anew. */
+/** Makes every useAnswer ask again. */
 export function refresh(): void {
   for (const listener of listeners) listener();
 }
 
 export const isSignedIn = (): boolean => credentials !== null;
 
-/** What the registry answered instead: its message is for people. */
+/** An error that the registry answered; its message is for people. */
 export class Refused extends Error {
   readonly status: number;
   readonly detail: unknown;
