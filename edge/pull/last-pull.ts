@@ -1,7 +1,7 @@
 /**
  * When an image was pulled last, for garbage collection (edge/housekeeping): by the day, so that an
  * isolate tells it at most once a day of an image, behind the answer. GET and HEAD count, of tags and
- * of digests, also when the answer was remembered: a node that has the image sends HEAD alone.
+ * of digests: a node that has the image sends HEAD alone.
  */
 import { pulledImage } from "../contract/housekeeping.ts";
 import type { Digest } from "../contract/digest.ts";
@@ -30,7 +30,10 @@ const noted = memory<{ readonly day: number }>(NOTED_BYTES, () => 8);
 const waiting = new Map<string, { readonly name: string; readonly digest: Digest }>();
 let sendingUntil = 0;
 
-/** To be called for every manifest answered. `name`: the image's, as in the path. */
+/**
+ * To be called for every manifest that is looked up. `name`: the image's, as in the path. An answer
+ * that is given again for some seconds (registry/answers.ts) was noted when it was made.
+ */
 export function notePull(
   name: string,
   digest: Digest,

@@ -11,7 +11,6 @@ import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
 import { countPull } from "../pull/demand.ts";
 import type { DerivedBlob } from "../pull/derived.ts";
-import { notePull } from "../pull/last-pull.ts";
 import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
@@ -97,9 +96,10 @@ export function rememberByDigest({ url }: Request, answer: Answer, image: string
  * holds for every client of this kind of machine: not for an answer that warns of a state that passes.
  */
 export function rememberByTag({ url, headers }: Request, answer: Answer, image: string): void {
-  if ((headers.get("Accept") ?? "").length > MAX_ACCEPT) return;
+  const accept = headers.get("Accept") ?? "";
+  if (accept.length > MAX_ACCEPT) return;
   const until = Date.now() + TAG_ANSWER_MS;
-  remembered.set(tagKey(pathOf(url), headers), { answer, image, until });
+  remembered.set(tagKey(pathOf(url), headers, accept), { answer, image, until });
 }
 
 /**
@@ -114,18 +114,20 @@ export function rememberedAnswer(
   const { method, headers, url } = request;
   if (method !== "GET" && method !== "HEAD") return null;
   const path = pathOf(url);
-  const found = remembered.get(path) ?? remembered.get(tagKey(path, headers));
-  if (found === undefined || Date.now() >= found.until) return null;
+  const accept = headers.get("Accept") ?? "";
   // What a browser shows is a page, whatever a client got by the same digest.
-  if (headers.get("Accept")?.startsWith("text/html") === true) return null;
+  if (accept.startsWith("text/html")) return null;
+  const isByDigest = path.includes("/manifests/sha256:");
+  const found = remembered.get(isByDigest ? path : tagKey(path, headers, accept));
+  if (found === undefined || Date.now() >= found.until) return null;
+  // The last pull was noted when this answer was made, some seconds ago at most.
   countPull(found.image, request, env, ctx);
-  notePull(found.image, found.answer.digest, env, ctx);
   return respond({ method, headers }, found.answer);
 }
 
 /** What decides about an answer by tag: registry/platform.ts reads nothing else of a User-Agent. */
-const tagKey = (path: string, headers: Headers): string =>
-  `${path} ${systemOf(headers.get("User-Agent")) ?? ""} ${headers.get("Accept") ?? ""}`;
+const tagKey = (path: string, headers: Headers, accept: string): string =>
+  `${path} ${systemOf(headers.get("User-Agent")) ?? ""} ${accept}`;
 
 /** The path of an absolute URL as it was sent, without its query: none is looked at (`?ns=`). */
 function pathOf(url: string): string {
