@@ -1,4 +1,4 @@
-/** A line of the log whenever the edge's settings are others than before: which ones, not what. */
+/** Logs which of the edge's variables changed since the last start, without their values. */
 import { sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import { note } from "../log.ts";

@@ -1,7 +1,8 @@
 /**
- * The Farm object: holds a region's connected origins and hands them jobs. It only carries out what
- * the schedule decides, and wakes for messages, for requests of Build objects and for its alarm;
- * between these it hibernates with all its connections, whatever is being built.
+ * The Farm object (Durable Object), one in each region: holds the connected origins and gives them
+ * jobs. It carries out what the schedule decides (schedule/), and wakes for messages of origins,
+ * for requests of Build objects and for its alarm. In between it hibernates with all its
+ * connections, also while origins build.
  */
 import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
@@ -84,7 +85,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       bucket: openBucket(env),
       limits: async () => {
         const { warm, packageSet } = await readConfig(env);
-        // Whoever edits a directory wants to pull what it holds now.
+        // A directory is not warmed: whoever edits it wants to pull what it holds now.
         return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
       },
       want: (wantedBy, items) => this.#want(wantedBy, items),
@@ -125,7 +126,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       followed: this.#followed,
       background: (work) => ctx.waitUntil(work),
     });
-    // Origins whose sockets were dropped may not come back.
+    // Origins whose sockets were dropped have this long to come back.
     if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
 

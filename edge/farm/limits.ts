@@ -59,9 +59,7 @@ export const TIMES: Times = {
 export const wantedFor = (purpose: Purpose, { wanted, queue }: Times): number =>
   purpose === "waiting" ? wanted : queue;
 
-/**
- * A job is begun at most this often: one lost origin is bad luck, three are the job's own fault.
- */
+/** An item is begun at most this often: one lost origin is chance, three are the item's fault. */
 export const MAX_ATTEMPTS = 3;
 /** Endings that are remembered, the latest. */
 export const MAX_ENDINGS = 2_000;

@@ -1,4 +1,4 @@
-/** What operators ask of a farm: its origins ended, drained, rested, and shown. */
+/** What operators may do with a farm: revoke, drain and rest its origins, and see its state. */
 import type { OriginView } from "../contract/farm-state.ts";
 import { note } from "../log.ts";
 import type { Candidates } from "./publication/candidates.ts";
@@ -23,7 +23,7 @@ export class Operators {
   /** Ends an origin's connection for good, and gives its jobs to others. */
   async revoke(name: string): Promise<boolean> {
     const connected = this.#with.origins.revoke(name);
-    // What it has made is asked for anew, by those who had it as well.
+    // Endings may hold what it made: they are asked for again.
     this.#with.queue.forgetEndings();
     this.#with.candidates.forgetOrigin(name);
     note("warn", "origin.revoked", { origin: name });

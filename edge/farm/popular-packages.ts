@@ -1,4 +1,6 @@
-/** Which packages of a revision are pulled most: candidates for the next revision. */
+/**
+ * The packages of a revision that are pulled most: those to publish first for the next revision.
+ */
 import { packagesPrefix } from "../contract/keys.ts";
 import { SYSTEMS, type System } from "../contract/records.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -7,9 +9,7 @@ import { demandLately } from "../store/demand.ts";
 /** Records that are looked at: more would take the Farm object seconds. */
 const MAX_LISTED = 1_000;
 
-/**
- * A package, and what it was published for: one of them without the other would be half an image.
- */
+/** A package, and the systems that it was published for. */
 export interface PublishedPackage {
   readonly name: string;
   readonly systems: readonly System[];

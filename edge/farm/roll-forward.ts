@@ -1,6 +1,7 @@
 /**
- * Warm roll-forward: when a tag comes to mean another revision, what is pulled most is published
- * for the new revision before the tag moves, so that a new channel is a cold moment for nobody.
+ * Warm roll-forward: when a tag comes to mean another revision, the most pulled packages are
+ * published for the new revision before the tag moves, so that pulls right after a channel update
+ * find their packages built.
  *
  *   an origin says: latest is R2 now, and the bucket has R1
  *     → the packages that were published for R1, the most pulled first, WARM_PACKAGES at most,
@@ -8,8 +9,8 @@
  *       then latest means R1
  *     → all have ended, well or not, or WARM_SECONDS are over: latest means R2
  *
- * A tag moves at once that is new, or of which nothing was published. What is under way is kept in
- * the Farm object's SQLite.
+ * A tag that is new, or whose old revision has no published packages, moves at once. Moves under
+ * way are kept in the Farm object's SQLite.
  */
 import type { PackageItem } from "../contract/items.ts";
 import { note } from "../log.ts";
@@ -18,7 +19,9 @@ import { planInForce } from "../store/current.ts";
 import { readRecord, type ResolvedTag, tagRecord, writeTag } from "../store/records.ts";
 import { popularPackages } from "./popular-packages.ts";
 
-/** What wants the items of a roll-forward, where Build objects have their names. */
+/**
+ * Prefix of the name under which a roll-forward wants its items; Build objects use their own names.
+ */
 const WANTED_BY = "roll-forward ";
 
 /** A tag on its way to another revision. */

@@ -1,4 +1,6 @@
-/** Whether one record is what it should be, and what it names. Reads nothing: its text is given. */
+/**
+ * Checks the text of one record against its path and signatures, and tells what it names. No I/O.
+ */
 import * as v from "valibot";
 import { indexPath, layerPath, levelPath, packagePath } from "../contract/keys.ts";
 import {
@@ -65,7 +67,7 @@ export async function checkRecord(
   return CHECKS[kind](key, json, keyOf);
 }
 
-/** With the record as its schema has it, when it is one. */
+/** A check of records that fit the schema; others are damaged. */
 const of =
   <T>(
     schema: v.GenericSchema<unknown, T>,
@@ -120,7 +122,7 @@ const packagesOf = ({ images }: ImageRecord): string[] => [
   ...new Set(Object.values(images).flatMap(({ levels }) => Object.keys(levels))),
 ];
 
-/** The layers of origins, and the records of which its own layer is made again. */
+/** The layers of origins, and the package records that its profile layer is composed from. */
 function ofImage(record: ImageRecord): Pick<Checked, "blobs" | "objects"> {
   const all = systemsOf(record).map((system) => ({ system, ...record.images[system] }));
   const blobs = all
@@ -174,7 +176,7 @@ export function placeOfPackage(key: string) {
   const scope = { packageSet, revision, system: system as ImageSystem, plan };
   const number = level === undefined ? undefined : Number(level);
   const path = number === undefined ? packagePath(scope, name) : levelPath(scope, name, number);
-  // A record of another format is nobody's.
+  // A record of another format belongs to no package.
   return path === key ? { scope, name, level: number } : null;
 }
 type ImageSystem = Parameters<typeof packagePath>[0]["system"];

@@ -1,7 +1,7 @@
 /**
- * Garbage collection, one page of a listing after the other (kinds.ts tells what becomes of an
- * object). A step reads and deletes no more than one request of a Worker may; what it has found is
- * in the object's SQLite when it ends, so the next step goes on from there, whoever asks for it.
+ * A run of garbage collection, page by page of the bucket's listing (kinds.ts has the rule). A step
+ * reads and deletes no more than one request of a Worker may. Its state is in the object's SQLite
+ * when it ends, so any later request can ask for the next step.
  */
 import pLimit from "p-limit";
 import { type GcProgress, type GcTerms, pulledImage } from "../contract/housekeeping.ts";
@@ -23,17 +23,19 @@ const READ_PAGE = 400;
 const PAGE = 900;
 /** Largest record that is read, bytes. */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
-/** Whoever got an image from some memory has pulled it by then, and that is recorded, ms. */
+/** After this time pulls that were answered from memory are recorded, ms. */
 const SETTLE_MS = WITHDRAWN_MS + 5_000;
 /**
- * A run that was broken off is gone on with for so long, ms; then it has seen too little of what
- * is.
+ * A run that was broken off may be continued for so long, ms; after that its marks are outdated.
  */
 const RESUMED_MS = 86_400_000;
 /** A run whose last step is so long ago was broken off, ms: another one may take its place. */
 const BROKEN_OFF_MS = 120_000;
 const DAY_MS = 86_400_000;
-/** Who is condemned for so long is gone from the bucket, or held by what is not in use, ms. */
+/**
+ * Entries of the condemned are dropped after so long, ms: the object is gone, or is held by an
+ * unused one.
+ */
 const CONDEMNED_MS = 60 * DAY_MS;
 
 interface Looked extends ListedObject {
@@ -133,7 +135,7 @@ export class Collector {
     return this.#stepped();
   }
 
-  /** What the step has left; pulls that came in the meantime may have changed it. */
+  /** The run after the step; pulls that came in the meantime may have changed it. */
   #stepped(): Run {
     const { run } = this.#tables;
     if (run === undefined) throw new Error("a step ended without its run");
@@ -186,7 +188,7 @@ export class Collector {
     });
   }
 
-  /** Notes what was decided; a run that deletes nothing condemns nothing. */
+  /** Records the decisions; a run that deletes nothing condemns nothing. */
   #recordDecisions(
     run: Run,
     phase: Phase,

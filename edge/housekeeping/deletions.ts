@@ -1,7 +1,7 @@
 /**
- * Deleting, and claims that come in the way of it (store/claims.ts). Both are decided in one object
- * without a pause in between, so a key is claimed before it is decided to delete it, or the claim
- * is told that it is gone:
+ * Deleting, and claims that prevent it (store/claims.ts). Both are decided synchronously in one
+ * object, so either a key is claimed before its deletion is decided, or the claim is told that the
+ * key is gone:
  *
  *   claim, decide     condemned no more: it is not deleted
  *   decide, claim     the claim waits until the objects are deleted, and is told so
@@ -18,10 +18,7 @@ const GONE_MS = 2 * PRESENT_MS;
  * For how long deletions are known, ms: longer than a run, which brings back no image without them.
  */
 const KNOWN_MS = 2 * 86_400_000;
-/**
- * Requests that this object's predecessor had sent when it was put away have arrived after this,
- * ms.
- */
+/** After this time requests that an evicted instance of this object had sent have arrived, ms. */
 const PREDECESSOR_MS = 5_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
@@ -48,19 +45,19 @@ export class Deletions {
     return gone;
   }
 
-  /** When what was decided on is deleted: then it can be written again. */
+  /** Ends when the deletions under way are done: then the keys can be written again. */
   async settled(): Promise<void> {
     await this.#underway?.done;
   }
 
-  /** To be called in the transaction that decides on it. */
+  /** Call it in the transaction that decides on the deletions. */
   decided(keys: readonly string[]): void {
     const now = Date.now();
     this.#tables.noteGone(keys, now);
     this.#tables.forgetGone(now - KNOWN_MS);
   }
 
-  /** To be called at once after that transaction. */
+  /** Call it right after that transaction. */
   async delete(keys: readonly string[]): Promise<void> {
     const limit = pLimit(BUCKET_REQUESTS);
     const all = keys.map((key) => limit(() => this.#deleteOne(key)));

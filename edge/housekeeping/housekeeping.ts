@@ -1,7 +1,7 @@
 /**
- * The Housekeeping object, one for the registry: when images were pulled last, what is condemned,
- * and the run of garbage collection that is under way. `firn gc` asks for each step of it; with GC
- * the object begins one once a day, and takes the steps itself.
+ * The Housekeeping object (Durable Object), one for the registry: knows when images were pulled
+ * last and what is condemned, and runs garbage collection. `firn gc` asks for each step of a run;
+ * with GC the object starts a run once a day and takes the steps itself.
  */
 import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../config.ts";
@@ -68,7 +68,7 @@ export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc 
     if (gc === null) return;
     const terms = { unused: gc, grace: GRACE, delete: true };
     let progress = this.#collector.begin(terms);
-    // One: it may be all that one invocation may do.
+    // One step: it may use up the requests of one invocation.
     if (!("busy" in progress) && !progress.done && progress.waitMs === 0)
       progress = (await this.#collector.step(progress.run)) ?? progress;
     await this.ctx.storage.setAlarm(Date.now() + waitAfter(progress));

@@ -1,5 +1,6 @@
 /**
- * What is in the bucket, and what becomes of each object of it. Pure.
+ * The kinds of objects in the bucket, and the rule by which garbage collection keeps, condemns or
+ * deletes each. Pure.
  *
  *   an object    is in use when it is pinned, was pulled or written lately, or one in use names it
  *                is held when only objects that are not in use name it: it stays as long as they do
@@ -13,8 +14,8 @@
  *           then B. C stays, as Q does
  *   or      I was pulled on day 0: in use, and with it P and B: condemned no more
  *
- * Kinds are looked at in an order in which what refers comes first, so all that remains has been
- * asked for what it names before the named is decided on.
+ * Kinds are looked at in an order in which referring objects come before those that they name, so
+ * every reference is known before the object that it names is decided on.
  */
 import type { GcKind } from "../contract/housekeeping.ts";
 import { imagesPrefix } from "../contract/keys.ts";
@@ -25,13 +26,13 @@ export interface KindRules {
   /** Whether the object is of this kind; others may share the prefix. */
   readonly has?: (key: string) => boolean;
   /**
-   * Whether an object that was written `unused` ago counts as used since: else it has the grace, in
-   * which whoever uploaded it writes the record that names it.
+   * Whether an object stays for `unused` after it was written. Blobs stay for the grace only, in
+   * which the record that names them is written.
    */
   readonly isRecord: boolean;
-  /** What it refers to; when left out it is not read. */
+  /** The keys that an object of this kind refers to; when left out it is not read. */
   readonly refersTo?: (text: string) => readonly string[];
-  /** Under which key others refer to it; its own when left out. */
+  /** The key by which others refer to it; its own when left out. */
   readonly knownAs?: (key: string) => string;
 }
 

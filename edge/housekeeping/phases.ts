@@ -5,13 +5,11 @@ import { ofPlan, ofTag, parsed } from "./references.ts";
 
 export interface Phase {
   readonly prefix: string;
-  /** What is decided on; null: all of it stays, and keeps what it names. */
+  /** The kind that is decided on; null: all of it stays, and keeps what it names. */
   readonly kind: GcKind | null;
   /** What an object of it refers to; when left out it is not read. */
   readonly refersTo?: (text: string, key: string) => readonly string[];
-  /**
-   * Before it begins, every pull that got something of what was deleted before has been told of.
-   */
+  /** Whether it begins only when all pulls that were answered from deleted images are recorded. */
   readonly settles?: boolean;
 }
 

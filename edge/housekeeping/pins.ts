@@ -1,7 +1,6 @@
 /**
- * Images that are never collected: an operator pins one by its digest, as machines run it that pull
- * it once and not again. One record for each, by the key of its name: pins/<name key>/<digest
- * hint>.json
+ * Pinned images, which are never collected. An operator pins an image by digest, for machines that
+ * pull it once and never again. One record for each: pins/<name key>/<digest hint>.json
  */
 import pLimit from "p-limit";
 import * as v from "valibot";
@@ -20,9 +19,7 @@ import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { openBucket } from "../store/open.ts";
 import { PINS } from "./phases.ts";
 
-/**
- * `POST`: the image is kept, whoever pulls it; 404 for one that is not known. `DELETE`: no more.
- */
+/** `POST` pins an image; 404 when it is not known. `DELETE` unpins it. */
 export async function pinImage(request: OperatorRequest, env: Env): Promise<Response> {
   const { searchParams } = new URL(request.url);
   const [text, digest] = [searchParams.get("name") ?? "", searchParams.get("digest") ?? ""];

@@ -1,7 +1,7 @@
 /**
- * What an object in the bucket refers to, as keys: what it names must stay for as long as it does.
- * Pure. It goes by as little of a record's form as it can: whatever looks like a digest is one, so
- * that a field which was added later, or a record of another format, keeps its blobs.
+ * The keys that an object in the bucket refers to, which must stay for as long as it does. Pure. It
+ * relies on a record's form as little as possible: whatever looks like a digest counts, so that the
+ * blobs of a field that was added later, or of a record of another format, are kept.
  */
 import type { Digest } from "../contract/digest.ts";
 import { blobPath, layerPath, levelPath, packagePath, type Scope } from "../contract/keys.ts";

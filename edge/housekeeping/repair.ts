@@ -1,6 +1,6 @@
 /**
- * Repairing one object: a record that cannot be believed is withdrawn, and made again when somebody
- * needs it; packages whose blobs are lost are made again at once, as for a pull (pull/whole.ts).
+ * Repairs one object: a damaged or forged record is withdrawn, and made again when somebody needs
+ * it; packages whose blobs are lost are made again at once, as for a pull (pull/whole.ts).
  */
 import * as v from "valibot";
 import type { Scope } from "../contract/keys.ts";
@@ -45,7 +45,7 @@ export async function repair(context: Context, keyOf: KeyOf, broken: Broken): Pr
     }
     if ((await look()).length === 0) return { key, state: "made" };
   }
-  // What was made again with other bytes is what the next pull by tag gets.
+  // Blobs were made again with other bytes: the next pull by tag composes the image from those.
   if (kind === "blobs") forgetBlob(`sha256:${key.slice(VERIFIED.blobs.length)}`);
   await withdrawRecord(context.bucket, key);
   return { key, state: "withdrawn" };
@@ -60,7 +60,7 @@ interface Wanted {
   readonly names: readonly string[];
 }
 
-/** The packages that are to be whole for the object to be; none: it is withdrawn. */
+/** The packages whose blobs must be there for the object to be complete; none: it is withdrawn. */
 async function packagesBehind({ bucket }: Context, { kind, key }: Broken): Promise<Wanted[]> {
   if (kind === "packages") {
     const place = placeOfPackage(key);

@@ -1,6 +1,6 @@
 /**
- * What the Housekeeping object remembers, in its SQLite. All keys are those of the bucket, but
- * marks.
+ * The state of the Housekeeping object, in its SQLite. Keys are those of objects in the bucket, but
+ * for marks, which have keys of pins and revisions as well.
  */
 import type { GcProgress } from "../contract/housekeeping.ts";
 
@@ -73,7 +73,7 @@ export class Tables {
     return this.#all<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)[0]?.value;
   }
 
-  /** Nothing of an earlier run counts any more. */
+  /** Forgets the marks and deleted images of an earlier run. */
   clearRun(): void {
     this.#run("DELETE FROM marks");
     this.#run("DELETE FROM trash");
@@ -119,7 +119,7 @@ export class Tables {
     return this.#all<{ since: number }>("SELECT since FROM condemned WHERE key = ?", key)[0]?.since;
   }
 
-  /** Those that are condemned already stay so since when they were. */
+  /** Keys that are condemned already keep their time. */
   condemn(keys: readonly string[], now: number): void {
     this.#run(
       "INSERT OR IGNORE INTO condemned SELECT value, ?2 FROM json_each(?1)",

@@ -1,7 +1,7 @@
 /**
- * Whether what is in the bucket is whole: every record is what its path says, is signed, and every
- * blob that it names is there, with its size. A page looks at so many records as one request of a
- * Worker may; blobs that it has seen since the command began it does not ask for again.
+ * Verifies the bucket: every record is what its path says, is signed, and every blob that it names
+ * is there, with its size. A page is as many records as one request of a Worker may read; blobs
+ * seen since the command began are not asked for again.
  */
 import pLimit from "p-limit";
 import { createHash } from "node:crypto";
@@ -96,7 +96,7 @@ async function records(
   return { found, count: keys.length };
 }
 
-/** What is wrong with one object, by what the bucket says now. None when it is not there. */
+/** What is wrong with one object now; nothing when it does not exist. */
 export async function findingsAt(
   { bucket, keyOf }: VerifyParts,
   kind: VerifyKind,

@@ -1,4 +1,7 @@
-/** What the farm and its Build objects answer, and how they name an item. */
+/**
+ * What is asked of the farm and what it answers, as types: Asker, Answer, Outcome; and the keys of
+ * items and builds.
+ */
 import { HEX256_PATTERN, sha256Hex } from "../../contract/digest.ts";
 import { canonicalJson } from "../../contract/keys.ts";
 import type { Failure, Item } from "../../contract/items.ts";
@@ -21,7 +24,7 @@ export type Outcome =
   | { readonly kind: "failure"; readonly failure: Failure };
 
 /**
- * What became of the items that were asked for.
+ * The answer to a question for items.
  * - `done`: one outcome for each, in the order asked. Everything named is in the bucket, and the
  *   records are written. A failure is an outcome too; the others are published all the same.
  * - `building`: not ready within the time the caller waits; the work goes on.
@@ -49,8 +52,8 @@ export interface Asker {
   /** Regions in the order in which they are asked; none where there is one farm. */
   readonly regions: readonly Region[];
   /**
-   * Blobs that the bucket lacks although records name them: what is remembered of the items and
-   * names one of them is not the answer. Those that are there by now are left out by Build.
+   * Blobs that the bucket lacks although records name them. A remembered outcome that names one of
+   * them is not used. Build leaves out those that are in the bucket by now.
    */
   readonly lost?: readonly Descriptor[];
 }
@@ -78,15 +81,15 @@ export function names(ending: Ending, lost: readonly Descriptor[]): boolean {
 /** Equal items have equal keys. */
 export const itemKey = (item: Item): string => canonicalJson(item);
 
-/** The name of the Build object for these items: who asks for the same waits on the same. */
+/** The name of the Build object for these items: a hash, so equal items have one object. */
 export const buildName = (items: readonly Item[]): Promise<string> =>
   sha256Hex(canonicalJson(items));
 
 const TRACE_LENGTH = 12;
 
 /**
- * A build as the logs of farm and origins call it, and Nix's environment: the first digits of its
- * name. What the farm wants for itself (roll-forward.ts) has a name in words, which stays whole.
+ * The short name of a build in logs and in Nix's environment: the first digits of its name. A
+ * roll-forward (roll-forward.ts) has a name in words, which is not cut.
  */
 export const traceOf = (build: string): string =>
   HEX256_PATTERN.test(build) ? build.slice(0, TRACE_LENGTH) : build;

@@ -1,4 +1,6 @@
-/** The edge's one question to the farm: have these items made, and tell me how they ended. */
+/**
+ * Asks the farm to have items made, and waits until they ended: the way from a pull to the farm.
+ */
 import type { Item } from "../../contract/items.ts";
 import type { Env } from "../../env.ts";
 import { withRetries } from "../../store/retry.ts";
@@ -8,14 +10,14 @@ import { type Answer, type Asker, buildName } from "./answer.ts";
 export type { Answer, Outcome } from "./answer.ts";
 
 /**
- * Errors that the platform does not call passing are our own or the farm's; after this many, about
- * 10 s, waiting longer helps nobody.
+ * Most errors, about 10 s of them, that the platform does not mark as retryable: they are faults of
+ * Firn, and more attempts will not help.
  */
 const MAX_UNEXPLAINED = 10;
 
 /**
- * Longest wait in one call, ms. Whoever waits longer calls again, so that Build knows who is still
- * there: the call of a client that hung up does not come.
+ * Longest wait in one call, ms. A request that waits longer calls again, so Build sees which
+ * clients are still there: one that hung up makes no further call.
  */
 const SLICE = 20_000;
 

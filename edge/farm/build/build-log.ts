@@ -1,5 +1,5 @@
 /**
- * What a build writes, for everybody who follows it: the last lines are kept, a follower gets them
+ * The log of a build, for everybody who follows it: the last lines are kept; a follower gets them,
  * and then each line as it comes. As text, or as server-sent events (HTML, "Server-sent events"):
  *
  *   building '/nix/store/…-git-2.44.drv'...        id: 17
@@ -8,7 +8,7 @@
  *   done                                           event: end
  *                                                  data: {"state":"done"}
  *
- * A job's lines are numbered by its origin, so lines that come twice are known, and gaps are told.
+ * A job's lines are numbered by its origin, so lines that arrive twice are dropped, and gaps noted.
  * A browser that lost its connection says in Last-Event-ID which line it had last.
  */
 
@@ -18,7 +18,7 @@ const MAX_LINES = 2_000;
 const MAX_CHARACTERS = 512 * 1024;
 /** Most followers of one build: each is a connection. */
 export const MAX_FOLLOWERS = 100;
-/** A follower that reads slower than lines come is let go when so many chunks wait for it. */
+/** A follower that reads too slowly is disconnected when so many chunks wait for it. */
 const MAX_WAITING = 5_000;
 
 /** By these a request to the Build object says the form, and which line the follower had last. */
@@ -99,7 +99,7 @@ export class BuildLog {
     }
   }
 
-  /** It begins anew: what follows is another attempt at the same items. */
+  /** Reopens the log for another attempt at the same items. */
   restart(): void {
     this.#end = undefined;
   }
@@ -145,7 +145,7 @@ export class BuildLog {
   }
 }
 
-/** What a terminal or an event stream takes for more than text, but tab; origins strip colours. */
+/** Control characters but tab, which a terminal or an event stream would interpret. */
 const CONTROLS = /(?!\t)\p{Cc}/gu;
 
 function shown({ number, text }: Line, form: LogForm): string {

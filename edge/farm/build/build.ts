@@ -1,15 +1,15 @@
 /**
- * The Build object: one per set of missing items, by `buildName`. Everybody who wants these items
- * waits on it, so 32 pulls of one unknown image are one build, of which the farm hears once for
- * each client. A retry joins; who hangs up cancels nothing at once: Build asks the farm again every
- * `recheck` while somebody waits, and what it has not asked for during `wanted` (limits.ts), and
- * has not begun, the farm drops.
+ * The Build object (Durable Object), one for each set of missing items, by `buildName`. Every
+ * request that needs these items waits on it, so 32 pulls of one unknown image are one build, for
+ * which the farm is asked once per client. A retry joins. A client that hangs up cancels nothing at
+ * once: while somebody waits, Build asks the farm again every `recheck`, and the farm drops items
+ * that nobody asked for during `wanted` (limits.ts) and no origin has begun.
  *
- * Regions are asked in the order of whoever asked first. What a region has no origin for, or no
- * place in its queue, is handed to the next; nobody who waits notices.
+ * Regions are asked in the order of the first client that asked. A region that has no origin for
+ * the items, or no place in its queue, is passed over for the next, unseen by those who wait.
  *
- * It stores nothing: the farm's queue knows what goes on and remembers, for a while, how it ended.
- * When this object is lost under those who wait, ask.ts asks again and the new one asks the farm.
+ * It stores nothing: the farm's queue holds the items, and remembers for a while how they ended.
+ * When this object is lost, ask.ts asks a new one, which asks the farm.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { BuildRpc, Env } from "../../env.ts";
@@ -52,9 +52,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   readonly #endings = new Map<string, Ending>();
   /** Until when the endings answer whoever asks next, ms since 1970; 0 while one is missing. */
   #until = 0;
-  /**
-   * The last request to the farm for each client, which all that it asks in the meantime shares.
-   */
+  /** The last request to the farm for each client; further ones of the same client share it. */
   readonly #requests = new Map<
     string,
     { readonly until: number; readonly reply: Promise<Refusal> }
@@ -100,8 +98,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   /**
-   * A farm, by name, tells how items ended. For what it has no origin any more the next region is
-   * asked; a farm that is not in charge any more has no say in that.
+   * A farm, by name, tells how items ended. For items that it has no origin for any more, the next
+   * region is asked, unless that farm is no longer the one in charge.
    */
   async deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void> {
     const at = this.#regions.findIndex((region) => farmName(region) === farm);
@@ -125,7 +123,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
 
   #missing = (): string[] => this.#items.map(itemKey).filter((key) => !this.#endings.has(key));
 
-  /** Its log, to be followed (build-log.ts); 404 when nobody has asked for the items lately. */
+  /** The log, as a stream (build-log.ts); 404 when nobody has asked for the items lately. */
   override async fetch(request: Request): Promise<Response> {
     if (this.#items.length === 0) return new Response(null, { status: 404 });
     if (this.#log.followers >= MAX_FOLLOWERS) return new Response(null, { status: 503 });
@@ -143,7 +141,10 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     this.#log.add(lines);
   }
 
-  /** The farm is told at once, and again while somebody follows: it may have lost its memory. */
+  /**
+   * Tells the farm at once, and again while somebody follows, since the farm may have been
+   * restarted.
+   */
   #tellFarm(followed: boolean): void {
     if (this.#following !== undefined) clearInterval(this.#following);
     const tell = (): void => {

@@ -1,6 +1,6 @@
 /**
- * Jobs between the farm's queue and its origins: carries out what the schedule decides, and deals
- * with the results that come back.
+ * Carries out what the schedule decides: sends jobs to origins, takes them back, ends items and
+ * tells those who want them, and sets the alarm.
  */
 import type { Failure } from "../../contract/items.ts";
 import { note } from "../../log.ts";
@@ -20,7 +20,7 @@ import type { Verdict } from "../schedule/verdict.ts";
 const MAX_REASON = 2_000;
 /** While items wait, the alarm rings this often, ms. */
 const LOOK = 60_000;
-/** However much happens, everything is looked at this often, ms; at the alarm always. */
+/** While messages arrive, everything is looked at (sweep) this often, ms; at the alarm always. */
 const SWEEP_EVERY = 5_000;
 
 export interface DispatchParts {
@@ -49,7 +49,7 @@ export class Dispatch {
     this.#with = parts;
   }
 
-  /** Items are given back; those that no origin could take end. */
+  /** Puts items of a job back into the queue; those that no origin could take end. */
   putBack(lease: Lease, entries: readonly Entry[], change: PutBack, now: number): void {
     const verdicts = this.#with.schedule.putBack(lease, entries, change, now);
     if (change.attempted) {
@@ -158,12 +158,12 @@ export class Dispatch {
     if (forgetAt !== null) this.wakeBy(forgetAt);
   }
 
-  /** There is something to look at then, even if nothing happens until then. */
+  /** Has the alarm ring at this time at the latest. */
   wakeBy(at: number): void {
     this.#neededAt = Math.min(this.#neededAt ?? Infinity, at);
   }
 
-  /** One that comes too early does no harm, so the alarm is only ever set to an earlier time. */
+  /** An alarm that rings too early does no harm, so it is only ever set to an earlier time. */
   async #setAlarm(): Promise<void> {
     if (this.#neededAt === null || this.#neededAt >= (this.#alarmAt ?? Infinity)) return;
     this.#alarmAt = this.#neededAt;

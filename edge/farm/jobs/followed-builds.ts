@@ -1,7 +1,7 @@
 /**
- * Which builds somebody follows at this moment, and so which jobs' logs cross the channel. A Build
- * object that has followers says so again every FOLLOW_SECONDS; all that is known here may be lost
- * with the Farm object's memory, and is known again then.
+ * The builds whose logs somebody follows at this moment, so that origins send the logs of these
+ * jobs and of no others. A Build object that has followers says so every FOLLOW_SECONDS; so nothing
+ * is stored here, and a restarted Farm object knows them again soon.
  */
 import type { FromEdge } from "../../contract/messages.ts";
 import type { Schedule } from "../schedule/schedule.ts";
@@ -9,7 +9,9 @@ import type { Job } from "../schedule/state.ts";
 
 /** How often a Build object says that it is followed still, seconds. */
 export const FOLLOW_SECONDS = 20;
-/** Without a word for this long nobody follows a build any more, milliseconds. */
+/**
+ * A build that its Build object has not named for this long counts as not followed, milliseconds.
+ */
 const FORGOTTEN = 3 * FOLLOW_SECONDS * 1_000;
 
 export interface FollowedBuildsParts {

@@ -1,6 +1,6 @@
 /**
- * What a farm has done, for operators: its tally since it was made, and how the latest jobs ended.
- * It is kept in SQLite, for a farm hibernates between any two requests: two rows for each job that
+ * What a farm has done, for operators: counts since it was created, and how the latest jobs ended.
+ * Kept in SQLite, since a farm may hibernate between any two requests: two rows for each job that
  * ends.
  *
  *   tally       one row: few numbers, as JSON

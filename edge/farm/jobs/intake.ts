@@ -1,6 +1,4 @@
-/**
- * What is wanted, on its way into the queue: within the bounds, and only what nobody has asked for.
- */
+/** Takes items into the queue, within its bounds, or joins items that are queued already. */
 import type { Item } from "../../contract/items.ts";
 import { note } from "../../log.ts";
 import { type Asker, itemKey, type Reply, traceOf } from "../build/answer.ts";
@@ -29,9 +27,9 @@ interface IntakeParts {
 }
 
 /**
- * Takes what is wanted into the queue, unless it is there; idempotent, and whoever wants it still
- * says so by asking again. A request is taken whole or not at all. What is queued already may be
- * wanted by any number of clients, whatever bounds say.
+ * Takes items into the queue, or joins those that are there. Idempotent; repeating it keeps the
+ * items wanted. A request is taken whole or not at all. Joining items that are queued already is
+ * not bounded.
  */
 export function take(
   { build, items, client, purpose }: Wanted,
@@ -60,7 +58,7 @@ export function take(
     if (entry.job !== null && !entry.wants.has(wantKey(want))) joined.add(entry.job);
     backlog.want(entry, { ...want });
   }
-  // Its job was assigned before, in the names of others.
+  // The job was assigned before, and logged with the builds of that time.
   for (const job of joined) note("info", "job.joined", { job, builds: [traceOf(build)] });
   return { state: "taken", known };
 }

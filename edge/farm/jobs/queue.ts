@@ -6,9 +6,9 @@
  *   jobs      one row per job, written once; that it was accepted is a column of its own
  *   endings   how items ended lately, so that who asks next shares the answer
  *
- * Memory is what counts while the object lives; `save` writes what changed since the last time, in
- * the same event, and the constructor reads it all: 10,000 items in a tenth of a second. Until when
- * an item is wanted is not kept: after a restart everybody has the whole time again.
+ * While the object lives, the state in memory is used. `save` writes what changed since the last
+ * call, in the same event, and the constructor reads everything: 10,000 items in a tenth of a
+ * second. How long an item is still wanted is not stored: after a restart that time begins anew.
  */
 import type { Item } from "../../contract/items.ts";
 import type { Descriptor } from "../../contract/records.ts";

@@ -1,6 +1,7 @@
 /**
- * What origins say of their jobs: done, refused, or that they are back with them. Results are
- * stored by publication; what is for another origin to do better goes back into the queue.
+ * What origins report about their jobs: done, failed, refused, or still running after a reconnect.
+ * Results are published (publication/); items that another origin should try go back into the
+ * queue.
  */
 import type { Failure, Result } from "../../contract/items.ts";
 import { note } from "../../log.ts";

@@ -12,7 +12,7 @@ import { type ConfiguredOrigin, mayResolve, mayServe } from "./configured-origin
 
 export type Hello = Extract<FromOrigin, { type: "hello" }>;
 
-/** What the edge decides by. */
+/** The edge's side of the decision. */
 export interface AdmissionRules {
   readonly packageSet: Pick<PackageSetSpec, "id" | "label">;
   /** Whether the edge has credentials to sign uploads with. */

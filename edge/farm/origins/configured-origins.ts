@@ -114,8 +114,8 @@ export function originHosts({ EDGE_HOST = "" }: OriginVariables): string[] {
 }
 
 /**
- * Whether machines other than this one reach the edge: one of its hosts is no loopback address. (An
- * origin beside it may connect by 127.0.0.1; what it builds is for others all the same.)
+ * Whether other machines reach the edge: one of its hosts is no loopback address. (An origin on the
+ * same machine may connect by 127.0.0.1; what it builds is still served to others.)
  */
 export const isForOthers = (variables: OriginVariables): boolean =>
   originHosts(variables).some((host) => !isLoopback(host));

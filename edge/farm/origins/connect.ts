@@ -1,4 +1,4 @@
-/** Where origins connect: a WebSocket for an origin that proves who it is, and for nobody else. */
+/** The endpoint where origins connect: opens a WebSocket for an origin with a valid token. */
 import type { Env } from "../../env.ts";
 import { note } from "../../log.ts";
 import { configuredOrigins } from "./configured-origins.ts";
@@ -7,8 +7,8 @@ import { readRegions, regionOfOrigin } from "../regions.ts";
 import { type Caller, identify } from "./token.ts";
 
 /**
- * Headers by which the Worker tells the Farm object whom it let in; the Farm cannot be reached past
- * the Worker, and nothing of the client's own headers gets there.
+ * The header by which the Worker tells the Farm object which origin it let in. The Farm can only be
+ * reached through the Worker, which passes on none of the client's headers.
  */
 export const CALLER_HEADER = "x-firn-caller";
 
@@ -42,8 +42,8 @@ export async function connectOrigin(
 }
 
 /**
- * The one answer to whoever has no valid token (RFC 6750, section 3: a bare challenge tells an
- * attacker nothing). By the date an origin sees that its clock is wrong.
+ * The answer to everybody without a valid token (RFC 6750, section 3: a bare challenge tells an
+ * attacker nothing). The Date header lets an origin notice that its clock is wrong.
  */
 export function unauthorized(): Response {
   return new Response("A valid origin token is needed.\n", {

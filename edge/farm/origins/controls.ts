@@ -1,6 +1,6 @@
 /**
- * What operators have said of origins, by name, until they take it back: kept whether the origin is
- * connected or not, and stronger than configuration.
+ * Origins that an operator has revoked or drained, by name, until that is taken back. Kept whether
+ * the origin is connected or not; they override the configuration.
  */
 
 /** `revoked`: it is not let in. `drained`: it is given no jobs. */
@@ -8,9 +8,7 @@ export type Control = "revoked" | "drained";
 
 export class Controls {
   readonly #sql: SqlStorage;
-  /**
-   * The table's rows: every origin that connects is told of every other, so they are asked often.
-   */
+  /** The table's rows, in memory, since they are read often. */
   readonly #names: Readonly<Record<Control, Set<string>>> = {
     revoked: new Set(),
     drained: new Set(),
@@ -27,7 +25,7 @@ export class Controls {
 
   is = (name: string, control: Control): boolean => this.#names[control].has(name);
 
-  /** Every name of which something is said. */
+  /** All names, with their controls. */
   all(): { readonly name: string; readonly control: Control }[] {
     return this.#sql
       .exec<{ name: string; control: Control }>("SELECT name, control FROM controls ORDER BY name")

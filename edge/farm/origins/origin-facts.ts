@@ -1,10 +1,13 @@
-/** What the farm knows of an origin, as it is kept, and as the schedule has it. Pure. */
+/**
+ * What the farm stores of an origin (OriginFacts), and its conversion to and from the schedule's
+ * OriginState. Pure.
+ */
 import type { ConfiguredOrigin } from "./configured-origins.ts";
 import { MAX_REVISIONS } from "../limits.ts";
 import { hashOf } from "../schedule/place.ts";
 import type { OriginState } from "../schedule/state.ts";
 
-/** What the farm knows of an origin, as it is kept: JSON. */
+/** What the farm stores of an origin, as JSON. */
 export interface OriginFacts {
   readonly name: string;
   readonly connection: string;

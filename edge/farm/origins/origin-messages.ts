@@ -1,7 +1,6 @@
 /**
- * What origins say over their sockets, by type of message: who they are, how they are, what became
- * of their jobs, what a tag means. Each is read, checked, and handed to the part that deals with
- * it.
+ * Messages of origins: each is parsed, checked, and passed to the part of the farm that handles its
+ * type.
  */
 import { type FromOrigin, CLOSE, PROTOCOL_VERSION } from "../../contract/messages.ts";
 import { readConfig } from "../../config.ts";
@@ -56,8 +55,8 @@ export class OriginMessages {
       try {
         return await this.#take(socket, name, read.message);
       } catch (error) {
-        // The configuration, or a fault of ours: the origin comes back and says again what was not
-        // dealt with.
+        // A wrong configuration, or a fault of Firn: the origin reconnects and repeats what was not
+        // handled.
         note("error", "origin.message", {
           origin: name,
           type: read.message.type,
@@ -165,9 +164,9 @@ export class OriginMessages {
   }
 
   /**
-   * An origin tells what a tag means. Only of a package set that the origin itself holds (a
-   * directory, the starter set) it knows better than whoever resolved the tag last; what a channel
-   * or a git ref means is for an item to find out, and so is what the bucket does not take now.
+   * An origin tells what a tag means, without being asked. That counts only for a package set that
+   * the origin itself holds (a directory, the starter set). Tags of channels and git repositories
+   * are resolved by items, and so is a tag that could not be written now.
    */
   async #announced(
     name: string,

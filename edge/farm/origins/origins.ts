@@ -1,7 +1,7 @@
 /**
- * The farm's connected origins: their sockets, what the schedule knows of them, and beside it a
- * copy in SQLite, so that an origin is remembered over hibernation, and until it is back when its
- * connection dropped.
+ * The farm's connected origins: their sockets, their state in the schedule, and a copy of that in
+ * SQLite, so that an origin is remembered over hibernation, and for a while after its connection
+ * dropped.
  */
 import { keyInForce } from "./token.ts";
 import type { Env } from "../../env.ts";
@@ -25,7 +25,7 @@ export class Origins {
   readonly #env: Env;
   readonly #sql: SqlStorage;
   readonly #schedule: Schedule;
-  /** What operators have said of origins by name. */
+  /** Origins that operators have revoked or drained. */
   readonly controls: Controls;
   readonly #facts = new Map<string, OriginFacts>();
   readonly #sockets = new Map<string, WebSocket>();
@@ -69,7 +69,9 @@ export class Origins {
     return [...this.#facts.values()].map((facts) => this.#current(facts));
   }
 
-  /** Lets no origin of this name in any more, and ends its connection. Whether it had one. */
+  /**
+   * Refuses origins of this name from now on, and ends its connection. Returns whether it had one.
+   */
   revoke(name: string): boolean {
     this.controls.set(name, "revoked", true);
     const connected = this.#ctx.getWebSockets(name).length > 0;
@@ -84,7 +86,7 @@ export class Origins {
     return this.controls.set(name, "drained", drained);
   }
 
-  /** Gives it nothing until then, and after that one job at a time until one is done. */
+  /** Gives it no job until then, and after that one at a time until one is done. */
   rest(name: string, until: number): boolean {
     const state = this.#schedule.origins.get(name);
     if (state === undefined) return false;
@@ -94,8 +96,8 @@ export class Origins {
   }
 
   /**
-   * Takes the socket as the origin's one connection. The newest wins: an older one is most likely
-   * dead and does not know it yet.
+   * Makes the socket the origin's one connection. The newest wins: an older one is most likely a
+   * connection that broke unnoticed.
    */
   enter(socket: WebSocket, hello: Hello, now: number): void {
     const attachment = attachmentOf(socket);
@@ -130,8 +132,7 @@ export class Origins {
    * closed for it.
    */
   heard(socket: WebSocket, now: number): boolean {
-    // It was closed by this end while its message was on the way: a newer connection is in its
-    // place.
+    // The edge closed it while its message was on the way: a newer connection replaced it.
     if (socket.readyState !== WebSocket.OPEN) return false;
     const { connection, name, key, hello } = attachmentOf(socket);
     if (hello && this.#facts.get(name)?.connection !== connection)
@@ -142,7 +143,10 @@ export class Origins {
     return true;
   }
 
-  /** Learns of pings, which the runtime answers: to be called before leases are looked at. */
+  /**
+   * Reads when the last pings came, which the runtime answers by itself. Call it before leases are
+   * checked.
+   */
   refresh(): void {
     for (const [name, socket] of this.#sockets) {
       const state = this.#schedule.origins.get(name);
@@ -162,7 +166,7 @@ export class Origins {
     this.save(name);
   }
 
-  /** What its status says. */
+  /** Notes a status message. */
   status(name: string, { accepting, reason, freeBytes }: Status): void {
     const state = this.#schedule.origins.get(name);
     if (state === undefined) return;
@@ -188,7 +192,9 @@ export class Origins {
     this.save(name);
   }
 
-  /** It fell silent: its socket is closed, and it counts as gone since it was last heard of. */
+  /**
+   * Closes the socket of an origin that fell silent; it counts as gone since it was last heard of.
+   */
   lose(name: string): void {
     for (const socket of this.#ctx.getWebSockets(name))
       close(socket, CLOSE.lost, "silent for too long");
@@ -261,7 +267,7 @@ export class Origins {
     );
   }
 
-  /** Empty when it cannot be read: then no key is in force either. */
+  /** Empty when ORIGINS is malformed: then no key is in force either. */
   #configured(): ReadonlyMap<string, ConfiguredOrigin> {
     try {
       return configuredOrigins(this.#env);

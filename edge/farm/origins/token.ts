@@ -1,5 +1,6 @@
 /**
- * Who connects: an origin's Ed25519 token, checked against the public keys of ORIGINS.
+ * Checks the Ed25519-signed token (JWT) of an origin that connects, against the public keys in
+ * ORIGINS.
  *
  * The key is chosen by the token's subject from configuration alone. What the token's header says
  * about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at (CVE-2025-24976: a registry that
@@ -10,7 +11,7 @@ import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
 import { TOKEN_SECONDS } from "../../contract/messages.ts";
 import { configuredOrigins, originHosts, type OriginVariables } from "./configured-origins.ts";
 
-/** Difference between two clocks that is overlooked, seconds. */
+/** Tolerated difference between two clocks, seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
 /** A token of ours has about 350 characters. */
 const MAX_TOKEN = 2_048;
@@ -87,8 +88,8 @@ export async function identify(
 export const publicJwk = (x: string) => ({ kty: "OKP", crv: "Ed25519", x }) as const;
 
 /**
- * What jose leaves to us. One audience only: a token made out to two edges could be used once at
- * each.
+ * Checks that jose does not make. A token has one audience: with two it could be used once at each
+ * edge.
  */
 function wrongClaims({ aud, exp, iat, jti }: JWTPayload, now: number): string | undefined {
   if (typeof aud !== "string") return "the audience must be one host";

@@ -1,4 +1,6 @@
-/** What origins made and others of other owners have not made yet, in the Farm object's SQLite. */
+/**
+ * Results that wait until origins of other owners have made the same, in the Farm object's SQLite.
+ */
 import type { Item } from "../../contract/items.ts";
 import { agreeing, type Candidate, tellDifference } from "./agreement.ts";
 import { itemKey } from "../build/answer.ts";
@@ -41,7 +43,7 @@ export class Candidates {
     return agreed;
   }
 
-  /** Nothing that the origin made counts any more. */
+  /** Drops the candidates of a revoked origin. */
   forgetOrigin(origin: string): void {
     this.#sql.exec("DELETE FROM candidates WHERE origin = ?", origin);
   }

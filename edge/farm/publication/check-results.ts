@@ -1,7 +1,7 @@
 /**
- * Whether results answer the items of their job: everything about them that can be told without
- * looking into the bucket. The schema has been checked already. An origin may be wrong, or lie:
- * what it says here ends up in images.
+ * Checks results against the items of their job, as far as that is possible without the bucket.
+ * (The schema has been checked already.) An origin may be faulty or malicious, and what it states
+ * ends up in images.
  */
 import { canonicalJson, indexPath, layerPath } from "../../contract/keys.ts";
 import type { IndexItem, Item, PackageItem, Result } from "../../contract/items.ts";
@@ -16,7 +16,7 @@ import type {
 import { isSignedBy } from "../../contract/signatures.ts";
 import { MAX_RECORD } from "../limits.ts";
 
-/** A result that is not taken; the message says what is wrong with it. */
+/** A result that is refused; the message says what is wrong with it. */
 export class InvalidResult extends Error {
   override readonly name = "InvalidResult";
 }

@@ -1,12 +1,12 @@
 /**
- * Layer records: the first that was made of a layer stands, and everybody's packages name its blob.
+ * Layer records: the first record of a layer stays in force, and all packages name its blob.
  *
  *   origin a packs key K to digest D1, diffId X       stored: it stands
  *   origin b packs key K to digest D2, diffId X       another compressor's bytes: D1 stands
  *   origin c packs key K to digest D3, diffId Y       a contradiction: refused; the log names both
  *
  * A record that no origin in force has signed (its origin was revoked, or has another key now), or
- * whose blob is gone, stands no more: the next origin's takes its place.
+ * whose blob is gone, is replaced by the next origin's.
  */
 import { findBlob } from "../../store/blobs.ts";
 import type { Bucket } from "../../store/bucket.ts";
@@ -31,7 +31,7 @@ import { note } from "../../log.ts";
 import { InvalidResult } from "./check-results.ts";
 import { isTrusted, type Trust } from "./trust.ts";
 
-/** A statement of a layer, and whose it is. */
+/** A statement of a layer, and the origin that signed it. */
 export interface Claim extends SignedLayer {
   readonly origin: string;
 }

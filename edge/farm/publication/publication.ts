@@ -1,6 +1,6 @@
 /**
- * From an origin's results to records in the bucket: nothing is written, and nobody is told, before
- * every blob that it names is there, and nothing without the origin's signature.
+ * Publication: turns an origin's results into records in the bucket. A record is written only when
+ * the origin signed its statement and every blob that it names is in the bucket.
  */
 import pLimit, { type LimitFunction } from "p-limit";
 import { closureContent } from "../../contract/closure.ts";
@@ -39,7 +39,7 @@ import { type OutcomeParts, type Pair, writeOutcome } from "./write-outcome.ts";
 
 export interface PublicationParts extends OutcomeParts {
   readonly trust: Trust;
-  /** What waits for origins of other owners to agree. */
+  /** Results that wait for origins of other owners to agree. */
   readonly candidates: Candidates;
   /** Whether layers are made with zstd as well. */
   readonly zstd: () => Promise<boolean>;
@@ -111,8 +111,8 @@ export class Publication {
   }
 
   /**
-   * The origins that have made the same of an item, this one among them; undefined while they are
-   * too few. A failure is told by one.
+   * The candidates of origins that made the same of an item, this one included; undefined while
+   * they are too few. A failure needs no agreement.
    */
   #agreed(
     { item, result, parts }: Pair,
@@ -166,8 +166,8 @@ export class Publication {
   }
 
   /**
-   * What is said of the package: for one more level by the package's own record, in the bucket or
-   * beside it.
+   * The statement of an item's package. For one more level it is that of the package's record, in
+   * the bucket or in the same job.
    */
   async #statementFor(
     item: Item,
@@ -217,7 +217,7 @@ export class Publication {
   }
 }
 
-/** Every digest in what an origin says, whatever it is of. */
+/** Every digest that occurs in the results. */
 const digestsIn = (results: readonly Result[]): Digest[] =>
   [...new Set(JSON.stringify(results).match(/sha256:[0-9a-f]{64}/g))] as Digest[];
 

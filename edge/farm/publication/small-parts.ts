@@ -1,7 +1,7 @@
 /**
- * Small parts where several origins must agree. A client checks the layers of an image against
- * their diffIds, but small parts are unpacked here, into an image's own layer: what one origin's
- * blob holds must be what all of them have stated.
+ * Checks the contents of small parts, where several origins must agree. A client checks layers
+ * against their diffIds. Small parts, however, are copied into the profile layer by the edge, so
+ * the edge checks that a blob holds what the origins have stated.
  */
 import { inflateTree } from "../../compose/small-parts.ts";
 import { digestOf } from "../../contract/digest.ts";

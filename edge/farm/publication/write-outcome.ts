@@ -35,7 +35,9 @@ import { checkLength, InvalidResult } from "./check-results.ts";
 /** Where outcomes are written. */
 export interface OutcomeParts {
   readonly bucket: Bucket;
-  /** Notes what a tag is to mean; returns what it means for now. */
+  /**
+   * Sets a tag to a revision; returns what it means now, as it may move later (roll-forward.ts).
+   */
   readonly setTag: (tag: ResolvedTag) => Promise<string>;
 }
 
@@ -46,7 +48,7 @@ export interface Pair {
   readonly parts: readonly Part[];
 }
 
-/** A layer that stands, and whose word that is. */
+/** A layer in force, and the origins that signed it. */
 interface Standing {
   readonly layer: Layer;
   readonly origins: readonly string[];

@@ -1,7 +1,7 @@
 /**
  * The items that are wanted, and the order of those that wait for an origin: by lane, then by
- * purpose, then what has come back from an origin, then fairly by client. Without a clock: whoever
- * calls says what time it is.
+ * purpose, then items that came back from an origin, then by turns of clients. It has no clock:
+ * callers pass the time.
  */
 import { FairQueue } from "./fair.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * The origins that can be given a job of a lane in this moment, while jobs are given out: one look
- * at all of them when that begins, and after each job at the one that was given it.
+ * The origins that can take a job of a lane, during one round of dispatching: all origins are
+ * checked at the start, and after each job only the one that got it.
  */
 import type { System } from "../../contract/records.ts";
 import { isFree } from "./place.ts";

@@ -1,5 +1,5 @@
 /**
- * Origins that keep failing, and items that take their origins down. Pure.
+ * Origins that keep failing are rested, items that crash their origins are quarantined. Pure.
  *
  * An origin that failed REST_AFTER jobs in a row, for reasons of its own (its disk, the bucket, not
  * accepted, overdue, results that are not valid), is rested: REST, then twice as long each time, at

@@ -1,12 +1,12 @@
-/** Until when an origin keeps a job of which nothing more is heard. Pure. */
+/** Until when an origin keeps a job if it sends nothing more. Pure. */
 import type { Times } from "../limits.ts";
 import type { Job, OriginState } from "./state.ts";
 
 export interface Lease {
   readonly until: number;
-  /** What to say when it is over. */
+  /** Why it ended, for the log. */
   readonly reason: string;
-  /** Whether the origin itself was lost then, maybe by what it was doing. */
+  /** Whether the origin itself was lost, perhaps because of the job. */
   readonly lost: boolean;
 }
 

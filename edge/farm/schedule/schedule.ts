@@ -1,6 +1,6 @@
 /**
- * Which origin does what, and when: everything that the farm decides, without I/O and without a
- * clock. The same events in the same order give the same decisions.
+ * The schedule: decides which origin gets which items and when. No I/O and no clock: the same
+ * events in the same order give the same decisions.
  *
  * The queue holds items in two lanes, tags and packages, so that resolving a tag waits for no
  * build: a tag takes one of TAG_SLOTS, which every origin has beside its slots. In a lane, items

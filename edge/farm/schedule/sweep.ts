@@ -1,7 +1,7 @@
 /**
- * What time brings: leases that are over, origins that fell silent, items that waited too long or
- * that nobody waits for any more. Looks at everything, so it runs at the alarm and when an origin
- * comes or goes, not for every item.
+ * The effects of time: leases that ended, origins that fell silent, items that waited too long or
+ * that nobody waits for any more. It looks at everything, so it runs at the alarm and when an
+ * origin comes or goes, not for every item.
  */
 import type { Times } from "../limits.ts";
 import { AT_ONCE, isCovered, REST_AFTER } from "./health.ts";

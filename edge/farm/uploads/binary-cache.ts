@@ -1,7 +1,8 @@
 /**
- * Signs what origins store in the farm's Nix binary cache, and where they read it. They need it for
- * no job: what was built is stored when the job is done, and read by Nix at any time. The edge does
- * not look into the files: Nix believes none that no key of its operator has signed.
+ * Signs URLs by which origins store and read files of the farm's Nix binary cache. These requests
+ * belong to no job: files are stored after a job is done, and read by Nix at any time. The edge
+ * does not look into them, since Nix accepts only what is signed with a key that its operator
+ * trusts.
  */
 import type { Config } from "../../config.ts";
 import { MAX_NAR_BYTES, MAX_NARINFO_BYTES, narKey } from "../../contract/binary-cache.ts";

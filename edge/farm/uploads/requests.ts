@@ -1,6 +1,6 @@
 /**
- * What origins ask for their jobs: where to store a blob, what a layer was packed to, where the
- * layer plan is. Answered only for a job that the origin holds.
+ * Answers requests of origins about the bucket: signed URLs to store blobs and to read the layer
+ * plan, and the records of layers. Only for a job that the origin holds.
  */
 import pLimit from "p-limit";
 import type { Config } from "../../config.ts";
@@ -101,7 +101,9 @@ export class Requests {
     return presign(s3, blobPath(digest), READ_SECONDS);
   }
 
-  /** The keys of those who vouch for it, which an origin checks the record by. */
+  /**
+   * The public keys of the origins that signed the record, so that the asking origin can check it.
+   */
   #keysOf({ signed }: LayerRecord): Record<string, string> {
     const { keyOf } = this.#with.trust;
     return Object.fromEntries(
@@ -120,7 +122,7 @@ export class Requests {
         codecs.map((codec) => this.#limit(() => readRecord(bucket, layerRecord(key, codec)))),
       ),
     );
-    // What is told to be there stays until the job is done.
+    // Blobs that an origin is told to be present must not be collected before its job is done.
     await keepBlobs(
       bucket,
       records.flatMap((record) => record?.digest ?? []),
@@ -129,10 +131,10 @@ export class Requests {
       this.#limit(async () => {
         const record = await readRecord(bucket, layerRecord(key, codec));
         if (record === null || !(await isTrusted(record, this.#with.trust))) return undefined;
-        // Asked of the bucket, not of this isolate's memory: what was deleted is to be made again.
+        // Asked of the bucket, not of memory, so that a deleted blob is made again.
         const found = await bucket.head(blobPath(record.digest));
         const present = found?.size === record.size;
-        // Nor shall it stand, for what this isolate remembers of it.
+        // Else publication would find it in memory and leave the record in force.
         if (!present) forgetBlob(record.digest);
         return { record, present, keys: this.#keysOf(record) };
       });

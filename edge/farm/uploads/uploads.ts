@@ -1,7 +1,7 @@
 /**
- * Signs what origins store, so that they need no credentials: for each blob one PUT, good for its
- * key, size, content and type alone (store/s3.ts), and for 15 minutes. What an origin may have
- * signed for a job, and in a day, is limited: it cannot fill the bucket.
+ * Signs uploads of origins, so that they need no credentials: for each blob one PUT, valid for its
+ * key, size, content and type only (store/s3.ts), and for 15 minutes. The bytes for a job and in a
+ * day are limited, so that an origin cannot fill the bucket.
  */
 import pLimit from "p-limit";
 import type { Config } from "../../config.ts";
@@ -13,7 +13,7 @@ import { keepBlobs } from "../../store/claims.ts";
 import { signPut } from "../../store/s3.ts";
 import { BUCKET_CONCURRENCY, TIMES } from "../limits.ts";
 
-/** What is asked for and not granted; the origin's operator reads why. */
+/** A request that is refused; the message is for the origin's operator. */
 export class RequestRefused extends Error {
   override readonly name = "RequestRefused";
 }
@@ -80,7 +80,7 @@ export class Uploads {
       blobs.map(async (blob, at): Promise<Grant> => {
         const there = found[at] ?? null;
         if (there?.size === blob.size) return { kind: "present" };
-        // What the bucket holds under the blob's name is not the blob: it is replaced.
+        // The object of another size under the blob's key is damaged: it is replaced.
         if (there !== null)
           note("warn", "blob.damaged", { digest: blob.digest, size: blob.size, has: there.size });
         return { kind: "put", ...(await signPut(s3, { ...blob, ifAbsent: there === null })) };
