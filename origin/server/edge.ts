@@ -32,10 +32,10 @@ export interface EdgeOptions {
   /** Port of the directory's server, on 127.0.0.1; a free one when left out. */
   readonly bucketPort?: number | undefined;
   /**
-   * Path of the Worker's entry; edge/worker.ts when left out. Must export the Durable Objects Farm,
-   * Build, Totals and Housekeeping.
+   * The Worker's module; edge/worker.ts is bundled when left out. Must export the Durable Objects
+   * Farm, Build, Totals and Housekeeping.
    */
-  readonly worker?: string;
+  readonly module?: string;
   /** Whether browsers get the page, which is bundled first; they do when left out. */
   readonly site?: boolean;
   /** More Workers in the same workerd, each on a free port, by name: module text. */
@@ -120,7 +120,7 @@ async function writeConfig(
   // Build objects store nothing, and workerd keeps an empty file for each that ever lived.
   await rm(join(objectsDir, storageOf("Build")), { recursive: true, force: true });
   const beside = Object.entries(options.beside ?? {});
-  await writeFile(join(dir, "index.js"), bundleWorker(options.worker ?? WORKER_ENTRY));
+  await writeFile(join(dir, "index.js"), options.module ?? bundleWorker(WORKER_ENTRY));
   for (const [name, text] of beside) await writeFile(join(dir, `${name}.js`), text);
   const siteDir = options.site === false ? undefined : join(stateDir, "site");
   if (siteDir !== undefined) await buildSite(siteDir);

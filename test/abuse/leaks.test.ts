@@ -18,6 +18,7 @@ import {
 } from "../edge/registry/support.ts";
 import { until } from "../harness/until.ts";
 import { raw } from "./raw.ts";
+import { bundled } from "../harness/bundle.ts";
 
 /** What the inside has, and no answer may. */
 const INNER = {
@@ -171,7 +172,12 @@ describe("what stays", () => {
     const { stateDir, edge } = firn;
     await origin.stop();
     await edge.stop();
-    const again = await startEdge({ stateDir, env: { PACKAGE_SET: "starter" } });
+    const again = await startEdge({
+      stateDir,
+      env: { PACKAGE_SET: "starter" },
+      module: bundled(),
+      site: false,
+    });
     try {
       assert.equal((await fetch(`${again.url}/v2/`)).status, 200);
       assert.deepEqual(await databases("Build"), []);

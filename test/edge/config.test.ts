@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { type Edge, startEdge } from "../../origin/server/edge.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { errorsOf, send, startTestEdge, type TestEdge } from "./registry/support.ts";
+import { bundled } from "../harness/bundle.ts";
 
 const BUCKET = {};
 const S3 = {
@@ -37,7 +38,8 @@ before(async () => {
   edge = await startEdge({
     stateDir,
     env: {},
-    worker: fileURLToPath(new URL("config/worker.ts", import.meta.url)),
+    module: bundled(fileURLToPath(new URL("config/worker.ts", import.meta.url))),
+    site: false,
   });
 });
 after(async () => {

@@ -15,6 +15,7 @@ import { removeTree, tempDir } from "../harness/temp.ts";
 import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
 import { type TinySet, tinySet } from "../system/tiny-set.ts";
 import { startWire, type Wire } from "./wire.ts";
+import { bundled } from "../harness/bundle.ts";
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -94,7 +95,7 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
       port,
       stateDir: join(root, "edge"),
       bucket: s3,
-      worker: WORKER,
+      module: bundled(WORKER),
       env: {
         PACKAGE_SET: set.spec,
         EDGE_HOST: [edgeHost, ...wires.map(({ host }) => host)].join(","),

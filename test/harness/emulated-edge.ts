@@ -10,11 +10,12 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
 import type { BucketAccess } from "../../origin/layers/index.ts";
-import { bundleWorker, compatibilityDate, WORKER_ENTRY } from "../../origin/server/bundle.ts";
+import { compatibilityDate } from "../../origin/server/bundle.ts";
 import { freePort, requirePort } from "../../origin/local/ports.ts";
 import { bucketCredentials } from "../../origin/local/secrets.ts";
 import { type EdgeOptions, s3Vars, toStderr } from "../../origin/server/edge.ts";
 import type { EdgeLog } from "../../origin/server/workerd.ts";
+import { bundled } from "./bundle.ts";
 import { tieWorkerd } from "./tie-workerd.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -27,7 +28,7 @@ const S3_PATH = "/cdn-cgi/local/r2/s3";
 
 export type EmulatedEdgeOptions = Pick<
   EdgeOptions,
-  "port" | "stateDir" | "env" | "bucket" | "worker" | "beside" | "log"
+  "port" | "stateDir" | "env" | "bucket" | "module" | "beside" | "log"
 >;
 
 export interface EmulatedEdge {
@@ -49,8 +50,8 @@ export interface EmulatedEdge {
 /** Starts the edge; throws when a given port is in use. */
 export async function startEmulatedEdge(options: EmulatedEdgeOptions): Promise<EmulatedEdge> {
   if (options.port !== undefined) await requirePort(LOOPBACK, options.port);
-  const [contents, date, credentials] = await Promise.all([
-    bundleWorker(options.worker ?? WORKER_ENTRY),
+  const contents = options.module ?? bundled();
+  const [date, credentials] = await Promise.all([
     compatibilityDate(),
     bucketCredentials(join(options.stateDir, "bucket-credentials.json")),
   ]);

@@ -10,6 +10,7 @@ import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/
 import { readOriginLine } from "../../origin/local/origin-log.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { unavailable } from "./available.ts";
+import { bundled } from "./bundle.ts";
 import { startEmulatedEdge } from "./emulated-edge.ts";
 import { givePackageLists } from "./package-lists.ts";
 import { removeTree, tempDir } from "./temp.ts";
@@ -77,6 +78,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
   let edgeEnv = options.edgeEnv ?? {};
   const edgeOptions = (port?: number): EdgeOptions => ({
     stateDir: root,
+    module: bundled(),
     site: options.site ?? false,
     ...(port === undefined ? {} : { port }),
     env: {

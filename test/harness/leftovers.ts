@@ -10,6 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 
 const MARK = "FIRN_TEST_RUN";
+/** Variable: a directory of the run's own for what its test files share; removed with the run. */
+export const RUN_CACHE = "FIRN_TEST_CACHE";
+const CACHE = "cache";
 /** How long what was told to end may take to do so, milliseconds. */
 const END_LIMIT = 10_000;
 const POLL = 100;
@@ -25,8 +28,9 @@ export async function watchLeftovers(root: string): Promise<Watch> {
   const directory = await mkdtemp(join(tmpdir(), "firn-t-"));
   const mark = `${MARK}=${randomUUID()}`;
   process.env["TMPDIR"] = directory;
-  // npm would keep one in TMPDIR.
-  process.env["NODE_DISABLE_COMPILE_CACHE"] = "1";
+  process.env[RUN_CACHE] = join(directory, CACHE);
+  // Node strips types and compiles each source once for the run, not once for every process.
+  process.env["NODE_COMPILE_CACHE"] = join(directory, CACHE, "compiled");
   process.env[MARK] = mark.slice(MARK.length + 1);
   const before = new Set(await strayFiles(root));
   return {
@@ -38,7 +42,7 @@ export async function watchLeftovers(root: string): Promise<Watch> {
         processes = await marked(mark);
       }
       const files = (await strayFiles(root)).filter((file) => !before.has(file));
-      const directories = await readdir(directory);
+      const directories = (await readdir(directory)).filter((name) => name !== CACHE);
       await rm(directory, { recursive: true, force: true });
       return [
         ...processes.map((command) => `a process runs on: ${command}`),

@@ -13,9 +13,10 @@ import type { Digest } from "../../../edge/contract/digest.ts";
 import type { ListingTree } from "../../../edge/contract/listing.ts";
 import { MAX_IMAGE_BYTES } from "../../../edge/contract/image-budget.ts";
 import { type InvalidName, parseImageName } from "../../../edge/contract/names.ts";
-import { bundleWorker, compatibilityDate } from "../../../origin/server/bundle.ts";
+import { compatibilityDate } from "../../../origin/server/bundle.ts";
 import { Blobs, random, randomTree, record, SCOPE, tree } from "./sample.ts";
 import type { Order } from "./workerd-entry.ts";
+import { bundled } from "../../harness/bundle.ts";
 
 /**
  * V8 ends a workerd whose JavaScript heap grows above this: what an image may take
@@ -39,7 +40,7 @@ let worker: URL;
 
 before(async () => {
   listings.listen(0, "127.0.0.1");
-  const contents = await bundleWorker(fileURLToPath(new URL("workerd-entry.ts", import.meta.url)));
+  const contents = bundled(fileURLToPath(new URL("workerd-entry.ts", import.meta.url)));
   process.env["MINIFLARE_WORKERD_V8_FLAGS"] = `--max-heap-size=${HEAP_MIB}`;
   miniflare = new Miniflare({
     host: "127.0.0.1",

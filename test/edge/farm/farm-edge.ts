@@ -9,17 +9,15 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 import type { Answer, Asker } from "../../../edge/farm/build/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
 import type { Item } from "../../../edge/contract/items.ts";
-import { bundleWorker, compatibilityDate } from "../../../origin/server/bundle.ts";
+import { compatibilityDate } from "../../../origin/server/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
+import { bundled } from "../../harness/bundle.ts";
 import { tieWorkerd } from "../../harness/tie-workerd.ts";
 import { eventually } from "../../harness/soon.ts";
 
 const WORKER = "farm";
 const LOOPBACK = "127.0.0.1";
 const ENTRY = join(import.meta.dirname, "fixtures", "worker.js");
-
-/** A file's tests start up to twenty farms, all of the same Worker. */
-let bundled: string | undefined;
 
 export interface FarmOptions {
   /** `slice`: the longest wait in one call of a Build object (ask.ts). */
@@ -43,7 +41,7 @@ export async function startFarm({
   stateIn = tmpdir(),
 }: FarmOptions) {
   const stateDir = await mkdtemp(join(stateIn, "firn-farm-"));
-  const contents = (bundled ??= bundleWorker(ENTRY));
+  const contents = bundled(ENTRY);
   const [date, port, entryPort] = await Promise.all([compatibilityDate(), freePort(), freePort()]);
   const host = `${LOOPBACK}:${port}`;
   const lines: string[] = [];

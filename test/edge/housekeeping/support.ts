@@ -9,6 +9,7 @@ import { type EmulatedEdge, startEmulatedEdge } from "../../harness/emulated-edg
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
 import { ORIGIN, putBase, putTag, REVISION, send, type TestEdge } from "../registry/support.ts";
+import { bundled } from "../../harness/bundle.ts";
 
 export const PASSWORD = "correct horse battery";
 export const DAY = 86_400;
@@ -46,7 +47,7 @@ export async function startKeptEdge(env: Readonly<Record<string, string>> = {}):
   const log: Record<string, unknown>[] = [];
   const edge = await startEmulatedEdge({
     stateDir,
-    worker: fileURLToPath(new URL("../pull/worker.ts", import.meta.url)),
+    module: bundled(fileURLToPath(new URL("../pull/worker.ts", import.meta.url))),
     env: {
       PACKAGE_SET: "starter",
       BUILD_WAIT: "20",

@@ -27,6 +27,7 @@ import {
   SCOPE,
   send,
 } from "../registry/support.ts";
+import { bundled } from "../../harness/bundle.ts";
 
 const NAMES = ["curl", "git", "htop", "jq", "tmux", "tree", "vim", "wget"];
 
@@ -42,7 +43,8 @@ const parse = ({ body }: Answer): Manifest => JSON.parse(String(body)) as Manife
  */
 let stateDir: string;
 let edge: Awaited<ReturnType<typeof startEdge>>;
-const start = (env: Record<string, string> = {}) => startEdge({ stateDir, env });
+const start = (env: Record<string, string> = {}) =>
+  startEdge({ stateDir, env, module: bundled(), site: false });
 async function restart(env?: Record<string, string>): Promise<void> {
   await edge.stop();
   edge = await start(env);

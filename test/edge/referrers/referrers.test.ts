@@ -29,6 +29,7 @@ import {
   send,
   storePath,
 } from "../registry/support.ts";
+import { bundled } from "../../harness/bundle.ts";
 
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
@@ -73,14 +74,14 @@ let edge: Awaited<ReturnType<typeof startEdge>>;
 /** The same state under another Worker: an isolate that has nothing in memory. */
 async function restart(env: Record<string, string> = {}): Promise<void> {
   await edge.stop();
-  edge = await startEdge({ stateDir, env });
+  edge = await startEdge({ stateDir, env, module: bundled(), site: false });
 }
 const get = (path: string, headers?: RequestHeaders, method = "GET") =>
   send(method, `${edge.url}/v2/${path}`, headers);
 
 before(async () => {
   stateDir = await tempDir("referrers");
-  edge = await startEdge({ stateDir, env: {} });
+  edge = await startEdge({ stateDir, env: {}, module: bundled(), site: false });
   const bucket = s3Bucket(edge.s3);
   await putBase(bucket);
   await putTag(bucket, "latest", REVISION);

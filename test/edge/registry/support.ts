@@ -37,6 +37,7 @@ import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../../origin/server/edge.ts";
 import { samplePackage } from "../closures.ts";
+import { bundled } from "../../harness/bundle.ts";
 import { until } from "../../harness/until.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 
@@ -102,7 +103,10 @@ export interface TestEdge {
 
 export async function startTestEdge(
   env: Readonly<Record<string, string>> = {},
-  more: Pick<EdgeOptions, "worker" | "bucket" | "site"> = {},
+  {
+    worker,
+    ...more
+  }: Pick<EdgeOptions, "bucket" | "site"> & { readonly worker?: string | undefined } = {},
 ): Promise<TestEdge> {
   const stateDir = await tempDir("edge");
   const log: Record<string, unknown>[] = [];
@@ -120,6 +124,7 @@ export async function startTestEdge(
       ...env,
     },
     ...more,
+    module: bundled(worker),
     log: ({ level, message }) =>
       void log.push(
         message.startsWith("{")

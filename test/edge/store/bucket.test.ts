@@ -11,15 +11,21 @@ import { type EmulatedEdge, startEmulatedEdge } from "../../harness/emulated-edg
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
 import type { Operation } from "./operation.ts";
+import { bundled } from "../../harness/bundle.ts";
 
 let stateDir: string;
 let edge: EmulatedEdge;
 let server: Edge;
 before(async () => {
   stateDir = await tempDir("bucket");
-  const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
-  edge = await startEmulatedEdge({ stateDir, env: {}, worker });
-  server = await startEdge({ stateDir: join(stateDir, "server"), env: {}, worker });
+  const module = bundled(fileURLToPath(new URL("worker.ts", import.meta.url)));
+  edge = await startEmulatedEdge({ stateDir, env: {}, module });
+  server = await startEdge({
+    stateDir: join(stateDir, "server"),
+    env: {},
+    module,
+    site: false,
+  });
 });
 after(async () => {
   await edge?.stop();

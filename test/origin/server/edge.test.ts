@@ -9,11 +9,12 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { startEdge } from "../../../origin/server/edge.ts";
+import { bundled } from "../../harness/bundle.ts";
 import { canTie } from "../../../origin/server/process-tie.ts";
 import { until } from "../../harness/until.ts";
 
 const STARTER = new URL("../../../origin/server/edge.ts", import.meta.url).href;
-const worker = fileURLToPath(new URL("fixtures/worker.js", import.meta.url));
+const module = bundled(fileURLToPath(new URL("fixtures/worker.js", import.meta.url)));
 let stateDir: string;
 before(async () => {
   stateDir = await mkdtemp(join(tmpdir(), "firn-edge-"));
@@ -21,7 +22,7 @@ before(async () => {
 after(() => rm(stateDir, { recursive: true, force: true }));
 
 test("the edge's variables, bucket and Durable Objects survive a restart", async () => {
-  const first = await startEdge({ stateDir, worker, env: { PACKAGE_SET: "starter" } });
+  const first = await startEdge({ stateDir, module, env: { PACKAGE_SET: "starter" } });
   try {
     const env = (await (await fetch(`${first.url}/env`)).json()) as Record<string, string>;
     assert.equal(env["PACKAGE_SET"], "starter");
@@ -50,7 +51,7 @@ test("the edge's variables, bucket and Durable Objects survive a restart", async
 
   const second = await startEdge({
     stateDir,
-    worker,
+    module,
     env: {},
     beside: { constant: 'export default { fetch: () => new Response("beside") }' },
   });
@@ -78,7 +79,7 @@ test("a port in use is named, with the way out", async () => {
   try {
     const { port } = server.address() as { port: number };
     await assert.rejects(
-      startEdge({ stateDir, worker, port, env: {} }),
+      startEdge({ stateDir, module, port, env: {} }),
       new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`),
     );
   } finally {
@@ -92,11 +93,11 @@ test(
   async () => {
     const script = `
     import { startEdge } from ${JSON.stringify(STARTER)};
-    const edge = await startEdge({ stateDir: process.argv[1], worker: process.argv[2], env: {} });
+    const edge = await startEdge({ stateDir: process.argv[1], module: process.argv[2], env: {} });
     process.stdout.write(process.pid + " " + edge.url);`;
     const parent = spawn(
       process.execPath,
-      ["--input-type=module", "--eval", script, stateDir, worker],
+      ["--input-type=module", "--eval", script, stateDir, module],
       {
         stdio: ["ignore", "pipe", "inherit"],
         // Miniflare's temporary files stay when it is killed: they go with the test's own
