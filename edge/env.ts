@@ -67,7 +67,7 @@ export interface Env extends Variables {
   readonly HOUSEKEEPING?: DurableObjectNamespace<HousekeepingRpc>;
 
   /**
-   * Workers Analytics Engine: what is pulled is counted there (pull/demand.ts). Absent: in the
+   * Workers Analytics Engine: what is pulled is counted there (pull/count-pulls.ts). Absent: in the
    * bucket.
    */
   readonly DEMAND?: AnalyticsEngineDataset;

@@ -14,7 +14,7 @@ import { manifestUnknown, RegistryError } from "../pull/errors.ts";
 import { listed } from "../pull/failures.ts";
 import { spend } from "../pull/limits.ts";
 import { checkAllowed } from "../pull/permission.ts";
-import { knownRevision } from "../pull/tags.ts";
+import { knownRevision } from "../pull/tags/resolve-tag.ts";
 import type { AuthorizedRequest } from "../registry/authorize.ts";
 import { imageClosure } from "./closure.ts";
 import { closureChanges, type Item, packageChanges } from "./changes.ts";

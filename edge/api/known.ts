@@ -8,12 +8,12 @@ import type { Scope } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import type { PackageRecord, SystemImage } from "../contract/records.ts";
 import type { Context } from "../pull/context.ts";
-import { imageNameOf } from "../pull/derived.ts";
+import { imageNameOf } from "../pull/images/derived-blobs.ts";
 import type { Failed } from "../pull/failures.ts";
-import { readImage } from "../pull/images.ts";
-import { knownPackages } from "../pull/levels.ts";
-import { knownRecords, packageItem } from "../pull/packages.ts";
-import { unknownPackages } from "../pull/unknown.ts";
+import { readImage } from "../pull/images/image-records.ts";
+import { knownPackages } from "../pull/packages/package-levels.ts";
+import { knownRecords, packageItem } from "../pull/packages/package-records.ts";
+import { unknownPackages } from "../pull/packages/unknown-packages.ts";
 import { type LayerFacts, layersOf } from "./layers.ts";
 
 export interface KnownImage {

@@ -48,7 +48,8 @@ export type License = v.InferOutput<typeof LicenseSchema>;
 
 /**
  * Metadata of a package, as far as the package set states it. For the closure's own package it is
- * that of this very store path; for every other, that of the package with the same name and version.
+ * that of this very store path; for every other, that of the package with the same name and
+ * version.
  */
 const MetadataEntries = {
   pname: v.optional(ShortTextSchema),

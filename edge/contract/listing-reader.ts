@@ -9,8 +9,8 @@ import { DIRECTORY_ENTRY_BYTES, type ImageBudget } from "./image-budget.ts";
 import { DamagedBlob, type Descriptor } from "./records.ts";
 
 /**
- * `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. Throws a DamagedBlob
- * when all of a blob is asked for and it is not what its digest says.
+ * `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. Throws a
+ * DamagedBlob when all of a blob is asked for and it is not what its digest says.
  */
 export type ReadRange = (
   digest: Digest,

@@ -25,7 +25,7 @@ import {
   vouchersOf,
 } from "../contract/signatures.ts";
 import type { Problem, VerifyKind } from "../contract/verify.ts";
-import { hasDigestsOf } from "../pull/images.ts";
+import { hasDigestsOf } from "../pull/images/image-records.ts";
 
 /** The public key of an origin in force. */
 export type KeyOf = (origin: string) => string | undefined;
@@ -163,7 +163,9 @@ function verdict(
   return { problem: isKnown ? "forged" : "unvouched", detail: origins };
 }
 
-/** `packages/v<format>/<set>/<revision>/<system>/<plan>/<name>.json`, or `…/<name>~<level>.json`. */
+/**
+ * `packages/v<format>/<set>/<revision>/<system>/<plan>/<name>.json`, or `…/<name>~<level>.json`.
+ */
 const PACKAGE = new RegExp(
   "^packages/v\\d+/(?<packageSet>[^/]+)/(?<revision>[^/]+)/(?<system>[^/]+)/(?<plan>[^/]+)/" +
     "(?<name>[^/~]+)(?:~(?<level>\\d+))?\\.json$",

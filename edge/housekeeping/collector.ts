@@ -183,7 +183,8 @@ export class Collector {
       pinned: ids.some((id) => this.#tables.markOf(pinKey(id)) !== undefined),
       named: this.#tables.markOf(knownAs?.(key) ?? key),
       condemnedAt: this.#tables.condemnedAt(key),
-      // Before the run began: it has seen each record that was written since a claim (pull/keep.ts).
+      // Before the run began: it has seen each record that was written since a claim
+      // (pull/images/claim-packages.ts).
       condemnedBefore: startedAt - terms.grace * 1_000,
     });
   }

@@ -1,6 +1,7 @@
 /**
  * Repairs one object: a damaged or forged record is withdrawn, and made again when somebody needs
- * it; packages whose blobs are lost are made again at once, as for a pull (pull/whole.ts).
+ * it; packages whose blobs are lost are made again at once, as for a pull
+ * (pull/packages/complete-packages.ts).
  */
 import * as v from "valibot";
 import type { Scope } from "../contract/keys.ts";
@@ -9,7 +10,7 @@ import { blobsOf, ImageRecordSchema, systemsOf } from "../contract/records.ts";
 import { type Finding, isNotice, type Repaired, type VerifyKind } from "../contract/verify.ts";
 import type { Context } from "../pull/context.ts";
 import { RegistryError } from "../pull/errors.ts";
-import { withPackages } from "../pull/whole.ts";
+import { withPackages } from "../pull/packages/complete-packages.ts";
 import { BlobsLost, forgetBlob, missingNow } from "../store/blobs.ts";
 import { withdrawRecord } from "../store/records.ts";
 import { placeOfPackage } from "./check-record.ts";

@@ -15,12 +15,12 @@ import type { ImageRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
 import { unavailable } from "../pull/errors.ts";
 import type { Context } from "../pull/context.ts";
-import { type DerivedBlob, imageNameOf } from "../pull/derived.ts";
-import { findImageByDigest, latestImages } from "../pull/images.ts";
+import { type DerivedBlob, imageNameOf } from "../pull/images/derived-blobs.ts";
+import { findImageByDigest, latestImages } from "../pull/images/image-records.ts";
 import { spend } from "../pull/limits.ts";
-import { once } from "../pull/once.ts";
-import { Turns, waitingBytes } from "../pull/turns.ts";
-import { withPackages } from "../pull/whole.ts";
+import { singleFlight } from "../pull/single-flight.ts";
+import { Turns, waitingBytes } from "../pull/images/turns.ts";
+import { withPackages } from "../pull/packages/complete-packages.ts";
 import { readClosure } from "../store/closures.ts";
 import { memory } from "../store/memory.ts";
 import {
@@ -167,7 +167,7 @@ async function derive(
 ): Promise<readonly SubjectArtifacts[]> {
   const image = subjectsOf(record);
   const id = image.systems.map(({ config }) => config.digest).join(" ");
-  const all = await once(`${part} ${id} ${own.key}`, () =>
+  const all = await singleFlight(`${part} ${id} ${own.key}`, () =>
     part === "signatures" ? signatures(own, image) : documents(own, image),
   );
   for (const artifacts of all) {

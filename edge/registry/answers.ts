@@ -1,7 +1,7 @@
 /**
  * Manifests as answers with all their headers, and an isolate's memory of them in front of the
- * router: a request that was answered a moment ago needs no URL parsed, no hash and no look-up. With
- * it a cached tag takes 0.8 of what workerd can do at all, without it 0.4.
+ * router: a request that was answered a moment ago needs no URL parsed, no hash and no look-up.
+ * With it a cached tag takes 0.8 of what workerd can do at all, without it 0.4.
  *
  * By digest an answer holds for some seconds, since an image may be withdrawn; by tag for a second,
  * for each Accept header as it was sent (docker sends its types in random order, so one image may
@@ -9,8 +9,8 @@
  */
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
-import { countPull } from "../pull/demand.ts";
-import type { DerivedBlob } from "../pull/derived.ts";
+import { countPull } from "../pull/count-pulls.ts";
+import type { DerivedBlob } from "../pull/images/derived-blobs.ts";
 import { DERIVED_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { API_VERSION, etagOf, isUnchanged } from "./headers.ts";
@@ -32,8 +32,8 @@ interface Remembered {
 }
 
 /**
- * Paths, headers and manifests; the bytes of a manifest are mostly shared with pull/derived.ts,
- * but counted again.
+ * Paths, headers and manifests; the bytes of a manifest are mostly shared with
+ * pull/images/derived-blobs.ts, but counted again.
  */
 const REMEMBERED_BYTES = 12 * 2 ** 20;
 /** What the headers of an answer take, roughly. */
@@ -41,8 +41,8 @@ const HEADER_BYTES = 1_000;
 /** Longest Accept header that is worth a key, characters; docker's have about 600. */
 const MAX_ACCEPT = 1_024;
 /**
- * How long an answer by tag is given again, milliseconds: so many pulls are one look at the tag, and
- * a tag that moved shows a second later at most.
+ * How long an answer by tag is given again, milliseconds: so many pulls are one look at the tag,
+ * and a tag that moved shows a second later at most.
  */
 const TAG_ANSWER_MS = 1_000;
 
@@ -92,8 +92,9 @@ export function rememberByDigest({ url }: Request, answer: Answer, image: string
 }
 
 /**
- * Gives the same answer to equal requests for the tag of an image, for a moment. To be called for what
- * holds for every client of this kind of machine: not for an answer that warns of a state that passes.
+ * Gives the same answer to equal requests for the tag of an image, for a moment. To be called for
+ * what holds for every client of this kind of machine: not for an answer that warns of a state that
+ * passes.
  */
 export function rememberByTag({ url, headers }: Request, answer: Answer, image: string): void {
   const accept = headers.get("Accept") ?? "";

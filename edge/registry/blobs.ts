@@ -1,7 +1,8 @@
 /**
  * `GET|HEAD /v2/<name>/blobs/<digest>` (distribution spec, "Pulling blobs"). Layers of origins are
  * in the bucket, and are streamed through the Worker or redirected to, as BLOBS says. Blobs that
- * are derived from records (pull/derived.ts) are not in the bucket; the Worker answers them itself.
+ * are derived from records (pull/images/derived-blobs.ts) are not in the bucket; the Worker answers
+ * them itself.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
@@ -10,9 +11,14 @@ import { blobUnknown, rangeInvalid } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import { type Context, openContext } from "../pull/context.ts";
-import { type DerivedBlob, derivedBlob, imageNameOf, rememberedDerived } from "../pull/derived.ts";
-import { isBroughtBack } from "../pull/last-pull.ts";
-import { restoreLayer } from "../pull/restore.ts";
+import {
+  type DerivedBlob,
+  derivedBlob,
+  imageNameOf,
+  rememberedDerived,
+} from "../pull/images/derived-blobs.ts";
+import { isBroughtBack } from "../pull/images/last-pull.ts";
+import { restoreLayer } from "../pull/packages/restore-layer.ts";
 import { findArtifact, rememberedArtifact } from "../referrers/find.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
@@ -59,9 +65,9 @@ async function stored(
 }
 
 /**
- * The answer with a blob that is made again: from records (pull/derived.ts), by an origin, since
- * the bucket has lost it (pull/restore.ts), or as part of what refers to an image
- * (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
+ * The answer with a blob that is made again: from records (pull/images/derived-blobs.ts), by an
+ * origin, since the bucket has lost it (pull/packages/restore-layer.ts), or as part of what refers
+ * to an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
  */
 async function madeAgain(
   request: Asked,

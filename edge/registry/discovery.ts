@@ -2,8 +2,8 @@
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
 import { openContext } from "../pull/context.ts";
-import { knownTags } from "../pull/tag-list.ts";
-import { inOrder } from "../pull/tag-order.ts";
+import { knownTags } from "../pull/tags/tag-list.ts";
+import { inOrder } from "../pull/tags/tag-order.ts";
 import { API_VERSION } from "./headers.ts";
 import { requestedImage } from "./request.ts";
 

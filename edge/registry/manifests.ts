@@ -14,14 +14,14 @@ import {
   OCI_MANIFEST,
 } from "../contract/media-types.ts";
 import { type ImageRecord, systemsOf } from "../contract/records.ts";
-import { countPull } from "../pull/demand.ts";
-import { type Asked, findImage } from "../pull/image.ts";
-import { digestsOf, indexOf } from "../pull/images.ts";
-import { isBroughtBack, notePull } from "../pull/last-pull.ts";
+import { countPull } from "../pull/count-pulls.ts";
+import { type Asked, findImage } from "../pull/images/find-image.ts";
+import { digestsOf, indexOf } from "../pull/images/image-records.ts";
+import { isBroughtBack, notePull } from "../pull/images/last-pull.ts";
 import { checkAllowed } from "../pull/permission.ts";
-import type { WantedSystems } from "../pull/platforms.ts";
+import type { WantedSystems } from "../pull/images/platforms.ts";
 import { type Context, openContext } from "../pull/context.ts";
-import { derivedManifest, imageNameOf, manifestOf } from "../pull/derived.ts";
+import { derivedManifest, imageNameOf, manifestOf } from "../pull/images/derived-blobs.ts";
 import {
   type Answer,
   manifestAnswer,

@@ -46,7 +46,7 @@ export interface RecordPlace<T> {
   readonly mutable: boolean;
 }
 
-/** The caller knows the path, and what stands there (pull/images.ts). */
+/** The caller knows the path, and what stands there (pull/images/image-records.ts). */
 export const imageRecord = (
   path: string,
   belongs: (record: ImageRecord) => boolean,

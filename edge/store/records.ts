@@ -155,7 +155,7 @@ export const dayOf = (time: number): string =>
 
 /**
  * A tag means this revision from now on, and the revision belongs to the set for good. Of `latest`
- * it is kept what it meant last on each day, for tags that are dates (pull/dates.ts).
+ * it is kept what it meant last on each day, for tags that are dates (pull/tags/date-tags.ts).
  */
 export async function writeTag(
   bucket: Bucket,

@@ -110,7 +110,9 @@ export async function writeOutcome(
   }
 }
 
-/** The package's listing, where it is short. Composing says what is wrong with one that is no text. */
+/**
+ * The package's listing, where it is short. Composing says what is wrong with one that is no text.
+ */
 async function shortListing(
   bucket: Bucket,
   { listing: { digest, size } }: PackageStatement,

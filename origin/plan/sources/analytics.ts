@@ -1,5 +1,5 @@
 /**
- * What was pulled, as Workers Analytics Engine has it (edge/pull/demand.ts writes it), read with
+ * What was pulled, as Workers Analytics Engine has it (edge/pull/count-pulls.ts writes it), read with
  * its SQL API.
  */
 import * as v from "valibot";

@@ -1,0 +1,71 @@
+/**
+ * What an image is about to be composed of is kept from garbage collection, which may be deleting
+ * it at this moment: nobody has pulled an image with these packages for months.
+ */
+import type { ComposeInput } from "../../compose/compose.ts";
+import { MIN_GRACE } from "../../contract/housekeeping.ts";
+import { blobPath } from "../../contract/keys.ts";
+import {
+  blobsOf,
+  type Descriptor,
+  type LevelRecord,
+  type PackageRecord,
+} from "../../contract/records.ts";
+import { forgetBlob } from "../../store/blobs.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { claim } from "../../store/claims.ts";
+import { memory } from "../../store/memory.ts";
+import { levelRecord, packageRecord, type RecordPlace, writeRecord } from "../../store/records.ts";
+
+/** About 3,000 keys. */
+const CLAIMED_BYTES = 2 ** 20;
+/**
+ * For how long a claim is not repeated, ms. What was claimed may be condemned anew a moment later;
+ * a run deletes it when that was a whole grace before the run began, and such a run sees each
+ * record that was written in this time.
+ */
+const CLAIMED_MS = (MIN_GRACE * 1_000) / 2;
+
+/** Keys that this isolate has claimed, and that were not deleted before. */
+const claimed = memory<{ readonly until: number }>(CLAIMED_BYTES, () => 8);
+
+/**
+ * Keeps the records of the packages and their blobs. Records that were deleted a moment ago, and
+ * are in this isolate's memory, are written again. Returns the blobs that were deleted a moment
+ * ago, and may be there again: what is remembered of them is forgotten.
+ */
+export async function keepPackages(
+  bucket: Bucket,
+  { scope, packages }: Pick<ComposeInput, "scope" | "packages">,
+): Promise<readonly Descriptor[]> {
+  const kept = packages.flatMap(({ record, made }) => [
+    entry(bucket, packageRecord(scope, record.name), record),
+    ...(made ? [entry(bucket, levelRecord(scope, record.name, made.level), made)] : []),
+  ]);
+  const blobs = new Map(
+    kept.flatMap((each) => each.blobs).map((blob) => [blobPath(blob.digest), blob]),
+  );
+  const keys = [...kept.map(({ path }) => path), ...blobs.keys()];
+  const now = Date.now();
+  const wanted = keys.filter((key) => now >= (claimed.get(key)?.until ?? 0));
+  const answer = await claim(bucket, wanted);
+  const gone = new Set(answer);
+  if (answer !== null)
+    for (const key of wanted) if (!gone.has(key)) claimed.set(key, { until: now + CLAIMED_MS });
+  for (const { path, write } of kept) if (gone.has(path)) await write();
+  return [...blobs].flatMap(([key, blob]) => {
+    if (!gone.has(key)) return [];
+    forgetBlob(blob.digest);
+    return [blob];
+  });
+}
+
+const entry = <T extends PackageRecord | LevelRecord>(
+  bucket: Bucket,
+  place: RecordPlace<T>,
+  record: T,
+) => ({
+  path: place.path,
+  blobs: blobsOf(record),
+  write: () => writeRecord(bucket, place, record),
+});

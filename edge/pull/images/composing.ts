@@ -1,0 +1,67 @@
+/**
+ * Composing in an isolate: so many bytes at once, one image after another in the order in which
+ * they were asked for. An isolate has 128 MB for everything that it does, and inflating and hashing
+ * take its one thread anyway.
+ */
+import { compose, type ComposedImage, type ComposeInput } from "../../compose/compose.ts";
+import { type Inflate, inflateTree } from "../../compose/small-parts.ts";
+import { MAX_IMAGE_BYTES } from "../../contract/image-budget.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { listingReader } from "../../store/listings.ts";
+import { memory } from "../../store/memory.ts";
+import { unavailable } from "../errors.ts";
+import { Turns, waitingBytes } from "./turns.ts";
+
+/** Most bytes that images take which are being composed in one isolate, by bytesOf. */
+const COMPOSING_BYTES = 32 * 2 ** 20;
+/** What every image takes: its links and their tar, listings, texts. */
+const IMAGE_BYTES = 2 * 2 ** 20;
+/**
+ * Most bytes that images take which wait for their turn: 800 of one package, for one platform each,
+ * or 200 of ten. Each takes some 50 ms, so the last of them waits for 40 s at most.
+ */
+const WAITING_BYTES = 24 * 2 ** 20;
+/** When a client should come again that found too many waiting, seconds. */
+const RETRY_SECONDS = 5;
+
+const turns = new Turns({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES });
+
+/** Store paths of small parts that are remembered inflated, bytes: popular packages bring them. */
+const TREES_BYTES = 12 * 2 ** 20;
+const trees = memory<Uint8Array>(TREES_BYTES, ({ length }) => length);
+
+/** By digest of the compressed blob and place in it: the same bytes inflate to the same. */
+const rememberingInflate: Inflate = (tree) => {
+  const known = trees.get(tree.key);
+  if (known !== undefined) return known;
+  const tar = inflateTree(tree);
+  trees.set(tree.key, tar);
+  return tar;
+};
+
+/** Composes an image when its turn comes. Throws UNAVAILABLE (503) when too many wait. */
+export async function composeWithin(bucket: Bucket, input: ComposeInput): Promise<ComposedImage> {
+  const release = await turns.take(bytesOf(input), waitingBytes(input));
+  if (release === null)
+    throw unavailable(
+      `as many images wait here to be composed as may (${WAITING_BYTES} bytes of memory): try ` +
+        `again in ${RETRY_SECONDS} seconds`,
+      RETRY_SECONDS,
+      { limit: WAITING_BYTES },
+    );
+  try {
+    return await compose(input, listingReader(bucket), rememberingInflate);
+  } finally {
+    release();
+  }
+}
+
+/** What composing takes, bytes: its small parts as they are read and again in the layer. */
+function bytesOf({ packages }: ComposeInput): number {
+  const small = new Map<string, number>();
+  for (const { record, made } of packages)
+    for (const { key, size, trees } of (made ?? record).layers)
+      if (trees !== undefined) small.set(key, size);
+  const compressed = [...small.values()].reduce((sum, size) => sum + size, 0);
+  return Math.min(MAX_IMAGE_BYTES, IMAGE_BYTES + 2 * compressed);
+}

@@ -1,0 +1,148 @@
+/**
+ * Blobs that are not in the bucket, but made again when they are asked for: the config and the
+ * manifests of an image out of its record, its own layer, the profile layer, out of the records of
+ * its packages.
+ *
+ * A combination that nobody pulls a second time is thus one small record for ever. What is pulled
+ * now stays in the isolate's memory for a while, since the same client asks for it in a moment.
+ */
+import type { ComposedBlob as DerivedBlob } from "../../compose/compose.ts";
+import { imageTexts, manifestsOf, recordIndexes } from "../../compose/texts.ts";
+import type { Digest } from "../../contract/digest.ts";
+import type { Scope } from "../../contract/keys.ts";
+import { OCI_CONFIG } from "../../contract/media-types.ts";
+import type { ImageRequest } from "../../contract/names.ts";
+import type { ImageRecord, System } from "../../contract/records.ts";
+import { note } from "../../log.ts";
+import { DERIVED_MS } from "../../store/fresh.ts";
+import { memory } from "../../store/memory.ts";
+import { composeWithin } from "./composing.ts";
+import type { Context } from "../context.ts";
+import { digestsOf, findImageByDigest, type ImageName, nameOf } from "./image-records.ts";
+import { singleFlight } from "../single-flight.ts";
+import { withPackages } from "../packages/complete-packages.ts";
+
+export type { DerivedBlob };
+
+/** Texts, bytes: those of about 300 images for two platforms. */
+const TEXTS_BYTES = 9 * 2 ** 20;
+/** Profile layers, bytes: about 5 of 1.5 MB. */
+const LAYERS_BYTES = 8 * 2 ** 20;
+
+const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size, DERIVED_MS);
+const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size, DERIVED_MS);
+
+/** The images of `request`, as they are looked up. */
+export const imageNameOf = (
+  { config: { packageSet } }: Pick<Context, "config">,
+  { names, shell }: ImageRequest,
+): ImageName => ({ packageSet: packageSet.id, names, shell });
+
+const keyOf = (name: ImageName, digest: Digest): string => `${digest} ${nameOf(name)}`;
+
+/** To be called with what an image was composed to, or what its record has been encoded to. */
+export function rememberDerived(name: ImageName, blobs: readonly DerivedBlob[]): void {
+  for (const blob of blobs) (isText(blob) ? texts : layers).set(keyOf(name, blob.digest), blob);
+}
+
+/** What this isolate has made a moment ago, without a question to the bucket. */
+export function rememberedDerived(name: ImageName, digest: Digest): DerivedBlob | null {
+  const key = keyOf(name, digest);
+  return texts.get(key) ?? layers.get(key) ?? null;
+}
+
+/** A manifest of an image whose record is known; null when it has none of that digest. */
+export function manifestOf(
+  name: ImageName,
+  record: ImageRecord,
+  digest: Digest,
+): DerivedBlob | null {
+  const known = texts.get(keyOf(name, digest));
+  if (known !== undefined) return known;
+  const all = encoded(name, record);
+  rememberDerived(name, all);
+  return all.find((text) => text.digest === digest) ?? null;
+}
+
+/**
+ * The texts of a record that are not in memory. Whoever gets an index asks for a manifest of it in
+ * a moment, by its digest: in memory it is found without a question to the bucket.
+ */
+function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
+  const indexes = [...recordIndexes(record).values()].flatMap(({ oci, docker }) => [oci, docker]);
+  const images = Array.from(digestsOf(record).images, ([system, digests]) => {
+    const image = record.images[system];
+    const { profile: _, ...own } = digests;
+    const isThere = Object.values(own).every(
+      (digest) => digest === undefined || texts.has(keyOf(name, digest)),
+    );
+    return isThere || image === undefined ? [] : manifestsOf(imageTexts(image));
+  });
+  return [...images.flat(), ...indexes];
+}
+
+/** The manifest of that digest, of any image that the name has meant; null when there is none. */
+export async function derivedManifest(
+  { bucket }: Pick<Context, "bucket">,
+  name: ImageName,
+  digest: Digest,
+): Promise<DerivedBlob | null> {
+  const known = rememberedDerived(name, digest);
+  if (known !== null) return isManifest(known) ? known : null;
+  const record = await findImageByDigest(bucket, name, digest);
+  const found = record && manifestOf(name, record, digest);
+  return found !== null && isManifest(found) ? found : null;
+}
+
+/**
+ * The config, manifest or profile layer of that digest, of any image that the name has meant. Null
+ * when there is none, or when the layer has come to have other bytes, which is logged. Throws what
+ * withPackages throws: an origin makes again what is gone.
+ */
+export async function derivedBlob(
+  context: Context,
+  request: ImageRequest,
+  digest: Digest,
+): Promise<DerivedBlob | null> {
+  const name = imageNameOf(context, request);
+  const known = rememberedDerived(name, digest);
+  if (known !== null) return known;
+  const record = await findImageByDigest(context.bucket, name, digest);
+  if (record === null) return null;
+  for (const [system, { profile }] of digestsOf(record).images)
+    if (profile === digest)
+      return singleFlight(`layer ${digest}`, () =>
+        profileLayer(context, request, { record, system }),
+      );
+  return manifestOf(name, record, digest);
+}
+
+const isText = ({ mediaType }: DerivedBlob): boolean => mediaType.endsWith("json");
+const isManifest = (blob: DerivedBlob): boolean => isText(blob) && blob.mediaType !== OCI_CONFIG;
+
+/** Composes the image of a record again, for its own layer. */
+async function profileLayer(
+  context: Context,
+  request: ImageRequest,
+  { record, system }: { readonly record: ImageRecord; readonly system: System },
+): Promise<DerivedBlob | null> {
+  const digest = record.images[system]?.layers.at(-1)?.digest;
+  const scope = scopeOf(record, system);
+  const { blobs } = await withPackages(context, { scope, request }, (input) =>
+    composeWithin(context.bucket, input),
+  );
+  const layer = blobs.find((blob) => blob.digest === digest);
+  if (layer === undefined) {
+    note("error", "image.layer.lost", { image: request.name, digest, ...scope });
+    return null;
+  }
+  rememberDerived(imageNameOf(context, request), [layer]);
+  return layer;
+}
+
+export const scopeOf = ({ packageSet, revision, plan }: ImageRecord, system: System): Scope => ({
+  packageSet,
+  revision,
+  system,
+  plan,
+});

@@ -1,0 +1,353 @@
+/**
+ * Image records: what is stored of an image that was composed, and how a tag's image and a digest
+ * lead to it.
+ *
+ *   images/v5/<name key>/<image key>.amd64.arm64.<16 digits of each digest, with dots between them>.json
+ *
+ * A record is of one name, revision and plan, and of the platforms for which the image was known
+ * when it was written. A platform that comes later makes another record, which knows more: nothing
+ * that was answered changes, and every index that was ever answered is found by its digest. By tag
+ * all of them are one image, since for one platform all records say the same.
+ *
+ *   <image key>.amd64.….json              pulled while no origin for arm64 was connected
+ *   <image key>.amd64.arm64.….json        pulled later
+ *   <image key>.amd64.no-arm64.….json     or a package does not exist for arm64
+ *
+ * Whoever asks by tag knows name, revision and plan, so the image key, and lists the keys that
+ * begin with it. Whoever asks by digest knows the name and the digest: the listing of the name's
+ * images, one or a few for each revision and plan at which it was pulled, tells which of them has
+ * it. Then the record is read; its texts are encoded again, and must have the digests that its path
+ * says.
+ */
+import type { Digest } from "../../contract/digest.ts";
+import {
+  digestHint,
+  imageKey,
+  imageNameKey,
+  imagePath,
+  imagePrefix,
+  type ImageScope,
+  imagesPrefix,
+} from "../../contract/keys.ts";
+import type { ImageRequest } from "../../contract/names.ts";
+import {
+  type Descriptor,
+  type ImageRecord,
+  PLATFORMS,
+  type System,
+  SYSTEMS,
+  systemsOf,
+} from "../../contract/records.ts";
+import { describeImage, indexName, recordIndexes } from "../../compose/texts.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { memory } from "../../store/memory.ts";
+import {
+  imageRecord,
+  readRecord,
+  type RecordPlace,
+  withdrawRecord,
+  writeRecord,
+} from "../../store/records.ts";
+import { singleFlight } from "../single-flight.ts";
+
+/** A name of a package set: `git/curl` means the same as `curl/git`, and as `arm64/git/curl`. */
+export interface ImageName extends Pick<ImageRequest, "names" | "shell"> {
+  readonly packageSet: string;
+}
+
+/** About 4,000 paths. */
+const REMEMBERED_BYTES = 2 * 2 ** 20;
+/** By nameOf and the rest of the image's scope: the record that knows most. */
+const paths = memory<{ readonly path: string }>(REMEMBERED_BYTES, ({ path }) => 2 * path.length);
+
+/** Images of a name that one listing tells of, and most listings for one digest. */
+const PAGE = 1_000;
+const MAX_PAGES = 10;
+/** Two platforms have five records at most: of one, of both, of one without the other. */
+const PER_KEY = 10;
+
+/** Images of a name that a layer is looked for in: those of the latest revisions and plans. */
+const LATEST = 8;
+
+interface FoundRecord {
+  readonly path: string;
+  readonly record: ImageRecord;
+}
+
+/** A layer of an origin, as an image for one system names it. */
+interface FoundLayer {
+  readonly record: ImageRecord;
+  readonly system: System;
+  readonly blob: Descriptor;
+}
+
+/** A name as text: a key for memories, without a hash. */
+export const nameOf = ({ packageSet, names, shell }: ImageName): string =>
+  `${packageSet} ${shell ? "shell " : ""}${names.join("/")}`;
+const idOf = (name: ImageName, { revision, plan }: ImageScope): string =>
+  `${nameOf(name)} ${revision} ${plan}`;
+
+/** What is known of the image that a name has at this revision and plan, or null. */
+export async function readImage(
+  bucket: Bucket,
+  name: ImageName,
+  scope: ImageScope,
+): Promise<ImageRecord | null> {
+  const id = idOf(name, scope);
+  const known = paths.get(id);
+  const record = known && (await readRecord(bucket, placeOf(name, known.path)));
+  if (record) return record;
+  paths.delete(id);
+  return listImage(bucket, name, scope);
+}
+
+/**
+ * The same by what the bucket says now: another isolate may have learnt more. What several records
+ * say together is a record of its own then, so that its index is found by its digest.
+ */
+export async function listImage(
+  bucket: Bucket,
+  name: ImageName,
+  scope: ImageScope,
+): Promise<ImageRecord | null> {
+  const prefix = imagePrefix(await nameKeyOf(name), await imageKey(scope, name.names, name.shell));
+  const { objects } = await bucket.list(prefix, { limit: PER_KEY });
+  const told = objects.map(({ key }) => ({ path: key, platforms: platformsIn(key) }));
+  // The one that knows most first; of equals one with an image before one that says there is none.
+  told.sort((a, b) => b.platforms.length - a.platforms.length || (a.path < b.path ? -1 : 1));
+  const seen = new Set<string>();
+  const records: ImageRecord[] = [];
+  for (const { path, platforms } of told) {
+    if (platforms.every((platform) => seen.has(platform))) continue;
+    const record = await readRecord(bucket, placeOf(name, path));
+    if (record === null) continue;
+    if (records.length === 0) paths.set(idOf(name, scope), { path });
+    for (const platform of platforms) seen.add(platform);
+    records.push(record);
+  }
+  const [first, ...others] = records;
+  if (first === undefined) return null;
+  const all = others.reduce(merged, first);
+  if (others.length > 0) await writeImage(bucket, name, all, records);
+  return all;
+}
+
+/** What two records of an image say together; neither contradicts the other. */
+export function merged(one: ImageRecord, other: ImageRecord): ImageRecord {
+  const images = { ...other.images, ...one.images };
+  const without = { ...other.without, ...one.without };
+  for (const system of systemsOf({ images })) delete without[system];
+  const origins = [...new Set([...one.origins, ...other.origins])].sort();
+  return { ...one, origins, images, without };
+}
+
+/**
+ * The record of the name's images that has this digest: a manifest, its config, or its own layer.
+ */
+export async function findImageByDigest(
+  bucket: Bucket,
+  name: ImageName,
+  digest: Digest,
+): Promise<ImageRecord | null> {
+  const hint = digestHint(digest);
+  const prefix = imagesPrefix(await nameKeyOf(name));
+  let after: string | undefined;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
+    const found = objects.map(({ key }) => key);
+    for (const path of found.filter((path) => path.split(".").includes(hint))) {
+      const record = await readRecord(bucket, placeOf(name, path));
+      if (record !== null && digestsOf(record).all.includes(digest)) return record;
+    }
+    if (!more) break;
+    after = found.at(-1);
+  }
+  return null;
+}
+
+/**
+ * The latest record of the name's images that has this layer of an origin: which layers an image
+ * has stands in its record alone, so the latest are read.
+ */
+export async function findImageByLayer(
+  bucket: Bucket,
+  name: ImageName,
+  digest: Digest,
+): Promise<FoundLayer | null> {
+  for await (const { record } of latestImages(bucket, name, LATEST)) {
+    const found = layerIn(record, digest);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** The records of the name's images that were written last, the last one first. */
+export async function* latestImages(
+  bucket: Bucket,
+  name: ImageName,
+  limit: number,
+): AsyncGenerator<FoundRecord> {
+  const prefix = imagesPrefix(await nameKeyOf(name));
+  const { objects } = await bucket.list(prefix, { limit: PAGE });
+  const latest = [...objects].sort((a, b) => b.writtenAt - a.writtenAt).slice(0, limit);
+  for (const { key: path } of latest) {
+    const record = await readRecord(bucket, placeOf(name, path));
+    if (record !== null) yield { path, record };
+  }
+}
+
+function layerIn(record: ImageRecord, digest: Digest): FoundLayer | undefined {
+  for (const system of systemsOf(record)) {
+    const { layers = [] } = record.images[system] ?? {};
+    const blobs = layers.flatMap((layer) => [layer, ...(layer.zstd ? [layer.zstd] : [])]);
+    const blob = blobs.find((each) => each.digest === digest);
+    if (blob !== undefined) return { record, system, blob };
+  }
+  return undefined;
+}
+
+/**
+ * Withdraws the records of an image that name a layer which is gone for good: the image is composed
+ * anew. Returns their paths.
+ */
+export async function withdrawImage(
+  bucket: Bucket,
+  name: ImageName,
+  scope: ImageScope,
+  layer: Digest,
+): Promise<string[]> {
+  const prefix = imagePrefix(await nameKeyOf(name), await imageKey(scope, name.names, name.shell));
+  const { objects } = await bucket.list(prefix, { limit: PER_KEY });
+  const gone: string[] = [];
+  for (const { key: path } of objects) {
+    const record = await readRecord(bucket, placeOf(name, path));
+    if (record === null || layerIn(record, layer) === undefined) continue;
+    await withdrawRecord(bucket, path);
+    gone.push(path);
+  }
+  paths.delete(idOf(name, scope));
+  return gone;
+}
+
+/**
+ * Stores a record, unless this isolate knows that it is there; its digests may be answered then.
+ * `madeOf`: records that it was made of, beside its images.
+ */
+export async function writeImage(
+  bucket: Bucket,
+  name: ImageName,
+  record: ImageRecord,
+  madeOf: readonly ImageRecord[],
+): Promise<void> {
+  const key = await imageKey(record, name.names, name.shell);
+  const path = imagePath(await nameKeyOf(name), key, platformsOf(record), digestsOf(record).all);
+  const id = idOf(name, record);
+  if (paths.get(id)?.path === path) return;
+  const sources = [...madeOf, ...Object.values(record.images)];
+  await singleFlight(`record ${path}`, () =>
+    writeRecord(bucket, placeOf(name, path), record, sources),
+  );
+  paths.set(id, { path });
+}
+
+/** The key of a name: what the paths of all its images begin with. */
+export const nameKeyOf = (name: ImageName): Promise<string> =>
+  imageNameKey(name.packageSet, name.names, name.shell);
+
+const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>
+  imageRecord(path, (record) => belongs(name, path, record));
+
+/** Whether it is an image of this name, and its texts are those that its path tells of. */
+function belongs({ packageSet, names }: ImageName, path: string, record: ImageRecord): boolean {
+  if (record.packageSet !== packageSet) return false;
+  const isOfName = systemsOf(record).every(
+    (system) =>
+      Object.keys(record.images[system]?.levels ?? {})
+        .sort()
+        .join("/") === names.join("/"),
+  );
+  return isOfName && hasDigestsOf(path, record);
+}
+
+/** Whether a record's texts have the digests that its path tells of. */
+export function hasDigestsOf(path: string, record: ImageRecord): boolean {
+  const told = imagePath("", "", platformsOf(record), digestsOf(record).all);
+  return path.endsWith(told.slice(told.lastIndexOf("/") + 1));
+}
+
+const LACKING = "no-";
+const architectures: ReadonlySet<string> = new Set(
+  SYSTEMS.map((system) => PLATFORMS[system].architecture),
+);
+
+/** The platforms that a record knows, as its path says them. */
+const platformsOf = ({ images, without }: ImageRecord): string[] =>
+  SYSTEMS.flatMap((system) => {
+    const { architecture } = PLATFORMS[system];
+    if (images[system] !== undefined) return [architecture];
+    return without[system] === undefined ? [] : [`${LACKING}${architecture}`];
+  });
+
+/** The platforms that the record at a path knows, by architecture. */
+const platformsIn = (path: string): string[] =>
+  path
+    .split(".")
+    .map((part) => (part.startsWith(LACKING) ? part.slice(LACKING.length) : part))
+    .filter((part) => architectures.has(part));
+
+/** The digests of an image for one system. */
+export interface ImageDigests {
+  readonly config: Digest;
+  readonly oci: Digest;
+  readonly docker: Digest;
+  readonly zstd: Digest | undefined;
+  readonly profile: Digest | undefined;
+}
+
+/** Every digest that is derived from a record. */
+export interface RecordDigests {
+  readonly images: ReadonlyMap<System, ImageDigests>;
+  /** By indexName (compose/texts.ts). */
+  readonly indexes: ReadonlyMap<string, { readonly oci: Digest; readonly docker: Digest }>;
+  /** In the order in which the record's path has them. */
+  readonly all: readonly Digest[];
+}
+
+/** Whoever has a record in memory asks again. */
+const derived = new WeakMap<ImageRecord, RecordDigests>();
+
+export function digestsOf(record: ImageRecord): RecordDigests {
+  let digests = derived.get(record);
+  if (digests === undefined) derived.set(record, (digests = deriveDigests(record)));
+  return digests;
+}
+
+/** Of a record's indexes the one over these systems. */
+export const indexOf = (record: ImageRecord, systems: readonly System[]) =>
+  digestsOf(record).indexes.get(indexName(systems));
+
+function deriveDigests(record: ImageRecord): RecordDigests {
+  const images = new Map<System, ImageDigests>();
+  for (const system of systemsOf(record)) {
+    const image = record.images[system];
+    if (image === undefined) continue;
+    const { config, oci, docker, zstd } = describeImage(image);
+    images.set(system, {
+      config: config.digest,
+      oci: oci.digest,
+      docker: docker.digest,
+      zstd: zstd?.digest,
+      profile: image.layers.at(-1)?.digest,
+    });
+  }
+  const indexes = new Map(
+    Array.from(recordIndexes(record), ([name, { oci, docker }]) => [
+      name,
+      { oci: oci.digest, docker: docker.digest },
+    ]),
+  );
+  const all = [...images.values(), ...indexes.values()].flatMap((digests) =>
+    Object.values(digests).filter((digest) => digest !== undefined),
+  );
+  return { images, indexes, all };
+}

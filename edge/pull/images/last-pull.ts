@@ -1,0 +1,105 @@
+/**
+ * When an image was pulled last, for garbage collection (edge/housekeeping): by the day, so that an
+ * isolate tells it at most once a day of an image, behind the answer. GET and HEAD count, of tags
+ * and of digests: a node that has the image sends HEAD alone.
+ */
+import { pulledImage } from "../../contract/housekeeping.ts";
+import type { Digest } from "../../contract/digest.ts";
+import { digestHint } from "../../contract/keys.ts";
+import { readConfig } from "../../config.ts";
+import type { Env } from "../../env.ts";
+import { note } from "../../log.ts";
+import { memory } from "../../store/memory.ts";
+import { KEEPER, openBucket } from "../../store/open.ts";
+import { resolveName } from "../aliases.ts";
+import { imageNameOf } from "./derived-blobs.ts";
+import { type ImageName, nameKeyOf } from "./image-records.ts";
+
+const DAY_MS = 86_400_000;
+/** About 4,000 images that this isolate has told of today; others are told of again. */
+const NOTED_BYTES = 2 ** 20;
+/** What is pulled within this time is told at once, ms: the runtime lets work go on for 30 s. */
+const GATHER_MS = 1_000;
+/**
+ * When the next pull tells of what is waiting, though a request that was to do so has ended, ms.
+ */
+const LOST_MS = 20_000;
+/** Images that wait to be told of: more are noted when they are pulled again. */
+const MAX_WAITING = 5_000;
+
+/** By digest and name: the day on which it was told of. */
+const noted = memory<{ readonly day: number }>(NOTED_BYTES, () => 8);
+const waiting = new Map<string, { readonly name: string; readonly digest: Digest }>();
+let sendingUntil = 0;
+
+/**
+ * To be called for every manifest that is looked up. `name`: the image's, as in the path. An answer
+ * that is given again for some seconds (registry/answers.ts) was noted when it was made.
+ */
+export function notePull(
+  name: string,
+  digest: Digest,
+  env: Env,
+  ctx: Pick<ExecutionContext, "waitUntil">,
+): void {
+  if (env.HOUSEKEEPING === undefined) return;
+  const now = Date.now();
+  const day = Math.floor(now / DAY_MS);
+  const key = `${digest} ${name}`;
+  if (noted.get(key)?.day !== day && waiting.size < MAX_WAITING) {
+    noted.set(key, { day });
+    waiting.set(key, { name, digest });
+  }
+  if (waiting.size === 0 || now < sendingUntil) return;
+  sendingUntil = now + LOST_MS;
+  ctx.waitUntil(send(env));
+}
+
+async function send(env: Env): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+  const pulled = [...waiting];
+  waiting.clear();
+  sendingUntil = 0;
+  try {
+    const config = await readConfig(env);
+    const bucket = openBucket(env);
+    const images = await Promise.all(
+      pulled.map(async ([, { name, digest }]) =>
+        pulledImage(
+          await nameKeyOf(imageNameOf({ config }, await resolveName(bucket, name))),
+          digestHint(digest),
+        ),
+      ),
+    );
+    await env.HOUSEKEEPING?.getByName(KEEPER).pulled(images);
+  } catch (error) {
+    // The next pull tells it again.
+    for (const [key] of pulled) noted.delete(key);
+    note("warn", "pull.unrecorded", { images: pulled.length, error: String(error) });
+  }
+}
+
+/** Most questions of an isolate in a second: a flood of nonsense asks no more. */
+const ASKED_A_SECOND = 20;
+let asked = { second: 0, times: 0 };
+
+/**
+ * Whether images of the name have come back that were deleted in this moment: somebody got a
+ * manifest just before that, and asks for the rest now. To be called before something is told to be
+ * unknown.
+ */
+export async function isBroughtBack(
+  { HOUSEKEEPING }: Pick<Env, "HOUSEKEEPING">,
+  name: ImageName,
+): Promise<boolean> {
+  const second = Math.floor(Date.now() / 1_000);
+  if (asked.second !== second) asked = { second, times: 0 };
+  if (HOUSEKEEPING === undefined || asked.times >= ASKED_A_SECOND) return false;
+  asked.times += 1;
+  try {
+    return await HOUSEKEEPING.getByName(KEEPER).bringBack(await nameKeyOf(name));
+  } catch (error) {
+    note("warn", "pull.unrecorded", { error: String(error) });
+    return false;
+  }
+}

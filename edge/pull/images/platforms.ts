@@ -1,0 +1,312 @@
+/**
+ * An image for several platforms: which of them are made, and which are waited for.
+ *
+ * An index lists every system of SYSTEMS whose image is known when it is answered, in one order. So
+ * it is a function of what is known, never of who asks: amd64 and arm64 machines get the same
+ * bytes.
+ *
+ *   what is missing is asked for at once, a build for each system, side by side
+ *   the one that was asked for (docker's User-Agent tells, or the name, or the client takes no index)
+ *     is waited for as long as the request is held; where nobody says, the first one that is there
+ *   the others are waited for PLATFORM_WAIT longer, at most once for an image (platform-attempts.ts)
+ *   what is not there then is left out, with a Warning; it is made all the same, and listed later
+ *
+ *   0 s   an arm64 docker asks for git: arm64 and amd64 are asked for, amd64 in the background
+ *   9 s   arm64 is there
+ *   19 s  amd64 is not: index of arm64, "not there for linux/amd64: it is being made"
+ *   30 s  amd64 is there, while nobody waits: the record knows both
+ *
+ * A package that does not exist for a system, or that Nix refuses to evaluate there, is known for
+ * good: the record says so, and nobody tries again at this revision. Where the system that was
+ * asked for cannot be had, and another one can, the answer is an index of that one: docker's
+ * User-Agent tells its machine, and not `--platform`.
+ */
+import type { ImageScope } from "../../contract/keys.ts";
+import { InvalidName } from "../../contract/names.ts";
+import {
+  type ImageRecord,
+  isKnown,
+  MAX_REASON,
+  RECORD_FORMAT,
+  type System,
+} from "../../contract/records.ts";
+import type { ComposedImage } from "../../compose/compose.ts";
+import { note } from "../../log.ts";
+import type { Context } from "../context.ts";
+import { RegistryError } from "../errors.ts";
+import { isFinal, isUnfinished } from "../failures.ts";
+import { type ImageName, listImage, merged, nameOf, writeImage } from "./image-records.ts";
+import { BEING_MADE, type Failure, ended, forget, mayWait, resting } from "./platform-attempts.ts";
+
+/** What a client can be answered with. */
+export interface WantedSystems {
+  /** Those of the image: SYSTEMS, or the one that the name pins. */
+  readonly all: readonly System[];
+  /** The one that the client needs, as far as anybody can tell. */
+  readonly asked: System | undefined;
+  /** Whether the client can take nothing else. */
+  readonly only: boolean;
+}
+
+/** An image, and why it is not there for the other systems that are wanted. */
+export interface FoundImage {
+  readonly record: ImageRecord;
+  readonly absent: ReadonlyMap<System, string>;
+}
+
+/** An image that is not known for all the systems that are wanted. */
+export interface Incomplete {
+  readonly name: ImageName;
+  readonly scope: ImageScope;
+  readonly wanted: WantedSystems;
+  readonly known: ImageRecord | null;
+}
+
+/** Composes the image for one system. Throws a RegistryError and what composing throws. */
+export type Make = (context: Context, system: System) => Promise<ComposedImage>;
+
+type Ended = { readonly made: ComposedImage } | { readonly error: unknown };
+
+/** Work behind an answer goes on for this long; the runtime allows 30 s. */
+const BEHIND_MS = 25_000;
+
+/** Whether what is known answers the client: for good, whatever other platforms may come. */
+export const isComplete = (known: ImageRecord, { all, asked, only }: WantedSystems): boolean =>
+  only && asked !== undefined
+    ? known.images[asked] !== undefined
+    : all.every((system) => isKnown(known, system));
+
+/** What a record that is complete says of the systems it has no image for. */
+export const absences = (
+  { images, without }: ImageRecord,
+  { all }: WantedSystems,
+): Map<System, string> =>
+  new Map(
+    all.flatMap((system) => {
+      const absence = without[system];
+      return images[system] || !absence ? [] : [[system, absence.message] as const];
+    }),
+  );
+
+/**
+ * The image, of the platforms that are there in time. Throws what `make` throws for the platform
+ * that was asked for, when no platform can be had, or the client can take no other.
+ */
+export async function completeImage(
+  context: Context,
+  image: Incomplete,
+  make: Make,
+): Promise<FoundImage> {
+  const tried = systemsToTry(image);
+  const contexts = new Map(tried.map((system) => [system, contextFor(context, image, system)]));
+  const results: Results = new Map();
+  const running = Array.from(contexts, async ([system, own]) => {
+    results.set(system, await attempt(own, system, make));
+  });
+  await askedIsThere(image, { tried, running, results });
+  await othersAreThere(context, image, { tried, running, results });
+
+  const record = withResults(image, results);
+  throwTrouble(image, record, results);
+  if (record !== image.known)
+    await writeImage(context.bucket, image.name, record, image.known ? [image.known] : []);
+  for (const [system, own] of contexts)
+    if (record.images[system] !== undefined) context.warnings.push(...own.warnings);
+  const absent = explain(image, record, results);
+  const late = tried.filter((system) => !results.has(system));
+  if (late.length > 0) {
+    const work = Promise.all(running)
+      .then(() => addLate(context, image, late, results))
+      .catch((error: unknown) => note("error", "platform.late", { error: String(error) }));
+    context.ctx.waitUntil(atMost(work, BEHIND_MS));
+  }
+  return { record, absent };
+}
+
+/** Of the systems that were tried and have ended. */
+type Results = Map<System, Ended>;
+
+/** What is being made for a pull. */
+interface Work {
+  readonly tried: readonly System[];
+  /** In the order of `tried`; none of them rejects. */
+  readonly running: readonly Promise<void>[];
+  readonly results: Results;
+}
+
+/**
+ * What is tried for this pull: what is missing, but what was tried a moment ago for another pull.
+ */
+function systemsToTry(image: Incomplete): System[] {
+  const { known, wanted } = image;
+  if (wanted.only) return wanted.asked === undefined ? [] : [wanted.asked];
+  const missing = wanted.all.filter((system) => known === null || !isKnown(known, system));
+  if (known === null) return missing;
+  return missing.filter(
+    (system) => system === wanted.asked || resting(keyOf(image, system), Date.now()) === undefined,
+  );
+}
+
+/** What nobody is known to have asked for is made beside what somebody waits for. */
+function contextFor(context: Context, { known, wanted }: Incomplete, system: System): Context {
+  const isWaitedFor = wanted.asked === undefined ? known === null : system === wanted.asked;
+  return { ...context, purpose: isWaitedFor ? "waiting" : "background", warnings: [] };
+}
+
+async function attempt(context: Context, system: System, make: Make): Promise<Ended> {
+  try {
+    return { made: await make(context, system) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/**
+ * Waits until the platform that was asked for is there, or cannot be had; where none was, any one.
+ */
+async function askedIsThere(
+  { known, wanted: { asked } }: Incomplete,
+  { tried, running, results }: Work,
+): Promise<void> {
+  if (asked !== undefined) return running[tried.indexOf(asked)];
+  if (known !== null) return;
+  const made = running.map(async (done, at) => {
+    await done;
+    const result = results.get(tried[at] as System);
+    if (result === undefined || "error" in result) throw new Error("not made");
+  });
+  await Promise.any(made).catch(() => undefined);
+}
+
+/** Waits for the others, as long as a pull may. */
+async function othersAreThere(
+  { config }: Context,
+  image: Incomplete,
+  { tried, running, results }: Work,
+): Promise<void> {
+  const others = tried.filter((system) => !results.has(system));
+  if (others.length === 0) return;
+  const waits = others.map((system) =>
+    mayWait(keyOf(image, system), config.platformWait, Date.now()),
+  );
+  await atMost(Promise.all(running), Math.max(...waits));
+}
+
+/** What is known now; null when that is no image at all. */
+function withResults(image: Incomplete, results: Results): ImageRecord | null {
+  const { scope, known } = image;
+  const made = Array.from(results, ([system, result]) =>
+    "made" in result ? recordOf(scope, system, result.made) : null,
+  );
+  const records = [known, ...made].filter((record) => record !== null);
+  const [first, ...others] = records;
+  if (first === undefined) return null;
+  const record = others.reduce(merged, first);
+  const without: ImageRecord["without"] = { ...record.without };
+  for (const [system, result] of results)
+    if ("error" in result && isFinal(result.error) && record.images[system] === undefined)
+      without[system] = { message: result.error.message.slice(0, MAX_REASON) };
+  const isSame = Object.keys(without).length === Object.keys(record.without).length;
+  return isSame ? record : { ...record, without };
+}
+
+const recordOf = (
+  { packageSet, revision, plan }: ImageScope,
+  system: System,
+  { image, origins }: ComposedImage,
+): ImageRecord => ({
+  format: RECORD_FORMAT,
+  packageSet,
+  revision,
+  plan,
+  origins: [...origins],
+  images: { [system]: image },
+  without: {},
+});
+
+/**
+ * Throws when there is nothing to answer with: the error of the platform that was asked for, or of
+ * the default one. What is wrong with this registry itself is never answered by another platform.
+ */
+function throwTrouble(
+  { wanted }: Incomplete,
+  record: ImageRecord | null,
+  results: Results,
+): asserts record is ImageRecord {
+  const errors = new Map(
+    Array.from(results, ([system, result]) => [system, "error" in result ? result.error : null]),
+  );
+  const own = errors.get(wanted.asked ?? (wanted.all[0] as System)) ?? null;
+  const isThere =
+    record !== null && (!wanted.only || record.images[wanted.asked as System] !== undefined);
+  if (isThere && (own === null || wanted.asked === undefined || isAboutImage(own))) return;
+  throw own ?? [...errors.values()].find((error) => error !== null);
+}
+
+/**
+ * Whether an error tells of the image or of who asks for it, and not of trouble of the registry.
+ */
+const isAboutImage = (error: unknown): error is RegistryError | InvalidName =>
+  error instanceof RegistryError || error instanceof InvalidName;
+
+/** Why each platform that is wanted is not there, in words; it is remembered for the next pulls. */
+function explain(image: Incomplete, record: ImageRecord, results: Results): Map<System, string> {
+  const now = Date.now();
+  const absent = absences(record, image.wanted);
+  for (const system of image.wanted.all) {
+    const key = keyOf(image, system);
+    if (record.images[system] !== undefined || absent.has(system)) forget(key);
+    else {
+      const result = results.get(system);
+      const isTried = result !== undefined || resting(key, now) === undefined;
+      if (isTried) ended(key, failureOf(system, result), now);
+      absent.set(system, resting(key, now) ?? BEING_MADE);
+    }
+  }
+  return absent;
+}
+
+/** Why a try has not brought an image. */
+function failureOf(system: System, result: Ended | undefined): Failure {
+  if (result === undefined || "made" in result || isUnfinished(result.error))
+    return { kind: "building", reason: BEING_MADE };
+  const { error } = result;
+  if (isAboutImage(error)) {
+    const mayPass = error instanceof RegistryError && SOON.has(error.status);
+    return { kind: mayPass ? "soon" : "failed", reason: error.message };
+  }
+  note("error", "platform.failed", { system, error: String(error) });
+  return { kind: "failed", reason: "it cannot be made at the moment" };
+}
+
+/** Statuses of what may be over in a moment, or for another client: no origin, limits, accounts. */
+const SOON: ReadonlySet<number> = new Set([401, 403, 429, 503]);
+
+/** Adds to the image's record what has ended behind the answer. */
+async function addLate(
+  { bucket }: Context,
+  image: Incomplete,
+  late: readonly System[],
+  results: Results,
+): Promise<void> {
+  const known = await listImage(bucket, image.name, image.scope);
+  const own = new Map([...results].filter(([system]) => late.includes(system)));
+  const record = withResults({ ...image, known }, own);
+  if (record === null) return;
+  if (record !== known) await writeImage(bucket, image.name, record, known ? [known] : []);
+  explain(image, record, own);
+}
+
+const keyOf = ({ name, scope: { revision, plan } }: Incomplete, system: System): string =>
+  `${nameOf(name)} ${revision} ${plan} ${system}`;
+
+/** Ends with the work, or after `ms`; the work goes on. */
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(() => over.resolve(), ms);
+  try {
+    await Promise.race([work, over.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Turns of work that takes memory: so many bytes at once, and what does not fit waits, first come
+ * first served.
+ *
+ * The runtime drops a request that is cancelled wherever it waits: it never gives back what it has,
+ * nor its place. So whoever waits shows every few milliseconds that it still does, by a timer of
+ * its own request, and nobody holds anything for longer than HELD_MS.
+ */
+
+/** How often a waiting request looks whether it is its turn, milliseconds. */
+const LOOK_MS = 20;
+/** Who has not looked for so long is gone, milliseconds. */
+const GONE_MS = 2_000;
+/** When nobody has looked for so long, the isolate was busy, and nobody is gone for that. */
+const BUSY_MS = 500;
+/** Whoever has not given back its bytes by then is gone, milliseconds: composing takes some 50. */
+const HELD_MS = 30_000;
+
+/** A request that waits: its context, URL, promises and timer. */
+const REQUEST_BYTES = 20_000;
+/** The record of a package that a request waits with; most have 5 to 30 kB, and share them. */
+const PACKAGE_BYTES = 10_000;
+
+export interface TurnLimits {
+  /** Bytes; work that takes more than that has its turn alone. */
+  readonly budget: number;
+  /** Most bytes that those take which wait, by waitingBytes. */
+  readonly waiting: number;
+}
+
+/** What a request takes in memory while it waits for its turn, bytes. */
+export const waitingBytes = ({ packages }: { readonly packages: readonly unknown[] }): number =>
+  REQUEST_BYTES + PACKAGE_BYTES * packages.length;
+
+interface Waiter {
+  /** What it takes while it waits, bytes. */
+  readonly waiting: number;
+  lookedAt: number;
+  isQueued: boolean;
+}
+
+export class Turns {
+  readonly #limits: TurnLimits;
+  readonly #held = new Set<{ readonly bytes: number; readonly until: number }>();
+  #queue: Waiter[] = [];
+  #lookedAt = 0;
+
+  constructor(limits: TurnLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Waits for `bytes`; the returned function gives them back. `waiting`: what the request takes
+   * until then. Null when too much waits already.
+   */
+  async take(bytes: number, waiting: number): Promise<(() => void) | null> {
+    const own: Waiter = { waiting, lookedAt: Date.now(), isQueued: true };
+    this.#dropGone();
+    const before = this.#queue.reduce((sum, waiter) => sum + waiter.waiting, 0);
+    if (this.#queue.length > 0 && before + waiting > this.#limits.waiting) return null;
+    this.#queue.push(own);
+    while (!this.#isTurn(own, bytes)) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      own.lookedAt = Date.now();
+      this.#dropGone();
+      if (!own.isQueued) this.#putBack(own);
+    }
+    this.#queue.shift();
+    const share = { bytes, until: Date.now() + HELD_MS };
+    this.#held.add(share);
+    return () => void this.#held.delete(share);
+  }
+
+  #isTurn(own: Waiter, bytes: number): boolean {
+    if (this.#queue[0] !== own) return false;
+    const taken = [...this.#held].reduce((sum, share) => sum + share.bytes, 0);
+    return this.#held.size === 0 || taken + bytes <= this.#limits.budget;
+  }
+
+  /** One whose timer was late, and which counted as gone. */
+  #putBack(own: Waiter): void {
+    own.isQueued = true;
+    this.#queue.unshift(own);
+  }
+
+  /** Hundreds that wait call this every LOOK_MS each: it looks through them once in that time. */
+  #dropGone(): void {
+    const now = Date.now();
+    for (const share of this.#held) if (share.until <= now) this.#held.delete(share);
+    if (now - this.#lookedAt < LOOK_MS) return;
+    if (now - this.#lookedAt > BUSY_MS) for (const waiter of this.#queue) waiter.lookedAt = now;
+    this.#lookedAt = now;
+    for (const waiter of this.#queue) waiter.isQueued = now - waiter.lookedAt < GONE_MS;
+    this.#queue = this.#queue.filter(({ isQueued }) => isQueued);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The packages of an image, whole: when work with them finds that the bucket has lost a blob that
+ * their records name, an origin makes those packages again, and the work is done once more.
+ *
+ *   records → work                         the way of nearly every pull
+ *           → lost: git's listing          what the bucket says of git's blobs, not what is remembered
+ *           → the farm: git, lost [listing]
+ *           → records → work               once; what is lost then is a 503
+ *
+ * The same compressor makes the same blobs, and what names their digests is whole again. Other
+ * bytes of a layer get a record of their own; image records of the old digests are withdrawn
+ * (restore-layer.ts).
+ */
+import type { ComposeInput, ComposePackage } from "../../compose/compose.ts";
+import type { Scope } from "../../contract/keys.ts";
+import type { ImageRequest } from "../../contract/names.ts";
+import type { PackageItem } from "../../contract/items.ts";
+import {
+  blobsOf,
+  DamagedBlob,
+  type Descriptor,
+  type LevelRecord,
+  type PackageRecord,
+} from "../../contract/records.ts";
+import { note } from "../../log.ts";
+import { BlobsLost, deleteDamaged, missingNow } from "../../store/blobs.ts";
+import { forgetParts } from "../../store/listings.ts";
+import { isOld, levelRecord, packageRecord, seeRecord } from "../../store/records.ts";
+import type { Context } from "../context.ts";
+import { packagesForPeople } from "../failures.ts";
+import { chooseMadeLevels } from "./package-levels.ts";
+import { askForPackages, packageItem, packageRecords } from "./package-records.ts";
+
+/** Which image: its packages, and of which revision and plan. */
+export interface Wanted {
+  readonly scope: Scope;
+  readonly request: ImageRequest;
+}
+
+/**
+ * Does `work` with the packages of an image. Throws what packageRecords and chooseMadeLevels throw,
+ * what makeAgain throws, and what `work` throws: BlobsLost again when a blob is lost still.
+ */
+export async function withPackages<T>(
+  context: Context,
+  { scope, request }: Wanted,
+  work: (input: ComposeInput) => Promise<T>,
+): Promise<T> {
+  let input = await readPackages(context, { scope, request });
+  // Origins may have made the others for minutes: what was read before may be withdrawn by now.
+  if (isOld(recordsOf(input))) input = await readPackages(context, { scope, request });
+  try {
+    return await work(input);
+  } catch (error) {
+    const lost = await lostBlobs(context, input.packages, error);
+    if (lost === null) throw error;
+    return work(lost.length === 0 ? input : await makeAgain(context, input, lost));
+  }
+}
+
+/** The packages with their records, as an isolate or the bucket has them, or origins make them. */
+async function readPackages(context: Context, { scope, request }: Wanted): Promise<ComposeInput> {
+  const records = await packageRecords(context, scope, request);
+  const packages = await chooseMadeLevels(context, scope, records, request);
+  return { scope, request, packages };
+}
+
+/** Every record that an image is composed of. */
+export const recordsOf = ({ packages }: Pick<ComposeInput, "packages">): readonly object[] =>
+  packages.flatMap(({ record, made }) => (made ? [record, made] : [record]));
+
+/**
+ * The packages' blobs that the bucket lacks, when that is what the error is about; else null. None:
+ * the bucket has them all, and what this isolate remembered of one was damaged.
+ */
+async function lostBlobs(
+  { bucket }: Context,
+  packages: readonly ComposePackage[],
+  error: unknown,
+): Promise<readonly Descriptor[] | null> {
+  if (error instanceof DamagedBlob) {
+    forgetParts(error.blob);
+    await deleteDamaged(bucket, error.blob);
+  } else if (!(error instanceof BlobsLost)) return null;
+  return missingNow(bucket, packages.flatMap(blobsOfPackage));
+}
+
+const blobsOfPackage = ({ record, made }: ComposePackage): Descriptor[] => [
+  ...blobsOf(record),
+  ...(made ? blobsOf(made) : []),
+];
+
+/**
+ * Has an origin make those packages again whose records name one of these blobs, which the bucket
+ * has just said that it lacks; returns all packages with their records of now. Throws when the
+ * caller may not have anything built, has used up what it may, or no origin has made them in time.
+ */
+async function makeAgain(
+  context: Context,
+  { scope, request, packages }: ComposeInput,
+  lost: readonly Descriptor[],
+): Promise<ComposeInput> {
+  const digests = new Set(lost.map(({ digest }) => digest));
+  const hasLost = (record: PackageRecord | LevelRecord): boolean =>
+    blobsOf(record).some(({ digest }) => digests.has(digest));
+  const items = packages.flatMap(({ record, made }): PackageItem[] => [
+    ...(hasLost(record) ? [packageItem(scope, { name: record.name })] : []),
+    ...(made && hasLost(made)
+      ? [packageItem(scope, { name: record.name, level: made.level })]
+      : []),
+  ]);
+  if (items.length === 0) return { scope, request, packages };
+  const names = [...new Set(items.map(({ name }) => name))];
+  note("warn", "blobs.lost", { packages: names, lost: [...digests] });
+  const records = new Map<string, PackageRecord>();
+  const levels = new Map<string, LevelRecord>();
+  const results = await askForPackages(context, { scope, request }, items, {
+    doing: `making again what the registry's storage has lost of ${packagesForPeople(names, request)}`,
+    lost,
+  });
+  for (const [at, { name }] of items.entries()) {
+    const result = results[at];
+    if (result?.kind === "package") records.set(name, result.record);
+    if (result?.kind === "level") levels.set(name, result.record);
+  }
+  const whole = packages.map(({ record, made }): ComposePackage => {
+    const level = levels.get(record.name) ?? made;
+    return { record: records.get(record.name) ?? record, ...(level && { made: level }) };
+  });
+  // This isolate need not read them, and must not go by those that it has in memory.
+  for (const [name, record] of records) seeRecord(packageRecord(scope, name), record);
+  for (const [name, record] of levels) seeRecord(levelRecord(scope, name, record.level), record);
+  return { scope, request, packages: whole };
+}

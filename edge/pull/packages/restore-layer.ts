@@ -1,0 +1,47 @@
+/**
+ * A layer of an origin that an image names and the bucket has lost: an origin makes its packages
+ * again, and the layer is there as before when it is packed by the same compressor.
+ *
+ * When it is not, whoever has pinned a digest of that image cannot have it any more, and is told
+ * so; the image's records are withdrawn, so that a pull by tag composes it of what there is now.
+ */
+import type { Digest } from "../../contract/digest.ts";
+import type { ImageRequest } from "../../contract/names.ts";
+import { blobsOf } from "../../contract/records.ts";
+import { note } from "../../log.ts";
+import { BlobsLost, missingNow } from "../../store/blobs.ts";
+import type { Context } from "../context.ts";
+import { imageNameOf, scopeOf } from "../images/derived-blobs.ts";
+import { blobUnknown } from "../errors.ts";
+import { findImageByLayer, withdrawImage } from "../images/image-records.ts";
+import { withPackages } from "./complete-packages.ts";
+
+/**
+ * Whether the blob is a layer of the image and is in the bucket again. To be called when the bucket
+ * lacks it. Throws what withPackages throws, and BLOB_UNKNOWN (404) when it is gone for good.
+ */
+export async function restoreLayer(
+  context: Context,
+  request: ImageRequest,
+  digest: Digest,
+): Promise<boolean> {
+  const { bucket } = context;
+  const name = imageNameOf(context, request);
+  const image = await findImageByLayer(bucket, name, digest);
+  if (image === null) return false;
+  const { record, system, blob } = image;
+  const scope = scopeOf(record, system);
+  await withPackages(context, { scope, request }, async ({ packages }) => {
+    const named = packages.flatMap(({ record, made }) => blobsOf(made ?? record));
+    const isNamed = named.some((other) => other.digest === digest);
+    if (isNamed && (await missingNow(bucket, [blob])).length > 0) throw new BlobsLost([digest]);
+  });
+  if ((await missingNow(bucket, [blob])).length === 0) return true;
+  const withdrawn = await withdrawImage(bucket, name, record, digest);
+  note("warn", "image.withdrawn", { paths: withdrawn, lost: digest });
+  throw blobUnknown(
+    `the layer ${digest} of ${request.name} was lost, and was made again with other bytes: ` +
+      `images pinned to digests from before cannot be pulled any more; pull it by its tag`,
+    { digest },
+  );
+}

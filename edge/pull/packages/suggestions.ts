@@ -1,0 +1,39 @@
+/** Names near one that does not exist, for the person who mistyped: dear to find, so budgeted. */
+import { nearest } from "../../contract/nearest.ts";
+import { memory } from "../../store/memory.ts";
+
+/**
+ * Suggestions that an isolate looks for in a second: a tenth of its time at most, however many
+ * clients ask for nonsense. Further ones are told without: a 404 is as right.
+ */
+const SUGGESTED_A_SECOND = 10;
+/** Suggestions that are left over from quiet seconds, at most. */
+const SUGGESTED_AT_ONCE = 50;
+/** About 500 for each list: docker asks by HEAD and then by GET, and people try again. */
+const REMEMBERED_BYTES = 2 ** 17;
+
+const byList = new WeakMap<readonly string[], ReturnType<typeof memory<string[]>>>();
+let budget = { at: 0, left: 0 };
+
+/**
+ * The names of `index` nearest to a component, as long as there is time for them, or somebody got
+ * them a moment ago. `path`: the set that `index` lists.
+ */
+export function suggest(
+  index: readonly string[],
+  path: readonly string[],
+  component: string,
+): string[] {
+  let known = byList.get(index);
+  if (known === undefined)
+    byList.set(index, (known = memory(REMEMBERED_BYTES, (names) => 2 * names.join("").length)));
+  const before = known.get(component);
+  if (before !== undefined) return before;
+  const now = Date.now();
+  const left = budget.left + ((now - budget.at) / 1_000) * SUGGESTED_A_SECOND;
+  if (left < 1) return [];
+  budget = { at: now, left: Math.min(left, SUGGESTED_AT_ONCE) - 1 };
+  const names = nearest(index, path, component);
+  known.set(component, names);
+  return names;
+}

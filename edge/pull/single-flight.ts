@@ -1,0 +1,45 @@
+/**
+ * Work that several requests need from one isolate at the same moment: one does it, the others
+ * wait. Otherwise thirty clients at once would compose one image thirty times.
+ *
+ * The runtime drops the promises of a request that is cancelled, and other requests that await one
+ * of them would wait for ever. So no request waits longer than JOIN_MS; then it does the work
+ * itself, which may always be done twice.
+ */
+
+/** Longest wait for another request's work, milliseconds: several times what composing takes. */
+const JOIN_MS = 2_000;
+
+const running = new Map<string, Promise<unknown>>();
+
+/**
+ * The result of `work`, or of the same work that another request is doing. `key` names the work. An
+ * error of the other request is not shared.
+ */
+export async function singleFlight<T>(key: string, work: () => Promise<T>): Promise<T> {
+  const other = running.get(key) as Promise<T> | undefined;
+  if (other !== undefined) {
+    const joined = await join(other);
+    if (joined !== null) return joined.value;
+  }
+  const own = work();
+  running.set(key, own);
+  try {
+    return await own;
+  } finally {
+    if (running.get(key) === own) running.delete(key);
+  }
+}
+
+async function join<T>(other: Promise<T>): Promise<{ readonly value: T } | null> {
+  const tooLong = Promise.withResolvers<null>();
+  const timer = setTimeout(() => tooLong.resolve(null), JOIN_MS);
+  try {
+    return await Promise.race([other.then((value) => ({ value })), tooLong.promise]);
+  } catch {
+    // The other request reports its error; for this one the work is not done yet.
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}

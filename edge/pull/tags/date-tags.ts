@@ -1,0 +1,89 @@
+/**
+ * Dates as tags: `2026-11-01` is the newest revision that `latest` was seen at on that day, or on
+ * the last day before it of which the bucket knows one (UTC).
+ *
+ *   latest meant   a on 10-28, b on 10-31 in the morning and c in the evening, d on 11-03
+ *   2026-10-30     a
+ *   2026-10-31     c
+ *   2026-11-01     c
+ *
+ * A day that is over means the same for ever. Today's may still come to mean another revision,
+ * which a Warning says. Of a git repository an origin looks into the history of its default branch
+ * instead (origin/nix/sets/git.ts): commits know their dates better than whoever saw them.
+ */
+import { daysPrefix } from "../../contract/keys.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { memory } from "../../store/memory.ts";
+import { dayOf, dayRecord, readRecord, revisionRecord } from "../../store/records.ts";
+import type { Context } from "../context.ts";
+import { manifestUnknown } from "../errors.ts";
+
+const FORM = /^\d{4}-\d{2}-\d{2}$/;
+/** Days that one listing tells of, and most listings: 55 years. */
+const PAGE = 1_000;
+const MAX_PAGES = 20;
+/** The list of days is read again this often, milliseconds: a day comes once a day. */
+const REREAD_MS = 60_000;
+/** Lists of days, bytes: ten characters a day, for one package set. */
+const REMEMBERED_BYTES = 2 ** 20;
+const lists = memory<readonly string[]>(
+  REMEMBERED_BYTES,
+  (days) => days.length * "yyyy-mm-dd".length,
+  REREAD_MS,
+);
+
+/** Whether a tag has the form of a date. */
+export const isDate = (tag: string): boolean => FORM.test(tag);
+
+/**
+ * The revision of a day. Throws MANIFEST_UNKNOWN (404) for a day that is none, is still to come, or
+ * is before everything that the bucket knows. `meaning`: what tags mean here.
+ */
+export async function revisionOn(context: Context, date: string, meaning: string): Promise<string> {
+  const { bucket, config } = context;
+  const unknown = (why: string): Error =>
+    manifestUnknown(`the tag "${date}" is unknown: ${why}. ${meaning}`, { tag: date });
+  const today = dayOf(Date.now());
+  const time = Date.parse(`${date}T00:00:00Z`);
+  if (Number.isNaN(time) || dayOf(time) !== date) throw unknown("there is no such day");
+  if (date > today) throw unknown(`that day is still to come, today is ${today} (UTC)`);
+  const set = config.packageSet.id;
+  const days = await daysOf(bucket, set);
+  // Today's may have been written since the list was read.
+  const candidates = [date, ...days.filter((day) => day < date).reverse()];
+  for (const day of candidates) {
+    const record = await readRecord(bucket, dayRecord(set, day));
+    if (record === null) continue;
+    // A revision that was withdrawn belongs to the set no more.
+    if ((await readRecord(bucket, revisionRecord(set, record.revision))) === null) continue;
+    if (date === today) context.warnings.push(notOver(date, record.revision));
+    return record.revision;
+  }
+  throw unknown(
+    days[0] === undefined
+      ? "nothing is known yet of what latest has meant"
+      : `the first day of which it is known what latest meant is ${days[0]}`,
+  );
+}
+
+/** What the person who pulls by today's date is told. */
+const notOver = (date: string, revision: string): string =>
+  `${date} is not over (UTC), so this tag may still come to mean another revision; ` +
+  `${revision} as the tag stays what it is`;
+
+/** The days of which the bucket knows what `latest` meant, the first one first. */
+async function daysOf(bucket: Bucket, packageSet: string): Promise<readonly string[]> {
+  const known = lists.get(packageSet);
+  if (known !== undefined) return known;
+  const prefix = daysPrefix(packageSet);
+  const days: string[] = [];
+  for (let page = 0, after: string | undefined; page < MAX_PAGES; page++) {
+    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
+    days.push(...objects.map(({ key }) => key.slice(prefix.length, -".json".length)));
+    if (!more) break;
+    after = objects.at(-1)?.key;
+  }
+  const list = days.filter(isDate);
+  lists.set(packageSet, list);
+  return list;
+}

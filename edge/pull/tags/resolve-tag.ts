@@ -1,0 +1,235 @@
+/**
+ * Tag → revision. A resolved tag is fresh for TAG_FRESH; then it is served stale while an origin
+ * resolves it anew behind the answer, and for as long as no origin answers. So pulls outlive
+ * origins, and only a tag that nobody asked for before waits for one.
+ */
+import type { TagItem } from "../../contract/items.ts";
+import { firstMatch } from "../../contract/globs.ts";
+import { type ChannelSet, filesOf, type PackageSetSpec } from "../../contract/package-set.ts";
+import { isRevision, type TagRecord } from "../../contract/records.ts";
+import { askFarm } from "../../farm/build/ask.ts";
+import { readCurrent, seeCurrent } from "../../store/current.ts";
+import { memory } from "../../store/memory.ts";
+import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../../store/records.ts";
+import { note } from "../../log.ts";
+import type { Context } from "../context.ts";
+import { isDate, revisionOn } from "./date-tags.ts";
+import { manifestUnknown } from "../errors.ts";
+import { notDone, tagFailed } from "../failures.ts";
+import { askWhileHeld } from "../packages/ask-while-held.ts";
+import { spend } from "../limits.ts";
+import { checkMayBuild } from "../permission.ts";
+
+/**
+ * The bucket's record is read again this often, milliseconds: what an origin announced, or another
+ * isolate resolved, shows after this at the latest.
+ */
+const REREAD_MS = 10_000;
+/**
+ * A stale tag is resolved anew at most this often by one isolate, milliseconds; the Build object
+ * joins what several isolates ask.
+ */
+const REFRESH_MS = 10_000;
+/** The same when TAG_FRESH is shorter than that. */
+const MIN_REFRESH_MS = 1_000;
+/** After the answer the runtime lets work go on for 30 s. */
+const REFRESH_WAIT_MS = 25_000;
+/** About 2,000 tags. */
+const REMEMBERED_BYTES = 2 ** 20;
+
+interface Refresh {
+  /** When the next one may begin, milliseconds since 1970. */
+  readonly next: number;
+  /** Whether the last one failed. */
+  readonly failed: boolean;
+}
+/** By the path of the tag's record. */
+const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
+
+/**
+ * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
+ * UNAVAILABLE (503) when no origin can tell in time. Warns when nobody could resolve it anew
+ * lately.
+ */
+export async function resolveTag(context: Context, tag: string): Promise<string> {
+  const { packageSet, tagFresh } = context.config;
+  if (isRevision(tag)) return ownTag(context, tag);
+  if (isDate(tag) && filesOf(packageSet).kind !== "git")
+    return revisionOn(context, tag, tagMeaning(packageSet));
+  if (!isServed(context, tag)) throw notServed(context, tag);
+
+  const place = tagRecord(packageSet.id, tag);
+  const ages = { present: rereadAge(context), absent: 0 };
+  const known = await readCurrent(context.bucket, place, ages);
+  if (known === null) return resolveFirst(context, tag);
+  if (Date.now() >= known.resolvedAt + tagFresh) refreshBehind(context, tag, place, known);
+  return known.revision;
+}
+
+/** Whether a tag that is neither a commit nor a date may mean anything here. */
+export function isServed({ config }: Pick<Context, "config">, tag: string): boolean {
+  const { packageSet, tags } = config;
+  if (tag === "latest") return true;
+  const { kind } = filesOf(packageSet);
+  if (kind === "starter" || kind === "path") return false;
+  return tags === null || isDate(tag) || firstMatch(tags, tag) !== undefined;
+}
+
+function notServed({ config: { packageSet, tags } }: Context, tag: string): Error {
+  const listed =
+    tags === null ? "" : `: of its names this registry serves latest and ${tags.join(", ")}`;
+  return manifestUnknown(`the tag "${tag}" is unknown${listed}. ${tagMeaning(packageSet)}`, {
+    tag,
+  });
+}
+
+/**
+ * The revision that a tag was last seen at, without asking anybody; null when only an origin could
+ * tell. Throws MANIFEST_UNKNOWN (404) for a tag that can mean nothing here.
+ */
+export async function knownRevision(context: Context, tag: string): Promise<string | null> {
+  const { config, bucket } = context;
+  const { packageSet } = config;
+  if (isRevision(tag)) {
+    const seen = await readRecord(bucket, revisionRecord(packageSet.id, tag));
+    return seen === null && filesOf(packageSet).kind === "git" ? null : ownTag(context, tag);
+  }
+  if (isDate(tag) && filesOf(packageSet).kind !== "git")
+    return revisionOn(context, tag, tagMeaning(packageSet));
+  if (!isServed(context, tag)) throw notServed(context, tag);
+  const ages = { present: rereadAge(context), absent: 0 };
+  return (await readCurrent(bucket, tagRecord(packageSet.id, tag), ages))?.revision ?? null;
+}
+
+/**
+ * A revision by its own name, when it is known to belong to the set: a tag was seen at it, or the
+ * operator lists it. Of a git repository an origin can tell for others, of a channel nobody can:
+ * the hosts of repositories serve commits of strangers' forks under the parent's address, so a
+ * commit that exists there may be anybody's.
+ */
+async function ownTag(context: Context, revision: string): Promise<string> {
+  const { packageSet, revisions } = context.config;
+  if (revisions.includes(revision)) return revision;
+  if (packageSet.kind === "channel" && packageSet.channel === revision) return revision;
+  const seen = await readRecord(context.bucket, revisionRecord(packageSet.id, revision));
+  if (seen !== null) return revision;
+  if (filesOf(packageSet).kind === "git") return resolveFirst(context, revision);
+  throw manifestUnknown(
+    `the revision ${revision} is unknown: no tag of this registry has meant it so far. ` +
+      `${tagMeaning(packageSet)}`,
+    { tag: revision },
+  );
+}
+
+const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD_MS, tagFresh);
+
+/** What a person may write after the colon, and how to stay with what they got. */
+function tagMeaning(packageSet: PackageSetSpec): string {
+  const files = filesOf(packageSet);
+  const text = TAGS_OF[files.kind](files);
+  const flake =
+    packageSet.kind === "flake" ? text.replace(/^Packages come from/, IN_A_FLAKE) : text;
+  return `${flake}. ${HOW_TO_PIN}`;
+}
+
+const IN_A_FLAKE = "Packages come from a flake in";
+const HOW_TO_PIN =
+  "To stay with what you pull, use the revision as the tag that it is shown with: the header " +
+  "Firn-Revision, and the image's label org.opencontainers.image.revision";
+const DAYS = "a day such as 2026-11-01, for what latest meant on it";
+
+const TAGS_OF: Readonly<
+  Record<ReturnType<typeof filesOf>["kind"], (set: PackageSetSpec) => string>
+> = {
+  starter: () =>
+    "Packages come from the set that is built into this registry: its only tags are " +
+    `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,
+  path: () =>
+    "Packages come from a directory of this registry's origins: its only tags are " +
+    `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,
+  channel: (set) =>
+    `Packages come from nixpkgs: a tag is the name of a channel, ${DAYS}, or a commit of 40 ` +
+    "lower-case hex digits that a channel was seen at; latest is " +
+    (set as ChannelSet).channel,
+  git: () =>
+    "Packages come from a git repository: a tag is one of its branches or tags, a day such as " +
+    "2026-11-01, for the last commit of its default branch by the end of it, or a commit of 40 " +
+    "lower-case hex digits that one of them contains, and latest is its HEAD",
+};
+
+const tagItem = ({ config: { packageSet } }: Context, tag: string): TagItem => ({
+  kind: "tag",
+  packageSet: packageSet.id,
+  tag,
+});
+
+/** The revision of a tag that the bucket does not know, from an origin. */
+async function resolveFirst(context: Context, tag: string): Promise<string> {
+  checkMayBuild(context);
+  const { packageSet, buildWait } = context.config;
+  spend(context, "tags");
+  const answer = await askWhileHeld(context, [tagItem(context, tag)]);
+  if (answer.state !== "done")
+    throw notDone(answer, { doing: `resolving the tag "${tag}"`, held: buildWait });
+  const [result] = answer.results;
+  if (result?.kind === "failure") throw tagFailed(tag, result.failure, tagMeaning(packageSet));
+  if (result?.kind !== "revision")
+    throw new TypeError(`the farm answered for a tag with a ${result?.kind}`);
+  return see(context, tagRecord(packageSet.id, tag), result.revision);
+}
+
+/** The farm has written the record of this revision: this isolate need not read it. */
+function see(context: Context, place: RecordPlace<TagRecord>, revision: string): string {
+  seeCurrent(place, { revision, resolvedAt: Date.now() }, rereadAge(context));
+  return revision;
+}
+
+/**
+ * Has an origin resolve a stale tag behind the answer, unless that was tried a moment ago; warns
+ * when the last try failed.
+ */
+function refreshBehind(
+  context: Context,
+  tag: string,
+  { path }: RecordPlace<TagRecord>,
+  { revision, resolvedAt }: TagRecord,
+): void {
+  const { tagFresh } = context.config;
+  const last = refreshes.get(path) ?? { next: 0, failed: false };
+  const now = Date.now();
+  if (now >= last.next) {
+    const next = now + Math.min(REFRESH_MS, Math.max(tagFresh, MIN_REFRESH_MS));
+    const note = (failed: boolean): void => void refreshes.set(path, { next, failed });
+    note(last.failed);
+    context.ctx.waitUntil(refresh(context, tag).then((resolved) => note(!resolved)));
+  }
+  if (!last.failed) return;
+  const since = new Date(resolvedAt).toISOString();
+  context.warnings.push(
+    `no origin answers; the tag ${tag} was last resolved at ${since}, to ${revision}`,
+  );
+}
+
+/**
+ * Whether an origin resolved the tag; never throws. A failure leaves the last record in force: a
+ * branch that was deleted keeps its last revision.
+ */
+async function refresh(context: Context, tag: string): Promise<boolean> {
+  try {
+    const answer = await askFarm(context.env, [tagItem(context, tag)], {
+      waitMs: REFRESH_WAIT_MS,
+      client: context.caller.client,
+      regions: context.regions,
+      purpose: "background",
+    });
+    const result = answer.state === "done" ? answer.results[0] : undefined;
+    if (result?.kind === "revision") {
+      see(context, tagRecord(context.config.packageSet.id, tag), result.revision);
+      return true;
+    }
+    note("warn", "tag.stale", { tag, ...answer });
+  } catch (error) {
+    note("error", "tag.stale", { tag, error: String(error) });
+  }
+  return false;
+}

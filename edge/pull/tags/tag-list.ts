@@ -1,0 +1,55 @@
+/**
+ * The tags that an image is said to have (`tags/list`). An image is made when it is pulled, so this
+ * is about the package set, and the same for every name:
+ *
+ *   latest
+ *   what somebody pulled by, and an origin resolved     tags/<set>/, branches, git tags, channels
+ *   what the operator lists by name in TAGS             nixos-25.11, not nixos-*
+ *
+ * Commits and dates are tags too, and are not listed: there is no end of them.
+ */
+import { tagsPrefix } from "../../contract/keys.ts";
+import { isRevision } from "../../contract/records.ts";
+import { TAG_PATTERN } from "../../contract/names.ts";
+import { memory } from "../../store/memory.ts";
+import type { Context } from "../context.ts";
+import { isDate } from "./date-tags.ts";
+import { inOrder } from "./tag-order.ts";
+import { isServed } from "./resolve-tag.ts";
+
+/** Records that one listing of the bucket tells of, and most listings. */
+const PAGE = 1_000;
+const MAX_PAGES = 10;
+/** What the bucket knows is read again this often, milliseconds. */
+const REREAD_MS = 30_000;
+const REMEMBERED_BYTES = 2 ** 20;
+const lists = memory<readonly string[]>(
+  REMEMBERED_BYTES,
+  (tags) => 2 * tags.join("").length,
+  REREAD_MS,
+);
+
+/** All of them, in the spec's order. */
+export async function knownTags(context: Context): Promise<readonly string[]> {
+  const resolved = await resolvedTags(context);
+  const named = (context.config.tags ?? []).filter((tag) => TAG_PATTERN.test(tag));
+  const tags = ["latest", ...named, ...resolved.filter((tag) => isServed(context, tag))];
+  return [...new Set(tags)].sort(inOrder);
+}
+
+async function resolvedTags({ bucket, config }: Context): Promise<readonly string[]> {
+  const { id } = config.packageSet;
+  const known = lists.get(id);
+  if (known !== undefined) return known;
+  const prefix = tagsPrefix(id);
+  const found: string[] = [];
+  for (let page = 0, after: string | undefined; page < MAX_PAGES; page++) {
+    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
+    found.push(...objects.map(({ key }) => key.slice(prefix.length, -".json".length)));
+    if (!more) break;
+    after = objects.at(-1)?.key;
+  }
+  const tags = found.filter((tag) => !isRevision(tag) && !isDate(tag));
+  lists.set(id, tags);
+  return tags;
+}
