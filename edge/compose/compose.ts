@@ -1,8 +1,8 @@
 /**
  * Package records and made layers in, everything of an image for one system out: the union of the
- * packages' layers, the profile layer on top, a config, the manifests. Pure, but for `read`, which fetches
- * parts of listing blobs. The edge runs it for every new combination, the origin's command line
- * with the same result.
+ * packages' layers, the profile layer on top, a config, the manifests. Pure, but for `read`, which
+ * fetches parts of listing blobs. The edge runs it for every new combination, the origin's command
+ * line with the same result.
  */
 import { encodeConfig, describe } from "./config.ts";
 import type { Scope } from "../contract/keys.ts";
@@ -135,7 +135,8 @@ function checkPackages(
     for (const field of ["packageSet", "revision", "system", "plan"] as const) {
       if (record[field] !== scope[field])
         throw new InvalidRecord(
-          `the record of package "${record.name}" is for ${field} ${record[field]}, not ${scope[field]}`,
+          `the record of package "${record.name}" is for ${field} ${record[field]}, ` +
+            `not ${scope[field]}`,
           { package: record.name },
         );
     }
@@ -161,7 +162,8 @@ function unionOf(chosen: readonly ChosenPackage[]): {
   const count = parts.layers.length + 1;
   if (count > MAX_LAYERS)
     throw new InvalidName(
-      `these packages need ${count} layers in one image; the most is ${MAX_LAYERS}: ask for fewer of them`,
+      `these packages need ${count} layers in one image; the most is ${MAX_LAYERS}: ` +
+        `ask for fewer of them`,
       { rule: "layers", layers: count, limit: MAX_LAYERS },
     );
   const users = usersOf(chosen);

@@ -103,7 +103,9 @@ function comment(users: readonly string[]): string {
   return users.slice(0, MAX_USERS).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
 
-/** Whether every C library of the image has C.UTF-8: another one's programs would complain of it. */
+/**
+ * Whether every C library of the image has C.UTF-8: another one's programs would complain of it.
+ */
 const isUtf8 = (packages: readonly PackageRecord[]): boolean =>
   packages.some(({ utf8 }) => utf8 === true) && packages.every(({ utf8 }) => utf8 !== false);
 

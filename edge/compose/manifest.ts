@@ -2,22 +2,22 @@
  * Manifests over one set of blobs (OCI image spec, manifest.md and image-index.md; docker's "Image
  * Manifest Version 2, Schema 2").
  *
- * An index lists the gzip manifests of its platforms and then, where layers also have a zstd form, the
- * zstd ones, as `buildah manifest push --add-compression zstd` writes it:
+ * An index lists the gzip manifests of its platforms and then, where layers also have a zstd form,
+ * the zstd ones, as `buildah manifest push --add-compression zstd` writes it:
  *
  *   amd64 gzip   arm64 gzip   amd64 zstd (annotated)   arm64 zstd (annotated)
  *
  * Clients that know the annotation (containers/image: podman, buildah, skopeo, CRI-O) take the zstd
  * manifest of their platform. All others take the first that fits: gzip, which everybody unpacks.
  *
- * When zstd is worth it: as soon as one layer of the image has it, and whether layers have it is the
- * operator's choice (ZSTD), by what pulls. Level 3 has 7 % fewer bytes than gzip and is unpacked in a
- * third of the time, and what has no zstd form is the same gzip blob in both manifests, so those that
- * know the annotation never lose. All others pay one round trip more where the image has one platform
- * (where it has several, the index is there anyway), and containerd pays more than that: `ctr images
- * pull` fetches the layers of every manifest of its platform, both forms, and unpacks the first. (Its
- * CRI plugin, so Kubernetes, fetches one.) So ZSTD is for clusters of CRI-O and machines with podman,
- * and stays off where people pull by ctr.
+ * When zstd is worth it: as soon as one layer of the image has it, and whether layers have it is
+ * the operator's choice (ZSTD), by what pulls. Level 3 has 7 % fewer bytes than gzip and is
+ * unpacked in a third of the time, and what has no zstd form is the same gzip blob in both
+ * manifests, so those that know the annotation never lose. All others pay one round trip more where
+ * the image has one platform (where it has several, the index is there anyway), and containerd pays
+ * more than that: `ctr images pull` fetches the layers of every manifest of its platform, both
+ * forms, and unpacks the first. (Its CRI plugin, so Kubernetes, fetches one.) So ZSTD is for
+ * clusters of CRI-O and machines with podman, and stays off where people pull by ctr.
  */
 import { CREATED } from "./config.ts";
 import { canonicalJson } from "../contract/keys.ts";
@@ -104,7 +104,10 @@ export function encodeIndex(
   });
 }
 
-/** Docker's manifest list, for clients that do not know OCI's index: it knows neither zstd nor annotations. */
+/**
+ * Docker's manifest list, for clients that do not know OCI's index: it knows neither zstd nor
+ * annotations.
+ */
 export function encodeDockerList(platforms: readonly PlatformManifests[]): string {
   return canonicalJson({
     schemaVersion: 2,

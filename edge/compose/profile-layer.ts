@@ -32,11 +32,13 @@ const END = gzipSync(tarEnd, GZIP);
  */
 const MEMBER_BYTES = 2 ** 18;
 /**
- * Largest layer, bytes: it is in memory as a whole, and in members. Three times what the small parts
- * of an image have on average.
+ * Largest layer, bytes: it is in memory as a whole, and in members. Three times what the small
+ * parts of an image have on average.
  */
 const MAX_LAYER_BYTES = 5 * 2 ** 20;
-/** What compressing a piece of the links takes, bytes: its tar, the compressor's tables, its output. */
+/**
+ * What compressing a piece of the links takes, bytes: its tar, the compressor's tables, its output.
+ */
 const PACKING_BYTES = 2 ** 20;
 
 /**

@@ -1,17 +1,22 @@
 /**
- * The symlink farm: one tree that links to all packages of an image, as Nix's buildEnv makes it,
- * but from listings alone.
+ * The profile: one tree of symlinks to the files of all packages of an image, as Nix's buildEnv
+ * makes it, but from file listings alone.
  *
- *   a   bin/x  share/man/man1/x.1            /bin                   real: a and b both have it, so look into it
- *   b   bin/y  share/doc/y                   /bin/x → a/bin/x, /bin/y → b/bin/y
- *   c   lib/z                                /share                 real: /share/man → a/share/man, /share/doc → b/share/doc
- *                                            /lib → c/lib           only c has it: one link, whatever is below
+ *   package a   bin/x  share/man/man1/x.1
+ *   package b   bin/y  share/doc/y
+ *   package c   lib/z
+ *
+ *   profile     /bin               a directory, since a and b both have it:
+ *                                  /bin/x → a/bin/x, /bin/y → b/bin/y
+ *               /share             a directory as well: /share/man → a/share/man,
+ *                                  /share/doc → b/share/doc
+ *               /lib → c/lib       one link, since only c has it
  *
  * Packages count in the order of their names. Where two have a file at the same path the first
  * wins; where one has a file and another a directory, too (when the directory wins, later
- * directories join it). The base files (base-files.ts) join in: their directories always, their files
- * where no package has any. Listings are read one depth at a time, all packages at once, and only
- * where packages overlap.
+ * directories join it). The base files (base-files.ts) join in: their directories always, their
+ * files where no package has any. Listings are read one depth at a time, all packages at once, and
+ * only where packages overlap.
  */
 import { ImageBudget, imageTooLarge, LINK_BYTES } from "../contract/image-budget.ts";
 import { type BaseEntry, baseEntries, LEFT_OUT, type Programs } from "./base-files.ts";

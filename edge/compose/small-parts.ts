@@ -6,7 +6,8 @@
  * path twice.
  *
  *   small parts        git's rest: [pcre2 | gitlib]     curl's rest: [pcre2 | nghttp2]
- *   profile layer      [links, nix/, nix/store/] [pcre2] [gitlib] [nghttp2] [end-of-archive]      each a gzip member or more
+ *   profile layer      [links, nix/, nix/store/] [pcre2] [gitlib] [nghttp2] [end-of-archive]
+ *                      each in brackets is one or more gzip members
  */
 import { gunzipSync } from "node:zlib";
 import type { ReadRange } from "../contract/listing-reader.ts";
@@ -60,7 +61,10 @@ export async function readTrees(parts: readonly Layer[], read: ReadRange): Promi
   return found.flat();
 }
 
-/** Largest store path of a small part, bytes of tar: it is inflated whole. The plan's are below 1 MB. */
+/**
+ * Largest store path of a small part, bytes of tar: it is inflated whole. The plan's are below 1
+ * MB.
+ */
 const MAX_TREE_BYTES = 4 * 2 ** 20;
 /** Room that zlib wants above the length of what it inflates: a chunk of its own. */
 const ZLIB_ROOM = 64 * 2 ** 10;

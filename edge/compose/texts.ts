@@ -94,7 +94,10 @@ export interface ImageDescriptors {
   readonly zstd: Descriptor | undefined;
 }
 
-/** The same without the texts. To encode an image takes a millisecond, so each is encoded once for it. */
+/**
+ * The same without the texts. To encode an image takes a millisecond, so each is encoded once for
+ * it.
+ */
 export function describeImage(image: ImageParts): ImageDescriptors {
   if (!described.has(image)) imageTexts(image);
   return described.get(image) as ImageDescriptors;

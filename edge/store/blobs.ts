@@ -1,7 +1,7 @@
 /**
- * Which blobs are known to be in the bucket. Blobs are not deleted while an image names them, so
- * what was seen is not asked again by this isolate for a few minutes, and then behind an answer. What
- * got lost all the same is noticed by whoever reads it, or when its time is over.
+ * Caches which blobs are in the bucket. A blob is not deleted while an image names it, so a
+ * positive result is reused for a few minutes and then refreshed in the background. A blob that is
+ * lost nevertheless is noticed when it is read, or when its cache entry expires.
  */
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
@@ -17,7 +17,7 @@ export interface Presence {
   readonly contentType: string | undefined;
 }
 
-/** Blobs that records name, and the bucket lacks. */
+/** Blobs that records refer to and that are missing from the bucket. */
 export class BlobsLost extends Error {
   override readonly name = "BlobsLost";
   readonly blobs: readonly Digest[];
@@ -31,12 +31,15 @@ export class BlobsLost extends Error {
 /** About 10,000 digests. */
 const REMEMBERED_BYTES = 3 * 2 ** 20;
 const ENTRY_BYTES = 64;
-/** Requests to the bucket at once: a Worker may have six connections waiting for an answer. */
+/**
+ * Concurrent requests to the bucket: a Worker may have six connections that wait for a response.
+ */
 export const BUCKET_REQUESTS = 6;
 
 /**
- * How long a blob is taken to be there, ms: as long as a signed URL leads to it (redirect.ts). Whoever
- * names it in a record claims it first (claims.ts), and is told of what was deleted in this time.
+ * How long a blob counts as present after it was seen, ms: as long as a signed URL for it is valid
+ * (redirect.ts). Code that writes a record claims the record's blobs first (claims.ts), and learns
+ * from that which of them were deleted in this time.
  */
 export const PRESENT_MS = 300_000;
 
@@ -59,19 +62,19 @@ export async function findBlob(bucket: Bucket, digest: Digest): Promise<Presence
   return (remembered ?? (await present.read(digest, look)))?.value ?? null;
 }
 
-/** To be called with what was just read or written. */
+/** Call it with a blob that was just read or written. */
 export function rememberBlob(digest: Digest, { size, contentType }: Presence): void {
   present.set(digest, { value: { size, contentType }, askedAt: Date.now() });
 }
 
-/** To be called when a blob that was remembered turned out to be gone. */
+/** Call it when a cached blob turns out to be missing. */
 export function forgetBlob(digest: Digest): void {
   present.delete(digest);
 }
 
 /**
- * Deletes what the bucket holds under this digest, if that is something else: nobody could store
- * the blob in its place.
+ * Deletes the object at this digest's key when its content has another digest. While it is there,
+ * the right content could not be stored in its place.
  */
 export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<void> {
   const path = blobPath(digest);
@@ -86,13 +89,13 @@ export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<voi
   await bucket.delete(path);
 }
 
-/** missingBlobs by what the bucket says now, whatever is remembered. */
+/** Like missingBlobs, without the cache. */
 export function missingNow(bucket: Bucket, blobs: readonly Descriptor[]): Promise<Descriptor[]> {
   for (const { digest } of blobs) forgetBlob(digest);
   return missingBlobs(bucket, blobs);
 }
 
-/** Those of the blobs that the bucket lacks, or holds at another size. */
+/** The blobs that are not in the bucket, or are there with another size. */
 export async function missingBlobs(
   bucket: Bucket,
   blobs: readonly Descriptor[],

@@ -1,6 +1,6 @@
 /**
- * The edge's view of the bucket. Keys come from edge/contract/keys.ts; everything but tags/ and
- * plans/ is written once.
+ * The bucket as the edge uses it, whatever provides it (r2.ts, s3.ts). Keys are defined in
+ * edge/contract/keys.ts. Objects are written once, except those below tags/ and plans/.
  */
 import { withRetries } from "./retry.ts";
 
@@ -12,7 +12,7 @@ export interface StoredObject {
 
 export interface StoredBody extends StoredObject {
   readonly body: ReadableStream<Uint8Array>;
-  /** Of a copy: when the bucket itself was asked, milliseconds since 1970. */
+  /** When this comes from a cache: when it was read from the bucket, milliseconds since 1970. */
   readonly askedAt?: number;
 }
 
@@ -24,14 +24,14 @@ export interface ListedObject {
   readonly writtenAt: number;
 }
 
-/** A part of a listing, in the order of keys. */
+/** One page of a listing, ordered by key. */
 export interface ListedPage {
   readonly objects: readonly ListedObject[];
   /** Whether there are more after these. */
   readonly more: boolean;
 }
 
-/** Lets work go on after the answer, so that no client waits for it. */
+/** Lets work continue after the response was sent, so that no client waits for it. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 /**
@@ -46,8 +46,8 @@ export interface Bucket {
   head(key: string): Promise<StoredObject | null>;
   get(key: string, range?: ByteRange): Promise<StoredBody | null>;
   /**
-   * Writes the object, and says whether it did: with `ifAbsent`, an object that is there already
-   * stays as it is. Atomic: readers see the old one, the new one, never a part.
+   * Writes the object; false when `ifAbsent` is set and there is one already. Atomic: a reader gets
+   * the old object or the new one, never a part.
    */
   put(
     key: string,
@@ -55,20 +55,22 @@ export interface Bucket {
     options: { contentType: string; ifAbsent: boolean },
   ): Promise<boolean>;
   /**
-   * Objects whose keys begin with `prefix` and come after `after`, in order: at most `limit`, which is
+   * Objects whose keys begin with `prefix` and are greater than `after`, ordered by key. `limit` is
    * at most 1,000.
    */
   list(prefix: string, page: { limit: number; after?: string | undefined }): Promise<ListedPage>;
-  /** Deletes the object; one that is not there is no error. */
+  /** Deletes the object. A missing object is no error. */
   delete(key: string): Promise<void>;
   /**
-   * Keeps garbage collection from deleting these objects (claims.ts); returns those that it deleted
-   * lately. Absent where nothing is collected.
+   * Protects these objects from garbage collection (claims.ts), and returns those that it deleted
+   * lately. Undefined where nothing is collected.
    */
   readonly claim?: (keys: readonly string[]) => Promise<readonly string[]>;
-  /** Where work can go on behind the answer of a request. */
+  /** `waitUntil` of the request that is being answered. */
   readonly background?: WaitUntil;
-  /** Where copies are kept in front of the bucket: drops the one of this object, which is wrong. */
+  /**
+   * With a cache in front of the bucket (cache.ts): drops its copy of this object, which is wrong.
+   */
   dropCopy?(key: string): Promise<void>;
 }
 
@@ -80,8 +82,8 @@ export interface WholeObject {
 }
 
 /**
- * The object's bytes, or null when it is absent or not `wanted`; a layer may have gigabytes, so
- * that is decided before anything is read.
+ * The object's bytes; null when it is absent or not `wanted`. A layer may have gigabytes, so
+ * `wanted` is asked before the body is read.
  */
 export async function readWhole(
   bucket: Bucket,
@@ -102,26 +104,26 @@ export async function readWhole(
 }
 
 /**
- * Attempts for one operation: R2 and S3 services answer a small share of requests with a passing
- * error. A client waits for the answer, so it soon learns of a failure that lasts.
+ * Attempts for one operation: R2 and S3 services fail a small share of requests with errors that
+ * pass. No more than three, since a client waits.
  */
 export const ATTEMPTS = 3;
 
-/** The bucket does not answer, or not as it should; worth another try in a few seconds. */
+/** The bucket does not answer, or answers with errors. Another try in a few seconds may succeed. */
 export class BucketUnavailable extends Error {
   override readonly name = "BucketUnavailable";
 }
 
 /**
- * Longest wait for one attempt, milliseconds: until an object's first byte, or until it is written.
- * The edge reads and writes whole objects of a few MB at most, in tens of milliseconds.
+ * Timeout of one attempt, milliseconds: until the object's first byte, or until it is written. The
+ * edge itself reads and writes objects of a few MB at most, which takes tens of milliseconds.
  */
 export const ATTEMPT_MS = 10_000;
 
 /**
- * One operation of a bucket, tried again while it fails or does not answer; `signal` aborts the
- * attempt whose time is over. Throws a BucketUnavailable when every attempt failed: an absent object
- * is null, so a failure is never taken, or cached, for a 404.
+ * Runs one operation of a bucket, with a timeout (`signal`) and retries. Throws a BucketUnavailable
+ * when every attempt failed; an absent object is null instead, so a failure is never taken, or
+ * cached, as a 404.
  */
 export async function bucketOperation<T>(
   what: string,
@@ -135,7 +137,7 @@ export async function bucketOperation<T>(
   }
 }
 
-/** A binding cannot be aborted, so the time is kept beside it. */
+/** A call to a binding cannot be aborted, so the timeout runs beside it. */
 async function withinTime<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   attemptMs: number,

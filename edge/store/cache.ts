@@ -1,8 +1,8 @@
 /**
- * A bucket with the data centre's cache in front: a bucket is in one region, and an isolate that
- * has just started on another continent knows nothing yet. Only small objects that never change are
- * kept there: image and package records, manifests, configs. What is absent is never cached, and what
- * was withdrawn lives as long as in memory (fresh.ts).
+ * The Cache API in front of a bucket, for isolates that have just started far from the bucket's
+ * region. It holds small objects that never change: image and package records, manifests, configs.
+ * Absence is not cached. A record that was withdrawn is served no longer than from memory
+ * (fresh.ts).
  */
 import { note } from "../log.ts";
 import type { Bucket, StoredBody, WaitUntil } from "./bucket.ts";

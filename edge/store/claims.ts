@@ -1,15 +1,16 @@
 /**
- * Claims: garbage collection (edge/housekeeping) deletes only what has been condemned for a while, and
- * a claim takes that back. Whoever is about to write a record claims the objects that it names, and
- * then looks whether they are there:
+ * Claims protect objects from garbage collection (edge/housekeeping). Collection deletes an object
+ * only when it has been condemned for a grace period, and a claim ends the condemnation. Code that
+ * writes a record claims the objects that the record refers to, and then checks that they exist:
  *
  *   compose an image    claims its packages' records and their blobs, looks for those that were
  *                       deleted lately, then writes the image record
  *   publish a package   claims its blobs, then looks for them, then writes the package record
  *   grant an upload     claims the blob, then looks: what is "present" stays until the job is done
  *
- * What was claimed is not deleted before it is found unused and has been condemned for a while once
- * more; by then the new record is in the bucket. So nothing that is deleted is named by a record.
+ * A claimed object can only be deleted after it was found unused and condemned again, for a whole
+ * grace period. By then the new record is in the bucket and refers to it. So collection never
+ * deletes an object that a record refers to.
  */
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
@@ -18,8 +19,8 @@ import { forgetBlob } from "./blobs.ts";
 import type { Bucket } from "./bucket.ts";
 
 /**
- * Claims objects by their keys, and returns those that were deleted lately: what is remembered of
- * them is to be forgotten. Null when nobody answers; then nothing is deleted either.
+ * Claims objects by their keys, and returns those that were deleted lately, whose cache entries are
+ * wrong. Null when the Housekeeping object does not answer; then it deletes nothing either.
  */
 export async function claim(
   bucket: Bucket,
@@ -34,7 +35,7 @@ export async function claim(
   }
 }
 
-/** Claims blobs; what this isolate remembers of those that were deleted is forgotten. */
+/** Claims blobs, and drops those that were deleted lately from this isolate's cache. */
 export async function keepBlobs(bucket: Bucket, digests: readonly Digest[]): Promise<void> {
   const gone = new Set(await claim(bucket, digests.map(blobPath)));
   for (const digest of digests) if (gone.has(blobPath(digest))) forgetBlob(digest);

@@ -1,4 +1,4 @@
-/** Closures of packages (contract/closure.ts), for whoever tells what an image consists of. */
+/** Reads the closures of packages (contract/closure.ts), for SBOMs and the JSON API. */
 import type { PackageClosure } from "../contract/closure.ts";
 import { decodeClosure, MAX_CLOSURE_BLOB_BYTES } from "../contract/closure-blob.ts";
 import { type Digest, digestOf } from "../contract/digest.ts";
@@ -8,14 +8,14 @@ import { BlobsLost } from "./blobs.ts";
 import { type Bucket, readWhole } from "./bucket.ts";
 import { memory } from "./memory.ts";
 
-/** Bytes of closures that are remembered, as they are stored: those of some 200 packages. */
+/** Size of the cache, bytes: some 200 closures as they are stored. */
 const REMEMBERED_BYTES = 2 ** 20;
 const remembered = memory<Uint8Array>(REMEMBERED_BYTES, ({ length }) => length);
 
 /**
- * The closure that a package record names. Remembered as stored, for parsed it takes twenty times as
- * much. Throws BlobsLost when the bucket lacks it, DamagedBlob when it is not what its digest says or
- * no closure.
+ * The closure that a package record refers to. Cached as it is stored: parsed, it takes twenty
+ * times the memory. Throws BlobsLost when it is not in the bucket, DamagedBlob when it has another
+ * digest or is no closure.
  */
 export async function readClosure(
   bucket: Bucket,

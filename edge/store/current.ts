@@ -1,7 +1,7 @@
 /**
- * Records that change (tags, the plan pointer), as this isolate has seen them last: each is read
- * again now and then. The last one seen stays in force while the bucket does not answer, and for a
- * minute when it holds none that can be used.
+ * Caches the records that change: tags and the plan pointer. An entry expires after a while. While
+ * the bucket does not answer, the last known record stays in force; when the record is missing or
+ * damaged, for one more minute.
  */
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
@@ -15,21 +15,24 @@ const RECORD_BYTES = 200;
 
 interface Seen<T = unknown> {
   readonly record: T | null;
-  /** When the bucket had it last, milliseconds since 1970. */
+  /** When it was last read from the bucket, milliseconds since 1970. */
   readonly foundAt: number;
   /** When to read it again. */
   readonly rereadAt: number;
 }
 const remembered = memory<Seen>(REMEMBERED_BYTES, () => RECORD_BYTES);
 
-/** How long what was read is taken as the truth, milliseconds. */
+/** How long a record is used without reading it again, milliseconds. */
 export interface Ages {
   readonly present: number;
-  /** The same for there being no record. */
+  /** The same for the absence of a record. */
   readonly absent: number;
 }
 
-/** The record, or null when there is none. Throws what the bucket throws only without one seen. */
+/**
+ * The record, or null when there is none. When the bucket fails: the last one known, else the
+ * error.
+ */
 export async function readCurrent<T>(
   bucket: Bucket,
   place: RecordPlace<T>,
@@ -59,7 +62,7 @@ export async function readCurrent<T>(
   return record;
 }
 
-/** To be called with a record that somebody else has just written. `age` as in Ages. */
+/** Call it with a record that was just written elsewhere. `age` as in Ages. */
 export function seeCurrent<T>({ path }: RecordPlace<T>, record: T | null, age: number): void {
   const now = Date.now();
   remembered.set(path, { record, foundAt: now, rereadAt: now + age });
@@ -67,12 +70,15 @@ export function seeCurrent<T>({ path }: RecordPlace<T>, record: T | null, age: n
 
 /** Before a set's first plan. */
 const NO_PLAN = "none";
-/** How long a pointer is taken as read, milliseconds: a new plan comes perhaps once a day. */
+/**
+ * How long a plan pointer is used without reading it again, ms: a new plan comes once a day or
+ * less.
+ */
 const PLAN_FRESH_MS = 60_000;
 
 /**
- * The identity of the layer plan in force. A new plan changes every key, so images that were pulled
- * before stay as they are.
+ * The id of the layer plan in force. The id is part of every key, so a new plan does not change
+ * images that were pulled before.
  */
 export async function planInForce(bucket: Bucket, packageSet: string): Promise<string> {
   const ages = { present: PLAN_FRESH_MS, absent: PLAN_FRESH_MS };

@@ -1,4 +1,4 @@
-/** How often packages were pulled lately, as far as the edge counts it in the bucket. */
+/** Sums the pull counts that isolates write to the bucket. */
 import pLimit from "p-limit";
 import { addDemand, type DemandCount, demandPrefix } from "../contract/demand.ts";
 import { BUCKET_REQUESTS } from "./blobs.ts";
@@ -6,11 +6,11 @@ import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
 import { demandAt, readRecord } from "./records.ts";
 
-/** Counts that are read: a minute's pulls of one isolate each. */
+/** Most count objects that are read; each holds one minute of one isolate. */
 const MAX_COUNTS = 60;
 const DAY_MS = 86_400_000;
 
-/** The sum of what was counted today and yesterday. */
+/** Pulls of today and yesterday, by package. */
 export async function demandLately(
   bucket: Bucket,
   packageSet: string,
@@ -31,7 +31,7 @@ export async function demandLately(
   return addDemand(counts.filter((each) => each !== null));
 }
 
-/** How long an isolate takes a sum as it was, milliseconds: it ranks names, and need not be exact. */
+/** How long a sum is cached, milliseconds: it only ranks names, and need not be exact. */
 const FRESH_MS = 300_000;
 const REMEMBERED_BYTES = 2 ** 20;
 const ENTRY_BYTES = 60;
@@ -41,7 +41,7 @@ const remembered = memory<DemandCount>(
   FRESH_MS,
 );
 
-/** The same, a few minutes old at most. */
+/** The same, up to a few minutes old. */
 export async function rememberedDemand(bucket: Bucket, packageSet: string): Promise<DemandCount> {
   const known = remembered.get(packageSet);
   if (known !== undefined) return known;

@@ -1,45 +1,48 @@
 /**
- * What an isolate remembers of records: they may be withdrawn. None outlives its object by more than
- * KEPT_MS, and what is asked for again and again is always there:
+ * An isolate's cache of records. Operators may withdraw records, so an entry is used for KEPT_MS at
+ * most; one that is in use is refreshed in the background, so that no request waits for it:
  *
  *   0 s    read from the bucket
- *   10 s   given, and read again behind the answer; gone by then: it is forgotten
- *   30 s   not given any more, when nobody asked for it in between: read first; while the bucket does
- *          not answer (then nothing can be withdrawn either) what was seen last is given
+ *   10 s   used, and refreshed in the background; dropped when the object is gone
+ *   30 s   expired, when it was not used in between: the next request reads the bucket. While that
+ *          does not answer, nothing can be withdrawn either, and the expired entry is used
  *
- * An age counts from when the bucket itself was asked, also for what came from a copy (cache.ts), and
- * for a record that was made of others, from when it was asked for the oldest of them (records.ts).
- * What is made of records is remembered for DERIVED_MS, and the answers with it for as long again: a
- * minute in all.
+ * The age of an entry counts from the read of the bucket, also when it came through the Cache API
+ * (cache.ts). A record that is derived from others is as old as the oldest of them (records.ts).
+ * Manifests derived from records are cached for DERIVED_MS, and responses for as long again: a
+ * withdrawn record is served for a minute at most.
  */
 import type { LRUCache } from "lru-cache";
 import { note } from "../log.ts";
 import type { WaitUntil } from "./bucket.ts";
 import { memory } from "./memory.ts";
 
-/** Longest life of a record that was withdrawn meanwhile, milliseconds. */
+/** How long an entry is used, milliseconds. */
 export const KEPT_MS = 30_000;
-/** From this age on it is read again behind the answer, milliseconds. */
+/** The age from which an entry is refreshed in the background, milliseconds. */
 export const REFRESH_MS = 10_000;
-/** How long what is made of records is remembered, milliseconds. */
+/** How long what is derived from records is cached, milliseconds. */
 export const DERIVED_MS = 15_000;
-/** After this nothing that was withdrawn is answered any more, milliseconds. */
+/** How long a withdrawn record may still be served, milliseconds. */
 export const WITHDRAWN_MS = KEPT_MS + 2 * DERIVED_MS;
-/** One such reading at a time; the next after this, milliseconds: work behind an answer may get lost. */
+/**
+ * The next refresh of the same entry may start after this, ms: the runtime may drop background
+ * work.
+ */
 const AGAIN_MS = 5_000;
 
 export interface Asked<Value> {
   readonly value: Value;
-  /** When the bucket was asked for it, milliseconds since 1970. */
+  /** When it was read from the bucket, milliseconds since 1970. */
   readonly askedAt: number;
 }
 
 interface Entry<Value> extends Asked<Value> {
-  /** When it may be read again behind an answer. */
+  /** When it may be refreshed in the background. */
   refreshAt: number;
 }
 
-/** For how long a value is given, and from which age on it is read again, milliseconds. */
+/** How long a value is used, and the age from which it is refreshed, milliseconds. */
 export interface Lifetime {
   readonly kept: number;
   readonly refresh: number;
@@ -50,15 +53,15 @@ export class FreshMemory<Value extends object> {
   readonly #entries: LRUCache<string, Entry<Value>>;
   readonly #lifetime: Lifetime;
 
-  /** `budget` and `bytesOf` as those of `memory`. */
+  /** `budget` and `bytesOf` as in `memory`. */
   constructor(budget: number, bytesOf: (value: Value) => number, lifetime = RECORDS) {
     this.#lifetime = lifetime;
     this.#entries = memory(budget, ({ value }: Entry<Value>) => bytesOf(value));
   }
 
   /**
-   * The value, unless it is too old. `refresh` reads it anew, null when it is gone; it runs behind
-   * the answer where there is a `background`.
+   * The value, unless it has expired. `refresh` reads it from the bucket, null when it is gone; it
+   * is called where there is a `background` to run it in.
    */
   get(
     key: string,
@@ -77,8 +80,8 @@ export class FreshMemory<Value extends object> {
   }
 
   /**
-   * What `read` says, which is remembered, or null. When it throws, what was seen last, if anything;
-   * else its error.
+   * The result of `read`, which is cached, or null. When `read` throws: the last value known,
+   * however old, else the error.
    */
   async read(key: string, read: () => Promise<Asked<Value> | null>): Promise<Asked<Value> | null> {
     let found: Asked<Value> | null;

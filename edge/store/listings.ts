@@ -1,6 +1,6 @@
 /**
- * Parts of file listings, for composing: remembered, since the packages that most images have (a
- * shell, certificates) are read for each of them.
+ * Reads parts of file listings and small parts for composing, through a cache: most images share
+ * some packages (a shell, certificates).
  */
 import pLimit from "p-limit";
 import { type Digest, digestOf } from "../contract/digest.ts";
@@ -11,21 +11,18 @@ import { memory } from "./memory.ts";
 import { BlobsLost, BUCKET_REQUESTS } from "./blobs.ts";
 import type { Bucket } from "./bucket.ts";
 
-/**
- * Bytes of listings that are remembered: the ends of several hundred, most of which are the whole
- * listing.
- */
+/** Size of the cache, bytes: several hundred listings, or the small parts of a dozen packages. */
 const REMEMBERED_BYTES = 6 * 2 ** 20;
 const remembered = memory<Uint8Array>(REMEMBERED_BYTES, ({ length }) => length);
 
-/** To be called when a blob turned out to be damaged: parts of it may be remembered. */
+/** Call it when a blob turns out to be damaged: drops its parts from the cache. */
 export function forgetParts(digest: Digest): void {
   for (const key of remembered.keys()) if (key.startsWith(digest)) remembered.delete(key);
 }
 
 /**
- * Reads as many at once as a Worker may have connections. Throws BlobsLost for a blob that the
- * bucket lacks, DamagedBlob for one that was read whole and is not what its digest says.
+ * Reads as many parts concurrently as a Worker may have connections. Throws BlobsLost for a blob
+ * that is not in the bucket, DamagedBlob for one that was read whole and has another digest.
  */
 export function listingReader(bucket: Bucket): ReadRange {
   const limit = pLimit(BUCKET_REQUESTS);

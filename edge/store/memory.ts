@@ -1,22 +1,22 @@
 /**
- * What an isolate remembers, in front of the bucket: an LRU cache bounded by bytes. In the isolate's
- * own memory, since that is faster than the Cache API.
+ * LRU caches in the memory of an isolate, bounded by bytes: faster than the Cache API, and lost
+ * with the isolate.
  *
- * An isolate has 128 MB for everything. All memories together take about 89 MB at most (each names
- * its own budget); composing needs the rest.
+ * An isolate has 128 MB for everything. The budgets of all caches add up to about 90 MB; composing
+ * needs the rest.
  *
- * Only values are remembered, never promises: a promise belongs to the request that made it, and
- * whoever else waits for it hangs when that request is cancelled.
+ * Cache values, never promises. A promise belongs to the request that created it: other requests
+ * that await it hang when that request is cancelled.
  */
 import { LRUCache } from "lru-cache";
 
-/** What an entry takes beside its key and its value, bytes, roughly. */
+/** Overhead of an entry beside its key and value, bytes, roughly. */
 const ENTRY_BYTES = 100;
 
 /**
- * `budget`: most bytes of keys and values together; `bytesOf`: what a value takes, roughly. A value
- * larger than the budget is not remembered. `ttl`: for how long a value is, milliseconds; until others
- * need its place when left out.
+ * `budget`: most bytes of keys and values together. `bytesOf`: the rough size of a value. A value
+ * larger than the budget is not cached. `ttl`: how long a value is cached, milliseconds; until it
+ * is evicted when left out.
  */
 export function memory<Value extends object>(
   budget: number,
@@ -25,7 +25,7 @@ export function memory<Value extends object>(
 ): LRUCache<string, Value> {
   return new LRUCache({
     maxSize: budget,
-    // Else it would remember the time, until a timer of a request that may be over by then.
+    // Else it would cache the time until a timer fires, whose request may have ended by then.
     ...(ttl === undefined ? {} : { ttl, ttlResolution: 0 }),
     // A string takes one or two bytes a character.
     sizeCalculation: (value, key) => bytesOf(value) + key.length * 2 + ENTRY_BYTES,

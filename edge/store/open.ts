@@ -1,5 +1,5 @@
 /**
- * Which bucket the edge uses: the R2 binding where there is one, else the S3-compatible endpoint.
+ * Opens the configured bucket: the R2 binding where there is one, else the S3-compatible endpoint.
  */
 import { ConfigError, NO_BUCKET, readS3 } from "../bucket-config.ts";
 import type { Env } from "../env.ts";
@@ -10,7 +10,7 @@ import { s3Bucket } from "./s3.ts";
 /** The one object of the class Housekeeping. */
 export const KEEPER = "all";
 
-/** One for each isolate: it holds no state of a request. */
+/** One per isolate: it holds no state of a request. */
 const buckets = new WeakMap<Env, Bucket>();
 
 /** Throws a ConfigError when neither is configured. */

@@ -1,4 +1,4 @@
-/** The attribute names of package sets, remembered: every package that is new is looked up in them. */
+/** Caches the attribute names of package sets: every new package is looked up in them. */
 import * as v from "valibot";
 import { digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
@@ -15,17 +15,20 @@ interface Names {
   readonly size: number;
 }
 
-/** Bytes of names that are remembered: those of three revisions of nixpkgs. */
+/** Size of the cache of names, bytes: three revisions of nixpkgs. */
 const REMEMBERED_BYTES = 12 * 2 ** 20;
-/** What a name takes in memory with what finds it (contract/package-index.ts), compared with its JSON. */
+/**
+ * What a name takes in memory with what finds it (contract/package-index.ts), compared with its
+ * JSON.
+ */
 const OBJECT_FACTOR = 8;
 const remembered = memory<Names>(REMEMBERED_BYTES, ({ size }) => size * OBJECT_FACTOR);
 
-/** The names of an index, if this isolate has read them lately. */
+/** The names of an index, if they are in this isolate's cache. */
 export const rememberedNames = ({ names: { digest } }: IndexRecord): readonly string[] | null =>
   remembered.get(digest)?.names ?? null;
 
-/** The names of an index; null when the bucket does not have them, or not as the digest says. */
+/** The names of an index; null when they are missing from the bucket, or have another digest. */
 export async function readNames(
   bucket: Bucket,
   { names: { digest, size } }: IndexRecord,
@@ -56,7 +59,9 @@ function parse(bytes: Uint8Array): readonly string[] | null {
 const ABOUT_BYTES = 10 * 2 ** 20;
 const abouts = memory<PackageAbout>(ABOUT_BYTES, ({ length }) => length);
 
-/** What is known of the packages of an index; null when its set has no such list, or it is damaged. */
+/**
+ * What is known of the packages of an index; null when its set has no such list, or it is damaged.
+ */
 export async function readAbout(
   bucket: Bucket,
   { about }: IndexRecord,

@@ -1,4 +1,4 @@
-/** The kinds of records in the bucket: the path of each, and what may stand there. */
+/** The kinds of records in the bucket: the path and the schema of each. */
 import type * as v from "valibot";
 import { type Aliased, AliasRecordSchema } from "../contract/alias.ts";
 import { type DemandCount, demandPath, DemandSchema } from "../contract/demand.ts";
@@ -36,17 +36,20 @@ import {
   RevisionRecordSchema,
 } from "../contract/records.ts";
 
-/** One record's place in the bucket, and what may be there. */
+/** Where a record is in the bucket, and its schema. */
 export interface RecordPlace<T> {
   readonly path: string;
   readonly schema: v.GenericSchema<unknown, T>;
-  /** Whether the record is the one that the path promises. */
+  /** Whether the record belongs to this path. */
   readonly belongs: (record: T) => boolean;
-  /** Whether it may change: the others are written once, and remembered by the isolate. */
+  /** Whether it may change. Other records are written once, and cached by isolates. */
   readonly mutable: boolean;
 }
 
-/** The caller knows the path, and what stands there (pull/images/image-records.ts). */
+/**
+ * An image's record: the caller knows the path, and how to check the record
+ * (pull/images/image-records.ts).
+ */
 export const imageRecord = (
   path: string,
   belongs: (record: ImageRecord) => boolean,
@@ -109,7 +112,7 @@ export const revisionRecord = (
   mutable: false,
 });
 
-/** What an alias stands for; whether its key is the list's own, the reader finds out. */
+/** The package list of an alias. The reader checks that the key is the list's hash. */
 export const aliasRecord = (key: string): RecordPlace<Aliased> => ({
   path: aliasPath(key),
   schema: AliasRecordSchema,
@@ -132,7 +135,7 @@ export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
   mutable: true,
 });
 
-/** Counts of what was pulled, at their path. */
+/** Pull counts, by their path. */
 export const demandAt = (path: string): RecordPlace<DemandCount> => ({
   path,
   schema: DemandSchema,
@@ -140,7 +143,7 @@ export const demandAt = (path: string): RecordPlace<DemandCount> => ({
   mutable: true,
 });
 
-/** `day`: yyyy-mm-dd; `id`: of the writer's own, so it never meets another's. */
+/** `day`: yyyy-mm-dd; `id`: unique, chosen by the writer. */
 export const demandRecord = (
   packageSet: string,
   day: string,

@@ -1,10 +1,9 @@
 /**
- * The records in the bucket: the one way to read and to write them, whatever their kind
- * (record-places.ts).
+ * Reads and writes the records in the bucket, of every kind (record-places.ts).
  *
- * A record that cannot be used (no JSON, against its schema, of something else than its path says)
- * is damaged. It counts as absent: whoever needs it has it made again, and `writeRecord` replaces it,
- * although it never replaces a record that can be used.
+ * A record is damaged when it is no JSON, does not match its schema, or does not belong to its
+ * path. A damaged record counts as absent: it is made again, and `writeRecord` replaces it.
+ * `writeRecord` never replaces a valid record.
  */
 import * as v from "valibot";
 import { canonicalJson } from "../contract/keys.ts";
@@ -21,40 +20,42 @@ export * from "./record-places.ts";
  */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
 /**
- * Records that are remembered, bytes: most take 1 to 50 kB as JSON, and two to three times as much
- * as objects.
+ * Size of the cache, bytes. Most records have 1 to 50 kB as JSON, and two to three times that
+ * parsed.
  */
 const REMEMBERED_BYTES = 20 * 2 ** 20;
 const OBJECT_FACTOR = 3;
-/** By path, which says the type: only values that their place's schema has passed. */
+/**
+ * By path, which determines the type: only values that were validated against the place's schema.
+ */
 const remembered = new FreshMemory<Stored<unknown>>(
   REMEMBERED_BYTES,
   ({ length }) => length * OBJECT_FACTOR,
 );
 
-/** Paths of damaged records that the log has named: about 1,000. */
+/** Paths of damaged records that were logged: about 1,000. */
 const reported = memory<object>(2 ** 18, () => 0);
 
 /**
- * When the bucket was asked for what is in memory, milliseconds since 1970: of records, and of what is
- * made of them (inheritAge).
+ * When a record was read from the bucket, milliseconds since 1970. Also for objects that were
+ * derived from records (inheritAge).
  */
 const askedAt = new WeakMap<object, number>();
 
-/** The oldest of these; now for what has just been made of nothing older. */
+/** When the oldest of these was read; now, for objects that were not. */
 const oldest = (of: readonly object[]): number =>
   Math.min(Date.now(), ...of.map((each) => askedAt.get(each) ?? Date.now()));
 
-/** To be called with what was made of records: it is no younger than they are. */
+/** Call it with an object that was derived from records: it is as old as the oldest of them. */
 export function inheritAge(made: object, of: readonly object[]): void {
   askedAt.set(made, oldest(of));
 }
 
-/** Whether one of these records is older than memory gives any: it may be withdrawn. */
+/** Whether one of these records is too old to be used: it may have been withdrawn. */
 export const isOld = (records: readonly object[]): boolean =>
   Date.now() >= oldest(records) + KEPT_MS;
 
-/** The record, or null when there is none that can be used. */
+/** The record, or null when there is none, or a damaged one. */
 export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> {
   const known = place.mutable ? null : rememberedRecord(bucket, place);
   if (known !== null) return known;
@@ -63,28 +64,28 @@ export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Prom
   return (found?.value.value as T | undefined) ?? null;
 }
 
-/** A record that is written once, if this isolate has it in memory. */
+/** A record that is written once, if it is in this isolate's cache. */
 export function rememberedRecord<T>(bucket: Bucket, place: RecordPlace<T>): T | null {
   const known = remembered.get(place.path, bucket.background, () => readStored(bucket, place));
   return (known?.value.value as T | undefined) ?? null;
 }
 
-/** To be called with the record that stands now, as the farm has written it. */
+/** Call it with a record that the farm has just written. */
 export function seeRecord<T>(place: RecordPlace<T>, record: T): void {
   const { length } = canonicalJson(record);
   remember(place, { value: { value: record, length }, askedAt: Date.now() });
 }
 
-/** Deletes a record; an isolate that has it in memory forgets it within a minute. */
+/** Deletes a record. Isolates serve it from their caches for up to a minute (fresh.ts). */
 export async function withdrawRecord(bucket: Bucket, path: string): Promise<void> {
   await bucket.delete(path);
   remembered.delete(path);
 }
 
 /**
- * Writes a record, and returns the one that is in force now: the record given, or the one that
- * stood there already, when its kind is written once. A damaged one is replaced. `madeOf`: what it
- * was made of, when that is in memory.
+ * Writes a record, and returns the one that is in the bucket now: the one given, or, for kinds that
+ * are written once, the one that was there before. A damaged one is replaced. `madeOf`: the records
+ * that it was derived from.
  */
 export async function writeRecord<T>(
   bucket: Bucket,
@@ -93,7 +94,7 @@ export async function writeRecord<T>(
   madeOf: readonly object[] = [],
 ): Promise<T> {
   const text = canonicalJson(record);
-  // At once: nobody in this isolate should make it again while it is being written.
+  // Before the write: no other request of this isolate should make it again meanwhile.
   remember(place, { value: { value: record, length: text.length }, askedAt: oldest(madeOf) });
   const put = (ifAbsent: boolean): Promise<boolean> =>
     bucket.put(place.path, text, { contentType: "application/json", ifAbsent });
@@ -110,7 +111,7 @@ export async function writeRecord<T>(
   return record;
 }
 
-/** For whoever wants to know later who made what: the origins that the record says it rests on. */
+/** Logs which origins made what the record contains. */
 function noteWritten(path: string, record: unknown): void {
   const { origins, origin, signed } = record as {
     readonly origins?: readonly string[];
@@ -122,7 +123,7 @@ function noteWritten(path: string, record: unknown): void {
   if (all !== undefined) note("info", "record.written", { path, origins: all });
 }
 
-/** Writes a record in place of the one that is there, which counts no more. */
+/** Writes a record, replacing the one that is there. */
 export async function replaceRecord<T>(
   bucket: Bucket,
   place: RecordPlace<T>,
@@ -136,12 +137,12 @@ export async function replaceRecord<T>(
 }
 
 /**
- * The record of a tag is not written again for this long while it means the same, milliseconds:
- * every origin of a set announces it, and R2 takes one write a second for a key.
+ * A tag's record is not written again for this long while its revision is the same, milliseconds:
+ * every origin of a set announces the tag, and R2 allows one write a second to a key.
  */
 const TAG_WRITE_MS = 10_000;
 
-/** What an origin says that a tag means. */
+/** The revision of a tag, as an origin announced it. */
 export interface ResolvedTag {
   readonly packageSet: string;
   readonly tag: string;
@@ -154,8 +155,8 @@ export const dayOf = (time: number): string =>
   new Date(time).toISOString().slice(0, "yyyy-mm-dd".length);
 
 /**
- * A tag means this revision from now on, and the revision belongs to the set for good. Of `latest`
- * it is kept what it meant last on each day, for tags that are dates (pull/tags/date-tags.ts).
+ * Sets a tag to a revision, and records that the revision belongs to the package set. For `latest`,
+ * also records the last revision of each day, for tags that are dates (pull/tags/date-tags.ts).
  */
 export async function writeTag(
   bucket: Bucket,
@@ -189,14 +190,14 @@ interface Stored<T> {
   readonly length: number;
 }
 
-/** What the bucket holds; null when that is nothing, or damaged, which is logged once. */
+/** The record in the bucket; null when it is absent, or damaged, which is logged once. */
 async function readStored<T>(
   bucket: Bucket,
   place: RecordPlace<T>,
 ): Promise<Asked<Stored<T>> | null> {
   let found = await read(bucket, place);
   if (typeof found === "string" && bucket.dropCopy) {
-    // What is damaged may be a copy, and the object in the bucket replaced since.
+    // It may be only the Cache API's copy that is damaged.
     await bucket.dropCopy(place.path);
     found = await read(bucket, place);
   }
@@ -211,7 +212,7 @@ async function readStored<T>(
   return null;
 }
 
-/** The record, null when there is none, or what is wrong with it. */
+/** The record, null when there is none, or, as a string, what is wrong with it. */
 async function read<T>(
   bucket: Bucket,
   place: RecordPlace<T>,

@@ -1,22 +1,22 @@
 /**
- * A bucket that is read from a copy near the client: an S3 bucket of one region, replicated into
- * others by its provider. Blobs, which never change, are read from the copy; one that is not there
- * (yet), and every one while the copy does not answer, comes from the bucket itself. So a copy may
- * lag, and may be lost. Records are read, and everything is written, at the bucket itself: a record
- * may be withdrawn, and a copy that lags, or keeps what was deleted, would go on answering it.
+ * A bucket with a read replica near the client: an S3 bucket that its provider replicates from one
+ * region into others. Blobs never change, so they are read from the replica; from the bucket itself
+ * when the replica does not have them yet, or does not answer. Records are read from the bucket
+ * itself, since a lagging replica would go on serving records that were withdrawn. All writes go to
+ * the bucket itself.
  */
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 
-/** Keys whose objects are named by their content. */
+/** Keys of content-addressed objects. */
 const IMMUTABLE = /^blobs\//;
-/** A copy that failed is left alone for this long, ms: each try costs a client its time limit. */
+/** A replica that failed is not used for this long, ms: each try costs a client a timeout. */
 const REST_MS = 60_000;
 
-/** `restUntil` of copies that failed, by name: shared by all requests of an isolate. */
+/** Until when failed replicas are not used, by name: shared by all requests of an isolate. */
 const resting = new Map<string, number>();
 
-/** `name`: of the copy, for the log. `now`: ms since 1970. */
+/** `name`: of the replica, for the log. `now`: ms since 1970. */
 export function replicatedBucket(
   bucket: Bucket,
   copy: Pick<Bucket, "head" | "get">,

@@ -1,7 +1,7 @@
 /**
  * The bucket over the S3 protocol (HEAD, GET with Range, PUT with If-None-Match, DELETE,
- * ListObjectsV2), for S3-compatible services without a binding; and requests that are signed here for
- * others to send.
+ * ListObjectsV2), for S3-compatible services without a binding; and requests that are signed here
+ * for others to send.
  *
  * A PUT is signed in its Authorization header, with the SHA-256 of its content in
  * x-amz-content-sha256, and not in a presigned URL: of a URL the content is UNSIGNED-PAYLOAD, and
@@ -55,7 +55,8 @@ export function s3Bucket(config: S3Config): Bucket {
 
   /**
    * One signed request. A status that is neither 2xx nor in `expected` throws, and is retried and
-   * then a BucketUnavailable: 403 too, since the client can do nothing about the edge's credentials.
+   * then a BucketUnavailable: 403 too, since the client can do nothing about the edge's
+   * credentials.
    */
   const send = (
     method: string,
@@ -181,8 +182,8 @@ function clientOf(config: S3Config): AwsClient {
   let client = clients.get(config);
   if (!client) {
     const { region, accessKeyId, secretAccessKey } = config;
-    // bucketOperation retries: aws4fetch's own retries would multiply that, and leave network errors
-    // out.
+    // bucketOperation retries: aws4fetch's own retries would multiply that, and leave network
+    // errors out.
     clients.set(
       config,
       (client = new AwsClient({ service: "s3", region, accessKeyId, secretAccessKey, retries: 0 })),

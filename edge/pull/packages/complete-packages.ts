@@ -3,7 +3,7 @@
  * their records name, an origin makes those packages again, and the work is done once more.
  *
  *   records → work                         the way of nearly every pull
- *           → lost: git's listing          what the bucket says of git's blobs, not what is remembered
+ *           → lost: git's listing          by asking the bucket for git's blobs, not the cache
  *           → the farm: git, lost [listing]
  *           → records → work               once; what is lost then is a 503
  *
@@ -115,7 +115,8 @@ async function makeAgain(
   const records = new Map<string, PackageRecord>();
   const levels = new Map<string, LevelRecord>();
   const results = await askForPackages(context, { scope, request }, items, {
-    doing: `making again what the registry's storage has lost of ${packagesForPeople(names, request)}`,
+    doing:
+      `making again what the registry's storage has lost of ` + packagesForPeople(names, request),
     lost,
   });
   for (const [at, { name }] of items.entries()) {
