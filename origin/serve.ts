@@ -26,6 +26,7 @@ import { fileText } from "./process.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
 import { publishIndexes } from "./publish-index.ts";
+import { tagLister } from "./list-tags.ts";
 import { publish } from "./publish.ts";
 import { version } from "./version.ts";
 
@@ -130,14 +131,23 @@ export async function serve(
   });
   const plans = planStore();
 
+  const listTags = tagLister({
+    list: () => packageSet.tags(stop),
+    tell: (tags) => channels.forEach((channel) => channel.listTags(tags)),
+    onError: ({ message }) => logger.warn({ reason: message }, "cannot list the set's tags"),
+  });
+
   const results = async (
     items: readonly Item[],
     context: RunContext,
   ): Promise<readonly Result[]> => {
     const [first] = items;
     if (first === undefined) return [];
-    if (first.kind === "tag")
-      return [{ kind: "revision", revision: await packageSet.resolve(first.tag, context.signal) }];
+    if (first.kind === "tag") {
+      const revision = await packageSet.resolve(first.tag, context.signal);
+      listTags();
+      return [{ kind: "revision", revision }];
+    }
     const { signal, sign } = context;
     const layers = store.of(context.requests);
     if (first.kind === "index")
@@ -211,6 +221,7 @@ export async function serve(
     for (const channel of channels) channel.announce(tag, revision);
   };
   const unwatch = packageSet.watch(announce);
+  listTags();
   // Known before anybody asks: the first pull then waits for no resolving. A set that cannot be
   // resolved now (no network yet) is resolved when somebody pulls.
   packageSet.resolve("latest", stop).then(

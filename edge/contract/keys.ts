@@ -103,6 +103,8 @@ export const dayPath = (packageSet: string, day: string): string =>
 export const daysPrefix = (packageSet: string): string => `revisions/${packageSet}/day-`;
 /** What tags of a set mean: `tagPath` of each. */
 export const tagsPrefix = (packageSet: string): string => `tags/${packageSet}/`;
+/** Names of a set's tags, as an origin listed them. */
+export const tagNamesPath = (packageSet: string): string => `refs/${packageSet}.json`;
 /**
  * The records of all packages of a set. The format is part of the path, as it is part of every
  * hash, so records of another format are never found.

@@ -2,7 +2,7 @@
  * The channel between an origin and the edge: JSON text messages over one WebSocket that the origin
  * opens to `wss://EDGE/farm/connect`.
  *
- *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, bye
+ *   origin → edge   hello, status, accepted, refused, log, done, failed, revision, tags, bye
  *   edge → origin   welcome, job, settled, repeat, cancel, follow
  *
  * What an origin needs of the bucket while it works on a job, it asks the edge for
@@ -43,8 +43,18 @@ import {
   text,
 } from "./items.ts";
 import { RevisionSchema, SystemSchema } from "./records.ts";
+import { TagNamesSchema } from "./tag-names.ts";
 
+/** Of which both ends must have the same. */
 export const PROTOCOL_VERSION = 5;
+/**
+ * What the edge says of itself in `welcome`: the fraction counts the messages of this version that
+ * edges have come to understand since, and origins send them to those alone.
+ *   5.1   tags
+ */
+export const EDGE_PROTOCOL = 5.1;
+/** The first edges that understand `tags`. */
+export const TAGS_PROTOCOL = 5.1;
 export const CONNECT_PATH = "/farm/connect";
 export const PING = "ping";
 export const PONG = "pong";
@@ -140,6 +150,8 @@ export const FromOriginSchema = v.variant("type", [
   v.strictObject({ type: v.literal("failed"), job: JobIdSchema, failure: FailureSchema }),
   /** A mutable package set changed: the tag now means another revision. */
   v.strictObject({ type: v.literal("revision"), tag: TagSchema, revision: RevisionSchema }),
+  /** The tags that the package set has: to be shown. Sent to edges of TAGS_PROTOCOL on. */
+  v.strictObject({ type: v.literal("tags"), tags: TagNamesSchema }),
   /** Give it no more jobs; it closes when the last is done. */
   v.strictObject({ type: v.literal("bye") }),
   UploadRequestSchema,

@@ -120,6 +120,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     this.#messages = new OriginMessages({
       ...connected,
       env,
+      bucket: openBucket(env),
       publication,
       requests,
       results: this.#results,

@@ -12,6 +12,7 @@ import {
   planPath,
   revisionPath,
   type Scope,
+  tagNamesPath,
   tagPath,
 } from "../contract/keys.ts";
 import {
@@ -35,6 +36,7 @@ import {
   type RevisionRecord,
   RevisionRecordSchema,
 } from "../contract/records.ts";
+import { type TagNamesRecord, TagNamesRecordSchema } from "../contract/tag-names.ts";
 
 /** Where a record is in the bucket, and its schema. */
 export interface RecordPlace<T> {
@@ -98,6 +100,14 @@ export const indexRecord = (
 export const tagRecord = (packageSet: string, tag: string): RecordPlace<TagRecord> => ({
   path: tagPath(packageSet, tag),
   schema: TagRecordSchema,
+  belongs: () => true,
+  mutable: true,
+});
+
+/** Names of a set's tags, whether anybody pulled by them or not. */
+export const tagNamesRecord = (packageSet: string): RecordPlace<TagNamesRecord> => ({
+  path: tagNamesPath(packageSet),
+  schema: TagNamesRecordSchema,
   belongs: () => true,
   mutable: true,
 });

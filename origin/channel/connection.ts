@@ -9,6 +9,7 @@ import {
   type FromOrigin,
   PING_SECONDS,
   PROTOCOL_VERSION,
+  TAGS_PROTOCOL,
 } from "../../edge/contract/messages.ts";
 import { AnnouncedTags } from "./announced-tags.ts";
 import { backoff, refusedBackoff } from "./backoff.ts";
@@ -49,6 +50,9 @@ class Connection implements Channel {
   /** By how much the edge's clock is ahead of this machine's, ms. */
   #clockOffset = 0;
   #status: ChannelStatus | undefined;
+  #tagNames: readonly string[] | undefined;
+  /** Of the edge that it is connected to (EDGE_PROTOCOL). */
+  #edgeProtocol = 0;
   #drained: Promise<void> | undefined;
 
   constructor(options: ConnectOptions) {
@@ -73,6 +77,11 @@ class Connection implements Channel {
   announce(tag: string, revision: string): void {
     this.#tags.set(tag, revision);
     if (this.#state === "connected") this.#sendTags();
+  }
+
+  listTags(tags: readonly string[]): void {
+    this.#tagNames = tags;
+    if (this.#state === "connected") this.#sendTagNames();
   }
 
   status(status: ChannelStatus): void {
@@ -159,6 +168,7 @@ class Connection implements Channel {
     switch (message.type) {
       case "welcome":
         this.#terms = { ...this.#terms, zstd: message.zstd };
+        this.#edgeProtocol = message.protocol;
         this.#options.logger.info(
           { edge: this.#options.edge.host, origin: message.origin },
           "connected to the edge",
@@ -167,6 +177,7 @@ class Connection implements Channel {
         if (this.#drained === undefined) this.#become("connected");
         else this.#send({ type: "bye" });
         this.#sendTags();
+        this.#sendTagNames();
         this.#requests.repeatAll();
         return this.#jobs.repeatAll();
       case "job":
@@ -189,6 +200,11 @@ class Connection implements Channel {
 
   #sendTags(): void {
     for (const changed of this.#tags.unsent()) this.#send({ type: "revision", ...changed });
+  }
+
+  #sendTagNames(): void {
+    if (this.#tagNames === undefined || this.#edgeProtocol < TAGS_PROTOCOL) return;
+    this.#send({ type: "tags", tags: [...this.#tagNames] });
   }
 
   #send(message: FromOrigin): void {

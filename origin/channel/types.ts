@@ -54,6 +54,8 @@ export interface Channel {
   readonly state: ChannelState;
   /** A tag means another revision now: sent at once, and again on every later connection. */
   announce(tag: string, revision: string): void;
+  /** The tags that the set has: sent at once, and again on every later connection. */
+  listTags(tags: readonly string[]): void;
   /** The binary cache of this edge's farm. */
   readonly cache: CacheRequests;
   /** Whether it takes jobs from now on: the edge is told, and on every later connection. */

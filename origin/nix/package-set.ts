@@ -106,6 +106,10 @@ class NixPackageSet implements PackageSet {
     return this.#sources.resolve(tag, signal);
   }
 
+  async tags(signal: AbortSignal): Promise<readonly string[] | undefined> {
+    return this.#sources.tags?.(signal);
+  }
+
   watch(onChange: (tag: string, revision: string) => void): StopWatching {
     return this.#sources.watch(onChange);
   }

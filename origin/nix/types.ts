@@ -97,6 +97,11 @@ export interface PackageSet {
    */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
   /**
+   * Names of the set's tags, where there is a list of them: the branches and tags of a git
+   * repository.
+   */
+  tags(signal: AbortSignal): Promise<readonly string[] | undefined>;
+  /**
    * All attribute names of the set, or of the nested set at `path`, as Nix spells them, sorted;
    * none is evaluated. Nothing has no names: a path to no set gives an empty list.
    */

@@ -2,16 +2,19 @@
  * Messages of origins: each is parsed, checked, and passed to the part of the farm that handles its
  * type.
  */
-import { type FromOrigin, CLOSE, PROTOCOL_VERSION } from "../../contract/messages.ts";
+import { type FromOrigin, CLOSE, EDGE_PROTOCOL } from "../../contract/messages.ts";
 import { readConfig } from "../../config.ts";
 import type { Env } from "../../env.ts";
+import { filesOf } from "../../contract/package-set.ts";
 import { note } from "../../log.ts";
+import type { Bucket } from "../../store/bucket.ts";
 import { admit, type Hello } from "./admission.ts";
 import { configuredOrigins, mayResolve } from "./configured-origins.ts";
 import type { Dispatch } from "../jobs/dispatch.ts";
 import type { FollowedBuilds } from "../jobs/followed-builds.ts";
 import { type Origins, REVOKED, type Status } from "./origins.ts";
 import type { Publication } from "../publication/publication.ts";
+import { storeTagNames } from "../publication/tag-names.ts";
 import type { Queue } from "../jobs/queue.ts";
 import { readMessage } from "./read-message.ts";
 import type { Requests } from "../uploads/requests.ts";
@@ -29,6 +32,7 @@ export interface OriginMessagesParts {
   readonly requests: Requests;
   readonly followed: FollowedBuilds;
   readonly publication: Publication;
+  readonly bucket: Bucket;
   /** What nobody waits for. */
   readonly background: (work: Promise<unknown>) => void;
 }
@@ -89,6 +93,8 @@ export class OriginMessages {
         return this.#with.results.failed(name, message.job, message.failure);
       case "revision":
         return this.#announced(name, [message]);
+      case "tags":
+        return this.#tagsListed(name, message.tags);
       case "bye":
         this.#with.origins.leave(name);
         return this.#with.dispatch.schedule(true);
@@ -144,7 +150,7 @@ export class OriginMessages {
     this.#with.origins.enter(socket, hello, now);
     this.#with.origins.send(name, {
       type: "welcome",
-      protocol: PROTOCOL_VERSION,
+      protocol: EDGE_PROTOCOL,
       origin: name,
       zstd,
     });
@@ -161,6 +167,18 @@ export class OriginMessages {
     for (const job of hello.running) this.#toldOfFollowers(name, job);
     await this.#announced(name, hello.revisions);
     await this.#with.dispatch.schedule();
+  }
+
+  /** An origin lists the tags of a git repository; of other sets the edge knows them itself. */
+  async #tagsListed(name: string, tags: readonly string[]): Promise<void> {
+    const { packageSet } = await readConfig(this.#with.env);
+    const origin = configuredOrigins(this.#with.env).get(name);
+    if (origin === undefined || filesOf(packageSet).kind !== "git") return;
+    const mayTell = (tag: string): boolean => mayResolve(origin, tag);
+    await storeTagNames(this.#with.bucket, packageSet.id, { tags, origin: name, mayTell }).catch(
+      (error: unknown) =>
+        note("error", "farm.storage", { origin: name, problem: `tags: ${String(error)}` }),
+    );
   }
 
   /**

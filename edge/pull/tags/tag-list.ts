@@ -3,7 +3,8 @@
  * is about the package set, and the same for every name:
  *
  *   latest
- *   what somebody pulled by, and an origin resolved     tags/<set>/, branches, git tags, channels
+ *   what an origin lists of a git repository            refs/<set>.json, branches and git tags
+ *   what somebody pulled by, and an origin resolved     tags/<set>/, channels
  *   what the operator lists by name in TAGS             nixos-25.11, not nixos-*
  *
  * Commits and dates are tags too, and are not listed: there is no end of them.
@@ -12,6 +13,7 @@ import { tagsPrefix } from "../../contract/keys.ts";
 import { isRevision } from "../../contract/records.ts";
 import { TAG_PATTERN } from "../../contract/names.ts";
 import { memory } from "../../store/memory.ts";
+import { readRecord, tagNamesRecord } from "../../store/records.ts";
 import type { Context } from "../context.ts";
 import { isDate } from "./date-tags.ts";
 import { inOrder } from "./tag-order.ts";
@@ -49,7 +51,8 @@ async function resolvedTags({ bucket, config }: Context): Promise<readonly strin
     if (!more) break;
     after = objects.at(-1)?.key;
   }
-  const tags = found.filter((tag) => !isRevision(tag) && !isDate(tag));
+  const listed = (await readRecord(bucket, tagNamesRecord(id)))?.tags ?? [];
+  const tags = [...found, ...listed].filter((tag) => !isRevision(tag) && !isDate(tag));
   lists.set(id, tags);
   return tags;
 }

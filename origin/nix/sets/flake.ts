@@ -59,6 +59,7 @@ export function flakeSources({
       const path = await revisions.getOrFetch(revision, signal, () => lock(revision, signal));
       return { path, importFromDerivation: true };
     },
+    ...(files.tags && { tags: files.tags }),
     watch: (onChange) => files.watch(onChange),
   };
 }

@@ -16,6 +16,7 @@ import { UnknownRevisionError } from "../types.ts";
 import { GitClone } from "./git-clone.ts";
 import type { Revisions } from "./revisions.ts";
 import { isRevision, type Sources, unwatched } from "./source.ts";
+import { tagNames } from "./tag-names.ts";
 
 export interface GitSetOptions {
   readonly id: string;
@@ -59,6 +60,9 @@ export async function gitSources({
     async committedAt(revision, signal) {
       const clone = await fetchOwn(repository, revision, signal);
       return repository.committedAt(clone, revision, signal);
+    },
+    async tags(signal) {
+      return tagNames((await repository.refs(OWN_REFS, signal)).keys());
     },
     watch: unwatched,
   };

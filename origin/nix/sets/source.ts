@@ -35,6 +35,8 @@ export interface Sources {
    * elsewhere the set is evaluated.
    */
   metadata?(revision: string, system: System): Promise<ReadonlyMap<string, Metadata> | undefined>;
+  /** Names of all tags but `latest`, commits and days; of a git repository alone. */
+  tags?(signal: AbortSignal): Promise<readonly string[]>;
   /** Calls back when a tag comes to mean another revision; returns how to stop. */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
 }

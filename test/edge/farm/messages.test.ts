@@ -1,7 +1,7 @@
 /** Message by message: what the farm takes from an origin, what it does not, and what it says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CLOSE, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
+import { CLOSE, EDGE_PROTOCOL } from "../../../edge/contract/messages.ts";
 import type { FarmOverview } from "../../../edge/farm/overview.ts";
 import { eventually } from "../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
@@ -75,7 +75,7 @@ describe("a job", () => {
     origin.say(hello);
     assert.deepEqual(await origin.heard("welcome"), {
       type: "welcome",
-      protocol: PROTOCOL_VERSION,
+      protocol: EDGE_PROTOCOL,
       origin: "a",
       zstd: true,
     });

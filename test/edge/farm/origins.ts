@@ -110,6 +110,7 @@ export function startOrigin(
     reached: (state) => until(`is ${state}`, () => channel.state === state),
     begun: (n) => until(`is given ${n} jobs`, () => jobs.length >= n),
     announce: (tag, revision) => channel.announce(tag, revision),
+    listTags: (tags) => channel.listTags(tags),
     status: (status) => channel.status(status),
     cache: channel.cache,
     drain: () => channel.drain(),

@@ -27,6 +27,7 @@ export type Stock = Readonly<Record<string, Omit<TestPackage, "name"> | Failure>
 export interface TestOrigin {
   /** The jobs that it was given, in order. */
   readonly jobs: (readonly Item[])[];
+  listTags(tags: readonly string[]): void;
   stop(): Promise<void>;
 }
 
@@ -47,6 +48,8 @@ export interface OriginOptions {
   readonly as?: typeof ORIGIN;
   /** What it builds for; both systems when left out. */
   readonly systems?: readonly System[];
+  /** What it lists of the set's tags; nothing when left out. */
+  readonly listed?: readonly string[];
   /** Awaited before each job is begun. */
   readonly gate?: (items: readonly Item[]) => Promise<void>;
 }
@@ -72,6 +75,7 @@ export async function startOrigin(
     packageSet = { id: "starter", label: "starter" },
     as = ORIGIN,
     systems = ["x86_64-linux", "aarch64-linux"],
+    listed,
     gate,
   }: OriginOptions = {},
 ): Promise<TestOrigin> {
@@ -141,8 +145,10 @@ export async function startOrigin(
       onState: (state) => state === "connected" && resolve(opened),
     });
   });
+  if (listed !== undefined) channel.listTags(listed);
   const origin: TestOrigin = {
     jobs,
+    listTags: (tags) => channel.listTags(tags),
     stop: () => {
       running.delete(origin);
       return channel.drain();

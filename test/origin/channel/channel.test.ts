@@ -5,13 +5,57 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { CLOSE, type FromEdge } from "../../../edge/contract/messages.ts";
+import {
+  CLOSE,
+  type FromEdge,
+  PROTOCOL_VERSION,
+  TAGS_PROTOCOL,
+} from "../../../edge/contract/messages.ts";
 import { type Item, type Result } from "../../../edge/contract/items.ts";
 import { connect, generateOriginKey, Slots } from "../../../origin/channel/index.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import { held, open, RESOLVED, tagJob, WELCOME } from "./open.ts";
 import { rudeEdge } from "./rude-edge.ts";
+
+const welcome = (protocol: number): FromEdge => ({
+  type: "welcome",
+  protocol,
+  origin: "mine",
+  zstd: false,
+});
+
+describe("the set's tags", () => {
+  test("are told to an edge that understands it, when they change and on every connection", async (t) => {
+    const edge = await rudeEdge(t);
+    const { channel } = open(t, edge);
+    channel.listTags(["main"]);
+    const first = await edge.connected();
+    first.say(welcome(TAGS_PROTOCOL));
+    assert.deepEqual((await first.heard("tags")).tags, ["main"]);
+    channel.listTags(["main", "v1"]);
+    assert.deepEqual((await first.heard("tags")).tags, ["main", "v1"]);
+    first.socket.terminate();
+    const second = await edge.connected();
+    second.say(welcome(TAGS_PROTOCOL));
+    assert.deepEqual((await second.heard("tags")).tags, ["main", "v1"]);
+  });
+
+  test("an older edge is told nothing, since it would close the connection", async (t) => {
+    const edge = await rudeEdge(t);
+    const { channel, state } = open(t, edge);
+    channel.listTags(["main"]);
+    const connection = await edge.connected();
+    const heard: string[] = [];
+    connection.socket.on("message", (data: Buffer) => heard.push(data.toString("utf8")));
+    connection.say(welcome(PROTOCOL_VERSION));
+    await state("connected");
+    channel.listTags(["v1"]);
+    channel.announce("latest", "a".repeat(40));
+    await connection.heard("revision");
+    assert.doesNotMatch(heard.join("\n"), /"type":"tags"/);
+  });
+});
 
 describe("connecting", () => {
   test("the token is for this edge, short, and new each time", async (t) => {

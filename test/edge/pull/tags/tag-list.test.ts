@@ -1,8 +1,12 @@
 /** tags/list: what tags mean for the package set, in the spec's order, page by page. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { tagNamesPath } from "../../../../edge/contract/keys.ts";
 import { parsePackageSet } from "../../../../edge/contract/package-set.ts";
+import { mergedTags } from "../../../../edge/farm/publication/tag-names.ts";
 import { inOrder } from "../../../../edge/pull/tags/tag-order.ts";
+import { until } from "../../../harness/until.ts";
+import { startOrigin } from "../../registry/origin.ts";
 import {
   type Answer,
   errorsOf,
@@ -71,6 +75,62 @@ describe("a git repository", () => {
     );
     // One that it lists is asked for, and there is no origin.
     assert.equal((await get(firn, "/v2/git/manifests/v3")).status, 503);
+  });
+});
+
+/** The record of what origins list, once it has these. */
+async function stored(firn: TestEdge, id: string, tags: readonly string[]): Promise<void> {
+  await until(`the bucket has the tags ${tags.join(", ")}`, async () => {
+    const object = await firn.bucket.get(tagNamesPath(id));
+    if (object === null) return false;
+    const record = (await new Response(object.body).json()) as { tags: string[] };
+    return JSON.stringify(record.tags) === JSON.stringify(tags);
+  });
+}
+
+const tell = (known: readonly string[], tags: readonly string[], pattern: RegExp) =>
+  mergedTags(known, { tags, mayTell: (tag) => pattern.test(tag) });
+
+describe("what origins list of a repository", () => {
+  const url = "git:https://git.example/listed.git";
+
+  test("is listed though nobody pulled by it, as far as TAGS allows; a later list replaces it", async () => {
+    const { id, label } = await parsePackageSet(url);
+    const firn = await startTestEdge({ PACKAGE_SET: url, TAGS: "v*, main" });
+    const again = await startTestEdge({ PACKAGE_SET: url }, { bucket: firn.edge.s3 });
+    try {
+      const options = { packageSet: { id, label }, tags: {} };
+      const many = Array.from({ length: 1_500 }, (_, at) => `v${String(at).padStart(4, "0")}`);
+      const listed = ["main", "secret", ...many];
+      const origin = await startOrigin(firn, { ...options, listed });
+      await stored(firn, id, listed);
+      const pages: string[] = [];
+      for (let path: string | undefined = "/v2/git/tags/list"; path !== undefined;) {
+        const answer = await get(firn, path);
+        pages.push(...(listOf(answer) as { tags: string[] }).tags);
+        path = /<(.*)>/.exec(String(answer.headers["link"] ?? ""))?.[1];
+      }
+      assert.deepEqual(pages, ["latest", "main", ...many]);
+      origin.listTags(["main", "next"]);
+      await stored(firn, id, ["main", "next"]);
+      // One that has not remembered the first list.
+      assert.deepEqual(listOf(await get(again, "/v2/git/tags/list")), {
+        name: "git",
+        tags: ["latest", "main", "next"],
+      });
+      await origin.stop();
+    } finally {
+      await again.stop();
+      await firn.stop();
+    }
+  });
+
+  test("an origin tells of the tags that ORIGINS lets it resolve; of others, others do", () => {
+    const first = tell([], ["v2", "v1", "main"], /^v/);
+    assert.deepEqual(first, ["v1", "v2"]);
+    const both = tell(first, ["v9", "main", "dev"], /^[^v]/);
+    assert.deepEqual(both, ["dev", "main", "v1", "v2"]);
+    assert.deepEqual(tell(both, ["v2", "v2"], /^v/), ["dev", "main", "v2"]);
   });
 });
 

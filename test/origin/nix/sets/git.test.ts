@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { withoutUserinfo } from "../../../../origin/nix/sets/git-command.ts";
 import { gitSources } from "../../../../origin/nix/sets/git.ts";
+import { tagNames } from "../../../../origin/nix/sets/tag-names.ts";
 import { Revisions } from "../../../../origin/nix/sets/revisions.ts";
 import { FailureError } from "../../../../origin/nix/types.ts";
 import {
@@ -58,6 +59,22 @@ function repository(t: TestContext) {
   git("checkout", "-q", "main");
   return { directory, url: `file://${directory}`, git, commit, one, two, three };
 }
+
+test("branches and tags are listed, what cannot be an image's tag is not", nix, async (t) => {
+  const { url, git, one } = repository(t);
+  for (const tag of ["v2", "v10", "release/1", "x".repeat(129)]) git("tag", tag);
+  git("branch", "v2");
+  git("update-ref", "refs/pull/1/head", one);
+  const set = await open(t, `git:${url}`);
+  assert.deepEqual(await set.tags(signal), ["dev", "main", "v2", "v10", "v1"]);
+});
+
+test("of too many the branches and the newest tags are listed", () => {
+  const refs = Array.from({ length: 3_000 }, (_, at) => `refs/tags/v${at}`);
+  const names = tagNames([...refs, "refs/heads/main", "refs/tags/main"]);
+  assert.equal(names.length, 2_000);
+  assert.deepEqual(names.slice(0, 3), ["main", "v2999", "v2998"]);
+});
 
 test(
   "a tag is HEAD, a branch, a git tag, or a commit that one of these contains",
