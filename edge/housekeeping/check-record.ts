@@ -25,7 +25,7 @@ import {
   vouchersOf,
 } from "../contract/signatures.ts";
 import type { Problem, VerifyKind } from "../contract/verify.ts";
-import { hasDigestsOf } from "../pull/images/image-records.ts";
+import { hasDigestsOf } from "../pull/images/image-paths.ts";
 
 /** The public key of an origin in force. */
 export type KeyOf = (origin: string) => string | undefined;

@@ -19,19 +19,15 @@ import { inheritAge } from "../../store/records.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "../context.ts";
 import { imageNameOf, rememberDerived } from "./derived-blobs.ts";
-import { type ImageName, nameOf, readImage } from "./image-records.ts";
+import { readImage } from "./image-records.ts";
+import { type ImageName, nameOf } from "./image-paths.ts";
 import { keepPackages } from "./claim-packages.ts";
 import { spend, spendTotal } from "../limits.ts";
 import { singleFlight } from "../single-flight.ts";
 import { refuseUnknown } from "../packages/package-records.ts";
 import { checkAllowed } from "../permission.ts";
-import {
-  absences,
-  completeImage,
-  type FoundImage,
-  isComplete,
-  type WantedSystems,
-} from "./platforms.ts";
+import { completeImage, type FoundImage } from "./platforms.ts";
+import { absences, isComplete, type WantedSystems } from "./wanted-systems.ts";
 import { resolveTag } from "../tags/resolve-tag.ts";
 import { recordsOf, withPackages } from "../packages/complete-packages.ts";
 

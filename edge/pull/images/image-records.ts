@@ -23,22 +23,16 @@ import type { Digest } from "../../contract/digest.ts";
 import {
   digestHint,
   imageKey,
-  imageNameKey,
-  imagePath,
   imagePrefix,
   type ImageScope,
   imagesPrefix,
 } from "../../contract/keys.ts";
-import type { ImageRequest } from "../../contract/names.ts";
 import {
   type Descriptor,
   type ImageRecord,
-  PLATFORMS,
   type System,
-  SYSTEMS,
   systemsOf,
 } from "../../contract/records.ts";
-import { describeImage, indexName, recordIndexes } from "../../compose/texts.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { memory } from "../../store/memory.ts";
 import {
@@ -49,11 +43,15 @@ import {
   writeRecord,
 } from "../../store/records.ts";
 import { singleFlight } from "../single-flight.ts";
-
-/** A name of a package set: `git/curl` means the same as `curl/git`, and as `arm64/git/curl`. */
-export interface ImageName extends Pick<ImageRequest, "names" | "shell"> {
-  readonly packageSet: string;
-}
+import { digestsOf } from "./image-digests.ts";
+import {
+  hasDigestsOf,
+  type ImageName,
+  nameKeyOf,
+  nameOf,
+  pathOf,
+  platformsIn,
+} from "./image-paths.ts";
 
 /** About 4,000 paths. */
 const REMEMBERED_BYTES = 2 * 2 ** 20;
@@ -81,9 +79,6 @@ interface FoundLayer {
   readonly blob: Descriptor;
 }
 
-/** A name as text: a key for memories, without a hash. */
-export const nameOf = ({ packageSet, names, shell }: ImageName): string =>
-  `${packageSet} ${shell ? "shell " : ""}${names.join("/")}`;
 const idOf = (name: ImageName, { revision, plan }: ImageScope): string =>
   `${nameOf(name)} ${revision} ${plan}`;
 
@@ -239,8 +234,7 @@ export async function writeImage(
   record: ImageRecord,
   madeOf: readonly ImageRecord[],
 ): Promise<void> {
-  const key = await imageKey(record, name.names, name.shell);
-  const path = imagePath(await nameKeyOf(name), key, platformsOf(record), digestsOf(record).all);
+  const path = await pathOf(name, record);
   const id = idOf(name, record);
   if (paths.get(id)?.path === path) return;
   const sources = [...madeOf, ...Object.values(record.images)];
@@ -249,10 +243,6 @@ export async function writeImage(
   );
   paths.set(id, { path });
 }
-
-/** The key of a name: what the paths of all its images begin with. */
-export const nameKeyOf = (name: ImageName): Promise<string> =>
-  imageNameKey(name.packageSet, name.names, name.shell);
 
 const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>
   imageRecord(path, (record) => belongs(name, path, record));
@@ -267,87 +257,4 @@ function belongs({ packageSet, names }: ImageName, path: string, record: ImageRe
         .join("/") === names.join("/"),
   );
   return isOfName && hasDigestsOf(path, record);
-}
-
-/** Whether a record's texts have the digests that its path tells of. */
-export function hasDigestsOf(path: string, record: ImageRecord): boolean {
-  const told = imagePath("", "", platformsOf(record), digestsOf(record).all);
-  return path.endsWith(told.slice(told.lastIndexOf("/") + 1));
-}
-
-const LACKING = "no-";
-const architectures: ReadonlySet<string> = new Set(
-  SYSTEMS.map((system) => PLATFORMS[system].architecture),
-);
-
-/** The platforms that a record knows, as its path says them. */
-const platformsOf = ({ images, without }: ImageRecord): string[] =>
-  SYSTEMS.flatMap((system) => {
-    const { architecture } = PLATFORMS[system];
-    if (images[system] !== undefined) return [architecture];
-    return without[system] === undefined ? [] : [`${LACKING}${architecture}`];
-  });
-
-/** The platforms that the record at a path knows, by architecture. */
-const platformsIn = (path: string): string[] =>
-  path
-    .split(".")
-    .map((part) => (part.startsWith(LACKING) ? part.slice(LACKING.length) : part))
-    .filter((part) => architectures.has(part));
-
-/** The digests of an image for one system. */
-export interface ImageDigests {
-  readonly config: Digest;
-  readonly oci: Digest;
-  readonly docker: Digest;
-  readonly zstd: Digest | undefined;
-  readonly profile: Digest | undefined;
-}
-
-/** Every digest that is derived from a record. */
-export interface RecordDigests {
-  readonly images: ReadonlyMap<System, ImageDigests>;
-  /** By indexName (compose/texts.ts). */
-  readonly indexes: ReadonlyMap<string, { readonly oci: Digest; readonly docker: Digest }>;
-  /** In the order in which the record's path has them. */
-  readonly all: readonly Digest[];
-}
-
-/** Whoever has a record in memory asks again. */
-const derived = new WeakMap<ImageRecord, RecordDigests>();
-
-export function digestsOf(record: ImageRecord): RecordDigests {
-  let digests = derived.get(record);
-  if (digests === undefined) derived.set(record, (digests = deriveDigests(record)));
-  return digests;
-}
-
-/** Of a record's indexes the one over these systems. */
-export const indexOf = (record: ImageRecord, systems: readonly System[]) =>
-  digestsOf(record).indexes.get(indexName(systems));
-
-function deriveDigests(record: ImageRecord): RecordDigests {
-  const images = new Map<System, ImageDigests>();
-  for (const system of systemsOf(record)) {
-    const image = record.images[system];
-    if (image === undefined) continue;
-    const { config, oci, docker, zstd } = describeImage(image);
-    images.set(system, {
-      config: config.digest,
-      oci: oci.digest,
-      docker: docker.digest,
-      zstd: zstd?.digest,
-      profile: image.layers.at(-1)?.digest,
-    });
-  }
-  const indexes = new Map(
-    Array.from(recordIndexes(record), ([name, { oci, docker }]) => [
-      name,
-      { oci: oci.digest, docker: docker.digest },
-    ]),
-  );
-  const all = [...images.values(), ...indexes.values()].flatMap((digests) =>
-    Object.values(digests).filter((digest) => digest !== undefined),
-  );
-  return { images, indexes, all };
 }

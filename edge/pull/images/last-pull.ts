@@ -13,7 +13,7 @@ import { memory } from "../../store/memory.ts";
 import { KEEPER, openBucket } from "../../store/open.ts";
 import { resolveName } from "../aliases.ts";
 import { imageNameOf } from "./derived-blobs.ts";
-import { type ImageName, nameKeyOf } from "./image-records.ts";
+import { type ImageName, nameKeyOf } from "./image-paths.ts";
 
 const DAY_MS = 86_400_000;
 /** About 4,000 images that this isolate has told of today; others are told of again. */

@@ -21,32 +21,22 @@
  * asked for cannot be had, and another one can, the answer is an index of that one: docker's
  * User-Agent tells its machine, and not `--platform`.
  */
-import type { ImageScope } from "../../contract/keys.ts";
-import { InvalidName } from "../../contract/names.ts";
-import {
-  type ImageRecord,
-  isKnown,
-  MAX_REASON,
-  RECORD_FORMAT,
-  type System,
-} from "../../contract/records.ts";
+import { type ImageRecord, isKnown, type System } from "../../contract/records.ts";
 import type { ComposedImage } from "../../compose/compose.ts";
 import { note } from "../../log.ts";
 import type { Context } from "../context.ts";
-import { RegistryError } from "../errors.ts";
-import { isFinal, isUnfinished } from "../failures.ts";
-import { type ImageName, listImage, merged, nameOf, writeImage } from "./image-records.ts";
-import { BEING_MADE, type Failure, ended, forget, mayWait, resting } from "./platform-attempts.ts";
-
-/** What a client can be answered with. */
-export interface WantedSystems {
-  /** Those of the image: SYSTEMS, or the one that the name pins. */
-  readonly all: readonly System[];
-  /** The one that the client needs, as far as anybody can tell. */
-  readonly asked: System | undefined;
-  /** Whether the client can take nothing else. */
-  readonly only: boolean;
-}
+import { nameOf } from "./image-paths.ts";
+import { listImage, writeImage } from "./image-records.ts";
+import { BEING_MADE, ended, forget, mayWait, resting } from "./platform-attempts.ts";
+import {
+  type Ended,
+  failureOf,
+  type Incomplete,
+  type Results,
+  throwTrouble,
+  withResults,
+} from "./platform-results.ts";
+import { absences } from "./wanted-systems.ts";
 
 /** An image, and why it is not there for the other systems that are wanted. */
 export interface FoundImage {
@@ -54,39 +44,11 @@ export interface FoundImage {
   readonly absent: ReadonlyMap<System, string>;
 }
 
-/** An image that is not known for all the systems that are wanted. */
-export interface Incomplete {
-  readonly name: ImageName;
-  readonly scope: ImageScope;
-  readonly wanted: WantedSystems;
-  readonly known: ImageRecord | null;
-}
-
 /** Composes the image for one system. Throws a RegistryError and what composing throws. */
 export type Make = (context: Context, system: System) => Promise<ComposedImage>;
 
-type Ended = { readonly made: ComposedImage } | { readonly error: unknown };
-
 /** Work behind an answer goes on for this long; the runtime allows 30 s. */
 const BEHIND_MS = 25_000;
-
-/** Whether what is known answers the client: for good, whatever other platforms may come. */
-export const isComplete = (known: ImageRecord, { all, asked, only }: WantedSystems): boolean =>
-  only && asked !== undefined
-    ? known.images[asked] !== undefined
-    : all.every((system) => isKnown(known, system));
-
-/** What a record that is complete says of the systems it has no image for. */
-export const absences = (
-  { images, without }: ImageRecord,
-  { all }: WantedSystems,
-): Map<System, string> =>
-  new Map(
-    all.flatMap((system) => {
-      const absence = without[system];
-      return images[system] || !absence ? [] : [[system, absence.message] as const];
-    }),
-  );
 
 /**
  * The image, of the platforms that are there in time. Throws what `make` throws for the platform
@@ -122,9 +84,6 @@ export async function completeImage(
   }
   return { record, absent };
 }
-
-/** Of the systems that were tried and have ended. */
-type Results = Map<System, Ended>;
 
 /** What is being made for a pull. */
 interface Work {
@@ -192,63 +151,6 @@ async function othersAreThere(
   await atMost(Promise.all(running), Math.max(...waits));
 }
 
-/** What is known now; null when that is no image at all. */
-function withResults(image: Incomplete, results: Results): ImageRecord | null {
-  const { scope, known } = image;
-  const made = Array.from(results, ([system, result]) =>
-    "made" in result ? recordOf(scope, system, result.made) : null,
-  );
-  const records = [known, ...made].filter((record) => record !== null);
-  const [first, ...others] = records;
-  if (first === undefined) return null;
-  const record = others.reduce(merged, first);
-  const without: ImageRecord["without"] = { ...record.without };
-  for (const [system, result] of results)
-    if ("error" in result && isFinal(result.error) && record.images[system] === undefined)
-      without[system] = { message: result.error.message.slice(0, MAX_REASON) };
-  const isSame = Object.keys(without).length === Object.keys(record.without).length;
-  return isSame ? record : { ...record, without };
-}
-
-const recordOf = (
-  { packageSet, revision, plan }: ImageScope,
-  system: System,
-  { image, origins }: ComposedImage,
-): ImageRecord => ({
-  format: RECORD_FORMAT,
-  packageSet,
-  revision,
-  plan,
-  origins: [...origins],
-  images: { [system]: image },
-  without: {},
-});
-
-/**
- * Throws when there is nothing to answer with: the error of the platform that was asked for, or of
- * the default one. What is wrong with this registry itself is never answered by another platform.
- */
-function throwTrouble(
-  { wanted }: Incomplete,
-  record: ImageRecord | null,
-  results: Results,
-): asserts record is ImageRecord {
-  const errors = new Map(
-    Array.from(results, ([system, result]) => [system, "error" in result ? result.error : null]),
-  );
-  const own = errors.get(wanted.asked ?? (wanted.all[0] as System)) ?? null;
-  const isThere =
-    record !== null && (!wanted.only || record.images[wanted.asked as System] !== undefined);
-  if (isThere && (own === null || wanted.asked === undefined || isAboutImage(own))) return;
-  throw own ?? [...errors.values()].find((error) => error !== null);
-}
-
-/**
- * Whether an error tells of the image or of who asks for it, and not of trouble of the registry.
- */
-const isAboutImage = (error: unknown): error is RegistryError | InvalidName =>
-  error instanceof RegistryError || error instanceof InvalidName;
-
 /** Why each platform that is wanted is not there, in words; it is remembered for the next pulls. */
 function explain(image: Incomplete, record: ImageRecord, results: Results): Map<System, string> {
   const now = Date.now();
@@ -265,22 +167,6 @@ function explain(image: Incomplete, record: ImageRecord, results: Results): Map<
   }
   return absent;
 }
-
-/** Why a try has not brought an image. */
-function failureOf(system: System, result: Ended | undefined): Failure {
-  if (result === undefined || "made" in result || isUnfinished(result.error))
-    return { kind: "building", reason: BEING_MADE };
-  const { error } = result;
-  if (isAboutImage(error)) {
-    const mayPass = error instanceof RegistryError && SOON.has(error.status);
-    return { kind: mayPass ? "soon" : "failed", reason: error.message };
-  }
-  note("error", "platform.failed", { system, error: String(error) });
-  return { kind: "failed", reason: "it cannot be made at the moment" };
-}
-
-/** Statuses of what may be over in a moment, or for another client: no origin, limits, accounts. */
-const SOON: ReadonlySet<number> = new Set([401, 403, 429, 503]);
 
 /** Adds to the image's record what has ended behind the answer. */
 async function addLate(

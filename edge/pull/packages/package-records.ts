@@ -15,7 +15,7 @@ import type { Context } from "../context.ts";
 import { askWhileHeld } from "./ask-while-held.ts";
 import { spendOnce } from "../limits.ts";
 import { checkMayBuild } from "../permission.ts";
-import type { WantedSystems } from "../images/platforms.ts";
+import type { WantedSystems } from "../images/wanted-systems.ts";
 import { unknownByMemory, unknownPackages } from "./unknown-packages.ts";
 import {
   builtForThisPull,
