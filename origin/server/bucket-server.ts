@@ -28,6 +28,8 @@ export interface BucketServer {
   stop(): Promise<void>;
 }
 
+/** A file is read in pieces of this size, bytes: Node's 64 kB take twice the CPU time. */
+const READ_BYTES = 2 ** 20;
 /** Most objects of one answer to ListObjectsV2 (Amazon S3 API Reference). */
 const MAX_KEYS = 1_000;
 /** Longest key, bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"). */
@@ -137,7 +139,10 @@ async function read(
       ...(range && { "Content-Range": `bytes ${start}-${end}/${found.size}` }),
     });
     if (found.size === 0) response.end();
-    else await pipeline(found.file.createReadStream({ start, end, autoClose: false }), response);
+    else {
+      const options = { start, end, autoClose: false, highWaterMark: READ_BYTES };
+      await pipeline(found.file.createReadStream(options), response);
+    }
   } finally {
     await found.file.close();
   }
