@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import type { FileHandle } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline } from "node:stream/promises";
@@ -133,12 +134,14 @@ async function read(
   try {
     const range = rangeOf(request, found.size);
     const { start, end } = range ?? { start: 0, end: found.size - 1 };
+    const length = end - start + 1;
+    const whole = length <= READ_BYTES ? await readPiece(found.file, start, length) : undefined;
     response.writeHead(range === undefined ? 200 : 206, {
       ...headersOf(found),
-      "Content-Length": end - start + 1,
+      "Content-Length": length,
       ...(range && { "Content-Range": `bytes ${start}-${end}/${found.size}` }),
     });
-    if (found.size === 0) response.end();
+    if (whole !== undefined) response.end(whole);
     else {
       const options = { start, end, autoClose: false, highWaterMark: READ_BYTES };
       await pipeline(found.file.createReadStream(options), response);
@@ -146,6 +149,13 @@ async function read(
   } finally {
     await found.file.close();
   }
+}
+
+/** A part of a file in one read: for a small one, a stream takes twice the CPU time. */
+async function readPiece(file: FileHandle, start: number, length: number): Promise<Buffer> {
+  const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, start);
+  if (bytesRead !== length) throw new Error(`the file has ended at ${start + bytesRead}`);
+  return buffer;
 }
 
 /** Undefined for the whole object: no range is asked for, or none that must be honoured. */
