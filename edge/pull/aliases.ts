@@ -1,4 +1,4 @@
-/** What the aliases in names stand for, as the bucket holds it (contract/alias.ts). */
+/** Reads and writes aliases in the bucket, and resolves those in names (contract/alias.ts). */
 import { ALIAS, aliasKey, type Aliased } from "../contract/alias.ts";
 import {
   type Aliases,
@@ -29,7 +29,7 @@ export async function readAliases(
   return new Map(found.flatMap(([key, list]) => (list === null ? [] : [[key, list]])));
 }
 
-/** A name with its aliases, if it has any, as the request that it is. Throws InvalidName too. */
+/** The image request of a name, with its aliases resolved. Throws InvalidName too. */
 export async function resolveName(bucket: Bucket, name: string): Promise<ImageRequest> {
   const parts = splitImageName(name);
   return parts.aliases.length === 0

@@ -1,4 +1,4 @@
-/** Where a client can follow what is built for it, and what it reads there. */
+/** The URL of a build's log, and reading the log while the build runs. */
 import type { Item } from "../contract/items.ts";
 import type { Env } from "../env.ts";
 import { buildName } from "../farm/build/answer.ts";

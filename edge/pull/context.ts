@@ -1,4 +1,4 @@
-/** What every request works with. */
+/** The context of a request: configuration, bucket, caller, and until when it may be held. */
 import type { Caller } from "../access/accounts.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
@@ -22,13 +22,13 @@ export interface Context {
   readonly regions: readonly Region[];
   /** As the client asked. */
   readonly url: string;
-  /** What the log calls the request. */
+  /** The id of the request in the log. */
   readonly requestId: string;
   /** What the person who pulls should know about the answer; each is sent as a Warning header. */
   readonly warnings: string[];
   /** Whether origins are asked for what the client waits for, or for another platform beside it. */
   readonly purpose: Purpose;
-  /** What of the client's limits this request has used, by name (limits.ts). */
+  /** What this request has been counted for in the client's limits (limits.ts). */
   readonly paid: Set<string>;
   /** Until when the request is held while origins work for it, milliseconds since 1970. */
   readonly heldUntil: number;

@@ -1,11 +1,12 @@
 /**
- * Counts what is pulled, so that layer plans get better with use. An isolate counts in memory and
- * writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound, else
- * to the bucket. The last counts of an isolate that ends are lost: a plan needs shares, not sums.
+ * Counts pulls of packages, so that layer plans get better with use. An isolate counts in memory
+ * and writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound,
+ * else to the bucket. The last counts of an isolate that ends are lost, which does not matter to a
+ * plan: it uses shares, not sums.
  *
- * A client counts once a day for an image, however often it asks, and for so many images a day, so
- * that nobody steers the plan by a flood of requests or of combinations. Only GET counts, by tag or
- * by digest: docker sends HEAD for the tag and GET for the digest, podman GET for the tag.
+ * A client counts once a day for an image, and for MAX_IMAGES images a day, so that a flood of
+ * requests or combinations cannot influence the plan. Only GET counts, by tag or by digest: docker
+ * sends HEAD for the tag and GET for the digest, podman GET for the tag.
  */
 import { clientAddress, clientKey } from "../access/limits.ts";
 import type { Env } from "../env.ts";

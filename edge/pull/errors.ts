@@ -1,8 +1,8 @@
 /**
- * The one error type that clients are answered with, rendered by registry/ as the distribution
- * spec's JSON (`{"errors":[{code,message,detail}]}`). `message` is one line for a person: what was
- * asked, what was found, what to do. `detail` is data for whoever looks closer. `headers` go onto
- * the response. With a `cause`, the error is the registry's own and goes to its log.
+ * RegistryError, the error type of all answers to clients; registry/errors.ts renders it as the
+ * distribution spec's JSON (`{"errors":[{code,message,detail}]}`). `message` is one line for a
+ * person: what was asked, what was found, what to do. `detail` is data for programs. `headers` go
+ * onto the response. An error with a `cause` is the registry's own fault and is logged.
  */
 
 /**

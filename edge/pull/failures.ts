@@ -1,9 +1,9 @@
 /**
- * What origins reported, and what the farm could not do, as errors for the person who pulls. Pure.
+ * Puts failures of origins and of the farm into words: errors for the person who pulls. Pure.
  *
  * An image holds packages that its name does not mention: every image has cacert, and `shell`
- * brings bash. They are never named to that person. And one cause is named once: when a revision is
- * unknown, every package of the image fails for the same reason.
+ * brings bash. Messages never name those. And they name one cause once: when a revision is unknown,
+ * every package of the image fails for the same reason.
  */
 import type { Failure } from "../contract/items.ts";
 import { type ImageRequest, SHELL } from "../contract/names.ts";
@@ -17,7 +17,7 @@ export interface Failed {
   readonly failure: Failure;
 }
 
-/** What of an image request decides how its packages are named. */
+/** The parts of an image request that decide how messages name its packages. */
 export type Asked = Pick<ImageRequest, "requested" | "shell">;
 
 /** Where the client can read logs. */
@@ -40,7 +40,7 @@ export interface Unfinished {
 }
 
 /**
- * Retry-After of an origin's own trouble, seconds: another origin, or the same one soon, may do it.
+ * Retry-After when origins failed for reasons of their own, seconds: another attempt may succeed.
  */
 const TROUBLE_RETRY_SECONDS = 10;
 /** … without an origin, or with too many jobs: time for an origin to come back or a job to end. */
@@ -176,8 +176,8 @@ export function packagesForPeople(names: readonly string[], asked: Asked): strin
 }
 
 /**
- * What the person is told whose pull was held until origins had built packages; `system` where the
- * image is for several.
+ * The Warning for a pull that was held until origins had built packages. `system`: where the image
+ * is for several.
  */
 export function builtForThisPull(
   names: readonly string[],
@@ -244,7 +244,9 @@ function unknownText({ names, failure }: Cause, asked: Asked): string {
 const nearestText = ({ nearest = [] }: Failure): string =>
   nearest.length > 0 ? ` (nearest: ${nearest.join(", ")})` : "";
 
-/** Of each package that the image's name mentions, or else of what else has this cause. */
+/**
+ * Details of each package with this cause that the image's name mentions, or else of all others.
+ */
 function detailsOf({ names, failure }: Cause, asked: Asked, { blob }: Logs): unknown[] {
   const own = mentioned(names, asked);
   const { logBlob, ...rest } = failure;

@@ -1,4 +1,7 @@
-/** The limits of a client on its way through a pull (access/limits.ts). */
+/**
+ * Counts what a pull uses of its client's limits (access/limits.ts), and throws when one is used
+ * up.
+ */
 import type { Caller } from "../access/accounts.ts";
 import {
   type Limit,
@@ -27,10 +30,10 @@ function limitOf({ config, caller }: Spender, name: Limited): Limit | null {
   return own === undefined ? config.limits[name] : own;
 }
 
-/** The client of what is counted for all of them together. */
+/** The key under which all clients together are counted. */
 const EVERYBODY = "everybody";
 
-/** Takes `amount` of what a client may have. Throws TOOMANYREQUESTS (429), and takes nothing. */
+/** Takes `amount` of a client's limit. Throws TOOMANYREQUESTS (429) when that is used up. */
 export function spend(spender: Spender, name: Limited, amount = 1): void {
   const { client } = spender.caller;
   if (client === null) return;
@@ -38,8 +41,8 @@ export function spend(spender: Spender, name: Limited, amount = 1): void {
 }
 
 /**
- * The same for each of `things` that this request has not paid for: what is made for two platforms
- * counts once.
+ * The same for each of `things` that this request was not counted for yet: what is made for two
+ * platforms counts once.
  */
 export function spendOnce(
   spender: Spender & Pick<Context, "paid">,
@@ -63,8 +66,8 @@ const usedUp = new Map<Limited, number>();
 type Counter = Spender & Pick<Context, "env" | "ctx">;
 
 /**
- * The same for all clients in every location. Throws TOOMANYREQUESTS (429) by what this isolate has
- * heard; what it takes is counted behind the answer.
+ * The same for all clients in every location. It is counted behind the answer; TOOMANYREQUESTS
+ * (429) is thrown by the last count that this isolate has got.
  */
 export function spendTotal({ env, ctx, config }: Counter, name: Limited): void {
   const limit = config.limits[name];
@@ -115,8 +118,8 @@ function tooMany(who: string, name: Limited, limit: Limit, wait: number): Regist
 const inSeconds = (count: number): string => `${count} second${count === 1 ? "" : "s"}`;
 
 /**
- * Does work that an origin may keep waiting. Throws TOOMANYREQUESTS (429) when too much waits. Work
- * beside what the client waits for takes no place: nobody is held for it for long.
+ * Does work that waits for an origin. Throws TOOMANYREQUESTS (429) when too many requests of the
+ * client wait. Background work does not count: no request is held long for it.
  */
 export async function waiting<T>(
   spender: Spender & Pick<Context, "purpose">,

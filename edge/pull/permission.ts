@@ -1,4 +1,4 @@
-/** What a caller may have: by the registry's policy, and by the account that signed in. */
+/** Permissions of a caller: by the registry's package policy, and by the account that signed in. */
 import { mayBuild, refusal } from "../access/accounts.ts";
 import type { ImageRequest } from "../contract/names.ts";
 import { policyRefusal } from "../contract/package-policy.ts";

@@ -1,4 +1,7 @@
-/** Copies of an S3 bucket in other regions, and which of them is near a client. */
+/**
+ * Replicas of an S3 bucket in other regions: the variables, and choosing the one nearest to a
+ * client.
+ */
 import * as v from "valibot";
 import { LOCATIONS, type Region, regionsFor } from "../farm/regions.ts";
 import { type Bucket } from "../store/bucket.ts";
@@ -59,7 +62,10 @@ export function readReplicas(
   return { home: home.output, copies: new Map(entries) };
 }
 
-/** The bucket, read from the copy that is nearest to the continent, where one is nearer. */
+/**
+ * The bucket, read from the copy nearest to the continent, if that is nearer than the bucket
+ * itself.
+ */
 export function nearBucket(
   bucket: Bucket,
   replicas: Replicas | null,

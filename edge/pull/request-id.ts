@@ -1,4 +1,4 @@
-/** What one request is called in the log. */
+/** The id of a request in the log. */
 
 /** Cloudflare's id of a request, and where it was answered: `8f2a4c1e9b7d6a53-FRA`. */
 const CF_RAY = /^[0-9a-f]{16,32}(-[A-Z]{3})?$/;

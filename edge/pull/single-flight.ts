@@ -1,10 +1,11 @@
 /**
- * Work that several requests need from one isolate at the same moment: one does it, the others
- * wait. Otherwise thirty clients at once would compose one image thirty times.
+ * Single flight: when several requests of an isolate need the same work at the same moment, one
+ * does it and the others wait for the result. Otherwise thirty clients would compose one image
+ * thirty times.
  *
- * The runtime drops the promises of a request that is cancelled, and other requests that await one
- * of them would wait for ever. So no request waits longer than JOIN_MS; then it does the work
- * itself, which may always be done twice.
+ * The runtime drops the promises of a cancelled request, and other requests that await one of them
+ * would wait for ever. So no request waits longer than JOIN_MS; then it does the work itself. The
+ * work must be such that doing it twice does no harm.
  */
 
 /** Longest wait for another request's work, milliseconds: several times what composing takes. */

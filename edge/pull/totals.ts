@@ -1,9 +1,10 @@
 /**
- * What all clients together have used, in every location: one object for the registry.
+ * The Totals object (Durable Object), one for the registry: counts what all clients together use,
+ * in every location.
  *
- * It is told behind the answers, so that no pull waits for it, and answers from when on there is
- * more to be had. An isolate refuses by the last answer that it got (limits.ts): all of them
- * together may go above a limit by what they do in the tenths of a second until they hear of it.
+ * Isolates call it behind their answers, so no pull waits for it. An isolate refuses pulls by the
+ * last result that it got (limits.ts), so all of them together may exceed a limit by what they do
+ * in the tenths of a second until they learn of it.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Limit, Limited } from "../access/limits.ts";

@@ -1,6 +1,6 @@
 /**
- * What an image is about to be composed of is kept from garbage collection, which may be deleting
- * it at this moment: nobody has pulled an image with these packages for months.
+ * Keeps the packages of an image from garbage collection while it is composed: a run may be
+ * deleting them at this moment, if nobody has pulled an image with them for months.
  */
 import type { ComposeInput } from "../../compose/compose.ts";
 import { MIN_GRACE } from "../../contract/housekeeping.ts";

@@ -1,7 +1,7 @@
 /**
- * Composing in an isolate: so many bytes at once, one image after another in the order in which
- * they were asked for. An isolate has 128 MB for everything that it does, and inflating and hashing
- * take its one thread anyway.
+ * Limits the memory that composing takes in an isolate: images are composed in the order in which
+ * they were asked for, so many bytes at once. An isolate has 128 MB for everything, and inflating
+ * and hashing take its one thread anyway.
  */
 import { compose, type ComposedImage, type ComposeInput } from "../../compose/compose.ts";
 import { type Inflate, inflateTree } from "../../compose/small-parts.ts";
@@ -12,21 +12,21 @@ import { memory } from "../../store/memory.ts";
 import { unavailable } from "../errors.ts";
 import { Turns, waitingBytes } from "./turns.ts";
 
-/** Most bytes that images take which are being composed in one isolate, by bytesOf. */
+/** Most bytes of images that are being composed at once in one isolate, by bytesOf. */
 const COMPOSING_BYTES = 32 * 2 ** 20;
-/** What every image takes: its links and their tar, listings, texts. */
+/** Bytes that every image takes: its links and their tar, listings, texts. */
 const IMAGE_BYTES = 2 * 2 ** 20;
 /**
  * Most bytes that images take which wait for their turn: 800 of one package, for one platform each,
  * or 200 of ten. Each takes some 50 ms, so the last of them waits for 40 s at most.
  */
 const WAITING_BYTES = 24 * 2 ** 20;
-/** When a client should come again that found too many waiting, seconds. */
+/** Retry-After when too many images wait, seconds. */
 const RETRY_SECONDS = 5;
 
 const turns = new Turns({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES });
 
-/** Store paths of small parts that are remembered inflated, bytes: popular packages bring them. */
+/** Inflated store paths of small parts that are remembered, bytes: many images share them. */
 const TREES_BYTES = 12 * 2 ** 20;
 const trees = memory<Uint8Array>(TREES_BYTES, ({ length }) => length);
 

@@ -1,10 +1,10 @@
 /**
- * Blobs that are not in the bucket, but made again when they are asked for: the config and the
- * manifests of an image out of its record, its own layer, the profile layer, out of the records of
- * its packages.
+ * Derived blobs: blobs that are not stored in the bucket, but made when they are asked for. The
+ * config and manifests of an image are encoded from its record; its profile layer is composed from
+ * the records of its packages.
  *
- * A combination that nobody pulls a second time is thus one small record for ever. What is pulled
- * now stays in the isolate's memory for a while, since the same client asks for it in a moment.
+ * So a combination that nobody pulls a second time costs one small record. What was pulled just now
+ * stays in the isolate's memory for a while, since the same client asks for it in a moment.
  */
 import type { ComposedBlob as DerivedBlob } from "../../compose/compose.ts";
 import { imageTexts, manifestsOf, recordIndexes } from "../../compose/texts.ts";
@@ -34,7 +34,7 @@ const LAYERS_BYTES = 8 * 2 ** 20;
 const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size, DERIVED_MS);
 const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size, DERIVED_MS);
 
-/** The images of `request`, as they are looked up. */
+/** The name by which images of `request` are looked up. */
 export const imageNameOf = (
   { config: { packageSet } }: Pick<Context, "config">,
   { names, shell }: ImageRequest,
@@ -42,12 +42,12 @@ export const imageNameOf = (
 
 const keyOf = (name: ImageName, digest: Digest): string => `${digest} ${nameOf(name)}`;
 
-/** To be called with what an image was composed to, or what its record has been encoded to. */
+/** Remembers the blobs of an image that was just composed, or encoded from its record. */
 export function rememberDerived(name: ImageName, blobs: readonly DerivedBlob[]): void {
   for (const blob of blobs) (isText(blob) ? texts : layers).set(keyOf(name, blob.digest), blob);
 }
 
-/** What this isolate has made a moment ago, without a question to the bucket. */
+/** A blob that this isolate has made a moment ago; it asks no bucket. */
 export function rememberedDerived(name: ImageName, digest: Digest): DerivedBlob | null {
   const key = keyOf(name, digest);
   return texts.get(key) ?? layers.get(key) ?? null;
@@ -67,8 +67,8 @@ export function manifestOf(
 }
 
 /**
- * The texts of a record that are not in memory. Whoever gets an index asks for a manifest of it in
- * a moment, by its digest: in memory it is found without a question to the bucket.
+ * The texts of a record that are not in memory. A client that gets an index asks for a manifest of
+ * it next, by digest, which is then found in memory.
  */
 function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
   const indexes = [...recordIndexes(record).values()].flatMap(({ oci, docker }) => [oci, docker]);
@@ -83,7 +83,10 @@ function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
   return [...images.flat(), ...indexes];
 }
 
-/** The manifest of that digest, of any image that the name has meant; null when there is none. */
+/**
+ * The manifest of that digest, of any image of the name, at whatever revision; null when there is
+ * none.
+ */
 export async function derivedManifest(
   { bucket }: Pick<Context, "bucket">,
   name: ImageName,
@@ -97,9 +100,9 @@ export async function derivedManifest(
 }
 
 /**
- * The config, manifest or profile layer of that digest, of any image that the name has meant. Null
- * when there is none, or when the layer has come to have other bytes, which is logged. Throws what
- * withPackages throws: an origin makes again what is gone.
+ * The config, manifest or profile layer of that digest, of any image of the name, at whatever
+ * revision. Null when there is none, or when the layer would now have other bytes, which is logged.
+ * Throws what withPackages throws, since an origin may have to make lost blobs again.
  */
 export async function derivedBlob(
   context: Context,
@@ -122,7 +125,7 @@ export async function derivedBlob(
 const isText = ({ mediaType }: DerivedBlob): boolean => mediaType.endsWith("json");
 const isManifest = (blob: DerivedBlob): boolean => isText(blob) && blob.mediaType !== OCI_CONFIG;
 
-/** Composes the image of a record again, for its own layer. */
+/** Composes the image of a record again, for its profile layer. */
 async function profileLayer(
   context: Context,
   request: ImageRequest,

@@ -7,7 +7,7 @@
  *
  *   package records → made layers of one level → compose → blobs, then the image record
  *
- * Only a tag, a package or a level that nobody asked for before waits for an origin.
+ * Only a tag, package or level that was never asked for before waits for an origin.
  */
 import type { ComposedImage, ComposeInput } from "../../compose/compose.ts";
 import type { ImageScope } from "../../contract/keys.ts";
@@ -69,8 +69,8 @@ export async function findImage(
 }
 
 /**
- * Tag and plan are asked for at once: in an isolate that knows neither, both are a bucket's answer
- * away.
+ * The revision and plan. Both are read at the same time, to save an isolate without them a round
+ * trip.
  */
 async function resolveScope(context: Context, tag: string): Promise<ImageScope> {
   const { bucket, config } = context;
@@ -78,16 +78,15 @@ async function resolveScope(context: Context, tag: string): Promise<ImageScope> 
   const early = planInForce(bucket, packageSet).catch(() => undefined);
   const revision = await resolveTag(context, tag);
   await early;
-  // From memory, unless an origin was asked for the tag: that takes time, in which a plan may
-  // change.
+  // From memory, unless an origin had to resolve the tag: that takes time, and the plan may change.
   const plan = await planInForce(bucket, packageSet);
   return { packageSet, revision, plan };
 }
 
 /**
- * Composes an image for one system. The blobs of origins that it names are in the bucket: they were
- * when the records were written that name them, and garbage collection keeps them. One that got
- * lost by another way is made again when it is read (restore-layer.ts). Throws BlobsLost.
+ * Composes an image for one system. The layers of origins are not looked for in the bucket: they
+ * were there when their records were written, and garbage collection keeps them. One that was lost
+ * in another way is made again when a client downloads it (restore-layer.ts). Throws BlobsLost.
  */
 async function composeImage(
   bucket: Bucket,

@@ -27,7 +27,7 @@ export async function pathOf(name: ImageName, record: ImageRecord): Promise<stri
   return imagePath(await nameKeyOf(name), key, platformsOf(record), digestsOf(record).all);
 }
 
-/** Whether a record's texts have the digests that its path tells of. */
+/** Whether a record's texts have the digests in its path. */
 export function hasDigestsOf(path: string, record: ImageRecord): boolean {
   const told = imagePath("", "", platformsOf(record), digestsOf(record).all);
   return path.endsWith(told.slice(told.lastIndexOf("/") + 1));

@@ -1,23 +1,21 @@
 /**
- * Image records: what is stored of an image that was composed, and how a tag's image and a digest
- * lead to it.
+ * Finding and storing image records: by name and tag, by digest, and by layer.
  *
- *   images/v5/<name key>/<image key>.amd64.arm64.<16 digits of each digest, with dots between them>.json
+ *   images/v5/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
  *
  * A record is of one name, revision and plan, and of the platforms for which the image was known
- * when it was written. A platform that comes later makes another record, which knows more: nothing
- * that was answered changes, and every index that was ever answered is found by its digest. By tag
- * all of them are one image, since for one platform all records say the same.
+ * when it was written. When a platform is added later, another record is written beside it, so that
+ * every index that was ever answered is found by its digest. By tag all records of a key are one
+ * image: for one platform they all say the same.
  *
  *   <image key>.amd64.….json              pulled while no origin for arm64 was connected
  *   <image key>.amd64.arm64.….json        pulled later
  *   <image key>.amd64.no-arm64.….json     or a package does not exist for arm64
  *
- * Whoever asks by tag knows name, revision and plan, so the image key, and lists the keys that
- * begin with it. Whoever asks by digest knows the name and the digest: the listing of the name's
- * images, one or a few for each revision and plan at which it was pulled, tells which of them has
- * it. Then the record is read; its texts are encoded again, and must have the digests that its path
- * says.
+ * By tag: name, revision and plan give the image key, and the paths that begin with it are listed.
+ * By digest: the paths of the name's images are listed, one or a few for each revision and plan at
+ * which it was pulled, and the path with the digest's hint is the one. Then the record is read, its
+ * texts are encoded again, and they must have the digests in its path.
  */
 import type { Digest } from "../../contract/digest.ts";
 import {
@@ -55,7 +53,7 @@ import {
 
 /** About 4,000 paths. */
 const REMEMBERED_BYTES = 2 * 2 ** 20;
-/** By nameOf and the rest of the image's scope: the record that knows most. */
+/** By nameOf and the rest of the image's scope: the path of the record with the most platforms. */
 const paths = memory<{ readonly path: string }>(REMEMBERED_BYTES, ({ path }) => 2 * path.length);
 
 /** Images of a name that one listing tells of, and most listings for one digest. */
@@ -97,8 +95,9 @@ export async function readImage(
 }
 
 /**
- * The same by what the bucket says now: another isolate may have learnt more. What several records
- * say together is a record of its own then, so that its index is found by its digest.
+ * The same by a listing of the bucket, since another isolate may have written more. When several
+ * records are found, the one that joins them is written too, so that its index is found by its
+ * digest.
  */
 export async function listImage(
   bucket: Bucket,
@@ -108,7 +107,7 @@ export async function listImage(
   const prefix = imagePrefix(await nameKeyOf(name), await imageKey(scope, name.names, name.shell));
   const { objects } = await bucket.list(prefix, { limit: PER_KEY });
   const told = objects.map(({ key }) => ({ path: key, platforms: platformsIn(key) }));
-  // The one that knows most first; of equals one with an image before one that says there is none.
+  // The record with the most platforms first; of equals one with an image before one without.
   told.sort((a, b) => b.platforms.length - a.platforms.length || (a.path < b.path ? -1 : 1));
   const seen = new Set<string>();
   const records: ImageRecord[] = [];
@@ -127,7 +126,7 @@ export async function listImage(
   return all;
 }
 
-/** What two records of an image say together; neither contradicts the other. */
+/** Joins two records of an image; records never contradict each other. */
 export function merged(one: ImageRecord, other: ImageRecord): ImageRecord {
   const images = { ...other.images, ...one.images };
   const without = { ...other.without, ...one.without };
@@ -161,8 +160,8 @@ export async function findImageByDigest(
 }
 
 /**
- * The latest record of the name's images that has this layer of an origin: which layers an image
- * has stands in its record alone, so the latest are read.
+ * The latest record of the name's images that has this layer of an origin. A path does not tell the
+ * layers, so the latest records are read.
  */
 export async function findImageByLayer(
   bucket: Bucket,
@@ -202,8 +201,8 @@ function layerIn(record: ImageRecord, digest: Digest): FoundLayer | undefined {
 }
 
 /**
- * Withdraws the records of an image that name a layer which is gone for good: the image is composed
- * anew. Returns their paths.
+ * Withdraws the records of an image that name a layer which is lost for good, so that the next pull
+ * composes the image anew. Returns their paths.
  */
 export async function withdrawImage(
   bucket: Bucket,
@@ -225,8 +224,8 @@ export async function withdrawImage(
 }
 
 /**
- * Stores a record, unless this isolate knows that it is there; its digests may be answered then.
- * `madeOf`: records that it was made of, beside its images.
+ * Stores a record, unless this isolate knows that it is stored. Only after that its digests may be
+ * answered. `madeOf`: records that it was joined from.
  */
 export async function writeImage(
   bucket: Bucket,
@@ -247,7 +246,7 @@ export async function writeImage(
 const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>
   imageRecord(path, (record) => belongs(name, path, record));
 
-/** Whether it is an image of this name, and its texts are those that its path tells of. */
+/** Whether it is an image of this name, and its texts have the digests in its path. */
 function belongs({ packageSet, names }: ImageName, path: string, record: ImageRecord): boolean {
   if (record.packageSet !== packageSet) return false;
   const isOfName = systemsOf(record).every(

@@ -1,7 +1,7 @@
 /**
- * When an image was pulled last, for garbage collection (edge/housekeeping): by the day, so that an
- * isolate tells it at most once a day of an image, behind the answer. GET and HEAD count, of tags
- * and of digests: a node that has the image sends HEAD alone.
+ * Tells garbage collection (edge/housekeeping) that an image was pulled. Pulls are recorded by the
+ * day, so an isolate tells of an image once a day at most, behind the answer. GET and HEAD count,
+ * of tags and digests: a node that has the image sends only HEAD.
  */
 import { pulledImage } from "../../contract/housekeeping.ts";
 import type { Digest } from "../../contract/digest.ts";
@@ -84,9 +84,9 @@ const ASKED_A_SECOND = 20;
 let asked = { second: 0, times: 0 };
 
 /**
- * Whether images of the name have come back that were deleted in this moment: somebody got a
- * manifest just before that, and asks for the rest now. To be called before something is told to be
- * unknown.
+ * Restores images of the name that garbage collection has deleted in this moment; returns whether
+ * there were any. The client may have got the manifest just before, and ask for the rest now. Call
+ * it before answering that a digest is unknown.
  */
 export async function isBroughtBack(
   { HOUSEKEEPING }: Pick<Env, "HOUSEKEEPING">,

@@ -1,19 +1,19 @@
 /**
- * When a platform that an image lacks is tried, and how long a pull of another platform waits for
- * it. Remembered by the isolate, for each image and system:
+ * When an image's missing platform is attempted, and how long a pull of another platform waits for
+ * it. Remembered in the isolate, for each image and system:
  *
- *   first pull     tried, and waited for PLATFORM_WAIT after the platform that was asked for is there
- *   … meanwhile    every other pull waits for what is left of that
- *   then           nobody waits; it is tried behind the answers, once in AGAIN_MS
- *   no origin      that is known at once; tried again after SOON_MS, by a pull that waits again. Also
- *                  when the client may not have it built: another client may
- *   it failed      tried again after FAILED_MS, by a pull that waits again
+ *   first pull   attempts it, and waits PLATFORM_WAIT once the platform that it asked for is there
+ *   meanwhile    every other pull waits for what is left of that time
+ *   then         no pull waits; it is attempted behind the answers, once in AGAIN_MS
+ *   no origin    that is known at once; attempted again after SOON_MS, by a pull that waits. The
+ *                same when this client may not have it built: another client may
+ *   it failed    attempted again after FAILED_MS, by a pull that waits
  */
 import { memory } from "../../store/memory.ts";
 
-/** More than work may take that runs behind an answer, milliseconds. */
+/** Longer than work behind an answer may take, milliseconds. */
 const AGAIN_MS = 30_000;
-/** What may be over in a moment, milliseconds. */
+/** After a failure that may pass in a moment, milliseconds. */
 const SOON_MS = 5_000;
 /** Farms remember failures for as long, milliseconds. */
 const FAILED_MS = 60_000;
@@ -22,7 +22,7 @@ const KEPT_MS = 600_000;
 /** About 3,000 images. */
 const REMEMBERED_BYTES = 2 ** 20;
 
-/** Why a platform is not there that is made at the moment. */
+/** The reason for a platform that is being made at the moment. */
 export const BEING_MADE = "it is being made: pull again in a while";
 
 interface Try {
@@ -36,7 +36,7 @@ interface Try {
   readonly reason: string;
 }
 
-/** How a try ended without an image. */
+/** Why an attempt ended without an image. */
 export interface Failure {
   readonly kind: "building" | "soon" | "failed";
   readonly reason: string;
@@ -44,7 +44,7 @@ export interface Failure {
 
 const tries = memory<Try>(REMEMBERED_BYTES, ({ reason }) => 2 * reason.length, KEPT_MS);
 
-/** Why it is not there, when it is not to be tried now. */
+/** The reason why there is no image, when it is too early for another attempt; undefined: try. */
 export function resting(key: string, now: number): string | undefined {
   const known = tries.get(key);
   if (known === undefined || now >= known.next || now < (known.until ?? 0)) return undefined;
@@ -52,8 +52,8 @@ export function resting(key: string, now: number): string | undefined {
 }
 
 /**
- * To be called when nothing but this platform is waited for: for how long a pull may wait, ms, of
- * `wait` for the first one.
+ * For how long a pull may wait for this platform when the others are there, ms. `wait`: the time
+ * for the first such pull; later ones get what is left of it.
  */
 export function mayWait(key: string, wait: number, now: number): number {
   const known = tries.get(key);
@@ -62,7 +62,7 @@ export function mayWait(key: string, wait: number, now: number): number {
   return Math.max(0, until - now);
 }
 
-/** A try ended without an image, or has not ended in time (`building`). */
+/** Notes that an attempt ended without an image, or has not ended in time (`building`). */
 export function ended(key: string, { kind, reason }: Failure, now: number): void {
   if (kind === "building")
     return void tries.set(key, {
@@ -74,5 +74,5 @@ export function ended(key: string, { kind, reason }: Failure, now: number): void
   tries.set(key, { until: undefined, next, reason });
 }
 
-/** There is an image, or never will be: both are in the bucket. */
+/** Forgets a platform that has an image, or never will: the record in the bucket says so. */
 export const forget = (key: string): void => void tries.delete(key);

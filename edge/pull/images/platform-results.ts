@@ -66,8 +66,9 @@ const recordOf = (
 });
 
 /**
- * Throws when there is nothing to answer with: the error of the platform that was asked for, or of
- * the default one. What is wrong with this registry itself is never answered by another platform.
+ * Throws when there is no image to answer with: the error of the platform that was asked for, or of
+ * the default one. An error of the registry itself is thrown even when another platform has an
+ * image.
  */
 export function throwTrouble(
   { wanted }: Incomplete,
@@ -84,9 +85,7 @@ export function throwTrouble(
   throw own ?? [...errors.values()].find((error) => error !== null);
 }
 
-/**
- * Whether an error tells of the image or of who asks for it, and not of trouble of the registry.
- */
+/** Whether an error is about the image or the client, and not a fault of the registry. */
 const isAboutImage = (error: unknown): error is RegistryError | InvalidName =>
   error instanceof RegistryError || error instanceof InvalidName;
 

@@ -1,14 +1,14 @@
 /**
- * An image for several platforms: which of them are made, and which are waited for.
+ * Completes an image for several platforms: decides which of them are made, and which a pull waits
+ * for.
  *
  * An index lists every system of SYSTEMS whose image is known when it is answered, in one order. So
- * it is a function of what is known, never of who asks: amd64 and arm64 machines get the same
- * bytes.
+ * it does not depend on the client: amd64 and arm64 machines get the same bytes.
  *
  *   what is missing is asked for at once, a build for each system, side by side
- *   the one that was asked for (docker's User-Agent tells, or the name, or the client takes no index)
- *     is waited for as long as the request is held; where nobody says, the first one that is there
- *   the others are waited for PLATFORM_WAIT longer, at most once for an image (platform-attempts.ts)
+ *   the one that was asked for (by docker's User-Agent, the name, or a client that takes no index)
+ *     is waited for as long as the request is held; where none was, the first one that is there
+ *   the others are waited for PLATFORM_WAIT longer, once for an image (platform-attempts.ts)
  *   what is not there then is left out, with a Warning; it is made all the same, and listed later
  *
  *   0 s   an arm64 docker asks for git: arm64 and amd64 are asked for, amd64 in the background
@@ -16,9 +16,9 @@
  *   19 s  amd64 is not: index of arm64, "not there for linux/amd64: it is being made"
  *   30 s  amd64 is there, while nobody waits: the record knows both
  *
- * A package that does not exist for a system, or that Nix refuses to evaluate there, is known for
- * good: the record says so, and nobody tries again at this revision. Where the system that was
- * asked for cannot be had, and another one can, the answer is an index of that one: docker's
+ * That a package does not exist for a system, or that Nix refuses to evaluate it there, is final:
+ * the record says so, and it is not attempted again at this revision. When the system that was
+ * asked for has no image and another one has, the answer is an index of that one: docker's
  * User-Agent tells its machine, and not `--platform`.
  */
 import { type ImageRecord, isKnown, type System } from "../../contract/records.ts";
@@ -94,7 +94,8 @@ interface Work {
 }
 
 /**
- * What is tried for this pull: what is missing, but what was tried a moment ago for another pull.
+ * The systems to attempt for this pull: those that are missing, but for those that another pull
+ * attempted a moment ago.
  */
 function systemsToTry(image: Incomplete): System[] {
   const { known, wanted } = image;
@@ -106,7 +107,7 @@ function systemsToTry(image: Incomplete): System[] {
   );
 }
 
-/** What nobody is known to have asked for is made beside what somebody waits for. */
+/** A system that the client did not ask for is made in the background. */
 function contextFor(context: Context, { known, wanted }: Incomplete, system: System): Context {
   const isWaitedFor = wanted.asked === undefined ? known === null : system === wanted.asked;
   return { ...context, purpose: isWaitedFor ? "waiting" : "background", warnings: [] };
@@ -151,7 +152,7 @@ async function othersAreThere(
   await atMost(Promise.all(running), Math.max(...waits));
 }
 
-/** Why each platform that is wanted is not there, in words; it is remembered for the next pulls. */
+/** Why each wanted platform has no image, in words. Remembers the attempts for the next pulls. */
 function explain(image: Incomplete, record: ImageRecord, results: Results): Map<System, string> {
   const now = Date.now();
   const absent = absences(record, image.wanted);
@@ -168,7 +169,7 @@ function explain(image: Incomplete, record: ImageRecord, results: Results): Map<
   return absent;
 }
 
-/** Adds to the image's record what has ended behind the answer. */
+/** Adds the systems that ended after the answer to the image's record. */
 async function addLate(
   { bucket }: Context,
   image: Incomplete,
@@ -186,7 +187,7 @@ async function addLate(
 const keyOf = ({ name, scope: { revision, plan } }: Incomplete, system: System): string =>
   `${nameOf(name)} ${revision} ${plan} ${system}`;
 
-/** Ends with the work, or after `ms`; the work goes on. */
+/** Waits for the work, `ms` at most; the work goes on. */
 async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   const over = Promise.withResolvers<void>();
   const timer = setTimeout(() => over.resolve(), ms);

@@ -1,19 +1,22 @@
 /**
- * Turns of work that takes memory: so many bytes at once, and what does not fit waits, first come
- * first served.
+ * A queue for work that takes memory: so many bytes at once; work that does not fit waits, first
+ * come, first served.
  *
- * The runtime drops a request that is cancelled wherever it waits: it never gives back what it has,
- * nor its place. So whoever waits shows every few milliseconds that it still does, by a timer of
- * its own request, and nobody holds anything for longer than HELD_MS.
+ * The runtime drops a cancelled request wherever it waits, so it never gives back its bytes or its
+ * place. Therefore a waiting request shows every few milliseconds, by a timer of its own, that it
+ * still exists, and bytes are held for HELD_MS at most.
  */
 
 /** How often a waiting request looks whether it is its turn, milliseconds. */
 const LOOK_MS = 20;
-/** Who has not looked for so long is gone, milliseconds. */
+/** A request that has not looked for so long is gone, milliseconds. */
 const GONE_MS = 2_000;
-/** When nobody has looked for so long, the isolate was busy, and nobody is gone for that. */
+/** When no request has looked for so long, the isolate was busy, and none counts as gone. */
 const BUSY_MS = 500;
-/** Whoever has not given back its bytes by then is gone, milliseconds: composing takes some 50. */
+/**
+ * A request that has not given back its bytes by then is gone, milliseconds: composing takes some
+ * 50.
+ */
 const HELD_MS = 30_000;
 
 /** A request that waits: its context, URL, promises and timer. */
@@ -24,7 +27,7 @@ const PACKAGE_BYTES = 10_000;
 export interface TurnLimits {
   /** Bytes; work that takes more than that has its turn alone. */
   readonly budget: number;
-  /** Most bytes that those take which wait, by waitingBytes. */
+  /** Most bytes of all waiting requests, by waitingBytes. */
   readonly waiting: number;
 }
 
@@ -77,13 +80,15 @@ export class Turns {
     return this.#held.size === 0 || taken + bytes <= this.#limits.budget;
   }
 
-  /** One whose timer was late, and which counted as gone. */
+  /** Puts back a request that counted as gone because its timer was late. */
   #putBack(own: Waiter): void {
     own.isQueued = true;
     this.#queue.unshift(own);
   }
 
-  /** Hundreds that wait call this every LOOK_MS each: it looks through them once in that time. */
+  /**
+   * Drops requests that are gone. Hundreds of waiting requests call this; it works once in LOOK_MS.
+   */
   #dropGone(): void {
     const now = Date.now();
     for (const share of this.#held) if (share.until <= now) this.#held.delete(share);

@@ -1,6 +1,6 @@
 /**
- * What a pull that is held asks of the farm. Its line in the log joins the request to the build, by
- * whose name the log goes on: of the farm, of origins, of Nix (edge/README.md).
+ * Asks the farm for a pull that is held meanwhile. Logs the request's id with the name of the
+ * build, under which the logs of farm, origins and Nix continue (edge/README.md).
  */
 import type { Item } from "../../contract/items.ts";
 import type { Descriptor } from "../../contract/records.ts";
@@ -24,7 +24,7 @@ export const askWhileHeld = (
     return askFarm(context.env, items, { ...asWaiting(context), ...(lost && { lost }) });
   });
 
-/** Once for each build that a request waits for. */
+/** Logs that a request waits for a build. Call it once for each build. */
 export async function noteHeld({ requestId, url }: Context, items: readonly Item[]): Promise<void> {
   const { pathname } = new URL(url);
   const build = await buildName(items);

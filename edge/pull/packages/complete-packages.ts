@@ -1,6 +1,7 @@
 /**
- * The packages of an image, whole: when work with them finds that the bucket has lost a blob that
- * their records name, an origin makes those packages again, and the work is done once more.
+ * Gets the packages of an image and does work with them, such as composing. When that finds that
+ * the bucket has lost a blob that their records name, an origin makes these packages again, and the
+ * work is repeated.
  *
  *   records → work                         the way of nearly every pull
  *           → lost: git's listing          by asking the bucket for git's blobs, not the cache
@@ -70,8 +71,8 @@ export const recordsOf = ({ packages }: Pick<ComposeInput, "packages">): readonl
   packages.flatMap(({ record, made }) => (made ? [record, made] : [record]));
 
 /**
- * The packages' blobs that the bucket lacks, when that is what the error is about; else null. None:
- * the bucket has them all, and what this isolate remembered of one was damaged.
+ * The packages' blobs that the bucket lacks, when the error is about a lost or damaged blob; else
+ * null. Empty when the bucket has them all, and only this isolate's memory of one was damaged.
  */
 async function lostBlobs(
   { bucket }: Context,
@@ -128,7 +129,7 @@ async function makeAgain(
     const level = levels.get(record.name) ?? made;
     return { record: records.get(record.name) ?? record, ...(level && { made: level }) };
   });
-  // This isolate need not read them, and must not go by those that it has in memory.
+  // These replace the records that this isolate has in memory.
   for (const [name, record] of records) seeRecord(packageRecord(scope, name), record);
   for (const [name, record] of levels) seeRecord(levelRecord(scope, name, record.level), record);
   return { scope, request, packages: whole };

@@ -1,5 +1,5 @@
 /**
- * The level of each package of an image, and the made layers of that level.
+ * Chooses the level of each package of an image, and gets the made layers of that level.
  *
  * chooseLevels (contract/levels.ts) decides from the records alone, so every edge and the command
  * line choose the same. A package record has the layers of one level, the one that nearly every

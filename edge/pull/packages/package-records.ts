@@ -1,6 +1,6 @@
 /**
- * The package records of an image: those that the bucket has, and from an origin those that nobody
- * has asked for before, all of them in one job.
+ * Gets the package records of an image: from the bucket, or, for packages that were never asked for
+ * before, from an origin, all in one question to the farm.
  */
 import pLimit from "p-limit";
 import type { ImageScope, Scope } from "../../contract/keys.ts";

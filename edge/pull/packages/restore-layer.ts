@@ -1,9 +1,9 @@
 /**
- * A layer of an origin that an image names and the bucket has lost: an origin makes its packages
- * again, and the layer is there as before when it is packed by the same compressor.
+ * Restores a layer that an image names and the bucket has lost: an origin makes its packages again.
+ * When it uses the same compressor, the layer is the same as before.
  *
- * When it is not, whoever has pinned a digest of that image cannot have it any more, and is told
- * so; the image's records are withdrawn, so that a pull by tag composes it of what there is now.
+ * Otherwise the image's digests cannot be pulled any more, and the error says so. The image's
+ * records are withdrawn, so that a pull by tag composes it from the new layers.
  */
 import type { Digest } from "../../contract/digest.ts";
 import type { ImageRequest } from "../../contract/names.ts";

@@ -1,10 +1,12 @@
-/** Names near one that does not exist, for the person who mistyped: dear to find, so budgeted. */
+/**
+ * Suggests names near one that does not exist. Finding them is costly, so their number is limited.
+ */
 import { nearest } from "../../contract/nearest.ts";
 import { memory } from "../../store/memory.ts";
 
 /**
- * Suggestions that an isolate looks for in a second: a tenth of its time at most, however many
- * clients ask for nonsense. Further ones are told without: a 404 is as right.
+ * Suggestions that an isolate computes in a second: a tenth of its time at most, however many
+ * clients ask for nonsense. Further 404 answers have no suggestions.
  */
 const SUGGESTED_A_SECOND = 10;
 /** Suggestions that are left over from quiet seconds, at most. */

@@ -1,7 +1,7 @@
 /**
- * Packages that do not exist, told without an origin: from the names of the package set (its
- * index), which an origin lists once for a revision and system, and those of a nested set when it
- * is first asked for.
+ * Finds packages that do not exist, without asking an origin: by the list of names of the package
+ * set (its index). An origin lists them once for a revision and system, and those of a nested set
+ * when something in it is first asked for.
  *
  *   python3packages.flaks   the index of the set has python3Packages; its own index has no flaks
  *
@@ -61,8 +61,8 @@ export async function unknownPackages(
 }
 
 /**
- * The same by the lists that this isolate has in memory, without a question to anybody: a name of
- * nonsense costs no more than a known one. Packages whose lists it does not have are left out.
+ * The same by the lists in this isolate's memory alone, so that nonsense names cost no more than
+ * known ones. Packages whose lists it does not have are left out.
  */
 export function unknownByMemory(
   { bucket }: Context,

@@ -7,9 +7,9 @@
  *   2026-10-31     c
  *   2026-11-01     c
  *
- * A day that is over means the same for ever. Today's may still come to mean another revision,
- * which a Warning says. Of a git repository an origin looks into the history of its default branch
- * instead (origin/nix/sets/git.ts): commits know their dates better than whoever saw them.
+ * A day that is over keeps its revision. Today may still get another one, which a Warning says. For
+ * a git repository an origin looks into the history of the default branch instead
+ * (origin/nix/sets/git.ts), where commits have exact dates.
  */
 import { daysPrefix } from "../../contract/keys.ts";
 import type { Bucket } from "../../store/bucket.ts";
@@ -66,7 +66,7 @@ export async function revisionOn(context: Context, date: string, meaning: string
   );
 }
 
-/** What the person who pulls by today's date is told. */
+/** The Warning for a pull by today's date. */
 const notOver = (date: string, revision: string): string =>
   `${date} is not over (UTC), so this tag may still come to mean another revision; ` +
   `${revision} as the tag stays what it is`;

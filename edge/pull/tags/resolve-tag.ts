@@ -1,7 +1,8 @@
 /**
- * Tag → revision. A resolved tag is fresh for TAG_FRESH; then it is served stale while an origin
- * resolves it anew behind the answer, and for as long as no origin answers. So pulls outlive
- * origins, and only a tag that nobody asked for before waits for one.
+ * Resolves a tag to a revision. A resolved tag is fresh for TAG_FRESH. After that it is served
+ * stale while an origin resolves it anew behind the answer, and for as long as no origin answers.
+ * So known tags can be pulled without origins; only a tag that was never asked for before waits for
+ * one.
  */
 import type { TagItem } from "../../contract/items.ts";
 import { firstMatch } from "../../contract/globs.ts";
@@ -123,7 +124,7 @@ async function ownTag(context: Context, revision: string): Promise<string> {
 
 const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD_MS, tagFresh);
 
-/** What a person may write after the colon, and how to stay with what they got. */
+/** In words: which tags this package set has, and how to pin a revision. */
 function tagMeaning(packageSet: PackageSetSpec): string {
   const files = filesOf(packageSet);
   const text = TAGS_OF[files.kind](files);
@@ -178,7 +179,7 @@ async function resolveFirst(context: Context, tag: string): Promise<string> {
   return see(context, tagRecord(packageSet.id, tag), result.revision);
 }
 
-/** The farm has written the record of this revision: this isolate need not read it. */
+/** Remembers the record that the farm has just written, so that this isolate need not read it. */
 function see(context: Context, place: RecordPlace<TagRecord>, revision: string): string {
   seeCurrent(place, { revision, resolvedAt: Date.now() }, rereadAge(context));
   return revision;
