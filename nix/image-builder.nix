@@ -2,18 +2,17 @@
 # bundled by esbuild. koffi, which calls libdeflate, has a part that is no JavaScript: it stays beside.
 #
 # Packages of npm are those of package-lock.json: out of ../node_modules where `npm install` has made
-# it, else fetched by nixpkgs' importNpmLock.
-{ pkgs, nodejs, system }:
+# it, else fetched (firn/npm.nix).
+{ pkgs, system }:
 let
-  inherit (import ./npm-closure.nix ../package-lock.json) closure;
+  inherit (import ./firn/npm-closure.nix ../package-lock.json) closure;
   cpu = { x86_64-linux = "x64"; aarch64-linux = "arm64"; }.${system};
   dependencies = builtins.attrNames (builtins.fromJSON (builtins.readFile ../package.json)).dependencies;
   # Programs that the bundle does not hold.
   programs = [ "esbuild" "node" "preact" "workerd" "wrangler" ];
-  wanted = closure (
-    builtins.filter (name: !(builtins.elem name programs)) dependencies
-    ++ [ "@esbuild/linux-${cpu}" "@koromix/koffi-linux-${cpu}" ]
-  );
+  asked = builtins.filter (name: !(builtins.elem name programs)) dependencies
+    ++ [ "@esbuild/linux-${cpu}" "@koromix/koffi-linux-${cpu}" ];
+  wanted = closure asked;
 
   relative = root: path:
     builtins.substring (builtins.stringLength (toString root) + 1) (-1) (toString path);
@@ -31,7 +30,7 @@ let
     filter = path: _: wants (relative ../. path);
   };
   installed = select "firn-modules" inModules;
-  fetched = pkgs.importNpmLock.buildNodeModules { npmRoot = ../.; inherit nodejs; };
+  fetched = (import ./firn/npm.nix { inherit (pkgs) runCommand fetchurl; } ../package-lock.json).modules asked;
   modules = if builtins.pathExists ../node_modules then installed else fetched;
 
   source = select "firn-source" (path:

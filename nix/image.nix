@@ -12,7 +12,7 @@
 , nodejs ? (pkgs.buildPackages or pkgs).nodejs
 , libdeflate ? (pkgs.buildPackages or pkgs).libdeflate
   # The builder, one file of JavaScript; by default it is bundled from these sources.
-, builder ? import ./image-builder.nix { inherit pkgs nodejs; system = host; }
+, builder ? import ./image-builder.nix { inherit pkgs; system = host; }
   # The machine that builds it.
 , host ? nodejs.system or (builtins.currentSystem or pkgs.stdenv.buildPlatform.system)
 }:

@@ -16,7 +16,7 @@
       lib.image = import ../image.nix;
       nixosModules.default = import ./module.nix;
       packages = each (pkgs: rec {
-        firn = pkgs.callPackage ./package.nix { };
+        firn = pkgs.callPackage ../firn { };
         default = firn;
       });
       devShells = each (pkgs: {

@@ -27,7 +27,7 @@ in
   options.services.firn = {
     package = mkOption {
       type = types.package;
-      default = pkgs.callPackage ./package.nix { };
+      default = pkgs.callPackage ../firn { };
       defaultText = "the firn of this checkout";
       description = "The firn that runs.";
     };

@@ -26,6 +26,19 @@ in
     in
     describe drv (env.pname or parsed.name) (env.version or parsed.version) (env.meta or { }) // (env.passthru or { });
 
+  # Nix fetches it itself, so in a sandbox too.
+  fetchurl = { url, hash, name ? baseNameOf url }: derivation {
+    inherit name url;
+    builder = "builtin:fetchurl";
+    system = "builtin";
+    outputHashMode = "flat";
+    outputHash = hash;
+    preferLocalBuild = true;
+    unpack = false;
+    executable = false;
+    impureEnvVars = [ "http_proxy" "https_proxy" "ftp_proxy" "all_proxy" "no_proxy" ];
+  };
+
   writeTextFile = { name, text, executable ? false, destination ? "" }: self.runCommand name { inherit text; passAsFile = [ "text" ]; } ''
     mkdir -p "$(dirname "$out${destination}")"
     cp "$textPath" "$out${destination}"

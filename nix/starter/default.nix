@@ -6,7 +6,7 @@
 let
   lib = import ./lib.nix;
   host = builtins.currentSystem or system;
-  inherit (import ./units.nix { inherit system host lib; }) lock recipe built;
+  inherit (import ./units.nix { inherit system host lib; }) lock recipe built platform;
 
   # What nixpkgs' mkDerivation puts beside the derivation.
   describe = drv: pname: version: meta: drv // {
@@ -27,7 +27,24 @@ let
 
   packages = builtins.foldl' lib.recursiveUpdate { }
     (lib.mapAttrsToList (path: unit: lib.setAttrByPath (lib.splitString "." path) (mkAttribute path unit)) lock.attributes);
-  base = self: packages // import ./builders.nix { inherit lib describe host; } self // {
+  # What Debian has not: Firn itself, and the Node that it runs on.
+  more = self:
+    let
+      interpreter = "${built.libc6}/lib/${platform.interpreter}";
+      libraries = [ built.libc6 built.libgcc-s1 built."libstdc++6" ];
+      inherit (self.buildPackages) patchelf;
+      inherit (self) runCommand fetchurl;
+    in
+    {
+      nodejs_24 = import ./node.nix { inherit system interpreter libraries patchelf runCommand fetchurl; root = ./firn; };
+      firn = import ./firn {
+        inherit interpreter libraries patchelf runCommand fetchurl;
+        inherit (self) stdenv bash busybox cacert git iana-etc libdeflate nix nodejs_24;
+        root = ./firn;
+        source = ./firn/source.tar;
+      };
+    };
+  base = self: packages // more self // import ./builders.nix { inherit lib describe host; } self // {
     inherit lib system config overlays;
     pkgs = self;
     tests = import ./tests.nix { inherit (self) bash runCommand; inherit config; };

@@ -73,4 +73,4 @@ let
     });
   built = builtins.mapAttrs mkUnit lock.units;
 in
-{ inherit lock recipe built tools; }
+{ inherit lock recipe built tools platform; }

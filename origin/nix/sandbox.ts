@@ -39,7 +39,6 @@ export interface Sandbox {
  * found out is no sandbox.
  */
 export async function probeSandbox(nixConfig?: string, signal?: AbortSignal): Promise<Sandbox> {
-  if (!existsSync(SHELL)) return none(`${SHELL} does not exist, so no build can tell`);
   // Not in TMPDIR, which may be closed to build users: a build without a sandbox must see it.
   const directory = await mkdtemp(join(existsSync("/tmp") ? "/tmp" : tmpdir(), "firn-probe-"));
   try {
@@ -95,7 +94,9 @@ async function build(
 /** The probe did not run: in a sandbox that has no shell, or because nothing can be built here. */
 function withoutShell({ stderr, timedOut }: Failed): Sandbox {
   if (stderr.some((line) => line.includes(`executing '${SHELL}': No such file`)))
-    return { sandboxed: true, reason: "" };
+    return existsSync(SHELL)
+      ? { sandboxed: true, reason: "" }
+      : none(`${SHELL} does not exist, so no build can tell`);
   const why = timedOut
     ? `it took longer than ${PROBE_TIMEOUT / 1_000} s`
     : (errorLine(stderr) ?? stderr.at(-1) ?? "Nix gave no reason");

@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { temporaryName } from "../disk/temporary.ts";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
 import { type Apt, openApt, sha256, writeAtomically } from "./apt.ts";
+import { writeFirnSource } from "./firn-source.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
 import { indexPackages, type PackageIndex } from "./packages-file.ts";
 import { chooseLists, runningRelease } from "./release.ts";
@@ -139,6 +140,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
   const temporary = join(sets, temporaryName(".new"));
   try {
     await cp(NIX_SOURCE, temporary, { recursive: true });
+    await writeFirnSource(join(temporary, "firn"));
     for (const [architecture, text] of locks)
       await writeAtomically(join(temporary, `lock-${architecture}.json`), text);
     const name = await contentHash(temporary);

@@ -95,7 +95,7 @@ describe("nix/image.nix", { skip }, () => {
       "--no-out-link",
       "--expr",
       `import ${NIX_DIR}/image-builder.nix {
-        pkgs = { }; nodejs = "${NODE}"; system = builtins.currentSystem;
+        pkgs = { }; system = builtins.currentSystem;
       }`,
     ]);
     builder = `builder = builtins.storePath ${path};`;

@@ -175,21 +175,34 @@ test(
   "the flake has a package of the sources that run, a module, a shell and checks",
   needs("nix-instantiate"),
   async () => {
-    const { names, source, version } = (await evaluate(`let
+    const { names, source, version, derivation } = (await evaluate(`let
+    runCommand = name: env: text: env // derivation (builtins.removeAttrs env [ "meta" ] // {
+      inherit name; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" text ];
+    });
+    package = name: runCommand name { } "";
     stubs = {
-      stdenv = { mkDerivation = x: x; cc.cc.lib = ""; hostPlatform.system = "x86_64-linux"; };
-      inherit lib; makeWrapper = ""; autoPatchelfHook = ""; nodejs_24 = ""; libdeflate = ""; nix = "";
-      git = ""; gnutar = ""; gzip = ""; importNpmLock.buildNodeModules = _: "";
+      inherit runCommand; fetchurl = { url, hash, name }: url;
+      stdenv = {
+        hostPlatform.system = "x86_64-linux";
+        cc = { libc = package "libc"; cc.lib = package "gcc"; bintools.dynamicLinker = "/ld.so"; };
+      };
+    } // builtins.listToAttrs (map (name: { inherit name; value = package name; }) [
+      "bash" "busybox" "cacert" "git" "iana-etc" "libdeflate" "nix" "nodejs_24" "patchelf"
+    ]);
+    pkgs = stubs // {
+      callPackage = file: more: let f = import file; in
+        f (builtins.intersectAttrs (builtins.functionArgs f) stubs // more);
     };
-    pkgs = stubs // { callPackage = file: _: import file stubs; };
     outputs = (import ${NIXOS}/flake.nix).outputs {
       self = outputs; nixpkgs.legacyPackages = { x86_64-linux = pkgs; aarch64-linux = pkgs; };
     };
     firn = outputs.packages.x86_64-linux.default;
   in {
     names = builtins.mapAttrs (_: builtins.attrNames) outputs;
-    source = "\${firn.src}"; inherit (firn) version;
-  }`)) as { names: Record<string, string[]>; source: string; version: string };
+    source = "\${import ${NIX_DIR}/firn/source.nix ${NIX_DIR}/..}"; inherit (firn) version;
+    derivation = firn.drvPath;
+  }`)) as { names: Record<string, string[]>; source: string; version: string; derivation: string };
+    assert.match(derivation, /-firn-[0-9.]+\.drv$/);
     const systems = ["aarch64-linux", "x86_64-linux"];
     assert.deepEqual(names, {
       checks: systems,
@@ -202,6 +215,7 @@ test(
       "edge",
       "nix",
       "origin",
+      "package-lock.json",
       "package.json",
       "tsconfig.json",
       "wrangler.toml",

@@ -168,7 +168,7 @@ function limitMemory(
 ): [string, ...string[]] {
   const kilobytes = Math.ceil((memoryOf(settings) + BESIDE_HEAP) / 1024);
   const script = source.importFromDerivation ? "" : `ulimit -v ${kilobytes}; `;
-  return ["/bin/sh", "-c", `${script}exec "$@"`, "sh", ...command];
+  return ["sh", "-c", `${script}exec "$@"`, "sh", ...command];
 }
 
 const OUT_OF_MEMORY = /^error: (out of memory|std::bad_alloc)|GC Warning: Out of Memory!.*NULL/;

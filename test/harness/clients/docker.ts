@@ -8,11 +8,16 @@ import { fileDigest } from "./file-digest.ts";
 import { startDaemon } from "../daemon.ts";
 import { removeTree, tempDir } from "../temp.ts";
 import { runProgram } from "./program.ts";
-import { type Client, type ClientKind, NEEDS } from "./client.ts";
+import { type Client, type ClientKind, NEEDS, type RunResult } from "./client.ts";
 
-export const docker: ClientKind = { name: "docker", needs: NEEDS.docker, open };
+export const docker: ClientKind = { name: "docker", needs: NEEDS.docker, open: openDocker };
 
-async function open(): Promise<Client> {
+export interface Docker extends Client {
+  /** Any command of docker's. Throws with docker's own words when it fails. */
+  cli(args: readonly string[]): Promise<RunResult>;
+}
+
+export async function openDocker(): Promise<Docker> {
   const root = await tempDir("docker");
   const config = join(root, "daemon.json");
   await writeFile(config, "{}");
@@ -52,6 +57,7 @@ async function open(): Promise<Client> {
   let copies = 0;
   return {
     name: "docker",
+    cli,
     async pull(image, platform) {
       await cli([
         "pull",
