@@ -10,6 +10,8 @@ busybox=@busybox@
 state=/var/lib/firn
 
 export HOST="${HOST-0.0.0.0}" FIRN_STATE="${FIRN_STATE-$state}" STATE_DIR="${STATE_DIR-$state/origin}"
+# Where Debian's Nix looks there is no such file.
+if [[ -n ${SSL_CERT_FILE-} ]]; then export NIX_SSL_CERT_FILE="${NIX_SSL_CERT_FILE-$SSL_CERT_FILE}"; fi
 
 # Store paths of the image's own programs.
 ownPaths() {
@@ -28,8 +30,10 @@ moveStore() {
     if [[ -e $state$path ]]; then continue; fi
     name=$state/nix/store/.firn-${path##*/}
     $busybox rm -rf "$name"
-    $busybox cp -a "$path" "$name"
-    $busybox mv "$name" "$state$path"
+    if ! { $busybox cp -a "$path" "$name" && $busybox mv "$name" "$state$path"; }; then
+      echo "firn: $path could not be copied into the volume at $state" >&2
+      exit 1
+    fi
   done
   $busybox mount -o bind $state/nix /nix
 }
