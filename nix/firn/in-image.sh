@@ -69,6 +69,8 @@ registerOwnPaths() {
 case ${1-} in
   origin | build | doctor)
     if ((UID == 0)); then
+      # The first process of a container gets no signal that it does not ask for.
+      trap 'exit 143' TERM INT
       if $busybox grep -q " $state " /proc/self/mountinfo; then moveStore; fi
       configureNix
       registerOwnPaths

@@ -128,6 +128,9 @@ describe("Firn's own image", { skip, timeout: TIMEOUT }, () => {
       },
       commands[1] ?? [],
     );
+    await until("an origin connected to the server", async () =>
+      /connected to the edge/.test(await logOf("origin")),
+    );
   };
   /** That docker pulls a package from the server, and its program runs. */
   const works = async (name: string): Promise<void> => {
