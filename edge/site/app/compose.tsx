@@ -1,16 +1,18 @@
 /** `/`: composing an image. */
 import { useEffect, useState } from "preact/hooks";
 import type { DemandAnswer, FailuresAnswer, ImageView } from "../../contract/api.ts";
+import { ShortName } from "./alias.tsx";
 import { type Asked, useAnswer } from "./api.ts";
 import { command, type Kind, KINDS } from "./commands.ts";
 import {
+  aliasedName,
   type Composition,
   formatComposition,
   imageName,
-  MAX_NAME,
   parseComposition,
   type Platform,
   PLATFORMS,
+  whyLong,
 } from "./composition.ts";
 import { ImageFacts } from "./facts.tsx";
 import { ago } from "./format.ts";
@@ -40,11 +42,16 @@ export function Compose() {
   }, []);
 
   const { packages, tag } = composition;
-  const name = imageName(composition);
+  // By the list that it stands for, written out; what is changed back finds it again.
+  const [aliases, setAliases] = useState<Readonly<Record<string, string>>>({});
+  const list = imageName({ ...composition, platform: "any" });
+  const isLong = whyLong(composition) !== null;
+  const alias = isLong ? aliases[list] : undefined;
+  const name = alias === undefined ? imageName(composition) : aliasedName(composition, alias);
+  const isNamed = !isLong || alias !== undefined;
   const tagQuery = tag === "" ? "" : `&tag=${encodeURIComponent(tag)}`;
-  const tooLong = name.length > MAX_NAME;
   const view = useAnswer<ImageView>(
-    name === "" || tooLong ? null : `/api/images/${name}?has=shell${tagQuery}`,
+    name === "" || !isNamed ? null : `/api/images/${name}?has=shell${tagQuery}`,
     { delay: SETTLED_MS },
   );
   const remove = (gone: string): void =>
@@ -68,20 +75,22 @@ export function Compose() {
           <Chips packages={packages} view={view} onRemove={remove} />
           <Popular chosen={packages} onAdd={add} />
           <Options composition={composition} view={view} onChange={change} />
-          {tooLong ? (
-            <p class="notice bad" role="alert">
-              The name has {name.length} characters, and clients take {MAX_NAME}: leave something
-              out.
-            </p>
-          ) : (
+          {isNamed ? (
             <Commands composition={composition} name={name} view={view} />
+          ) : (
+            <ShortName
+              composition={composition}
+              onMade={(made) => setAliases((known) => ({ ...known, [list]: made }))}
+            />
           )}
         </section>
         <section class="about" aria-label="The image">
           <ImageFacts
-            name={name}
+            name={isNamed ? name : ""}
             tag={tag}
             view={view}
+            title={alias}
+            empty={isNamed ? "Nothing is chosen yet." : "This list has no name yet."}
             onReplace={replaceIn(composition, change)}
           />
         </section>

@@ -22,8 +22,11 @@ export interface Composition {
 /** A component of an image's name, as the registry takes it. */
 const COMPONENT = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
 const META: ReadonlySet<string> = new Set(["shell", "amd64", "arm64"]);
-/** Longest name that clients take. */
+/** Longest name that clients take, and its most components. */
 export const MAX_NAME = 255;
+const MAX_COMPONENTS = 64;
+/** Most packages of any image, with an alias. */
+export const MAX_PACKAGES = 112;
 
 export const isPackage = (name: string): boolean => COMPONENT.test(name) && !META.has(name);
 
@@ -53,8 +56,22 @@ export function formatComposition({ packages, shell, platform, tag, pin }: Compo
   return parts.length === 0 ? "" : `?${parts.join("&")}`;
 }
 
-/** The image's name; empty when nothing is chosen. */
-export function imageName({ packages, shell, platform }: Composition): string {
+/** What the image's name is made of; nothing when nothing is chosen. */
+export function components({ packages, shell, platform }: Composition): string[] {
   const what = [...(shell ? ["shell"] : []), ...packages];
-  return what.length === 0 ? "" : [...(platform === "any" ? [] : [platform]), ...what].join("/");
+  return what.length === 0 ? [] : [...(platform === "any" ? [] : [platform]), ...what];
 }
+
+/** The image's name, written out; empty when nothing is chosen. */
+export const imageName = (composition: Composition): string => components(composition).join("/");
+
+/** Why the image cannot be named by its packages; by `packages` it can be named by nothing. */
+export function whyLong(composition: Composition): "packages" | "components" | "characters" | null {
+  if (composition.packages.length > MAX_PACKAGES) return "packages";
+  if (components(composition).length > MAX_COMPONENTS) return "components";
+  return imageName(composition).length > MAX_NAME ? "characters" : null;
+}
+
+/** The name by an alias of the packages: `arm64/x/7f0c…`. */
+export const aliasedName = ({ platform }: Composition, alias: string): string =>
+  platform === "any" ? alias : `${platform}/${alias}`;

@@ -15,11 +15,15 @@ interface FactsProps {
   readonly name: string;
   readonly tag: string;
   readonly view: Asked<ImageView>;
+  /** In the place of the name written out, which may be long. */
+  readonly title: string | undefined;
+  /** What stands there while there is no name. */
+  readonly empty: string;
   readonly onReplace: (wrong: string, right: string) => void;
 }
 
-export function ImageFacts({ name, tag, view, onReplace }: FactsProps) {
-  if (name === "") return <div class="card empty">Nothing is chosen yet.</div>;
+export function ImageFacts({ name, tag, view, title, empty, onReplace }: FactsProps) {
+  if (name === "") return <div class="card empty">{empty}</div>;
   const { answer, error, loading } = view;
   if (error !== null)
     return (
@@ -36,7 +40,7 @@ export function ImageFacts({ name, tag, view, onReplace }: FactsProps) {
     : answer.platforms;
   return (
     <div class={`card facts ${loading ? "stale" : ""}`}>
-      <h2 class="name">{answer.title}</h2>
+      <h2 class="name">{title ?? answer.title}</h2>
       {answer.revision === null ? (
         <p class="notice">
           Nobody asked for this tag so far: the first pull finds out what it means.

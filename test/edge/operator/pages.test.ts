@@ -1,9 +1,8 @@
-/** The pages for operators, and the manifest for Kubernetes: what they name exists. */
+/** The pages for operators, and the manifest for Kubernetes: what they name exists (their commands and links: test/docs). */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { before, describe, test } from "node:test";
-import { execa } from "execa";
+import { join } from "node:path";
+import { describe, test } from "node:test";
 import { isVariable } from "../../../edge/contract/variable-names.ts";
 import * as options from "../../../origin/options.ts";
 
@@ -11,17 +10,6 @@ const ROOT = join(import.meta.dirname, "../../..");
 const PAGES = ["edge/operator/public-instance.md", "edge/operator/runbook.md"];
 const MANIFEST = "origin/server/examples/kubernetes.yaml";
 const read = (path: string): Promise<string> => readFile(join(ROOT, path), "utf8");
-
-const help = async (...command: string[]): Promise<string> => {
-  const args = ["origin/main.ts", ...command, "--help"];
-  return (await execa(process.execPath, args, { cwd: ROOT })).stdout;
-};
-
-/** Words of the commands that a page has after one of these beginnings, up to what ends them. */
-const commandsIn = (text: string, beginning: string): string[][] =>
-  Array.from(text.matchAll(new RegExp(`${beginning} ([^\\n\`|>]+)`, "g")), ([, words = ""]) =>
-    (words.split("  #")[0] ?? "").trim().split(/\s+/),
-  );
 
 /** Variables that `firn serve` and `firn origin` take, beside the Worker's. */
 function optionVariables(): Set<string> {
@@ -31,49 +19,15 @@ function optionVariables(): Set<string> {
 }
 
 describe("what the pages for operators name", () => {
-  let commands: Set<string>;
-  before(async () => {
-    const listed = (await help()).matchAll(/^ {2}([a-z-]+) /gm);
-    commands = new Set(Array.from(listed, ([, name = ""]) => name));
-  });
-
-  for (const page of PAGES)
-    test(`${page}: commands of firn, with their options`, async () => {
-      const text = await read(page);
-      const used = [
-        ...commandsIn(text, "npm run (?:-s )?firn --"),
-        ...commandsIn(text, "`firn"),
-      ].filter(([name = ""]) => /^[a-z]+$/.test(name) && name !== "is");
-      assert.ok(used.length > 3, "no commands were found");
-      for (const [name = "", ...rest] of used) {
-        assert.ok(commands.has(name), `firn ${name} does not exist`);
-        const flags = rest.filter((word) => word.startsWith("--"));
-        if (flags.length === 0) continue;
-        const its = await help(name);
-        for (const flag of flags) assert.ok(its.includes(flag), `firn ${name} has no ${flag}`);
-      }
-    });
-
-  test("scripts of npm, and the environments of wrangler.toml", async () => {
-    const { scripts } = JSON.parse(await read("package.json")) as { scripts: object };
+  test("environments of wrangler.toml", async () => {
     const toml = await read("wrangler.toml");
     let environments = 0;
-    for (const page of PAGES) {
-      const text = await read(page);
-      for (const [name = ""] of commandsIn(text, "npm run(?: -s)?"))
-        assert.ok(name in scripts, `${page}: there is no script ${name}`);
-      for (const [, env = ""] of text.matchAll(/--env ([a-z]+)/g)) {
+    for (const page of PAGES)
+      for (const [, env = ""] of (await read(page)).matchAll(/--env ([a-z]+)/g)) {
         environments += 1;
         assert.ok(toml.includes(`[env.${env}.vars]`), `${page}: no environment ${env}`);
       }
-    }
     assert.ok(environments > 0);
-  });
-
-  test("files that they link to", async () => {
-    for (const page of PAGES)
-      for (const [, link = ""] of (await read(page)).matchAll(/\]\(([^)#]+)[^)]*\)/g))
-        if (!/^https?:/.test(link)) await read(join(dirname(page), link));
   });
 
   test("variables in blocks of the pages and in the manifest", async () => {

@@ -238,6 +238,40 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.waitForURL((url) => url.search === "?p=curl");
   });
 
+  test("a list that is too long for a name gets a short one, for every platform", async (t) => {
+    const long = Array.from({ length: 30 }, (_, at) => `package-${at}`);
+    for (const name of long) await putPackage(firn.bucket, { name });
+    const page = await open(t, `/?p=git+${long.join("+")}`);
+    const make = page.getByRole("button", { name: "Make a short name" });
+    await make.waitFor();
+    await page.getByText("This list has no name yet.").waitFor();
+    await inspect(page, "long-list");
+    await make.focus();
+    await page.keyboard.press("Enter");
+    await page.getByText("With shell already there").waitFor();
+    const { host } = new URL(firn.url);
+    await page.getByRole("heading", { name: /^x\/[0-9a-f]{40}$/ }).waitFor();
+    const command = page.getByLabel("Docker command");
+    const [, alias = ""] =
+      /^docker run --rm -it ([^ ]+)$/.exec(await command.innerText())?.[1]?.split(`${host}/`) ?? [];
+    assert.match(alias, /^x\/[0-9a-f]{40}$/);
+    const written = await send("GET", `${firn.url}/api/aliases/${alias.slice(2)}`);
+    assert.deepEqual(JSON.parse(written.body.toString()).packages, ["git", ...long].sort());
+    await inspect(page, "long-list-named");
+
+    await page.getByLabel("Platform").selectOption("amd64");
+    await page.getByText(`${host}/amd64/${alias}`).first().waitFor();
+    await page.getByRole("button", { name: "Remove package-7" }).click();
+    await make.waitFor();
+  });
+
+  test("more packages than an image holds are told", async (t) => {
+    const many = Array.from({ length: 113 }, (_, at) => `package-${at}`);
+    const page = await open(t, `/?p=${many.join("+")}`);
+    await page.getByText("These are 113: leave out 1.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Make a short name" }).count(), 0);
+  });
+
   test("a pinned image keeps its revision", async (t) => {
     const page = await open(t, "/?p=git");
     await page.getByText("With shell already there").waitFor();

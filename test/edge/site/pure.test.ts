@@ -4,13 +4,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as fc from "fast-check";
-import { parseImageName } from "../../../edge/contract/names.ts";
+import { parseImageName, parseList } from "../../../edge/contract/names.ts";
 import { command, KINDS } from "../../../edge/site/app/commands.ts";
 import {
   formatComposition,
+  components,
   imageName,
   parseComposition,
   PLATFORMS,
+  whyLong,
 } from "../../../edge/site/app/composition.ts";
 import { EventReader } from "../../../edge/site/app/events.ts";
 import { ago, bytes } from "../../../edge/site/app/format.ts";
@@ -19,6 +21,15 @@ import { squarify } from "../../../edge/site/app/treemap.ts";
 import { wayTo } from "../../../edge/site/app/why.ts";
 
 const COMPONENT = fc.stringMatching(/^[a-z0-9]{1,6}([.-][a-z0-9]{1,4})?$/);
+
+function refused(parse: () => unknown): boolean {
+  try {
+    parse();
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 describe("what is composed is the address", () => {
   const META = new Set(["shell", "amd64", "arm64"]);
@@ -53,6 +64,25 @@ describe("what is composed is the address", () => {
         assert.equal(pinned !== undefined, each.platform !== "any");
       }),
     );
+  });
+  test("a list is too long where the registry says so, and for an alias too", () => {
+    const seen = new Set<string | null>();
+    for (const prefix of ["", "a-longer-name"])
+      for (let length = 1; length <= 130; length += 1) {
+        const packages = Array.from({ length }, (_, at) => `${prefix}p${at}`);
+        const each = { packages, shell: true, platform: "arm64", tag: "", pin: false } as const;
+        const why = whyLong(each);
+        seen.add(why);
+        assert.equal(
+          why !== null,
+          refused(() => parseImageName(imageName(each))),
+        );
+        assert.equal(
+          why === "packages",
+          refused(() => parseList(components(each))),
+        );
+      }
+    assert.deepEqual(seen, new Set([null, "characters", "components", "packages"]));
   });
   test("whatever stands in an address, no name is wrong", () => {
     fc.assert(

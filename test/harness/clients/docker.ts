@@ -17,7 +17,8 @@ export interface Docker extends Client {
   cli(args: readonly string[]): Promise<RunResult>;
 }
 
-export async function openDocker(): Promise<Docker> {
+/** A dockerd of the caller's own, and the environment in which `docker` uses it. */
+export async function startDockerd() {
   const root = await tempDir("docker");
   const config = join(root, "daemon.json");
   await writeFile(config, "{}");
@@ -54,6 +55,19 @@ export async function openDocker(): Promise<Docker> {
     await removeTree(root);
     throw error;
   });
+  return {
+    root,
+    env,
+    cli,
+    async stop() {
+      await daemon.stop();
+      await removeTree(root);
+    },
+  };
+}
+
+export async function openDocker(): Promise<Docker> {
+  const { root, env, cli, stop } = await startDockerd();
   let copies = 0;
   return {
     name: "docker",
@@ -110,9 +124,6 @@ export async function openDocker(): Promise<Docker> {
         false,
       );
     },
-    async close() {
-      await daemon.stop();
-      await removeTree(root);
-    },
+    close: stop,
   };
 }

@@ -1,0 +1,63 @@
+/** Commands of the pages that no test can run as they stand, and why; and those that end otherwise. */
+
+const CLOUDFLARE = "asks for an account at Cloudflare";
+const SYSTEMD = "there is no systemd in a container";
+const NOT_IN_DEBIAN = "is no package of Debian's or npm's";
+const SIGNATURES =
+  "cosign is no package of Debian's: test/edge/referrers verifies with sigstore's own library";
+
+/** By the text of the command. One that no page has any more fails the test. */
+export const NOT_RUN: Readonly<Record<string, string>> = {
+  "npm install": "takes a minute, and what runs the tests has done it: .ci/run",
+  "npm test": "runs this test",
+  "npm test -- --quick": "runs tests for a minute, beside this one: .ci/run runs all of them",
+
+  "oras discover HOST/git": `oras ${NOT_IN_DEBIAN}: test/edge/referrers asks for the same`,
+  "trivy image --sbom-sources oci HOST/git": `trivy ${NOT_IN_DEBIAN}: test/edge/referrers reads the same`,
+  "cosign download sbom HOST/git": SIGNATURES,
+  "cosign verify --key registry.pub --insecure-ignore-tlog HOST/git": SIGNATURES,
+  "cosign verify-attestation --key registry.pub --insecure-ignore-tlog --type slsaprovenance1 HOST/git":
+    SIGNATURES,
+
+  "npx wrangler login": CLOUDFLARE,
+  "npx wrangler whoami": CLOUDFLARE,
+  "npx wrangler r2 bucket create firn": CLOUDFLARE,
+  "npx wrangler r2 bucket create firn-production": CLOUDFLARE,
+  "npx wrangler r2 bucket create firn-staging": CLOUDFLARE,
+  "npx wrangler r2 bucket domain add firn-production --domain blobs.example.org --zone-id ZONE":
+    CLOUDFLARE,
+  "npm run -s firn -- user root --operator | npx wrangler secret put ACCOUNTS --env production":
+    CLOUDFLARE,
+  "openssl rand -base64 32 | npx wrangler secret put TOKEN_KEY --env production": CLOUDFLARE,
+  "npx wrangler secret put S3_ACCESS_KEY_ID --env production": CLOUDFLARE,
+  "npx wrangler secret put S3_SECRET_ACCESS_KEY --env production": CLOUDFLARE,
+  "npm run deploy -- --env production": `${CLOUDFLARE}: test/origin/deploy has all before that`,
+  "npx wrangler rollback": CLOUDFLARE,
+  "npx wrangler rollback --env production": CLOUDFLARE,
+  "npx wrangler tail": CLOUDFLARE,
+  "npx wrangler tail firn-production": CLOUDFLARE,
+
+  "nix flake lock": "is for a flake of the reader's, and Debian 12's Nix has it switched off",
+
+  "systemctl enable --now firn-origin": SYSTEMD,
+  "systemctl enable --now firn.socket firn.service": SYSTEMD,
+  "systemctl status firn": SYSTEMD,
+  "systemctl status firn-origin": SYSTEMD,
+  "git pull && npm install && systemctl restart firn": `${SYSTEMD}: test/system/serve restarts it`,
+};
+
+/** Commands that run on, by their beginning, and what they say when they are up. */
+export const STAYS: readonly (readonly [command: RegExp, up: RegExp])[] = [
+  [/^npm start$/, /^ready: /],
+  [/npm run firn -- serve$/, /listening at/],
+  [/npm run firn -- origin$/, /connected to the edge/],
+  [/^firn mirror .* --every 1h$/, /^(new|same)  shell\/git/],
+];
+
+const NOTHING_SET = "says what is missing, for the checkout's wrangler.toml sets nothing";
+
+/** Exit statuses other than 0. */
+export const STATUS: readonly (readonly [command: string, status: number, why: string])[] = [
+  ["npm run deploy -- --env production --dry-run", 2, NOTHING_SET],
+  ["npm run deploy -- --dry-run --env production", 2, NOTHING_SET],
+];
