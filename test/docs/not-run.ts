@@ -3,6 +3,8 @@
 const CLOUDFLARE = "asks for an account at Cloudflare";
 const SYSTEMD = "there is no systemd in a container";
 const NOT_IN_DEBIAN = "is no package of Debian's or npm's";
+const OWN_IMAGE =
+  "takes an image of Firn itself, 164 MB: test/clients/own-image makes one and runs it so";
 const SIGNATURES =
   "cosign is no package of Debian's: test/edge/referrers verifies with sigstore's own library";
 
@@ -18,6 +20,16 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "cosign verify --key registry.pub --insecure-ignore-tlog HOST/git": SIGNATURES,
   "cosign verify-attestation --key registry.pub --insecure-ignore-tlog --type slsaprovenance1 HOST/git":
     SIGNATURES,
+
+  "docker pull 127.0.0.1:8787/firn": OWN_IMAGE,
+  "npm run firn -- push amd64/firn images.example.org/firn:1": OWN_IMAGE,
+  'docker run -d --name firn --network host --user 1000:1000 -v /srv/firn:/var/lib/firn -e HOST=127.0.0.1 -e PACKAGE_SET=channel:nixos-unstable -e ORIGINS=\'{"rack-1": {"key": "…"}}\' HOST/firn firn serve':
+    OWN_IMAGE,
+  "docker run -d --name rack-1 --network host --privileged -v rack-1:/var/lib/firn -v $PWD/rack-1.key:/rack-1.key:ro -e FIRN_EDGES=http://127.0.0.1:8787 -e ORIGIN_NAME=rack-1 -e ORIGIN_KEY_FILE=/rack-1.key -e PACKAGE_SET=channel:nixos-unstable HOST/firn firn origin":
+    OWN_IMAGE,
+  "docker stop --time 90": OWN_IMAGE,
+  "nix-build -E 'with import <nixpkgs> { }; import ./nix/image.nix { inherit pkgs; } { packages.firn = callPackage ./nix/firn { }; }'":
+    "takes nixpkgs: test/nix/image builds image.nix with the starter set",
 
   "npx wrangler login": CLOUDFLARE,
   "npx wrangler whoami": CLOUDFLARE,

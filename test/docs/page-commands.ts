@@ -26,7 +26,7 @@ export interface PageText {
 const PROGRAMS =
   "npm|npx|firn|docker|podman|skopeo|ctr|curl|git|oras|cosign|trivy|rsync|openssl|systemctl|kubectl|" +
   "journalctl|nix|nix-store|apt-get|du|cp|promtool";
-const COMMAND = new RegExp(`^(?:[A-Z][A-Z0-9_]*=\\S* )*(?:${PROGRAMS}) \\S`);
+const COMMAND = new RegExp(`^(?:[A-Z][A-Z0-9_]*=\\S* )*(?:${PROGRAMS}) [^\\s=]`);
 const MENTION = /^(?:npm run (?:-s )?[a-z]+(?: --)?|[a-z-]+ \S+)$/;
 
 export function readPage(page: string, markdown: string): PageText {
