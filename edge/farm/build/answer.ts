@@ -71,7 +71,7 @@ export type Reply =
   | QueueFull;
 
 /** Whether an outcome names one of these blobs. */
-export function names(ending: Ending, lost: readonly Descriptor[]): boolean {
+export function namesOneOf(ending: Ending, lost: readonly Descriptor[]): boolean {
   if (ending === "no-origin" || (ending.kind !== "package" && ending.kind !== "level"))
     return false;
   const digests = new Set(blobsOf(ending.record).map(({ digest }) => digest));

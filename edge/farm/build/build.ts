@@ -21,7 +21,7 @@ import {
   buildName,
   type Ending,
   itemKey,
-  names,
+  namesOneOf,
   type Reply,
 } from "./answer.ts";
 import {
@@ -73,7 +73,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
     const { lost: named = [] } = said;
     const lost = named.length > 0 ? await missingNow(openBucket(this.env), named) : [];
-    if ([...this.#endings.values()].some((ending) => names(ending, lost))) this.#forget();
+    if ([...this.#endings.values()].some((ending) => namesOneOf(ending, lost))) this.#forget();
     const asker = { ...said, lost };
     this.#asker = asker;
     for (let asked = false; ; asked = true) {

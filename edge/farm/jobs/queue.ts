@@ -12,7 +12,7 @@
  */
 import type { Item } from "../../contract/items.ts";
 import type { Descriptor } from "../../contract/records.ts";
-import { type Ending, itemKey, names, type Outcome } from "../build/answer.ts";
+import { type Ending, itemKey, namesOneOf, type Outcome } from "../build/answer.ts";
 import { MAX_ENDINGS, memoryOf, type Times, wantedFor } from "../limits.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { type Entry, type Job as Lease, type Want, wantKey } from "../schedule/state.ts";
@@ -150,7 +150,7 @@ export class Queue {
   forgetLost(items: readonly Item[], lost: readonly Descriptor[], now: number): void {
     if (lost.length === 0) return;
     for (const [key, ending] of this.look(items, now).known)
-      if (names(ending, lost)) this.#sql.exec("DELETE FROM endings WHERE key = ?", key);
+      if (namesOneOf(ending, lost)) this.#sql.exec("DELETE FROM endings WHERE key = ?", key);
   }
 
   #forgetOldest(): void {
