@@ -1,6 +1,6 @@
 /**
- * The artifacts that refer to a manifest (OCI image spec 1.1, "Guidelines for Artifact Usage"; the
- * formats of cosign's specs), and those that are found by a tag alone:
+ * Which artifacts refer to a manifest (formats of cosign's specs), and which are found by a tag
+ * alone:
  *
  *   subject             referrers                                            tags
  *   a manifest          SBOM                     application/spdx+json       sha256-….sbom
@@ -10,13 +10,18 @@
  *   an index, with it   signature and its bundle                             sha256-….sig
  *
  * All of it is derived from records and closures, the same bytes at any time.
+ *
+ * BuildKit puts its attestations into the index instead, as manifests of the platform
+ * unknown/unknown, and `docker buildx imagetools inspect` shows SBOM and provenance of an image
+ * only from there (its loader asks for no referrers; `imagetools create` does, for artifacts of
+ * BuildKit's own type). Not here: an index would name the digests of documents, so every pull of an
+ * index would first read the closures of all its packages, an image whose documents cannot be made
+ * could not be pulled, and every digest would change with the format of a document. Clients that
+ * look for an image's documents by referrers or by tag (oras, cosign, trivy) find them.
  */
-import { createHash } from "node:crypto";
-import type { Digest } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
-import { OCI_INDEX, OCI_MANIFEST } from "../contract/media-types.ts";
 import type { ComposedBlob as DerivedBlob } from "../compose/compose.ts";
-import { CREATED } from "../compose/config.ts";
+import { ArtifactSet, blobOf, type SubjectArtifacts } from "./artifact-set.ts";
 import type { ImageContents } from "./contents.ts";
 import {
   BUNDLE,
@@ -32,57 +37,29 @@ import { provenance, SLSA_PREDICATE, SPDX_PREDICATE, statement } from "./provena
 import type { SigningKey } from "./signing-key.ts";
 import type { Subject, SystemSubjects } from "./subjects.ts";
 
-const EMPTY_TYPE = "application/vnd.oci.empty.v1+json";
 const SPDX = "application/spdx+json";
-/** What cosign calls the same (SBOM_SPEC.md). */
+/** Cosign's media type for the same document (SBOM_SPEC.md). */
 const COSIGN_SPDX = "text/spdx+json";
 const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
 const COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const DSSE = "application/vnd.dsse.envelope.v1+json";
-/** Where BuildKit says which predicate a statement has. */
+/** The annotation by which BuildKit and buildx tell predicate types of statements. */
 const PREDICATE_ANNOTATION = "in-toto.io/predicate-type";
 const SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature";
 /**
- * Largest bill of materials that is signed, bytes: in its statement, its envelope and its bundle it
- * is in memory four times. The document alone is not.
+ * Largest SBOM that is signed, bytes: with its statement, envelope and bundle it is in memory four
+ * times. A larger one is served unsigned.
  */
 const MAX_SIGNED_DOCUMENT = 4 * 2 ** 20;
 
-/** Cosign's tags by what follows `sha256-<hex>.` in them. */
-const TAG_SUFFIXES = ["sig", "att", "sbom"] as const;
-export type TagSuffix = (typeof TAG_SUFFIXES)[number];
-
-/** What the list of referrers says of an artifact. */
-export interface Referrer {
-  readonly mediaType: string;
-  readonly digest: Digest;
-  readonly size: number;
-  readonly artifactType: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-/** What there is of one subject. */
-export interface SubjectArtifacts {
-  readonly subject: Digest;
-  readonly referrers: readonly Referrer[];
-  readonly tags: Readonly<Partial<Record<TagSuffix, Digest>>>;
-  /** The artifacts' manifests, by digest. */
-  readonly manifests: readonly DerivedBlob[];
-  /** Their blobs. */
-  readonly blobs: readonly DerivedBlob[];
-}
-
-/** Whom an image is signed as, and with what. */
+/** The key that signs an image, and the name that it signs. */
 export interface Signer {
   readonly key: SigningKey;
-  /** The name that the signature is good for: host and image name. */
+  /** Host and image name, as in the signature. */
   readonly reference: string;
 }
 
-/** The blob of configs that say nothing. */
-export const EMPTY = blobOf(EMPTY_TYPE, "{}");
-
-/** What all manifests of an image for one system have in common. */
+/** The documents of an image for one system: its OCI and docker manifests share them. */
 export interface Documents {
   readonly spdx: DerivedBlob;
   readonly provenance: DerivedBlob;
@@ -96,7 +73,7 @@ interface Attestation {
   readonly bundle: DerivedBlob;
 }
 
-/** `spdx`: the document of these contents. */
+/** `spdx`: the SBOM of these contents. */
 export function documentsOf(
   contents: ImageContents,
   { manifests }: SystemSubjects,
@@ -124,12 +101,12 @@ export function documentsOf(
   };
 }
 
-/** The artifacts of a manifest that hold the documents of its image. */
+/** The artifacts that attach the documents to one manifest. */
 export function documentArtifacts(
   subject: Subject,
   { spdx, provenance: origin, attestations }: Documents,
 ): SubjectArtifacts {
-  const collected = new Collected(subject);
+  const collected = new ArtifactSet(subject);
   collected.refer({ artifactType: SPDX, layers: [{ blob: spdx }] });
   collected.refer({
     artifactType: IN_TOTO,
@@ -149,9 +126,11 @@ export function documentArtifacts(
   return collected.all();
 }
 
-/** A manifest's signature as cosign has it, found as a referrer and by its tag, and as a bundle. */
+/**
+ * A manifest's signature in cosign's format, as a referrer, under cosign's tag, and as a bundle.
+ */
 export function signatureArtifacts(subject: Subject, { key, reference }: Signer): SubjectArtifacts {
-  const collected = new Collected(subject);
+  const collected = new ArtifactSet(subject);
   const text = simpleSigning(reference, subject.digest);
   const payload = blobOf(SIMPLE_SIGNING, text);
   const signature = base64(key.sign(payload.bytes));
@@ -174,113 +153,3 @@ const attestation = (predicateType: string, envelope: Envelope, key: SigningKey)
   envelope: blobOf(DSSE, canonicalJson(envelope)),
   bundle: blobOf(BUNDLE, bundleOf(envelope, key)),
 });
-
-interface ArtifactLayer {
-  readonly blob: DerivedBlob;
-  /** Another one than the blob's. */
-  readonly mediaType?: string;
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-interface NewArtifact {
-  readonly artifactType: string;
-  readonly configType?: string;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly layers: readonly ArtifactLayer[];
-}
-
-/** The artifacts of a subject while they are made. */
-class Collected {
-  readonly #subject: Subject;
-  readonly #referrers: Referrer[] = [];
-  readonly #tags: Partial<Record<TagSuffix, Digest>> = {};
-  readonly #manifests: DerivedBlob[] = [];
-  readonly #blobs = new Map<Digest, DerivedBlob>();
-
-  constructor(subject: Subject) {
-    this.#subject = subject;
-  }
-
-  refer(artifact: NewArtifact): Digest {
-    const { mediaType, digest, size } = this.#subject;
-    const annotations = {
-      ...artifact.annotations,
-      "org.opencontainers.image.created": CREATED,
-    };
-    const made = this.#manifest({
-      artifactType: artifact.artifactType,
-      config: { mediaType: artifact.configType ?? EMPTY_TYPE, ...descriptor(EMPTY) },
-      layers: this.#layers(artifact.layers),
-      subject: { mediaType, digest, size },
-      annotations,
-    });
-    const { artifactType } = artifact;
-    this.#referrers.push({
-      mediaType: OCI_MANIFEST,
-      ...descriptor(made),
-      artifactType,
-      annotations,
-    });
-    return made.digest;
-  }
-
-  bundle(predicateType: string, bundle: DerivedBlob): void {
-    this.refer({
-      artifactType: BUNDLE,
-      annotations: {
-        "dev.sigstore.bundle.content": "dsse-envelope",
-        "dev.sigstore.bundle.predicateType": predicateType,
-      },
-      layers: [{ blob: bundle }],
-    });
-  }
-
-  /** An artifact that is found by its tag alone. */
-  tag(suffix: TagSuffix, layers: readonly ArtifactLayer[]): void {
-    const config = { mediaType: EMPTY_TYPE, ...descriptor(EMPTY) };
-    this.tagged(suffix, this.#manifest({ config, layers: this.#layers(layers) }).digest);
-  }
-
-  tagged(suffix: TagSuffix, digest: Digest): void {
-    this.#tags[suffix] = digest;
-  }
-
-  all(): SubjectArtifacts {
-    return {
-      subject: this.#subject.digest,
-      referrers: this.#referrers,
-      tags: this.#tags,
-      manifests: this.#manifests,
-      blobs: [...this.#blobs.values()],
-    };
-  }
-
-  #manifest(fields: object): DerivedBlob {
-    const text = canonicalJson({ schemaVersion: 2, mediaType: OCI_MANIFEST, ...fields });
-    const made = blobOf(OCI_MANIFEST, text);
-    this.#manifests.push(made);
-    return made;
-  }
-
-  #layers(layers: readonly ArtifactLayer[]) {
-    return layers.map(({ blob, mediaType = blob.mediaType, annotations }) => {
-      this.#blobs.set(blob.digest, blob);
-      return { mediaType, ...descriptor(blob), ...(annotations && { annotations }) };
-    });
-  }
-}
-
-/** The list of referrers as an index; by type only those of one (distribution spec 1.1). */
-export const referrersIndex = (referrers: readonly Referrer[], artifactType?: string | null) => ({
-  schemaVersion: 2,
-  mediaType: OCI_INDEX,
-  manifests: referrers.filter((each) => !artifactType || each.artifactType === artifactType),
-});
-
-const descriptor = ({ digest, size }: DerivedBlob) => ({ digest, size });
-
-export function blobOf(mediaType: string, text: string): DerivedBlob {
-  const bytes = new Uint8Array(new TextEncoder().encode(text));
-  const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  return { mediaType, digest, size: bytes.length, bytes };
-}

@@ -1,4 +1,6 @@
-/** Bytes as base64 (RFC 4648, section 4), piece by piece: a call takes so many arguments only. */
+/**
+ * Bytes as base64 (RFC 4648, section 4), in pieces: one call takes a limited number of arguments.
+ */
 export function base64(bytes: Uint8Array): string {
   let binary = "";
   for (let start = 0; start < bytes.length; start += CHUNK)

@@ -7,11 +7,16 @@ import type { PackageRecord } from "../contract/records.ts";
 /** A store path of an image, with its references by path. */
 export interface ContentPath extends Omit<ClosurePath, "references"> {
   readonly references: readonly string[];
-  /** A package of the image: what is said of it is said of this very store path. */
+  /**
+   * Whether it is a package of the image. Then its metadata is about this very store path; that of
+   * any other is about the package in the set with the same name and version.
+   */
   readonly isPackage: boolean;
 }
 
-/** A package of an image, with the level that was taken of it, and what builds it. */
+/**
+ * A package of an image, the level of it that is in the image, and the derivation that builds it.
+ */
 export interface ContentPackage {
   readonly record: PackageRecord;
   readonly level: number;
@@ -31,23 +36,26 @@ export interface ImageContents {
   readonly paths: readonly ContentPath[];
   /** Versions of Nix that built it, or found it built, sorted. */
   readonly nix: readonly string[];
-  /** Names of all origins that the packages' records rest on, sorted. */
+  /** Names of all origins that made the packages' records and layers, sorted. */
   readonly origins: readonly string[];
 }
 
-/** Most store paths of an image that is described: as many as one package has by default. */
+/**
+ * Most store paths of an image that has documents: the default limit of one package
+ * (CLOSURE_PATHS).
+ */
 const MAX_CONTENT_PATHS = 10_000;
 
-/** The image has more than can be described in a Worker's memory. */
+/** The image has too many store paths for documents about it to be made in a Worker's memory. */
 export class TooManyPaths extends RangeError {
   override readonly name = "TooManyPaths";
 }
 
 /**
- * Gathers closures, one package after the other: each can be let go before the next is read. What a
- * closure says of its own package wins over what another one says of the same store path; else the
- * first one does that says something, by name, so that the same packages are always described by the
- * same words.
+ * Merges the closures of an image's packages, one after the other, so that only one is in memory.
+ * Where several have the same store path, its metadata is taken from the closure of that very
+ * package, else from the first closure that has any. Packages come sorted, so the result does not
+ * depend on the order in which closures are read.
  */
 export class Gathering {
   readonly #paths = new Map<string, ContentPath>();

@@ -1,5 +1,5 @@
 /**
- * What a signature stands in, for the tools that check it:
+ * The formats in which tools expect signatures:
  *
  *   simple signing   cosign's payload of an image's signature (SIGNATURE_SPEC.md)
  *   DSSE             an in-toto statement with its signature (secure-systems-lab/dsse, envelope.md)
@@ -12,7 +12,7 @@ import type { SigningKey } from "./signing-key.ts";
 
 export const IN_TOTO = "application/vnd.in-toto+json";
 export const BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/** What a bundle of cosign's says that signs an image and tells nothing more of it. */
+/** Predicate type of a cosign bundle that signs an image without a statement about it. */
 export const SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1";
 
 const encoder = new TextEncoder();
@@ -31,7 +31,7 @@ export const simpleSigning = (reference: string, digest: Digest): string =>
 /** A statement in its envelope. */
 export function dsseEnvelope(text: string, key: SigningKey) {
   const payload = encoder.encode(text);
-  // Its "pre-authentication encoding".
+  // DSSE signs this "pre-authentication encoding" of the payload.
   const head = encoder.encode(`DSSEv1 ${IN_TOTO.length} ${IN_TOTO} ${payload.length} `);
   const signed = new Uint8Array(head.length + payload.length);
   signed.set(head);
@@ -45,7 +45,7 @@ export function dsseEnvelope(text: string, key: SigningKey) {
 
 export type Envelope = ReturnType<typeof dsseEnvelope>;
 
-/** A bundle: for whoever has the public key already, of which the hint is a hash. */
+/** A bundle for verifiers that have the public key already; `hint`, its hash, tells them which. */
 export const bundleOf = ({ payloadType, payload, signatures }: Envelope, key: SigningKey): string =>
   canonicalJson({
     mediaType: BUNDLE,

@@ -1,7 +1,7 @@
 /**
- * Where an image came from: SLSA provenance v1 as an in-toto statement v1. It says what was asked for
- * (packages of a package set at a revision), which derivations made the store paths, and who ran Nix;
- * no times, so that the same image has the same statement.
+ * Where an image came from: SLSA provenance v1 as an in-toto statement v1. It says what was asked
+ * for (packages of a package set at a revision), which derivations made the store paths, and who
+ * ran Nix; no times, so that the same image has the same statement.
  */
 import { canonicalJson } from "../contract/keys.ts";
 import type { Subject } from "./subjects.ts";
@@ -10,10 +10,12 @@ import type { ImageContents } from "./contents.ts";
 export const SLSA_PREDICATE = "https://slsa.dev/provenance/v1";
 export const SPDX_PREDICATE = "https://spdx.dev/Document";
 const STATEMENT = "https://in-toto.io/Statement/v1";
-/** How an image is made of packages: parameters and dependencies as they are below. */
+/**
+ * SLSA's buildType: names the meaning of the parameters and dependencies that are written below.
+ */
 const BUILD_TYPE = "https://firn.dev/build/image/v1";
 
-/** A statement about manifests of one image, in-toto's way. */
+/** An in-toto statement about the manifests of one image. */
 export const statement = (
   name: string,
   subjects: readonly Subject[],
@@ -30,7 +32,7 @@ export const statement = (
     predicate,
   });
 
-/** What SLSA wants to know of how the image was made. */
+/** The predicate of SLSA provenance v1. */
 export function provenance(contents: ImageContents) {
   const { scope, shell, packages, paths, nix, origins } = contents;
   const { packageSet, revision, system, plan } = scope;
@@ -73,7 +75,10 @@ export function provenance(contents: ImageContents) {
   };
 }
 
-/** The package set: a revision of a channel or a repository is a commit, any other a hash of its own. */
+/**
+ * The package set. A revision of a channel or a repository is a git commit; others are Firn's own
+ * hashes.
+ */
 function packageSetOf({ set, scope: { packageSet, revision } }: ImageContents) {
   const named = { name: set.label, uri: `firn:${packageSet}` };
   return set.kind === "channel" || set.kind === "git"

@@ -1,10 +1,10 @@
 /**
- * The registry's own key (SIGNING_KEY), with which it signs the images that it answers with: ECDSA on
- * P-256 with SHA-256, as cosign's keys are.
+ * The registry's own key (SIGNING_KEY), with which it signs the images that it answers with: ECDSA
+ * on P-256 with SHA-256, as cosign's keys are.
  *
  * The nonce of a signature is derived from key and message (RFC 6979), not random: every isolate
- * makes the same signature, so that nothing of it has to be stored. WebCrypto and Node have no such
- * signatures, hence the library.
+ * makes the same signature, so signatures need not be stored. WebCrypto and Node only make
+ * signatures with random nonces, hence the library.
  */
 import { p256 } from "@noble/curves/nist.js";
 import { ConfigError } from "../bucket-config.ts";
@@ -40,7 +40,7 @@ export async function readSigningKey({
 }
 
 async function signingKey(pem: string): Promise<SigningKey> {
-  // Where a variable holds one line only, \n stands for its ends.
+  // A variable that can hold only one line has `\n` in place of line breaks.
   const [, body] =
     /^\s*-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*$/.exec(
       pem.replaceAll("\\n", "\n"),

@@ -1,5 +1,5 @@
 /**
- * The bill of materials of an image: SPDX 2.3 (ISO/IEC 5962:2021) as JSON.
+ * The bill of materials of an image: SPDX 2.3 as JSON.
  *
  *   DOCUMENT  DESCRIBES   the image       its name, its revision, the digest of its config
  *   the image CONTAINS    a store path    name, version, licences, homepage, NAR hash
@@ -14,7 +14,7 @@ import { type Digest, sha256Hex } from "../contract/digest.ts";
 import { canonicalJson } from "../contract/keys.ts";
 import type { ContentPath, ImageContents } from "./contents.ts";
 
-/** Goes up when the same contents come to be described in other words. */
+/** To be raised when the same contents give another document. */
 const SBOM_FORMAT = 1;
 const NOASSERTION = "NOASSERTION";
 const IMAGE = "SPDXRef-Image";
@@ -116,12 +116,12 @@ function packageOf(path: ContentPath, licenses: Licenses) {
   };
 }
 
-/** What is said of a dependency. */
+/** The comment on a package whose metadata was found by its name. */
 const BY_NAME =
   "Summary, homepage and licence are what the package set says of the package that has this name " +
   "and version.";
 
-/** The hash of a store path is its identity: 32 letters and digits. */
+/** A store path's hash identifies it: 32 letters and digits. */
 const idOf = (path: string): string => `SPDXRef-${path.slice("/nix/store/".length).slice(0, 32)}`;
 
 const checksum = (digest: Digest) => ({
@@ -163,14 +163,14 @@ const bound = (text: string): string =>
     .replace(/[^\x21-\x7e]/g, "")
     .replace(/[^A-Za-z0-9._-]/g, (sign) => `\\${sign}`) || "-";
 
-/** An identifier that refers to a definition in a document of the package set's own. */
+/** Identifiers that SPDX reserves for licences which a document defines itself. */
 const OWN_REFERENCE = /^(DocumentRef|LicenseRef)-/;
 
 /** The licences of a document: those that SPDX's list lacks are defined in the document itself. */
 class Licenses {
   readonly #defined = new Map<string, string>();
 
-  /** All of them hold: which of several applies is not for the package set's metadata to say. */
+  /** Joined by AND: metadata does not say whether one may choose between several licences. */
   expression(licenses: readonly License[]): string {
     const all = licenses.map(({ spdxId, name }) =>
       spdxId === undefined || OWN_REFERENCE.test(spdxId)
@@ -187,7 +187,7 @@ class Licenses {
       this.#defined.set(id, name);
       return id;
     }
-    // Two names that differ in signs only.
+    // Two names that differ only in characters that an identifier cannot have.
     let number = 2;
     while ((this.#defined.get(`${id}-${number}`) ?? name) !== name) number += 1;
     this.#defined.set(`${id}-${number}`, name);

@@ -1,4 +1,4 @@
-/** What can be referred to of an image: its manifests, and which system each is for. */
+/** The subjects of an image: the manifests and indexes that artifacts can refer to. */
 import { recordTexts } from "../compose/texts.ts";
 import type { Scope } from "../contract/keys.ts";
 import type { Descriptor, ImageRecord } from "../contract/records.ts";
@@ -8,7 +8,7 @@ export interface Subject extends Descriptor {
   readonly mediaType: string;
 }
 
-/** An image for one system, by whichever of its manifests it is pulled. */
+/** An image for one system, with all its manifests: OCI's, docker's, and OCI's with zstd. */
 export interface SystemSubjects {
   readonly scope: Scope;
   /** The config that all of the manifests have: docker calls its digest the image's ID. */
@@ -18,7 +18,7 @@ export interface SystemSubjects {
 
 export interface RecordSubjects {
   readonly systems: readonly SystemSubjects[];
-  /** Indexes over them: a signature is all that refers to one. */
+  /** The indexes over them, to which only signatures refer. */
   readonly indexes: readonly Subject[];
 }
 

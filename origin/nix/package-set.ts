@@ -51,7 +51,7 @@ export interface PackageSetOptions extends SourcesOptions {
 }
 
 /** Longest evaluation for what the set says of a package's dependencies, milliseconds. */
-const METADATA_TIME = 10_000;
+const METADATA_TIME = 5_000;
 /** Store path names of which it is kept in memory what the set says of them. */
 const MAX_METADATA = 20_000;
 /** Packages whose description is kept in memory. */
