@@ -1,6 +1,6 @@
 /**
- * `npm test [-- --quick] [patterns…]`: runs the tests by node:test, as many files at once as there
- * are cores, and fails as well when the run leaves anything behind. test/README.md tells more.
+ * `npm test [-- --quick] [patterns…]`: runs the tests by node:test, several files at once, and fails
+ * as well when the run leaves anything behind. test/README.md tells more.
  */
 import { glob } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -17,6 +17,10 @@ const USAGE = `usage: npm test -- [--quick] [--starter-all] [patterns…]
   --starter-all  also builds every attribute of the starter set, and pulls a hundred in one image
   patterns       files, folders or globs: test/edge/farm, "test/**/tags.test.ts"
 `;
+/** One more than there are cores: a file waits for half of its time, for timers or other processes. */
+const FILES_AT_ONCE = availableParallelism() + 1;
+/** How many of the files that took longest are shown at the end. */
+const SLOWEST = 10;
 /** Longest time for one test or hook, milliseconds: whatever hangs fails under its own name. */
 const TEST_TIMEOUT = 180_000;
 /**
@@ -24,18 +28,26 @@ const TEST_TIMEOUT = 180_000;
  * all others are done.
  */
 const SLOW = [
+  "test/farm/**",
+  "test/clients/{clients,crowd,alias}.test.ts",
+  "test/origin/commands/{build,remote}.test.ts",
   "test/clients/**",
+  "test/edge/site/pages.test.ts",
+  "test/edge/farm/{faults,roll-forward,jobs/dispatch}.test.ts",
   "test/system/{levels,union,sets,zstd,trouble,system}.test.ts",
-  "test/{system,farm}/**",
+  "test/system/**",
   "test/origin/starter/store.test.ts",
   "test/origin/local/start.test.ts",
   "test/origin/layers/**",
   "test/origin/{plan/command,main,publish,publish-index,serve}.test.ts",
+  "test/origin/commands/{look,doctor,completion}.test.ts",
   "test/{nix,origin/nix}/**",
-  "test/edge/farm/faults.test.ts",
-  "test/edge/{pull/tags,compose/workerd}.test.ts",
+  "test/edge/housekeeping/{race,gc,verify}.test.ts",
+  "test/edge/referrers/{referrers,spdx}.test.ts",
+  "test/edge/{pull,compose,api}/{tags,derived,platforms,workerd,aliases,images}.test.ts",
+  "test/edge/pull/*/{tags,derived,platforms}.test.ts",
+  "test/edge/farm/**/{agreement,configured,in-regions,history}.test.ts",
   "test/abuse/**",
-  "test/edge/site/pages.test.ts",
 ];
 /** They run when it is asked for: each builds all of the starter set, or nearly. */
 const STARTER_ALL = new Set(["test/origin/starter/all.test.ts", "test/clients/hundred.test.ts"]);
@@ -85,10 +97,11 @@ if (!values.quick) await installNeeds();
 const watch = await watchLeftovers(ROOT);
 
 const failures: string[] = [];
+const times: { readonly file: string; readonly seconds: number }[] = [];
 const tests = run({
   cwd: ROOT,
   files: files.map((file) => join(ROOT, file)),
-  concurrency: availableParallelism(),
+  concurrency: FILES_AT_ONCE,
   timeout: TEST_TIMEOUT,
   // A test that hangs has failed by then; what it left open must not hold up its file.
   execArgv: ["--test-force-exit"],
@@ -100,8 +113,14 @@ tests.on("test:pass", ({ name, skip }) => {
   if (skip !== undefined && process.env["CI"] === "true")
     failures.push(`CI=true, and yet a test was skipped: ${name} (${String(skip)})`);
 });
+tests.on("test:summary", ({ file, duration_ms: ms }) => {
+  if (file !== undefined) times.push({ file: relative(ROOT, file), seconds: ms / 1_000 });
+});
 for await (const text of tests.compose(new spec())) process.stdout.write(text);
 
+times.sort((a, b) => b.seconds - a.seconds);
+for (const { file, seconds } of times.slice(0, SLOWEST))
+  process.stdout.write(`${seconds.toFixed(0).padStart(4)} s  ${file}\n`);
 failures.push(...(await watch.leftovers()));
 for (const failure of failures) process.stderr.write(`✖ ${failure}\n`);
 if (failures.length > 0) process.exitCode = 1;

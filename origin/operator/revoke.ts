@@ -22,6 +22,8 @@ export interface RevokeOptions {
   readonly withdraw: boolean;
   /** Tells the person at the terminal how far it is. */
   readonly tell: (line: string) => void;
+  /** Waits, milliseconds; setTimeout does when left out. */
+  readonly wait?: (ms: number) => Promise<unknown>;
 }
 
 export interface Revocation {
@@ -44,7 +46,7 @@ const MEMORY_MARGIN = 5_000;
 
 /** Throws an Error when the edge does not answer, or lets the operator do none of this. */
 export async function revoke(client: OperatorClient, options: RevokeOptions): Promise<Revocation> {
-  const { origin, since, withdraw, tell } = options;
+  const { origin, since, withdraw, tell, wait = sleep } = options;
   const { connected, at, memoryMs } = await client.revoke(origin);
   tell(`${origin} is revoked${connected ? ", and its connection ended" : ""}`);
   const records: RestingRecord[] = [];
@@ -57,7 +59,7 @@ export async function revoke(client: OperatorClient, options: RevokeOptions): Pr
   tell(
     `waiting for ${Math.ceil((memoryMs + MEMORY_MARGIN) / 1_000)} s, until no edge remembers it`,
   );
-  await sleep(memoryMs + MEMORY_MARGIN);
+  await wait(memoryMs + MEMORY_MARGIN);
   const again = Math.max(since, at - CLOCK_MARGIN);
   for (const kind of DERIVED)
     records.push(...(await look(client, kind, { ...options, since: again })));

@@ -9,6 +9,7 @@ import { operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { startFrontedEdge } from "../edge/pull/front.ts";
 import { startOrigin, type TestOrigin } from "../edge/registry/origin.ts";
 import {
+  IMPATIENT,
   putBase,
   putPackage,
   putTag,
@@ -40,7 +41,10 @@ describe("an origin in trouble", () => {
   let firn: TestEdge;
   let origin: TestOrigin;
   before(async () => {
-    firn = await startTestEdge({ BUILD_WAIT: "60", PACKAGE_SET: "channel:nixos-unstable" });
+    firn = await startTestEdge(
+      { BUILD_WAIT: "60", PACKAGE_SET: "channel:nixos-unstable" },
+      { worker: IMPATIENT },
+    );
     await putTag(firn.bucket, "latest", REVISION, Date.now(), "channel");
     const trouble = { reason: "error", message: TROUBLE } as const;
     origin = await startOrigin(firn, {

@@ -7,6 +7,7 @@ import { exposition } from "../../../edge/operator/prometheus.ts";
 import { basic, withAccounts } from "../registry/accounts.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
+  IMPATIENT,
   ORIGIN,
   OTHER_ORIGIN,
   putBase,
@@ -94,14 +95,15 @@ test("a farm that does not answer is told as down, and its counters are left out
 describe("two regions", () => {
   let firn: TestEdge;
   before(async () => {
-    firn = await startTestEdge({
+    const env = {
       ...withAccounts({ root: { operator: true } }),
       REGIONS: "weur,enam",
       ORIGINS: JSON.stringify({
         [ORIGIN.name]: { key: ORIGIN.publicKey, region: "weur" },
         [OTHER_ORIGIN.name]: { key: OTHER_ORIGIN.publicKey, region: "enam" },
       }),
-    });
+    };
+    firn = await startTestEdge(env, { worker: IMPATIENT });
     await putBase(firn.bucket);
   });
   after(() => firn.stop());

@@ -6,10 +6,15 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
-import type { Revocation } from "../../../origin/operator/revoke.ts";
+import { readOriginKey } from "../../../origin/channel/key.ts";
+import { openSession } from "../../../origin/channel/session.ts";
+import { OperatorClient } from "../../../origin/operator/client.ts";
+import { isLeft, type Revocation, revoke, shown } from "../../../origin/operator/revoke.ts";
 import { EXIT } from "../../../origin/commands/exit-codes.ts";
+import { WITHDRAWN_MS } from "../../../edge/store/fresh.ts";
 import { PASSWORD, withAccounts } from "../registry/accounts.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
 import {
@@ -22,10 +27,18 @@ import {
   type TestEdge,
 } from "../registry/support.ts";
 
+const now = Date.now;
+let ahead = 0;
+Date.now = () => now() + ahead;
+
 let firn: TestEdge;
 let bad: TestOrigin;
 before(async () => {
-  firn = await startTestEdge(withAccounts({ root: { operator: true }, ci: {} }));
+  const worker = fileURLToPath(new URL("../pull/worker.ts", import.meta.url));
+  firn = await startTestEdge(
+    { ...withAccounts({ root: { operator: true }, ci: {} }), BUILD_WAIT: "5" },
+    { worker },
+  );
   await putBase(firn.bucket);
   bad = await startOrigin(firn, { as: OTHER_ORIGIN });
 });
@@ -89,10 +102,27 @@ test("what an origin made is shown, withdrawn, and made again by another one", a
   assert.equal(future.status, 0, future.errors);
   assert.deepEqual(revocation(future).records, []);
 
-  const removed = await run([OTHER_ORIGIN.name, "--delete"]);
-  assert.equal(removed.status, 0, removed.errors);
-  assert.match(removed.out, /^packages +2 +0$/m);
-  assert.match(removed.out, /records are withdrawn/);
+  const waits: number[] = [];
+  const client = new OperatorClient({ edge: new URL(firn.url), user: "root", password: PASSWORD });
+  const removed = await revoke(client, {
+    origin: OTHER_ORIGIN.name,
+    since: 0,
+    withdraw: true,
+    tell: () => {},
+    // Instead of waiting, the Worker's clock is moved, and the one by which origins sign tokens.
+    wait: async (ms) => {
+      waits.push(ms);
+      ahead += ms;
+      await send("POST", `${firn.url}/test/clock?ms=${ms}`);
+    },
+  });
+  assert.deepEqual(waits, [WITHDRAWN_MS + 5_000]);
+  assert.equal(isLeft(removed), false);
+  assert.match(shown(removed), /^packages +2 +0$/m);
+  assert.match(shown(removed), /records are withdrawn/);
+  const nothing = await run([OTHER_ORIGIN.name, "--delete"]);
+  assert.equal(nothing.status, 0, nothing.errors);
+  assert.match(nothing.out, /Nothing else rests on it/);
   for (const path of [packagePath(SCOPE, "git"), tagPath("starter", "latest")])
     assert.equal(await firn.bucket.head(path), null, path);
   assert.equal((await firn.bucket.list("layers/", { limit: 100 })).objects.length, 0);
@@ -113,6 +143,16 @@ test("what an origin made is shown, withdrawn, and made again by another one", a
 });
 
 test("a revoked origin is refused until the revocation is lifted", async () => {
+  const session = await openSession({
+    edge: new URL(firn.url),
+    name: OTHER_ORIGIN.name,
+    key: readOriginKey(OTHER_ORIGIN.privateKey),
+    pingMs: 30_000,
+    clockOffset: 0,
+    hello: () => assert.fail("it is let in"),
+    onMessage: () => {},
+  });
+  assert.match((await session.ended).why, /^the edge answered 401/);
   await firn.logged("origin.refused");
   const lifted = await run([OTHER_ORIGIN.name, "--lift"]);
   assert.equal(lifted.status, 0, lifted.errors);

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
+import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Bucket } from "../../../edge/store/bucket.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
@@ -100,6 +101,9 @@ export interface TestEdge {
   logged(event: string, count?: number): Promise<Record<string, unknown>[]>;
   stop(): Promise<void>;
 }
+
+/** A Worker for tests in which a job fails: it is tried again after half a second, not five. */
+export const IMPATIENT = fileURLToPath(new URL("../../farm/worker.ts", import.meta.url));
 
 export async function startTestEdge(
   env: Readonly<Record<string, string>> = {},

@@ -66,6 +66,7 @@ test("a passing error is asked about again; another ends the job, in the edge's 
   const ended = await connection.heard("failed");
   assert.equal(ended.failure.reason, "error");
   assert.equal(ended.failure.message, `the edge does not answer layers: ${message}`);
+  connection.say({ type: "settled", job: "j" });
 });
 
 test("an answer of another kind, or to another number of questions, is an error", async (t) => {
@@ -82,6 +83,8 @@ test("an answer of another kind, or to another number of questions, is an error"
     await connection.heard("layers");
     connection.say(answer as BucketAnswer);
     await assert.rejects(outcome, { message: problem });
+    await connection.heard("failed");
+    connection.say({ type: "settled", job: "j" });
     await channel.drain();
   }
 });
