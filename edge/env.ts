@@ -3,8 +3,8 @@ import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./variables.ts";
 import type { GcProgress, GcTerms } from "./contract/housekeeping.ts";
 import type { Item } from "./contract/items.ts";
-import type { LogLines } from "./farm/build/build-log.ts";
-import type { Answer, Asker, Ending, Reply } from "./farm/build/answer.ts";
+import type { LogLines } from "./farm/builds/build-log.ts";
+import type { Answer, Asker, Ending, Reply } from "./farm/builds/answer.ts";
 import type { FarmOverview } from "./farm/overview.ts";
 
 /** What the Worker and Build objects call on the Farm object (farm/farm.ts). */
@@ -19,7 +19,7 @@ export interface FarmRpc extends Rpc.DurableObjectBranded {
   overview(): Promise<FarmOverview>;
 }
 
-/** What the Worker and the Farm object call on a Build object (farm/build/build.ts). */
+/** What the Worker and the Farm object call on a Build object (farm/builds/build.ts). */
 export interface BuildRpc extends Rpc.DurableObjectBranded {
   ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer>;
   /** `farm`: the name of the Farm object that says so. */

@@ -45,7 +45,7 @@ import { token } from "./registry/token.ts";
 import { browsers } from "./site/browsers.ts";
 import { asset, SITE_PATH } from "./site/serve.ts";
 
-export { Build } from "./farm/build/build.ts";
+export { Build } from "./farm/builds/build.ts";
 export { Farm } from "./farm/farm.ts";
 export { Housekeeping } from "./housekeeping/housekeeping.ts";
 export { Totals } from "./pull/totals.ts";

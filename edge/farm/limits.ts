@@ -1,8 +1,5 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
 import { LEASE_SECONDS } from "../contract/messages.ts";
-import { type Failure } from "../contract/items.ts";
-import type { Ending } from "./build/answer.ts";
-import type { Purpose } from "./schedule/state.ts";
 
 export interface Times {
   /**
@@ -55,10 +52,6 @@ export const TIMES: Times = {
   recheck: 30_000,
 };
 
-/** How long an item counts as wanted. Nobody asks again for background work. */
-export const wantedFor = (purpose: Purpose, { wanted, queue }: Times): number =>
-  purpose === "waiting" ? wanted : queue;
-
 /** An item is begun at most this often: one lost origin is chance, three are the item's fault. */
 export const MAX_ATTEMPTS = 3;
 /** Endings that are remembered, the latest. */
@@ -74,39 +67,3 @@ export const MAX_RECORD = 384 * 1024;
 export const MAX_REVISIONS = 20;
 /** Requests to the bucket at once: a Worker may have 6 connections open. */
 export const BUCKET_CONCURRENCY = 6;
-/**
- * How long a failure is remembered: long enough that a client's retries do not build it in a loop,
- * short enough for a person who repaired it.
- */
-const FAILURE_MEMORY: Record<Failure["reason"], number> = {
-  failed: 60_000,
-  unfit: 60_000,
-  refused: 60_000,
-  timeout: 60_000,
-  limit: 60_000,
-  unknown: 30_000,
-  "unknown-revision": 5_000,
-  lacking: 5_000,
-  error: 5_000,
-};
-/** A tag that was just resolved: who asks in the same moment shares the answer. */
-const RESOLVED_MEMORY = 5_000;
-/**
- * A record that was just written lies in the bucket; this is for waiters whose connection broke.
- */
-const PUBLISHED_MEMORY = 60_000;
-
-/** How long an ending is remembered, ms. */
-export function memoryOf(ending: Ending): number {
-  if (ending === "no-origin") return 0;
-  switch (ending.kind) {
-    case "revision":
-      return RESOLVED_MEMORY;
-    case "package":
-    case "level":
-    case "index":
-      return PUBLISHED_MEMORY;
-    case "failure":
-      return FAILURE_MEMORY[ending.failure.reason];
-  }
-}

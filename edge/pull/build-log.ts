@@ -1,14 +1,14 @@
 /** The URL of a build's log, and reading the log while the build runs. */
 import type { Item } from "../contract/items.ts";
 import type { Env } from "../env.ts";
-import { buildName } from "../farm/build/answer.ts";
+import { buildName } from "../farm/builds/answer.ts";
 import {
   LOG_AFTER,
   LOG_FORM,
   type LogForm,
   MAX_FOLLOWERS,
   PACKAGES_HEADER,
-} from "../farm/build/build-log.ts";
+} from "../farm/builds/build-log.ts";
 import type { Context } from "./context.ts";
 import { RegistryError, unavailable } from "./errors.ts";
 

@@ -2,7 +2,7 @@
 import type { Caller } from "../access/accounts.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
-import type { Ask } from "../farm/build/ask.ts";
+import type { Ask } from "../farm/builds/ask.ts";
 import type { Purpose } from "../farm/schedule/state.ts";
 import { continentOf } from "../farm/farms.ts";
 import { type Region, regionsFor } from "../farm/regions.ts";

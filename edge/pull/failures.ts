@@ -8,7 +8,7 @@
 import type { Failure } from "../contract/items.ts";
 import { type ImageRequest, SHELL } from "../contract/names.ts";
 import { platformName, type System } from "../contract/records.ts";
-import type { Answer } from "../farm/build/answer.ts";
+import type { Answer } from "../farm/builds/answer.ts";
 import { manifestUnknown, RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
 
 /** A package, and why there is no record of it. */

@@ -18,7 +18,7 @@ import {
   rememberedDerived,
 } from "../pull/images/derived-blobs.ts";
 import { isBroughtBack } from "../pull/images/last-pull.ts";
-import { restoreLayer } from "../pull/packages/restore-layer.ts";
+import { restoreLayer } from "../pull/images/restore-layer.ts";
 import { findArtifact, rememberedArtifact } from "../referrers/find.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { findBlob, forgetBlob, type Presence, rememberBlob } from "../store/blobs.ts";
@@ -66,7 +66,7 @@ async function stored(
 
 /**
  * The answer with a blob that is made again: from records (pull/images/derived-blobs.ts), by an
- * origin, since the bucket has lost it (pull/packages/restore-layer.ts), or as part of what refers
+ * origin, since the bucket has lost it (pull/images/restore-layer.ts), or as part of what refers
  * to an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
  */
 async function madeAgain(

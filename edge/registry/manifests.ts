@@ -19,7 +19,7 @@ import { type Asked, findImage } from "../pull/images/find-image.ts";
 import { digestsOf, indexOf } from "../pull/images/image-digests.ts";
 import { isBroughtBack, notePull } from "../pull/images/last-pull.ts";
 import { checkAllowed } from "../pull/permission.ts";
-import type { WantedSystems } from "../pull/images/wanted-systems.ts";
+import type { WantedSystems } from "../pull/wanted-systems.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { derivedManifest, imageNameOf, manifestOf } from "../pull/images/derived-blobs.ts";
 import {

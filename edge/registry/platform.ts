@@ -9,7 +9,7 @@
  */
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
 import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
-import type { WantedSystems } from "../pull/images/wanted-systems.ts";
+import type { WantedSystems } from "../pull/wanted-systems.ts";
 import { isIndex, negotiate } from "./negotiation.ts";
 
 /** The parts of an image's name and a request that decide. */

@@ -23,7 +23,7 @@ import { InvalidName } from "../../edge/contract/names.ts";
 import { InvalidRecord } from "../../edge/contract/records.ts";
 import { isSignedBy } from "../../edge/contract/signatures.ts";
 import { checkResults, InvalidResult } from "../../edge/farm/publication/check-results.ts";
-import { readMessage } from "../../edge/farm/origins/read-message.ts";
+import { readMessage } from "../../edge/farm/read-message.ts";
 import { keys, signOf } from "../edge/farm/keys.ts";
 import {
   indexItem,

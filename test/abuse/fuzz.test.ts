@@ -22,7 +22,7 @@ import { globFault, globMatches } from "../../edge/contract/globs.ts";
 import { InvalidName, parseImageName } from "../../edge/contract/names.ts";
 import { ImageRecordSchema, PackageRecordSchema } from "../../edge/contract/records.ts";
 import { TAR_BLOCK, tarHeader } from "../../edge/contract/tar.ts";
-import { readMessage } from "../../edge/farm/origins/read-message.ts";
+import { readMessage } from "../../edge/farm/read-message.ts";
 import { RegistryError } from "../../edge/pull/errors.ts";
 import { negotiate } from "../../edge/registry/negotiation.ts";
 import { parseRange } from "../../edge/registry/range.ts";

@@ -4,8 +4,8 @@
  */
 import type { Failure } from "../../contract/items.ts";
 import { note } from "../../log.ts";
-import type { Ending } from "../build/answer.ts";
-import { itemKey, traceOf } from "../build/answer.ts";
+import type { Ending } from "../builds/answer.ts";
+import { itemKey, traceOf } from "../builds/answer.ts";
 import { QUARANTINE, type Times } from "../limits.ts";
 import type { Ended, History } from "./history.ts";
 import type { Origins } from "../origins/origins.ts";

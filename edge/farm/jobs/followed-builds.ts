@@ -4,11 +4,10 @@
  * is stored here, and a restarted Farm object knows them again soon.
  */
 import type { FromEdge } from "../../contract/messages.ts";
+import { FOLLOW_SECONDS } from "../builds/build-log.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type { Job } from "../schedule/state.ts";
 
-/** How often a Build object says that it is followed still, seconds. */
-export const FOLLOW_SECONDS = 20;
 /**
  * A build that its Build object has not named for this long counts as not followed, milliseconds.
  */

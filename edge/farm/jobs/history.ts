@@ -8,7 +8,7 @@
  */
 import { type EndedItem, type EndedJob, NO_TALLY, type Tally } from "../../contract/farm-state.ts";
 import type { Item } from "../../contract/items.ts";
-import type { Ending } from "../build/answer.ts";
+import type { Ending } from "../builds/answer.ts";
 import { type Job as Lease, systemOf } from "../schedule/state.ts";
 
 /** Jobs that are remembered, of each sort: what a person looks through. */

@@ -1,8 +1,9 @@
 /** Takes items into the queue, within its bounds, or joins items that are queued already. */
 import type { Item } from "../../contract/items.ts";
 import { note } from "../../log.ts";
-import { type Asker, itemKey, type Reply, traceOf } from "../build/answer.ts";
-import { type Times, wantedFor } from "../limits.ts";
+import { type Asker, itemKey, type Reply, traceOf } from "../builds/answer.ts";
+import type { Times } from "../limits.ts";
+import { wantedFor } from "../schedule/state.ts";
 import type { Queue } from "./queue.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { newEntry, wantKey } from "../schedule/state.ts";

@@ -12,8 +12,10 @@
  */
 import type { Item } from "../../contract/items.ts";
 import type { Descriptor } from "../../contract/records.ts";
-import { type Ending, itemKey, namesOneOf, type Outcome } from "../build/answer.ts";
-import { MAX_ENDINGS, memoryOf, type Times, wantedFor } from "../limits.ts";
+import { type Ending, itemKey, namesOneOf, type Outcome } from "../builds/answer.ts";
+import { MAX_ENDINGS, type Times } from "../limits.ts";
+import { memoryOf } from "../builds/ending-memory.ts";
+import { wantedFor } from "../schedule/state.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { type Entry, type Job as Lease, type Want, wantKey } from "../schedule/state.ts";
 

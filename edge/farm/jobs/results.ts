@@ -6,7 +6,7 @@
 import type { Failure, Result } from "../../contract/items.ts";
 import { note } from "../../log.ts";
 import type { AnotherOwner } from "../publication/agreement.ts";
-import { type Ending, itemKey, type Outcome } from "../build/answer.ts";
+import { type Ending, itemKey, type Outcome } from "../builds/answer.ts";
 import { InvalidResult } from "../publication/check-results.ts";
 import type { Dispatch, DispatchParts } from "./dispatch.ts";
 import type { Publication } from "../publication/publication.ts";

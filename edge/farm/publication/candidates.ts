@@ -3,7 +3,7 @@
  */
 import type { Item } from "../../contract/items.ts";
 import { agreeing, type Candidate, tellDifference } from "./agreement.ts";
-import { itemKey } from "../build/answer.ts";
+import { itemKey } from "../builds/answer.ts";
 
 /** How long what an origin made waits for another's, milliseconds. */
 const CANDIDATE_MS = 24 * 3_600_000;

@@ -20,7 +20,7 @@ import { readClosure } from "../../store/closures.ts";
 import { packageRecord, readRecord, type ResolvedTag } from "../../store/records.ts";
 import { type AnotherOwner, type Candidate, contentOf, MAX_CANDIDATE } from "./agreement.ts";
 import type { Candidates } from "./candidates.ts";
-import type { Outcome } from "../build/answer.ts";
+import type { Outcome } from "../builds/answer.ts";
 import {
   checkClaims,
   checkResults,

@@ -29,7 +29,7 @@ import {
   writeRecord,
 } from "../../store/records.ts";
 import { type Candidate } from "./agreement.ts";
-import type { Outcome } from "../build/answer.ts";
+import type { Outcome } from "../builds/answer.ts";
 import { checkLength, InvalidResult } from "./check-results.ts";
 
 /** Where outcomes are written. */

@@ -1,6 +1,7 @@
 /** What the schedule knows: the items of the queue, jobs, and origins. Plain data. */
 import type { Item } from "../../contract/items.ts";
 import type { System } from "../../contract/records.ts";
+import type { Times } from "../limits.ts";
 
 /** Resolving a tag takes a second, publishing a package minutes: neither waits for the other. */
 export const LANES = ["tags", "packages"] as const;
@@ -9,6 +10,10 @@ export type Lane = (typeof LANES)[number];
 /** Why an item is wanted: somebody's pull waits for it, or nobody waits (warming, a stale tag). */
 export const PURPOSES = ["waiting", "background"] as const;
 export type Purpose = (typeof PURPOSES)[number];
+
+/** How long an item counts as wanted, ms. Nobody asks again for background work. */
+export const wantedFor = (purpose: Purpose, { wanted, queue }: Times): number =>
+  purpose === "waiting" ? wanted : queue;
 
 /** Who wants an item: by whom it is paid for, and whom to tell. */
 export interface Want {

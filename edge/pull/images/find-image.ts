@@ -27,7 +27,7 @@ import { singleFlight } from "../single-flight.ts";
 import { refuseUnknown } from "../packages/package-records.ts";
 import { checkAllowed } from "../permission.ts";
 import { completeImage, type FoundImage } from "./platforms.ts";
-import { absences, isComplete, type WantedSystems } from "./wanted-systems.ts";
+import { absences, isComplete, type WantedSystems } from "../wanted-systems.ts";
 import { resolveTag } from "../tags/resolve-tag.ts";
 import { recordsOf, withPackages } from "../packages/complete-packages.ts";
 

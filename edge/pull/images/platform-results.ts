@@ -17,7 +17,7 @@ import { isFinal, isUnfinished } from "../failures.ts";
 import type { ImageName } from "./image-paths.ts";
 import { merged } from "./image-records.ts";
 import { BEING_MADE, type Failure } from "./platform-attempts.ts";
-import type { WantedSystems } from "./wanted-systems.ts";
+import type { WantedSystems } from "../wanted-systems.ts";
 
 /** An image that is not known for all the systems that are wanted. */
 export interface Incomplete {

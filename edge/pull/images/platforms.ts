@@ -36,7 +36,7 @@ import {
   throwTrouble,
   withResults,
 } from "./platform-results.ts";
-import { absences } from "./wanted-systems.ts";
+import { absences } from "../wanted-systems.ts";
 
 /** An image, and why it is not there for the other systems that are wanted. */
 export interface FoundImage {

@@ -7,15 +7,15 @@ import type { ImageScope, Scope } from "../../contract/keys.ts";
 import type { PackageItem } from "../../contract/items.ts";
 import type { ImageRequest } from "../../contract/names.ts";
 import type { Descriptor, PackageRecord, System } from "../../contract/records.ts";
-import type { Outcome } from "../../farm/build/ask.ts";
+import type { Outcome } from "../../farm/builds/ask.ts";
 import { BUCKET_REQUESTS } from "../../store/blobs.ts";
 import { packageRecord, readRecord } from "../../store/records.ts";
 import { buildLogUrl } from "../build-log.ts";
 import type { Context } from "../context.ts";
-import { askWhileHeld } from "./ask-while-held.ts";
+import { askWhileHeld } from "../ask-while-held.ts";
 import { spendOnce } from "../limits.ts";
 import { checkMayBuild } from "../permission.ts";
-import type { WantedSystems } from "../images/wanted-systems.ts";
+import type { WantedSystems } from "../wanted-systems.ts";
 import { unknownByMemory, unknownPackages } from "./unknown-packages.ts";
 import {
   builtForThisPull,

@@ -8,7 +8,7 @@ import type { TagItem } from "../../contract/items.ts";
 import { firstMatch } from "../../contract/globs.ts";
 import { type ChannelSet, filesOf, type PackageSetSpec } from "../../contract/package-set.ts";
 import { isRevision, type TagRecord } from "../../contract/records.ts";
-import { askFarm } from "../../farm/build/ask.ts";
+import { askFarm } from "../../farm/builds/ask.ts";
 import { readCurrent, seeCurrent } from "../../store/current.ts";
 import { memory } from "../../store/memory.ts";
 import { readRecord, type RecordPlace, revisionRecord, tagRecord } from "../../store/records.ts";
@@ -17,7 +17,7 @@ import type { Context } from "../context.ts";
 import { isDate, revisionOn } from "./date-tags.ts";
 import { manifestUnknown } from "../errors.ts";
 import { notDone, tagFailed } from "../failures.ts";
-import { askWhileHeld } from "../packages/ask-while-held.ts";
+import { askWhileHeld } from "../ask-while-held.ts";
 import { spend } from "../limits.ts";
 import { checkMayBuild } from "../permission.ts";
 

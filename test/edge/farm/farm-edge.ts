@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import type { Answer, Asker } from "../../../edge/farm/build/answer.ts";
+import type { Answer, Asker } from "../../../edge/farm/builds/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
 import type { Item } from "../../../edge/contract/items.ts";
 import { compatibilityDate } from "../../../origin/server/bundle.ts";

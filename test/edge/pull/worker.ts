@@ -6,7 +6,7 @@
 import type { Env } from "../../../edge/env.ts";
 import worker from "../../../edge/worker.ts";
 
-export { Build } from "../../../edge/farm/build/build.ts";
+export { Build } from "../../../edge/farm/builds/build.ts";
 export { Farm } from "../../../edge/farm/farm.ts";
 export { Housekeeping } from "../../../edge/housekeeping/housekeeping.ts";
 export { Totals } from "../../../edge/pull/totals.ts";

@@ -8,7 +8,7 @@ import { openBucket } from "../../../edge/store/open.ts";
 import type { Env } from "../../../edge/env.ts";
 import type { Operation } from "./operation.ts";
 
-export { Build } from "../../../edge/farm/build/build.ts";
+export { Build } from "../../../edge/farm/builds/build.ts";
 export { Farm } from "../../../edge/farm/farm.ts";
 export { Housekeeping } from "../../../edge/housekeeping/housekeeping.ts";
 export { Totals } from "../../../edge/pull/totals.ts";

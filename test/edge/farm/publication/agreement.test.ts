@@ -1,7 +1,7 @@
 /** AGREE=2: nothing counts that the origins of one owner alone have made. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Answer, Outcome } from "../../../../edge/farm/build/answer.ts";
+import type { Answer, Outcome } from "../../../../edge/farm/builds/answer.ts";
 import {
   agreeing,
   type Candidate,

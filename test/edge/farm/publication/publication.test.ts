@@ -1,7 +1,7 @@
 /** From results to records, where the bucket has something to say about it. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Answer, Outcome } from "../../../../edge/farm/build/answer.ts";
+import type { Answer, Outcome } from "../../../../edge/farm/builds/answer.ts";
 import {
   blobPath,
   indexPath,

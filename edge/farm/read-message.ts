@@ -1,6 +1,6 @@
 /** Reads what an origin says: JSON within the schema, or what is wrong with it. */
 import * as v from "valibot";
-import { type FromOrigin, FromOriginSchema, MAX_MESSAGE } from "../../contract/messages.ts";
+import { type FromOrigin, FromOriginSchema, MAX_MESSAGE } from "../contract/messages.ts";
 
 export type Read =
   | { readonly kind: "message"; readonly message: FromOrigin }

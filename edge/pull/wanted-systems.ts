@@ -1,5 +1,5 @@
 /** For which systems a client wants an image, and whether an image record answers that. Pure. */
-import { type ImageRecord, isKnown, type System } from "../../contract/records.ts";
+import { type ImageRecord, isKnown, type System } from "../contract/records.ts";
 
 export interface WantedSystems {
   /** Those of the image: SYSTEMS, or the one that the name pins. */

@@ -33,10 +33,11 @@ import {
   MAX_FOLLOWERS,
   PACKAGES_HEADER,
 } from "./build-log.ts";
-import { FOLLOW_SECONDS } from "../jobs/followed-builds.ts";
+import { FOLLOW_SECONDS } from "./build-log.ts";
 import { missingNow } from "../../store/blobs.ts";
 import { openBucket } from "../../store/open.ts";
-import { memoryOf, TIMES, type Times } from "../limits.ts";
+import { TIMES, type Times } from "../limits.ts";
+import { memoryOf } from "./ending-memory.ts";
 import { farmName, farmOf } from "../farms.ts";
 import type { Region } from "../regions.ts";
 

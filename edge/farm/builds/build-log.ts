@@ -12,6 +12,8 @@
  * A browser that lost its connection says in Last-Event-ID which line it had last.
  */
 
+/** How often a Build object with followers tells the farm so, seconds (followed-builds.ts). */
+export const FOLLOW_SECONDS = 20;
 /** Lines that are kept. */
 const MAX_LINES = 2_000;
 /** … and characters in them: a hundredth of an isolate's memory. */

@@ -2,13 +2,13 @@
  * Asks the farm for a pull that is held meanwhile. Logs the request's id with the name of the
  * build, under which the logs of farm, origins and Nix continue (edge/README.md).
  */
-import type { Item } from "../../contract/items.ts";
-import type { Descriptor } from "../../contract/records.ts";
-import { buildName } from "../../farm/build/answer.ts";
-import { type Answer, askFarm } from "../../farm/build/ask.ts";
-import { note } from "../../log.ts";
-import { asWaiting, type Context } from "../context.ts";
-import { waiting } from "../limits.ts";
+import type { Item } from "../contract/items.ts";
+import type { Descriptor } from "../contract/records.ts";
+import { buildName } from "../farm/builds/answer.ts";
+import { type Answer, askFarm } from "../farm/builds/ask.ts";
+import { note } from "../log.ts";
+import { asWaiting, type Context } from "./context.ts";
+import { waiting } from "./limits.ts";
 
 /**
  * Has the items made while the request is held. `lost`: as the farm takes it. Throws

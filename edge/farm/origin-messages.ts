@@ -2,25 +2,25 @@
  * Messages of origins: each is parsed, checked, and passed to the part of the farm that handles its
  * type.
  */
-import { type FromOrigin, CLOSE, EDGE_PROTOCOL } from "../../contract/messages.ts";
-import { readConfig } from "../../config.ts";
-import type { Env } from "../../env.ts";
-import { filesOf } from "../../contract/package-set.ts";
-import { note } from "../../log.ts";
-import type { Bucket } from "../../store/bucket.ts";
-import { admit, type Hello } from "./admission.ts";
-import { configuredOrigins, mayResolve } from "./configured-origins.ts";
-import type { Dispatch } from "../jobs/dispatch.ts";
-import type { FollowedBuilds } from "../jobs/followed-builds.ts";
-import { type Origins, REVOKED, type Status } from "./origins.ts";
-import type { Publication } from "../publication/publication.ts";
-import { storeTagNames } from "../publication/tag-names.ts";
-import type { Queue } from "../jobs/queue.ts";
+import { type FromOrigin, CLOSE, EDGE_PROTOCOL } from "../contract/messages.ts";
+import { readConfig } from "../config.ts";
+import type { Env } from "../env.ts";
+import { filesOf } from "../contract/package-set.ts";
+import { note } from "../log.ts";
+import type { Bucket } from "../store/bucket.ts";
+import { admit, type Hello } from "./origins/admission.ts";
+import { configuredOrigins, mayResolve } from "./origins/configured-origins.ts";
+import type { Dispatch } from "./jobs/dispatch.ts";
+import type { FollowedBuilds } from "./jobs/followed-builds.ts";
+import { type Origins, REVOKED, type Status } from "./origins/origins.ts";
+import type { Publication } from "./publication/publication.ts";
+import { storeTagNames } from "./publication/tag-names.ts";
+import type { Queue } from "./jobs/queue.ts";
 import { readMessage } from "./read-message.ts";
-import type { Requests } from "../uploads/requests.ts";
-import type { Results } from "../jobs/results.ts";
-import type { Schedule } from "../schedule/schedule.ts";
-import { attachmentOf, close } from "./sockets.ts";
+import type { Requests } from "./uploads/requests.ts";
+import type { Results } from "./jobs/results.ts";
+import type { Schedule } from "./schedule/schedule.ts";
+import { attachmentOf, close } from "./origins/sockets.ts";
 
 export interface OriginMessagesParts {
   readonly env: Env;

@@ -11,10 +11,10 @@ import { blobsOf } from "../../contract/records.ts";
 import { note } from "../../log.ts";
 import { BlobsLost, missingNow } from "../../store/blobs.ts";
 import type { Context } from "../context.ts";
-import { imageNameOf, scopeOf } from "../images/derived-blobs.ts";
+import { imageNameOf, scopeOf } from "./derived-blobs.ts";
 import { blobUnknown } from "../errors.ts";
-import { findImageByLayer, withdrawImage } from "../images/image-records.ts";
-import { withPackages } from "./complete-packages.ts";
+import { findImageByLayer, withdrawImage } from "./image-records.ts";
+import { withPackages } from "../packages/complete-packages.ts";
 
 /**
  * Whether the blob is a layer of the image and is in the bucket again. To be called when the bucket

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BuildLog } from "../../../../edge/farm/build/build-log.ts";
+import { BuildLog } from "../../../../edge/farm/builds/build-log.ts";
 
 const readAll = async (stream: ReadableStream<Uint8Array>): Promise<string> =>
   new Response(stream).text();
