@@ -33,10 +33,14 @@ const OWN_KEY = [{ alg: "none", jku: "http://evil.example" }, { sub: "ci" }]
   .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
   .concat("x")
   .join(".");
+const REPOSITORY = "git:https://git.example/packages.git";
 const PASSWORD = "correct horse battery";
 
-/** Which registry is asked: open, or private with one account, or one that takes two requests. */
-type Which = "open" | "closed" | "narrow";
+/**
+ * Which registry is asked: open, or private with one account, or one that takes one request, or one
+ * of a git repository, with tags.
+ */
+type Which = "open" | "closed" | "narrow" | "tagged";
 const edges = new Map<Which, TestEdge>();
 /** Found out from the first pull: what paths below have in braces. */
 const known: Record<string, string> = {};
@@ -50,6 +54,7 @@ before(async () => {
     "narrow",
     await startTestEdge({ CLIENT_ADDRESS_HEADER: "X-Client", LIMIT_REQUESTS: "1/3600" }),
   );
+  edges.set("tagged", await startTestEdge({ PACKAGE_SET: REPOSITORY, TAGS: "v10, Main, b, V2" }));
   for (const { bucket } of edges.values()) {
     for (const system of SYSTEMS) {
       const scope = { ...SCOPE, system };
@@ -72,6 +77,16 @@ after(() => Promise.all(Array.from(edges.values(), (edge) => edge.stop())));
 
 const urlOf = (which: Which, path: string): string =>
   edges.get(which)?.url + path.replaceAll(/\{(\w+)\}/g, (_, name: string) => known[name] ?? "");
+/** Headers with what is known in the place of names in braces. */
+const filled = (headers: RequestHeaders = {}): RequestHeaders =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      typeof value === "string"
+        ? value.replaceAll(/\{(\w+)\}/g, (_, key: string) => known[key] ?? "")
+        : value,
+    ]),
+  );
 const get = (path: string, headers: RequestHeaders = {}): Promise<Answer> =>
   send("GET", urlOf("open", path), headers);
 const basic = `Basic ${Buffer.from(`ci:${PASSWORD}`).toString("base64")}`;
@@ -192,18 +207,21 @@ const DUTIES: Readonly<Record<string, readonly Duty[]>> = {
     },
   ],
   "5 HEAD is GET without the body": [
-    `${M}/latest`,
-    `${M}/{manifest}`,
-    `${B}/{own}`,
-    "/v2/",
-    "/v2/git/tags/list",
-  ].map((path): Duty => ({
+    [`${M}/latest`, 200] as const,
+    [`${M}/{manifest}`, 200] as const,
+    [`${B}/{own}`, 200] as const,
+    ["/v2/", 200] as const,
+    ["/v2/git/tags/list", 200] as const,
+    ["/v2/git/referrers/{manifest}", 200] as const,
+    [`${B}/${ABSENT}`, 404] as const,
+    [`${M}/sha256:00`, 400] as const,
+  ].map(([path, status]): Duty => ({
     what: path,
     path,
-    ...ok,
+    status,
     check: async (answer) => {
       const head = await send("HEAD", urlOf("open", path));
-      assert.equal(head.status, 200);
+      assert.equal(head.status, status);
       assert.equal(head.body.length, 0);
       assert.equal(Number(head.headers["content-length"]), answer.body.length);
       for (const name of ["content-type", "etag", "docker-content-digest", "cache-control"])
@@ -235,6 +253,13 @@ const DUTIES: Readonly<Record<string, readonly Duty[]>> = {
     headers: { range: String(range) },
     status: Number(status),
     gives: { "content-range": content as RegExp | undefined },
+    check: async ({ body, headers }) => {
+      if (status !== 206) return;
+      const whole = (await get(`${B}/{own}`)).body;
+      const [from = 0, to = 0] = String(headers["content-range"]).match(/\d+/g)?.map(Number) ?? [];
+      assert.deepEqual(body, whole.subarray(from, to + 1));
+      assert.equal(String(headers["content-range"]).split("/")[1], String(whole.length));
+    },
     ...(status === 416 ? { code: "RANGE_INVALID" } : {}),
   })),
   "8 what is named by its digest never changes": [
@@ -256,6 +281,19 @@ const DUTIES: Readonly<Record<string, readonly Duty[]>> = {
       headers: { "if-none-match": "*" },
       status: 304,
       check: ({ body }) => assert.equal(body.length, 0),
+    },
+    {
+      what: "a client that has it, by its ETag",
+      path: `${B}/{own}`,
+      headers: { "if-none-match": '"{own}"' },
+      status: 304,
+      check: ({ body }) => assert.equal(body.length, 0),
+    },
+    {
+      what: "a client that has something else",
+      path: `${M}/{manifest}`,
+      headers: { "if-none-match": `"${ABSENT}"` },
+      ...ok,
     },
     { what: "a tag may", path: `${M}/latest`, ...ok, gives: { "cache-control": /max-age=10\b/ } },
   ],
@@ -296,6 +334,22 @@ const DUTIES: Readonly<Record<string, readonly Duty[]>> = {
       ...ok,
       gives: { link: undefined },
       check: (answer) => assert.deepEqual(json(answer), { name: "git", tags: [] }),
+    },
+    {
+      what: "whatever their case",
+      which: "tagged",
+      path: "/v2/git/tags/list",
+      ...ok,
+      check: (answer) =>
+        assert.deepEqual(json(answer), { name: "git", tags: ["b", "latest", "Main", "v10", "V2"] }),
+    },
+    {
+      what: "a page, and where the next one is",
+      which: "tagged",
+      path: "/v2/git/tags/list?n=2&last=b",
+      ...ok,
+      gives: { link: '</v2/git/tags/list?n=2&last=Main>; rel="next"' },
+      check: (answer) => assert.deepEqual(json(answer), { name: "git", tags: ["latest", "Main"] }),
     },
   ],
   "11 referrers are an index, never a 404": [
@@ -428,6 +482,27 @@ const DUTIES: Readonly<Record<string, readonly Duty[]>> = {
       },
     },
     {
+      what: "the same for a form, as containerd sends it",
+      which: "closed",
+      path: "/token?service=x&scope=repository:git:pull",
+      headers: { authorization: basic },
+      ...ok,
+      check: async () => {
+        const form = {
+          grant_type: "password",
+          username: "ci",
+          password: PASSWORD,
+          service: "x",
+          scope: "repository:git:pull",
+        };
+        const body = new URLSearchParams(form);
+        const answer = await fetch(urlOf("closed", "/token"), { method: "POST", body });
+        const { access_token: token } = (await answer.json()) as { access_token: string };
+        const headers = { authorization: `Bearer ${token}` };
+        assert.equal((await send("GET", urlOf("closed", `${M}/latest`), headers)).status, 200);
+      },
+    },
+    {
       what: "nobody gets one here",
       which: "closed",
       path: "/token?scope=repository:git:pull",
@@ -450,7 +525,7 @@ for (const [duty, rows] of Object.entries(DUTIES))
   describe(duty, () => {
     for (const { what, method = "GET", which = "open", path, headers, ...wanted } of rows)
       test(what, async () => {
-        const answer = await send(method, urlOf(which, path), headers);
+        const answer = await send(method, urlOf(which, path), filled(headers));
         assert.equal(answer.status, wanted.status, String(answer.body));
         if (wanted.code !== undefined) assert.equal(errorsOf(answer)[0]?.code, wanted.code);
         for (const [name, value] of Object.entries(wanted.gives ?? {})) {

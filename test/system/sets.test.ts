@@ -91,6 +91,10 @@ describe("npm start with a package set of one's own", { skip }, () => {
     const before = await manifest(url);
     assert.equal(before.revision, first);
     assert.equal(await says(url), "one");
+    await until("tags/list shows the branch that nobody has pulled by", async () => {
+      const listed = await fetch(`${url}/v2/${IMAGE}/tags/list`);
+      return ((await listed.json()) as { tags: string[] }).tags.includes("main");
+    });
 
     const second = await commitFiles(root, "set", { "default.nix": saying("two") });
     const after = await changed(url, before.digest);
