@@ -21,7 +21,7 @@ In a terminal it is shown in place until Ctrl-C; otherwise, or with --once or --
 
 Examples:
   firn farm --edge https://firn.example --user root
-  firn farm --json | jq .queue
+  firn farm --json | jq '.regions[].queued'
 
 ${EXIT_HELP}`;
 const DRAIN_HELP = `
