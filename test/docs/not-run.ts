@@ -44,10 +44,12 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "npx wrangler secret put S3_ACCESS_KEY_ID --env production": CLOUDFLARE,
   "npx wrangler secret put S3_SECRET_ACCESS_KEY --env production": CLOUDFLARE,
   "npm run deploy -- --env production": `${CLOUDFLARE}: test/origin/deploy has all before that`,
-  "npx wrangler rollback": CLOUDFLARE,
   "npx wrangler rollback --env production": CLOUDFLARE,
-  "npx wrangler tail": CLOUDFLARE,
   "npx wrangler tail firn-production": CLOUDFLARE,
+  "npx wrangler tail firn-production --status error": CLOUDFLARE,
+
+  "curl -sI https://channels.nixos.org": "asks a host on the internet",
+  "git ls-remote URL": "asks the host of the reader's repository",
 
   "nix flake lock": "is for a flake of the reader's, and Debian 12's Nix has it switched off",
 
@@ -55,6 +57,12 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "systemctl enable --now firn.socket firn.service": SYSTEMD,
   "systemctl status firn": SYSTEMD,
   "systemctl status firn-origin": SYSTEMD,
+  "systemctl start firn-origin": SYSTEMD,
+  "systemctl restart firn-origin": SYSTEMD,
+  "git checkout COMMIT && npm install && systemctl restart firn": SYSTEMD,
+  "journalctl -u firn -f": SYSTEMD,
+  "journalctl -u firn-origin -f": SYSTEMD,
+  "journalctl -u firn -u firn-origin --since -1h | grep THE-ID": SYSTEMD,
   "git pull && npm install && systemctl restart firn": `${SYSTEMD}: test/system/serve restarts it`,
 };
 
@@ -71,5 +79,4 @@ const NOTHING_SET = "says what is missing, for the checkout's wrangler.toml sets
 /** Exit statuses other than 0. */
 export const STATUS: readonly (readonly [command: string, status: number, why: string])[] = [
   ["npm run deploy -- --env production --dry-run", 2, NOTHING_SET],
-  ["npm run deploy -- --dry-run --env production", 2, NOTHING_SET],
 ];
