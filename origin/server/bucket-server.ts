@@ -11,6 +11,7 @@ import type { AddressInfo } from "node:net";
 import { pipeline } from "node:stream/promises";
 import parseRange from "range-parser";
 import { DirectoryBucket, type ObjectInfo } from "./directory.ts";
+import { errorText, listing, S3Error, sendXml, systemError } from "./s3-answers.ts";
 import { type Credentials, signatureFault } from "./signature.ts";
 
 export interface BucketServerOptions {
@@ -39,18 +40,6 @@ const UNSIGNED = "UNSIGNED-PAYLOAD";
 /** What range-parser answers in place of ranges. */
 const UNSATISFIABLE = -1;
 const UNREADABLE = -2;
-
-/** What is answered to a request that fails, as S3 words it. */
-class S3Error extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
 
 /** Serves the directory until it is stopped. */
 export async function serveBucket(options: BucketServerOptions): Promise<BucketServer> {
@@ -210,24 +199,7 @@ async function list(
   const prefix = query.get("prefix") ?? "";
   const after = query.get("continuation-token") ?? query.get("start-after") ?? "";
   const { objects, more } = await directory.list(prefix, { after, limit });
-  const last = objects.at(-1)?.key;
-  const text =
-    `<?xml version="1.0" encoding="UTF-8"?>\n` +
-    `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>${escapeXml(bucket)}</Name>` +
-    `<Prefix>${escapeXml(prefix)}</Prefix><KeyCount>${objects.length}</KeyCount>` +
-    `<MaxKeys>${limit}</MaxKeys><IsTruncated>${more}</IsTruncated>` +
-    (more && last !== undefined
-      ? `<NextContinuationToken>${escapeXml(last)}</NextContinuationToken>`
-      : "") +
-    objects
-      .map(
-        ({ key, size, writtenAt }) =>
-          `<Contents><Key>${escapeXml(key)}</Key><LastModified>${writtenAt.toISOString()}` +
-          `</LastModified><Size>${size}</Size></Contents>`,
-      )
-      .join("") +
-    `</ListBucketResult>`;
-  sendXml(response, 200, text);
+  sendXml(response, 200, listing({ bucket, prefix, limit, objects, more }));
 }
 
 const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
@@ -237,20 +209,6 @@ const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
 });
 
 const absent = (key: string): S3Error => new S3Error(404, "NoSuchKey", `there is no ${key}`);
-
-/** What is answered to an error of the system, by its name (errno(3)). */
-function ofTheSystem(name: string | undefined): S3Error {
-  switch (name) {
-    case "ENOSPC":
-    case "EDQUOT":
-      return new S3Error(507, "InsufficientStorage", "the disk is full");
-    case "EMFILE":
-    case "ENFILE":
-      return new S3Error(503, "SlowDown", "too many files are open: try again");
-    default:
-      return new S3Error(500, "InternalError", "the directory cannot be read or written");
-  }
-}
 
 /** Tells the client, unless it has gone or the answer has begun; what is no S3Error is logged. */
 function fail(
@@ -268,28 +226,9 @@ function fail(
     response.destroy();
     return;
   }
-  const { status, code, message } = known ?? ofTheSystem((error as NodeJS.ErrnoException).code);
+  const { status, code, message } = known ?? systemError((error as NodeJS.ErrnoException).code);
   // What the client still sends is not read.
   if (!request.complete) response.setHeader("Connection", "close");
   if (request.method === "HEAD") response.writeHead(status).end();
-  else
-    sendXml(
-      response,
-      status,
-      `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code>` +
-        `<Message>${escapeXml(message)}</Message></Error>`,
-    );
+  else sendXml(response, status, errorText(code, message));
 }
-
-function sendXml(response: ServerResponse, status: number, text: string): void {
-  response
-    .writeHead(status, {
-      "Content-Type": "application/xml",
-      "Content-Length": Buffer.byteLength(text),
-    })
-    .end(text);
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
-const escapeXml = (text: string): string =>
-  text.replaceAll(/[&<>]/g, (character) => ENTITIES[character] ?? character);

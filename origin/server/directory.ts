@@ -1,13 +1,10 @@
 /**
- * A bucket in a directory: one file an object, under its own key, so that people can look at it and
- * copy it with any tool.
+ * A bucket in a directory: one file an object, under its own key (object-path.ts), so that people can
+ * look at it and copy it with any tool.
  *
  *   objects/images/v2/0123….json       an object; written elsewhere first, so it is whole or absent
  *   types/blobs/sha256/ab…             its content type, where the key does not tell it
  *   incoming/<random>                  what is being written
- *
- * A component of a key that is too long for a file name goes on in a directory whose name ends in
- * `+`; other characters that a file name cannot have, and `+` itself, are escaped as in a URL.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -15,7 +12,6 @@ import {
   link,
   mkdir,
   open,
-  readdir,
   readFile,
   rename,
   rm,
@@ -23,6 +19,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { entriesOf, keyToPath, orAbsent } from "./object-path.ts";
 
 export interface ObjectInfo {
   /** Bytes. */
@@ -45,11 +42,6 @@ export interface ListedKey {
   readonly writtenAt: Date;
 }
 
-/**
- * Longest file name of Linux's file systems is 255 bytes; an escaped component is cut into these.
- */
-const NAME_BYTES = 200;
-const CONTINUED = "+";
 const JSON_TYPE = "application/json";
 const OTHER_TYPE = "application/octet-stream";
 
@@ -215,66 +207,8 @@ export class DirectoryBucket {
   }
 }
 
-interface Entry {
-  readonly path: string;
-  /** Of a directory the beginning of its keys, with `/` at its end. */
-  readonly key: string;
-  readonly isDirectory: boolean;
-}
-
-/**
- * What is in a directory, and in those in which names that were too long for it go on; `begun`: the
- * escaped beginning of such names.
- */
-async function entriesOf(dir: string, before: string, begun = ""): Promise<Entry[]> {
-  const found = (await orAbsent(readdir(dir, { withFileTypes: true }))) ?? [];
-  const entries = found.map(async (entry): Promise<Entry[]> => {
-    const path = join(dir, entry.name);
-    const isDirectory = entry.isDirectory();
-    if (isDirectory && entry.name.endsWith(CONTINUED))
-      return entriesOf(path, before, begun + entry.name.slice(0, -CONTINUED.length));
-    const escaped = begun + entry.name;
-    const component = escaped === "%" ? "" : decodeURIComponent(escaped);
-    return [{ path, isDirectory, key: before + component + (isDirectory ? "/" : "") }];
-  });
-  return (await Promise.all(entries)).flat();
-}
-
 const typeByName = (key: string): string => (key.endsWith(".json") ? JSON_TYPE : OTHER_TYPE);
 
 /** The order of S3's listings: that of the bytes. */
 const compareKeys = (a: string, b: string): number =>
   Buffer.compare(Buffer.from(a), Buffer.from(b));
-
-/** Where an object is, below the directory of objects. No key leads out of it. */
-function keyToPath(key: string): string {
-  return key
-    .split("/")
-    .map((component) => {
-      const escaped = escape(component);
-      const pieces = escaped.match(new RegExp(`.{1,${NAME_BYTES}}`, "g")) ?? [escaped];
-      return pieces.map((piece, at) => piece + (at < pieces.length - 1 ? CONTINUED : "")).join("/");
-    })
-    .join("/");
-}
-
-/** `%2B` for `+`, `%2E` for the dots of `.` and `..`, `%` alone for an empty component. */
-function escape(component: string): string {
-  if (component === "") return "%";
-  const escaped = encodeURIComponent(component).replaceAll(
-    /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
-  return /^\.+$/.test(escaped) ? escaped.replaceAll(".", "%2E") : escaped;
-}
-
-/** Null for what is not there. */
-async function orAbsent<T>(work: Promise<T>): Promise<T | null> {
-  try {
-    return await work;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return null;
-    throw error;
-  }
-}
