@@ -11,7 +11,7 @@ import type { Env } from "../env.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { manifestUnknown, RegistryError } from "../pull/errors.ts";
-import { listed } from "../pull/failures.ts";
+import { listed } from "../pull/packages-in-words.ts";
 import { spend } from "../pull/limits.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import { knownRevision } from "../pull/tags/resolve-tag.ts";

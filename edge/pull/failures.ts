@@ -6,19 +6,16 @@
  * every package of the image fails for the same reason.
  */
 import type { Failure } from "../contract/items.ts";
-import { type ImageRequest, SHELL } from "../contract/names.ts";
-import { platformName, type System } from "../contract/records.ts";
+import type { System } from "../contract/records.ts";
 import type { Answer } from "../farm/builds/answer.ts";
 import { manifestUnknown, RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
+import { type Asked, listed, mentioned, packagesForPeople } from "./packages-in-words.ts";
 
 /** A package, and why there is no record of it. */
 export interface Failed {
   readonly name: string;
   readonly failure: Failure;
 }
-
-/** The parts of an image request that decide how messages name its packages. */
-export type Asked = Pick<ImageRequest, "requested" | "shell">;
 
 /** Where the client can read logs. */
 export interface Logs {
@@ -47,9 +44,6 @@ const TROUBLE_RETRY_SECONDS = 10;
 const FARM_RETRY_SECONDS = 30;
 /** … while it is built: the retry joins the build and is held again, so it may come soon. */
 const BUILDING_RETRY_SECONDS = 5;
-/** Names that a message lists before "and N more". */
-const MAX_NAMED = 10;
-
 /**
  * The error for an image of which at least one package failed: all unknown packages, or else the
  * first of the others. `detail` has all causes.
@@ -168,39 +162,6 @@ export function notDone(
   }
 }
 
-/** Packages in the words of the image's name: those that it mentions, or what brings the others. */
-export function packagesForPeople(names: readonly string[], asked: Asked): string {
-  const own = mentioned(names, asked);
-  if (own.length > 0) return listed(own);
-  return asked.shell ? SHELL : "the packages that every image holds";
-}
-
-/**
- * The Warning for a pull that was held until origins had built packages. `system`: where the image
- * is for several.
- */
-export function builtForThisPull(
-  names: readonly string[],
-  asked: Asked,
-  { log, system }: { readonly log: string; readonly system?: System | undefined },
-): string {
-  const platform = system === undefined ? "" : ` for ${platformName(system)}`;
-  const own = mentioned(names, asked);
-  const isOne = own.length === 1 || (own.length === 0 && asked.shell);
-  const verb = isOne ? "was" : "were";
-  return (
-    `${packagesForPeople(names, asked)} ${verb} built${platform} for this pull; ` +
-    `${isOne ? "its" : "their"} log: ${log}`
-  );
-}
-
-/** `git, curl and 3 more`. */
-export function listed(names: readonly string[]): string {
-  return names.length <= MAX_NAMED
-    ? names.join(", ")
-    : `${names.slice(0, MAX_NAMED).join(", ")} and ${names.length - MAX_NAMED} more`;
-}
-
 /** One reason why packages are not there. */
 interface Cause {
   readonly failure: Failure;
@@ -219,9 +180,6 @@ function causesOf(failures: readonly Failed[], asked: Asked): Cause[] {
   const rank = ({ names }: Cause): number => (mentioned(names, asked).length > 0 ? 0 : 1);
   return causes.sort((a, b) => rank(a) - rank(b));
 }
-
-const mentioned = (names: readonly string[], { requested }: Asked): string[] =>
-  names.filter((name) => requested.includes(name));
 
 function subjectOf({ names }: Cause, asked: Asked): string {
   const own = mentioned(names, asked);

@@ -12,6 +12,7 @@ import { Controls } from "./controls.ts";
 import { factsNow, latest, type OriginFacts, stateOf } from "./origin-facts.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { type Attachment, attachmentOf, close, isOpen, pingedAt, seenOf } from "./sockets.ts";
+import { StoredOrigins } from "./stored-origins.ts";
 
 export type Hello = Extract<FromOrigin, { type: "hello" }>;
 export type Status = Extract<FromOrigin, { type: "status" }>;
@@ -23,7 +24,7 @@ const REPLACED =
 export class Origins {
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
-  readonly #sql: SqlStorage;
+  readonly #stored: StoredOrigins;
   readonly #schedule: Schedule;
   /** Origins that operators have revoked or drained. */
   readonly controls: Controls;
@@ -38,18 +39,11 @@ export class Origins {
   constructor(ctx: DurableObjectState, env: Env, schedule: Schedule, now: number) {
     this.#ctx = ctx;
     this.#env = env;
-    this.#sql = ctx.storage.sql;
     this.#schedule = schedule;
-    this.controls = new Controls(this.#sql);
-    this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS known_origins (
-        name TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
-    `);
+    this.controls = new Controls(ctx.storage.sql);
+    this.#stored = new StoredOrigins(ctx.storage.sql);
     let someLost = false;
-    for (const { data } of this.#sql
-      .exec<{ data: string }>("SELECT data FROM known_origins")
-      .toArray()) {
-      const facts = JSON.parse(data) as OriginFacts;
+    for (const facts of this.#stored.all()) {
       const socket = ctx
         .getWebSockets(facts.name)
         .find((each) => isOpen(each) && attachmentOf(each).connection === facts.connection);
@@ -57,7 +51,7 @@ export class Origins {
       const current = isLost ? { ...facts, gone: now } : facts;
       if (socket !== undefined) this.#sockets.set(facts.name, socket);
       this.#facts.set(facts.name, current);
-      if (isLost) this.#save(current);
+      if (isLost) this.#stored.save(current);
       someLost ||= isLost;
       this.#enter(current, socket === undefined ? (current.gone ?? now) : seenOf(ctx, socket));
     }
@@ -118,7 +112,7 @@ export class Origins {
     const facts = { ...said, ...health, accepting: true, leaving: false, gone: null };
     this.#facts.set(name, facts);
     this.#enter(facts, now);
-    this.#save(facts);
+    this.#stored.save(facts);
   }
 
   #enter(facts: OriginFacts, seen: number): void {
@@ -212,7 +206,7 @@ export class Origins {
     this.#sockets.delete(name);
     this.#facts.delete(name);
     this.#schedule.origins.delete(name);
-    this.#sql.exec("DELETE FROM known_origins WHERE name = ?", name);
+    this.#stored.delete(name);
   }
 
   /**
@@ -253,19 +247,11 @@ export class Origins {
     if (facts === undefined) return;
     const current = { ...this.#current(facts), ...more };
     this.#facts.set(name, current);
-    this.#save(current);
+    this.#stored.save(current);
   }
 
   #current = (facts: OriginFacts): OriginFacts =>
     factsNow(facts, this.#schedule.origins.get(facts.name));
-
-  #save(facts: OriginFacts): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO known_origins (name, data) VALUES (?, ?)",
-      facts.name,
-      JSON.stringify(facts),
-    );
-  }
 
   /** Empty when ORIGINS is malformed: then no key is in force either. */
   #configured(): ReadonlyMap<string, ConfiguredOrigin> {

@@ -28,7 +28,7 @@ import { BlobsLost, deleteDamaged, missingNow } from "../../store/blobs.ts";
 import { forgetParts } from "../../store/listings.ts";
 import { isOld, levelRecord, packageRecord, seeRecord } from "../../store/records.ts";
 import type { Context } from "../context.ts";
-import { packagesForPeople } from "../failures.ts";
+import { packagesForPeople } from "../packages-in-words.ts";
 import { chooseMadeLevels } from "./package-levels.ts";
 import { askForPackages, packageItem, packageRecords } from "./package-records.ts";
 

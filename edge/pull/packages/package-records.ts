@@ -17,13 +17,8 @@ import { spendOnce } from "../limits.ts";
 import { checkMayBuild } from "../permission.ts";
 import type { WantedSystems } from "../wanted-systems.ts";
 import { unknownByMemory, unknownPackages } from "./unknown-packages.ts";
-import {
-  builtForThisPull,
-  type Failed,
-  notDone,
-  packagesFailed,
-  packagesForPeople,
-} from "../failures.ts";
+import { type Failed, notDone, packagesFailed } from "../failures.ts";
+import { builtForThisPull, packagesForPeople } from "../packages-in-words.ts";
 
 /**
  * One record for each of `request.names`, in their order. Throws what packagesFailed and notDone

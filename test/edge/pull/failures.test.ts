@@ -3,15 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Failure } from "../../../edge/contract/items.ts";
 import type { System } from "../../../edge/contract/records.ts";
+import { type Failed, notDone, packagesFailed, tagFailed } from "../../../edge/pull/failures.ts";
 import {
-  type Failed,
   builtForThisPull,
   listed,
-  notDone,
-  packagesFailed,
   packagesForPeople,
-  tagFailed,
-} from "../../../edge/pull/failures.ts";
+} from "../../../edge/pull/packages-in-words.ts";
 
 const failed = (name: string, reason: Failure["reason"], more: Partial<Failure> = {}): Failed => ({
   name,
