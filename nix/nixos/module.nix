@@ -109,6 +109,8 @@ in
           wants = [ "network-online.target" ];
           after = [ "network-online.target" ];
           requires = [ "firn.socket" ];
+          # Started again however often it fails: systemd gives up otherwise, the socket too.
+          startLimitIntervalSec = 0;
           environment = {
             PACKAGE_SET = cfg.server.packageSet;
             FIRN_STATE = "/var/lib/firn";
