@@ -114,6 +114,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     });
     await Promise.race([stopped, ended, connected.promise]);
     const { url } = edge;
+    note("pulling once, to see that it works; the first time, what every image holds is built");
     const ready = pullsWork({
       url,
       signal,

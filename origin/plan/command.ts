@@ -43,13 +43,15 @@ const PointerSchema = v.object({ plan: v.string() });
 
 /** The identity of the plan that is in force afterwards. Throws an Error for a person. */
 export async function plan(options: PlanOptions): Promise<string> {
-  const { bucket, log } = options;
+  const { bucket } = options;
+  // Nobody asked for a first plan: of that only what takes its time is told, and what is wrong.
+  const log = options.onlyFirst ? () => {} : options.log;
   const spec = await parsePackageSet(options.packageSet);
   const inForce = await currentPlan(bucket, spec.id);
   if (options.onlyFirst && inForce !== null) {
     const trouble = await troubleWith(bucket, inForce);
-    log(trouble ?? `layer plan ${inForce} is in force`);
     if (trouble === undefined) return inForce;
+    options.log(trouble);
   }
   const pulled = options.analytics
     ? await analyticsDemand(options.analytics, spec.id)

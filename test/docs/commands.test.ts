@@ -66,8 +66,18 @@ const where = ({ page, line, text }: PageCommand): string => `${page}:${line} ${
 
 describe("what the pages say", () => {
   test("every block says what it is, so that no command is overlooked", () => {
-    for (const { page, unmarked } of pages)
+    for (const { page, unmarked, broken } of pages) {
       assert.deepEqual(unmarked, [], `${page}: blocks without a language: sh, text, toml …`);
+      assert.deepEqual(broken, [], `${page}: code spans that are broken over lines`);
+    }
+  });
+
+  test("README is read in one sitting", async () => {
+    const { length } = (await readFile(join(ROOT, "README.md"), "utf8")).split("\n");
+    assert.ok(
+      length < 250,
+      `README.md has ${length} lines: details go to the page beside what they describe`,
+    );
   });
 
   test("what is not run is in some page still", () => {

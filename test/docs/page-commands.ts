@@ -20,6 +20,8 @@ export interface PageText {
   readonly mentions: readonly PageCommand[];
   /** Lines of fences that say no language. */
   readonly unmarked: readonly number[];
+  /** Lines in which a code span goes on to the next one, so that nobody can copy it. */
+  readonly broken: readonly number[];
 }
 
 /** Programs whose code spans are commands of the reader's. */
@@ -33,6 +35,7 @@ export function readPage(page: string, markdown: string): PageText {
   const commands: PageCommand[] = [];
   const mentions: PageCommand[] = [];
   const unmarked: number[] = [];
+  const broken: number[] = [];
   let language: string | undefined;
   let begun: PageCommand | undefined;
   for (const [at, raw] of markdown.split("\n").entries()) {
@@ -48,12 +51,14 @@ export function readPage(page: string, markdown: string): PageText {
       begun = undefined;
       if (text.endsWith("\\")) begun = { ...whole, text: whole.text.slice(0, -1).trim() };
       else if (whole.text !== "") commands.push(whole);
-    } else if (language === undefined)
+    } else if (language === undefined) {
+      if ((raw.split("`").length - 1) % 2 === 1) broken.push(line);
       for (const [, span = ""] of raw.matchAll(/(?<!`)`([^`]+)`(?!`)/g)) {
         const text = span.replaceAll("\\|", "|").trim();
         if (!COMMAND.test(text)) continue;
         (MENTION.test(text) ? mentions : commands).push({ page, line, text });
       }
+    }
   }
-  return { commands, mentions, unmarked };
+  return { commands, mentions, unmarked, broken };
 }
