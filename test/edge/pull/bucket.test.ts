@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { blobPath } from "../../../edge/contract/keys.ts";
 import { ImageRecordSchema } from "../../../edge/contract/records.ts";
 import * as v from "valibot";
 import type { Seen } from "../registry/bucket-front.ts";
@@ -33,14 +32,12 @@ describe("what is answered can be found by whoever asks next", () => {
   });
   after(() => edge?.stop());
 
-  test("a new image is one object, its record, written between check and answer", async () => {
+  test("a new image is one object, its record, written before the answer", async () => {
     const { bucket, url } = edge.firn;
     const record = await putPackage(bucket, { name: "git" });
     const written: string[] = [];
-    const found = new Set<string>();
     let isAnswered = false;
     edge.front.before = async ({ method, key, body }: Seen) => {
-      if (method === "HEAD") found.add(key);
       if (method !== "PUT") return;
       // Long enough that an answer that does not wait is seen.
       await sleep(100);
@@ -48,7 +45,6 @@ describe("what is answered can be found by whoever asks next", () => {
       written.push(key);
       const { images } = v.parse(ImageRecordSchema, JSON.parse(String(body)));
       const { layers = [] } = images["x86_64-linux"] ?? {};
-      for (const { digest } of layers.slice(0, -1)) assert.ok(found.has(blobPath(digest)), digest);
       assert.ok(layers.length > record.layers.length);
     };
     const answer = await send("GET", `${url}/v2/git/manifests/latest`);
@@ -137,7 +133,7 @@ test("so many images at once in an isolate; others wait, too many are told to co
   const edge = await startFrontedEdge({ LIMIT_IMAGES: "off" });
   try {
     const { bucket, url } = edge.firn;
-    const names = Array.from({ length: 18 }, (_, index) => `p${index}`);
+    const names = Array.from({ length: 31 }, (_, index) => `p${index}`);
     await putBase(bucket);
     for (const name of names) await putPackage(bucket, { name });
     await putTag(bucket, "latest", REVISION);
@@ -157,17 +153,17 @@ test("so many images at once in an isolate; others wait, too many are told to co
       if (answer.status !== 200) refused.push(answer);
       return answer;
     });
-    // 153 images of 2 MB: 16 are composed, 100 wait.
+    // 465 images of four packages: 16 are composed, 419 wait.
     await until("some are too many", () => (refused.length > 0 ? refused : undefined));
     assert.ok(reads > 0);
     gate.resolve();
     const answers = await Promise.all(pulls);
     const made = answers.filter(({ status }) => status === 200).length;
-    assert.ok(made >= 116, `${made} images were made`);
+    assert.ok(made >= 16 + 419, `${made} images were made`);
     for (const { status, headers, body } of refused) {
       assert.equal(status, 503, String(body));
       assert.equal(headers["retry-after"], "5");
-      assert.match(String(body), /100 images wait here/);
+      assert.match(String(body), /as many images wait here to be composed as may/);
     }
   } finally {
     await edge.stop();
