@@ -1,6 +1,7 @@
 /**
- * Names of a package set's tags, as an origin lists them: the branches and tags of a git repository.
- * What one of them means is for an item to find out; these are shown (`tags/list`).
+ * Names of a package set's tags, as an origin lists them: the branches and tags of a git
+ * repository. They are only shown (`tags/list`): what one of them means, an origin is asked when
+ * somebody pulls by it.
  */
 import * as v from "valibot";
 import { OriginNameSchema, TimeSchema } from "./fields.ts";

@@ -45,6 +45,12 @@ describe("messages that close the socket", () => {
     ["no JSON", [hello, "ping?"], CLOSE.protocol],
     ["an unknown message", [hello, { type: "welcome" }], CLOSE.protocol],
     ["a hello without slots", [{ ...hello, slots: 0 }], CLOSE.protocol],
+    ["a tag that can be none", [hello, { type: "tags", tags: ["../x"] }], CLOSE.protocol],
+    [
+      "more tags than may be listed",
+      [hello, { type: "tags", tags: Array.from({ length: 2_001 }, (_, at) => `v${at}`) }],
+      CLOSE.protocol,
+    ],
     ["another protocol", [{ ...hello, protocol: 1 }], CLOSE.mismatch],
     [
       "another package set",
