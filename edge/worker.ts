@@ -18,10 +18,10 @@ import { listPins, pinImage } from "./housekeeping/pins.ts";
 import { GC_PATH, PINS_PATH } from "./contract/housekeeping.ts";
 import { VERIFY_PATH } from "./contract/verify.ts";
 import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
-import { liftRevocation, restingRecords, revokeOrigin, withdrawRecords } from "./operator/api.ts";
+import { liftRevocation, originRecords, revokeOrigin, withdrawRecords } from "./operator/revoke.ts";
 import { authorizeOperator, authorizeViewer } from "./operator/authorize.ts";
-import { drainOrigin, restOrigin, undrainOrigin } from "./operator/control.ts";
-import { farmState } from "./operator/farm.ts";
+import { drainOrigin, restOrigin, undrainOrigin } from "./operator/drain-and-rest.ts";
+import { farmState } from "./operator/farm-state.ts";
 import { metrics } from "./operator/metrics.ts";
 import {
   type AuthorizedRequest,
@@ -70,7 +70,7 @@ router
   .post(`${OPERATOR_PATH}/origins/:origin/drain`, drainOrigin)
   .delete(`${OPERATOR_PATH}/origins/:origin/drain`, undrainOrigin)
   .post(`${OPERATOR_PATH}/origins/:origin/rest`, restOrigin)
-  .get(`${OPERATOR_PATH}/origins/:origin/records`, restingRecords)
+  .get(`${OPERATOR_PATH}/origins/:origin/records`, originRecords)
   .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
   .get(VERIFY_PATH, verifyPage)
   .post(VERIFY_PATH, repairObject)

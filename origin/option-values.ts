@@ -5,7 +5,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "@commander-js/extra-typings";
-import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../edge/contract/origin-name.ts";
+import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../edge/contract/fields.ts";
 import { packagePolicy, type PackagePolicy } from "../edge/contract/package-policy.ts";
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
 import type { DiskBudget } from "./disk/budget.ts";

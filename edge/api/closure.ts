@@ -8,7 +8,7 @@ import { note } from "../log.ts";
 import type { Context } from "../pull/context.ts";
 import { BlobsLost } from "../store/blobs.ts";
 import { readClosure } from "../store/closures.ts";
-import type { KnownImage } from "./known.ts";
+import type { KnownImage } from "./known-image.ts";
 
 export interface ImageClosure {
   /** Sorted by store path. */

@@ -19,7 +19,7 @@ import type { AuthorizedRequest } from "../registry/authorize.ts";
 import { imageClosure } from "./closure.ts";
 import { closureChanges, type Item, packageChanges } from "./changes.ts";
 import { scopeOf } from "./image.ts";
-import { type KnownImage, knownImage } from "./known.ts";
+import { type KnownImage, knownImage } from "./known-image.ts";
 import { amountOf, type LayerFacts, moved } from "./layers.ts";
 import { answer, platform, readQuery } from "./query.ts";
 import { platformOf, systemsFor } from "./systems.ts";

@@ -28,7 +28,7 @@ import type { AuthorizedRequest } from "../registry/authorize.ts";
 import { requestedName } from "../registry/request.ts";
 import { planInForce } from "../store/current.ts";
 import { type ImageClosure, imageClosure } from "./closure.ts";
-import { type KnownImage, knownImage } from "./known.ts";
+import { type KnownImage, knownImage } from "./known-image.ts";
 import { amountOf, moved } from "./layers.ts";
 import { answer, platform, readQuery, tag, yes } from "./query.ts";
 import { platformOf, systemsFor } from "./systems.ts";

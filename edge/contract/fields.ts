@@ -1,7 +1,6 @@
 /** The fields that records and messages have in common, with their limits. */
 import * as v from "valibot";
 import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
-import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "./origin-name.ts";
 
 /**
  * Goes up whenever the bytes of layers, records or images made from the same inputs change, or what
@@ -89,6 +88,10 @@ export type Descriptor = v.InferOutput<typeof DescriptorSchema>;
 /** Milliseconds since 1970. */
 export const TimeSchema = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+/** Names of origins, and of their owners: in tokens, records and logs. */
+export const ORIGIN_NAME_PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
+export const ORIGIN_NAME_RULE =
+  "at most 63 letters, digits, . _ and -, beginning with a letter or digit";
 export const OriginNameSchema = v.pipe(v.string(), v.regex(ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE));
 /** Most origins that one record names. */
 const MAX_ORIGINS = 1_000;

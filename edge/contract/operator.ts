@@ -21,7 +21,7 @@ export const METRICS_PATH = "/metrics";
 export const MAX_REST_SECONDS = 604_800;
 
 /** In the order in which they are withdrawn: what is answered first goes first. */
-export const RESTING_KINDS = [
+export const ORIGIN_RECORD_KINDS = [
   "images",
   "packages",
   "indexes",
@@ -30,10 +30,10 @@ export const RESTING_KINDS = [
   "layers",
   "plans",
 ] as const;
-export type RestingKind = (typeof RESTING_KINDS)[number];
+export type OriginRecordKind = (typeof ORIGIN_RECORD_KINDS)[number];
 
-const RestingRecordSchema = v.object({
-  kind: v.picklist(RESTING_KINDS),
+const OriginRecordSchema = v.object({
+  kind: v.picklist(ORIGIN_RECORD_KINDS),
   key: v.string(),
   /** For people: the packages of an image, else what its key says. */
   what: v.string(),
@@ -42,16 +42,16 @@ const RestingRecordSchema = v.object({
   own: v.boolean(),
   origins: OriginNamesSchema,
 });
-export type RestingRecord = v.InferOutput<typeof RestingRecordSchema>;
+export type OriginRecord = v.InferOutput<typeof OriginRecordSchema>;
 
-export const RestingPageSchema = v.object({
-  found: v.array(RestingRecordSchema),
+export const OriginRecordsPageSchema = v.object({
+  found: v.array(OriginRecordSchema),
   /** Records that were looked at. */
   looked: v.number(),
   /** What asks for the next page: the last key of this one; none after the last. */
   after: v.optional(v.string()),
 });
-export type RestingPage = v.InferOutput<typeof RestingPageSchema>;
+export type OriginRecordsPage = v.InferOutput<typeof OriginRecordsPageSchema>;
 
 export const RevokedSchema = v.object({
   origin: OriginNameSchema,

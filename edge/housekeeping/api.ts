@@ -20,7 +20,7 @@ import { readConfig } from "../config.ts";
 import type { Env, HousekeepingRpc } from "../env.ts";
 import { configuredOrigins } from "../farm/origins/configured-origins.ts";
 import { note } from "../log.ts";
-import { json, wrong } from "../operator/api.ts";
+import { json, wrong } from "../operator/requests.ts";
 import type { OperatorRequest } from "../operator/authorize.ts";
 import { RegistryError } from "../pull/errors.ts";
 import { openContext } from "../pull/context.ts";

@@ -9,7 +9,7 @@ import { digestHint } from "../contract/keys.ts";
 import { readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { note } from "../log.ts";
-import { json, wrong } from "../operator/api.ts";
+import { json, wrong } from "../operator/requests.ts";
 import type { OperatorRequest } from "../operator/authorize.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { imageNameOf } from "../pull/images/derived-blobs.ts";

@@ -1,8 +1,8 @@
 /** The farm's figures for Prometheus: `GET /metrics`, with an operator's Basic credentials. */
 import type { Env } from "../env.ts";
 import type { OperatorRequest } from "./authorize.ts";
-import { farmView } from "./farm.ts";
-import { familiesOf } from "./figures.ts";
+import { farmView } from "./farm-state.ts";
+import { familiesOf } from "./farm-metrics.ts";
 import { CONTENT_TYPE, exposition } from "./prometheus.ts";
 
 export async function metrics(_request: OperatorRequest, env: Env): Promise<Response> {

@@ -8,9 +8,9 @@ import {
   LiftedSchema,
   OPERATOR_PATH,
   RestedSchema,
-  RestingPageSchema,
-  type RestingKind,
-  type RestingRecord,
+  OriginRecordsPageSchema,
+  type OriginRecordKind,
+  type OriginRecord,
   RevokedSchema,
 } from "../../edge/contract/operator.ts";
 import { CommandFailed, kindOfAnswer } from "../commands/exit-codes.ts";
@@ -119,11 +119,11 @@ export class OperatorClient {
    * What rests on the origin, page by page; what a page returns is withdrawn before it comes, when
    * `withdraw` says so. `since`: milliseconds since 1970.
    */
-  async *resting(
+  async *recordsOf(
     origin: string,
-    kind: RestingKind,
+    kind: OriginRecordKind,
     { since, withdraw }: { readonly since: number; readonly withdraw: boolean },
-  ): AsyncGenerator<{ readonly found: readonly RestingRecord[]; readonly looked: number }> {
+  ): AsyncGenerator<{ readonly found: readonly OriginRecord[]; readonly looked: number }> {
     for (let after: string | undefined, first = true; first || after !== undefined;) {
       first = false;
       const query = new URLSearchParams({
@@ -136,7 +136,7 @@ export class OperatorClient {
       const page = await this.#send(
         method,
         `origins/${origin}/records?${query}`,
-        RestingPageSchema,
+        OriginRecordsPageSchema,
       );
       yield page;
       after = page.after;

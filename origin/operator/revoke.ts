@@ -8,9 +8,9 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  RESTING_KINDS,
-  type RestingKind,
-  type RestingRecord,
+  ORIGIN_RECORD_KINDS,
+  type OriginRecordKind,
+  type OriginRecord,
 } from "../../edge/contract/operator.ts";
 import type { OperatorClient } from "./client.ts";
 
@@ -32,13 +32,13 @@ export interface Revocation {
   readonly connected: boolean;
   /** Whether the records were withdrawn. */
   readonly withdrawn: boolean;
-  readonly records: readonly RestingRecord[];
+  readonly records: readonly OriginRecord[];
 }
 
 /** What is left after a withdrawal: an operator makes another plan by `firn plan`. */
-const KEPT: ReadonlySet<RestingKind> = new Set(["plans"]);
+const KEPT: ReadonlySet<OriginRecordKind> = new Set(["plans"]);
 /** What isolates make of what they have in memory. */
-const DERIVED: readonly RestingKind[] = ["images"];
+const DERIVED: readonly OriginRecordKind[] = ["images"];
 /** Clocks of buckets and edges differ, and listings tell whole seconds, ms. */
 const CLOCK_MARGIN = 10_000;
 /** Beside the edge's word, ms: a request that was under way writes a little later. */
@@ -49,8 +49,8 @@ export async function revoke(client: OperatorClient, options: RevokeOptions): Pr
   const { origin, since, withdraw, tell, wait = sleep } = options;
   const { connected, at, memoryMs } = await client.revoke(origin);
   tell(`${origin} is revoked${connected ? ", and its connection ended" : ""}`);
-  const records: RestingRecord[] = [];
-  for (const kind of RESTING_KINDS) {
+  const records: OriginRecord[] = [];
+  for (const kind of ORIGIN_RECORD_KINDS) {
     const removes = withdraw && !KEPT.has(kind);
     records.push(...(await look(client, kind, { ...options, withdraw: removes })));
   }
@@ -68,12 +68,12 @@ export async function revoke(client: OperatorClient, options: RevokeOptions): Pr
 
 async function look(
   client: OperatorClient,
-  kind: RestingKind,
+  kind: OriginRecordKind,
   { origin, since, withdraw, tell }: RevokeOptions,
-): Promise<RestingRecord[]> {
-  const records: RestingRecord[] = [];
+): Promise<OriginRecord[]> {
+  const records: OriginRecord[] = [];
   let looked = 0;
-  for await (const page of client.resting(origin, kind, { since, withdraw })) {
+  for await (const page of client.recordsOf(origin, kind, { since, withdraw })) {
     records.push(...page.found);
     looked += page.looked;
     const done = withdraw ? "withdrawn" : "found";
@@ -95,9 +95,9 @@ const row = (cells: readonly (string | number)[]): string =>
 
 /** A revocation as a table, and the names that an operator may want to look at. */
 export function shown({ origin, connected, withdrawn, records }: Revocation): string {
-  const of = (kind: RestingKind): RestingRecord[] =>
+  const of = (kind: OriginRecordKind): OriginRecord[] =>
     records.filter((record) => record.kind === kind);
-  const rows = RESTING_KINDS.map((kind) => {
+  const rows = ORIGIN_RECORD_KINDS.map((kind) => {
     const own = of(kind).filter((record) => record.own).length;
     return row([kind, own, of(kind).length - own]);
   });
@@ -118,7 +118,7 @@ export function shown({ origin, connected, withdrawn, records }: Revocation): st
   ].join("\n");
 }
 
-function ending(withdrawn: boolean, records: readonly RestingRecord[]): string {
+function ending(withdrawn: boolean, records: readonly OriginRecord[]): string {
   const removable = records.filter(({ kind }) => !KEPT.has(kind)).length;
   const plans = records.length > removable ? " Plans stay: `firn plan` makes another." : "";
   if (removable === 0) return `Nothing else rests on it.${plans}`;

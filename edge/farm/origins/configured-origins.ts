@@ -10,7 +10,7 @@
  */
 import * as v from "valibot";
 import { firstMatch, globFault } from "../../contract/globs.ts";
-import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../../contract/origin-name.ts";
+import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../../contract/fields.ts";
 import { SYSTEMS, SystemSchema } from "../../contract/records.ts";
 import { isLoopback } from "../../contract/loopback.ts";
 

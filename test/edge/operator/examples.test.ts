@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { NO_TALLY, ORIGIN_STATES, type RegionView } from "../../../edge/contract/farm-state.ts";
-import { familiesOf } from "../../../edge/operator/figures.ts";
+import { familiesOf } from "../../../edge/operator/farm-metrics.ts";
 import { Slots } from "../../../origin/channel/index.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { Metrics } from "../../../origin/metrics.ts";

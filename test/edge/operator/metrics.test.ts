@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { NO_TALLY, type RegionView } from "../../../edge/contract/farm-state.ts";
-import { familiesOf } from "../../../edge/operator/figures.ts";
+import { familiesOf } from "../../../edge/operator/farm-metrics.ts";
 import { exposition } from "../../../edge/operator/prometheus.ts";
 import { basic, withAccounts } from "../registry/accounts.ts";
 import { startOrigin } from "../registry/origin.ts";

@@ -14,7 +14,7 @@ import {
 import type { Digest } from "../../../../edge/contract/digest.ts";
 import { blobPath, packagePath } from "../../../../edge/contract/keys.ts";
 import type { System } from "../../../../edge/contract/records.ts";
-import { findResting } from "../../../../edge/operator/resting.ts";
+import { findOriginRecords } from "../../../../edge/operator/origin-records.ts";
 import { until } from "../../../harness/until.ts";
 import {
   type OriginOptions,
@@ -346,7 +346,7 @@ describe("built for a pull", () => {
     await told();
     assert.equal(origin.jobs.length, jobs, "no origin was asked again");
     // Failures name nobody, so whoever is revoked may have said it.
-    const { found } = await findResting(firn.bucket, {
+    const { found } = await findOriginRecords(firn.bucket, {
       kind: "images",
       origin: "somebody",
       since: 0,

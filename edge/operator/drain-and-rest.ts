@@ -4,9 +4,9 @@ import type { Env } from "../env.ts";
 import { allFarms } from "../farm/farms.ts";
 import { note } from "../log.ts";
 import { RegistryError } from "../pull/errors.ts";
-import { json, originOf, wrong } from "./api.ts";
+import { json, originOf, wrong } from "./requests.ts";
 import type { OperatorRequest } from "./authorize.ts";
-import { farmView } from "./farm.ts";
+import { farmView } from "./farm-state.ts";
 
 /**
  * Gives the origin no more jobs, in any farm, until that is taken back; it finishes what it has.

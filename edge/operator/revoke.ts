@@ -1,14 +1,13 @@
-/** The operator API (contract/operator.ts): revoking origins, and what rests on them. */
+/** The operator API (contract/operator.ts): revoking origins, and withdrawing their records. */
 import type { Env } from "../env.ts";
-import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../contract/origin-name.ts";
-import { RESTING_KINDS } from "../contract/operator.ts";
+import { ORIGIN_RECORD_KINDS } from "../contract/operator.ts";
 import { allFarms } from "../farm/farms.ts";
 import { note } from "../log.ts";
-import { RegistryError } from "../pull/errors.ts";
 import { WITHDRAWN_MS } from "../store/fresh.ts";
 import { openBucket } from "../store/open.ts";
 import type { OperatorRequest } from "./authorize.ts";
-import { findResting, withdraw } from "./resting.ts";
+import { findOriginRecords, withdraw } from "./origin-records.ts";
+import { json, originOf, wrong } from "./requests.ts";
 
 /** Records that one request looks at; a Worker may send 1,000 requests for one of a client's. */
 const MAX_PAGE = 250;
@@ -36,15 +35,15 @@ export async function liftRevocation(request: OperatorRequest, env: Env): Promis
 }
 
 /** A page of what rests on an origin. */
-export async function restingRecords(request: OperatorRequest, env: Env): Promise<Response> {
-  return json(await findResting(openBucket(env), pageOf(request)));
+export async function originRecords(request: OperatorRequest, env: Env): Promise<Response> {
+  return json(await findOriginRecords(openBucket(env), pageOf(request)));
 }
 
 /** The same page, after deleting the records that it lists. */
 export async function withdrawRecords(request: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
   const wanted = pageOf(request);
-  const page = await findResting(bucket, wanted);
+  const page = await findOriginRecords(bucket, wanted);
   await withdraw(bucket, wanted.kind, page.found);
   const { kind, origin } = wanted;
   const keys = page.found.map(({ key }) => key);
@@ -53,17 +52,11 @@ export async function withdrawRecords(request: OperatorRequest, env: Env): Promi
   return json(page);
 }
 
-export function originOf({ params }: OperatorRequest): string {
-  const name = decodeURIComponent(params["origin"] ?? "");
-  if (!ORIGIN_NAME_PATTERN.test(name)) throw wrong(`an origin's name is ${ORIGIN_NAME_RULE}`);
-  return name;
-}
-
 function pageOf(request: OperatorRequest) {
   const { searchParams } = new URL(request.url);
   const asked = searchParams.get("kind");
-  const kind = RESTING_KINDS.find((known) => known === asked);
-  if (kind === undefined) throw wrong(`kind must be one of ${RESTING_KINDS.join(", ")}`);
+  const kind = ORIGIN_RECORD_KINDS.find((known) => known === asked);
+  if (kind === undefined) throw wrong(`kind must be one of ${ORIGIN_RECORD_KINDS.join(", ")}`);
   const number = (name: string, preset: number, max: number): number => {
     const text = searchParams.get(name);
     if (text === null) return preset;
@@ -79,9 +72,3 @@ function pageOf(request: OperatorRequest) {
     after: searchParams.get("after") ?? undefined,
   };
 }
-
-export const wrong = (message: string): RegistryError =>
-  new RegistryError({ code: "UNSUPPORTED", status: 400, message });
-
-export const json = (value: object): Response =>
-  Response.json(value, { headers: { "Cache-Control": "no-store" } });

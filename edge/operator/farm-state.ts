@@ -16,7 +16,7 @@ import { allFarms } from "../farm/farms.ts";
 import { type FarmOverview, unseen } from "../farm/overview.ts";
 import { regionOfOrigin } from "../farm/regions.ts";
 import { note } from "../log.ts";
-import { json } from "./api.ts";
+import { json } from "./requests.ts";
 import type { OperatorRequest } from "./authorize.ts";
 import * as v from "valibot";
 

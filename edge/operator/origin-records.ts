@@ -17,14 +17,14 @@
  * layer.
  */
 import pLimit from "p-limit";
-import type { RestingKind, RestingPage, RestingRecord } from "../contract/operator.ts";
+import type { OriginRecordKind, OriginRecordsPage, OriginRecord } from "../contract/operator.ts";
 import { RECORD_FORMAT } from "../contract/records.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { type Bucket, type ListedObject, readWhole } from "../store/bucket.ts";
 import { withdrawRecord } from "../store/records.ts";
 import * as v from "valibot";
 
-const PREFIXES: Readonly<Record<RestingKind, string>> = {
+const PREFIXES: Readonly<Record<OriginRecordKind, string>> = {
   images: `images/v${RECORD_FORMAT}/`,
   packages: `packages/v${RECORD_FORMAT}/`,
   indexes: `index/v${RECORD_FORMAT}/`,
@@ -38,7 +38,7 @@ const PREFIXES: Readonly<Record<RestingKind, string>> = {
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
 
 export interface Page {
-  readonly kind: RestingKind;
+  readonly kind: OriginRecordKind;
   readonly origin: string;
   /** Only what was written at or after it, milliseconds since 1970. */
   readonly since: number;
@@ -49,15 +49,15 @@ export interface Page {
 }
 
 /** One page of what rests on the origin. */
-export async function findResting(
+export async function findOriginRecords(
   bucket: Bucket,
   { kind, origin, since, after, limit }: Page,
-): Promise<RestingPage> {
+): Promise<OriginRecordsPage> {
   const page = await bucket.list(PREFIXES[kind], { after, limit });
   const young = page.objects.filter(({ writtenAt }) => writtenAt >= since);
   const atOnce = pLimit(BUCKET_REQUESTS);
   const looked = await Promise.all(
-    young.map((object) => atOnce(() => restingOn(bucket, kind, origin, object))),
+    young.map((object) => atOnce(() => recordOf(bucket, kind, origin, object))),
   );
   const found = looked.filter((record) => record !== undefined);
   const last = page.more ? page.objects.at(-1)?.key : undefined;
@@ -67,8 +67,8 @@ export async function findResting(
 /** Deletes what was found. The manifests of an image are made of its record, so they go with it. */
 export async function withdraw(
   bucket: Bucket,
-  kind: RestingKind,
-  records: readonly RestingRecord[],
+  kind: OriginRecordKind,
+  records: readonly OriginRecord[],
 ): Promise<void> {
   if (kind === "plans") return;
   const atOnce = pLimit(BUCKET_REQUESTS);
@@ -85,12 +85,12 @@ const RestsSchema = v.object({
   without: v.optional(v.record(v.string(), v.unknown()), {}),
 });
 
-async function restingOn(
+async function recordOf(
   bucket: Bucket,
-  kind: RestingKind,
+  kind: OriginRecordKind,
   origin: string,
   { key, writtenAt }: ListedObject,
-): Promise<RestingRecord | undefined> {
+): Promise<OriginRecord | undefined> {
   const json = await readJson(bucket, key);
   const record = v.safeParse(RestsSchema, json);
   if (!record.success) return undefined;
