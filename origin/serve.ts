@@ -25,9 +25,9 @@ import { openPackageSet } from "./nix/package-set.ts";
 import { fileText } from "./process.ts";
 import { planStore } from "./plan/plans.ts";
 import { withPolicy } from "./policy.ts";
-import { publishIndexes } from "./publish-index.ts";
+import { publishIndexes } from "./publish/indexes.ts";
 import { tagLister } from "./list-tags.ts";
-import { publish } from "./publish.ts";
+import { publish } from "./publish/publish.ts";
 import { version } from "./version.ts";
 
 export interface OriginOptions extends NixLimits {

@@ -40,7 +40,7 @@ const SLOW = [
   "test/origin/starter/store.test.ts",
   "test/origin/{proxy,local/start}.test.ts",
   "test/origin/layers/**",
-  "test/origin/{plan/command,main,publish,publish-index,serve}.test.ts",
+  "test/origin/{plan/command,main,publish/publish,publish/indexes,serve}.test.ts",
   "test/origin/commands/{look,doctor,completion}.test.ts",
   "test/{nix,origin/nix}/**",
   "test/edge/housekeeping/{race,gc,verify,killed}.test.ts",

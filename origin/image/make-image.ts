@@ -23,7 +23,7 @@ import type { LayerStore } from "../layers/index.ts";
 import type { NixLimits } from "../nix/limits.ts";
 import type { Closure, PackageSet } from "../nix/types.ts";
 import type { PlanStore } from "../plan/plans.ts";
-import { publish } from "../publish.ts";
+import { publish } from "../publish/publish.ts";
 import { type DirectoryBucket, MAKER } from "./directory-bucket.ts";
 
 /** What making an image takes. */

@@ -1,19 +1,19 @@
 /** An index job: lists the attribute names of a package set, or of sets in it, each as a blob. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { IndexItem, Result } from "../edge/contract/items.ts";
-import { type About, encodeAbout, MAX_ABOUT_BYTES } from "../edge/contract/package-about.ts";
-import { PACKAGE_ABOUT, PACKAGE_INDEX } from "../edge/contract/media-types.ts";
+import type { IndexItem, Result } from "../../edge/contract/items.ts";
+import { type About, encodeAbout, MAX_ABOUT_BYTES } from "../../edge/contract/package-about.ts";
+import { PACKAGE_ABOUT, PACKAGE_INDEX } from "../../edge/contract/media-types.ts";
 import {
   type IndexStatement,
   MAX_INDEX_BYTES,
   MAX_INDEX_NAMES,
   MAX_REFUSED,
   RECORD_FORMAT,
-} from "../edge/contract/records.ts";
-import type { Sign } from "../edge/contract/signatures.ts";
-import type { LayerStore } from "./layers/index.ts";
-import { failure } from "./nix/failures.ts";
-import { FailureError, type PackageSet, RefusedSetError } from "./nix/types.ts";
+} from "../../edge/contract/records.ts";
+import type { Sign } from "../../edge/contract/signatures.ts";
+import type { LayerStore } from "../layers/index.ts";
+import { failure } from "../nix/failures.ts";
+import { FailureError, type PackageSet, RefusedSetError } from "../nix/types.ts";
 
 export interface IndexContext {
   readonly packageSet: Pick<PackageSet, "attributes" | "about">;

@@ -3,17 +3,17 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pino } from "pino";
-import { blobPath } from "../../edge/contract/keys.ts";
-import type { Result } from "../../edge/contract/items.ts";
-import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../edge/contract/records.ts";
-import { generateOriginKey } from "../../origin/channel/index.ts";
-import { readOriginKey } from "../../origin/channel/key.ts";
-import { signer } from "../../origin/channel/sign.ts";
-import { openLayers } from "../../origin/layers/index.ts";
-import { publishIndexes } from "../../origin/publish-index.ts";
-import { edgeRequests } from "./layers/edge-requests.ts";
-import { startBucket } from "./layers/local-bucket.ts";
-import { directoryWith, needs, open, signal, system, temporary } from "./nix/support.ts";
+import { blobPath } from "../../../edge/contract/keys.ts";
+import type { Result } from "../../../edge/contract/items.ts";
+import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../../edge/contract/records.ts";
+import { generateOriginKey } from "../../../origin/channel/index.ts";
+import { readOriginKey } from "../../../origin/channel/key.ts";
+import { signer } from "../../../origin/channel/sign.ts";
+import { openLayers } from "../../../origin/layers/index.ts";
+import { publishIndexes } from "../../../origin/publish/indexes.ts";
+import { edgeRequests } from "../layers/edge-requests.ts";
+import { startBucket } from "../layers/local-bucket.ts";
+import { directoryWith, needs, open, signal, system, temporary } from "../nix/support.ts";
 
 const sign = signer(readOriginKey(generateOriginKey().privateKey));
 

@@ -1,7 +1,7 @@
 /** What a record says of a package's C library. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasUtf8 } from "../../origin/publish-closure.ts";
+import { hasUtf8 } from "../../../origin/publish/closure.ts";
 
 const TABLE: readonly [string, readonly string[], boolean | undefined][] = [
   ["no C library", ["cacert-3.101", "source"], undefined],

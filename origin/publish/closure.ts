@@ -8,14 +8,14 @@ import {
   closureParts,
   closurePaths,
   type Metadata,
-} from "../edge/contract/closure.ts";
-import { nameAndVersion, storeName } from "../edge/contract/store-path.ts";
-import { ClosureTooLarge, encodeClosure } from "../edge/contract/closure-blob.ts";
-import { CLOSURE } from "../edge/contract/media-types.ts";
-import type { Descriptor } from "../edge/contract/records.ts";
-import { type LayerStore, UnfitError } from "./layers/index.ts";
-import type { Cut } from "./plan/index.ts";
-import type { BuiltPackage, Closure } from "./nix/types.ts";
+} from "../../edge/contract/closure.ts";
+import { nameAndVersion, storeName } from "../../edge/contract/store-path.ts";
+import { ClosureTooLarge, encodeClosure } from "../../edge/contract/closure-blob.ts";
+import { CLOSURE } from "../../edge/contract/media-types.ts";
+import type { Descriptor } from "../../edge/contract/records.ts";
+import { type LayerStore, UnfitError } from "../layers/index.ts";
+import type { Cut } from "../plan/index.ts";
+import type { BuiltPackage, Closure } from "../nix/types.ts";
 
 /** A package with its closure, and the parts that this is cut into. */
 export interface ClosedPackage {

@@ -4,20 +4,20 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { execa } from "execa";
 import { pino } from "pino";
-import { decodeClosure } from "../../edge/contract/closure-blob.ts";
-import { blobPath, type Scope } from "../../edge/contract/keys.ts";
-import type { Result } from "../../edge/contract/items.ts";
-import { isSignedBy } from "../../edge/contract/signatures.ts";
-import { generateOriginKey } from "../../origin/channel/index.ts";
-import { readOriginKey } from "../../origin/channel/key.ts";
-import { signer } from "../../origin/channel/sign.ts";
-import { openLayers } from "../../origin/layers/index.ts";
-import { publish } from "../../origin/publish.ts";
-import type { NixLimits } from "../../origin/nix/limits.ts";
-import { planStore } from "../../origin/plan/plans.ts";
-import { BASE } from "../system/tiny-set.ts";
-import { edgeRequests } from "./layers/edge-requests.ts";
-import { startBucket } from "./layers/local-bucket.ts";
+import { decodeClosure } from "../../../edge/contract/closure-blob.ts";
+import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
+import type { Result } from "../../../edge/contract/items.ts";
+import { isSignedBy } from "../../../edge/contract/signatures.ts";
+import { generateOriginKey } from "../../../origin/channel/index.ts";
+import { readOriginKey } from "../../../origin/channel/key.ts";
+import { signer } from "../../../origin/channel/sign.ts";
+import { openLayers } from "../../../origin/layers/index.ts";
+import { publish } from "../../../origin/publish/publish.ts";
+import type { NixLimits } from "../../../origin/nix/limits.ts";
+import { planStore } from "../../../origin/plan/plans.ts";
+import { BASE } from "../../system/tiny-set.ts";
+import { edgeRequests } from "../layers/edge-requests.ts";
+import { startBucket } from "../layers/local-bucket.ts";
 import {
   directoryWith,
   needs,
@@ -26,7 +26,7 @@ import {
   signal,
   system,
   temporary,
-} from "./nix/support.ts";
+} from "../nix/support.ts";
 
 const { privateKey, publicKey } = generateOriginKey();
 const key = readOriginKey(privateKey);

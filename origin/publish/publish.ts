@@ -3,57 +3,22 @@
  * layers, describe the packages. Nothing is said to be done before all its blobs are in the bucket;
  * running it twice, or on two origins at once, writes the same things.
  */
-import type { Metadata } from "../edge/contract/closure.ts";
-import { storeName } from "../edge/contract/store-path.ts";
-import type { Scope } from "../edge/contract/keys.ts";
-import type { Failure, PackageItem, Result } from "../edge/contract/items.ts";
+import type { Metadata } from "../../edge/contract/closure.ts";
+import { storeName } from "../../edge/contract/store-path.ts";
+import type { Scope } from "../../edge/contract/keys.ts";
+import type { Failure, PackageItem, Result } from "../../edge/contract/items.ts";
 import {
   type Descriptor,
   type PackageStatement,
   RECORD_FORMAT,
   type SignedLayer,
-} from "../edge/contract/records.ts";
-import type { Sign } from "../edge/contract/signatures.ts";
-import { BASE_PACKAGES } from "../edge/contract/names.ts";
-import { type LayerPart, type LayerStore, type MadeLayer, UnfitError } from "./layers/index.ts";
-import { type Cut, cutClosure } from "./plan/index.ts";
-import { queryClosure } from "./nix/build/closure.ts";
-import { closureFailure, type NixLimits, withDefaults } from "./nix/limits.ts";
-import { LogTail } from "./nix/log.ts";
-import type { BuiltPackage, Closure, PackageSet, StorePathInfo } from "./nix/types.ts";
-import type { PlanStore } from "./plan/plans.ts";
-import { hasUtf8, publishClosure } from "./publish-closure.ts";
-
-export interface PublishContext {
-  readonly packageSet: Pick<PackageSet, "build">;
-  /** What the set says of what the packages depend on, by names of store paths; else nothing is. */
-  readonly metadata?: PackageSet["metadata"] | undefined;
-  /** Reads the closure of what was built; of Nix's database when left out. */
-  readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
-  readonly layers: LayerStore;
-  readonly plans: PlanStore;
-  /** Version of this machine's Nix. */
-  readonly nix: string;
-  /** Whether layers are also made with zstd. */
-  readonly zstd: boolean;
-  readonly sign: Sign;
-  readonly signal: AbortSignal;
-  /** What is built is held until it aborts. */
-  readonly settled?: AbortSignal | undefined;
-  /** What a package may cost. */
-  readonly limits?: Partial<NixLimits> | undefined;
-  /** The build that the job is for: in the environment of its Nix. */
-  readonly trace?: string | undefined;
-  /** One line of Nix's output. */
-  readonly log: (line: string) => void;
-}
-
-interface CutPackage {
-  readonly built: BuiltPackage;
-  readonly narHash: string;
-  readonly closure: Closure;
-  readonly cut: Cut;
-}
+} from "../../edge/contract/records.ts";
+import { type LayerPart, type MadeLayer, UnfitError } from "../layers/index.ts";
+import type { Cut } from "../plan/index.ts";
+import { build } from "./build.ts";
+import { hasUtf8, publishClosure } from "./closure.ts";
+import { MAX_MESSAGE, type PublishContext } from "./context.ts";
+import { cut, type CutPackage } from "./cut.ts";
 
 /** What the packages need of the bucket; an UnfitError where something cannot be made. */
 interface Made {
@@ -64,9 +29,6 @@ interface Made {
   /** By package name. */
   readonly closures: ReadonlyMap<string, Descriptor | UnfitError>;
 }
-
-/** Longest message of a failure, characters. */
-const MAX_MESSAGE = 2_000;
 
 /**
  * One result for each item, in their order; all items are of the scope. A package that does not
@@ -115,108 +77,6 @@ function stated(
   return parts.flatMap(({ key }) =>
     unsaid.delete(key) ? found(layers.get(key), `layer ${key}`).statements : [],
   );
-}
-
-interface Built {
-  readonly built: readonly BuiltPackage[];
-  /** Store paths of the packages of every image. */
-  readonly base: readonly string[];
-  readonly failures: ReadonlyMap<string, Failure>;
-}
-
-/**
- * What builds, and why the rest does not, with the job's whole log as a blob. The packages of every
- * image are built with any other: their closures are its base. Where they are built already this
- * asks neither Nix nor the evaluation, and keeps them from the garbage collector as the job's own.
- */
-async function build(
-  { revision, system }: Scope,
-  items: readonly PackageItem[],
-  { packageSet, layers, signal, settled, trace, log }: PublishContext,
-): Promise<Built> {
-  const tail = new LogTail();
-  const asked = new Set(items.map((item) => item.name));
-  const names = [...new Set([...asked, ...BASE_PACKAGES])];
-  log(`evaluating ${[...asked].join(", ")}`);
-  const outcomes = await packageSet.build(
-    { revision, system, names },
-    {
-      signal,
-      settled,
-      trace,
-      log(line) {
-        tail.add(line);
-        log(line);
-      },
-    },
-  );
-  const built: BuiltPackage[] = [];
-  const failures = new Map<string, Failure>();
-  for (const outcome of outcomes)
-    if (outcome.kind === "built") built.push(outcome.package);
-    else failures.set(outcome.name, outcome.failure);
-  if (!tail.empty && [...failures.values()].some(hasLog)) {
-    // A person can read more than the last lines.
-    const logBlob = await layers.log(tail.text());
-    for (const [name, failure] of failures)
-      if (hasLog(failure)) failures.set(name, { ...failure, logBlob });
-  }
-  const base = built.flatMap(({ name, storePath }) =>
-    BASE_PACKAGES.includes(name) ? storePath : [],
-  );
-  if (base.length < BASE_PACKAGES.length) failWithBase(asked, failures);
-  return {
-    built: built.filter(({ name }) => asked.has(name) && !failures.has(name)),
-    base,
-    failures,
-  };
-}
-
-/** Without its base no image can be made, so nothing else of the job is of use. */
-function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>): void {
-  const [name, cause] =
-    BASE_PACKAGES.flatMap((name) => {
-      const failure = failures.get(name);
-      return failure === undefined ? [] : [[name, failure] as const];
-    })[0] ?? [];
-  const failure: Failure = cause ?? { reason: "error", message: "the build gave no answer for it" };
-  const message =
-    `${name ?? BASE_PACKAGES.join(" or ")}, which is in every image, cannot be ` +
-    `had: ${failure.message}`;
-  for (const other of asked)
-    if (!failures.has(other))
-      failures.set(other, { ...failure, message: message.slice(0, MAX_MESSAGE) });
-}
-
-const hasLog = ({ reason }: Failure): boolean => reason === "failed" || reason === "timeout";
-
-/** The packages by name, each closure cut into parts, but for those that are beyond the limits. */
-async function cut(
-  built: readonly BuiltPackage[],
-  basePaths: readonly string[],
-  plan: Awaited<ReturnType<PlanStore["load"]>>,
-  { limits, readClosure = queryClosure }: Pick<PublishContext, "limits" | "readClosure">,
-): Promise<{ packages: Map<string, CutPackage>; tooLarge: Map<string, Failure> }> {
-  const packages = new Map<string, CutPackage>();
-  const tooLarge = new Map<string, Failure>();
-  if (built.length === 0) return { packages, tooLarge };
-  const closure = await readClosure([...basePaths, ...built.map(({ storePath }) => storePath)]);
-  const base = reachable(basePaths, closure);
-  for (const pkg of built) {
-    const own = reachable([pkg.storePath], closure);
-    const excess = closureFailure(pkg.name, own, withDefaults(limits));
-    if (excess !== undefined) {
-      tooLarge.set(pkg.name, excess);
-      continue;
-    }
-    packages.set(pkg.name, {
-      built: pkg,
-      narHash: infoOf(pkg.storePath, closure).narHash,
-      closure: own,
-      cut: await cutClosure(plan, pkg.storePath, own, base),
-    });
-  }
-  return { packages, tooLarge };
 }
 
 /** Makes the layers, listings and closures of all items, each once. */
@@ -333,28 +193,6 @@ function partsOf(item: PackageItem, pkg: CutPackage | undefined): Cut["parts"] {
       throw new RangeError(`level ${level} names part ${index}, which does not exist`);
     return part;
   });
-}
-
-/** The closure of some store paths within the closure of many. */
-function reachable(
-  roots: readonly string[],
-  all: ReadonlyMap<string, StorePathInfo>,
-): Map<string, StorePathInfo> {
-  const found = new Map<string, StorePathInfo>();
-  const open = [...roots];
-  for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (found.has(path)) continue;
-    const info = infoOf(path, all);
-    found.set(path, info);
-    open.push(...info.references);
-  }
-  return found;
-}
-
-function infoOf(path: string, closure: ReadonlyMap<string, StorePathInfo>): StorePathInfo {
-  const info = closure.get(path);
-  if (info === undefined) throw new Error(`Nix's database has no entry for ${path}`);
-  return info;
 }
 
 function found<T>(made: T | UnfitError | undefined, what: string): T {
