@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { AliasAnswer } from "../../contract/alias.ts";
 import { send } from "./api.ts";
 import { type Composition, components, MAX_NAME, MAX_PACKAGES, whyLong } from "./composition.ts";
-import { Trouble } from "./parts.tsx";
+import { Trouble } from "./components.tsx";
 
 interface ShortNameProps {
   readonly composition: Composition;

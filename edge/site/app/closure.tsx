@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { ImageLayer, ImagePath } from "../../contract/api.ts";
 import { bytes, plural, storeName } from "./format.ts";
-import { wayTo } from "./why.ts";
+import { wayTo } from "./dependency-path.ts";
 
 const PAGE = 50;
 

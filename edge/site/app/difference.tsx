@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { DiffAnswer } from "../../contract/api.ts";
 import { useAnswer } from "./api.ts";
 import { bytes, plural } from "./format.ts";
-import { Fact, Trouble } from "./parts.tsx";
+import { Fact, Trouble } from "./components.tsx";
 
 interface DifferenceProps {
   /** Name and tag of this image. */

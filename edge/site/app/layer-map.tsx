@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import type { ImageLayer, ImagePath } from "../../contract/api.ts";
 import { bytes, plural, storeName } from "./format.ts";
-import { SHADES } from "./strip.tsx";
+import { SHADES } from "./layer-bar.tsx";
 import { type Box, squarify } from "./treemap.ts";
 
 const WIDTH = 1_000;

@@ -1,9 +1,9 @@
 /** Which page the address is of. */
 import { type ComponentChild, render } from "preact";
-import { Build } from "./build.tsx";
-import { Compose } from "./compose.tsx";
-import { Farm } from "./farm.tsx";
-import { Inside } from "./inside.tsx";
+import { Build } from "./build-page.tsx";
+import { Compose } from "./compose-page.tsx";
+import { Farm } from "./farm-page.tsx";
+import { Inside } from "./image-page.tsx";
 
 function page(path: string): { readonly title: string; readonly content: ComponentChild } {
   if (path.startsWith("/i/")) {

@@ -14,11 +14,11 @@ import {
   PLATFORMS,
   whyLong,
 } from "../../../edge/site/app/composition.ts";
-import { EventReader } from "../../../edge/site/app/events.ts";
+import { EventReader } from "../../../edge/site/app/server-sent-events.ts";
 import { ago, bytes } from "../../../edge/site/app/format.ts";
-import { builtName, nextPhase, type Phase } from "../../../edge/site/app/phases.ts";
+import { builtName, nextPhase, type Phase } from "../../../edge/site/app/build-phases.ts";
 import { squarify } from "../../../edge/site/app/treemap.ts";
-import { wayTo } from "../../../edge/site/app/why.ts";
+import { wayTo } from "../../../edge/site/app/dependency-path.ts";
 
 const COMPONENT = fc.stringMatching(/^[a-z0-9]{1,6}([.-][a-z0-9]{1,4})?$/);
 

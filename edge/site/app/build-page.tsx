@@ -2,9 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, send } from "./api.ts";
 import { command } from "./commands.ts";
-import { EventReader, type LogEvent } from "./events.ts";
-import { Copy, Trouble } from "./parts.tsx";
-import { builtName, nextPhase, type Phase, PHASES } from "./phases.ts";
+import { EventReader, type LogEvent } from "./server-sent-events.ts";
+import { Copy, Trouble } from "./components.tsx";
+import { builtName, nextPhase, type Phase, PHASES } from "./build-phases.ts";
 
 /**
  * A build that was asked for a moment ago may not have begun: so often, milliseconds, it is looked

@@ -7,7 +7,7 @@ import { command } from "./commands.ts";
 import { Difference } from "./difference.tsx";
 import { bytes, plural } from "./format.ts";
 import { LayerMap } from "./layer-map.tsx";
-import { Copy, Fact, Tabs, Trouble } from "./parts.tsx";
+import { Copy, Fact, Tabs, Trouble } from "./components.tsx";
 import { SbomLink } from "./sbom.tsx";
 
 export function Inside({ name }: { readonly name: string }) {

@@ -14,10 +14,10 @@ import {
   PLATFORMS,
   whyLong,
 } from "./composition.ts";
-import { ImageFacts } from "./facts.tsx";
+import { ImageFacts } from "./image-facts.tsx";
 import { ago } from "./format.ts";
-import { Copy, Tabs } from "./parts.tsx";
-import { Picker } from "./picker.tsx";
+import { Copy, Tabs } from "./components.tsx";
+import { Picker } from "./package-picker.tsx";
 
 /** After the last change, milliseconds. */
 const SETTLED_MS = 200;

@@ -5,7 +5,7 @@ import type { FarmView, PublicFarmSchema } from "../../contract/farm-state.ts";
 import type { InferOutput } from "valibot";
 import { isSignedIn, refresh, send, signOut, useAnswer } from "./api.ts";
 import { ago, bytes, duration, plural } from "./format.ts";
-import { Fact, SignIn, Trouble } from "./parts.tsx";
+import { Fact, SignIn, Trouble } from "./components.tsx";
 
 type PublicView = InferOutput<typeof PublicFarmSchema>;
 type Origin = FarmView["origins"][number];

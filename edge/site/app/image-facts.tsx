@@ -2,8 +2,8 @@
 import type { ImageView, PlatformView } from "../../contract/api.ts";
 import { type Asked, fromRegistry } from "./api.ts";
 import { bytes, plural } from "./format.ts";
-import { Fact, Trouble } from "./parts.tsx";
-import { Strip } from "./strip.tsx";
+import { Fact, Trouble } from "./components.tsx";
+import { Strip } from "./layer-bar.tsx";
 
 /** What a client of images accepts. */
 const MANIFEST_TYPES = [
