@@ -12,11 +12,11 @@
  *                                  /share/doc → b/share/doc
  *               /lib → c/lib       one link, since only c has it
  *
- * Packages count in the order of their names. Where two have a file at the same path the first
- * wins; where one has a file and another a directory, too (when the directory wins, later
- * directories join it). The base files (base-files.ts) join in: their directories always, their
- * files where no package has any. Listings are read one depth at a time, all packages at once, and
- * only where packages overlap.
+ * Packages are merged in the order of their names. Where two have a file at the same path, the
+ * first wins; also where one has a file and the other a directory (when the directory wins,
+ * directories of later packages are merged into it). The base files (base-files.ts) are merged too:
+ * their directories always, their files where no package has one. Listings are read one depth at a
+ * time, all packages concurrently, and only where packages overlap.
  */
 import { ImageBudget, imageTooLarge, LINK_BYTES } from "../contract/image-budget.ts";
 import { type BaseEntry, baseEntries, LEFT_OUT, type Programs } from "./base-files.ts";
