@@ -1,0 +1,36 @@
+/** What tags mean for a package set, in words: part of every error about a tag. */
+import { type ChannelSet, filesOf, type PackageSetSpec } from "../../contract/package-set.ts";
+
+/** In words: which tags this package set has, and how to pin a revision. */
+export function tagMeaning(packageSet: PackageSetSpec): string {
+  const files = filesOf(packageSet);
+  const text = TAGS_OF[files.kind](files);
+  const flake =
+    packageSet.kind === "flake" ? text.replace(/^Packages come from/, IN_A_FLAKE) : text;
+  return `${flake}. ${HOW_TO_PIN}`;
+}
+
+const IN_A_FLAKE = "Packages come from a flake in";
+const HOW_TO_PIN =
+  "To stay with what you pull, use the revision as the tag that it is shown with: the header " +
+  "Firn-Revision, and the image's label org.opencontainers.image.revision";
+const DAYS = "a day such as 2026-11-01, for what latest meant on it";
+
+const TAGS_OF: Readonly<
+  Record<ReturnType<typeof filesOf>["kind"], (set: PackageSetSpec) => string>
+> = {
+  starter: () =>
+    "Packages come from the set that is built into this registry: its only tags are " +
+    `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,
+  path: () =>
+    "Packages come from a directory of this registry's origins: its only tags are " +
+    `latest, ${DAYS}, and the 40 hex digits of a revision that it has or had`,
+  channel: (set) =>
+    `Packages come from nixpkgs: a tag is the name of a channel, ${DAYS}, or a commit of 40 ` +
+    "lower-case hex digits that a channel was seen at; latest is " +
+    (set as ChannelSet).channel,
+  git: () =>
+    "Packages come from a git repository: a tag is one of its branches or tags, a day such as " +
+    "2026-11-01, for the last commit of its default branch by the end of it, or a commit of 40 " +
+    "lower-case hex digits that one of them contains, and latest is its HEAD",
+};
