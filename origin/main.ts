@@ -17,6 +17,7 @@ import { addDeployCommand } from "./commands/deploy.ts";
 import { addSigningKeyCommand, writeSecret } from "./commands/signing-key.ts";
 import { addImageCommands } from "./commands/index.ts";
 import { help } from "./commands/command-options.ts";
+import { groupCommands } from "./commands/help-groups.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
@@ -254,6 +255,7 @@ function withVariable(text: string): string {
 const allOptions = (): readonly Option[] => program.commands.flatMap(({ options }) => options);
 
 try {
+  groupCommands(program);
   withoutUnset(process.env, allOptions());
   useProxy(process.env);
   await program.parseAsync();
