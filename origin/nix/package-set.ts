@@ -157,9 +157,12 @@ class NixPackageSet implements PackageSet {
     const end = Date.now() + METADATA_TIME;
     // Names and licences need no builds: a set that builds for them has none.
     const source = { ...job.source, importFromDerivation: false };
-    return metadataByName(
-      { ...job, source, write: false, timeLeft: () => end - Date.now() },
-      names,
+    const timeLeft = (): number => end - Date.now();
+    return metadataByName({ ...job, source, write: false, timeLeft }, names).catch(
+      (error: unknown) => {
+        if (timeLeft() > 0 || signal.aborted) throw error;
+        throw new Error(`the package set did not tell within ${METADATA_TIME / 1_000} s`);
+      },
     );
   }
 

@@ -29,6 +29,9 @@ const SET = packageSet(`
   throwing-meta = libs "throwing-meta-1" { license = throw "no"; description = "stays"; };
   aborts = abort "no";
   no-package = 5;
+  endless = let
+    count = n: f: builtins.foldl' (sum: each: sum + f each) 0 (builtins.genList (x: x) n);
+  in libs "endless-\${toString (count 30000 (_: count 30000 (x: x)))}" { };
 `);
 
 /** Attributes of names that are to find nothing. */
@@ -86,6 +89,20 @@ test("by name and version, whatever output and attribute", needs("nix-instantiat
   assert.deepEqual(Object.fromEntries(found), { ...expected, ...curlBin });
   assert.deepEqual(await set.metadata(request, names, signal), found, "from memory");
 });
+
+test(
+  "what cannot be told in time is an error that says so, and is asked again",
+  needs("nix-instantiate"),
+  async (t) => {
+    const set = await open(t, `path:${directoryWith(t, SET)}`);
+    const request = { revision: await set.resolve("latest", signal), system } as const;
+    await assert.rejects(
+      set.metadata(request, ["zlib-1.3.1", "endless-1"], signal),
+      /did not tell/,
+    );
+    assert.equal((await set.metadata(request, ["zlib-1.3.1"], signal)).size, 1);
+  },
+);
 
 test("a name that ends the evaluation is left out", needs("nix-instantiate"), async (t) => {
   const set = await open(t, `path:${directoryWith(t, SET)}`);
