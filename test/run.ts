@@ -29,7 +29,7 @@ const TEST_TIMEOUT = 180_000;
  */
 const SLOW = [
   "test/farm/**",
-"test/clients/{clients,own-image,crowd,alias}.test.ts",
+  "test/clients/{clients,own-image,crowd,alias}.test.ts",
   "test/docs/**",
   "test/origin/commands/{build,remote,aliases}.test.ts",
   "test/clients/**",
