@@ -8,7 +8,7 @@ import { canonicalName, type ImageRequest } from "../contract/names.ts";
 import { note } from "../log.ts";
 import type { Context } from "../pull/context.ts";
 import { unavailable } from "../pull/errors.ts";
-import { Turns, waitingBytes } from "../pull/images/turns.ts";
+import { MemoryQueue, waitingBytes } from "../pull/images/memory-queue.ts";
 import { spend } from "../pull/limits.ts";
 import { withPackages } from "../pull/packages/complete-packages.ts";
 import { readClosure } from "../store/closures.ts";
@@ -35,7 +35,7 @@ const PARSED_FACTOR = 25;
 /** Most bytes that images take which wait for their turn: 250 of one package, 60 of ten. */
 const WAITING_BYTES = 8 * 2 ** 20;
 const RETRY_SECONDS = 5;
-const turns = new Turns({ budget: MAKING_BYTES, waiting: WAITING_BYTES });
+const queue = new MemoryQueue({ budget: MAKING_BYTES, waiting: WAITING_BYTES });
 
 /** Signatures need only the manifests' digests, documents the closures of the packages. */
 export const PARTS = ["signatures", "documents"] as const;
@@ -150,7 +150,7 @@ function checkSize(contents: ImageContents): void {
 async function inTurn<T>(packages: Packages, work: () => Promise<T>): Promise<T> {
   const closures = packages.reduce((sum, { record }) => sum + record.closure.size, 0);
   const bytes = Math.min(closures * PARSED_FACTOR, MAKING_BYTES);
-  const release = await turns.take(bytes, waitingBytes({ packages }));
+  const release = await queue.take(bytes, waitingBytes({ packages }));
   if (release === null)
     throw unavailable(
       `as many images wait here to be described as may (${WAITING_BYTES} bytes of memory): try ` +

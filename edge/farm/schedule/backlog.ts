@@ -3,7 +3,7 @@
  * purpose, then items that came back from an origin, then by turns of clients. It has no clock:
  * callers pass the time.
  */
-import { FairQueue } from "./fair.ts";
+import { FairQueue } from "./fair-queue.ts";
 import {
   type Entry,
   isReturned,

@@ -25,7 +25,7 @@ import { firstMatch } from "../../contract/globs.ts";
 import { TAG_SLOTS } from "../../contract/messages.ts";
 import { type Item } from "../../contract/items.ts";
 import type { Times } from "../limits.ts";
-import { MAX_BATCH } from "./fair.ts";
+import { MAX_BATCH } from "./fair-queue.ts";
 import { type Entry, type Lane, laneOf, type OriginState, revisionOf, systemOf } from "./state.ts";
 
 /** Rough seconds; only their order matters. */

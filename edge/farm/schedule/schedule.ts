@@ -4,8 +4,8 @@
  *
  * The queue holds items in two lanes, tags and packages, so that resolving a tag waits for no
  * build: a tag takes one of TAG_SLOTS, which every origin has beside its slots. In a lane, items
- * that somebody waits for go before background work, and clients take turns (fair.ts). What is at
- * turn goes where it ends first (place.ts), as a job: items of one request, under one lease.
+ * that somebody waits for go before background work, and clients take turns (fair-queue.ts). What
+ * is at turn goes where it ends first (place.ts), as a job: items of one request, under one lease.
  *
  * The lease
  * 1. An origin holds a job from the moment it is sent; that is an attempt for each of its items.

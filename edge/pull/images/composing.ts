@@ -10,7 +10,7 @@ import type { Bucket } from "../../store/bucket.ts";
 import { listingReader } from "../../store/listings.ts";
 import { memory } from "../../store/memory.ts";
 import { unavailable } from "../errors.ts";
-import { Turns, waitingBytes } from "./turns.ts";
+import { MemoryQueue, waitingBytes } from "./memory-queue.ts";
 
 /** Most bytes of images that are being composed at once in one isolate, by bytesOf. */
 const COMPOSING_BYTES = 32 * 2 ** 20;
@@ -24,7 +24,7 @@ const WAITING_BYTES = 24 * 2 ** 20;
 /** Retry-After when too many images wait, seconds. */
 const RETRY_SECONDS = 5;
 
-const turns = new Turns({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES });
+const queue = new MemoryQueue({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES });
 
 /** Inflated store paths of small parts that are remembered, bytes: many images share them. */
 const TREES_BYTES = 12 * 2 ** 20;
@@ -41,7 +41,7 @@ const rememberingInflate: Inflate = (tree) => {
 
 /** Composes an image when its turn comes. Throws UNAVAILABLE (503) when too many wait. */
 export async function composeWithin(bucket: Bucket, input: ComposeInput): Promise<ComposedImage> {
-  const release = await turns.take(bytesOf(input), waitingBytes(input));
+  const release = await queue.take(bytesOf(input), waitingBytes(input));
   if (release === null)
     throw unavailable(
       `as many images wait here to be composed as may (${WAITING_BYTES} bytes of memory): try ` +

@@ -1,7 +1,7 @@
 /** Turns: what a client is given of origins' time, however much it asks for. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FairQueue, MAX_BATCH } from "../../../../edge/farm/schedule/fair.ts";
+import { FairQueue, MAX_BATCH } from "../../../../edge/farm/schedule/fair-queue.ts";
 import type { Entry } from "../../../../edge/farm/schedule/state.ts";
 import { entry, packageItem, request } from "./farm.ts";
 

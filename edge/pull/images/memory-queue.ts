@@ -24,7 +24,7 @@ const REQUEST_BYTES = 20_000;
 /** The record of a package that a request waits with; most have 5 to 30 kB, and share them. */
 const PACKAGE_BYTES = 10_000;
 
-export interface TurnLimits {
+export interface MemoryLimits {
   /** Bytes; work that takes more than that has its turn alone. */
   readonly budget: number;
   /** Most bytes of all waiting requests, by waitingBytes. */
@@ -42,13 +42,13 @@ interface Waiter {
   isQueued: boolean;
 }
 
-export class Turns {
-  readonly #limits: TurnLimits;
+export class MemoryQueue {
+  readonly #limits: MemoryLimits;
   readonly #held = new Set<{ readonly bytes: number; readonly until: number }>();
   #queue: Waiter[] = [];
   #lookedAt = 0;
 
-  constructor(limits: TurnLimits) {
+  constructor(limits: MemoryLimits) {
     this.#limits = limits;
   }
 

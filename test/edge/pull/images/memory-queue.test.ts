@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { Turns } from "../../../../edge/pull/images/turns.ts";
+import { MemoryQueue } from "../../../../edge/pull/images/memory-queue.ts";
 
 /** Time by hand. */
 function clock(t: TestContext) {
@@ -20,7 +20,7 @@ function clock(t: TestContext) {
 }
 
 /** Takes turns of these sizes; `begun` has the numbers of those whose turn has come. */
-function takeAll(turns: Turns, sizes: readonly number[]) {
+function takeAll(turns: MemoryQueue, sizes: readonly number[]) {
   const begun: number[] = [];
   const releases: (() => void)[] = [];
   const take = async (bytes: number, number: number): Promise<void> => {
@@ -35,7 +35,7 @@ function takeAll(turns: Turns, sizes: readonly number[]) {
 
 test("so many bytes at once, and a small one does not pass a large one that waits", async (t) => {
   const pass = clock(t);
-  const { begun, releases } = takeAll(new Turns({ budget: 10, waiting: 90 }), [6, 3, 4, 1]);
+  const { begun, releases } = takeAll(new MemoryQueue({ budget: 10, waiting: 90 }), [6, 3, 4, 1]);
   await pass(100);
   assert.deepEqual(begun, [0, 1]);
   releases[1]?.();
@@ -48,7 +48,7 @@ test("so many bytes at once, and a small one does not pass a large one that wait
 
 test("in the order in which they came", async (t) => {
   const pass = clock(t);
-  const { begun, releases } = takeAll(new Turns({ budget: 10, waiting: 90 }), [9, 9, 1, 9]);
+  const { begun, releases } = takeAll(new MemoryQueue({ budget: 10, waiting: 90 }), [9, 9, 1, 9]);
   await pass(100);
   assert.deepEqual(begun, [0]);
   releases[0]?.();
@@ -62,7 +62,7 @@ test("in the order in which they came", async (t) => {
 
 test("more than the whole budget has its turn alone", async (t) => {
   const pass = clock(t);
-  const { begun, releases } = takeAll(new Turns({ budget: 10, waiting: 90 }), [1, 50, 1]);
+  const { begun, releases } = takeAll(new MemoryQueue({ budget: 10, waiting: 90 }), [1, 50, 1]);
   await pass(100);
   assert.deepEqual(begun, [0]);
   releases[0]?.();
@@ -75,7 +75,7 @@ test("more than the whole budget has its turn alone", async (t) => {
 
 test("what waits has a limit in bytes: the one beyond it is told so, a smaller one waits", async (t) => {
   const pass = clock(t);
-  const turns = new Turns({ budget: 10, waiting: 5 });
+  const turns = new MemoryQueue({ budget: 10, waiting: 5 });
   const { begun, releases } = takeAll(turns, [10, 10, 10]);
   await pass(100);
   assert.deepEqual(begun, [0], "two wait, of a byte each");
@@ -90,7 +90,7 @@ test("what waits has a limit in bytes: the one beyond it is told so, a smaller o
 
 test("what takes more than may wait has its turn when nobody waits", async (t) => {
   const pass = clock(t);
-  const turns = new Turns({ budget: 10, waiting: 5 });
+  const turns = new MemoryQueue({ budget: 10, waiting: 5 });
   const release = await turns.take(10, 50);
   assert.ok(release !== null);
   const next = turns.take(10, 50);
@@ -104,7 +104,7 @@ test("what takes more than may wait has its turn when nobody waits", async (t) =
 test("hundreds wait, and each has its turn in order", async (t) => {
   const pass = clock(t);
   const { begun, releases } = takeAll(
-    new Turns({ budget: 10, waiting: 500 }),
+    new MemoryQueue({ budget: 10, waiting: 500 }),
     Array.from({ length: 300 }, () => 5),
   );
   for (let done = 0; done < 300; done += 2) {
@@ -120,7 +120,7 @@ test("hundreds wait, and each has its turn in order", async (t) => {
 
 test("bytes that are never given back are free again after half a minute", async (t) => {
   const pass = clock(t);
-  const { begun } = takeAll(new Turns({ budget: 10, waiting: 90 }), [10, 10]);
+  const { begun } = takeAll(new MemoryQueue({ budget: 10, waiting: 90 }), [10, 10]);
   await pass(29_000);
   assert.deepEqual(begun, [0]);
   await pass(2_000);
@@ -129,7 +129,7 @@ test("bytes that are never given back are free again after half a minute", async
 
 test("a request that is gone while it waits holds nobody up", async (t) => {
   const pass = clock(t);
-  const turns = new Turns({ budget: 10, waiting: 90 });
+  const turns = new MemoryQueue({ budget: 10, waiting: 90 });
   const { begun, releases } = takeAll(turns, [10]);
   await pass(100);
   // The runtime drops the timers of a cancelled request.
