@@ -32,7 +32,7 @@ const MAKING_BYTES = 16 * 2 ** 20;
 const MAX_DOCUMENT_BYTES = 12 * 2 ** 20;
 /** Memory that a closure takes once it is parsed, as a multiple of its blob. */
 const PARSED_FACTOR = 25;
-/** Most bytes that images take which wait for their turn: 250 of one package, 60 of ten. */
+/** Most bytes that images take while they wait for their turn: 160 of one package, 60 of ten. */
 const WAITING_BYTES = 8 * 2 ** 20;
 const RETRY_SECONDS = 5;
 const queue = new MemoryQueue({ budget: MAKING_BYTES, waiting: WAITING_BYTES });

@@ -17,8 +17,9 @@ const COMPOSING_BYTES = 32 * 2 ** 20;
 /** Bytes that every image takes: its links and their tar, listings, texts. */
 const IMAGE_BYTES = 2 * 2 ** 20;
 /**
- * Most bytes that images take which wait for their turn: 800 of one package, for one platform each,
- * or 200 of ten. Each takes some 50 ms, so the last of them waits for 40 s at most.
+ * Most bytes that images take while they wait for their turn: 500 images of one package, for one
+ * platform each (the packages of every image count too), or 180 of ten. Composing one takes some
+ * 50 ms, so the last of them waits for half a minute.
  */
 const WAITING_BYTES = 24 * 2 ** 20;
 /** Retry-After when too many images wait, seconds. */
