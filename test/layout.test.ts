@@ -94,6 +94,36 @@ for (const [room, others] of Object.entries(ROOMS)) {
   });
 }
 
+/** The inner rooms of the two largest, and which of their sisters each may import from. */
+const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  "edge/pull": { tags: [], packages: [], images: ["tags", "packages"] },
+  "edge/farm": {
+    schedule: [],
+    builds: ["schedule"],
+    publication: ["builds"],
+    origins: ["schedule"],
+    jobs: ["schedule", "builds", "publication", "origins"],
+    uploads: ["publication", "origins", "jobs"],
+  },
+};
+
+for (const [outer, rooms] of Object.entries(INNER_ROOMS)) {
+  test(`the rooms of ${outer} import each other one way`, async () => {
+    for (const file of sources(outer)) {
+      const [room = ""] = file.slice(outer.length + 1).split("/");
+      if (room.endsWith(".ts")) continue;
+      const others = rooms[room];
+      assert.ok(others !== undefined, `${outer}/${room} is not listed here`);
+      const sisters = (await importsOf(file))
+        .filter((path) => path.startsWith(`${outer}/`))
+        .map((path) => path.slice(outer.length + 1).split("/")[0] ?? "")
+        .filter((imported) => imported in rooms && imported !== room);
+      const wrong = sisters.filter((imported) => !others.includes(imported));
+      assert.deepEqual(wrong, [], `${file} imports from a room that it must not know`);
+    }
+  });
+}
+
 /** What Node and workerd both have, without a compatibility flag. */
 const EVERYWHERE = /from ["']node:(crypto|zlib)["']/g;
 
