@@ -2,28 +2,29 @@
  * A package set of any kind: tags and sources by its kind (sets/), what names mean (evaluate/), and
  * the packages built (build/).
  */
-import { lstatSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LRUCache } from "lru-cache";
 import * as v from "valibot";
 import type { Metadata } from "../../edge/contract/closure.ts";
-import { nameAndVersion } from "../../edge/contract/store-path.ts";
 import type { About } from "../../edge/contract/package-about.ts";
 import type { Failure } from "../../edge/contract/items.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nearest } from "../../edge/contract/nearest.ts";
 import { StorePathSchema, type System } from "../../edge/contract/records.ts";
 import { buildPackages } from "./build/build.ts";
-import { builtPackage } from "./build/built-package.ts";
+import { builtPackage, damage } from "./build/built-package.ts";
 import { DerivationLocks } from "./build/derivation-locks.ts";
 import { Roots } from "./build/roots.ts";
-import { attributeNames, describe, type Description, type Found } from "./evaluate/describe.ts";
-import { metadataByName } from "./evaluate/metadata.ts";
+import { describe, type Description, type Found } from "./evaluate/describe.ts";
+import { KnownMetadata } from "./evaluate/known-metadata.ts";
+import { KnownNames } from "./evaluate/known-names.ts";
 import type { Evaluation } from "./evaluate/restricted.ts";
 import { unbuildable } from "./evaluate/unbuildable.ts";
 import { failure } from "./failures.ts";
 import type { NixLimits } from "./limits.ts";
 import { limitLog } from "./log.ts";
+import { aboutsAt } from "./sets/about.ts";
 import { openSources, type SourcesOptions } from "./sets/open.ts";
 import type { Sources } from "./sets/source.ts";
 import { type CacheHooks, DEFAULT_NIX_TIMEOUT, type NixSettings } from "./settings.ts";
@@ -50,15 +51,8 @@ export interface PackageSetOptions extends SourcesOptions {
   readonly cache?: CacheHooks | undefined;
 }
 
-/** Longest evaluation for what the set says of a package's dependencies, milliseconds. */
-const METADATA_TIME = 5_000;
-/** Store path names of which it is kept in memory what the set says of them. */
-const MAX_METADATA = 20_000;
 /** Packages whose description is kept in memory. */
 const MAX_FOUND = 5_000;
-/** Lists of attribute names kept in memory; one of nixpkgs takes about 2 MB. */
-const MAX_LISTS = 16;
-
 /** `spec`: as in PACKAGE_SET. Throws an Error that says what is wrong with it. */
 export async function openPackageSet(
   spec: string | PackageSetSpec,
@@ -92,14 +86,17 @@ class NixPackageSet implements PackageSet {
   readonly #roots: Roots;
   readonly #locks = new DerivationLocks();
   readonly #found = new LRUCache<string, Found>({ max: MAX_FOUND });
-  readonly #metadata = new LRUCache<string, Metadata>({ max: MAX_METADATA });
-  readonly #lists = new LRUCache<string, Promise<string[]>>({ max: MAX_LISTS });
+  readonly #metadata: KnownMetadata;
+  readonly #names = new KnownNames();
 
   constructor(id: string, settings: NixSettings, sources: Sources) {
     this.id = id;
     this.#settings = settings;
     this.#sources = sources;
     this.#roots = new Roots(join(settings.stateDir, "roots"));
+    this.#metadata = new KnownMetadata(sources, (request, signal) =>
+      this.#job(request, { signal, log: () => {} }),
+    );
   }
 
   resolve(tag: string, signal: AbortSignal): Promise<string> {
@@ -120,50 +117,15 @@ class NixPackageSet implements PackageSet {
     path: readonly string[] = [],
     signal: AbortSignal = new AbortController().signal,
   ): Promise<readonly string[]> {
-    return this.#names(await this.#job({ revision, system }, { signal, log: () => {} }), path);
+    return this.#names.at(await this.#job({ revision, system }, { signal, log: () => {} }), path);
   }
 
-  /** A revision never changes: what was found of a name, or not, is remembered. */
-  async metadata(
-    { revision, system }: Pick<BuildRequest, "revision" | "system">,
-    names: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, Metadata>> {
-    const versioned = [...new Set(names)].filter((name) => nameAndVersion(name).version !== "");
-    const key = (name: string): string => `${revision} ${system} ${name}`;
-    const unknown = versioned.filter((name) => !this.#metadata.has(key(name)));
-    if (unknown.length > 0) {
-      const found = await this.#findMetadata({ revision, system }, unknown, signal);
-      for (const name of unknown) this.#metadata.set(key(name), found.get(name) ?? {});
-    }
-    const known = versioned.map((name) => [name, this.#metadata.get(key(name)) ?? {}] as const);
-    return new Map(known.filter(([, metadata]) => Object.keys(metadata).length > 0));
-  }
-
-  async #findMetadata(
+  metadata(
     request: Pick<BuildRequest, "revision" | "system">,
     names: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Metadata>> {
-    const list = await this.#sources.metadata?.(request.revision, request.system);
-    if (list !== undefined)
-      return new Map(
-        names.flatMap((name) => {
-          const found = list.get(name) ?? list.get(name.replace(/-[a-z]+$/, ""));
-          return found === undefined ? [] : [[name, found] as const];
-        }),
-      );
-    const job = await this.#job(request, { signal, log: () => {} });
-    const end = Date.now() + METADATA_TIME;
-    // Names and licences need no builds: a set that builds for them has none.
-    const source = { ...job.source, importFromDerivation: false };
-    const timeLeft = (): number => end - Date.now();
-    return metadataByName({ ...job, source, write: false, timeLeft }, names).catch(
-      (error: unknown) => {
-        if (timeLeft() > 0 || signal.aborted) throw error;
-        throw new Error(`the package set did not tell within ${METADATA_TIME / 1_000} s`);
-      },
-    );
+    return this.#metadata.of(request, names, signal);
   }
 
   async about(
@@ -173,12 +135,7 @@ class NixPackageSet implements PackageSet {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<ReadonlyMap<string, About> | undefined> {
     const all = await this.#sources.about?.(revision, system, signal);
-    if (all === undefined) return undefined;
-    const prefix = path.map((attribute) => `${attribute}.`).join("");
-    const own = [...all]
-      .filter(([attribute]) => attribute.startsWith(prefix))
-      .map(([attribute, about]) => [attribute.slice(prefix.length), about] as const);
-    return new Map(own.filter(([attribute]) => !attribute.includes(".")));
+    return all === undefined ? undefined : aboutsAt(all, path);
   }
 
   release(): number {
@@ -282,31 +239,9 @@ class NixPackageSet implements PackageSet {
     if (description.kind !== "missing" || !["set", "package"].includes(description.type))
       return unbuildable(description);
     const { path, missing } = description;
-    return unbuildable(description, nearest(await this.#names(job, path), path, missing));
-  }
-
-  /** Attribute names at `path`; a list is evaluated once for all jobs that ask for it. */
-  #names(job: Job, path: readonly string[]): Promise<string[]> {
-    const key = JSON.stringify([job.revision, job.system, path]);
-    const known = this.#lists.get(key);
-    if (known !== undefined) return known;
-    // Shared by jobs, so none of them may abort it.
-    const list = attributeNames({ ...job, signal: undefined, log: undefined }, path);
-    this.#lists.set(key, list);
-    list.catch(() => this.#lists.delete(key));
-    return list;
+    return unbuildable(description, nearest(await this.#names.at(job, path), path, missing));
   }
 }
 
 const isBuildable = (description: Description): description is Found =>
   description.kind === "package" && v.is(StorePathSchema, description.storePath);
-
-/** A store path that the database has and somebody deleted by hand: no build makes it again. */
-function damage({ storePath }: Found): Failure | undefined {
-  if (lstatSync(storePath, { throwIfNoEntry: false }) !== undefined) return undefined;
-  return failure(
-    "error",
-    `Nix's database has ${storePath}, but the path does not exist: run nix-store --verify ` +
-      `--check-contents --repair on this origin`,
-  );
-}

@@ -1,6 +1,8 @@
-import { readdirSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { Failure } from "../../../edge/contract/items.ts";
 import type { Found } from "../evaluate/describe.ts";
+import { failure } from "../failures.ts";
 import { MAX_TEXT, metadataOf } from "../metadata.ts";
 import type { BuiltPackage } from "../types.ts";
 
@@ -45,4 +47,14 @@ function isProgram(path: string): boolean {
     // A dangling link, or one that leads to where this process may not read.
     return false;
   }
+}
+
+/** A store path that the database has and somebody deleted by hand: no build makes it again. */
+export function damage({ storePath }: Found): Failure | undefined {
+  if (lstatSync(storePath, { throwIfNoEntry: false }) !== undefined) return undefined;
+  return failure(
+    "error",
+    `Nix's database has ${storePath}, but the path does not exist: run nix-store --verify ` +
+      `--check-contents --repair on this origin`,
+  );
 }

@@ -16,6 +16,15 @@ import { metadataOf } from "../metadata.ts";
 
 export type Abouts = ReadonlyMap<string, About>;
 
+/** Of the set itself, or of the nested set at `path`: by attribute name, without what is deeper. */
+export function aboutsAt(all: Abouts, path: readonly string[]): Abouts {
+  const prefix = path.map((attribute) => `${attribute}.`).join("");
+  const own = [...all]
+    .filter(([attribute]) => attribute.startsWith(prefix))
+    .map(([attribute, about]) => [attribute.slice(prefix.length), about] as const);
+  return new Map(own.filter(([attribute]) => !attribute.includes(".")));
+}
+
 const LockSchema = v.object({
   attributes: v.record(v.string(), v.string()),
   units: v.record(
