@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { glob, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { hashPassword } from "../../edge/contract/account.ts";
@@ -70,6 +70,13 @@ describe("what the pages say", () => {
       assert.deepEqual(unmarked, [], `${page}: blocks without a language: sh, text, toml …`);
       assert.deepEqual(broken, [], `${page}: code spans that are broken over lines`);
     }
+  });
+
+  test("no page is left out", async () => {
+    const found: string[] = [];
+    for await (const page of glob("{README.md,{edge,origin,nix}/**/*.md}", { cwd: ROOT }))
+      found.push(page);
+    assert.deepEqual(found.toSorted(), PAGES.toSorted());
   });
 
   test("README is read in one sitting", async () => {
