@@ -4,7 +4,7 @@
  * have; the value given is never shown, since some are secret.
  */
 import * as v from "valibot";
-import { type Access, readAccess } from "./access/access.ts";
+import { type Access, readAccess } from "./access/access-config.ts";
 import { type Limits, readLimits } from "./access/limits.ts";
 import {
   type BlobDelivery,

@@ -3,7 +3,7 @@
  * itself.
  */
 import * as v from "valibot";
-import type { AccessVariables } from "./access/access.ts";
+import type { AccessVariables } from "./access/access-config.ts";
 import type { LimitVariables } from "./access/limits.ts";
 import { type BucketVariables, isBlobDelivery } from "./bucket-config.ts";
 import type { VARIABLES } from "./contract/variable-names.ts";

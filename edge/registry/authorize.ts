@@ -8,7 +8,7 @@
  *   GET /v2/shell/git/manifests/latest                        200               (Bearer)
  */
 import type { IRequestStrict } from "itty-router";
-import type { Access } from "../access/access.ts";
+import type { Access } from "../access/access-config.ts";
 import type { Caller } from "../access/accounts.ts";
 import { bearerToken } from "../access/credentials.ts";
 import { clientAddress, clientKey } from "../access/limits.ts";
