@@ -15,10 +15,10 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { blobPath } from "../../edge/contract/keys.ts";
 import { firnUnavailable } from "../harness/firn.ts";
 import { pullImage, RegistryAnswer } from "../harness/registry-client.ts";
 import { until } from "../harness/until.ts";
+import { assertWhole } from "../harness/whole-bucket.ts";
 import { FAULTS, type Fault } from "./faults.ts";
 import { type Random, seeded, shuffled } from "./random.ts";
 import { startWorld, type World } from "./world.ts";
@@ -110,7 +110,7 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + Number(CHAOS_SEEDS); seed++) {
             assert.deepEqual(others, [], `equal requests have equal digests: ${name}`);
             await pullImage(world.url, name, digest);
           }
-          await assertWhole(world);
+          await assertWhole(world.bucket);
         });
     },
   );
@@ -169,22 +169,4 @@ async function pullKnown(
     }
     await sleep(100);
   }
-}
-
-/** Whatever records name is in the bucket; of images, nothing but their records is. */
-async function assertWhole({ bucket }: World): Promise<void> {
-  const blobs = new Set<string>();
-  for await (const key of bucket.list("blobs/")) blobs.add(key);
-  for (const prefix of ["layers/", "packages/"])
-    for await (const key of bucket.list(prefix)) {
-      const text = new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array());
-      const record = JSON.parse(text, (name, value: unknown) =>
-        name === "diffId" ? undefined : value,
-      ) as unknown;
-      for (const [digest] of JSON.stringify(record).matchAll(/sha256:[0-9a-f]{64}/g))
-        assert.ok(
-          blobs.has(blobPath(digest as `sha256:${string}`)),
-          `${key} names ${digest}, which is not there`,
-        );
-    }
 }

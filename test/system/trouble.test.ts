@@ -5,13 +5,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { blobPath } from "../../edge/contract/keys.ts";
 import { type OperatorBucket, operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { unavailable } from "../harness/available.ts";
 import { type Firn, type FirnOptions, firnUnavailable, startFirn } from "../harness/firn.ts";
 import { pullImage, pullManifest, RegistryAnswer } from "../harness/registry-client.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { until } from "../harness/until.ts";
+import { assertWhole } from "../harness/whole-bucket.ts";
 import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
 import { LAYERED, layeredPlan, putPlan } from "./layered-set.ts";
 import { BUSYBOX, tinySet } from "./tiny-set.ts";
@@ -161,22 +161,4 @@ async function keys(bucket: OperatorBucket, prefix: string): Promise<string[]> {
   const found: string[] = [];
   for await (const key of bucket.list(prefix)) found.push(key);
   return found;
-}
-
-/** Everything that a record of an origin's work names is there; images the edge composes again. */
-async function assertWhole(bucket: OperatorBucket): Promise<void> {
-  const blobs = new Set(await keys(bucket, "blobs/"));
-  for (const prefix of ["layers/", "packages/"]) {
-    for (const key of await keys(bucket, prefix)) {
-      const text = new TextDecoder().decode((await bucket.get(key)) ?? new Uint8Array());
-      const record = JSON.parse(text, (name, value: unknown) =>
-        name === "diffId" ? undefined : value,
-      ) as unknown;
-      for (const [digest] of JSON.stringify(record).matchAll(/sha256:[0-9a-f]{64}/g))
-        assert.ok(
-          blobs.has(blobPath(digest as `sha256:${string}`)),
-          `${key} names ${digest}, which is not there`,
-        );
-    }
-  }
 }

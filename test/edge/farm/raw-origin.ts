@@ -7,6 +7,7 @@ import { WebSocket } from "ws";
 import { CONNECT_PATH, type FromEdge, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
+import { Inbox } from "../../harness/inbox.ts";
 import { soon } from "../../harness/soon.ts";
 import type { FarmEdge } from "./farm-edge.ts";
 import { keys } from "./origins.ts";
@@ -44,31 +45,14 @@ export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin
   const socket = new WebSocket(`ws://${edge.host}${CONNECT_PATH}`, {
     headers: { authorization: `Bearer ${token}` },
   });
-  const messages: FromEdge[] = [];
-  const waiting = new Set<() => void>();
-  socket.on("message", (data: Buffer) => {
-    messages.push(JSON.parse(data.toString("utf8")) as FromEdge);
-    for (const look of waiting) look();
-  });
+  const inbox = new Inbox<FromEdge>(name);
+  socket.on("message", (data: Buffer) => inbox.add(JSON.parse(data.toString("utf8")) as FromEdge));
   socket.on("error", () => undefined);
   const closed = new Promise<number>((resolve) => socket.on("close", resolve));
   await soon(`${name} connects`, once(socket, "open"));
   return {
     say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
-    heard: (type) =>
-      soon(
-        `${name} hears ${type}`,
-        new Promise((resolve) => {
-          const look = (): void => {
-            const at = messages.findIndex((message) => message.type === type);
-            if (at < 0) return;
-            waiting.delete(look);
-            resolve(messages.splice(at, 1)[0] as never);
-          };
-          waiting.add(look);
-          look();
-        }),
-      ),
+    heard: (type) => inbox.heard(type),
     closed: () => soon(`the edge closes the connection of ${name}`, closed),
     leave: async () => {
       socket.send(JSON.stringify({ type: "bye" }));

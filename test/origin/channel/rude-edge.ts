@@ -14,6 +14,7 @@ import {
   PING,
   PONG,
 } from "../../../edge/contract/messages.ts";
+import { Inbox } from "../../harness/inbox.ts";
 import { soon } from "../../harness/soon.ts";
 
 export interface RudeConnection {
@@ -77,31 +78,16 @@ export async function rudeEdge(
 }
 
 function listen(request: IncomingMessage, socket: WebSocket, pong: boolean): RudeConnection {
-  const messages: FromOrigin[] = [];
-  const waiting = new Set<() => void>();
+  const inbox = new Inbox<FromOrigin>("the edge");
   socket.on("message", (data: Buffer) => {
     const text = data.toString("utf8");
     if (text === PING) return void (pong && socket.send(PONG));
-    messages.push(JSON.parse(text) as FromOrigin);
-    for (const look of waiting) look();
+    inbox.add(JSON.parse(text) as FromOrigin);
   });
   return {
     request,
     socket,
     say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
-    heard: (type) =>
-      soon(
-        `the edge hears ${type}`,
-        new Promise((resolve) => {
-          const look = (): void => {
-            const at = messages.findIndex((message) => message.type === type);
-            if (at < 0) return;
-            waiting.delete(look);
-            resolve(messages.splice(at, 1)[0] as never);
-          };
-          waiting.add(look);
-          look();
-        }),
-      ),
+    heard: (type) => inbox.heard(type),
   };
 }
