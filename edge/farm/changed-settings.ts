@@ -6,7 +6,13 @@ import { note } from "../log.ts";
 /** In the Farm object's storage: variable → SHA-256 of its value. */
 const KEY = "settings";
 
-export async function noteSettings(storage: DurableObjectStorage, env: object): Promise<void> {
+/** Never throws. */
+export const noteSettings = (storage: DurableObjectStorage, env: object): Promise<void> =>
+  noteChanges(storage, env).catch((error: unknown) =>
+    note("error", "settings.unread", { error: String(error) }),
+  );
+
+async function noteChanges(storage: DurableObjectStorage, env: object): Promise<void> {
   const variables = Object.entries(env).filter(([, value]) => typeof value === "string");
   const hashes = await Promise.all(
     variables.map(async ([name, value]) => [name, await sha256Hex(value as string)] as const),

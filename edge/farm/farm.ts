@@ -6,14 +6,14 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
 import { Candidates } from "./publication/candidates.ts";
 import { type Asker, type Ending, itemKey, type Reply } from "./builds/answer.ts";
 import type { FarmOverview } from "./overview.ts";
 import { CALLER_HEADER, unauthorized } from "./origins/connect.ts";
 import { filesOf } from "../contract/package-set.ts";
-import { Dispatch } from "./jobs/dispatch.ts";
+import { Dispatch, type DispatchParts } from "./jobs/dispatch.ts";
 import { take, type Wanted } from "./jobs/intake.ts";
 import { TIMES, type Times } from "./limits.ts";
 import { FollowedBuilds } from "./jobs/followed-builds.ts";
@@ -55,78 +55,59 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    const candidates = new Candidates(ctx.storage);
+    const { storage } = ctx;
+    const [now, bucket, trust] = [Date.now(), openBucket(env), this.#trust];
+    const times = (): Times => this.times;
+    const candidates = new Candidates(storage);
+    const uploads = new Uploads(storage, bucket);
+    this.#usedTokens = new UsedTokens(storage.sql);
+    this.#schedule = new Schedule(times, () => crypto.randomUUID());
+    this.#origins = new Origins(ctx, env, this.#schedule, now);
+    this.#queue = new Queue(storage, this.#schedule, times(), now);
+    const shared: DispatchParts = {
+      schedule: this.#schedule,
+      queue: this.#queue,
+      origins: this.#origins,
+      history: new History(storage.sql),
+      times,
+      isStoring: (job) => this.#results.isStoring(job),
+      deliver: (wantedBy, endings) => this.#deliver(wantedBy, endings),
+    };
+    this.#dispatch = new Dispatch(ctx, shared);
+    const parts = { ...shared, dispatch: this.#dispatch };
+    this.#rolls = new RollForward({
+      sql: storage.sql,
+      bucket,
+      limits: () => warmLimits(env),
+      want: (wantedBy, items) => this.#want(wantedBy, items),
+      wakeBy: (at) => this.#dispatch.wakeBy(at),
+    });
     const publication = new Publication({
-      bucket: openBucket(env),
-      trust: this.#trust,
+      bucket,
+      trust,
       candidates,
       setTag: (tag) => this.#rolls.resolved(tag),
       zstd: async () => (await readConfig(env)).zstd,
     });
-    const now = Date.now();
-    const times = (): Times => this.times;
-    this.#schedule = new Schedule(times, () => crypto.randomUUID());
-    this.#usedTokens = new UsedTokens(ctx.storage.sql);
-    this.#origins = new Origins(ctx, env, this.#schedule, now);
-    this.#queue = new Queue(ctx.storage, this.#schedule, times(), now);
-    const parts = {
-      schedule: this.#schedule,
-      queue: this.#queue,
-      origins: this.#origins,
-      history: new History(ctx.storage.sql),
-      times,
-      isStoring: (job: string): boolean => this.#results.isStoring(job),
-      deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) =>
-        this.#deliver(wantedBy, endings),
-    };
-    this.#dispatch = new Dispatch(ctx, parts);
-    this.#rolls = new RollForward({
-      sql: ctx.storage.sql,
-      bucket: openBucket(env),
-      limits: async () => {
-        const { warm, packageSet } = await readConfig(env);
-        // A directory is not warmed: whoever edits it wants to pull what it holds now.
-        return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
-      },
-      want: (wantedBy, items) => this.#want(wantedBy, items),
-      wakeBy: (at) => this.#dispatch.wakeBy(at),
-    });
-    this.#results = new Results({
-      ...parts,
-      dispatch: this.#dispatch,
-      publication,
-    });
-    const uploads = new Uploads(ctx.storage, openBucket(env));
-    const requests = new Requests({
-      queue: this.#queue,
-      origins: this.#origins,
-      bucket: openBucket(env),
-      uploads,
-      cache: new BinaryCache(ctx.storage, openBucket(env)),
-      trust: this.#trust,
-      config: () => readConfig(env),
-    });
-    ctx.waitUntil(
-      noteSettings(ctx.storage, env).catch((error: unknown) =>
-        note("error", "settings.unread", { error: String(error) }),
-      ),
-    );
+    this.#results = new Results({ ...parts, publication });
     this.#followed = new FollowedBuilds({
       schedule: this.#schedule,
       send: (origin, message) => void this.#origins.send(origin, message),
     });
-    const connected = { ...parts, dispatch: this.#dispatch };
-    this.#operators = new Operators({ ...connected, candidates, uploads });
+    this.#operators = new Operators({ ...parts, candidates, uploads });
+    const cache = new BinaryCache(storage, bucket);
+    const config = (): Promise<Config> => readConfig(env);
     this.#messages = new OriginMessages({
-      ...connected,
+      ...parts,
       env,
-      bucket: openBucket(env),
+      bucket,
       publication,
-      requests,
+      requests: new Requests({ ...parts, bucket, uploads, cache, trust, config }),
       results: this.#results,
       followed: this.#followed,
       background: (work) => ctx.waitUntil(work),
     });
+    ctx.waitUntil(noteSettings(storage, env));
     // Origins whose sockets were dropped have this long to come back.
     if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
   }
@@ -253,3 +234,10 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
 /** RFC 6455, section 7.4.1. */
 const NORMAL_CLOSE = 1000;
+
+/** How much a roll-forward publishes before a tag moves. */
+async function warmLimits(env: Env): Promise<Config["warm"]> {
+  const { warm, packageSet } = await readConfig(env);
+  // A directory is not warmed: whoever edits it wants to pull what it holds now.
+  return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
+}
