@@ -78,7 +78,7 @@ export interface Account extends v.InferOutput<typeof AccountSchema> {
   readonly name: string;
 }
 
-/** Whoever sent a request. */
+/** The sender of a request. */
 export interface Caller {
   /** Null for somebody who is not signed in. */
   readonly account: Account | null;
@@ -161,6 +161,6 @@ export function packagesRefusal(
   return undefined;
 }
 
-/** Whether a pull of this account, or of nobody's, may start a build. */
+/** Whether a pull of this account, or an anonymous one (null), may start a build. */
 export const mayBuild = (mode: AccessMode, account: Account | null): boolean =>
   account === null ? mode === "public" : account.build;

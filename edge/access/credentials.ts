@@ -12,7 +12,7 @@ export const MAX_SCOPES = 16;
 
 /**
  * User and password of a Basic header (RFC 7617); null when there are none. podman without
- * credentials sends an empty user and password (`Basic Og==`): that is nobody as well.
+ * credentials sends an empty user and password (`Basic Og==`): that counts as none.
  */
 export function basicCredentials(header: string | null): Credentials | null {
   const encoded = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(header ?? "")?.[1];

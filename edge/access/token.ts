@@ -1,7 +1,7 @@
 /**
  * Tokens of clients (distribution spec, "Token Authentication"): a JWT that the edge signs and
- * checks itself, for one account or for nobody, for the images that were asked for, and for
- * TOKEN_SECONDS.
+ * checks itself, for one account or an anonymous client, for the images that were asked for, and
+ * for TOKEN_SECONDS.
  *
  * HS256 with the one key of TOKEN_KEY: who signs is who checks. Algorithm, issuer, audience and
  * type are pinned, and nothing that the token's header says of keys is looked at (CVE-2025-24976).
@@ -24,7 +24,7 @@ const ISSUER = "firn";
 const TYPE = "firn-pull+jwt";
 
 export interface Grant {
-  /** Account name; null for nobody's. */
+  /** Account name; null for an anonymous client. */
   readonly account: string | null;
   /** Image names, as written in the scopes. */
   readonly images: readonly string[];

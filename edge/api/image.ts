@@ -1,7 +1,7 @@
 /**
  * `GET /api/images/<name>?tag=&platform=&has=&closure=1&resolve=1`: what an image is, without
- * pulling it. Nothing is built, composed or resolved for it; with `resolve=1` an origin is asked
- * what a tag means that nobody asked for before, as a pull would.
+ * pulling it. Nothing is built, composed or resolved for it; with `resolve=1` an origin resolves a
+ * tag that was never asked for before, as for a pull.
  */
 import * as v from "valibot";
 import type { ImageLayer, ImagePackage, ImageView, PlatformView } from "../contract/api.ts";

@@ -26,7 +26,10 @@ export class ClosureTooLarge extends RangeError {
 /** `mem` is fixed because fflate would otherwise derive it from the length by a logarithm. */
 const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
 
-/** The fields in one order, whoever made the value: canonical JSON would take longer than gzip. */
+/**
+ * The closure with its fields in a fixed order, so that JSON.stringify gives the same text.
+ * (Canonical JSON would take longer than gzip.)
+ */
 const inOrder = ({
   format,
   nix,
@@ -80,7 +83,7 @@ export function encodeClosure(closure: PackageClosure): Uint8Array<ArrayBuffer> 
 
 /**
  * The closure in a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it
- * is none. Whoever reads the blob has checked its digest.
+ * is none. The caller has checked the blob's digest.
  */
 export function decodeClosure(
   blob: Uint8Array,

@@ -24,10 +24,7 @@ import { canonicalJson } from "./keys.ts";
 export const CLOSURE_FORMAT = 1;
 /** Most store paths of a closure: twice what origins take by default (CLOSURE_PATHS). */
 export const MAX_CLOSURE_PATHS = 20_000;
-/**
- * Most references of all store paths together: 10,000 paths have some 100,000, and a path that
- * refers to each of them as many again.
- */
+/** Most references of all store paths together: 10,000 paths have some 100,000. */
 export const MAX_CLOSURE_REFERENCES = 400_000;
 /** Most licences of one package: nixpkgs' linux-firmware has a dozen. */
 export const MAX_LICENSES = 50;

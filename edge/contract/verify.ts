@@ -35,7 +35,7 @@ const FindingSchema = v.object({
 });
 export type Finding = v.InferOutput<typeof FindingSchema>;
 
-/** What is served all the same, and repaired by nobody: an origin may have been retired. */
+/** A finding that needs no repair: records of an origin that was retired are still served. */
 export const isNotice = ({ problem }: Finding): boolean => problem === "unvouched";
 
 export const VerifyPageSchema = v.object({
@@ -53,7 +53,7 @@ export const RepairedSchema = v.object({
   /**
    * `whole`: nothing is wrong with it any more; `withdrawn`: it is made again when it is needed;
    * `made`: it was made again; `building`: an origin is at it, ask again; `later`: it could not be
-   * made now; `operator`: nobody can but a person.
+   * made now; `operator`: only a person can repair it.
    */
   state: v.picklist(["whole", "withdrawn", "made", "building", "later", "operator"]),
   message: v.optional(v.string()),

@@ -33,7 +33,7 @@ export interface OriginMessagesParts {
   readonly followed: FollowedBuilds;
   readonly publication: Publication;
   readonly bucket: Bucket;
-  /** What nobody waits for. */
+  /** Runs work that no message waits for. */
   readonly background: (work: Promise<unknown>) => void;
 }
 

@@ -63,7 +63,7 @@ const CURRENT_IMAGES = imagesPrefix("").slice(0, -1);
 
 /**
  * What an image's path says: the key of its name, and a part of each of its digests. Null for an
- * image of another record format, which nobody finds.
+ * image of another record format, which this version never finds.
  */
 export function imageOfPath(key: string): { nameKey: string; hints: string[] } | null {
   if (!key.startsWith(CURRENT_IMAGES)) return null;

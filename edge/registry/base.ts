@@ -55,8 +55,7 @@ export function refuseLong({ url }: Asked): void {
 }
 
 /**
- * Throws 405 for every method but GET and HEAD, since nobody pushes here. Otherwise the next route
- * goes on.
+ * Throws 405 for every method but GET and HEAD: there is no push. Otherwise the next route goes on.
  */
 export function refuseWrites({ method }: Asked): void {
   if (method !== "GET" && method !== "HEAD")

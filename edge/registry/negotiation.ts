@@ -26,8 +26,8 @@ interface MediaRange {
  * caller answers 404 MANIFEST_UNKNOWN, as docker's registry does. `accept` is the header, several
  * joined by commas; null, or without a readable range, accepts everything. By q, then a type named
  * exactly before one that only a wildcard allows, then the server's preference; the order of the
- * header never counts. Whoever allows an index only by a wildcard, or says nothing, gets a plain
- * manifest: it may not know indexes.
+ * header never counts. A client that allows an index only by a wildcard, or sends no Accept, gets a
+ * plain manifest: it may not know indexes.
  */
 export function negotiate(accept: string | null, offers: readonly string[]): string | null {
   const ranges = parseAccept(accept ?? "");

@@ -51,7 +51,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   #region = 0;
   #asker: Asker | undefined;
   readonly #endings = new Map<string, Ending>();
-  /** Until when the endings answer whoever asks next, ms since 1970; 0 while one is missing. */
+  /** Until when the endings answer further requests, ms since 1970; 0 while one is missing. */
   #until = 0;
   /** The last request to the farm for each client; further ones of the same client share it. */
   readonly #requests = new Map<

@@ -41,7 +41,7 @@ export class Dispatch {
   #sweptAt = 0;
   /** When to look at everything again; null: never. */
   #neededAt: number | null = null;
-  /** When the alarm is set to; null when it is not set, or nobody knows. */
+  /** When the alarm is set to; null when it is not set, or that is unknown (after a restart). */
   #alarmAt: number | null = null;
 
   constructor(ctx: DurableObjectState, parts: DispatchParts) {

@@ -28,8 +28,9 @@ export class FollowedBuilds {
   }
 
   /**
-   * Somebody follows the build from now on, or nobody does any more. Origins of its jobs are told;
-   * one that is told again sends from the beginning, which Build knows how to take.
+   * Notes that the build is followed from now on (`on`), or no more, and tells the origins of its
+   * jobs. An origin that is told again sends the log from the beginning; Build drops the lines that
+   * it has.
    */
   follow(build: string, on: boolean, now: number): void {
     const known = this.#isFollowed(build, now);
@@ -39,7 +40,7 @@ export class FollowedBuilds {
     for (const job of this.#jobsOf(build)) this.#tell(job, now);
   }
 
-  /** An origin has begun a job, or is back with it: it is told when somebody follows. */
+  /** An origin has begun a job, or is back with it: tells it if somebody follows. */
   begun(job: Job, now: number): void {
     if (this.buildsOf(job, now).length > 0) this.#tell(job, now);
   }

@@ -142,7 +142,7 @@ export class Queue {
     return first === null ? null : first + FORGET_LATER;
   }
 
-  /** Forgets every ending: who asks next has it made, or found, anew. */
+  /** Forgets every ending: the next request has the items made, or found, again. */
   forgetEndings(): void {
     this.#sql.exec("DELETE FROM endings");
     this.#endings = 0;

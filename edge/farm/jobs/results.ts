@@ -103,7 +103,7 @@ export class Results {
     } else if (endings.size > 0) this.#with.dispatch.praise(origin);
   }
 
-  /** How an item goes back to the queue; undefined when the result is one for whoever wants it. */
+  /** How an item goes back to the queue; undefined when its result is final. */
   #putBackOf(origin: string, result: Outcome | AnotherOwner, now: number): PutBack | undefined {
     if (result.kind === "another-owner") {
       const owner = this.#with.schedule.origins.get(origin)?.owner ?? origin;

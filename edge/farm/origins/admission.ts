@@ -66,8 +66,8 @@ function mismatch(
 }
 
 /**
- * Whoever can pull chooses what is built, so the sandbox is all that separates a build from the
- * origin's machine, and from what else that machine builds.
+ * Clients choose what is built, so only the sandbox separates a build from the origin's machine and
+ * from its other builds.
  */
 function unsafe(
   { sandbox, nixVulnerable, nix }: Hello,

@@ -28,8 +28,7 @@ export const isOpen = (socket: WebSocket): boolean => socket.readyState === WebS
 const MAX_CLOSE_REASON = 120;
 
 /**
- * Closes a socket that may be closing already. Returns false, for whoever asks whether it is still
- * good.
+ * Closes a socket that may be closing already. Returns false: the socket is not usable any more.
  */
 export function close(socket: WebSocket, code: number, reason: string): false {
   try {

@@ -104,7 +104,7 @@ export class Backlog {
     this.changed.add(entry.key);
   }
 
-  /** The entry is over, or nobody wants it. */
+  /** Removes an entry that ended, or that is not wanted any more. */
   remove(entry: Entry): void {
     if (this.entries.get(entry.key) !== entry) return;
     if (entry.job === null) this.#dequeue(entry);
@@ -131,7 +131,9 @@ export class Backlog {
     }
   }
 
-  /** Whether an entry in a client's queue is to be taken from there; drops what nobody wants. */
+  /**
+   * Whether an entry in a client's queue is to be taken from there; removes it if it is not wanted.
+   */
   #isNext(entry: Entry): boolean {
     if (this.entries.get(entry.key) !== entry || entry.job !== null || isReturned(entry))
       return false;

@@ -55,7 +55,7 @@ export interface Entry {
   trouble: string;
 }
 
-/** An item that nobody has had yet, and nobody is known to want. */
+/** A new entry: no origin has had the item, and no client wants it yet. */
 export const newEntry = ({
   key,
   item,

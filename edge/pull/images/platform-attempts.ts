@@ -17,7 +17,7 @@ const AGAIN_MS = 30_000;
 const SOON_MS = 5_000;
 /** Farms remember failures for as long, milliseconds. */
 const FAILED_MS = 60_000;
-/** After this a wait begins anew, milliseconds: what takes longer is a new question. */
+/** Attempts are forgotten after this time, milliseconds; the next pull waits again. */
 const KEPT_MS = 600_000;
 /** About 3,000 images. */
 const REMEMBERED_BYTES = 2 ** 20;
