@@ -13,9 +13,9 @@ import { watchLeftovers } from "./harness/leftovers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const USAGE = `usage: npm test -- [--quick] [--starter-all] [patterns…]
-  --quick        without clients, whole Firns, Nix and the slowest others: about a minute
+  --quick        without clients, whole Firns, Nix and the slowest others: a minute or two
   --starter-all  also builds every attribute of the starter set, and pulls a hundred in one image
-  patterns       files, folders or globs: test/edge/farm, "test/**/tags.test.ts"
+  patterns       files, folders or globs: test/edge/farm, "test/**/gc.test.ts"
 `;
 /** One more than there are cores: a file waits for half of its time, for timers or other processes. */
 const FILES_AT_ONCE = availableParallelism() + 1;
@@ -44,6 +44,7 @@ const SLOW = [
   "test/origin/commands/{look,doctor,completion}.test.ts",
   "test/{nix,origin/nix}/**",
   "test/edge/housekeeping/{race,gc,verify,killed}.test.ts",
+  "test/origin/{deploy/deploy,disk/small-disk,disk/origin,operator/commands}.test.ts",
   "test/edge/operator/{alerts,prometheus}.test.ts",
   "test/edge/referrers/{referrers,spdx}.test.ts",
   "test/edge/pull/{tags/resolve-tag,images/derived-blobs,images/platforms}.test.ts",

@@ -55,7 +55,7 @@ export async function makeRoom(options: CollectOptions): Promise<void> {
  * Lets Nix free so many bytes of what no root protects. Throws an Error when Nix cannot, but not
  * when it finds less.
  */
-export async function collectGarbage(bytes: number, signal: AbortSignal): Promise<void> {
+async function collectGarbage(bytes: number, signal: AbortSignal): Promise<void> {
   const args = ["--gc", "--max-freed", String(Math.ceil(bytes))];
   const { exitCode, stderr, timedOut } = await run("nix-store", args, {
     env: nixEnvironment(),

@@ -8,7 +8,7 @@
  * It may be deleted at any time. A file has its name only when it is whole.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
+import { constants } from "node:fs";
 import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
@@ -176,13 +176,6 @@ export async function writeWhole(
 /** Copies a file; where the file system can share the bytes, in no time. */
 export const copyWhole = (from: string, to: string): Promise<void> =>
   writeWhole(to, (temporary) => copyFile(from, temporary, constants.COPYFILE_FICLONE));
-
-/** The digest of a file. */
-export async function fileDigest(path: string): Promise<Digest> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return `sha256:${hash.digest("hex")}`;
-}
 
 function orUndefined(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;

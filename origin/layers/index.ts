@@ -91,7 +91,7 @@ export interface LayerStore {
 }
 
 /** PACK_MEMORY's default, bytes. */
-export const DEFAULT_PACK_MEMORY = 256 * 2 ** 20;
+const DEFAULT_PACK_MEMORY = 256 * 2 ** 20;
 /**
  * Long enough for a bucket's restart, short enough that a job still fails before whoever pulls
  * gives up.

@@ -17,7 +17,7 @@ import { fileName, UnfitError } from "./tree.ts";
  * Most entries of one package: ten times what the largest packages hold; a listing of so many is
  * about 60 MB.
  */
-export const MAX_LISTING_ENTRIES = 2_000_000;
+const MAX_LISTING_ENTRIES = 2_000_000;
 /** The walk lets the process do other things this often, milliseconds. */
 const PAUSE_MS = 10;
 /** Left out at the top. */

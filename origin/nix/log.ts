@@ -7,7 +7,7 @@ export const MAX_LINES_PER_SECOND = 200;
 /** Most lines passed on in all; the full build of a large package stays below. */
 export const MAX_LINES = 20_000;
 /** What is kept of a log, characters: the last lines matter most, and a log may never end. */
-export const MAX_LOG = 1_000_000;
+const MAX_LOG = 1_000_000;
 
 /**
  * Passes lines on to `log` within the limits above, and says there how many were left out. Call

@@ -8,7 +8,7 @@ export const ACCOUNT_HELP =
   "(firn user --operator).";
 
 /** Which edge, and which account there. */
-export const ACCOUNT_OPTIONS = {
+const ACCOUNT_OPTIONS = {
   edge: new Option("--edge <url>", "the edge")
     .env("FIRN_EDGE")
     .argParser(edgeUrl)

@@ -36,7 +36,7 @@ const CONTROL = 4;
  * so this is also the longest that a restart is felt; a pull that waits for a build is cut off, and
  * finds its build again when it is tried again.
  */
-export const DRAIN_MS = 3_000;
+const DRAIN_MS = 3_000;
 /** Longest wait until it listens, milliseconds: it compiles the Worker in a tenth of a second. */
 const START_MS = 30_000;
 

@@ -12,7 +12,7 @@ import { APT_HELPER } from "../local/needs.ts";
 import type { Architecture } from "./lock.ts";
 
 /** Lists change a few times a day at most; every start need not ask. */
-export const REFRESH_HOURS = 12;
+const REFRESH_HOURS = 12;
 /** An unreachable mirror shall not hold the start up for apt's own two minutes. */
 const NETWORK_TIMEOUT_SECONDS = 30;
 /** Uncompressed, main of a Debian release is 50 MB. */

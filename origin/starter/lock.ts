@@ -12,7 +12,7 @@ import { closureOf, makeUnits, type Unit } from "./units.ts";
 export type Architecture = "amd64" | "arm64";
 
 /** Raise when the lock's form changes. */
-export const LOCK_FORMAT = 2;
+const LOCK_FORMAT = 2;
 
 export interface Lock {
   readonly format: number;

@@ -52,7 +52,7 @@ export interface Resolution {
 }
 
 /** The package that a name or pattern of the recipe means, if the archive has it. */
-export function findPackage(index: PackageIndex, wanted: string): string | undefined {
+function findPackage(index: PackageIndex, wanted: string): string | undefined {
   if (!wanted.startsWith("^")) return index.names.has(wanted) ? wanted : undefined;
   const pattern = new RegExp(wanted);
   return [...index.names]

@@ -17,9 +17,9 @@ import type { Revisions } from "./revisions.ts";
 import { isRevision, type Sources, unwatched } from "./source.ts";
 
 /** Where channels are published (Nixery reads the same). */
-export const DEFAULT_CHANNELS = "https://channels.nixos.org";
+const DEFAULT_CHANNELS = "https://channels.nixos.org";
 /** Where the archive of a commit of nixpkgs is; `{revision}` stands for the commit. */
-export const DEFAULT_ARCHIVE = "https://github.com/NixOS/nixpkgs/archive/{revision}.tar.gz";
+const DEFAULT_ARCHIVE = "https://github.com/NixOS/nixpkgs/archive/{revision}.tar.gz";
 
 /** Longest wait for a channel's revision, ms: somebody waits for the answer. */
 const REVISION_TIMEOUT = 30_000;
