@@ -1,4 +1,6 @@
-/** What the routes of the operator API share: reading a request, answering JSON, and the error 400. */
+/**
+ * What the routes of the operator API share: reading a request, answering JSON, and the error 400.
+ */
 import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../contract/fields.ts";
 import { RegistryError } from "../pull/errors.ts";
 import type { OperatorRequest } from "./authorize.ts";

@@ -1,4 +1,6 @@
-/** The tags that origins list of a package set, in the bucket: one record, written when it changes. */
+/**
+ * The tags that origins list of a package set, in the bucket: one record, written when it changes.
+ */
 import { MAX_TAG_NAMES } from "../../contract/tag-names.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { readRecord, tagNamesRecord, writeRecord } from "../../store/records.ts";
@@ -10,7 +12,9 @@ export interface ListedTags {
   readonly mayTell: (tag: string) => boolean;
 }
 
-/** An origin's list takes the place of all that it may tell of; what others told of others stays. */
+/**
+ * An origin's list takes the place of all that it may tell of; what others told of others stays.
+ */
 export function mergedTags(
   known: readonly string[],
   { tags, mayTell }: Pick<ListedTags, "tags" | "mayTell">,

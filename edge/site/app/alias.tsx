@@ -1,4 +1,6 @@
-/** A list that is too long for a name: the registry gives it a short one, when somebody asks for it. */
+/**
+ * A list that is too long for a name: the registry gives it a short one, when somebody asks for it.
+ */
 import { useState } from "preact/hooks";
 import type { AliasAnswer } from "../../contract/alias.ts";
 import { send } from "./api.ts";
