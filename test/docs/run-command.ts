@@ -1,5 +1,5 @@
 /** Runs a page's commands as its reader does: in a checkout, in a shell, those that stay up beside the rest. */
-import { mkdir, readdir, symlink } from "node:fs/promises";
+import { cp, mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { ROOT, StartProcess } from "../harness/start-process.ts";
@@ -8,14 +8,15 @@ type Variables = Readonly<Record<string, string>>;
 
 /** Longest time that a command which ends may take, milliseconds: it builds nothing large. */
 const LIMIT = 120_000;
-/** Of the checkout, what commands read. */
-const LEFT_OUT = new Set([".git", ".firn", "test"]);
+/** What commands do not read, or make themselves. */
+const LEFT_OUT = new Set([".git", ".firn", ".wrangler", "dist", "test", "node_modules"]);
 
 /** A directory that is a checkout to whoever works in it, and keeps what they write. */
 export async function makeCheckout(directory: string): Promise<void> {
   await mkdir(join(directory, "etc/systemd/system"), { recursive: true });
   for (const name of await readdir(ROOT))
-    if (!LEFT_OUT.has(name)) await symlink(join(ROOT, name), join(directory, name));
+    if (!LEFT_OUT.has(name)) await cp(join(ROOT, name), join(directory, name), { recursive: true });
+  await symlink(join(ROOT, "node_modules"), join(directory, "node_modules"));
 }
 
 export interface Ended {
