@@ -30,7 +30,8 @@ let
     filter = path: _: wants (relative ../. path);
   };
   installed = select "firn-modules" inModules;
-  fetched = (import ./firn/npm.nix { inherit (pkgs) runCommand fetchurl; } ../package-lock.json).modules asked;
+  fetchNpm = pkgs.fetchNpm or (import ./firn/fetch-npm.nix { inherit (pkgs) runCommand nodejs_24 cacert; });
+  fetched = (import ./firn/npm.nix { inherit (pkgs) runCommand; inherit fetchNpm; } ../package-lock.json).modules asked;
   modules = if builtins.pathExists ../node_modules then installed else fetched;
 
   source = select "firn-source" (path:

@@ -6,11 +6,12 @@
 #   modules    packages of npm: without wrangler, so without `firn deploy`
 #   $out       bin/firn, and share/firn/registration: how Nix comes to know all this where it is in an
 #              image, beside a Nix that has no database yet (in-image.sh)
-{ runCommand, fetchurl, stdenv
+{ runCommand, stdenv
 , bash, busybox, cacert, git, iana-etc, libdeflate, nix, nodejs_24, patchelf
   # The loader of programs, and what holds libc, libgcc and libstdc++.
 , interpreter ? stdenv.cc.bintools.dynamicLinker
 , libraries ? [ stdenv.cc.libc stdenv.cc.cc.lib ]
+, fetchNpm ? import ./fetch-npm.nix { inherit runCommand nodejs_24 cacert; }
   # A checkout, of which package.json and its lock are read here.
 , root ? ../..
   # The files that package.json lists: a directory, or a tar.
@@ -18,7 +19,7 @@
 }:
 let
   package = builtins.fromJSON (builtins.readFile (root + "/package.json"));
-  inherit (import ./npm.nix { inherit runCommand fetchurl; } (root + "/package-lock.json")) modules;
+  inherit (import ./npm.nix { inherit runCommand fetchNpm; } (root + "/package-lock.json")) modules;
   system = stdenv.hostPlatform.system;
   cpu = { x86_64-linux = "x64"; aarch64-linux = "arm64"; }.${system};
   workerd = "@cloudflare/workerd-linux-${{ x64 = "64"; arm64 = "arm64"; }.${cpu}}";

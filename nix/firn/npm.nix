@@ -1,26 +1,23 @@
-# npm packages as package-lock.json has them, each fetched from npm's registry and held to the lock's
-# hash. None of their scripts is run.
-{ runCommand, fetchurl }:
+# npm packages as package-lock.json has them, each held to the lock's hash. None of their scripts is run.
+#
+#   fetchNpm   { name, version, integrity }: the package's tarball
+{ runCommand, fetchNpm }:
 lockFile:
 let
   inherit (import ./npm-closure.nix lockFile) lock keysOf closure;
 
-  # Where the registry has it, also by npm's mirrors: /@scope/name/-/name-1.2.3.tgz. The lock names no
-  # address.
-  fetch = name: { version, integrity, ... }: fetchurl {
-    name = "${builtins.replaceStrings [ "@" "/" ] [ "" "-" ] name}-${version}.tgz";
-    url = "https://registry.npmjs.org/${name}/-/${baseNameOf name}-${version}.tgz";
-    hash = integrity;
-  };
   # "node_modules/a/node_modules/@b/c" → "@b/c"
   nameOf = key: builtins.head (builtins.match ".*node_modules/((@[^/]+/)?[^/]+)" key);
   at = key: {
     inherit key;
-    tarball = fetch (lock.${key}.name or (nameOf key)) lock.${key};
+    tarball = fetchNpm {
+      name = lock.${key}.name or (nameOf key);
+      inherit (lock.${key}) version integrity;
+    };
   };
 in
 {
-  inherit lock fetch;
+  inherit lock;
   # $out/node_modules with these packages and what they need, without what is for people and type
   # checkers, half of all files.
   modules = names:

@@ -33,12 +33,22 @@ let
       interpreter = "${built.libc6}/lib/${platform.interpreter}";
       libraries = [ built.libc6 built.libgcc-s1 built."libstdc++6" ];
       inherit (self.buildPackages) patchelf;
-      inherit (self) runCommand fetchurl;
+      inherit (self) runCommand;
+      # As npm's configuration on this machine says; written by origin/starter, and no part of the revision.
+      registry =
+        if builtins.pathExists ./npm-registry then builtins.readFile ./npm-registry
+        else throw "starter set: this machine has no npm to tell where packages of npm are";
     in
-    {
-      nodejs_24 = import ./node.nix { inherit system interpreter libraries patchelf runCommand fetchurl; root = ./firn; };
+    rec {
+      # Also npm's mirrors have a package at /@scope/name/-/name-1.2.3.tgz.
+      fetchNpm = { name, version, integrity }: self.fetchurl {
+        name = "${builtins.replaceStrings [ "@" "/" ] [ "" "-" ] name}-${version}.tgz";
+        url = "${registry}${name}/-/${baseNameOf name}-${version}.tgz";
+        hash = integrity;
+      };
+      nodejs_24 = import ./node.nix { inherit system interpreter libraries patchelf runCommand fetchNpm; root = ./firn; };
       firn = import ./firn {
-        inherit interpreter libraries patchelf runCommand fetchurl;
+        inherit interpreter libraries patchelf runCommand fetchNpm;
         inherit (self) stdenv bash busybox cacert git iana-etc libdeflate nix nodejs_24;
         root = ./firn;
         source = ./firn/source.tar;

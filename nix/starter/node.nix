@@ -1,6 +1,6 @@
 # The Node that Firn runs on, which Debian has not: npm's package `node` would fetch this one when it is
 # installed. The version is that of package-lock.json.
-{ system, interpreter, libraries, patchelf, runCommand, fetchurl, root }:
+{ system, interpreter, libraries, patchelf, runCommand, fetchNpm, root }:
 let
   hashes = {
     version = "24.21.0";
@@ -8,7 +8,7 @@ let
     x64 = "sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==";
     arm64 = "sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==";
   };
-  inherit (import ./firn/npm.nix { inherit runCommand fetchurl; } (root + "/package-lock.json")) lock fetch;
+  inherit (import ./firn/npm-closure.nix (root + "/package-lock.json")) lock;
   inherit (lock."node_modules/node") version;
   cpu = { x86_64-linux = "x64"; aarch64-linux = "arm64"; }.${system};
   integrity =
@@ -18,7 +18,7 @@ in
 runCommand "nodejs-${version}"
 {
   nativeBuildInputs = [ patchelf ];
-  src = fetch "node-linux-${cpu}" { inherit version integrity; };
+  src = fetchNpm { name = "node-linux-${cpu}"; inherit version integrity; };
   inherit interpreter;
   libraries = builtins.concatStringsSep ":" (map (path: "${path}/lib") libraries);
   pname = "nodejs";

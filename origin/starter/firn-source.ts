@@ -5,7 +5,7 @@
  *   package.json, package-lock.json
  *   source.tar          the files that package.json lists, the same bytes whenever they are the same
  */
-import { cp, readFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 
@@ -34,4 +34,18 @@ export async function writeFirnSource(directory: string): Promise<void> {
   const excludes = LEFT_OUT.map((pattern) => `--exclude=${pattern}`);
   const args = [...CANONICAL, ...excludes, "-cf", join(directory, "source.tar"), ...files];
   await execa("tar", args, { cwd: ROOT });
+}
+
+/**
+ * Writes where this machine gets packages of npm from, for fetching what `firn` needs: the registry,
+ * or the mirror, of npm's own configuration, with `/` at its end. Without npm nothing is written, and
+ * the starter set has no `firn`.
+ */
+export async function writeNpmRegistry(directory: string): Promise<void> {
+  const { stdout, failed } = await execa("npm", ["config", "get", "registry"], {
+    cwd: ROOT,
+    reject: false,
+  });
+  if (failed || !/^https?:\/\//.test(stdout)) return;
+  await writeFile(join(directory, "npm-registry"), stdout.replace(/\/*$/, "/"));
 }

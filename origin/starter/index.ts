@@ -3,12 +3,13 @@
  * (nix/starter) and what it holds today.
  */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { temporaryName } from "../disk/temporary.ts";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
 import { type Apt, openApt, sha256, writeAtomically } from "./apt.ts";
-import { writeFirnSource } from "./firn-source.ts";
+import { writeFirnSource, writeNpmRegistry } from "./firn-source.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
 import { indexPackages, type PackageIndex } from "./packages-file.ts";
 import { chooseLists, runningRelease } from "./release.ts";
@@ -145,6 +146,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
       await writeAtomically(join(temporary, `lock-${architecture}.json`), text);
     const name = await contentHash(temporary);
     const dir = join(sets, name);
+    if (!existsSync(dir)) await writeNpmRegistry(temporary);
     // The name is the hash of the content: a directory that is there already is the same.
     await rename(temporary, dir).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;

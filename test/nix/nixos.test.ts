@@ -181,7 +181,7 @@ test(
     });
     package = name: runCommand name { } "";
     stubs = {
-      inherit runCommand; fetchurl = { url, hash, name }: url;
+      inherit runCommand;
       stdenv = {
         hostPlatform.system = "x86_64-linux";
         cc = { libc = package "libc"; cc.lib = package "gcc"; bintools.dynamicLinker = "/ld.so"; };
