@@ -4,6 +4,7 @@
  * hands.
  */
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type EmulatedEdge, startEmulatedEdge } from "../harness/emulated-edge.ts";
 import { freePort } from "../../origin/local/ports.ts";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
@@ -12,6 +13,7 @@ import { originPublicKey } from "../../origin/local/secrets.ts";
 import { type OperatorBucket, operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { soon } from "../harness/soon.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
+import { until } from "../harness/until.ts";
 import { startProxy, type TamperingProxy } from "../origin/layers/tampering-proxy.ts";
 import { type TinySet, tinySet } from "../system/tiny-set.ts";
 import { startWire, type Wire } from "./wire.ts";
@@ -23,6 +25,8 @@ const NAMES = ["origin-1", "origin-2"] as const;
 const WORKER = join(import.meta.dirname, "worker.ts");
 /** Longest time for an origin to connect again, ms: its waits grow with its failures. */
 const RECONNECT = 90_000;
+/** The Farm counts as idle when nothing was logged for so long, ms. */
+const QUIET = 300;
 
 export interface ChaosOrigin {
   readonly name: string;
@@ -143,6 +147,12 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
       edge = await openEdge();
     },
     async evictFarms(webSockets) {
+      // An object that is at work cannot be evicted, and all of workerd waits half a minute for it.
+      await until("a moment in which nothing is logged", async () => {
+        const lines = log.length;
+        await sleep(QUIET);
+        return log.length === lines;
+      });
       const names = regions ? REGIONS.map((region) => `farm-${region}`) : ["farm"];
       const evicted = await Promise.allSettled(
         names.map((name) => edge.evict("Farm", name, webSockets)),
