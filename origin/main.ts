@@ -252,6 +252,12 @@ function withVariable(text: string): string {
     : text.replace("not specified", `not specified, and ${option.envVar} is not set`);
 }
 
+// In `firn search … | head`, head closes the pipe when it has its lines.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 const allOptions = (): readonly Option[] => program.commands.flatMap(({ options }) => options);
 
 try {

@@ -1,28 +1,15 @@
 /** What `firn build` and `firn push` take: commands that make images on this machine. */
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option, type OptionValues } from "@commander-js/extra-typings";
 import { parseOutput } from "../image/output-form.ts";
 import { edgeUrl } from "../option-values.ts";
 import { ORIGIN } from "../options.ts";
 import { BUILD, help, parsed } from "./command-options.ts";
 
-export function addBuild(program: Command): void {
-  program
-    .command("build")
-    .summary("make an image with this machine's Nix, without a server")
-    .description(
-      "Makes an image with this machine's Nix, without a server: byte for byte the registry's, for " +
-        "the same package set, revision, layer plan and version of libdeflate. Its digest goes to " +
-        "standard output, all else to standard error.",
-    )
-    .argument("<name>", "NAME[:TAG], as one would pull it: shell/git/curl")
-    .addOption(
-      new Option(
-        "-o, --output <where>",
-        "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or - for a docker-archive on standard output",
-      )
-        .argParser(parsed(parseOutput))
-        .makeOptionMandatory(),
-    )
+/** The options of making an image on this machine. */
+const withMaking = <Args extends unknown[], Options extends OptionValues>(
+  command: Command<Args, Options>,
+) =>
+  command
     .addOption(BUILD.platform)
     .addOption(BUILD.packageSet)
     .addOption(BUILD.plan)
@@ -38,7 +25,27 @@ export function addBuild(program: Command): void {
     .addOption(ORIGIN.archiveUrl)
     .addOption(ORIGIN.allowedUris)
     .addOption(BUILD.verbose)
-    .addOption(BUILD.json)
+    .addOption(BUILD.json);
+
+export function addBuild(program: Command): void {
+  const command = program
+    .command("build")
+    .summary("make an image with this machine's Nix, without a server")
+    .description(
+      "Makes an image with this machine's Nix, without a server: byte for byte the registry's, for " +
+        "the same package set, revision, layer plan and version of libdeflate. Its digest goes to " +
+        "standard output, all else to standard error.",
+    )
+    .argument("<name>", "NAME[:TAG], as one would pull it: shell/git/curl")
+    .addOption(
+      new Option(
+        "-o, --output <where>",
+        "oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], or - for a docker-archive on standard output",
+      )
+        .argParser(parsed(parseOutput))
+        .makeOptionMandatory(),
+    );
+  withMaking(command)
     .addHelpText(
       "after",
       help(
@@ -61,7 +68,7 @@ export function addBuild(program: Command): void {
 }
 
 export function addPush(program: Command): void {
-  program
+  const command = program
     .command("push")
     .summary("make an image, or take one from an edge, and push it to any registry")
     .description(
@@ -81,23 +88,8 @@ export function addPush(program: Command): void {
       "repositories of the registry that may have its blobs",
       [],
     )
-    .option("--plain-http", "without TLS (a registry on this machine never has it)", false)
-    .addOption(BUILD.platform)
-    .addOption(BUILD.packageSet)
-    .addOption(BUILD.plan)
-    .addOption(BUILD.edge)
-    .addOption(BUILD.zstd)
-    .addOption(BUILD.stateDir)
-    .addOption(BUILD.nixTimeout)
-    .addOption(ORIGIN.closureLimit)
-    .addOption(ORIGIN.closurePaths)
-    .addOption(ORIGIN.packMemory)
-    .addOption(ORIGIN.libdeflate)
-    .addOption(ORIGIN.channelsUrl)
-    .addOption(ORIGIN.archiveUrl)
-    .addOption(ORIGIN.allowedUris)
-    .addOption(BUILD.verbose)
-    .addOption(BUILD.json)
+    .option("--plain-http", "without TLS (a registry on this machine never has it)", false);
+  withMaking(command)
     .addHelpText(
       "after",
       help(

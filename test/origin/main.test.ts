@@ -111,6 +111,12 @@ describe("the firn command", () => {
     });
   }
 
+  test("a pipe that is closed before all is written is no error", async () => {
+    const script = '"$0" "$1" push --help | true';
+    const { stderr } = await execa("sh", ["-c", script, process.execPath, MAIN]);
+    assert.equal(stderr, "");
+  });
+
   test("secrets are variables only, and are asked for by name", async () => {
     const { exitCode, stderr } = await firn(["origin", "--key-file", join(dir, "rack-1.key")], SET);
     assert.equal(exitCode, 1);
