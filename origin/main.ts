@@ -3,17 +3,15 @@
  * The `firn` command. Secrets are variables only, for `ps` shows flags to everybody. What only one
  * command needs is loaded by it: an origin runs for months and has no use for an edge's emulator.
  */
-import { Command, CommanderError, Option } from "@commander-js/extra-typings";
+import { Command, CommanderError, type Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
-import { SYSTEMS } from "../edge/contract/records.ts";
 import { generateOriginKey } from "./channel/key.ts";
-import { bucketOf, ownBucketOf } from "./bucket-options.ts";
+import { ownBucketOf } from "./bucket-options.ts";
 import { originName } from "./option-values.ts";
-import { ORIGIN, PLAN, SERVE, SHARED, START, withoutUnset } from "./options.ts";
-import { DEFAULT_CACHE, DEFAULT_STORE_PATHS } from "./plan/defaults.ts";
-import { CLOUDFLARE_API, DEFAULT_DATASET } from "./plan/sources/analytics.ts";
+import { ORIGIN, SERVE, SHARED, START, withoutUnset } from "./options.ts";
 import { addAliasCommand } from "./commands/alias.ts";
 import { addDeployCommand } from "./commands/deploy.ts";
+import { addPlanCommand } from "./commands/plan.ts";
 import { addSigningKeyCommand, writeSecret } from "./commands/signing-key.ts";
 import { addImageCommands } from "./commands/index.ts";
 import { help } from "./commands/command-options.ts";
@@ -21,7 +19,7 @@ import { groupCommands } from "./commands/help-groups.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
-import { fileText, secret, tell } from "./process.ts";
+import { fileText, tell } from "./process.ts";
 import { useProxy } from "./proxy.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { makeUser } from "./user.ts";
@@ -182,56 +180,7 @@ addDeployCommand(program);
 addSigningKeyCommand(program);
 addImageCommands(program);
 
-program
-  .command("plan")
-  .description(
-    "make a layer plan from the package set and from what was pulled, and put it in force",
-  )
-  .addOption(SHARED.packageSet)
-  .addOption(
-    new Option("--system <system>", "whose graph the plan is made from")
-      .choices(SYSTEMS)
-      .default(SYSTEMS[0]),
-  )
-  .addOption(SHARED.stateDir)
-  .option(
-    "--store-paths <url>",
-    "a channel's list of store paths, {channel} in it",
-    DEFAULT_STORE_PATHS,
-  )
-  .option("--cache <url>", "the channel's binary cache", DEFAULT_CACHE)
-  .addOption(
-    new Option(
-      "--analytics-account <id>",
-      "account whose Analytics Engine counts the pulls; without it the bucket does",
-    ).env("CLOUDFLARE_ACCOUNT_ID"),
-  )
-  .option("--analytics-dataset <name>", "its dataset", DEFAULT_DATASET)
-  .option("--dry-run", "make it, and write nothing", false)
-  .addOption(PLAN.s3Endpoint)
-  .addOption(PLAN.s3Bucket)
-  .addOption(SHARED.s3Region)
-  .addHelpText(
-    "after",
-    help(
-      "  firn plan --package-set channel:nixos-unstable --dry-run\n" +
-        "  firn plan --package-set starter",
-      "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they " +
-        "must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN " +
-        "(Account Analytics: Read) with --analytics-account.",
-    ),
-  )
-  .action(async (options) => {
-    const { analyticsAccount: account, analyticsDataset: dataset } = options;
-    const analytics =
-      account === undefined
-        ? undefined
-        : { api: CLOUDFLARE_API, account, dataset, token: secret("CLOUDFLARE_API_TOKEN") };
-    const { operatorBucket } = await import("./plan/operator-bucket.ts");
-    const { plan } = await import("./plan/command.ts");
-    const bucket = operatorBucket(bucketOf(options));
-    process.stdout.write(`${await plan({ ...options, analytics, bucket, log: tell })}\n`);
-  });
+addPlanCommand(program);
 
 /** What `firn doctor` finds, on standard error, before the error itself. */
 async function sayWhatIsWrong({ packageSet, stateDir, host, port }: StartOptions): Promise<void> {
