@@ -24,6 +24,7 @@ import {
 import { startFrontedEdge } from "./front.ts";
 
 const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 /** The data points of pulls of git. */
 const pointsOf = (times: number): object[] =>
@@ -121,6 +122,8 @@ test("a client counts once a day for an image, however often it asks", async () 
         const found = JSON.parse(String(body)) as object[];
         return found.length > 0 ? found : undefined;
       });
+    // An hour later it must not be the next day (UTC).
+    await edge.advance(DAY - (Date.now() % DAY));
     await pull("192.0.2.1");
     assert.deepEqual(await points(), pointsOf(1));
     for (let n = 0; n < 5; n++) await pull("192.0.2.1");
@@ -129,7 +132,7 @@ test("a client counts once a day for an image, however often it asks", async () 
     await pull("192.0.2.3");
     assert.deepEqual(await points(), pointsOf(2));
     await pull("192.0.2.1");
-    await edge.advance(24 * HOUR);
+    await edge.advance(DAY);
     await pull("192.0.2.1");
     assert.deepEqual(await points(), pointsOf(1), "the next day it counts again");
   } finally {
