@@ -229,7 +229,7 @@ describe("firn mirror", { skip }, () => {
     assert.match(made.stderr, /2 of 3 images are there/);
   });
 
-  test("on a schedule, until it is told to stop; the list is read again, and what stayed the same is said", async () => {
+  test("on a schedule, until it is told to stop; the list is read again, and no change is said", async () => {
     await writeFile(join(place.root, "list"), "snow\n");
     const child = execa(
       process.execPath,
@@ -288,7 +288,7 @@ describe("firn push", { skip }, () => {
   before(async () => void (registry = await startDockerRegistry()));
   after(() => registry?.stop());
 
-  test("sends an image to an empty registry, nothing the second time, and only what is new of another", async () => {
+  test("sends an image to an empty registry, nothing the second time, what is new of another", async () => {
     const { digest, manifest } = await pullManifest(firn.url, "snow");
     const first = await push(`${registry.host}/team/snow:1`);
     assert.equal(first.digest, digest);
@@ -462,7 +462,7 @@ describe("firn push with accounts", { skip }, () => {
     }
   });
 
-  test("the token flow: a token for what is pushed, and for the repository that blobs are taken from", async () => {
+  test("the token flow: a token for what is pushed, and for where blobs are taken from", async () => {
     const tokens = await startTokenServer();
     const registry = await startDockerRegistry({
       token: {

@@ -1,19 +1,15 @@
 /** An index job with real Nix and a real bucket. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { test } from "node:test";
-import { pino } from "pino";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import type { Result } from "../../../edge/contract/items.ts";
 import { MAX_INDEX_BYTES, MAX_INDEX_NAMES } from "../../../edge/contract/records.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signer } from "../../../origin/channel/sign.ts";
-import { openLayers } from "../../../origin/layers/index.ts";
 import { publishIndexes } from "../../../origin/publish/indexes.ts";
-import { edgeRequests } from "../layers/edge-requests.ts";
-import { startBucket } from "../layers/local-bucket.ts";
-import { directoryWith, needs, open, signal, system, temporary } from "../nix/support.ts";
+import { directoryWith, needs, open, signal, system } from "../nix/support.ts";
+import { bucketLayers } from "./support.ts";
 
 const sign = signer(readOriginKey(generateOriginKey().privateKey));
 
@@ -28,14 +24,7 @@ test(
   "an index has every name, and evaluates none; a set that fails does so alone",
   { ...needs("nix-instantiate"), timeout: 120_000 },
   async (t) => {
-    const bucket = await startBucket();
-    t.after(() => bucket.stop());
-    const opened = openLayers({
-      cacheDir: join(temporary(t), "layers"),
-      logger: pino({ level: "silent" }),
-    });
-    t.after(() => opened.close());
-    const layers = opened.of(edgeRequests(bucket.access));
+    const { bucket, layers } = await bucketLayers(t);
     const packageSet = await open(t, `path:${directoryWith(t, SET)}`);
     const revision = await packageSet.resolve("latest", signal);
     const paths = [[], ["nested"], ["function"], ["broken"], ["endless"], ["many"]];

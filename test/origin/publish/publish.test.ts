@@ -1,9 +1,7 @@
 /** A publish job with real Nix and a real bucket: what fails fails alone. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { execa } from "execa";
-import { pino } from "pino";
 import { decodeClosure } from "../../../edge/contract/closure-blob.ts";
 import { blobPath, type Scope } from "../../../edge/contract/keys.ts";
 import type { Result } from "../../../edge/contract/items.ts";
@@ -11,22 +9,12 @@ import { isSignedBy } from "../../../edge/contract/signatures.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signer } from "../../../origin/channel/sign.ts";
-import { openLayers } from "../../../origin/layers/index.ts";
 import { publish } from "../../../origin/publish/publish.ts";
 import type { NixLimits } from "../../../origin/nix/limits.ts";
 import { planStore } from "../../../origin/plan/plans.ts";
 import { BASE } from "../../system/tiny-set.ts";
-import { edgeRequests } from "../layers/edge-requests.ts";
-import { startBucket } from "../layers/local-bucket.ts";
-import {
-  directoryWith,
-  needs,
-  open,
-  packageSet,
-  signal,
-  system,
-  temporary,
-} from "../nix/support.ts";
+import { directoryWith, needs, open, packageSet, signal, system } from "../nix/support.ts";
+import { bucketLayers } from "./support.ts";
 
 const { privateKey, publicKey } = generateOriginKey();
 const key = readOriginKey(privateKey);
@@ -48,14 +36,7 @@ const keysOf = ({ statement }: Extract<Result, { kind: "package" }>): string[] =
 
 /** Publishes packages of a set, all in one job. */
 async function publishing(t: TestContext, text: string, limits?: Partial<NixLimits>) {
-  const bucket = await startBucket();
-  t.after(() => bucket.stop());
-  const opened = openLayers({
-    cacheDir: join(temporary(t), "layers"),
-    logger: pino({ level: "silent" }),
-  });
-  t.after(() => opened.close());
-  const layers = opened.of(edgeRequests(bucket.access));
+  const { bucket, layers } = await bucketLayers(t);
   const set = await open(t, `path:${directoryWith(t, text)}`);
   const revision = await set.resolve("latest", signal);
   const scope: Scope = { packageSet: set.id, revision, system, plan: "none" };
