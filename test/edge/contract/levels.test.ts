@@ -6,6 +6,7 @@ import {
   imageParts,
   type Levelled,
 } from "../../../edge/contract/levels.ts";
+import { MAX_LAYERS } from "../../../edge/contract/records.ts";
 
 /**
  * A record from its levels, each a string of one-letter part names; a part's rank is its distance
@@ -78,7 +79,18 @@ function widest(name: string): Levelled {
   };
 }
 
+/** A package of so many layers, or of one. */
+const ofLayers = (count: number): Levelled => ({
+  name: "wide",
+  parts: Array.from({ length: count }, (_, part) => ({ key: `p${part}`, rank: 1 })),
+  levels: [Array.from({ length: count }, (_, part) => part), [0]],
+});
+
 describe("chooseLevels, at the limits", () => {
+  it("leaves one of an image's layers to the profile layer", () => {
+    assert.deepEqual(chooseLevels([ofLayers(MAX_LAYERS - 1)]), [0]);
+    assert.deepEqual(chooseLevels([ofLayers(MAX_LAYERS)]), [1]);
+  });
   it("answers for the largest image that can be asked for", () => {
     const records = Array.from({ length: 70 }, (_, number) => widest(`p${number}`));
     assert.deepEqual(
@@ -102,6 +114,18 @@ describe("imageParts", () => {
       order.map((part) => part.key),
       ["a", "b", "d", "e"],
     );
+  });
+  it("takes the highest of a part's ranks, whatever the order of the records", () => {
+    const ranked = (rank: number): Levelled => ({
+      name: `at ${rank}`,
+      parts: [{ key: "shared", rank }],
+      levels: [[0]],
+    });
+    for (const records of [
+      [ranked(3), ranked(9)],
+      [ranked(9), ranked(3)],
+    ])
+      assert.deepEqual(imageParts(records, [0, 0]).layers, [{ key: "shared", rank: 9 }]);
   });
   it("breaks ties by key, whatever the order of the records", () => {
     const one: Levelled = {

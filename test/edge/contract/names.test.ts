@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { MAX_ALIAS_PACKAGES } from "../../../edge/contract/alias.ts";
 import {
   BASE_PACKAGES,
   canonicalName,
@@ -7,6 +8,7 @@ import {
   MAX_COMPONENTS,
   MAX_NAME_LENGTH,
   parseImageName,
+  parseList,
   SHELL_PACKAGES,
 } from "../../../edge/contract/names.ts";
 
@@ -84,6 +86,17 @@ test("the caps themselves are allowed", () => {
     MAX_COMPONENTS,
   );
   assert.equal(parseImageName("a".repeat(MAX_NAME_LENGTH)).requested.length, 1);
+});
+
+test("a list may say each package twice, and no more entries than that", () => {
+  const twice = Array.from({ length: 2 * MAX_ALIAS_PACKAGES }, (_, n) => `p${n >> 1}`);
+  assert.equal(parseList(twice).requested.length, MAX_ALIAS_PACKAGES);
+  for (const list of [[...twice, "p0"], [`${twice.join("/")}/p0`]])
+    assert.throws(
+      () => parseList(list),
+      (error) =>
+        error instanceof InvalidName && /225 packages; the most is 112/.test(error.message),
+    );
 });
 
 test("one image has one canonical name", () => {

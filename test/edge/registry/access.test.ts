@@ -1,6 +1,7 @@
 /** Signing in, against the real Worker: who gets what, in each mode of ACCESS. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { signToken } from "../../../edge/access/token.ts";
 import {
   basic,
   bearer,
@@ -9,6 +10,7 @@ import {
   startWithAccounts,
   tokenFor,
   UNKNOWN,
+  withAccounts,
 } from "./accounts.ts";
 import {
   type Answer,
@@ -144,6 +146,18 @@ describe("ACCESS=private", () => {
     const answer = await get(KNOWN, bearer(`${head}.${claims}.${"A".repeat(43)}`));
     isChallenge(answer, firn, "git");
     assert.match(answer.headers["www-authenticate"] ?? "", /error="invalid_token"/);
+  });
+  test("a token of an account that is gone is worth nothing, here or at /v2/", async () => {
+    const key = new TextEncoder().encode(withAccounts({}).TOKEN_KEY);
+    const context = { key, audience: new URL(firn.url).host, now: Date.now() };
+    const tokenOf = async (account: string) =>
+      bearer(await signToken({ account, images: ["git"] }, context));
+    assert.equal((await get(KNOWN, await tokenOf("ci"))).status, 200);
+    for (const path of [KNOWN, "/v2/"]) {
+      const answer = await get(path, await tokenOf("gone"));
+      isChallenge(answer, firn, path === KNOWN ? "git" : undefined);
+      assert.match(answer.headers["www-authenticate"] ?? "", /error="invalid_token"/);
+    }
   });
   test("an account's lists hold", async () => {
     const token = bearer(await tokenFor(firn, "narrow", "git", "curl", "git/curl"));

@@ -33,6 +33,8 @@ test("a presigned URL is given again while half of its life is left, and no long
       const location = answer?.headers.get("Location") ?? "";
       const { signedAt, valid } = lifeOf(location);
       assert.equal(valid, PRESIGN_SECONDS * 1_000);
+      // It holds for a while and for whoever has it, so no cache may give it to anybody else.
+      assert.equal(answer?.headers.get("Cache-Control"), "no-store");
       const left = signedAt + valid - Date.now();
       assert.ok(left >= valid / 2, `${left / 1_000} s are left after ${seconds} s`);
       locations.add(location);

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { type Answer, send, startTestEdge, type TestEdge } from "../registry/support.ts";
+import { type Answer, putKnown, send, startTestEdge, type TestEdge } from "../registry/support.ts";
 
 const HTML = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 /** All that a first view may weigh over the wire, bytes. */
@@ -41,6 +41,15 @@ describe("a browser", () => {
       const { status, headers } = await get(path ?? "", HTML);
       assert.deepEqual([status, headers.location], [302, to]);
     });
+
+  test("by digest too, though a client got that manifest a moment ago", async () => {
+    await putKnown(firn.bucket, ["git"]);
+    const byTag = await get("/v2/git/manifests/latest", { accept: "*/*" });
+    const path = `/v2/git/manifests/${String(byTag.headers["docker-content-digest"])}`;
+    assert.equal((await get(path, { accept: "*/*" })).status, 200);
+    const { status, headers } = await get(path, HTML);
+    assert.deepEqual([status, headers.location], [302, "/i/git"]);
+  });
 
   test("an address of nothing is an error, not a redirect to another site", async () => {
     for (const path of ["//evil.test/x", "/UPPER/case", "/a b", "/%2f%2fevil.test"]) {

@@ -66,6 +66,12 @@ describe("admission", () => {
       /^the edge serves package set channel:nixos-unstable, this origin starter$/,
     ],
     [
+      "another channel of the same set",
+      { packageSet: { ...hello.packageSet, label: "channel:nixos-25.11" } },
+      {},
+      /^the edge serves package set channel:nixos-unstable, this origin channel:nixos-25\.11$/,
+    ],
+    [
       "a set that it may not serve",
       {},
       { packageSets: ["starter"] },
