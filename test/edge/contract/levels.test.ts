@@ -107,6 +107,13 @@ describe("chooseLevels, at the limits", () => {
   });
 });
 
+/** A package of the part that all share, at this rank. */
+const ranked = (rank: number): Levelled => ({
+  name: `at ${rank}`,
+  parts: [{ key: "shared", rank }],
+  levels: [[0]],
+});
+
 describe("imageParts", () => {
   it("is the union, highest rank first", () => {
     const order = imageParts([record("git", "dba"), record("curl", "ae")], [0, 0]).layers;
@@ -116,11 +123,6 @@ describe("imageParts", () => {
     );
   });
   it("takes the highest of a part's ranks, whatever the order of the records", () => {
-    const ranked = (rank: number): Levelled => ({
-      name: `at ${rank}`,
-      parts: [{ key: "shared", rank }],
-      levels: [[0]],
-    });
     for (const records of [
       [ranked(3), ranked(9)],
       [ranked(9), ranked(3)],

@@ -35,6 +35,13 @@ const table: [string, Failed[], number, string, RegExp][] = [
     "MANIFEST_UNKNOWN",
     /^why b; why c$/,
   ],
+  [
+    "a revision that is no revision, before other troubles",
+    [failed("a", "error"), failed("b", "unknown-revision")],
+    404,
+    "MANIFEST_UNKNOWN",
+    /^why b$/,
+  ],
   ["a refusal", [failed("a", "refused")], 500, "UNKNOWN", /^package a refuses to evaluate: why a$/],
   [
     "a failed build",

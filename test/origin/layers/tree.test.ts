@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -16,7 +17,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { tarEnd } from "../../../edge/contract/tar.ts";
 import { LayerTar } from "../../../origin/layers/layer-tar.ts";
-import { ChangedError, UnfitError } from "../../../origin/layers/tree.ts";
+import { ChangedError, UnfitError, walkTree } from "../../../origin/layers/tree.ts";
 import { LocalStore, noise } from "./local-store.ts";
 
 const store = new LocalStore();
@@ -72,6 +73,43 @@ test("a tree survives GNU tar: any names, links, empty files and directories, mo
   execFileSync("chmod", ["-R", "u+w", to]);
   for (const size of [1, 511, 512, 513, 4_096])
     assert.deepEqual(tarOf(path, size), bytes, `in chunks of ${size} bytes`);
+});
+
+test("entries stand in the order of their bytes, a directory with its slash", () => {
+  const files = {
+    "lib/x": "",
+    "lib-x": "",
+    "lib.x": "",
+    lib0: "",
+    "a/b/c": "",
+    "a/b.c": "",
+    a0: "",
+  };
+  const { path } = store.add("ordered", files);
+  const names = tar(tarOf(path), "-tf", "-").trimEnd().split("\n");
+  assert.deepEqual(
+    names,
+    names.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+  );
+  assert.ok(names.indexOf(`${path.slice(1)}/lib-x`) < names.indexOf(`${path.slice(1)}/lib/`));
+});
+
+test("a file that becomes a link or a pipe before it is opened is not followed, and nothing waits", () => {
+  const outside = join(store.scratch, "outside");
+  writeFileSync(outside, "of the machine");
+  for (const [what, turn] of [
+    ["link", (file: string) => symlinkSync(outside, file)],
+    ["pipe", (file: string) => void execFileSync("mkfifo", [file])],
+  ] as const) {
+    const { path } = store.add(`becomes-a-${what}`, { a: "a", b: "b" });
+    const entries = walkTree(store.root, path);
+    assert.equal(entries.next().value?.type, "directory");
+    assert.match(entries.next().value?.path ?? "", /\/a$/);
+    const file = join(store.root, path, "b");
+    rmSync(file);
+    turn(file);
+    assert.throws(() => entries.next(), what === "link" ? { code: "ELOOP" } : ChangedError);
+  }
 });
 
 test("modes, owners and times of the store do not matter, only whether its owner may execute", () => {

@@ -79,16 +79,36 @@ for (const [form, stderr, reason] of CASES) {
 test("output without an error has no reason", () =>
   assert.equal(errorLine(["warning: x", "error:"]), null));
 
-test("trouble of the machine is distinguished from an error of a package", () => {
-  assert.equal(
-    machineTrouble("error: writing to file: No space left on device"),
-    "the disk is full",
-  );
-  assert.equal(
-    machineTrouble(
-      "error: executing SQLite statement: database disk image is malformed (in '/nix/var/nix/db/db.sqlite')",
-    ),
+for (const [line, trouble] of [
+  ["error: writing to file: No space left on device", "the disk is full"],
+  ["error: SQLite database: database or disk is full", "the disk is full"],
+  ["error: std::bad_alloc", "there is not enough memory"],
+  [
+    "error: executing SQLite statement: database disk image is malformed " +
+      "(in '/nix/var/nix/db/db.sqlite')",
     "Nix's database is damaged",
-  );
-  assert.equal(machineTrouble("error: attribute 'x' missing"), null);
-});
+  ],
+  [
+    "warning: SQLite database '/nix/var/nix/db/db.sqlite' is busy",
+    "Nix's database is locked by another process",
+  ],
+  [
+    "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+    "the Nix daemon does not answer",
+  ],
+  ["error: creating directory: Read-only file system", "the Nix store is read-only"],
+  [
+    "error: the group 'nixbld' specified in 'build-users-group' does not exist",
+    "Nix has no build users",
+  ],
+  ["error: the build users group 'nixbld' has no members", "Nix has no build users"],
+  [
+    "error: a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv', but I am " +
+      "a 'x86_64-linux' with features {kvm}",
+    "this machine cannot build for the system",
+  ],
+  ["error: attribute 'x' missing", null],
+  ["error: the database of locked doors is missing", null],
+] as const)
+  test(`trouble of the machine, or of a package: ${line.slice(0, 60)}`, () =>
+    assert.equal(machineTrouble(line), trouble));

@@ -29,6 +29,16 @@ test("a line without an end is cut short", () => {
   assert.ok(line.endsWith("…"));
 });
 
+test("a line longer than any string can be takes no memory", () => {
+  const lines: string[] = [];
+  const splitter = new LineSplitter((line) => lines.push(line));
+  const bytes = Buffer.alloc(2 ** 20, "x");
+  // V8 throws above 2 ** 29 characters.
+  for (let written = 0; written <= 2 ** 29; written += bytes.length) splitter.write(bytes);
+  splitter.write(Buffer.from("\nnext\n"));
+  assert.deepEqual([lines[0]?.length, lines[1]], [MAX_LINE, "next"]);
+});
+
 test("a tail keeps the last lines", () => {
   const tail = new Tail(3);
   for (let index = 0; index < 100; index += 1) tail.add(String(index));

@@ -80,6 +80,15 @@ describe("buildPlan", () => {
     assert.equal(buildPlan(three).names["git-1.0"]![1], 0.5);
   });
 
+  it("takes a package of several attributes to be as wanted as the most wanted of them", () => {
+    const [git, ...others] = EXAMPLE;
+    const both = { ...git!, roots: ["git", "gitminimal"] };
+    const { names } = buildPlan([both, ...others], {
+      demand: new Map([...DEMAND, ["gitminimal", 0.1]]),
+    });
+    assert.deepEqual(names, plan.names);
+  });
+
   it("takes the largest small parts of which an image of three packages has 4.5 MB", () => {
     const alone = Array.from({ length: 10 }, (_, place) => node(`p${place}`, 1.9, [], `p${place}`));
     assert.equal(buildPlan(alone).smallPart, 1_700_000);

@@ -130,6 +130,39 @@ describe("cutClosure", () => {
     );
   });
 
+  it("takes a class that gains just the threshold, and a part of just the least size, as layers", () => {
+    const exactly = { ...plan, thresholds: [1_000_000, 4_000_000], smallPart: 1_000_000 };
+    assert.deepEqual(named(cutGroups(exactly, [git, openssl, odd]), 0), [
+      "openssl-3.0.13",
+      "git-2.39.5",
+      "never-heard-of-1.0",
+    ]);
+    assert.deepEqual(named(cutGroups(exactly, [git, openssl]), 1), [
+      "openssl-3.0.13",
+      "git-2.39.5",
+    ]);
+    assert.deepEqual(
+      cutGroups(exactly, [git]).parts.map(({ bare }) => bare),
+      [false],
+    );
+  });
+
+  it("counts the base among the layers", () => {
+    const many = Array.from({ length: BUDGET.layers }, (_, number) =>
+      info(`each${number}-1`, 1_000),
+    );
+    const each: LayerPlan = {
+      ...plan,
+      thresholds: [1],
+      gains: many.map(() => 1),
+      names: Object.fromEntries(many.map(({ path }, number) => [path.slice(44), [number, 0.1]])),
+    };
+    assert.equal(cutGroups(each, many).levels[0]?.length, BUDGET.layers);
+    assert.deepEqual(cutGroups(each, many, [glibc]).levels[0], []);
+    assert.equal(cutGroups(each, many.slice(1), [glibc]).levels[0]?.length, BUDGET.layers);
+    assert.deepEqual(cutGroups(each, [...many.slice(1), odd], [glibc]).levels[0], []);
+  });
+
   it("has the base whole as every package's first part, at every level, and nowhere else", () => {
     const base = [info("perl-5.36", 9_000_000), idn];
     for (const closure of [[git, glibc, idn], [git], [idn]]) {
@@ -197,7 +230,15 @@ describe("a plan", () => {
       () => parsePlan(JSON.stringify({ ...plan, gains: [] })),
       /class that it does not have/,
     );
-    assert.throws(() => parsePlan(JSON.stringify({ ...plan, thresholds: [2, 1] })), /do not rise/);
+    assert.throws(
+      () => parsePlan(JSON.stringify({ ...plan, gains: plan.gains.slice(0, -1) })),
+      /class that it does not have/,
+    );
+    for (const thresholds of [
+      [2, 1],
+      [1, 1],
+    ])
+      assert.throws(() => parsePlan(JSON.stringify({ ...plan, thresholds })), /do not rise/);
     assert.throws(() => parsePlan(JSON.stringify({ ...plan, version: 1 })));
   });
 });

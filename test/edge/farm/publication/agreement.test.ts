@@ -70,6 +70,7 @@ describe("what is compared", () => {
     ["a difference", [evil], a, 2, null],
     ["a majority against one", [evil, a], b, 2, ["a", "b"]],
     ["three are wanted", [a], b, 3, null],
+    ["three are wanted, and two of them have one owner", [a, again], b, 3, null],
   ];
   for (const [what, others, latest, agree, owners] of table)
     test(what, () =>

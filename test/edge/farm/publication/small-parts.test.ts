@@ -59,6 +59,18 @@ const wrong: readonly [string, () => Promise<LayerStatement>, RegExp][] = [
     /the small part 1+ the tree of/,
   ],
   [
+    "a blob that is too large to be read into memory",
+    async () => {
+      const honest = await part(["first", "second"]);
+      await bucket.put(blobPath(honest.digest), new Uint8Array(32 * 2 ** 20 + 1), {
+        contentType: "x/y",
+        ifAbsent: false,
+      });
+      return honest;
+    },
+    /has more than 33554432 bytes/,
+  ],
+  [
     "bytes that are not gzip",
     async () => {
       const honest = await part(["first", "second"]);

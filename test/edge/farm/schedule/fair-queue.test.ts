@@ -54,6 +54,17 @@ test("items of one request are taken together, at most a full job at once", () =
   );
 });
 
+test("a job holds no more items because they are cheap", () => {
+  const levels = request("A", numbered("l", 40)).map((each) => ({
+    ...each,
+    item: packageItem(each.key, { level: 1 }),
+  }));
+  assert.deepEqual(
+    all(queueOf(...levels).queue).map((text) => text.split(",").length),
+    [MAX_BATCH, MAX_BATCH, 40 - 2 * MAX_BATCH],
+  );
+});
+
 test("what is cheap is not counted as if it were dear: levels cost half a package", () => {
   const levels = numbered("l", 40).map((name) => entry(packageItem(name, { level: 1 }), "A"));
   const packages = numbered("p", 40).map((name) => entry(packageItem(name), "B"));

@@ -120,6 +120,16 @@ test("an item that is asked for again in time keeps its place", () => {
   assert.equal(short(schedule.dispatch(100)), "first→a");
 });
 
+test("who asks again for a shorter time takes nothing from the time asked for before", () => {
+  const schedule = farm([origin("a")], request("z", ["busy"]));
+  schedule.dispatch(0);
+  const first = entry(packageItem("first"), "x", { wants: new Map() });
+  schedule.backlog.add(first);
+  for (const until of [180, 90]) schedule.backlog.want(first, want("x", { until }));
+  done(schedule, "busy");
+  assert.equal(short(schedule.dispatch(100)), "first→a");
+});
+
 describe("items that come back", () => {
   const reason = "origin a: the disk is full";
   const back = (change: Partial<PutBack>, attempts = 0, origins = [origin("a"), origin("b")]) => {

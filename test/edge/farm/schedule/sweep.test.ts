@@ -88,6 +88,19 @@ describe("the lease", () => {
     });
 });
 
+test("while its results are being stored a job stays with its origin, whatever the lease says", () => {
+  const schedule = farm([origin("a")], request("x", ["git"]));
+  const [job] = schedule.dispatch(0);
+  if (!job) throw new Error("no job");
+  schedule.enter(origin("b", { seen: 100 }));
+  const isStored = (id: string): boolean => id === job.id;
+  assert.deepEqual(sweep(schedule, 100, TIMES, isStored).lost, []);
+  assert.deepEqual([job.lostAt, schedule.open(job).length], [null, 1]);
+  assert.equal(short(schedule.dispatch(100)), "");
+  assert.equal(sweep(schedule, 100, TIMES).lost.length, 1);
+  assert.equal(short(schedule.dispatch(100)), "git→b");
+});
+
 describe("when to look again", () => {
   test("nothing to do: never", () =>
     assert.equal(sweep(farm([origin("a")]), 0, TIMES).wakeAt, null));

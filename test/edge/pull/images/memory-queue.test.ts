@@ -118,6 +118,20 @@ test("hundreds wait, and each has its turn in order", async (t) => {
   );
 });
 
+test("an isolate that was busy for seconds counts nobody as gone: the order stays", async (t) => {
+  const pass = clock(t);
+  const { begun, releases } = takeAll(new MemoryQueue({ budget: 10, waiting: 90 }), [9, 9, 9, 9]);
+  await pass(100);
+  // All timers are late at once, and the first to run sees that nobody has looked.
+  t.mock.timers.tick(5_000);
+  await pass(100);
+  for (const number of [0, 1, 2, 3]) {
+    releases[number]?.();
+    await pass(100);
+  }
+  assert.deepEqual(begun, [0, 1, 2, 3]);
+});
+
 test("bytes that are never given back are free again after half a minute", async (t) => {
   const pass = clock(t);
   const { begun } = takeAll(new MemoryQueue({ budget: 10, waiting: 90 }), [10, 10]);
