@@ -4,7 +4,7 @@
  * somebody pulls by it.
  */
 import * as v from "valibot";
-import { OriginNameSchema, TimeSchema } from "./fields.ts";
+import { OriginNamesSchema, TimeSchema } from "./fields.ts";
 import { TagSchema } from "./items.ts";
 
 /** Most names that an origin lists: nixpkgs has some 700. 128 characters each make 256 kB. */
@@ -12,10 +12,10 @@ export const MAX_TAG_NAMES = 2_000;
 
 export const TagNamesSchema = v.pipe(v.array(TagSchema), v.maxLength(MAX_TAG_NAMES));
 
-/** What the bucket has of a set, `origin`: who said so last. */
+/** What the bucket has of a set; `origins`: those that listed these names. */
 export const TagNamesRecordSchema = v.strictObject({
   tags: TagNamesSchema,
   listedAt: TimeSchema,
-  origin: OriginNameSchema,
+  origins: OriginNamesSchema,
 });
 export type TagNamesRecord = v.InferOutput<typeof TagNamesRecordSchema>;

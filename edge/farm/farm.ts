@@ -38,6 +38,7 @@ import type { Trust } from "./publication/trust.ts";
 import { Schedule } from "./schedule/schedule.ts";
 import { type Caller, keyInForce } from "./origins/token.ts";
 import { Uploads } from "./uploads/uploads.ts";
+import { TagNames } from "./publication/tag-names.ts";
 import { UsedTokens } from "./origins/used-tokens.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
@@ -45,6 +46,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #queue: Queue;
   readonly #origins: Origins;
   readonly #usedTokens: UsedTokens;
+  readonly #tagNames: TagNames;
   readonly #dispatch: Dispatch;
   readonly #results: Results;
   readonly #messages: OriginMessages;
@@ -58,7 +60,9 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const { storage } = ctx;
     const [now, bucket, trust] = [Date.now(), openBucket(env), this.#trust];
     const times = (): Times => this.times;
-    const candidates = new Candidates(storage);
+    const candidates = new Candidates(storage.sql, trust);
+    const packageSet = async (): Promise<string> => (await readConfig(env)).packageSet.id;
+    this.#tagNames = new TagNames({ bucket, trust, packageSet });
     const uploads = new Uploads(storage, bucket);
     this.#usedTokens = new UsedTokens(storage.sql);
     this.#schedule = new Schedule(times, () => crypto.randomUUID());
@@ -70,6 +74,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       origins: this.#origins,
       history: new History(storage.sql),
       times,
+      revoked: (origin) => this.#forgetWork(origin, candidates),
       isStoring: (job) => this.#results.isStoring(job),
       deliver: (wantedBy, endings) => this.#deliver(wantedBy, endings),
     };
@@ -94,14 +99,14 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       schedule: this.#schedule,
       send: (origin, message) => void this.#origins.send(origin, message),
     });
-    this.#operators = new Operators({ ...parts, candidates, uploads });
+    this.#operators = new Operators({ ...parts, uploads });
     const cache = new BinaryCache(storage, bucket);
     const config = (): Promise<Config> => readConfig(env);
     this.#messages = new OriginMessages({
       ...parts,
       env,
-      bucket,
       publication,
+      tagNames: this.#tagNames,
       requests: new Requests({ ...parts, bucket, uploads, cache, trust, config }),
       results: this.#results,
       followed: this.#followed,
@@ -153,7 +158,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   /** Takes what is wanted into the queue, unless it is there; idempotent (intake.ts). */
   async request(build: string, items: readonly Item[], asker: Asker): Promise<Reply> {
-    this.#origins.dropRevoked();
+    this.#dispatch.dropRevoked();
     const { lost = [] } = asker;
     for (const { digest } of lost) forgetBlob(digest);
     this.#queue.forgetLost(items, lost, Date.now());
@@ -175,6 +180,14 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const reply = await this.#intake({ build: wantedBy, items, ...asker });
     if (reply.state !== "taken") return null;
     return items.map(itemKey).filter((key) => !reply.known.has(key));
+  }
+
+  /** What a revoked origin made is asked for again; results that others took are in the bucket. */
+  async #forgetWork(origin: string, candidates: Candidates): Promise<void> {
+    note("warn", "origin.revoked", { origin });
+    this.#queue.forgetEndings();
+    candidates.forgetOrigin(origin);
+    await this.#tagNames.withdraw(origin);
   }
 
   async #deliver(wantedBy: string, endings: ReadonlyMap<string, Ending>): Promise<void> {

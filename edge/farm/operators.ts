@@ -1,7 +1,6 @@
 /** What operators may do with a farm: revoke, drain and rest its origins, and see its state. */
 import type { OriginView } from "../contract/farm-state.ts";
 import { note } from "../log.ts";
-import type { Candidates } from "./publication/candidates.ts";
 import type { Control } from "./origins/controls.ts";
 import type { Dispatch, DispatchParts } from "./jobs/dispatch.ts";
 import { type FarmOverview, unseen, viewOf } from "./overview.ts";
@@ -9,7 +8,6 @@ import type { Uploads } from "./uploads/uploads.ts";
 
 export interface OperatorsParts extends DispatchParts {
   readonly dispatch: Dispatch;
-  readonly candidates: Candidates;
   readonly uploads: Uploads;
 }
 
@@ -23,10 +21,7 @@ export class Operators {
   /** Ends an origin's connection for good, and gives its jobs to others. */
   async revoke(name: string): Promise<boolean> {
     const connected = this.#with.origins.revoke(name);
-    // Endings may hold what it made: they are asked for again.
-    this.#with.queue.forgetEndings();
-    this.#with.candidates.forgetOrigin(name);
-    note("warn", "origin.revoked", { origin: name });
+    await this.#with.revoked(name);
     await this.#with.dispatch.schedule(true);
     return connected;
   }

@@ -7,14 +7,13 @@ import { readConfig } from "../config.ts";
 import type { Env } from "../env.ts";
 import { filesOf } from "../contract/package-set.ts";
 import { note } from "../log.ts";
-import type { Bucket } from "../store/bucket.ts";
 import { admit, type Hello } from "./origins/admission.ts";
 import { configuredOrigins, mayResolve } from "./origins/configured-origins.ts";
 import type { Dispatch } from "./jobs/dispatch.ts";
 import type { FollowedBuilds } from "./jobs/followed-builds.ts";
 import { type Origins, REVOKED, type Status } from "./origins/origins.ts";
 import type { Publication } from "./publication/publication.ts";
-import { storeTagNames } from "./publication/tag-names.ts";
+import type { TagNames } from "./publication/tag-names.ts";
 import type { Queue } from "./jobs/queue.ts";
 import { readMessage } from "./read-message.ts";
 import type { Requests } from "./uploads/requests.ts";
@@ -32,7 +31,7 @@ export interface OriginMessagesParts {
   readonly requests: Requests;
   readonly followed: FollowedBuilds;
   readonly publication: Publication;
-  readonly bucket: Bucket;
+  readonly tagNames: TagNames;
   /** Runs work that no message waits for. */
   readonly background: (work: Promise<unknown>) => void;
 }
@@ -175,10 +174,7 @@ export class OriginMessages {
     const origin = configuredOrigins(this.#with.env).get(name);
     if (origin === undefined || filesOf(packageSet).kind !== "git") return;
     const mayTell = (tag: string): boolean => mayResolve(origin, tag);
-    await storeTagNames(this.#with.bucket, packageSet.id, { tags, origin: name, mayTell }).catch(
-      (error: unknown) =>
-        note("error", "farm.storage", { origin: name, problem: `tags: ${String(error)}` }),
-    );
+    await this.#with.tagNames.store({ tags, origin: name, mayTell });
   }
 
   /**

@@ -30,6 +30,8 @@ export interface DispatchParts {
   readonly history: History;
   /** Whether a job stays with its origin for now, whatever its lease says. */
   readonly isStoring: (job: string) => boolean;
+  /** An origin was revoked: what the farm remembers of its work is forgotten. */
+  readonly revoked: (origin: string) => Promise<void>;
   readonly times: () => Times;
   /** Tells who wants items how they ended. */
   readonly deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) => Promise<void>;
@@ -116,10 +118,7 @@ export class Dispatch {
   async schedule(everything = false): Promise<void> {
     const now = Date.now();
     const { schedule, queue, origins, times } = this.#with;
-    for (const name of origins.dropRevoked()) {
-      note("warn", "origin.revoked", { origin: name });
-      everything = true;
-    }
+    this.dropRevoked();
     if (everything || now >= this.#sweptAt + SWEEP_EVERY) this.#sweep(now);
     const given = schedule.dispatch(now).map((lease) => ({ lease, items: queue.begin(lease) }));
     // Before anything is sent: the runtime holds back only what is sent after it was written.
@@ -134,6 +133,15 @@ export class Dispatch {
     if (given.length > 0) this.wakeBy(now + times().accept);
     if (schedule.backlog.queued > 0) this.wakeBy(now + LOOK);
     await this.#setAlarm();
+  }
+
+  /** Ends the connections of origins that were taken out of the configuration. */
+  dropRevoked(): void {
+    for (const name of this.#with.origins.dropRevoked()) {
+      this.#ctx.waitUntil(this.#with.revoked(name));
+      // Their jobs are for others.
+      this.#sweptAt = 0;
+    }
   }
 
   #sweep(now: number): void {

@@ -18,6 +18,8 @@ import { note } from "../../log.ts";
 /** What an origin made of an item. */
 export interface Candidate {
   readonly origin: string;
+  /** The public key with which the origin signed it. */
+  readonly key: string;
   readonly owner: string;
   readonly result: Exclude<Result, { kind: "failure" }>;
   /** Its own statements of the layers that the item needs. */

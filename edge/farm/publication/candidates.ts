@@ -4,6 +4,7 @@
 import type { Item } from "../../contract/items.ts";
 import { agreeing, type Candidate, tellDifference } from "./agreement.ts";
 import { itemKey } from "../builds/answer.ts";
+import type { Trust } from "./trust.ts";
 
 /** How long what an origin made waits for another's, milliseconds. */
 const CANDIDATE_MS = 24 * 3_600_000;
@@ -11,12 +12,14 @@ const CANDIDATE_MS = 24 * 3_600_000;
 const REVISION_MS = 10 * 60_000;
 /** Most that wait; the oldest make room. */
 const MAX_CANDIDATES = 5_000;
-/** What origins made and others have not made yet. */
+
 export class Candidates {
   readonly #sql: SqlStorage;
+  readonly #trust: Pick<Trust, "keyOf">;
 
-  constructor({ sql }: DurableObjectStorage) {
+  constructor(sql: SqlStorage, trust: Pick<Trust, "keyOf">) {
     this.#sql = sql;
+    this.#trust = trust;
     sql.exec(`
       CREATE TABLE IF NOT EXISTS candidates (
         item TEXT NOT NULL, owner TEXT NOT NULL, origin TEXT NOT NULL, data TEXT NOT NULL,
@@ -26,7 +29,8 @@ export class Candidates {
 
   /**
    * Adds what an origin made of an item. Returns all that agree, once they are enough, and forgets
-   * the item then; null before. A difference is in the log.
+   * the item then; null before. What was signed with a key that is not in force any more does not
+   * count. A difference is in the log.
    */
   add(item: Item, candidate: Candidate, agree: number, now: number): Candidate[] | null {
     const key = itemKey(item);
@@ -35,7 +39,8 @@ export class Candidates {
       .exec<{ data: string }>("SELECT data FROM candidates WHERE item = ? ORDER BY until", key)
       .toArray()
       .map(({ data }) => JSON.parse(data) as Candidate)
-      .filter(({ owner }) => owner !== candidate.owner);
+      .filter(({ owner }) => owner !== candidate.owner)
+      .filter(({ origin, key: signedBy }) => this.#trust.keyOf(origin) === signedBy);
     for (const other of others) tellDifference(item, other, candidate);
     const agreed = agreeing(others, candidate, agree);
     if (agreed === null) this.#keep(key, candidate, now);

@@ -48,6 +48,8 @@ export interface PublicationParts extends OutcomeParts {
 /** What the steps of one `store` share. */
 interface Work {
   readonly origin: string;
+  /** Its public key. */
+  readonly key: string;
   readonly claims: Claims;
   /** Origins of so many owners must make the same. */
   readonly agree: number;
@@ -77,13 +79,13 @@ export class Publication {
     const { trust } = this.#with;
     checkResults(items, results);
     const claims = claimsOf(results);
-    const x = trust.keyOf(origin);
-    if (x === undefined) throw new InvalidResult(`the origin ${origin} has no key`);
-    await checkSignatures(results, claims, { name: origin, x });
+    const key = trust.keyOf(origin);
+    if (key === undefined) throw new InvalidResult(`the origin ${origin} has no key`);
+    await checkSignatures(results, claims, { name: origin, x: key });
     const agree = await trust.agree();
     const limit = pLimit(BUCKET_CONCURRENCY);
     const closures = new Map<Digest, string>();
-    const work: Work = { origin, claims, agree, closures, limit };
+    const work: Work = { origin, key, claims, agree, closures, limit };
     await keepBlobs(this.#with.bucket, digestsIn(results));
     const pairs = await this.#pairs(items, results, work);
     const parts = new Map(pairs.flatMap((pair) => pair.parts.map((part) => [part.key, part])));
@@ -117,22 +119,23 @@ export class Publication {
   #agreed(
     { item, result, parts }: Pair,
     known: ReadonlyMap<string, LayerRecord>,
-    { origin, claims, agree, closures }: Work,
+    { origin, key, claims, agree, closures }: Work,
   ): readonly Candidate[] | undefined {
     if (result.kind === "failure") return [];
     const { trust, candidates } = this.#with;
-    const own = parts.flatMap(({ key }) =>
-      CODECS.flatMap((codec) => claims.get(layerPath(key, codec)) ?? []),
+    const own = parts.flatMap((part) =>
+      CODECS.flatMap((codec) => claims.get(layerPath(part.key, codec)) ?? []),
     );
-    const contents = parts.map(({ key }): [string, string] => {
-      const path = layerPath(key);
+    const contents = parts.map((part): [string, string] => {
+      const path = layerPath(part.key);
       const statement = claims.get(path)?.statement ?? known.get(path);
-      return [key, statement === undefined ? "" : layerContent(statement)];
+      return [part.key, statement === undefined ? "" : layerContent(statement)];
     });
     const closure =
       result.kind === "package" ? closures.get(result.statement.closure.digest) : undefined;
     const content = agree > 1 ? contentOf(result, new Map(contents), closure) : {};
-    const candidate = { origin, owner: trust.ownerOf(origin), result, layers: own, content };
+    const owner = trust.ownerOf(origin);
+    const candidate = { origin, key, owner, result, layers: own, content };
     if (agree === 1) return [candidate];
     if (JSON.stringify(candidate).length > MAX_CANDIDATE)
       throw new InvalidResult(`a result has more than ${MAX_CANDIDATE} characters to compare`);

@@ -1,9 +1,13 @@
 /**
- * The tags that origins list of a package set, in the bucket: one record, written when it changes.
+ * The names of tags that origins list of a package set, in the bucket: one record, written when it
+ * changes, and deleted when an origin that it rests on is revoked. Other origins list them again.
  */
-import { MAX_TAG_NAMES } from "../../contract/tag-names.ts";
+import pLimit from "p-limit";
+import { MAX_TAG_NAMES, type TagNamesRecord } from "../../contract/tag-names.ts";
+import { note } from "../../log.ts";
 import type { Bucket } from "../../store/bucket.ts";
-import { readRecord, tagNamesRecord, writeRecord } from "../../store/records.ts";
+import { readRecord, tagNamesRecord, withdrawRecord, writeRecord } from "../../store/records.ts";
+import type { Trust } from "./trust.ts";
 
 export interface ListedTags {
   readonly tags: readonly string[];
@@ -12,26 +16,68 @@ export interface ListedTags {
   readonly mayTell: (tag: string) => boolean;
 }
 
-/**
- * An origin's list takes the place of all that it may tell of; what others told of others stays.
- */
-export function mergedTags(
-  known: readonly string[],
-  { tags, mayTell }: Pick<ListedTags, "tags" | "mayTell">,
-): string[] {
-  const told = [...tags.filter(mayTell), ...known.filter((tag) => !mayTell(tag))];
-  return [...new Set(told)].slice(0, MAX_TAG_NAMES).sort();
+export interface TagNamesParts {
+  readonly bucket: Bucket;
+  readonly trust: Pick<Trust, "keyOf">;
+  /** The id of the edge's package set. */
+  readonly packageSet: () => Promise<string>;
 }
 
-/** Writes the list, when it differs from the one that is there. */
-export async function storeTagNames(
-  bucket: Bucket,
-  packageSet: string,
-  listed: ListedTags,
-): Promise<void> {
-  const place = tagNamesRecord(packageSet);
-  const known = (await readRecord(bucket, place))?.tags ?? [];
-  const tags = mergedTags(known, listed);
-  if (tags.join(" ") === known.join(" ")) return;
-  await writeRecord(bucket, place, { tags, listedAt: Date.now(), origin: listed.origin });
+export class TagNames {
+  readonly #with: TagNamesParts;
+  /** One change at a time: each reads the record that it writes. */
+  readonly #inTurn = pLimit(1);
+
+  constructor(parts: TagNamesParts) {
+    this.#with = parts;
+  }
+
+  /** Writes what an origin lists, unless it changes nothing or the origin was revoked meanwhile. */
+  store(listed: ListedTags): Promise<void> {
+    return this.#change(listed.origin, async (packageSet) => {
+      const { bucket, trust } = this.#with;
+      if (trust.keyOf(listed.origin) === undefined) return;
+      const place = tagNamesRecord(packageSet);
+      const known = await readRecord(bucket, place);
+      const { tags, origins } = mergedTags(known, listed);
+      if (known !== null && tags.join(" ") === known.tags.join(" ")) return;
+      await writeRecord(bucket, place, { tags, origins, listedAt: Date.now() });
+    });
+  }
+
+  /** Deletes the record when names in it come from this origin. */
+  withdraw(origin: string): Promise<void> {
+    return this.#change(origin, async (packageSet) => {
+      const { bucket } = this.#with;
+      const place = tagNamesRecord(packageSet);
+      const known = await readRecord(bucket, place);
+      if (known?.origins.includes(origin)) await withdrawRecord(bucket, place.path);
+    });
+  }
+
+  /** Never throws: names are only shown, and whatever else is to be done does not depend on them. */
+  #change(origin: string, change: (packageSet: string) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => change(await this.#with.packageSet())).catch((error: unknown) =>
+      note("error", "farm.storage", { origin, problem: `names of tags: ${String(error)}` }),
+    );
+  }
 }
+
+/**
+ * An origin's list takes the place of all names that it may tell of. What others told of others
+ * stays, and then the record rests on them as well.
+ */
+export function mergedTags(
+  known: Pick<TagNamesRecord, "tags" | "origins"> | null,
+  { tags, origin, mayTell }: ListedTags,
+): Pick<TagNamesRecord, "tags" | "origins"> {
+  const others = (known?.tags ?? []).filter((tag) => !mayTell(tag));
+  const all = [...new Set([...tags.filter(mayTell), ...others])];
+  return {
+    tags: all.slice(0, MAX_TAG_NAMES).sort(),
+    origins: others.length === 0 ? [origin] : union(known?.origins ?? [], origin),
+  };
+}
+
+const union = (origins: readonly string[], origin: string): string[] =>
+  [...new Set([...origins, origin])].sort();

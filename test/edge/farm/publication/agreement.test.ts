@@ -18,6 +18,7 @@ import type {
 import { isSignedBy, vouchersOf } from "../../../../edge/contract/signatures.ts";
 import { statementOf } from "../../../../edge/contract/records.ts";
 import { samplePackage } from "../../closures.ts";
+import { generateOriginKey } from "../../../../origin/channel/index.ts";
 import { eventually } from "../../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { keys, signOf } from "../keys.ts";
@@ -35,6 +36,7 @@ import {
 
 const candidate = (owner: string, content: Record<string, string>): Candidate => ({
   origin: `${owner}-1`,
+  key: "",
   owner,
   result: { kind: "revision", revision: REVISION },
   layers: [],
@@ -81,14 +83,14 @@ describe("what is compared", () => {
 const outcomeOf = (answer: Answer) => (answer.state === "done" ? answer.results[0] : undefined);
 
 describe("two origins of different owners", () => {
+  const ORIGINS = Object.fromEntries(
+    ["a", "b", "c"].map((name) => [name, { key: keys[name]?.publicKey, owner: `owner-${name}` }]),
+  );
   let edge: FarmEdge;
   before(async () => {
-    const origins = Object.fromEntries(
-      ["a", "b", "c"].map((name) => [name, { key: keys[name]?.publicKey, owner: `owner-${name}` }]),
-    );
     edge = await startFarm({
       times: { avoid: 50, reconnect: 500 },
-      vars: { ORIGINS: JSON.stringify(origins), AGREE: "2" },
+      vars: { ORIGINS: JSON.stringify(ORIGINS), AGREE: "2" },
     });
   });
   after(() => edge.stop());
@@ -232,5 +234,28 @@ describe("two origins of different owners", () => {
     await c.reached("connected");
     await edge.ask(packageItems(["junk"]));
     assert.equal(await edge.get(packagePath(SCOPE, "junk")), undefined);
+  });
+
+  test("what was made with a key that is in force no more does not count", async (t) => {
+    const a = startOrigin(t, edge, "a");
+    await a.reached("connected");
+    assert.equal(outcomeOf(await edge.ask(packageItems(["stolen"])))?.kind, "failure");
+    assert.equal(a.jobs.length, 1);
+    await a.drain();
+    // The operator has replaced the key of a, which is not connected.
+    const another = { a: { key: generateOriginKey().publicKey, owner: "owner-a" } };
+    await edge.change({ keys: JSON.stringify({ ...ORIGINS, ...another }) });
+    const b = startOrigin(t, edge, "b");
+    await b.reached("connected");
+    await eventually("b makes it too", async () => {
+      await edge.ask(packageItems(["stolen"]));
+      return b.jobs.length === 1;
+    });
+    assert.equal(await edge.get(packagePath(SCOPE, "stolen")), undefined);
+    const c = startOrigin(t, edge, "c");
+    await c.reached("connected");
+    const outcome = await asked(packageItems(["stolen"]));
+    assert.ok(outcome?.kind === "package", JSON.stringify(outcome));
+    assert.deepEqual(outcome.record.origins, ["b", "c"]);
   });
 });

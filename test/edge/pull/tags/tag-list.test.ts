@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { tagNamesPath } from "../../../../edge/contract/keys.ts";
 import { parsePackageSet } from "../../../../edge/contract/package-set.ts";
-import { mergedTags } from "../../../../edge/farm/publication/tag-names.ts";
 import { inOrder } from "../../../../edge/pull/tags/tag-order.ts";
 import { until } from "../../../harness/until.ts";
 import { startOrigin } from "../../registry/origin.ts";
@@ -88,9 +87,6 @@ async function stored(firn: TestEdge, id: string, tags: readonly string[]): Prom
   });
 }
 
-const tell = (known: readonly string[], tags: readonly string[], pattern: RegExp) =>
-  mergedTags(known, { tags, mayTell: (tag) => pattern.test(tag) });
-
 describe("what origins list of a repository", () => {
   const url = "git:https://git.example/listed.git";
 
@@ -123,14 +119,6 @@ describe("what origins list of a repository", () => {
       await again.stop();
       await firn.stop();
     }
-  });
-
-  test("an origin tells of the tags that ORIGINS lets it resolve; of others, others do", () => {
-    const first = tell([], ["v2", "v1", "main"], /^v/);
-    assert.deepEqual(first, ["v1", "v2"]);
-    const both = tell(first, ["v9", "main", "dev"], /^[^v]/);
-    assert.deepEqual(both, ["dev", "main", "v1", "v2"]);
-    assert.deepEqual(tell(both, ["v2", "v2"], /^v/), ["dev", "main", "v2"]);
   });
 });
 
