@@ -5,6 +5,7 @@
  *   /  /farm  /i/shell/git  /builds/<id>      the page
  *   /v2/shell/git/manifests/latest            to /i/shell/git
  *   /shell/git  /shell/git:nixos-25.05        to /i/shell/git: an image's reference
+ *   anything else but /api/ and /v2           the page, which says so, with status 404
  */
 import { TAG_PATTERN } from "../contract/names.ts";
 import { COMPONENT_PATTERN, isRevision } from "../contract/records.ts";
@@ -22,7 +23,7 @@ export async function browsers(request: Request, env: Env): Promise<Response | u
   const { pathname } = new URL(request.url);
   if (isPage(pathname)) return document(request, env);
   const image = imageAt(pathname);
-  if (image === undefined) return undefined;
+  if (image === undefined) return isForPrograms(pathname) ? undefined : document(request, env, 404);
   const { name, tag } = image;
   const query = tag === "latest" ? "" : `?${new URLSearchParams({ tag })}`;
   return new Response(null, {
@@ -34,6 +35,9 @@ export async function browsers(request: Request, env: Env): Promise<Response | u
 const isPage = (path: string): boolean =>
   path === "/" || path === "/farm" || path.startsWith("/i/") || path.startsWith(BUILDS_PATH);
 
+/** Whether an address is for programs, whoever asks. */
+const isForPrograms = (path: string): boolean => /^\/(?:api|v2)(?:\/|$)/.test(path);
+
 interface Named {
   readonly name: string;
   readonly tag: string;
@@ -42,6 +46,7 @@ interface Named {
 /** The image that an address of the registry, or an image's reference, is about. */
 function imageAt(path: string): Named | undefined {
   const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(path);
+  if (manifest === null && isForPrograms(path)) return undefined;
   const [, name = "", tag = "latest"] = manifest ?? /^\/([^:]+?)(?::([^/]+))?\/?$/.exec(path) ?? [];
   if (!name.split("/").every((component) => COMPONENT_PATTERN.test(component))) return undefined;
   return { name, tag: TAG_PATTERN.test(tag) || isRevision(tag) ? tag : "latest" };

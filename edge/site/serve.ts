@@ -49,18 +49,18 @@ const ENCODINGS = [
 export async function asset(request: IRequestStrict, env: Env): Promise<Response | undefined> {
   const file = request.params["file"] ?? "";
   if (!FILE.test(file)) return undefined;
-  return answer(request, env, file, "public, max-age=31536000, immutable");
+  return answer(request, env, file, { caching: "public, max-age=31536000, immutable" });
 }
 
 /** The document; undefined where this Worker has no page. */
-export const document = (request: Request, env: Env): Promise<Response | undefined> =>
-  answer(request, env, DOCUMENT, "no-cache");
+export const document = (request: Request, env: Env, status = 200): Promise<Response | undefined> =>
+  answer(request, env, DOCUMENT, { caching: "no-cache", status });
 
 async function answer(
   { method, headers }: Pick<Request, "method" | "headers">,
   { ASSETS }: Env,
   file: string,
-  caching: string,
+  { caching, status = 200 }: { readonly caching: string; readonly status?: number },
 ): Promise<Response | undefined> {
   if (ASSETS === undefined) return undefined;
   const accepted = headers.get("Accept-Encoding") ?? "";
@@ -78,7 +78,8 @@ async function answer(
     Vary: "Accept, Accept-Encoding",
     ...(encoding === null ? {} : { "Content-Encoding": encoding }),
   });
-  if (method !== "HEAD") return new Response(stored.body, { headers: sent, encodeBody: "manual" });
+  if (method !== "HEAD")
+    return new Response(stored.body, { status, headers: sent, encodeBody: "manual" });
   await stored.body?.cancel();
-  return new Response(null, { headers: sent });
+  return new Response(null, { status, headers: sent });
 }

@@ -2,8 +2,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, send } from "./api.ts";
 import { command } from "./commands.ts";
+import { composeLink } from "./composition.ts";
 import { EventReader, type LogEvent } from "./server-sent-events.ts";
-import { Copy, Trouble } from "./components.tsx";
+import { Copy, ImageName, Trouble } from "./components.tsx";
+import { elapsed } from "./format.ts";
 import { builtName, nextPhase, type Phase, PHASES } from "./build-phases.ts";
 
 /**
@@ -12,6 +14,7 @@ import { builtName, nextPhase, type Phase, PHASES } from "./build-phases.ts";
  */
 const AGAIN_MS = 1_000;
 const TRIES = 15;
+const ELAPSED_MS = 1_000;
 /** Lines that are kept on the page. */
 const MAX_LINES = 3_000;
 
@@ -44,18 +47,26 @@ export function Build({ id }: { readonly id: string }) {
   const query = new URLSearchParams(location.search);
   const { packages, end, error, phase, building } = watched;
   const name = query.get("image") ?? packages.filter((each) => !BASE.has(each)).join("/");
+  const heading = title(watched, name);
+  // Tells from another tab how far it is.
+  useEffect(() => {
+    document.title = `${heading} · Firn`;
+  }, [heading]);
   return (
     <>
       <p class="crumbs">
-        <a href="/">Compose</a> <span aria-hidden="true">/</span> Build{" "}
-        <code>{id.slice(0, 12)}</code>
+        <a href={name === "" ? "/" : composeLink(name, query.get("tag") ?? "")}>Compose</a>{" "}
+        <span aria-hidden="true">/</span> Build <code>{id.slice(0, 12)}</code>
       </p>
-      <h1>{title(watched, name)}</h1>
+      <h1>
+        <ImageName name={heading} />
+      </h1>
       {error === null && <Phases phase={phase} end={end} />}
       {error !== null && <BuildTrouble error={error} name={name} />}
       {end === null && error === null && (
-        <p class="quiet" role="status">
-          {building === null ? WORDS[phase] : `Building ${building}`}
+        <p class="quiet">
+          <span role="status">{building === null ? WORDS[phase] : `Building ${building}`}</span>
+          <Elapsed />
         </p>
       )}
       {end?.state === "done" && <Pull name={name} tag={query.get("tag") ?? ""} />}
@@ -67,6 +78,18 @@ export function Build({ id }: { readonly id: string }) {
       {watched.lines.length > 0 && <Log lines={watched.lines} following={end === null} />}
     </>
   );
+}
+
+/** Time since the page was opened, so that a step without lines is seen to go on. */
+function Elapsed() {
+  const [since] = useState(Date.now);
+  const [now, setNow] = useState(since);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), ELAPSED_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.round((now - since) / 1_000);
+  return seconds === 0 ? null : <span aria-hidden="true"> · {elapsed(seconds)}</span>;
 }
 
 /** In every image; nobody names them. */
@@ -92,12 +115,13 @@ function BuildTrouble({ error, name }: { readonly error: Error; readonly name: s
   return (
     <>
       <p class="notice">
-        A build’s log is here while it runs, and shortly afterwards. This one is over, or never was.
+        A build’s log is here while it runs and for a short time afterwards. This one is over, or
+        there never was such a build.
       </p>
       {name !== "" && (
         <p>
           <a class="look" href={`/i/${name}`}>
-            See whether {name} is there
+            Look at {name}
           </a>
         </p>
       )}
@@ -133,7 +157,7 @@ function Pull({ name, tag }: { readonly name: string; readonly tag: string }) {
   return (
     <>
       <p class="state good" role="status">
-        It is there. Pull it:
+        It is ready. Pull it:
       </p>
       <div class="command">
         <pre tabIndex={0} aria-label="Docker command">

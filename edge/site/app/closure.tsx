@@ -4,7 +4,8 @@ import type { ImageLayer, ImagePath } from "../../contract/api.ts";
 import { bytes, plural, storeName } from "./format.ts";
 import { wayTo } from "./dependency-path.ts";
 
-const PAGE = 50;
+/** Store paths that are shown at first; the largest of them. */
+const FIRST = 25;
 
 interface ClosureProps {
   readonly closure: readonly ImagePath[];
@@ -16,7 +17,7 @@ interface ClosureProps {
 
 export function Closure({ closure, layers, layer, onLayer }: ClosureProps) {
   const [word, setWord] = useState("");
-  const [shown, setShown] = useState(PAGE);
+  const [shown, setShown] = useState(FIRST);
   const [open, setOpen] = useState<number | null>(null);
   const layerOf = useMemo(() => {
     const found = new Map<number, number>();
@@ -75,8 +76,8 @@ export function Closure({ closure, layers, layer, onLayer }: ClosureProps) {
         ))}
       </ul>
       {found.length > shown && (
-        <button type="button" class="more" onClick={() => setShown(shown + 4 * PAGE)}>
-          Show more of {found.length}
+        <button type="button" class="more" onClick={() => setShown(found.length)}>
+          Show all {found.length.toLocaleString("en")}
         </button>
       )}
     </div>

@@ -7,24 +7,31 @@ import { isSignedIn, Refused, signIn } from "./api.ts";
 const COPIED_MS = 2_000;
 
 export function Copy({ text, what }: { readonly text: string; readonly what: string }) {
-  const [copied, setCopied] = useState(false);
+  const [told, setTold] = useState<"Copied" | "Not copied" | null>(null);
   useEffect(() => {
-    if (!copied) return undefined;
-    const timer = setTimeout(() => setCopied(false), COPIED_MS);
+    if (told === null) return undefined;
+    const timer = setTimeout(() => setTold(null), COPIED_MS);
     return () => clearTimeout(timer);
-  }, [copied]);
+  }, [told]);
   return (
-    <button
-      type="button"
-      class="copy"
-      aria-label={copied ? "Copied" : `Copy ${what}`}
-      onClick={() => void writeText(text).then(() => setCopied(true))}
-    >
-      {copied ? "Copied" : "Copy"}
+    <>
+      <button
+        type="button"
+        class={`copy ${told === "Copied" ? "good" : ""}`}
+        aria-label={told ?? `Copy ${what}`}
+        onClick={() =>
+          void writeText(text).then(
+            () => setTold("Copied"),
+            () => setTold("Not copied"),
+          )
+        }
+      >
+        {told ?? "Copy"}
+      </button>
       <span class="sr" role="status">
-        {copied ? "Copied" : ""}
+        {told === "Not copied" ? "Not copied: select the text and copy it by hand." : told}
       </span>
-    </button>
+    </>
   );
 }
 
@@ -35,8 +42,15 @@ async function writeText(text: string): Promise<void> {
   area.value = text;
   document.body.append(area);
   area.select();
-  document.execCommand("copy");
+  const isCopied = document.execCommand("copy");
   area.remove();
+  if (!isCopied) throw new Error("the browser copies nothing");
+}
+
+/** An image's name, which may go on in the next line behind each slash. */
+export function ImageName({ name }: { readonly name: string }) {
+  const parts = name.split("/");
+  return <>{parts.flatMap((part, at) => (at === 0 ? [part] : ["/", <wbr key={at} />, part]))}</>;
 }
 
 interface TabsProps<T extends string> {
@@ -48,16 +62,21 @@ interface TabsProps<T extends string> {
   readonly children: ComponentChildren;
 }
 
-/** Tabs as ARIA has them: arrows move between them, one of them is in the tab order. */
+/** Tabs as ARIA has them: arrows, Home and End move between them, one is in the tab order. */
 export function Tabs<T extends string>(props: TabsProps<T>) {
   const { label, tabs, chosen, onChoose, id, children } = props;
   const list = useRef<HTMLDivElement>(null);
   const move = (event: KeyboardEvent): void => {
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1 };
-    const step = steps[event.key];
-    if (step === undefined) return;
+    const now = tabs.indexOf(chosen);
+    const places: Record<string, number> = {
+      ArrowRight: (now + 1) % tabs.length,
+      ArrowLeft: (now - 1 + tabs.length) % tabs.length,
+      Home: 0,
+      End: tabs.length - 1,
+    };
+    const next = places[event.key];
+    if (next === undefined) return;
     event.preventDefault();
-    const next = (tabs.indexOf(chosen) + step + tabs.length) % tabs.length;
     onChoose(tabs[next] as T);
     list.current?.querySelectorAll<HTMLElement>("[role=tab]")[next]?.focus();
   };
@@ -86,15 +105,26 @@ export function Tabs<T extends string>(props: TabsProps<T>) {
   );
 }
 
-/** What went wrong, in the registry's words; where signing in may help, the way to do it. */
+/** What went wrong, in the registry's words, where they are meant for a browser. */
+export function messageOf(error: Error): string {
+  if (!(error instanceof Refused)) return "The registry does not answer. Are you online?";
+  // Its words tell of `docker login`.
+  if (isSignedOut(error))
+    return isSignedIn() ? "The user or the password is wrong." : "This takes an account: sign in.";
+  return error.message;
+}
+
+const isSignedOut = (error: Error): boolean => error instanceof Refused && error.status === 401;
+
+/** The same, and where signing in may help, the way to do it. */
 export function Trouble({ error }: { readonly error: Error }) {
-  const status = error instanceof Refused ? error.status : 0;
+  if (isSignedOut(error) && !isSignedIn()) return <SignIn />;
   return (
     <>
       <p class="notice bad" role="alert">
-        {status === 0 ? "The registry does not answer. Is the network there?" : error.message}
+        {messageOf(error)}
       </p>
-      {status === 401 && <SignIn />}
+      {isSignedOut(error) && <SignIn />}
     </>
   );
 }
@@ -107,8 +137,12 @@ export function SignIn() {
     signIn(user, password);
   };
   return (
-    <form class="signin card" onSubmit={submit}>
+    <form class="signin" onSubmit={submit}>
       <h2>{isSignedIn() ? "Sign in again" : "Sign in"}</h2>
+      <p class="quiet">
+        With an account of this registry, as for <code>docker login</code>. The page forgets it when
+        you leave.
+      </p>
       <label>
         User
         <input
@@ -127,7 +161,6 @@ export function SignIn() {
         />
       </label>
       <button class="primary">Sign in</button>
-      <p class="quiet">An account of this registry. It is known here until you leave the page.</p>
     </form>
   );
 }

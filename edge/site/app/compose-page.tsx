@@ -1,8 +1,8 @@
 /** `/`: composing an image. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { DemandAnswer, FailuresAnswer, ImageView } from "../../contract/api.ts";
 import { ShortName } from "./alias.tsx";
-import { type Asked, useAnswer } from "./api.ts";
+import { type Asked, Refused, useAnswer } from "./api.ts";
 import { command, type Kind, KINDS } from "./commands.ts";
 import {
   aliasedName,
@@ -15,7 +15,7 @@ import {
   whyLong,
 } from "./composition.ts";
 import { ImageFacts } from "./image-facts.tsx";
-import { ago } from "./format.ts";
+import { ago, bytes } from "./format.ts";
 import { Copy, Tabs } from "./components.tsx";
 import { Picker } from "./package-picker.tsx";
 
@@ -62,7 +62,7 @@ export function Compose() {
     <>
       <h1>Name the packages. Pull the image.</h1>
       <p class="lede">
-        An image’s name is the list of its packages, built with Nix when somebody pulls it.
+        The name of an image is the list of its packages. It is built with Nix when you pull it.
       </p>
       <div class="columns">
         <section class="composer" aria-label="Packages of the image">
@@ -93,6 +93,9 @@ export function Compose() {
             empty={isNamed ? "Nothing is chosen yet." : "This list has no name yet."}
             onReplace={replaceIn(composition, change)}
           />
+          <p class="sr" role="status">
+            {summary(view)}
+          </p>
         </section>
       </div>
       <Explained />
@@ -100,6 +103,25 @@ export function Compose() {
     </>
   );
 }
+
+/** What changed beside what somebody is at, for those who hear the page; empty while it loads. */
+function summary({ answer, error, loading }: Asked<ImageView>): string {
+  const [first] = answer?.platforms ?? [];
+  if (loading || error !== null || answer === null || first === undefined) return "";
+  const words = {
+    made: "ready to pull",
+    ready: "ready to pull",
+    unbuilt: "must be built first",
+    unknown: "has an unknown package",
+  };
+  const size = first.size === null ? "" : `, ${bytes(first.size)} to download`;
+  return `${answer.title}: ${words[first.state]}${size}`;
+}
+
+/** Whether the registry has no such image, so that there is nothing to copy. */
+const isRefused = ({ answer, error }: Asked<ImageView>): boolean =>
+  (error instanceof Refused && [400, 404].includes(error.status)) ||
+  answer?.platforms.some(({ state }) => state === "unknown") === true;
 
 const replaceIn =
   (composition: Composition, change: (more: Partial<Composition>) => void) =>
@@ -115,15 +137,24 @@ interface ChipsProps {
 }
 
 function Chips({ packages, view, onRemove }: ChipsProps) {
+  const list = useRef<HTMLUListElement>(null);
   if (packages.length === 0) return null;
+  /** The keyboard stays where it was: at the next package, else at the search. */
+  const remove = (name: string, at: number): void => {
+    const buttons = list.current?.querySelectorAll("button");
+    const next = buttons?.[at + 1] ?? buttons?.[at - 1] ?? document.getElementById("find");
+    onRemove(name);
+    next?.focus();
+  };
   const facts = new Map(view.answer?.platforms[0]?.packages.map((each) => [each.name, each]));
   return (
-    <ul class="chips" aria-label="Chosen packages">
-      {packages.map((name) => (
+    <ul class="chips" aria-label="Chosen packages" ref={list}>
+      {packages.map((name, at) => (
         <li key={name} class={facts.get(name)?.state === "unknown" ? "unknown" : ""}>
           <span class="name">{name}</span>
           {facts.get(name)?.version && <span class="version">{facts.get(name)?.version}</span>}
-          <button type="button" aria-label={`Remove ${name}`} onClick={() => onRemove(name)}>
+          {facts.get(name)?.state === "unknown" && <span class="sr">unknown</span>}
+          <button type="button" aria-label={`Remove ${name}`} onClick={() => remove(name, at)}>
             ×
           </button>
         </li>
@@ -138,6 +169,7 @@ interface PopularProps {
 }
 
 function Popular({ chosen, onAdd }: PopularProps) {
+  const list = useRef<HTMLParagraphElement>(null);
   const { answer } = useAnswer<DemandAnswer>(`/api/demand?limit=${POPULAR + 6}`);
   const shell = new Set(["bashinteractive", "coreutils", "moreutils", "nano"]);
   const names = (answer?.packages ?? [])
@@ -145,11 +177,16 @@ function Popular({ chosen, onAdd }: PopularProps) {
     .filter((name) => !chosen.includes(name) && !shell.has(name))
     .slice(0, POPULAR);
   if (names.length === 0) return null;
+  const add = (name: string, at: number): void => {
+    const buttons = list.current?.querySelectorAll("button");
+    (buttons?.[at + 1] ?? buttons?.[at - 1])?.focus();
+    onAdd(name);
+  };
   return (
-    <p class="popular">
+    <p class="popular" ref={list}>
       Often pulled:{" "}
-      {names.map((name) => (
-        <button type="button" class="suggestion" key={name} onClick={() => onAdd(name)}>
+      {names.map((name, at) => (
+        <button type="button" class="suggestion" key={name} onClick={() => add(name, at)}>
           <span class="sr">Add </span>
           {name}
         </button>
@@ -189,6 +226,7 @@ function Options({ composition, view, onChange }: OptionsProps) {
           class="tag"
           value={tag}
           placeholder="latest"
+          aria-invalid={tag !== "" && view.error !== null && isRefused(view)}
           spellcheck={false}
           autocapitalize="none"
           onInput={(event) => onChange({ tag: event.currentTarget.value.trim(), pin: false })}
@@ -228,7 +266,9 @@ interface CommandsProps {
 function Commands({ composition, name, view }: CommandsProps) {
   const [kind, setKind] = useState<Kind>("Docker");
   if (name === "")
-    return <p class="notice">Add a package, or the shell, and the command is here.</p>;
+    return <p class="notice">Add a package or the shell, and the command to pull it is here.</p>;
+  if (isRefused(view))
+    return <p class="notice">The registry has no such image, so there is no command yet.</p>;
   const text = command(kind, {
     host: location.host,
     plain: location.protocol === "http:",
@@ -263,34 +303,34 @@ function Explained() {
           <dt>
             <code>shell/git</code>
           </dt>
-          <dd>With bash, coreutils and an editor; bash is what runs.</dd>
+          <dd>With bash, coreutils and an editor. The image starts bash.</dd>
         </div>
         <div>
           <dt>
             <code>python3packages.flask</code>
           </dt>
-          <dd>A package in a nested set, as Nix has it, in lower case.</dd>
+          <dd>A package of a nested set: Nix’s name for it, in lower case.</dd>
         </div>
         <div>
           <dt>
             <code>arm64/git</code>
           </dt>
-          <dd>For one platform. Without it, whoever pulls gets their own.</dd>
+          <dd>For one platform. Otherwise everybody gets the image for their own.</dd>
         </div>
         <div>
           <dt>
             <code>git:TAG</code>
           </dt>
           <dd>
-            At another state of the package set: a tag, a date, or a revision of 40 digits, which is
-            the same image for ever.
+            From another state of the package set: a tag, a date, or a revision of 40 digits, which
+            always means the same image.
           </dd>
         </div>
         <div>
           <dt>Built once</dt>
           <dd>
-            What nobody asked for before is built on machines that the operator owns. Images share
-            their layers, so what you have already is not fetched again.
+            A package is built when somebody asks for it first, on the operator’s own machines.
+            Images share layers, so what you have is not downloaded again.
           </dd>
         </div>
       </dl>

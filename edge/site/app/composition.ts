@@ -75,3 +75,15 @@ export function whyLong(composition: Composition): "packages" | "components" | "
 /** The name by an alias of the packages: `arm64/x/7f0c…`. */
 export const aliasedName = ({ platform }: Composition, alias: string): string =>
   platform === "any" ? alias : `${platform}/${alias}`;
+
+/** The address where an image of that name is composed. */
+export function composeLink(name: string, tag: string): string {
+  const parts = name.split("/");
+  return `/${formatComposition({
+    packages: parts.filter((part) => !META.has(part)),
+    shell: parts.includes("shell"),
+    platform: PLATFORMS.find((each) => parts.includes(each)) ?? "any",
+    tag,
+    pin: false,
+  })}`;
+}

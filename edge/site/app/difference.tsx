@@ -34,11 +34,11 @@ export function Difference({ reference, name, platform }: DifferenceProps) {
     <div class="difference">
       <form class="filter" onSubmit={submit}>
         <label>
-          Coming from
+          With another image, or another tag of this one
           <input
             type="text"
             value={text}
-            placeholder="shell/git, or :TAG of this one"
+            placeholder="shell/git or :TAG"
             spellcheck={false}
             autocapitalize="none"
             onInput={(event) => setText(event.currentTarget.value)}
@@ -58,7 +58,7 @@ function Changes({ answer }: { readonly answer: DiffAnswer }) {
   return (
     <div class="changes" role="status">
       <dl class="numbers wide">
-        <Fact label="To fetch" value={bytes(moved.size)} note={plural(moved.layers, "layer")} />
+        <Fact label="To download" value={bytes(moved.size)} note={plural(moved.layers, "layer")} />
         <Fact label="Already there" value={bytes(kept.size)} note={plural(kept.layers, "layer")} />
       </dl>
       <ChangeList title="Packages" {...packages} />

@@ -24,8 +24,8 @@ export function Farm() {
     <>
       <h1>The farm</h1>
       <p class="lede">
-        Origins are machines that build packages with Nix. They dial out to this edge and wait for
-        work; pulls of what is built need none of them.
+        Origins are the machines that build packages with Nix. They connect to this registry and
+        wait for work. What is built already can be pulled without them.
       </p>
       {error !== null && <Trouble error={error} />}
       {answer !== null && <Regions regions={answer.regions} />}
@@ -38,7 +38,7 @@ export function Farm() {
       )}
       {answer !== null && !isOperators(answer) && (
         <details>
-          <summary>Operators see more</summary>
+          <summary>Sign in as an operator to see more</summary>
           <SignIn />
         </details>
       )}
@@ -46,20 +46,23 @@ export function Farm() {
   );
 }
 
+/** The region of a registry that has no others. */
+const WORLD = "world";
+
 function Regions({ regions }: { readonly regions: PublicView["regions"] }) {
   return (
     <ul class="regions" aria-label="Regions">
       {regions.map(({ region, reachable, origins, queued, jobs }) => (
         <li class="card" key={region}>
           <h2>
-            {region}
+            {region === WORLD ? "All regions" : region}
             <small class={`tagged ${reachable && origins.connected > 0 ? "built" : "unknown"}`}>
               {!reachable ? "does not answer" : origins.connected > 0 ? "at work" : "no origin"}
             </small>
           </h2>
           <dl class="numbers">
             <Fact label="Origins" value={String(origins.connected)} />
-            <Fact label="Jobs" value={String(jobs.packages + jobs.tags)} />
+            <Fact label="Jobs running" value={String(jobs.packages + jobs.tags)} />
             <Fact label="Waiting" value={String(queued.packages + queued.tags)} />
           </dl>
         </li>
@@ -196,7 +199,7 @@ function OriginCard({ origin, now }: { readonly origin: Origin; readonly now: nu
       {reason !== null && <p class="notice">{reason}</p>}
       <p class="quiet">
         {[
-          region,
+          region === WORLD ? null : region,
           origin.connected ? `${jobs.packages} of ${slots} slots busy` : null,
           systems.map((system) => system.replace("-linux", "")).join(", ") || null,
           version === null ? null : `Firn ${version}`,
@@ -300,7 +303,7 @@ function Jobs({ jobs, now, empty }: JobsProps) {
             {[
               ago(at, now),
               origin ?? "no origin had it",
-              region,
+              region === WORLD ? null : region,
               seconds === null ? null : duration(seconds),
             ]
               .filter(Boolean)

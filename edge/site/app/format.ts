@@ -39,5 +39,11 @@ export const plural = (count: number, word: string): string =>
 export const duration = (seconds: number): string =>
   seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
 
+/** `12 s`, `3:05 min`: for time that runs. */
+export const elapsed = (seconds: number): string =>
+  seconds < 60
+    ? `${seconds} s`
+    : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} min`;
+
 /** What follows the hash of a store path. */
 export const storeName = (path: string): string => path.replace(/^\/nix\/store\/[0-9a-z]{32}-/, "");

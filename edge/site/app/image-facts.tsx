@@ -1,8 +1,12 @@
-/** What an image is, beside what composes it: its state, sizes, layers, and what must be built. */
+/**
+ * What an image is, beside what composes it: its state, sizes, layers, and what must be built.
+ * Platforms of which the same is to be said have one paragraph for it.
+ */
+import { useState } from "preact/hooks";
 import type { ImageView, PlatformView } from "../../contract/api.ts";
-import { type Asked, fromRegistry } from "./api.ts";
+import { type Asked, fromRegistry, Refused } from "./api.ts";
 import { bytes, plural } from "./format.ts";
-import { Fact, Trouble } from "./components.tsx";
+import { Fact, ImageName, Trouble } from "./components.tsx";
 import { Strip } from "./layer-bar.tsx";
 
 /** What a client of images accepts. */
@@ -38,26 +42,35 @@ export function ImageFacts({ name, tag, view, title, empty, onReplace }: FactsPr
   const shown = first?.packages.some(({ state }) => state === "unknown")
     ? answer.platforms.slice(0, 1)
     : answer.platforms;
+  const groups = alike(shown);
   return (
     <div class={`card facts ${loading ? "stale" : ""}`}>
-      <h2 class="name">{title ?? answer.title}</h2>
+      <h2 class="name">
+        <ImageName name={title ?? answer.title} />
+      </h2>
       {answer.revision === null ? (
         <p class="notice">
-          Nobody asked for this tag so far: the first pull finds out what it means.
+          Nobody has asked for this tag yet: the first pull finds out what it means.
         </p>
       ) : (
         <p class="quiet">
-          {answer.packageSet} at <code title={answer.revision}>{answer.revision.slice(0, 12)}</code>
+          Packages from {answer.packageSet}, revision{" "}
+          <code title={answer.revision}>{answer.revision.slice(0, 12)}</code>
         </p>
       )}
-      {shown.map((platform) => (
-        <PlatformFacts
-          key={platform.platform}
-          platform={platform}
-          alone={shown.length === 1}
-          pull={{ name, tag }}
-          onReplace={onReplace}
-        />
+      {groups.map((platforms) => (
+        <div class="platform" key={platforms[0].platform}>
+          {groups.length > 1 && <h3>{platforms.map(({ platform }) => platform).join(", ")}</h3>}
+          <State platform={platforms[0]} pull={{ name, tag }} onReplace={onReplace} />
+          {platforms.map((platform) => (
+            <Amounts
+              key={platform.platform}
+              platform={platform}
+              alone={platforms.length === 1}
+              name={name}
+            />
+          ))}
+        </div>
       ))}
       {first?.layers != null && (
         <p>
@@ -70,47 +83,63 @@ export function ImageFacts({ name, tag, view, title, empty, onReplace }: FactsPr
   );
 }
 
-interface PlatformProps {
-  readonly platform: PlatformView;
-  readonly alone: boolean;
-  readonly pull: { readonly name: string; readonly tag: string };
-  readonly onReplace: (wrong: string, right: string) => void;
+type Alike = readonly [PlatformView, ...PlatformView[]];
+
+/** Platforms in the same state, with the same to be built or to be mended, together. */
+function alike(platforms: readonly PlatformView[]): readonly Alike[] {
+  const groups = new Map<string, Alike>();
+  for (const platform of platforms) {
+    const { state, build, message } = platform;
+    const key = JSON.stringify([state, build?.packages, message]);
+    const group = groups.get(key);
+    groups.set(key, group === undefined ? [platform] : [...group, platform]);
+  }
+  return [...groups.values()];
 }
 
-function PlatformFacts({ platform, alone, pull, onReplace }: PlatformProps) {
+interface AmountsProps {
+  readonly platform: PlatformView;
+  readonly alone: boolean;
+  /** Of the image. */
+  readonly name: string;
+}
+
+/** What a client downloads; nothing before all packages are built. */
+function Amounts({ platform: { platform, layers, ...view }, alone, name }: AmountsProps) {
+  if (layers === null) return null;
+  const about = view.exact ? "" : "≈ ";
   return (
-    <div class="platform">
-      {!alone && <h3>{platform.platform}</h3>}
-      <State platform={platform} pull={pull} onReplace={onReplace} />
-      {platform.layers !== null && (
-        <>
-          <Strip layers={platform.layers} />
-          <dl class="numbers">
-            <Fact
-              label="To download"
-              value={bytes(platform.size ?? 0)}
-              {...(platform.exact ? {} : { note: "about" })}
-            />
-            {platform.unpacked !== null && (
-              <Fact label="Unpacked" value={bytes(platform.unpacked)} />
-            )}
-            <Fact label="Layers" value={String(platform.layers.length)} />
-            {platform.client !== null && pull.name !== platform.client.has && (
-              <Fact label="With shell already there" value={bytes(platform.client.size)} />
-            )}
-          </dl>
-        </>
+    <div class="amounts">
+      {!alone && <h3>{platform}</h3>}
+      <Strip layers={layers} />
+      <dl class="numbers">
+        <Fact label="To download" value={about + bytes(view.size ?? 0)} />
+        {view.unpacked !== null && <Fact label="Unpacked" value={bytes(view.unpacked)} />}
+        <Fact label="Layers" value={String(layers.length)} />
+      </dl>
+      {view.client !== null && name !== view.client.has && (
+        <p class="quiet">
+          {about}
+          {bytes(view.client.size)} where <code>{view.client.has}</code> is there already
+        </p>
       )}
     </div>
   );
 }
 
-function State({ platform, pull, onReplace }: Omit<PlatformProps, "alone">) {
+interface StateProps {
+  readonly platform: PlatformView;
+  readonly pull: { readonly name: string; readonly tag: string };
+  readonly onReplace: (wrong: string, right: string) => void;
+}
+
+/** Whether it can be pulled; if not, what is missing and what to do about it. */
+export function State({ platform, pull, onReplace }: StateProps) {
   switch (platform.state) {
     case "made":
       return <p class="state good">Ready to pull.</p>;
     case "ready":
-      return <p class="state good">All packages are built; the first pull puts them together.</p>;
+      return <p class="state good">Ready to pull: all packages are built.</p>;
     case "unbuilt":
       return <Unbuilt platform={platform} pull={pull} />;
     case "unknown":
@@ -118,23 +147,31 @@ function State({ platform, pull, onReplace }: Omit<PlatformProps, "alone">) {
   }
 }
 
-function Unbuilt({
-  platform: { build, packages },
-  pull,
-}: Pick<PlatformProps, "platform" | "pull">) {
+function Unbuilt({ platform: { build, packages }, pull }: Pick<StateProps, "platform" | "pull">) {
   const requested = new Set(packages.filter((each) => each.requested).map(({ name }) => name));
   const missing = build?.packages ?? [];
   const own = missing.filter((name) => requested.has(name));
   const others = missing.length - own.length;
-  const begin = (event: Event): void => {
-    event.preventDefault();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Error | null>(null);
+  const begin = async (): Promise<void> => {
     const { name, tag } = pull;
     const init = { headers: { Accept: MANIFEST_TYPES }, keepalive: true };
-    // The build page tells how it ends: this request is what asks for it.
-    fromRegistry(name, `manifests/${tag || "latest"}`, init).catch(() => undefined);
+    setBusy(true);
+    setError(null);
+    try {
+      // The build page tells how it ends: this request is what asks for it.
+      const asked = fromRegistry(name, `manifests/${tag || "latest"}`, init);
+      await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, REFUSED_MS))]);
+    } catch (refused) {
+      // A build that failed at once has a log; what nobody may begin has none.
+      if (refused instanceof Refused && refused.status < 500) {
+        setBusy(false);
+        return setError(refused);
+      }
+    }
     const image = new URLSearchParams({ image: name, ...(tag === "" ? {} : { tag }) });
-    // Once the request is on its way.
-    setTimeout(() => location.assign(`${build?.url ?? "/"}?${image}`), SENT_MS);
+    location.assign(`${build?.url ?? "/"}?${image}`);
   };
   return (
     <div class="state wait">
@@ -147,21 +184,23 @@ function Unbuilt({
               own.length > 0 ? "every such image has" : "the shell or every image has"
             }`}
         </b>
-        . The first pull waits for it.
+        . The first pull waits for that.
       </p>
-      <button type="button" class="primary" onClick={begin}>
-        Build it now
+      <button type="button" class="primary" disabled={busy} onClick={() => void begin()}>
+        {busy ? "Asking for it…" : "Build it now"}
       </button>
+      {error !== null && <Trouble error={error} />}
     </div>
   );
 }
 
 /**
- * Until a request has been sent, milliseconds: a page that is left cancels what it only prepares.
+ * How long a refusal (no account, a limit) is waited for before the build is watched, milliseconds;
+ * also until the request is on its way, since a page that is left cancels what it only prepares.
  */
-const SENT_MS = 150;
+const REFUSED_MS = 400;
 
-function Unknown({ platform, onReplace }: Pick<PlatformProps, "platform" | "onReplace">) {
+function Unknown({ platform, onReplace }: Pick<StateProps, "platform" | "onReplace">) {
   const unknown = platform.packages.filter(({ state }) => state === "unknown");
   return (
     <div class="state bad">
@@ -171,7 +210,7 @@ function Unknown({ platform, onReplace }: Pick<PlatformProps, "platform" | "onRe
           <p>{message}</p>
           {nearest.length > 0 && (
             <p class="popular">
-              Perhaps{" "}
+              Did you mean{" "}
               {nearest.map((near) => (
                 <button
                   type="button"

@@ -1,13 +1,15 @@
 /** `/i/NAME`: looking inside an image. */
 import { useState } from "preact/hooks";
-import type { ImageView, PlatformView } from "../../contract/api.ts";
+import type { ImagePackage, ImageView, PlatformView } from "../../contract/api.ts";
 import { useAnswer } from "./api.ts";
 import { Closure } from "./closure.tsx";
 import { command } from "./commands.ts";
+import { composeLink } from "./composition.ts";
 import { Difference } from "./difference.tsx";
-import { bytes, plural } from "./format.ts";
+import { bytes } from "./format.ts";
+import { State } from "./image-facts.tsx";
 import { LayerMap } from "./layer-map.tsx";
-import { Copy, Fact, Tabs, Trouble } from "./components.tsx";
+import { Copy, Fact, ImageName, Tabs, Trouble } from "./components.tsx";
 import { SbomLink } from "./sbom.tsx";
 
 export function Inside({ name }: { readonly name: string }) {
@@ -22,28 +24,20 @@ export function Inside({ name }: { readonly name: string }) {
       <p class="crumbs">
         <a href={composeLink(name, tag)}>Compose</a> <span aria-hidden="true">/</span> Look inside
       </p>
-      <h1 class="name">{reference}</h1>
+      <h1 class="name">
+        <ImageName name={reference} />
+      </h1>
       {error !== null && <Trouble error={error} />}
-      {answer === null && error === null && <p class="quiet">Looking…</p>}
+      {answer === null && error === null && (
+        <p class="quiet" role="status">
+          Looking…
+        </p>
+      )}
       {answer !== null && (
         <Platforms answer={answer} chosen={chosen} onChoose={setChosen} reference={reference} />
       )}
     </>
   );
-}
-
-/** The same image where it is composed. */
-function composeLink(name: string, tag: string): string {
-  const parts = name.split("/");
-  const packages = parts.filter((part) => !["shell", "amd64", "arm64"].includes(part));
-  const platform = parts.find((part) => part === "amd64" || part === "arm64");
-  const query = [
-    packages.length > 0 ? `p=${packages.join("+")}` : "",
-    parts.includes("shell") ? "" : "shell=0",
-    platform === undefined ? "" : `platform=${platform}`,
-    tag === "" ? "" : `tag=${encodeURIComponent(tag)}`,
-  ].filter(Boolean);
-  return query.length === 0 ? "/" : `/?${query.join("&")}`;
 }
 
 interface PlatformsProps {
@@ -57,7 +51,7 @@ function Platforms({ answer, chosen, onChoose, reference }: PlatformsProps) {
   const { platforms, revision } = answer;
   const [first] = platforms;
   if (first === undefined || revision === null)
-    return <p class="notice">Nobody asked for this tag so far: pull the image, and look again.</p>;
+    return <p class="notice">Nobody has asked for this tag yet: pull the image, and look again.</p>;
   const platform = platforms.find((each) => each.platform === chosen) ?? first;
   const view = (
     <Platform key={platform.platform} answer={answer} platform={platform} reference={reference} />
@@ -85,7 +79,7 @@ interface PlatformProps {
 function Platform({ answer, platform, reference }: PlatformProps) {
   const [layer, setLayer] = useState<number | null>(null);
   const { layers, closure, client, size, unpacked, manifests, exact } = platform;
-  if (layers === null) return <NotBuilt platform={platform} reference={reference} />;
+  if (layers === null) return <NotBuilt answer={answer} platform={platform} />;
   const pull = command("Docker", {
     host: location.host,
     plain: location.protocol === "http:",
@@ -108,54 +102,101 @@ function Platform({ answer, platform, reference }: PlatformProps) {
         </pre>
         <Copy text={pull} what="the command" />
       </div>
-      <p class="quiet facts-line">
-        {answer.packageSet} at <code>{answer.revision}</code>
+      <dl class="ids">
+        <div>
+          <dt>Package set</dt>
+          <dd>{answer.packageSet}</dd>
+        </div>
+        <div>
+          <dt>Revision</dt>
+          <dd>
+            <code class="break">{answer.revision}</code>
+          </dd>
+        </div>
         {manifests[0] !== undefined && (
-          <>
-            <br />
-            {platform.platform} is <code class="break">{manifests[0].digest}</code>
-          </>
+          <div>
+            <dt>Digest</dt>
+            <dd>
+              <code class="break">{manifests[0].digest}</code>
+            </dd>
+          </div>
         )}
-      </p>
+      </dl>
       {manifests[0] !== undefined && <SbomLink name={answer.name} digest={manifests[0].digest} />}
+      <h2>Packages</h2>
+      <Packages packages={platform.packages} tag={answer.tag} />
       <h2>Layers</h2>
       <LayerMap layers={layers} closure={closure ?? null} chosen={layer} onChoose={setLayer} />
+      <h2>Compare</h2>
+      <Difference reference={reference} name={answer.name} platform={platform.platform} />
       {closure != null && (
         <>
           <h2>Store paths</h2>
           <Closure closure={closure} layers={layers} layer={layer} onLayer={setLayer} />
         </>
       )}
-      <h2>Compare</h2>
-      <Difference reference={reference} name={answer.name} platform={platform.platform} />
     </>
   );
 }
 
-function NotBuilt({ platform, reference }: Pick<PlatformProps, "platform" | "reference">) {
-  const names = platform.build?.packages ?? [];
+interface PackagesProps {
+  readonly packages: readonly ImagePackage[];
+  readonly tag: string;
+}
+
+/** Those that the name asks for, and in one line those that come with them. */
+function Packages({ packages, tag }: PackagesProps) {
+  const requested = packages.filter((each) => each.requested);
+  const others = packages.filter((each) => !each.requested);
+  const query = tag === "latest" ? "" : `?tag=${encodeURIComponent(tag)}`;
   return (
     <>
-      <p class="notice">
-        {platform.message ??
-          `${reference} is not built: ${plural(names.length, "package")} would have to be first.`}
-      </p>
-      <ul class="plain">
-        {platform.packages.map(({ name, state, version, message, nearest = [] }) => (
+      <ul class="plain packages">
+        {requested.map(({ name, state, version, description }) => (
           <li key={name}>
-            <b class="name">{name}</b> {version}{" "}
-            <span class={`tagged ${state}`}>
-              {state === "built" ? "built" : state === "unbuilt" ? "to be built" : "unknown"}
-            </span>
-            {message !== undefined && (
-              <p class="quiet">
-                {message}
-                {nearest.length > 0 && `; perhaps ${nearest.join(", ")}`}
-              </p>
+            <a class="name" href={`/i/${name}${query}`}>
+              {name}
+            </a>{" "}
+            <span class="version">{version}</span>
+            {state !== "built" && (
+              <span class={`tagged ${state}`}>
+                {state === "unbuilt" ? "to be built" : "unknown"}
+              </span>
             )}
+            {description !== undefined && <p class="quiet">{description}</p>}
           </li>
         ))}
       </ul>
+      {others.length > 0 && (
+        <p class="quiet">
+          {requested.length > 0 && "Also in the image: "}
+          {others.map(({ name, version = "" }) => `${name} ${version}`.trim()).join(", ")}.
+        </p>
+      )}
+    </>
+  );
+}
+
+interface NotBuiltProps {
+  readonly answer: ImageView;
+  readonly platform: PlatformView;
+}
+
+/** What is missing, how to have it built, and which packages it would have. */
+function NotBuilt({ answer: { name, tag }, platform }: NotBuiltProps) {
+  const replace = (wrong: string, right: string): void => {
+    const parts = name.split("/").map((part) => (part === wrong ? right : part));
+    location.assign(`/i/${parts.join("/")}${location.search}`);
+  };
+  return (
+    <>
+      <State
+        platform={platform}
+        pull={{ name, tag: tag === "latest" ? "" : tag }}
+        onReplace={replace}
+      />
+      <h2>Packages</h2>
+      <Packages packages={platform.packages} tag={tag} />
     </>
   );
 }

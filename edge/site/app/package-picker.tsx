@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { FoundPackage, SearchAnswer } from "../../contract/api.ts";
 import { useAnswer } from "./api.ts";
+import { messageOf } from "./components.tsx";
 import { isPackage } from "./composition.ts";
+import { plural } from "./format.ts";
 
 /** After the last key, milliseconds. */
 const TYPING_MS = 120;
@@ -23,18 +25,19 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
   const input = useRef<HTMLInputElement>(null);
   const word = text.trim();
   const path = `/api/search?limit=${SHOWN}&q=${encodeURIComponent(word.slice(0, 100))}${query}`;
-  const { answer, loading } = useAnswer<SearchAnswer>(open || word !== "" ? path : null, {
+  const { answer, error, loading } = useAnswer<SearchAnswer>(open || word !== "" ? path : null, {
     delay: TYPING_MS,
   });
   const found = (answer?.packages ?? []).filter(({ name }) => !chosen.includes(name));
   const options = withTyped(found, word.toLowerCase(), chosen, answer?.listed === false);
   useEffect(() => setActive(0), [word]);
 
+  const shown = open && (options.length > 0 || word !== "");
+
   const add = (name: string | undefined): void => {
     if (name === undefined) return;
-    const isSet = name.endsWith("packages");
-    if (!isSet) onAdd(name);
-    setText(isSet ? `${name}.` : "");
+    if (!isSet(name)) onAdd(name);
+    setText(isSet(name) ? `${name}.` : "");
     input.current?.focus();
   };
   const keys: Record<string, () => void> = {
@@ -44,9 +47,8 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
     },
     ArrowUp: () => setActive((active - 1 + options.length) % Math.max(1, options.length)),
     Enter: () => add(options[active]?.name),
-    Escape: () => setOpen(false),
+    Escape: () => (shown ? setOpen(false) : setText("")),
   };
-  const shown = open && (options.length > 0 || word !== "");
   return (
     <div class="picker">
       <input
@@ -93,18 +95,27 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
           >
             <span class="name">{option.name}</span>
             {option.version !== undefined && <span class="version">{option.version}</span>}
-            {option.description !== undefined && (
-              <span class="description">{option.description}</span>
-            )}
+            <span class="description">
+              {isSet(option.name)
+                ? "A set of packages: choose it to search it"
+                : option.description}
+            </span>
           </li>
         ))}
       </ul>
       <p class="none" role="status" hidden={!shown || options.length > 0 || loading}>
-        {answer === null ? "" : `No package is called, or described by, “${word}”.`}
+        {error !== null && messageOf(error)}
+        {answer !== null && `No package’s name or description has “${word}”.`}
+      </p>
+      <p class="sr" role="status">
+        {shown && !loading && options.length > 0 && `${plural(options.length, "package")} found`}
       </p>
     </div>
   );
 }
+
+/** Whether a name is that of a nested set by the customs of nixpkgs, and no package itself. */
+const isSet = (name: string): boolean => name.endsWith("packages");
 
 /** What is typed may be taken as it is, where there is no list of names. */
 function withTyped(

@@ -145,9 +145,9 @@ async function inspect(page: Page, name: string): Promise<void> {
 const PAGES: Record<string, { path: string; ready: (page: Page) => Promise<unknown> }> = {
   compose: {
     path: "/?p=git+curl",
-    ready: (page) => page.getByText("With shell already there").waitFor(),
+    ready: (page) => page.getByText("where shell is there already").waitFor(),
   },
-  unknown: { path: "/?p=gti&shell=0", ready: (page) => page.getByText("Perhaps").waitFor() },
+  unknown: { path: "/?p=gti&shell=0", ready: (page) => page.getByText("Did you mean").waitFor() },
   unbuilt: {
     path: "/?p=hello",
     ready: (page) => page.getByRole("button", { name: "Build it now" }).waitFor(),
@@ -160,6 +160,11 @@ const PAGES: Record<string, { path: string; ready: (page: Page) => Promise<unkno
     path: `/builds/${"0".repeat(64)}`,
     ready: (page) => page.getByText("This one is over").waitFor(),
   },
+  "inside, not built": {
+    path: "/i/hello",
+    ready: (page) => page.getByRole("button", { name: "Build it now" }).waitFor(),
+  },
+  nothing: { path: "/NOTHING", ready: (page) => page.getByText("There is nothing here").waitFor() },
   farm: { path: "/farm", ready: (page) => page.getByText("builder for broken").waitFor() },
 };
 
@@ -187,7 +192,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByRole("option", { name: /^git/ }).click();
     await page.getByRole("combobox", { name: "Find packages" }).fill("cur");
     await page.getByRole("option", { name: "curl" }).click();
-    await page.getByText("With shell already there").waitFor();
+    await page.getByText("where shell is there already").waitFor();
     await page.getByRole("button", { name: "Remove curl" }).waitFor();
     await page.waitForURL((url) => url.search === "?p=git+curl");
     const host = new URL(firn.url).host;
@@ -230,7 +235,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByRole("option", { name: /^curl/ }).waitFor();
     await page.keyboard.press("Enter");
     await page.keyboard.press("Escape");
-    await page.getByText("With shell already there").waitFor();
+    await page.getByText("where shell is there already").waitFor();
     await page.getByRole("tab", { name: "Docker" }).focus();
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("ArrowRight");
@@ -248,7 +253,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await inspect(page, "long-list");
     await make.focus();
     await page.keyboard.press("Enter");
-    await page.getByText("With shell already there").waitFor();
+    await page.getByText("where shell is there already").waitFor();
     const { host } = new URL(firn.url);
     await page.getByRole("heading", { name: /^x\/[0-9a-f]{40}$/ }).waitFor();
     const command = page.getByLabel("Docker command");
@@ -274,7 +279,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
 
   test("a pinned image keeps its revision", async (t) => {
     const page = await open(t, "/?p=git");
-    await page.getByText("With shell already there").waitFor();
+    await page.getByText("where shell is there already").waitFor();
     await page.getByRole("checkbox", { name: /^pin/ }).check();
     const command = await page.getByLabel("Docker command").innerText();
     assert.ok(command.endsWith(`/shell/git:${REVISION}`), command);
@@ -285,6 +290,45 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByText("there is no package gti").waitFor();
     await page.getByRole("button", { name: "git", exact: true }).click();
     await page.getByRole("button", { name: "Remove git" }).waitFor();
+  });
+
+  test("the keyboard stays at the packages when one is removed, and at the search at last", async (t) => {
+    const page = await open(t, "/?p=git+curl+gitea");
+    await page.getByRole("button", { name: "Remove curl" }).focus();
+    await page.keyboard.press("Enter");
+    const focused = (): Promise<string> =>
+      page.evaluate("document.activeElement.ariaLabel") as Promise<string>;
+    assert.equal(await focused(), "Remove gitea");
+    await page.keyboard.press("Enter");
+    assert.equal(await focused(), "Remove git");
+    await page.keyboard.press("Enter");
+    assert.equal(await focused(), "Find packages");
+  });
+
+  test("a tag that cannot be has no command", async (t) => {
+    const page = await open(t, "/?p=git");
+    await page.getByLabel("Docker command").waitFor();
+    await page.getByLabel("Tag").fill("!!");
+    await page.getByText("so there is no command yet").waitFor();
+    assert.equal(await page.getByLabel("Tag").getAttribute("aria-invalid"), "true");
+    assert.equal(await page.getByLabel("Docker command").count(), 0);
+    await page.getByLabel("Tag").fill("");
+    await page.getByLabel("Docker command").waitFor();
+  });
+
+  test("a search without the network says so", async (t) => {
+    const page = await open(t, "/");
+    await page.getByText("Ready to pull:").waitFor();
+    await page.context().setOffline(true);
+    await page.getByRole("combobox", { name: "Find packages" }).fill("git");
+    await page.getByText("Are you online?").first().waitFor();
+  });
+
+  test("what changed beside the keyboard is told to those who hear the page", async (t) => {
+    const page = await open(t, "/?p=git");
+    const status = page.locator(".about [role=status]");
+    await page.getByText("Ready to pull:").waitFor();
+    assert.match(await status.innerText(), /^shell\/git: ready to pull, [0-9.]+ k?B to download$/);
   });
 
   test("text from outside is never HTML", async (t) => {
@@ -334,7 +378,7 @@ describe("looking inside", { skip, concurrency: 2 }, () => {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     await page.getByText("Why it is there").waitFor();
-    await page.getByLabel("Coming from").focus();
+    await page.getByLabel("With another image").focus();
     await page.keyboard.type("curl");
     await page.keyboard.press("Enter");
     const changes = page.locator(".diff").first();
@@ -387,7 +431,7 @@ describe("watching a build", { skip }, () => {
 describe("the farm", { skip }, () => {
   test("an operator signs in, drains an origin by keyboard, and takes it back", async (t) => {
     const page = await open(t, "/farm");
-    await page.getByText("Operators see more").click();
+    await page.getByText("Sign in as an operator").click();
     await page.getByLabel("User").fill(OPERATOR.user);
     await page.getByLabel("Password").fill(OPERATOR.password);
     await page.keyboard.press("Enter");
@@ -405,7 +449,7 @@ describe("the farm", { skip }, () => {
 
   test("a wrong password is told, and asks again", async (t) => {
     const page = await open(t, "/farm", PHONE);
-    await page.getByText("Operators see more").click();
+    await page.getByText("Sign in as an operator").click();
     await page.getByLabel("User").fill(OPERATOR.user);
     await page.getByLabel("Password").fill("not the password");
     await page.getByRole("button", { name: "Sign in" }).click();
@@ -430,11 +474,12 @@ describe("a private registry", { skip }, () => {
     await putBase(closed.bucket);
     await putPackage(closed.bucket, { name: "git" });
     const page = await open(t, `${closed.url}/?p=git&shell=0`);
-    await page.getByText("sign in first").waitFor();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await inspect(page, "private");
     await page.getByLabel("User").fill(OPERATOR.user);
     await page.getByLabel("Password").fill(OPERATOR.password);
     await page.keyboard.press("Enter");
-    await page.getByText("All packages are built").waitFor();
+    await page.getByText("Ready to pull:").waitFor();
   });
 });
 
@@ -455,7 +500,7 @@ describe("the first view on a slow phone", { skip }, () => {
     session.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
     await page.goto("/");
     await page.getByRole("combobox", { name: "Find packages" }).waitFor();
-    await page.getByText("To download").waitFor();
+    await page.getByText("To download", { exact: true }).waitFor();
     assert.ok(bytes < 60_000, `${bytes} bytes`);
     const timing = (await page.evaluate(`({
       text: performance.getEntriesByName("first-contentful-paint")[0]?.startTime,

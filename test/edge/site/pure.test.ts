@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { parseImageName, parseList } from "../../../edge/contract/names.ts";
 import { command, KINDS } from "../../../edge/site/app/commands.ts";
 import {
+  composeLink,
   formatComposition,
   components,
   imageName,
@@ -50,6 +51,18 @@ describe("what is composed is the address", () => {
     fc.assert(
       fc.property(composition, (each) => {
         assert.deepEqual(parseComposition(formatComposition(each)), each);
+      }),
+    );
+  });
+  test("an image's name leads back to where it is composed", () => {
+    fc.assert(
+      fc.property(composition, (each) => {
+        const link = composeLink(imageName(each), each.tag);
+        assert.deepEqual(parseComposition(link.slice(1)), {
+          ...each,
+          platform: imageName(each) === "" ? "any" : each.platform,
+          pin: false,
+        });
       }),
     );
   });

@@ -51,11 +51,19 @@ describe("a browser", () => {
     assert.deepEqual([status, headers.location], [302, "/i/git"]);
   });
 
-  test("an address of nothing is an error, not a redirect to another site", async () => {
+  test("an address of nothing is an error as a page, not a redirect to another site", async () => {
     for (const path of ["//evil.test/x", "/UPPER/case", "/a b", "/%2f%2fevil.test"]) {
       const { status, headers } = await get(path, HTML);
       assert.equal(status, 404, path);
       assert.equal(headers.location, undefined);
+      assert.match(String(headers["content-type"]), /^text\/html/, path);
+    }
+  });
+
+  test("an address for programs answers a browser as it answers them", async () => {
+    for (const path of ["/api/nothing", "/v2/UPPER/tags/list", "/v2/"]) {
+      const { headers } = await get(path, HTML);
+      assert.match(String(headers["content-type"]), /^application\/json/, path);
     }
   });
 });
