@@ -62,8 +62,8 @@ export type LimitVariables = { readonly [Name in `LIMIT_${Uppercase<Limited>}`]?
 
 /** Seconds to wait when too many requests of a client wait already: nobody knows how long. */
 export const WAITS_RETRY_SECONDS = 10;
-/** Most clients that are counted at once; the one unseen for longest is forgotten. */
-const MAX_CLIENTS = 20_000;
+/** Most counts that are kept, one for each client and limit; the least recently used goes first. */
+const MAX_COUNTS = 20_000;
 const PATTERN = /^(\d{1,9})\/(\d{1,5})$/;
 
 /**
@@ -104,10 +104,21 @@ interface Window {
   readonly used: number;
 }
 
+/** How often a request that holds a place shows that it is still there, milliseconds. */
+const SHOWN_MS = 1_000;
+/** A request that has not shown itself for so long has ended, milliseconds. */
+const GONE_MS = 5_000;
+
+/** A place that a request holds. */
+interface Place {
+  /** When the request was seen last, milliseconds since 1970. */
+  seenAt: number;
+}
+
 /** Counts what clients use, in windows that begin with a client's first use. */
 export class Meter {
-  readonly #windows = new LRUCache<string, Window>({ max: MAX_CLIENTS });
-  readonly #held = new Map<string, number>();
+  readonly #windows = new LRUCache<string, Window>({ max: MAX_COUNTS });
+  readonly #held = new LRUCache<string, Set<Place>>({ max: MAX_COUNTS });
 
   /**
    * Takes `amount` of a client's limit. Returns 0, or, when it is used up, after how many
@@ -128,15 +139,21 @@ export class Meter {
 
   /**
    * Holds one of a client's places until the returned function is called; null when all are held.
+   *
+   * The runtime drops a request whose client hung up wherever it waits, so that it never calls the
+   * function. Its timers end with it: a place whose timer is silent is free again.
    */
   hold(client: string, { count }: Limit): (() => void) | null {
-    const held = this.#held.get(client) ?? 0;
-    if (held >= count) return null;
-    this.#held.set(client, held + 1);
+    const now = Date.now();
+    const places = this.#held.get(client) ?? new Set();
+    for (const place of places) if (now >= place.seenAt + GONE_MS) places.delete(place);
+    if (places.size >= count) return null;
+    const own = { seenAt: now };
+    this.#held.set(client, places.add(own));
+    const timer = setInterval(() => (own.seenAt = Date.now()), SHOWN_MS);
     return () => {
-      const now = (this.#held.get(client) ?? 1) - 1;
-      if (now === 0) this.#held.delete(client);
-      else this.#held.set(client, now);
+      clearInterval(timer);
+      places.delete(own);
     };
   }
 }

@@ -69,12 +69,15 @@ describe("the meter", () => {
     const meter = new Meter();
     const two = { count: 2, seconds: 0 };
     const first = meter.hold("a", two);
-    assert.ok(first);
-    assert.ok(meter.hold("a", two));
+    const second = meter.hold("a", two);
+    assert.ok(first && second);
     assert.equal(meter.hold("a", two), null);
-    assert.ok(meter.hold("b", two));
+    const other = meter.hold("b", two);
+    assert.ok(other);
     first();
-    assert.ok(meter.hold("a", two));
+    const third = meter.hold("a", two);
+    assert.ok(third);
+    for (const release of [second, third, other]) release();
   });
 });
 

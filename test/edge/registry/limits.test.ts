@@ -1,5 +1,7 @@
 /** Limits of a client, against the real Worker: who meets one gets 429, and nobody else does. */
 import assert from "node:assert/strict";
+import { request } from "node:http";
+import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { until } from "../../harness/until.ts";
 import { basic, PASSWORD, withAccounts } from "./accounts.ts";
@@ -108,6 +110,38 @@ describe("limits of a client", () => {
     assert.equal((await guess("wrong horse again")).status, 401);
     isLimited(await guess(PASSWORD), /2 logins/);
   });
+});
+
+test("waits: a client that hung up gets its place back", async () => {
+  const firn = await startTestEdge({ CLIENT_ADDRESS_HEADER: "X-Client", LIMIT_WAITS: "1" });
+  await putKnown(firn.bucket, []);
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const origin = await startOrigin(firn, {
+    gate: () => {
+      begun.resolve();
+      return gate.promise;
+    },
+  });
+  try {
+    const client = { "X-Client": "192.0.2.1" };
+    const left = request(firn.url + image("slow"), { headers: client, agent: false });
+    left.on("error", () => undefined);
+    left.end();
+    await begun.promise;
+    isLimited(await send("GET", firn.url + image("slow"), client), /1 waiting requests/);
+    // workerd hears of a reset, and not of a connection that was only closed.
+    (left.socket as Socket).resetAndDestroy();
+    gate.resolve();
+    await until("the place of the client that hung up is free", async () => {
+      const { status } = await send("GET", firn.url + image("other"), client);
+      return status === 200;
+    });
+  } finally {
+    gate.resolve();
+    await origin.stop();
+    await firn.stop();
+  }
 });
 
 test("new images of all clients together; those that are known stay", async () => {
