@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
 import { note } from "../log.ts";
-import type { Bucket } from "./bucket.ts";
+import { type Bucket, readObject } from "./bucket.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { Descriptor } from "../contract/records.ts";
@@ -80,12 +80,13 @@ export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<voi
   const path = blobPath(digest);
   forgetBlob(digest);
   await bucket.dropCopy?.(path);
-  const object = await bucket.get(path);
-  if (object === null) return;
-  const hash = createHash("sha256");
-  for await (const chunk of object.body) hash.update(chunk);
-  if (`sha256:${hash.digest("hex")}` === digest) return;
-  note("error", "blob.damaged", { digest, size: object.size });
+  const found = await readObject(bucket, path, undefined, async ({ size, body }) => {
+    const hash = createHash("sha256");
+    for await (const chunk of body) hash.update(chunk);
+    return { size, digest: `sha256:${hash.digest("hex")}` };
+  });
+  if (found === null || found.digest === digest) return;
+  note("error", "blob.damaged", { digest, size: found.size });
   await bucket.delete(path);
 }
 

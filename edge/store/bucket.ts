@@ -82,28 +82,6 @@ export interface WholeObject {
 }
 
 /**
- * The object's bytes; null when it is absent or not `wanted`. A layer may have gigabytes, so
- * `wanted` is asked before the body is read.
- */
-export async function readWhole(
-  bucket: Bucket,
-  key: string,
-  wanted: (object: StoredObject) => boolean,
-): Promise<WholeObject | null> {
-  const object = await bucket.get(key);
-  if (object === null) return null;
-  if (!wanted(object)) {
-    await object.body.cancel();
-    return null;
-  }
-  return {
-    bytes: new Uint8Array(await new Response(object.body).arrayBuffer()),
-    contentType: object.contentType,
-    askedAt: object.askedAt,
-  };
-}
-
-/**
  * Attempts for one operation: R2 and S3 services fail a small share of requests with errors that
  * pass. No more than three, since a client waits.
  */
@@ -115,8 +93,9 @@ export class BucketUnavailable extends Error {
 }
 
 /**
- * Timeout of one attempt, milliseconds: until the object's first byte, or until it is written. The
- * edge itself reads and writes objects of a few MB at most, which takes tens of milliseconds.
+ * Timeout of one attempt, milliseconds. The edge itself reads and writes objects of a few MB at
+ * most, which takes tens of milliseconds; of what it only passes on, this is the time until the
+ * first byte.
  */
 export const ATTEMPT_MS = 10_000;
 
@@ -154,3 +133,51 @@ async function withinTime<T>(
     clearTimeout(timer);
   }
 }
+
+/** Whether an error is about the body of an object: `get` has its own attempts. */
+const isOfBody = (error: Error): boolean => !(error instanceof BucketUnavailable);
+
+/**
+ * What `read` gets out of an object's body; null when the object is absent. The object is asked for
+ * again when its body breaks off or does not end in time. Throws a BucketUnavailable when that does
+ * not help either.
+ */
+export async function readObject<T>(
+  bucket: Pick<Bucket, "get">,
+  key: string,
+  range: ByteRange | undefined,
+  read: (object: StoredBody) => Promise<T>,
+): Promise<T | null> {
+  const attempt = async (): Promise<T | null> => {
+    const object = await bucket.get(key, range);
+    return object && (await withinTime(() => read(object), ATTEMPT_MS));
+  };
+  try {
+    return await withRetries(attempt, { attempts: ATTEMPTS, mayPass: isOfBody });
+  } catch (cause) {
+    if (cause instanceof BucketUnavailable) throw cause;
+    throw new BucketUnavailable(`reading ${key} failed`, { cause });
+  }
+}
+
+/** All bytes of a body. */
+export const bytesOf = async ({ body }: StoredBody): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await new Response(body).arrayBuffer());
+
+/**
+ * The object's bytes; null when it is absent or not `wanted`. A layer may have gigabytes, so
+ * `wanted` is asked before the body is read.
+ */
+export const readWhole = (
+  bucket: Bucket,
+  key: string,
+  wanted: (object: StoredObject) => boolean,
+): Promise<WholeObject | null> =>
+  readObject(bucket, key, undefined, async (object) => {
+    if (wanted(object)) {
+      const { contentType, askedAt } = object;
+      return { bytes: await bytesOf(object), contentType, askedAt };
+    }
+    await object.body.cancel();
+    return null;
+  });

@@ -5,7 +5,7 @@
  * (fresh.ts).
  */
 import { note } from "../log.ts";
-import type { Bucket, StoredBody, WaitUntil } from "./bucket.ts";
+import { type Bucket, bytesOf, readObject, type StoredBody, type WaitUntil } from "./bucket.ts";
 import { KEPT_MS, REFRESH_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 
@@ -32,12 +32,13 @@ export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUnti
   /** Reads the object and keeps a copy. */
   const fetched = async (key: string): Promise<StoredBody | null> => {
     const askedAt = Date.now();
-    const found = await bucket.get(key);
-    if (found === null || found.size > MAX_KEPT_BYTES) return found;
-    const bytes = await new Response(found.body).arrayBuffer();
-    const { size, contentType } = found;
-    background(keep(cache, key, bytes, { contentType, askedAt }));
-    return { size, contentType, askedAt, body: new Response(bytes).body as StoredBody["body"] };
+    return readObject(bucket, key, undefined, async (found): Promise<StoredBody> => {
+      if (found.size > MAX_KEPT_BYTES) return found;
+      const bytes = await bytesOf(found);
+      const { size, contentType } = found;
+      background(keep(cache, key, bytes, { contentType, askedAt }));
+      return { size, contentType, askedAt, body: new Response(bytes).body as StoredBody["body"] };
+    });
   };
   /** Reads it behind the answer, one at a time; a copy of what is gone is dropped. */
   const refresh = (key: string): void => {
@@ -101,7 +102,7 @@ function asBody(
 async function keep(
   cache: Copies,
   key: string,
-  bytes: ArrayBuffer,
+  bytes: Uint8Array<ArrayBuffer>,
   { contentType, askedAt }: { readonly contentType: string | undefined; readonly askedAt: number },
 ): Promise<void> {
   const headers = {

@@ -9,7 +9,7 @@ import type { ReadRange } from "../contract/listing-reader.ts";
 import { DamagedBlob } from "../contract/records.ts";
 import { memory } from "./memory.ts";
 import { BlobsLost, BUCKET_REQUESTS } from "./blobs.ts";
-import type { Bucket } from "./bucket.ts";
+import { type Bucket, bytesOf, readObject } from "./bucket.ts";
 
 /** Size of the cache, bytes: several hundred listings, or the small parts of a dozen packages. */
 const REMEMBERED_BYTES = 6 * 2 ** 20;
@@ -31,10 +31,13 @@ export function listingReader(bucket: Bucket): ReadRange {
     const known = remembered.get(key);
     if (known !== undefined) return known;
     return limit(async () => {
-      const part = await bucket.get(blobPath(digest), range);
+      const part = await readObject(bucket, blobPath(digest), range, async (object) => ({
+        bytes: await bytesOf(object),
+        isWhole: object.size === range.length,
+      }));
       if (part === null) throw new BlobsLost([digest]);
-      const bytes = new Uint8Array(await new Response(part.body).arrayBuffer());
-      if (bytes.length === part.size && (await digestOf(bytes)) !== digest)
+      const { bytes, isWhole } = part;
+      if (isWhole && (await digestOf(bytes)) !== digest)
         throw new DamagedBlob(`the blob ${digest} is damaged`, digest);
       remembered.set(key, bytes);
       return bytes;

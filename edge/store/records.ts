@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import { canonicalJson } from "../contract/keys.ts";
 import { note } from "../log.ts";
-import type { Bucket } from "./bucket.ts";
+import { type Bucket, readObject, type StoredBody } from "./bucket.ts";
 import { type Asked, FreshMemory, KEPT_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 import { tagRecord, revisionRecord, dayRecord, type RecordPlace } from "./record-places.ts";
@@ -218,14 +218,11 @@ async function read<T>(
   place: RecordPlace<T>,
 ): Promise<Asked<Stored<T>> | null | string> {
   const now = Date.now();
-  const object = await bucket.get(place.path);
+  const object = await readObject(bucket, place.path, undefined, readText);
   if (object === null) return null;
-  if (object.size > MAX_RECORD_BYTES) {
-    await object.body.cancel();
-    return `it has ${object.size} bytes`;
-  }
+  const { size, text } = object;
+  if (text === null) return `it has ${size} bytes`;
   let json: unknown;
-  const text = await new Response(object.body).text();
   try {
     json = JSON.parse(text);
   } catch (error) {
@@ -236,6 +233,13 @@ async function read<T>(
   return place.belongs(parsed.output)
     ? { value: { value: parsed.output, length: text.length }, askedAt: object.askedAt ?? now }
     : "it is the record of something else";
+}
+
+/** The text of a record; null when it is too large to be one. */
+async function readText({ body, size, askedAt }: StoredBody) {
+  if (size <= MAX_RECORD_BYTES) return { size, askedAt, text: await new Response(body).text() };
+  await body.cancel();
+  return { size, askedAt, text: null };
 }
 
 /** Longest reason in the log, characters. */

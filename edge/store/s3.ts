@@ -54,37 +54,25 @@ export function s3Bucket(config: S3Config): Bucket {
   const client = clientOf(config);
 
   /**
-   * One signed request. A status that is neither 2xx nor in `expected` throws, and is retried and
-   * then a BucketUnavailable: 403 too, since the client can do nothing about the edge's
-   * credentials.
+   * One signed request, once. A status that is neither 2xx nor in `expected` throws: 403 too, since
+   * the client can do nothing about the edge's credentials.
    */
+  const request = async (url: string, expected: readonly number[], init: RequestInit) => {
+    // no-store: a Worker's fetch may otherwise be answered by the CDN, with a 404 of a moment ago.
+    const response = await client.fetch(url, { cache: "no-store", ...init });
+    if (response.ok || expected.includes(response.status)) return response;
+    await response.body?.cancel();
+    throw new Error(`the bucket answered ${response.status}${adviceOn(response.status)}`);
+  };
   const send = (
     method: string,
     key: string,
     expected: readonly number[],
-    {
-      query,
-      ...init
-    }: {
-      headers?: Record<string, string>;
-      body?: Uint8Array<ArrayBuffer> | string;
-      query?: URLSearchParams;
-    } = {},
+    init: Pick<RequestInit, "headers" | "body"> = {},
   ): Promise<Response> =>
-    bucketOperation(`${method} of ${key}`, async (signal) => {
-      // no-store: a Worker's fetch may otherwise be answered by the CDN, with a 404 of a moment
-      // ago.
-      const url = objectUrl(config, key) + (query === undefined ? "" : `?${query}`);
-      const response = await client.fetch(url, {
-        method,
-        cache: "no-store",
-        signal,
-        ...init,
-      });
-      if (response.ok || expected.includes(response.status)) return response;
-      await response.body?.cancel();
-      throw new Error(`the bucket answered ${response.status}${adviceOn(response.status)}`);
-    });
+    bucketOperation(`${method} of ${key}`, (signal) =>
+      request(objectUrl(config, key), expected, { method, signal, ...init }),
+    );
 
   return {
     async head(key) {
@@ -119,8 +107,10 @@ export function s3Bucket(config: S3Config): Bucket {
         "max-keys": String(limit),
         ...(after === undefined ? {} : { "start-after": after }),
       });
-      const response = await send("GET", "", [], { query });
-      return readListing(await response.text());
+      return bucketOperation(`LIST of ${prefix}`, async (signal) => {
+        const response = await request(`${objectUrl(config, "")}?${query}`, [], { signal });
+        return readListing(await response.text());
+      });
     },
     async delete(key) {
       const response = await send("DELETE", key, [404]);
@@ -197,17 +187,23 @@ const asPublic = (config: S3Config): S3Config => ({
   endpoint: config.publicEndpoint ?? config.endpoint,
 });
 
-/** `?…` in place of a key is a query of the bucket itself. */
-const objectUrl = ({ endpoint, bucket }: S3Config, key: string): string =>
-  `${endpoint.replace(/\/+$/, "")}/${bucket}${key.startsWith("?") ? key : `/${key.split("/").map(encodeURIComponent).join("/")}`}`;
+/** The URL of an object; without a key, of the bucket itself. */
+function objectUrl({ endpoint, bucket }: S3Config, key: string): string {
+  const path = key.split("/").map(encodeURIComponent).join("/");
+  return `${endpoint.replace(/\/+$/, "")}/${bucket}/${path}`;
+}
 
 const rangeHeader = (range: ByteRange): string =>
   "suffix" in range
     ? `bytes=-${range.suffix}`
     : `bytes=${range.offset}-${range.offset + range.length - 1}`;
 
-/** The answer of ListObjectsV2: flat XML without attributes, whose texts are escaped. */
+/**
+ * The answer of ListObjectsV2: flat XML without attributes, whose texts are escaped. Throws for any
+ * other text (the page of a proxy, for instance), which would be read as an empty listing.
+ */
 function readListing(xml: string): ListedPage {
+  if (!xml.includes("<ListBucketResult")) throw new Error("the bucket did not answer a listing");
   const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, text = ""]) => ({
     key: field("Key", text),
     size: Number(field("Size", text)),

@@ -129,6 +129,47 @@ describe("a bucket that does not answer after the first pull", () => {
   });
 });
 
+describe("an answer of the bucket that breaks off in the middle", () => {
+  const kinds = ["packages/", "blobs/", "?list-type"];
+  let edge: FrontedEdge;
+  before(async () => {
+    edge = await startFrontedEdge();
+    const { bucket } = edge.firn;
+    await putBase(bucket);
+    for (const at of kinds.keys()) {
+      await putPackage(bucket, { name: `once${at}` });
+      await putPackage(bucket, { name: `always${at}` });
+    }
+    await putTag(bucket, "latest", REVISION);
+  });
+  after(() => edge?.stop());
+
+  for (const [at, kind] of kinds.entries()) {
+    const pull = async (name: string, cuts: (seen: Seen) => boolean): Promise<Answer> => {
+      // So that nothing of another pull is in memory.
+      await edge.advance(HOUR);
+      edge.front.cuts = (seen) => seen.method === "GET" && seen.key.startsWith(kind) && cuts(seen);
+      try {
+        return await send("GET", `${edge.firn.url}/v2/${name}/manifests/latest`);
+      } finally {
+        edge.front.cuts = () => false;
+      }
+    };
+
+    test(`${kind} once: it is read again`, async () => {
+      let isCut = false;
+      const answer = await pull(`once${at}`, () => !isCut && (isCut = true));
+      assert.equal(answer.status, 200, String(answer.body));
+    });
+
+    test(`${kind} always: 503, and when to try again`, async () => {
+      const { status, headers, body } = await pull(`always${at}`, () => true);
+      assert.equal(status, 503, String(body));
+      assert.match(String(headers["retry-after"]), /^\d+$/);
+    });
+  }
+});
+
 test("so many images at once in an isolate; others wait, too many are told to come again", async () => {
   const edge = await startFrontedEdge({ LIMIT_IMAGES: "off" });
   try {

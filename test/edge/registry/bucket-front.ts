@@ -25,7 +25,16 @@ export interface BucketFront {
   target: string;
   /** Awaited before a request goes on to the bucket. */
   before: (seen: Seen) => Promise<void> | void;
+  /** Whether the answer to this request breaks off in the middle of its body. */
+  cuts: (seen: Seen) => boolean;
   stop(): Promise<void>;
+}
+
+interface Forwarded {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: Buffer;
+  readonly isCut: boolean;
 }
 
 /** The bucket's name in the paths of test edges, see origin/server/edge.ts. */
@@ -34,7 +43,12 @@ const BUCKET = "firn";
 export async function startBucketFront(): Promise<BucketFront> {
   const server = createServer((request, response) => {
     void forward(request).then(
-      ({ status, headers, body }) => response.writeHead(status, headers).end(body),
+      ({ status, headers, body, isCut }) => {
+        response.writeHead(status, headers);
+        if (!isCut) return response.end(body);
+        const half = body.subarray(0, body.length / 2);
+        return response.write(half, () => response.destroy());
+      },
       (error: unknown) => response.writeHead(500).end(String(error)),
     );
   });
@@ -47,6 +61,7 @@ export async function startBucketFront(): Promise<BucketFront> {
     down: false,
     target: "",
     before: () => undefined,
+    cuts: () => false,
     stop: async () => {
       server.closeAllConnections();
       server.close();
@@ -54,20 +69,24 @@ export async function startBucketFront(): Promise<BucketFront> {
     },
   };
 
-  const forward = async (
-    incoming: IncomingMessage,
-  ): Promise<{ status: number; headers: IncomingMessage["headers"]; body: Buffer }> => {
+  const forward = async (incoming: IncomingMessage): Promise<Forwarded> => {
     const { method = "", url = "", headers } = incoming;
     const body = await buffer(incoming);
     const key = decodeURIComponent(url.split(`/${BUCKET}/`)[1] ?? "");
     front.requests.push(`${method} ${key}`);
-    if (front.down) return { status: 503, headers: {}, body: Buffer.from("down") };
-    await front.before({ method, key, contentType: headers["content-type"] ?? "", body });
+    if (front.down) return { status: 503, headers: {}, body: Buffer.from("down"), isCut: false };
+    const seen = { method, key, contentType: headers["content-type"] ?? "", body };
+    await front.before(seen);
     // The Host header stays the front's own: the request is signed for it.
     const outgoing = httpRequest(new URL(url, front.target), { method, headers, agent: false });
     outgoing.end(body);
     const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
-    return { status: answer.statusCode ?? 0, headers: answer.headers, body: await buffer(answer) };
+    return {
+      status: answer.statusCode ?? 0,
+      headers: answer.headers,
+      body: await buffer(answer),
+      isCut: front.cuts(seen),
+    };
   };
   return front;
 }

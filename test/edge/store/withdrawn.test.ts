@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, mock, test } from "node:test";
 import { blobPath, revisionPath, tagPath } from "../../../edge/contract/keys.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { findBlob, PRESENT_MS } from "../../../edge/store/blobs.ts";
-import type { Bucket } from "../../../edge/store/bucket.ts";
+import { type Bucket, BucketUnavailable } from "../../../edge/store/bucket.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
 import { readCurrent } from "../../../edge/store/current.ts";
 import { KEPT_MS, REFRESH_MS } from "../../../edge/store/fresh.ts";
@@ -107,7 +107,7 @@ describe("a record", { concurrency: 1 }, () => {
     let asked = 0;
     const broken: Bucket = {
       ...bucket,
-      get: () => Promise.reject(new Error(`no answer ${++asked}`)),
+      get: () => Promise.reject(new BucketUnavailable(`no answer ${++asked}`)),
     };
     wait(2 * KEPT_MS);
     assert.ok(await readRecord(broken, place));
