@@ -93,6 +93,16 @@ test("all 255 combinations of eight packages: one object each, and none a blob",
   assert.equal((await keys("blobs/")).length, blobs);
 });
 
+test("packages whose names objects inherit: found again by an isolate that knows nothing", async () => {
+  const names = ["constructor", "prototype"];
+  for (const name of names) await putPackage(s3Bucket(edge.s3), { name });
+  const image = names.join("/");
+  const digest = String((await get(`${image}/manifests/latest`)).headers["docker-content-digest"]);
+  await restart();
+  const found = await get(`${image}/manifests/${digest}`);
+  assert.equal(found.status, 200, String(found.body));
+});
+
 describe("in an isolate that knows nothing of the image", () => {
   const image = "curl/git";
   let manifests: Answer[];
