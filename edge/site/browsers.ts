@@ -8,7 +8,7 @@
  *   anything else but /api/ and /v2           the page, which says so, with status 404
  */
 import { TAG_PATTERN } from "../contract/names.ts";
-import { COMPONENT_PATTERN, isRevision } from "../contract/records.ts";
+import { COMPONENT_PATTERN } from "../contract/records.ts";
 import type { Env } from "../env.ts";
 import { BUILDS_PATH } from "../pull/build-log.ts";
 import { document } from "./serve.ts";
@@ -49,5 +49,5 @@ function imageAt(path: string): Named | undefined {
   if (manifest === null && isForPrograms(path)) return undefined;
   const [, name = "", tag = "latest"] = manifest ?? /^\/([^:]+?)(?::([^/]+))?\/?$/.exec(path) ?? [];
   if (!name.split("/").every((component) => COMPONENT_PATTERN.test(component))) return undefined;
-  return { name, tag: TAG_PATTERN.test(tag) || isRevision(tag) ? tag : "latest" };
+  return { name, tag: TAG_PATTERN.test(tag) ? tag : "latest" };
 }
