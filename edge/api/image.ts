@@ -57,6 +57,8 @@ export async function image(
     : await knownRevision(context, query.tag);
   const systems = systemsFor(context, asked.pinned ?? query.platform);
   const has = query.has === undefined ? undefined : await resolveName(context.bucket, query.has);
+  // What of it is shared with another image tells what is in it.
+  if (has !== undefined) checkAllowed(context, has);
   const platforms =
     revision === null
       ? []

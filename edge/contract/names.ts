@@ -213,6 +213,13 @@ export function canonicalName(names: readonly string[], shell: boolean): string 
 }
 
 function checkComponent(name: string, component: string, index: number): void {
+  // A list is longer than a name may be, but each of its components is stored as part of a name.
+  if (component.length > MAX_NAME_LENGTH)
+    throw new InvalidName(
+      `component ${index + 1} of the list has ${component.length} characters; the most is ` +
+        `${MAX_NAME_LENGTH}`,
+      { rule: "length", position: index + 1, length: component.length, limit: MAX_NAME_LENGTH },
+    );
   if (COMPONENT_PATTERN.test(component)) return;
   const detail = { name, component, position: index + 1, rule: COMPONENT_PATTERN.source };
   if (component === "")

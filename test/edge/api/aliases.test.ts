@@ -183,6 +183,7 @@ describe("what no alias is made of", () => {
     ["an object", '{"packages":["git"]}', 400, /JSON list of packages/],
     ["numbers", "[1]", 400, /JSON list of packages/],
     ["a name that is none", '["git","Curl"]', 400, /has capitals/],
+    ["a name of 256 characters", `["${"a".repeat(256)}"]`, 400, /256 characters; the most is 255/],
     ["options, paths and code", '["--upload-pack=x","../..","$(id)"]', 400, /not valid/],
     ["a platform alone", '["arm64"]', 400, /no package/],
     ["both platforms", '["arm64","amd64","git"]', 400, /both amd64 and arm64/],

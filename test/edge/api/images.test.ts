@@ -186,6 +186,7 @@ for (const [path, status, message] of [
   ["git?has=UPPER", 400, /has capitals/],
   ["git?closure=yes", 400, /^closure must be 0 or 1$/],
   ["pkgsstatic.git", 403, /policy denies/],
+  ["git?has=pkgsstatic.git", 403, /policy denies/],
 ] as const)
   test(`${status}: ${path.slice(0, 24)}`, async () => {
     const answer = await send("GET", `${firn.url}/api/images/${path}`);
