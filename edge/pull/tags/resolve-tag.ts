@@ -54,18 +54,42 @@ const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
  * lately.
  */
 export async function resolveTag(context: Context, tag: string): Promise<string> {
-  const { packageSet, tagFresh } = context.config;
-  if (isRevision(tag)) return ownTag(context, tag);
-  if (isDate(tag) && filesOf(packageSet).kind !== "git")
-    return revisionOn(context, tag, tagMeaning(packageSet));
+  const known = await lookUp(context, tag, (place, record) => {
+    if (Date.now() >= record.resolvedAt + context.config.tagFresh)
+      refreshBehind(context, tag, place, record);
+  });
+  return known ?? resolveFirst(context, tag);
+}
+
+/**
+ * The revision that a tag was last seen at, without asking anybody; null when only an origin could
+ * tell. Throws MANIFEST_UNKNOWN (404) for a tag that can mean nothing here.
+ */
+export const knownRevision = (context: Context, tag: string): Promise<string | null> =>
+  lookUp(context, tag, () => undefined);
+
+/** As knownRevision. `onRecord` is called with the record of a tag whose meaning may change. */
+async function lookUp(
+  context: Context,
+  tag: string,
+  onRecord: (place: RecordPlace<TagRecord>, record: TagRecord) => void,
+): Promise<string | null> {
+  const { packageSet } = context.config;
+  const isGit = filesOf(packageSet).kind === "git";
+  if (isRevision(tag)) {
+    if (await belongsToSet(context, tag)) return tag;
+    // An origin looks for it in the repository; of any other set nobody can tell.
+    if (isGit) return null;
+    throw revisionUnknown(context, tag);
+  }
+  if (isDate(tag) && !isGit) return revisionOn(context, tag, tagMeaning(packageSet));
   if (!isServed(context, tag)) throw notServed(context, tag);
 
   const place = tagRecord(packageSet.id, tag);
   const ages = { present: rereadAge(context), absent: 0 };
-  const known = await readCurrent(context.bucket, place, ages);
-  if (known === null) return resolveFirst(context, tag);
-  if (Date.now() >= known.resolvedAt + tagFresh) refreshBehind(context, tag, place, known);
-  return known.revision;
+  const record = await readCurrent(context.bucket, place, ages);
+  if (record !== null) onRecord(place, record);
+  return record?.revision ?? null;
 }
 
 /** Whether a tag that is neither a commit nor a date may mean anything here. */
@@ -86,42 +110,25 @@ function notServed({ config: { packageSet, tags } }: Context, tag: string): Erro
 }
 
 /**
- * The revision that a tag was last seen at, without asking anybody; null when only an origin could
- * tell. Throws MANIFEST_UNKNOWN (404) for a tag that can mean nothing here.
+ * Whether it is known that a revision belongs to the set: a tag was seen at it, or the operator
+ * lists it. The hosts of repositories serve commits of strangers' forks under the parent's address,
+ * so a commit that exists there may be anybody's.
  */
-export async function knownRevision(context: Context, tag: string): Promise<string | null> {
-  const { config, bucket } = context;
-  const { packageSet } = config;
-  if (isRevision(tag)) {
-    const seen = await readRecord(bucket, revisionRecord(packageSet.id, tag));
-    return seen === null && filesOf(packageSet).kind === "git" ? null : ownTag(context, tag);
-  }
-  if (isDate(tag) && filesOf(packageSet).kind !== "git")
-    return revisionOn(context, tag, tagMeaning(packageSet));
-  if (!isServed(context, tag)) throw notServed(context, tag);
-  const ages = { present: rereadAge(context), absent: 0 };
-  return (await readCurrent(bucket, tagRecord(packageSet.id, tag), ages))?.revision ?? null;
+async function belongsToSet(
+  { bucket, config: { packageSet, revisions } }: Context,
+  revision: string,
+): Promise<boolean> {
+  if (revisions.includes(revision)) return true;
+  if (packageSet.kind === "channel" && packageSet.channel === revision) return true;
+  return (await readRecord(bucket, revisionRecord(packageSet.id, revision))) !== null;
 }
 
-/**
- * A revision by its own name, when it is known to belong to the set: a tag was seen at it, or the
- * operator lists it. Of a git repository an origin can tell for others, of a channel nobody can:
- * the hosts of repositories serve commits of strangers' forks under the parent's address, so a
- * commit that exists there may be anybody's.
- */
-async function ownTag(context: Context, revision: string): Promise<string> {
-  const { packageSet, revisions } = context.config;
-  if (revisions.includes(revision)) return revision;
-  if (packageSet.kind === "channel" && packageSet.channel === revision) return revision;
-  const seen = await readRecord(context.bucket, revisionRecord(packageSet.id, revision));
-  if (seen !== null) return revision;
-  if (filesOf(packageSet).kind === "git") return resolveFirst(context, revision);
-  throw manifestUnknown(
+const revisionUnknown = ({ config: { packageSet } }: Context, revision: string): Error =>
+  manifestUnknown(
     `the revision ${revision} is unknown: no tag of this registry has meant it so far. ` +
       `${tagMeaning(packageSet)}`,
     { tag: revision },
   );
-}
 
 const rereadAge = ({ config: { tagFresh } }: Context): number => Math.min(REREAD_MS, tagFresh);
 

@@ -178,6 +178,22 @@ test("jobs and records belong to the layer plan in force", async () => {
   }
 });
 
+test("a git repository: the API knows a revision that the operator lists, as a pull does", async () => {
+  const revision = "cd".repeat(20);
+  const firn = await startTestEdge({
+    PACKAGE_SET: "git:https://git.example/set",
+    REVISIONS: revision,
+  });
+  try {
+    const { body } = await get(firn, `/api/images/git?tag=${revision}`);
+    assert.equal((JSON.parse(String(body)) as { revision: unknown }).revision, revision);
+    const other = await get(firn, `/api/images/git?tag=${"ef".repeat(20)}`);
+    assert.equal((JSON.parse(String(other.body)) as { revision: unknown }).revision, null);
+  } finally {
+    await firn.stop();
+  }
+});
+
 describe("a channel as package set", () => {
   let firn: TestEdge;
   const LISTED = "cd".repeat(20);
