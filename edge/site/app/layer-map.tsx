@@ -24,7 +24,7 @@ interface MapProps {
 
 export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
   const [pointed, setPointed] = useState<number | null>(null);
-  const [focused, setFocused] = useState(0);
+  const [focused, setFocused] = useState<number | null>(null);
   const svg = useRef<SVGSVGElement>(null);
   const narrow = matchMedia("(max-width: 640px)").matches;
   const height = narrow ? HEIGHT.narrow : HEIGHT.wide;
@@ -36,6 +36,8 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
   const order = layers
     .map((_, at) => at)
     .sort((a, b) => (layers[b]?.size ?? 0) - (layers[a]?.size ?? 0));
+  /** The one in the tab order: the largest, until the arrows have moved. */
+  const stop = focused !== null && focused < layers.length ? focused : (order[0] ?? 0);
   const move = (event: KeyboardEvent): void => {
     const steps: Record<string, number> = {
       ArrowRight: 1,
@@ -46,11 +48,11 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
     const step = steps[event.key];
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      onChoose(chosen === focused ? null : focused);
+      onChoose(chosen === stop ? null : stop);
     }
     if (step === undefined) return;
     event.preventDefault();
-    const place = (order.indexOf(focused) + step + order.length) % order.length;
+    const place = (order.indexOf(stop) + step + order.length) % order.length;
     const next = order[place] ?? 0;
     setFocused(next);
     svg.current?.querySelector<SVGGElement>(`[data-layer="${next}"]`)?.focus();
@@ -75,7 +77,7 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
             closure={closure}
             box={inner(boxes[at] as Box)}
             state={`${at === chosen ? "chosen" : ""} ${at === shown ? "shown" : ""}`}
-            inOrder={at === (order.includes(focused) ? focused : order[0])}
+            inOrder={at === stop}
             pressed={at === chosen}
             onPoint={() => setPointed(at)}
             onFocus={() => {
@@ -134,7 +136,8 @@ function LayerBox(props: BoxProps) {
       class={`layer shade${at % SHADES} ${props.state}`}
       data-layer={at}
       role="button"
-      tabIndex={props.inOrder ? 0 : -1}
+      // In SVG the attribute's name is in lower case alone.
+      tabindex={props.inOrder ? 0 : -1}
       aria-pressed={props.pressed}
       aria-label={`${titleOf(layer, closure)}, ${bytes(layer.size)}`}
       onPointerEnter={props.onPoint}

@@ -364,9 +364,16 @@ describe("looking inside", { skip, concurrency: 2 }, () => {
 
   test("by keyboard: from layer to layer, choose one, search, compare", async (t) => {
     const page = await open(t, "/i/git", PHONE);
-    await page.locator(".layer[tabindex='0']").focus();
     const title = page.locator(".detail h3");
     const first = await title.innerText();
+    // One stop of the tab order is in the map, the largest layer, and the next one is behind it.
+    await page.getByRole("link", { name: "git", exact: true }).focus();
+    await page.keyboard.press("Tab");
+    await page.locator(".layer.shown:focus").waitFor();
+    await page.keyboard.press("Tab");
+    await page.locator(".treemap :focus").waitFor({ state: "detached" });
+    await page.keyboard.press("Shift+Tab");
+    await page.locator(".layer:focus").waitFor();
     await page.keyboard.press("ArrowRight");
     assert.notEqual(await title.innerText(), first);
     await page.keyboard.press("Enter");
