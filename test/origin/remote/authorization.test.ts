@@ -1,7 +1,8 @@
 /** Challenges of registries, as they write them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseChallenge } from "../../../origin/remote/authorization.ts";
+import { CommandFailed } from "../../../origin/commands/exit-codes.ts";
+import { authorize, parseChallenge } from "../../../origin/remote/authorization.ts";
 
 for (const [header, scheme, parameters] of [
   ['Basic realm="Registry Realm"', "basic", { realm: "Registry Realm" }],
@@ -25,3 +26,14 @@ for (const [header, scheme, parameters] of [
 
 for (const header of [null, "", "Negotiate", "Digest realm=x"])
   test(`${header} cannot be met`, () => assert.equal(parseChallenge(header), undefined));
+
+for (const realm of [undefined, "", "auth", "ftp://a.example/token", "data:application/json,{}"])
+  test(`the realm ${realm} is no server: nothing is asked, and no password goes anywhere`, () =>
+    assert.rejects(
+      authorize({ scheme: "bearer", parameters: realm === undefined ? {} : { realm } }, ["x"], {
+        user: "ci",
+        password: "secret",
+      }),
+      (error) =>
+        error instanceof CommandFailed && /names no server that gives tokens/.test(error.message),
+    ));

@@ -22,7 +22,7 @@ import { generateOriginKey } from "../../../../origin/channel/index.ts";
 import { eventually } from "../../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { keys, signOf } from "../keys.ts";
-import { honest, startOrigin, type TestRun } from "../origins.ts";
+import { honest, startOrigin, type TestOrigin, type TestRun } from "../origins.ts";
 import {
   layerStatement,
   ownPath,
@@ -234,6 +234,32 @@ describe("two origins of different owners", () => {
     await c.reached("connected");
     await edge.ask(packageItems(["junk"]));
     assert.equal(await edge.get(packagePath(SCOPE, "junk")), undefined);
+  });
+
+  test("what an origin made before it was revoked counts for nothing", async (t) => {
+    /** Asks until the origin has made it: a failure is remembered for some seconds. */
+    const madeBy = (origin: TestOrigin): Promise<void> =>
+      eventually("the origin makes it", async () => {
+        await edge.ask(packageItems(["revoked"]));
+        return origin.jobs.length > 0;
+      });
+    const a = startOrigin(t, edge, "a");
+    await a.reached("connected");
+    await madeBy(a);
+    await edge.farm("revoke", "a");
+    try {
+      const b = startOrigin(t, edge, "b");
+      await b.reached("connected");
+      await madeBy(b);
+      assert.equal(await edge.get(packagePath(SCOPE, "revoked")), undefined);
+      const c = startOrigin(t, edge, "c");
+      await c.reached("connected");
+      assert.equal((await asked(packageItems(["revoked"])))?.kind, "package");
+      const record = (await edge.get(packagePath(SCOPE, "revoked"))) as PackageRecord;
+      assert.deepEqual(record.signed.map(({ origin }) => origin).sort(), ["b", "c"]);
+    } finally {
+      await edge.farm("reinstate", "a");
+    }
   });
 
   test("what was made with a key that is in force no more does not count", async (t) => {

@@ -3,13 +3,20 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   checkClaims,
+  checkLength,
   checkResults,
   checkSignatures,
   claimsOf,
   partsOf,
 } from "../../../../edge/farm/publication/check-results.ts";
 import type { Item, Result } from "../../../../edge/contract/items.ts";
-import type { LayerStatement, PackageStatement } from "../../../../edge/contract/records.ts";
+import { canonicalJson } from "../../../../edge/contract/keys.ts";
+import type {
+  LayerStatement,
+  PackageRecord,
+  PackageStatement,
+} from "../../../../edge/contract/records.ts";
+import { MAX_RECORD } from "../../../../edge/farm/limits.ts";
 import { keys, signOf } from "../keys.ts";
 import {
   indexItem,
@@ -17,6 +24,7 @@ import {
   indexStatement,
   levelResult,
   packageItems,
+  packageRecord,
   packageResult,
   REVISION,
   signedLayers,
@@ -34,6 +42,17 @@ const index = async (path: readonly string[], revision = REVISION): Promise<Resu
   indexResult({ ...(await indexStatement(nowhere, indexItem(path))), revision }, sign);
 const indexOfA = await index(["a"]);
 const revision: Result = { kind: "revision", revision: REVISION };
+
+test("a record may have 384 Ki characters as JSON, and no more", async () => {
+  const record = await packageRecord(nowhere, "git");
+  const { length } = canonicalJson({ ...record, description: "" });
+  const withLength = (characters: number): PackageRecord => ({
+    ...record,
+    description: "x".repeat(characters - length),
+  });
+  assert.doesNotThrow(() => checkLength(withLength(MAX_RECORD)));
+  assert.throws(() => checkLength(withLength(MAX_RECORD + 1)), /of git is longer than 393216/);
+});
 
 const withGit = (change: Partial<PackageStatement>): Result[] => [
   packageResult({ ...git, statement: { ...git.statement, ...change } }, sign),

@@ -10,6 +10,7 @@ import {
   packagePath,
 } from "../../../../edge/contract/keys.ts";
 import {
+  type Descriptor,
   type LayerStatement,
   MAX_LISTING_TEXT,
   type PackageRecord,
@@ -86,6 +87,52 @@ test("a long listing does not stand in the package's record", async (t) => {
   const outcome = resultOf(await edge.ask(packageItems(["large"])));
   const record = outcome?.kind === "package" ? outcome.record : assert.fail("no record");
   assert.deepEqual([record.listing, record.listingText], [listing, undefined]);
+});
+
+test("a listing whose blob is another text does not stand in the package's record", async (t) => {
+  const listing = await blob(edge, "what it states");
+  const origin = startOrigin(t, edge, "a", {
+    run: async (_, { sign }) => {
+      const { statement, layers } = await statedPackage(edge, "mislisted");
+      return [packageResult({ statement: { ...statement, listing }, layers }, sign)];
+    },
+  });
+  await origin.reached("connected");
+  await edge.put(blobPath(listing.digest), "is not stated!");
+  const outcome = resultOf(await edge.ask(packageItems(["mislisted"])));
+  const record = outcome?.kind === "package" ? outcome.record : assert.fail("no record");
+  assert.deepEqual([record.listing, record.listingText], [listing, undefined]);
+});
+
+test("a failure names its log when the bucket has that, and is told without it else", async (t) => {
+  const there = await blob(edge, "the log");
+  const logs: Readonly<Record<string, Descriptor>> = {
+    logged: there,
+    unlogged: { ...there, digest: `sha256:${"1".repeat(64)}` },
+    halflogged: { ...there, size: there.size + 1 },
+  };
+  const origin = startOrigin(t, edge, "a", {
+    run: async (items) =>
+      items.map((item) => {
+        const name = item.kind === "package" ? item.name : "";
+        const logBlob = logs[name];
+        const failure = { reason: "failed", message: `no ${name}` } as const;
+        return { kind: "failure", failure: { ...failure, ...(logBlob && { logBlob }) } };
+      }),
+  });
+  await origin.reached("connected");
+  const answer = await edge.ask(packageItems(Object.keys(logs)));
+  assert.ok(answer.state === "done");
+  assert.deepEqual(
+    answer.results.map((outcome) =>
+      outcome.kind === "failure" ? [outcome.failure.message, outcome.failure.logBlob] : outcome,
+    ),
+    [
+      ["no logged", there],
+      ["no unlogged", undefined],
+      ["no halflogged", undefined],
+    ],
+  );
 });
 
 test("the layers of a level belong to a package whose record is there, or comes with them", async (t) => {

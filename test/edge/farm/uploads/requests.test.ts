@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../../../edge/contract/digest.ts";
-import { layerPath } from "../../../../edge/contract/keys.ts";
+import { blobPath, layerPath } from "../../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../../edge/contract/messages.ts";
 import type { LayerStatement } from "../../../../edge/contract/records.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
@@ -52,7 +52,9 @@ describe("layers", () => {
     const made = await put(statement);
     const zstd = await put({ ...statement, codec: "zstd", digest: lost.digest });
     const gone = await put(lost);
-    const asked = [unknown, made.key, gone.key];
+    const cut = await put(await layerStatement(edge, "cut"));
+    await edge.put(blobPath(cut.digest), "cu");
+    const asked = [unknown, made.key, gone.key, cut.key];
     origin.say({ type: "layers", id: "1", job, keys: asked, zstd: true });
     // Of who has signed them, and of nobody else.
     const keys = { a: originKey["a"]?.publicKey };
@@ -60,6 +62,7 @@ describe("layers", () => {
       {},
       { gzip: { record: made, present: true, keys }, zstd: { record: zstd, present: false, keys } },
       { gzip: { record: gone, present: false, keys } },
+      { gzip: { record: cut, present: false, keys } },
     ]);
     origin.say({ type: "layers", id: "2", job, keys: [made.key], zstd: false });
     const { layers } = await origin.heard("layers");
