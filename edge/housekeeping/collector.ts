@@ -96,6 +96,8 @@ export class Collector {
       const { run } = this.#tables;
       if (run?.run !== id) return null;
       if (run.done || Date.now() < run.notBefore) return this.#tell(run);
+      // Decided in a step that did not come to its end. What is decided next relies on it.
+      if ((await this.#delete(run)) > 0) return this.#tell(this.#stepped());
       return this.#tell(await this.#page(run));
     } finally {
       turn.resolve();
@@ -121,18 +123,20 @@ export class Collector {
     const limit = phase.refersTo === undefined ? PAGE : READ_PAGE;
     const page = await this.#bucket.list(phase.prefix, { limit, after: run.after });
     const looked = await this.#look(phase, page.objects);
-    const toDelete = this.#tables.transaction(() => {
+    this.#tables.transaction(() => {
       const decisions = looked.map((object) => this.#decisionOn(run, phase, object));
       this.#recordDecisions(run, phase, looked, decisions);
-      const deleted = looked.filter((_, at) => decisions[at] === "delete");
       this.#tables.run = afterPage(counted(run, phase.kind, looked, decisions), page);
-      return run.terms.delete ? deleted.map(({ key }) => key) : [];
     });
-    if (toDelete.length > 0) {
-      await this.#deletions.delete(toDelete);
-      note("info", "gc.deleted", { run: run.run, kind: phase.kind, keys: toDelete.length });
-    }
+    await this.#delete(run);
     return this.#stepped();
+  }
+
+  /** Deletes what was decided on, and returns how many objects that were. */
+  async #delete({ run }: Run): Promise<number> {
+    const keys = await this.#deletions.deleteDecided(PAGE);
+    if (keys > 0) note("info", "gc.deleted", { run, keys });
+    return keys;
   }
 
   /** The run after the step; pulls that came in the meantime may have changed it. */
@@ -203,7 +207,7 @@ export class Collector {
     this.#tables.mark(refs(of("keep")), true);
     this.#tables.mark(refs(of("condemn")), false);
     if (!run.terms.delete || phase.kind === null) return;
-    this.#tables.clearCondemned(keys(of("keep")));
+    this.#tables.reprieve(keys(of("keep")));
     this.#tables.condemn(keys(of("condemn")), Date.now());
     const deleted = of("delete");
     if (deleted.length === 0) return;

@@ -5,6 +5,10 @@
  *
  *   claim, decide     condemned no more: it is not deleted
  *   decide, claim     the claim waits until the objects are deleted, and is told so
+ *
+ * Decisions are stored until they are carried out. When the object is lost in between, the run's
+ * next step deletes the rest before it decides on anything that only those objects name; a claim
+ * that comes before that step takes its keys off the list.
  */
 import pLimit from "p-limit";
 import { BUCKET_REQUESTS, forgetBlob, PRESENT_MS } from "../store/blobs.ts";
@@ -35,7 +39,7 @@ export class Deletions {
   }
 
   async claim(keys: readonly string[]): Promise<string[]> {
-    this.#tables.clearCondemned(keys);
+    this.#tables.reprieve(keys);
     const now = Date.now();
     const gone = this.#tables.gone(keys, now - GONE_MS);
     if (gone.length === 0) return [];
@@ -57,16 +61,22 @@ export class Deletions {
     this.#tables.forgetGone(now - KNOWN_MS);
   }
 
-  /** Call it right after that transaction. */
-  async delete(keys: readonly string[]): Promise<void> {
+  /**
+   * Deletes what was decided on, `most` objects at most, and returns how many; also what an earlier
+   * instance of this object had decided on and did not come to. Throws when the bucket does not
+   * answer: then the rest is for the next call.
+   */
+  async deleteDecided(most: number): Promise<number> {
+    const keys = this.#tables.undeleted(most);
     const limit = pLimit(BUCKET_REQUESTS);
     const all = keys.map((key) => limit(() => this.#deleteOne(key)));
     const underway = { keys: new Set(keys), done: Promise.allSettled(all) };
     this.#underway = underway;
-    await underway.done;
+    const ends = await underway.done;
     if (this.#underway === underway) this.#underway = undefined;
-    // What could not be deleted is condemned anew by the next run.
+    this.#tables.noteDeleted(keys.filter((_, at) => ends[at]?.status === "fulfilled"));
     await Promise.all(all);
+    return keys.length;
   }
 
   async #deleteOne(key: string): Promise<void> {

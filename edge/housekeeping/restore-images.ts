@@ -37,6 +37,7 @@ async function restore(
       .takeDeletedImages(nameKey, hint)
       .filter(({ body }) => tables.gone(blobsIn(body), 0).length === 0);
     for (const { body } of whole) tables.mark(ofImage(body), true);
+    tables.reprieve(whole.map(({ key }) => key));
     return whole;
   });
   if (found.length > 0) await deletions.settled();

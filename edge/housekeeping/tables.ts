@@ -32,6 +32,8 @@ export class Tables {
       -- What is not in use, and since when that is known.
       CREATE TABLE IF NOT EXISTS condemned (
         key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
+      -- What a run has decided to delete, until that is done.
+      CREATE TABLE IF NOT EXISTS deleting (key TEXT PRIMARY KEY) WITHOUT ROWID;
       -- What was deleted lately.
       CREATE TABLE IF NOT EXISTS gone (key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
       -- Image records that this run has deleted, in case somebody was just pulling one.
@@ -73,10 +75,12 @@ export class Tables {
     return this.#all<{ value: string }>("SELECT value FROM facts WHERE name = ?", name)[0]?.value;
   }
 
-  /** Forgets the marks and deleted images of an earlier run. */
+  /**
+   * Forgets the marks and deleted images of an earlier run, and what it had still to delete: the
+   * next run decides on that anew, since nobody restores its images any more.
+   */
   clearRun(): void {
-    this.#run("DELETE FROM marks");
-    this.#run("DELETE FROM trash");
+    for (const table of ["marks", "trash", "deleting"]) this.#run(`DELETE FROM ${table}`);
   }
 
   notePulls(images: readonly string[], day: number): void {
@@ -132,18 +136,28 @@ export class Tables {
     this.#run("DELETE FROM condemned WHERE since < ?", before);
   }
 
-  /** They are condemned no more. */
-  clearCondemned(keys: readonly string[]): void {
-    this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, JSON.stringify(keys));
+  /** They are condemned no more, and what is not deleted yet stays. */
+  reprieve(keys: readonly string[]): void {
+    for (const table of ["condemned", "deleting"])
+      this.#run(`DELETE FROM ${table} WHERE key IN ${KEYS}`, JSON.stringify(keys));
   }
 
+  /** They are deleted from now on, for whoever asks. */
   noteGone(keys: readonly string[], now: number): void {
-    this.clearCondemned(keys);
-    this.#run(
-      "INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)",
-      JSON.stringify(keys),
-      now,
-    );
+    const all = JSON.stringify(keys);
+    this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, all);
+    this.#run("INSERT OR REPLACE INTO deleting SELECT value FROM json_each(?)", all);
+    this.#run("INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)", all, now);
+  }
+
+  /** What was to be deleted, and is not known to be, `most` at most. */
+  undeleted(most: number): string[] {
+    const rows = this.#all<{ key: string }>("SELECT key FROM deleting LIMIT ?", most);
+    return rows.map(({ key }) => key);
+  }
+
+  noteDeleted(keys: readonly string[]): void {
+    this.#run(`DELETE FROM deleting WHERE key IN ${KEYS}`, JSON.stringify(keys));
   }
 
   /** Those of the keys that were deleted after `since`. */
