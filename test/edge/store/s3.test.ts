@@ -8,7 +8,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
 import { ATTEMPTS, bucketOperation, BucketUnavailable } from "../../../edge/store/bucket.ts";
-import { presign, s3Bucket, type S3Config } from "../../../edge/store/s3.ts";
+import { presign, s3Bucket, type S3Config, signPut } from "../../../edge/store/s3.ts";
 
 let server: Server | undefined;
 afterEach(() => {
@@ -118,4 +118,22 @@ test("a presigned URL names its life and holds no secret", async () => {
   assert.equal(url.searchParams.get("X-Amz-Expires"), "300");
   assert.ok(url.searchParams.get("X-Amz-Signature"));
   assert.ok(!url.href.includes("secret"));
+});
+
+test("who is given a signed request reaches the bucket by its public address", async () => {
+  const config: S3Config = {
+    endpoint: "http://10.0.0.1:9000",
+    publicEndpoint: "https://s3.example/files/",
+    bucket: "b",
+    region: "auto",
+    accessKeyId: "id",
+    secretAccessKey: "secret",
+  };
+  const digest = `sha256:${"0".repeat(64)}` as const;
+  const put = { digest, size: 1, contentType: "x/y", ifAbsent: true };
+  for (const url of [
+    await presign(config, "blobs/sha256/00", 300),
+    (await signPut(config, put)).url,
+  ])
+    assert.match(url, /^https:\/\/s3\.example\/files\/b\/blobs\/sha256\/00/);
 });
