@@ -152,7 +152,10 @@ export class DirectoryBucket {
     { after, limit }: { readonly after: string; readonly limit: number },
   ): Promise<{ readonly objects: ListedKey[]; readonly more: boolean }> {
     const objects: ListedKey[] = [];
-    for await (const { key, path } of this.#walk(this.#objects, "", { prefix, after })) {
+    // Beside the prefix's last directory there may be thousands of others, which are not read.
+    const begun = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    const dir = begun === "" ? this.#objects : this.#path(begun.slice(0, -1));
+    for await (const { key, path } of this.#walk(dir, begun, { prefix, after })) {
       const found = await orAbsent(stat(path));
       if (found === null) continue;
       if (objects.length === limit) return { objects, more: true };
