@@ -32,7 +32,15 @@ import {
   TOKEN_PATH,
 } from "./registry/authorize.ts";
 import { rememberedAnswer } from "./registry/answers.ts";
-import { base, noCatalog, notFound, refuseLong, refuseWrites, welcome } from "./registry/base.ts";
+import {
+  base,
+  noCatalog,
+  notFound,
+  prepare,
+  refuseLong,
+  refuseWrites,
+  welcome,
+} from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
 import { tagsList } from "./registry/discovery.ts";
 import { buildLog } from "./registry/build-log.ts";
@@ -83,7 +91,7 @@ router
   .all("*", refuseWrites)
   .all(`${SITE_PATH}:file`, asset)
   .all("*", browsers)
-  .all("/v2", authorizeBase, base)
+  .all("/v2", prepare, authorizeBase, base)
   .all("/v2/_catalog", authorizeBase, noCatalog)
   .all("/v2/:name+/manifests/:reference", authorize, manifests)
   .all("/v2/:name+/blobs/:digest", authorize, blobs)

@@ -2,7 +2,10 @@
  * Routes beside images and blobs: `/v2/`, which clients try first (distribution spec, "Determining
  * Support"), `/` for people, and requests that no other route takes.
  */
+import type { Env } from "../env.ts";
+import { openContext } from "../pull/context.ts";
 import { RegistryError, unsupported } from "../pull/errors.ts";
+import { prepareBehind } from "../pull/prepare.ts";
 import { API_VERSION } from "./headers.ts";
 
 type Asked = Pick<Request, "method" | "url">;
@@ -20,7 +23,14 @@ const BASE_HEADERS = new Headers({
 });
 
 /**
- * Answers `/v2/`. Docker's ping times out in seconds, so this reads no configuration, bucket or
+ * Prepares an isolate behind the answer to `/v2/`, whatever that is. Otherwise the next route goes on.
+ */
+export function prepare(request: Request, env: Env, ctx: ExecutionContext): void {
+  prepareBehind(ctx, () => openContext(request, env, ctx));
+}
+
+/**
+ * Answers `/v2/`. Docker's ping times out in seconds, so this waits for no configuration, bucket or
  * Durable Object.
  */
 export function base({ method }: Asked): Response {

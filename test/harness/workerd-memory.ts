@@ -11,17 +11,22 @@ export async function workerdPid(): Promise<string> {
   throw new Error("this process has no workerd");
 }
 
-/** Sets the peak of a process's resident memory to what it is now, and returns that, KiB. */
-export async function resetPeak(pid: string): Promise<number> {
-  // proc(5), clear_refs.
-  await writeFile(`/proc/${pid}/clear_refs`, "5");
-  return residentMemory(pid);
-}
-
 /** What it is now, KiB. */
 export const residentMemory = (pid: string): Promise<number> => memoryOf(pid, "VmRSS");
-/** What it was at most, KiB. */
-export const peakMemory = (pid: string): Promise<number> => memoryOf(pid, "VmHWM");
+
+/**
+ * Begins to measure by how much a process's memory grows; the returned function tells the growth at
+ * its peak, KiB. Pages of the program's own file, which come into memory when their code first runs,
+ * do not count: all isolates of a process share them.
+ */
+export async function memoryGrowth(pid: string): Promise<() => Promise<number>> {
+  // proc(5), clear_refs: sets the peak, VmHWM, to what is resident now.
+  await writeFile(`/proc/${pid}/clear_refs`, "5");
+  const before = await residentMemory(pid);
+  const files = await memoryOf(pid, "RssFile");
+  return async () =>
+    (await memoryOf(pid, "VmHWM")) - before - ((await memoryOf(pid, "RssFile")) - files);
+}
 
 async function memoryOf(pid: string, field: string): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
