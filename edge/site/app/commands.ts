@@ -17,6 +17,13 @@ export type Kind = (typeof KINDS)[number];
 const reference = ({ host, name, tag }: Image): string =>
   `${host}/${name}${tag === "" ? "" : `:${tag}`}`;
 
+/**
+ * Whether an image without `shell` has a command of its own: of several packages mostly none, since
+ * it cannot be all of their main programs.
+ */
+const hasCommand = ({ name }: Image): boolean =>
+  name.split("/").filter((part) => part !== "amd64" && part !== "arm64").length === 1;
+
 /** Text to copy as a whole. */
 export function command(kind: Kind, image: Image): string {
   const ref = reference(image);
@@ -24,12 +31,17 @@ export function command(kind: Kind, image: Image): string {
     case "Docker":
       return image.shell
         ? `docker run --rm -it ${ref}`
-        : `docker pull ${ref}\ndocker run --rm ${ref}`;
+        : [`docker pull ${ref}`, ...(hasCommand(image) ? [`docker run --rm ${ref}`] : [])].join(
+            "\n",
+          );
     case "Podman": {
       const tls = image.plain ? " --tls-verify=false" : "";
       return image.shell
         ? `podman run${tls} --rm -it ${ref}`
-        : `podman pull${tls} ${ref}\npodman run --rm ${ref}`;
+        : [
+            `podman pull${tls} ${ref}`,
+            ...(hasCommand(image) ? [`podman run --rm ${ref}`] : []),
+          ].join("\n");
     }
     case "Kubernetes":
       return [
@@ -42,6 +54,7 @@ export function command(kind: Kind, image: Image): string {
         "    - name: firn",
         `      image: ${ref}`,
         ...(image.shell ? ["      command: [sleep, infinity]"] : []),
+        ...(image.shell || hasCommand(image) ? [] : ["      command: [PROGRAM]"]),
       ].join("\n");
     case "FROM":
       return `FROM ${ref}`;

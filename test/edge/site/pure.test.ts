@@ -115,6 +115,17 @@ test("commands name the image and its tag; podman is told of a registry without 
   assert.match(command("Docker", { ...image, tag: "" }), /firn\.test\/shell\/git$/);
 });
 
+test("nothing is run of an image that has no command: several packages without a shell", () => {
+  const image = { host: "firn.test", plain: false, name: "arm64/git", tag: "", shell: false };
+  const several = { ...image, name: "arm64/git/curl" };
+  for (const kind of ["Docker", "Podman"] as const) {
+    assert.match(command(kind, image), / pull .*\n.* run /);
+    assert.match(command(kind, several), / pull [^\n]*$/);
+  }
+  assert.doesNotMatch(command("Kubernetes", image), /command:/);
+  assert.match(command("Kubernetes", several), /command: \[PROGRAM\]/);
+});
+
 test("a treemap fills its space by the sizes, and no two boxes overlap", () => {
   const sizes = fc.array(fc.integer({ min: 0, max: 1_000 }), { minLength: 1, maxLength: 30 });
   fc.assert(
