@@ -136,7 +136,7 @@ program
       ownBucket: ownBucketOf(options),
     };
     const { serve } = await import("./serve.ts");
-    await serve(origin, log, stopSignal().signal);
+    await serve(origin, log, stopSignal());
   });
 
 program

@@ -13,7 +13,8 @@ import {
   Slots,
 } from "./channel/index.ts";
 import type { DiskBudget } from "./disk/budget.ts";
-import { Disk, isDiskFull } from "./disk/watch.ts";
+import { isDiskFull } from "./disk/full.ts";
+import { Disk } from "./disk/watch.ts";
 import { type BucketAccess, openLayers } from "./layers/index.ts";
 import { Metrics } from "./metrics.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
@@ -28,6 +29,7 @@ import { withPolicy } from "./policy.ts";
 import { publishIndexes } from "./publish/indexes.ts";
 import { tagLister } from "./list-tags.ts";
 import { publish } from "./publish/publish.ts";
+import { aborted } from "./stop-signal.ts";
 import { version } from "./version.ts";
 
 export interface OriginOptions extends NixLimits {
@@ -230,9 +232,7 @@ export async function serve(
       logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"),
   );
 
-  await new Promise<void>((resolve) =>
-    stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true }),
-  );
+  await aborted(stop);
   logger.info("stopping: finishing the jobs at hand, or handing them back");
   await unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));

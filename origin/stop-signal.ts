@@ -4,27 +4,20 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Signals within this time are one request, milliseconds. */
 const SAME_REQUEST = 1_000;
 
-export interface StopSignal {
-  readonly signal: AbortSignal;
-  /** Removes whoever else listens for these signals: Miniflare's listeners would exit at once. */
-  takeOver(): void;
-}
-
 /**
- * Aborts at the first signal. Another one that comes with it is the same request: npm passes on the
- * Ctrl-C that the terminal has sent to this process as well. A later one ends the process at once.
+ * A signal that aborts at the first of them. Another one that comes with it is the same request: npm
+ * passes on the Ctrl-C that the terminal has sent to this process as well. A later one ends the
+ * process at once.
  */
-export function stopSignal(): StopSignal {
+export function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const onSignal = (): void => {
     if (controller.signal.aborted) return;
     controller.abort();
     setTimeout(() => SIGNALS.forEach((name) => process.off(name, onSignal)), SAME_REQUEST).unref();
   };
-  const takeOver = (): void =>
-    SIGNALS.forEach((name) => process.removeAllListeners(name).on(name, onSignal));
-  takeOver();
-  return { signal: controller.signal, takeOver };
+  for (const name of SIGNALS) process.on(name, onSignal);
+  return controller.signal;
 }
 
 /** Resolves when the signal aborts. */

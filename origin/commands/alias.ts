@@ -48,7 +48,7 @@ async function allNames(names: readonly string[]): Promise<readonly string[]> {
 async function makeAlias(edge: URL, list: readonly string[]): Promise<AliasAnswer> {
   const progress = openProgress();
   try {
-    const registry = await openEdge(edge, { progress, signal: stopSignal().signal });
+    const registry = await openEdge(edge, { progress, signal: stopSignal() });
     const answer = await registry.send(ALIASES_PATH, {
       method: "POST",
       headers: { "content-type": "application/json" },

@@ -68,9 +68,9 @@ export async function build(text: string, options: BuildOptions): Promise<void> 
     );
   const progress = openProgress();
   try {
-    const work = { progress, signal: stopSignal().signal };
+    const work = { progress, signal: stopSignal() };
     const { request, tag } = await wantedImage(text, options.edge, work);
-    const made = await makeHere({ request, tag }, options, progress);
+    const made = await makeHere({ request, tag }, options, work);
     progress.step("writing");
     const { image } = made;
     const total = image.blobs.reduce((sum, blob) => sum + blob.size, 0);
@@ -94,9 +94,8 @@ export async function build(text: string, options: BuildOptions): Promise<void> 
 export async function makeHere(
   { request, tag }: Wanted,
   options: Omit<BuildOptions, "output" | "json" | "edge">,
-  progress: Progress,
+  { progress, signal }: Work,
 ): Promise<MadeImage> {
-  const { signal } = stopSignal();
   const logger = pino({ base: null, level: "info" }, { write: (line) => tellLine(line, progress) });
   try {
     const builder = await openBuilder(

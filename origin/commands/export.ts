@@ -32,7 +32,7 @@ export async function exportImage(text: string, options: ExportOptions): Promise
   const { name, reference } = imageName(text);
   const progress = openProgress();
   try {
-    const registry = await openEdge(url, { progress, signal: stopSignal().signal });
+    const registry = await openEdge(url, { progress, signal: stopSignal() });
     progress.step(`asking ${url.host} for ${name}`);
     // A layout's own blobs are not fetched again; archives are made from those kept here.
     const directory = output.kind === "oci" ? output.directory : options.stateDir;

@@ -35,7 +35,7 @@ async function ask<T>(
 ): Promise<T> {
   const progress = openProgress();
   try {
-    const registry = await openEdge(edge, { progress, signal: stopSignal().signal });
+    const registry = await openEdge(edge, { progress, signal: stopSignal() });
     const given = Object.entries(query).filter(([, value]) => value !== undefined);
     const search = new URLSearchParams(given as [string, string][]);
     progress.step(`asking ${edge.host}`);

@@ -65,7 +65,7 @@ export function parseList(list: string): Listed[] {
 export async function mirror(file: string, options: MirrorOptions): Promise<void> {
   const { every, json } = options;
   const progress = openProgress();
-  const { signal } = stopSignal();
+  const signal = stopSignal();
   const registry = await openEdge(options.edge, { progress, signal });
   const known = new Map<string, string>();
   const input = file === "-" ? await text(process.stdin) : undefined;

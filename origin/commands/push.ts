@@ -25,7 +25,7 @@ export interface PushOptions extends Omit<BuildOptions, "output"> {
 export async function push(text: string, to: string, options: PushOptions): Promise<void> {
   const target = targetOf(to, options.plainHttp);
   const progress = openProgress();
-  const work = { progress, signal: stopSignal().signal };
+  const work = { progress, signal: stopSignal() };
   try {
     const image = await sourceImage(text, options, work);
     const { registry: url, host, repository, reference } = target;
@@ -87,7 +87,7 @@ async function sourceImage(text: string, options: PushOptions, work: Work): Prom
   const { from: url, stateDir } = options;
   if (url === undefined) {
     const wanted = await wantedImage(text, options.edge, work);
-    return (await makeHere(wanted, options, progress)).image;
+    return (await makeHere(wanted, options, work)).image;
   }
   const { name, reference } = imageName(text);
   const edge = await openEdge(url, work);

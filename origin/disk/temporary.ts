@@ -36,7 +36,7 @@ export async function removeLeftovers(directory: string, depth = DEPTH): Promise
 }
 
 /** Whether a process has this number. */
-function runs(pid: number): boolean {
+export function runs(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {

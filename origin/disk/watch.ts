@@ -146,13 +146,3 @@ export class Disk {
 const FULL = "the disk is full: this origin takes no jobs until there is room";
 const HELP = "free some space, or set another DISK_BUDGET";
 const HELP_GC = "Firn does not collect here (DISK_GC=off): run nix-collect-garbage";
-
-/** What a full disk makes programs say, Nix's failures (error-message.ts) among them. */
-const DISK_FULL = /the disk is full|\b(ENOSPC|EDQUOT)\b/;
-
-/** Whether a full disk is the cause of a failure, or of an error or one that it was made from. */
-export const isDiskFull = (error: unknown): boolean =>
-  typeof error === "object" &&
-  error !== null &&
-  (("message" in error && DISK_FULL.test(String(error.message))) ||
-    ("cause" in error && isDiskFull(error.cause)));

@@ -7,10 +7,9 @@
  *
  * It may be deleted at any time. A file has its name only when it is whole.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { constants } from "node:fs";
-import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { open, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import * as v from "valibot";
 import type { KnownLayer } from "../../edge/contract/bucket-requests.ts";
 import { type Digest, digestOf } from "../../edge/contract/digest.ts";
@@ -26,6 +25,7 @@ import {
 } from "../../edge/contract/records.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
 import type { JobRequests } from "../channel/requests.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 import { fileBytes } from "../layers/blob-bytes.ts";
 import type { Blob, JobBucket, Storage } from "../layers/job-bucket.ts";
 
@@ -156,26 +156,6 @@ export class DirectoryBucket implements Storage {
     );
   }
 }
-
-/** Gives a file its name when `write` has written all of it. */
-export async function writeWhole(
-  path: string,
-  write: (temporary: string) => Promise<void>,
-): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = join(dirname(path), `.${process.pid}-${randomUUID()}`);
-  try {
-    await write(temporary);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-/** Copies a file; where the file system can share the bytes, in no time. */
-export const copyWhole = (from: string, to: string): Promise<void> =>
-  writeWhole(to, (temporary) => copyFile(from, temporary, constants.COPYFILE_FICLONE));
 
 function orUndefined(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;

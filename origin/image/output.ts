@@ -2,8 +2,8 @@
  * Writes an image to its output (output-form.ts): an OCI layout (OCI image spec, image-layout.md)
  * or an archive of one. An archive of the same image is the same bytes at any time.
  */
-import { createWriteStream } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { constants, createWriteStream } from "node:fs";
+import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -11,7 +11,7 @@ import * as v from "valibot";
 import { tarEnd, tarHeader, tarPadding } from "../../edge/contract/tar.ts";
 import { OCI_INDEX } from "../../edge/contract/media-types.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
-import { copyWhole, writeWhole } from "./directory-bucket.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 import type { Output } from "./output-form.ts";
 import { bytesOf, hexOf, type ImageBlob, type OciImage, type PlatformImage } from "./oci-image.ts";
 
@@ -135,7 +135,11 @@ async function writeBlob({ content, size }: ImageBlob, path: string): Promise<vo
   if (there?.size === size) return;
   if (content instanceof Uint8Array)
     await writeWhole(path, (temporary) => writeFile(temporary, content));
-  else if (content.file !== path) await copyWhole(content.file, path);
+  else if (content.file !== path)
+    // Where the file system can share the bytes, in no time.
+    await writeWhole(path, (temporary) =>
+      copyFile(content.file, temporary, constants.COPYFILE_FICLONE),
+    );
 }
 
 async function* archive(

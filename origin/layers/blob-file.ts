@@ -2,10 +2,11 @@
  * A blob being made: its members are appended to a temporary file and hashed on the way. The file
  * has no name, so nothing is left behind by a process that dies.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../../edge/contract/digest.ts";
+import { temporaryName } from "../disk/temporary.ts";
 
 /** A whole blob in a temporary file; whoever has it closes `fd`. */
 export interface SpooledBlob {
@@ -24,7 +25,8 @@ export class BlobFile {
 
   constructor(directory: string) {
     mkdirSync(directory, { recursive: true });
-    const path = join(directory, randomUUID());
+    // Between these two calls the process may die: the next start removes what it left.
+    const path = join(directory, temporaryName("blob"));
     this.#fd = openSync(path, "wx+");
     unlinkSync(path);
   }

@@ -3,14 +3,14 @@
  * it again does not walk it again.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { LISTING_FORMAT } from "../../edge/contract/listing.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
 import { LISTING } from "../../edge/contract/media-types.ts";
 import { type Descriptor, DescriptorSchema } from "../../edge/contract/records.ts";
-import { temporaryName } from "../disk/temporary.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 import type { JobBucket } from "./job-bucket.ts";
 import { listTree } from "./list-tree.ts";
 import { putBytes } from "./put-bytes.ts";
@@ -42,7 +42,8 @@ export class Listings {
       return known;
     const bytes = await listTree(this.#with.root, storePath, signal);
     const descriptor = await putBytes(bucket, { bytes, contentType: LISTING }, signal);
-    if (note !== undefined) await this.#write(note, descriptor);
+    if (note !== undefined)
+      await writeWhole(note, (temporary) => writeFile(temporary, JSON.stringify(descriptor)));
     return descriptor;
   }
 
@@ -51,18 +52,6 @@ export class Listings {
       .update(canonicalJson({ format: [WALK_FORMAT, LISTING_FORMAT], storePath, narHash }))
       .digest("hex");
     return join(this.#with.directory, `${key}.json`);
-  }
-
-  async #write(note: string, descriptor: Descriptor): Promise<void> {
-    await mkdir(this.#with.directory, { recursive: true });
-    const unfinished = join(this.#with.directory, temporaryName("note"));
-    try {
-      await writeFile(unfinished, JSON.stringify(descriptor));
-      await rename(unfinished, note);
-    } catch (error) {
-      await rm(unfinished, { force: true });
-      throw error;
-    }
   }
 }
 

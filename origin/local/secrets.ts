@@ -1,8 +1,9 @@
 /** Secrets made on this machine, kept in the state directory, readable by its owner only. */
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { generateOriginKey, publicKeyOf, readOriginKey } from "../channel/key.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 
 /** The public half (for ORIGINS) of the origin's private key in `file`, made the first time. */
 export async function originPublicKey(file: string): Promise<string> {
@@ -26,7 +27,10 @@ const randomCredentials = (): string =>
     secretAccessKey: randomBytes(32).toString("hex"),
   } satisfies BucketCredentials);
 
-/** The file's text; made by `make` the first time. Written whole or not at all. */
+/**
+ * The file's text; made by `make` the first time. Written whole or not at all, and on the disk
+ * before anybody uses it: a power cut must not leave an empty key.
+ */
 async function secretFile(path: string, make: () => string): Promise<string> {
   try {
     return await readFile(path, "utf8");
@@ -35,8 +39,6 @@ async function secretFile(path: string, make: () => string): Promise<string> {
   }
   const text = make();
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, text, { mode: 0o600 });
-  await rename(temporary, path);
+  await writeWhole(path, (temporary) => writeFile(temporary, text, { mode: 0o600, flush: true }));
   return text;
 }

@@ -51,7 +51,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
   const stateDir = resolve(options.stateDir);
   const originDir = join(stateDir, "origin");
   const starter = packageSet.kind === "starter";
-  const { signal, takeOver } = stopSignal();
+  const signal = stopSignal();
   const stopped = aborted(signal);
 
   const unlock = await lockState(stateDir);
@@ -84,7 +84,6 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
       },
       log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
     });
-    takeOver();
     note(`the edge is at ${edge.url}`);
     const warning = hostWarning(host, env["ACCESS"]);
     if (warning !== undefined) note(warning);

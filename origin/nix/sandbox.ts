@@ -39,9 +39,10 @@ export interface Sandbox {
  * found out is no sandbox.
  */
 export async function probeSandbox(nixConfig?: string, signal?: AbortSignal): Promise<Sandbox> {
-  // Not in TMPDIR, which may be closed to build users: a build without a sandbox must see it.
-  const directory = await mkdtemp(join(existsSync("/tmp") ? "/tmp" : tmpdir(), "firn-probe-"));
+  let directory: string | undefined;
   try {
+    // Not in TMPDIR, which may be closed to build users: a build without a sandbox must see it.
+    directory = await mkdtemp(join(existsSync("/tmp") ? "/tmp" : tmpdir(), "firn-probe-"));
     await chmod(directory, 0o755);
     const marker = join(directory, "marker");
     await writeFile(marker, "", { mode: 0o644 });
@@ -55,7 +56,7 @@ export async function probeSandbox(nixConfig?: string, signal?: AbortSignal): Pr
   } catch (error) {
     return none(error instanceof Error ? error.message : String(error));
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
   }
 }
 

@@ -86,7 +86,7 @@ function addFarm(program: Command): void {
       await watch({
         terminal: stdout,
         every: REFRESH,
-        signal: stopSignal().signal,
+        signal: stopSignal(),
         make: async (width) => shownFarm(await client.farm(NO_RETRIES), host, width),
       });
     });

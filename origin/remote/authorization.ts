@@ -13,21 +13,32 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The first challenge of a WWW-Authenticate header that can be met; undefined for none. */
+/**
+ * The challenge of a WWW-Authenticate header that is met: a token where it is offered, else a
+ * password; undefined where it asks for neither. A header may hold several, and so may an answer,
+ * which fetch joins with commas:
+ *
+ *   Negotiate, Basic realm="Registry", Bearer realm="https://auth.example/token",service="x"
+ */
 export function parseChallenge(header: string | null): Challenge | undefined {
-  const match = /^\s*(basic|bearer)\b(.*)$/is.exec(header ?? "");
-  if (match === null) return undefined;
-  const [, scheme = "", rest = ""] = match;
-  const parameters = Object.fromEntries(
-    Array.from(
-      rest.matchAll(/([a-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/gi),
-      ([, name = "", quoted, bare]) => [
-        name.toLowerCase(),
-        quoted === undefined ? (bare ?? "") : quoted.replaceAll(/\\(.)/g, "$1"),
-      ],
-    ),
-  );
-  return { scheme: scheme.toLowerCase(), parameters };
+  const challenges = parseChallenges(header ?? "");
+  return ["bearer", "basic"]
+    .map((wanted) => challenges.find(({ scheme }) => scheme === wanted))
+    .find((found) => found !== undefined);
+}
+
+/** A scheme, or a parameter of the scheme before it, whose value may be quoted. */
+const SCHEME_OR_PARAMETER = /([!#$%&'*+.^_`|~\w-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+)))?/g;
+
+function parseChallenges(header: string): Challenge[] {
+  const found: { scheme: string; parameters: Record<string, string> }[] = [];
+  for (const [, word = "", quoted, bare] of header.matchAll(SCHEME_OR_PARAMETER)) {
+    const value = quoted?.replaceAll(/\\(.)/g, "$1") ?? bare;
+    const challenge = found.at(-1);
+    if (value === undefined) found.push({ scheme: word.toLowerCase(), parameters: {} });
+    else if (challenge !== undefined) challenge.parameters[word.toLowerCase()] = value;
+  }
+  return found;
 }
 
 /** What stands in Authorization for a password. */
@@ -43,6 +54,12 @@ const TokenSchema = v.pipe(
 /** What names this program at token servers that ask. */
 const CLIENT_ID = "firn";
 
+/** With what a challenge is met; `signal` ends the wait for the token server. */
+export interface SignIn {
+  readonly credentials: Credentials | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
  * What stands in Authorization to meet a challenge; undefined where it takes credentials, and there
  * are none. Throws a CommandFailed when the token server refuses.
@@ -50,7 +67,7 @@ const CLIENT_ID = "firn";
 export async function authorize(
   { scheme, parameters }: Challenge,
   scopes: readonly string[],
-  credentials: Credentials | undefined,
+  { credentials, signal }: SignIn,
 ): Promise<string | undefined> {
   if (scheme === "basic")
     return credentials !== undefined && "user" in credentials
@@ -60,10 +77,11 @@ export async function authorize(
   if (realm === null || !/^https?:$/.test(realm.protocol))
     throw new CommandFailed("denied", "the registry names no server that gives tokens");
   const service = parameters["service"];
-  const response =
+  const { url, ...request } =
     credentials !== undefined && "identityToken" in credentials
-      ? await askByIdentity(realm, scopes, service, credentials.identityToken)
-      : await ask(realm, scopes, service, credentials);
+      ? tokenByIdentity(realm, scopes, service, credentials.identityToken)
+      : tokenByPassword(realm, scopes, service, credentials);
+  const response = await fetch(url, { ...request, signal });
   const text = await response.text();
   if (!response.ok)
     throw new CommandFailed(
@@ -77,29 +95,30 @@ export async function authorize(
   return `Bearer ${token}`;
 }
 
-function ask(
+/** A request for a token. */
+type TokenRequest = RequestInit & { readonly url: URL };
+
+function tokenByPassword(
   realm: URL,
   scopes: readonly string[],
   service: string | undefined,
   credentials: Extract<Credentials, { user: string }> | undefined,
-): Promise<Response> {
+): TokenRequest {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
   for (const scope of scopes) url.searchParams.append("scope", scope);
-  const headers =
-    credentials === undefined
-      ? {}
-      : { authorization: basicAuthorization(credentials.user, credentials.password) };
-  return fetch(url, { headers });
+  if (credentials === undefined) return { url };
+  const authorization = basicAuthorization(credentials.user, credentials.password);
+  return { url, headers: { authorization } };
 }
 
 /** OAuth 2's way, for identity tokens (distribution, spec/auth/oauth.md). */
-function askByIdentity(
+function tokenByIdentity(
   realm: URL,
   scopes: readonly string[],
   service: string | undefined,
   identityToken: string,
-): Promise<Response> {
+): TokenRequest {
   const body = new URLSearchParams({
     grant_type: "refresh_token",
     client_id: CLIENT_ID,
@@ -107,5 +126,5 @@ function askByIdentity(
     scope: scopes.join(" "),
     ...(service === undefined ? {} : { service }),
   });
-  return fetch(realm, { method: "POST", body });
+  return { url: realm, method: "POST", body };
 }

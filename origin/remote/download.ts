@@ -1,13 +1,19 @@
 /**
  * Blobs of a registry as files. What was cut off goes on where it ended, in this run or in the
  * next, and a file has its name only when its bytes have its digest.
+ *
+ *   <hex>               a whole blob
+ *   .<hex>.<pid>.part   what that process has of it so far; once the process has ended, the next
+ *                       one that wants the blob takes it over
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Descriptor } from "../../edge/contract/records.ts";
 import { CommandFailed } from "../commands/exit-codes.ts";
+import { namingFullDisk } from "../disk/full.ts";
+import { runs } from "../disk/temporary.ts";
 import { pullScope, type Registry } from "./registry.ts";
 
 /** Connections that may be cut in the middle of one blob, without a byte between them. */
@@ -31,8 +37,8 @@ export async function downloadBlob(
   path: string,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const partial = await openPartial(join(dirname(path), `.${basename(path)}.part`), blob.size);
+  await namingFullDisk(dirname(path), () => mkdir(dirname(path), { recursive: true }));
+  const partial = await openPartial(path, blob.size);
   onBytes(partial.size);
   for (let cuts = 0; partial.size < blob.size;) {
     const before = partial.size;
@@ -52,13 +58,35 @@ export async function downloadBlob(
   await rename(partial.path, path);
 }
 
-async function openPartial(path: string, most: number): Promise<Partial> {
+/** What there is of the blob, with its hash; nothing where it is more than `most` bytes. */
+async function openPartial(blob: string, most: number): Promise<Partial> {
+  const path = partialPath(blob, process.pid);
+  await takeOver(blob, path);
   const size = (await stat(path).catch(() => undefined))?.size ?? 0;
   const hash = createHash("sha256");
   if (size > most) await rm(path);
   else if (size > 0)
     for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return { path, hash, size: size > most ? 0 : size };
+}
+
+const partialPath = (blob: string, pid: number): string =>
+  join(dirname(blob), `.${basename(blob)}.${pid}.part`);
+
+/** Gives what a process that is no more has left of the blob the name `own`. */
+async function takeOver(blob: string, own: string): Promise<void> {
+  const names = new RegExp(`^\\.${basename(blob)}\\.(\\d+)\\.part$`);
+  for (const name of await readdir(dirname(blob))) {
+    const pid = Number(names.exec(name)?.[1] ?? process.pid);
+    if (pid === process.pid || runs(pid)) continue;
+    // Another process may be quicker: then there is none for this one.
+    const left = join(dirname(blob), name);
+    const taken = await rename(left, own).then(
+      () => true,
+      () => false,
+    );
+    if (taken) return;
+  }
 }
 
 /** One request for all that is missing; what comes of it before it is cut off counts. */
@@ -87,7 +115,7 @@ async function fetchRest(
         partial.size += chunk.length;
         return;
       }
-      await file.appendFile(chunk);
+      await namingFullDisk(dirname(partial.path), () => file.appendFile(chunk));
       partial.hash.update(chunk);
       partial.size += chunk.length;
       onBytes(chunk.length);

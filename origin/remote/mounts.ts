@@ -4,11 +4,11 @@
  *
  *   pushed/<host>.json    {"sha256:…": ["team/base", "team/app"], …}
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import * as v from "valibot";
 import type { Digest } from "../../edge/contract/digest.ts";
-import { writeWhole } from "../image/directory-bucket.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 
 /** Repositories remembered of a blob, and blobs of a registry. */
 const MAX_REPOSITORIES = 3;
@@ -46,7 +46,6 @@ export class Mounts {
 
   async save(): Promise<void> {
     const latest = [...this.#known].slice(-MAX_BLOBS);
-    await mkdir(dirname(this.#file), { recursive: true });
     const text = JSON.stringify(Object.fromEntries(latest));
     await writeWhole(this.#file, (temporary) => writeFile(temporary, text));
   }

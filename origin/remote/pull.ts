@@ -73,7 +73,15 @@ export async function fetchManifest(
     headers: { accept: MANIFEST_TYPES.join(", ") },
     scopes: [pullScope(repository)],
   });
-  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const bytes = new Uint8Array(
+    await answer.arrayBuffer().catch((error: Error) => {
+      // fetch ends a body that is cut off with a TypeError.
+      if (!(error instanceof TypeError)) throw error;
+      throw new CommandFailed("later", `${registry.host} cut off the manifest ${reference}`, {
+        cause: error,
+      });
+    }),
+  );
   if (bytes.length > MAX_MANIFEST)
     throw new CommandFailed("failed", `the manifest ${reference} has ${bytes.length} bytes`);
   const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

@@ -1,6 +1,7 @@
 /**
  * A registry as a client has it: requests that sign in where they are asked to, and are repeated
- * where that may help. Credentials go to the registry's own host alone.
+ * where that may help. Credentials go to the registry's own origin (scheme, host and port), and to
+ * the server that it names for tokens.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
@@ -78,7 +79,7 @@ export class Registry {
         onRetry?.(`${refused.message}; trying again`);
       } else {
         const message = `${url.host} cannot be reached: ${reasonOf(answer)}`;
-        if (!more || isFinal(answer)) throw new CommandFailed("later", message, { cause: answer });
+        if (!more || !mayPass(answer)) throw new CommandFailed("later", message, { cause: answer });
         onRetry?.(`${message}; trying again`);
       }
       await sleep(waitOf(answer, attempt), undefined, { signal });
@@ -86,7 +87,7 @@ export class Registry {
   }
 
   async #signedIn(url: URL, request: RegistryRequest): Promise<Response> {
-    const isOwn = url.host === this.#options.url.host;
+    const isOwn = url.origin === this.#options.url.origin;
     const scopes = [...request.scopes].sort();
     const key = scopes.join(" ");
     const known = isOwn ? this.#authorizations.get(key) : undefined;
@@ -94,8 +95,7 @@ export class Registry {
     if (answer.status !== 401 || !isOwn) return answer;
     const challenge = parseChallenge(answer.headers.get("www-authenticate"));
     if (challenge === undefined) return answer;
-    const { credentials } = this.#options;
-    const authorization = await authorize(challenge, scopes, credentials);
+    const authorization = await authorize(challenge, scopes, this.#options);
     if (authorization === undefined || authorization === known) return answer;
     await answer.body?.cancel();
     this.#authorizations.set(key, authorization);
@@ -141,18 +141,39 @@ async function refusal(url: URL, answer: Response): Promise<CommandFailed> {
   );
 }
 
-/** Whether nobody listens there, or a proxy refuses: asking again at once would not help. */
-const isFinal = (error: Error): boolean =>
-  ["ECONNREFUSED", "ENOTFOUND", "UND_ERR_ABORTED"].includes(
-    String((innermost(error) as NodeJS.ErrnoException).code),
-  );
+/** Codes of connections that fail for the moment, as the system and Node's fetch give them. */
+const PASSING_CODES = new Set([
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "UND_ERR_HEADERS_TIMEOUT",
+  "UND_ERR_SOCKET",
+]);
+
+/**
+ * Whether another attempt may do better. It would not where nobody listens, a certificate is not
+ * valid, a proxy refuses, or fetch takes no such URL.
+ */
+const mayPass = (error: Error): boolean =>
+  PASSING_CODES.has(String((innermost(error) as NodeJS.ErrnoException).code));
 
 /** What fetch says of a lost connection stands in its cause; of a proxy's answer, in that one's. */
 const innermost = (error: Error): Error =>
   error.cause instanceof Error ? innermost(error.cause) : error;
 
 function reasonOf(error: Error): string {
-  const { message, code } = innermost(error) as NodeJS.ErrnoException;
+  const { message, code, reason } = innermost(error) as NodeJS.ErrnoException & {
+    /** OpenSSL's words, without its codes and files. */
+    readonly reason?: string;
+  };
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it does not speak TLS: is it plain HTTP?";
+  if (reason !== undefined) return `TLS failed: ${reason}`;
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return "it gave no answer within 5 minutes";
   const status = /^Proxy response \((\d+)\)/.exec(message)?.[1];
   if (status !== undefined) return `the proxy of HTTPS_PROXY or HTTP_PROXY answered ${status}`;
   return message || String(code);

@@ -33,8 +33,7 @@ export async function serve(options: ServeOptions, env: NodeJS.ProcessEnv): Prom
   const stateDir = resolve(options.stateDir);
   const variables = { ...variablesOf(env), PACKAGE_SET: options.packageSet };
   const bucket = bucketElsewhere(variables);
-  const { signal, takeOver } = stopSignal();
-  const stopped = aborted(signal);
+  const stopped = aborted(stopSignal());
   const unlock = await lockState(stateDir);
   try {
     const edge = await startEdge({
@@ -50,7 +49,6 @@ export async function serve(options: ServeOptions, env: NodeJS.ProcessEnv): Prom
       },
       log,
     });
-    takeOver();
     try {
       for (const warning of warnings(options, variables, bucket)) say(`firn: warning: ${warning}`);
       say(`firn: listening at ${edge.url}; state is kept in ${stateDir}`);

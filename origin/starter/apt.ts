@@ -4,10 +4,10 @@
  * or changed, no root is needed, and no foreign architecture is added to it.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { temporaryName } from "../disk/temporary.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 import { APT_HELPER } from "../local/needs.ts";
 import type { Architecture } from "./lock.ts";
 
@@ -81,7 +81,7 @@ export async function openApt(
   await mkdir(join(dir, "cache/archives/partial"), { recursive: true });
   await writeFile(join(dir, "status"), "");
   const config = join(dir, `apt-${architectures.join("-")}.conf`);
-  await writeAtomically(config, configuration(dir, architectures));
+  await writeWhole(config, (path) => writeFile(path, configuration(dir, architectures)));
   const stamp = join(dir, "refreshed");
 
   const aptGet = async (...args: string[]): Promise<string> =>
@@ -112,7 +112,7 @@ export async function openApt(
         [join(dir, "lock"), "apt-get", "-c", config, "-qq", "update"],
         { env, reject: false, all: true },
       );
-      if (!result.failed) return writeAtomically(stamp, current);
+      if (!result.failed) return writeWhole(stamp, (path) => writeFile(path, current));
       const lines = withoutCredentials(result.all ?? "")
         .split("\n")
         .filter((line) => /^[EW]:/.test(line))
@@ -161,18 +161,4 @@ export async function openApt(
       return stdout;
     },
   };
-}
-
-/**
- * The file has the old content or the new one, never half of it, with any number of writers.
- */
-export async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = temporaryName(path);
-  try {
-    await writeFile(temporary, text);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }

@@ -4,11 +4,22 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { temporaryName } from "../disk/temporary.ts";
+import { writeWhole } from "../disk/write-whole.ts";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
-import { type Apt, openApt, sha256, writeAtomically } from "./apt.ts";
+import { type Apt, openApt, sha256 } from "./apt.ts";
 import { writeFirnSource, writeNpmRegistry } from "./firn-source.ts";
 import { type Architecture, lockText, makeLock } from "./lock.ts";
 import { indexPackages, type PackageIndex } from "./packages-file.ts";
@@ -97,8 +108,9 @@ async function currentLocks(
         log(`apt has no package lists for ${architecture}: the starter set is without it`);
         continue;
       }
-      text = generate(architecture, index, JSON.parse(recipe) as Recipe, log);
-      await writeAtomically(join(dir, file), text);
+      const made = generate(architecture, index, JSON.parse(recipe) as Recipe, log);
+      await writeWhole(join(dir, file), (path) => writeFile(path, made));
+      text = made;
     }
     locks.set(architecture, text);
     files.add(file);
@@ -143,7 +155,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
     await cp(NIX_SOURCE, temporary, { recursive: true });
     await writeFirnSource(join(temporary, "firn"));
     for (const [architecture, text] of locks)
-      await writeAtomically(join(temporary, `lock-${architecture}.json`), text);
+      await writeFile(join(temporary, `lock-${architecture}.json`), text);
     const name = await contentHash(temporary);
     const dir = join(sets, name);
     if (!existsSync(dir)) await writeNpmRegistry(temporary);

@@ -7,9 +7,8 @@ import { until } from "../harness/until.ts";
 
 const SCRIPT = `
 import { stopSignal } from ${JSON.stringify(new URL("../../origin/stop-signal.ts", import.meta.url).href)};
-process.on("SIGINT", () => process.exit(1)); // as Miniflare does
-const { signal, takeOver } = stopSignal();
-takeOver();
+const signal = stopSignal();
+stopSignal(); // a part of the command that has its own takes it from nobody
 signal.addEventListener("abort", () => console.log("stopping"));
 process.stdin.on("data", () => console.log("alive"));
 console.log("started");`;

@@ -25,29 +25,38 @@ export class GrowthError extends Error {
 /** Builds that run now. */
 const running = new Set<{ alone: boolean }>();
 
+export interface Watched {
+  readonly directory: string;
+  readonly limit: number;
+  readonly signal: AbortSignal;
+  /** Between two looks, ms; LOOK_MS when left out. */
+  readonly lookMs?: number;
+}
+
 /**
  * Does `work`, whose signal aborts when the file system of `directory` has lost more than `limit`
  * bytes; then throws a GrowthError.
  */
 export async function withinGrowth<T>(
-  { directory, limit, signal }: { directory: string; limit: number; signal: AbortSignal },
+  { directory, limit, signal, lookMs = LOOK_MS }: Watched,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const free = async (): Promise<number> => {
     const { bavail, bsize } = await statfs(directory);
     return bavail * bsize;
   };
+  const before = await free();
   const self = { alone: running.size === 0 };
   for (const other of running) other.alone = false;
   running.add(self);
   const over = new AbortController();
   const grown = new AbortController();
-  const before = await free();
   const watch = async (): Promise<void> => {
     while (!over.signal.aborted) {
-      await sleep(LOOK_MS, undefined, { signal: over.signal }).catch(() => undefined);
-      if (!over.signal.aborted && before - (await free()) > limit)
-        return grown.abort(new GrowthError(self.alone));
+      await sleep(lookMs, undefined, { signal: over.signal }).catch(() => undefined);
+      // A file system that cannot be asked is the trouble of whoever writes to it.
+      const lost = before - (await free().catch(() => before));
+      if (!over.signal.aborted && lost > limit) return grown.abort(new GrowthError(self.alone));
     }
   };
   const watching = watch();

@@ -209,7 +209,9 @@ export class Pusher {
           for await (const chunk of chunks) file.append(chunk);
         },
       );
-      await Promise.all([dump, packing]);
+      // Both have ended before the file is closed: another file would get its number.
+      for (const ended of await Promise.allSettled([dump, packing]))
+        if (ended.status === "rejected") throw ended.reason;
       if (hash.digest("hex") !== narHash)
         throw new Error(`${storePath} is not what Nix's database says: it is damaged`);
     } catch (error) {

@@ -75,6 +75,8 @@ export class Substituter {
       }
       await pipeline(Readable.fromWeb(file.body), response);
     } catch (error) {
+      // Nix went away: its build was ended.
+      if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") return;
       this.#restsUntil = Date.now() + REST_MS;
       const { message } = error as Error;
       this.#options.logger.warn({ key: key.output, reason: message }, TROUBLE);

@@ -6,6 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { createBrotliDecompress } from "node:zlib";
 import * as v from "valibot";
@@ -13,6 +14,7 @@ import type { About } from "../../../edge/contract/package-about.ts";
 import type { Metadata } from "../../../edge/contract/closure.ts";
 import { PLATFORMS, type System } from "../../../edge/contract/records.ts";
 import { metadataOf } from "../metadata.ts";
+import { fetchWithCredentials } from "./credentials.ts";
 
 export type Abouts = ReadonlyMap<string, About>;
 
@@ -84,13 +86,14 @@ const EntrySchema = v.object({
 
 /** A channel's list, at `<channels>/<channel>/packages.json.br`. Throws when there is none. */
 export async function channelAbout(url: string, signal: AbortSignal): Promise<Abouts> {
-  const response = await fetch(url, { signal });
+  const response = await fetchWithCredentials(url, signal);
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
     throw new Error(`${url}: HTTP ${response.status}`);
   }
   const packed = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
-  return readPackages(packed.pipe(createBrotliDecompress()));
+  // Not `pipe`: it leaves the errors of a connection that is cut off to nobody, and that ends Node.
+  return pipeline(packed, createBrotliDecompress(), readPackages);
 }
 
 /**

@@ -12,7 +12,7 @@ import { run } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
 import { type Abouts, channelAbout } from "./about.ts";
-import { bareUrl, writeNetrc } from "./credentials.ts";
+import { bareUrl, fetchWithCredentials, writeNetrc } from "./credentials.ts";
 import type { Revisions } from "./revisions.ts";
 import { isRevision, type Sources, unwatched } from "./source.ts";
 
@@ -60,10 +60,11 @@ export function channelSources({
     if (lists.has(revision)) return;
     const url = `${channels.replace(/\/+$/, "")}/${encodeURIComponent(name)}/packages.json.br`;
     const list = channelAbout(url, AbortSignal.timeout(LIST_TIMEOUT));
-    // Nobody is kept from a package because its description is not to be had.
+    // Nobody is kept from a package because its description is not to be had. It is asked for again
+    // when somebody asks for the channel's revision again.
     lists.set(
       revision,
-      list.catch(() => undefined),
+      list.catch(() => void lists.delete(revision)),
     );
   };
   return {
@@ -113,9 +114,8 @@ async function channelRevision(
 
 async function get(url: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
   try {
-    const response = await fetch(url, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(REVISION_TIMEOUT)]),
-    });
+    const until = AbortSignal.any([signal, AbortSignal.timeout(REVISION_TIMEOUT)]);
+    const response = await fetchWithCredentials(url, until);
     let text = "";
     const decoder = new TextDecoder();
     for await (const chunk of response.body ?? []) {

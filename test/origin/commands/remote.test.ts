@@ -3,6 +3,7 @@
  * without accounts, with a password, and with the token flow.
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
@@ -10,6 +11,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { importPKCS8, SignJWT } from "jose";
 import { hashPassword } from "../../../edge/contract/account.ts";
@@ -126,12 +128,13 @@ describe("firn export", { skip }, () => {
       await place.skopeo("copy", "oci:cut:latest", "oci:whole:x");
 
       // As a killed run leaves it.
+      const { pid: ended = 0 } = spawnSync("true");
       const blobs = join(place.root, "cut/blobs/sha256");
       const { config } = (await pullManifest(firn.url, "ice")).manifest;
       const hex = config.digest.slice("sha256:".length);
       const bytes = await readFile(join(blobs, hex));
       await execa("rm", [join(blobs, hex)]);
-      await writeFile(join(blobs, `.${hex}.part`), bytes.subarray(0, 100));
+      await writeFile(join(blobs, `.${hex}.${ended}.part`), bytes.subarray(0, 100));
       cutting.seen.length = 0;
       assert.equal((await firnExport("ice", "oci:cut", cutting.url)).digest, digest);
       const again = cutting.seen.filter(({ path }) => path.includes("/blobs/"));
@@ -152,7 +155,8 @@ describe("firn export", { skip }, () => {
   test("what is not what its digest says is refused, and not kept", async () => {
     const { config } = (await pullManifest(firn.url, "ice")).manifest;
     const hex = config.digest.slice("sha256:".length);
-    const part = join(place.root, "bad/blobs/sha256", `.${hex}.part`);
+    const { pid: ended = 0 } = spawnSync("true");
+    const part = join(place.root, "bad/blobs/sha256", `.${hex}.${ended}.part`);
     await firnExport("snow", "oci:bad");
     await writeFile(part, "x".repeat(100));
     const made = await place.firnText(["export", "ice", "oci:bad", "--edge", firn.url]);
@@ -342,6 +346,26 @@ describe("firn push", { skip }, () => {
     assert.equal(made.exitCode, 0, made.stderr);
     assert.equal(made.stdout.trim(), `${registry.host}/here@${digest}`);
     assert.equal((await pullManifest(registry.url, "here", "1")).digest, digest);
+  });
+
+  test("Ctrl-C ends a push that made its image first", async () => {
+    const asked = Promise.withResolvers<void>();
+    const server = createServer(() => asked.resolve()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const env = { PACKAGE_SET: set.spec, PATH: set.originEnv["PATH"] ?? "" };
+    const pushing = place.firn(["push", "snow", `127.0.0.1:${port}/a:1`], env);
+    try {
+      await asked.promise;
+      pushing.kill("SIGINT");
+      const ended = pushing.then(({ exitCode }) => exitCode);
+      const late = sleep(10_000, undefined, { ref: false });
+      assert.notEqual(await Promise.race([ended, late]), undefined, "it goes on");
+    } finally {
+      pushing.kill("SIGKILL");
+      server.close();
+      server.closeAllConnections();
+    }
   });
 
   test("a blob of several chunks arrives whole", async () => {

@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import type { DiskBudget } from "../../../origin/disk/budget.ts";
-import { Disk, type DiskStatus, isDiskFull } from "../../../origin/disk/watch.ts";
+import { isDiskFull } from "../../../origin/disk/full.ts";
+import { Disk, type DiskStatus } from "../../../origin/disk/watch.ts";
 import { openPackageSet } from "../../../origin/nix/package-set.ts";
 import { packageSet, quiet, signal, system } from "../nix/support.ts";
 

@@ -94,3 +94,22 @@ test("a starter set's lock, for the system that is asked for", async () => {
     await rm(dir, { recursive: true });
   }
 });
+
+test("a channel's list whose connection is cut, or that takes too long, is an error like any other", async () => {
+  const packed = brotliCompressSync(JSON.stringify(LIST));
+  const server = createServer((request, response) => {
+    response.writeHead(200, { "content-length": packed.length });
+    response.write(packed.subarray(0, packed.length / 2), () => {
+      if (request.url === "/cut") setTimeout(() => response.destroy(), 50);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    await assert.rejects(channelAbout(`${url}/cut`, new AbortController().signal), /terminated/);
+    await assert.rejects(channelAbout(`${url}/slow`, AbortSignal.timeout(200)), /timeout|abort/i);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+});

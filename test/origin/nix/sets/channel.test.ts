@@ -21,6 +21,8 @@ const nix = { ...needs("nix-build", "tar", "gzip"), timeout: 120_000 };
 const ONE = "1".repeat(40);
 const TWO = "2".repeat(40);
 
+const SIGNED_IN = `Basic ${Buffer.from("snow:s3cret/").toString("base64")}`;
+
 const failedWith = (reason: string, words: RegExp) => (error: unknown) =>
   error instanceof FailureError && error.failure.reason === reason && words.test(error.message);
 
@@ -56,6 +58,11 @@ async function host(t: TestContext) {
   const server = createServer((request, response) => {
     const url = request.url ?? "";
     asked.push(url);
+    // No part of this host but /private asks for a password.
+    if (url.startsWith("/private/"))
+      return request.headers.authorization === SIGNED_IN
+        ? response.end(`${TWO}\n`)
+        : response.writeHead(401).end();
     if (url === "/channels/nixos-unstable/git-revision")
       return response.writeHead(302, { location: "/releases/1/git-revision" }).end();
     if (url === "/channels/down/git-revision") return response.writeHead(500).end();
@@ -89,6 +96,21 @@ test("a tag is a channel or a commit; latest is the configured channel", nix, as
   await assert.rejects(set.resolve("../../etc", signal), failedWith("unknown", /no channel/));
   await assert.rejects(set.resolve("down", signal), failedWith("error", /HTTP 500/));
   await assert.rejects(set.resolve("odd", signal), failedWith("error", /no commit/));
+});
+
+test("user and password of the channels' URL are sent, and shown to nobody", nix, async (t) => {
+  const { options, server } = await host(t);
+  const { host: authority } = new URL(options.channels);
+  const channels = `http://snow:s3cret%2F@${authority}/private`;
+  const set = await open(t, "channel:nixos-unstable", { ...options, channels });
+  assert.equal(await set.resolve("latest", signal), TWO);
+  server.closeAllConnections();
+  server.close();
+  await assert.rejects(set.resolve("latest", signal), (error: Error) => {
+    assert.match(error.message, /cannot be reached/);
+    assert.doesNotMatch(error.message, /s3cret/);
+    return true;
+  });
 });
 
 test(
