@@ -7,6 +7,7 @@ import { TEXT } from "../../edge/contract/media-types.ts";
 import type { Upload } from "../../edge/contract/bucket-requests.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";
 import type { JobRequests } from "../channel/requests.ts";
+import { namingFullDisk } from "../disk/full.ts";
 import { Codecs } from "./codecs.ts";
 import type { Storage } from "./job-bucket.ts";
 import { Listings } from "./listings.ts";
@@ -120,7 +121,9 @@ export function openLayers(options: LayersOptions): Layers {
         putBytes(bucket, { bytes, contentType }, closing.signal);
       return {
         make: (parts, options) =>
-          maker.make(parts, bucket, { ...options, signal: untilClosed(options.signal) }),
+          namingFullDisk(cacheDir, () =>
+            maker.make(parts, bucket, { ...options, signal: untilClosed(options.signal) }),
+          ),
         listing: (storePath, { narHash, signal } = {}) =>
           listings.publish({ storePath, narHash }, bucket, untilClosed(signal)),
         log: (text) => blob(new TextEncoder().encode(text), TEXT),

@@ -3,10 +3,9 @@
  * full disk and a cancelled job leave nothing, a damaged temporary file is never a blob.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { ftruncateSync, mkdirSync, readdirSync, readlinkSync, writeSync } from "node:fs";
+import { ftruncateSync, readdirSync, readlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test, type TestContext } from "node:test";
+import { after, before, test } from "node:test";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import { TEXT } from "../../../edge/contract/media-types.ts";
 import { OwnBucket } from "../../../origin/layers/own-bucket.ts";
@@ -14,6 +13,8 @@ import { Codecs, PIECE_BYTES, PIECE_MEMORY } from "../../../origin/layers/codecs
 import { loadLibdeflate } from "../../../origin/layers/libdeflate.ts";
 import { closeBlobs, Packer } from "../../../origin/layers/pack.ts";
 import { Pieces } from "../../../origin/layers/pieces.ts";
+import { removeTree } from "../../harness/temp.ts";
+import { mountSmall, smallMountUnavailable } from "../disk/small-mount.ts";
 import { edgeRequests } from "./edge-requests.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
 import { LocalStore, noise, prose } from "./local-store.ts";
@@ -106,35 +107,26 @@ test("bytes that do not compress grow by next to nothing", async () => {
   closeBlobs(layer);
 });
 
-test("a full disk is an error that names it, leaves nothing, and passes", async (context) => {
-  const disk = join(store.scratch, "disk");
-  mkdirSync(disk);
-  if (!mount(context, disk)) return;
-  try {
-    const { path } = store.add("full", { data: noise(40_000_000, "full") });
-    const pieces = new Pieces(codecs, 2 ** 30, 2);
-    const using = packer({ spoolDir: disk, pieces });
-    const request = { storePaths: [path], codecs: BOTH };
-    await assert.rejects(using.pack(request, never), { code: "ENOSPC" });
-    assert.deepEqual([readdirSync(disk), openFiles(disk), pieces.lent], [[], [], 0]);
-    execFileSync("mount", ["-o", "remount,size=200m", disk]);
-    closeBlobs(await using.pack(request, never));
-  } finally {
-    execFileSync("umount", [disk]);
-  }
-});
-
-/** A disk of 4 MiB; skips the test where this user may not mount one. */
-function mount(context: TestContext, directory: string): boolean {
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", directory], { stdio: "pipe" });
-    return true;
-  } catch (error) {
-    if (process.env["CI"] === "true") throw error;
-    context.skip("needs root, to mount a small disk");
-    return false;
-  }
-}
+test(
+  "a full disk is an error that names it, leaves nothing, and passes",
+  { skip: await smallMountUnavailable() },
+  async () => {
+    const directory = join(store.scratch, "disk");
+    const disk = await mountSmall(directory, "4m");
+    try {
+      const { path } = store.add("full", { data: noise(40_000_000, "full") });
+      const pieces = new Pieces(codecs, 2 ** 30, 2);
+      const using = packer({ spoolDir: directory, pieces });
+      const request = { storePaths: [path], codecs: BOTH };
+      await assert.rejects(using.pack(request, never), { code: "ENOSPC" });
+      assert.deepEqual([readdirSync(directory), openFiles(directory), pieces.lent], [[], [], 0]);
+      await disk.resize("200m");
+      closeBlobs(await using.pack(request, never));
+    } finally {
+      await removeTree(directory);
+    }
+  },
+);
 
 test("a cancelled job ends before the store path does, and leaves nothing", async () => {
   const { path } = store.add("cancelled", { data: prose(30_000_000) });

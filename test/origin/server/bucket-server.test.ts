@@ -9,26 +9,18 @@ import { after, before, describe, test } from "node:test";
 import * as fc from "fast-check";
 import { AwsV4Signer } from "aws4fetch";
 import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
-import { type BucketServer, serveBucket } from "../../../origin/server/bucket-server.ts";
+import type { BucketServer } from "../../../origin/server/bucket-server.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
+import { CREDENTIALS, openBucket } from "./open-bucket.ts";
 
-const CREDENTIALS = { accessKeyId: "key", secretAccessKey: "secret", region: "auto" };
-const logged: string[] = [];
+let logged: readonly string[];
 let dir: string;
 let server: BucketServer;
 let config: S3Config;
 before(async () => {
   dir = await tempDir("directory");
-  server = await serveBucket({
-    dir,
-    bucket: "firn",
-    credentials: CREDENTIALS,
-    host: "127.0.0.1",
-    port: 0,
-    log: (line) => void logged.push(line),
-  });
-  config = { ...CREDENTIALS, endpoint: server.url, bucket: "firn" };
+  ({ server, config, logged } = await openBucket(dir));
 });
 after(async () => {
   await server?.stop();

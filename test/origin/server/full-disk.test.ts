@@ -1,53 +1,39 @@
 /** A full disk under the bucket's directory: a clear answer, nothing half there, and it goes on afterwards. */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
-import { execa } from "execa";
 import { type Bucket, BucketUnavailable } from "../../../edge/store/bucket.ts";
 import { type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
 import { SignedRequests } from "../../../origin/layers/signed-request.ts";
-import { type BucketServer, serveBucket } from "../../../origin/server/bucket-server.ts";
-import { unavailable } from "../../harness/available.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
+import { mountSmall, type SmallMount, smallMountUnavailable } from "../disk/small-mount.ts";
+import { type OpenBucket, openBucket } from "./open-bucket.ts";
 
-const CREDENTIALS = { accessKeyId: "key", secretAccessKey: "secret", region: "auto" };
 const MB = 2 ** 20;
 const JSON_TYPE = "application/json";
 
-describe("a full disk", { skip: await unavailable([], { root: true }) }, () => {
+describe("a full disk", { skip: await smallMountUnavailable() }, () => {
   let root: string;
   let dir: string;
-  let server: BucketServer;
+  let disk: SmallMount;
+  let opened: OpenBucket;
   let config: S3Config;
   let bucket: Bucket;
   const http = new SignedRequests();
-  const logged: string[] = [];
-  /** Size of the disk, and how many files and directories it takes. */
-  const resize = (size: string, files = 10_000): Promise<unknown> =>
-    execa("mount", ["-o", `remount,size=${size},nr_inodes=${files}`, dir]);
 
   beforeEach(async () => {
     root = await tempDir("full");
     dir = join(root, "bucket");
-    await mkdir(dir);
-    await execa("mount", ["-t", "tmpfs", "-o", "size=2m", "firn-full", dir]);
-    server = await serveBucket({
-      dir,
-      bucket: "firn",
-      credentials: CREDENTIALS,
-      host: "127.0.0.1",
-      port: 0,
-      log: (line) => void logged.push(line),
-    });
-    config = { ...CREDENTIALS, endpoint: server.url, bucket: "firn" };
+    disk = await mountSmall(dir, "2m");
+    opened = await openBucket(dir);
+    config = opened.config;
     bucket = s3Bucket(config);
   });
   afterEach(async () => {
-    logged.length = 0;
-    await server?.stop();
+    await opened?.server.stop();
     await removeTree(root);
   });
   after(() => http.close());
@@ -80,16 +66,16 @@ describe("a full disk", { skip: await unavailable([], { root: true }) }, () => {
       assert.equal(await upload(blob), "507 InsufficientStorage");
     await nothingIsLeft();
     assert.deepEqual(await listed(), before);
-    assert.match(logged.join("\n"), /PUT of \/firn\/blobs\/sha256\/[0-9a-f]{64}: .*ENOSPC/);
+    assert.match(opened.logged.join("\n"), /PUT of \/firn\/blobs\/sha256\/[0-9a-f]{64}: .*ENOSPC/);
     assert.equal((await bucket.get("tags/a.json"))?.size, 2, "what is there is read");
-    await resize("32m");
+    await disk.resize("32m");
     assert.equal(await upload(blob), "200 OK");
     assert.equal((await listed()).length, before.length + 1);
   });
 
   test("a record that has no room: the edge is told what is the matter, and readers see the old one", async () => {
     await write("plans/starter.json", '{"plan":"old"}');
-    await resize("16m");
+    await disk.resize("16m");
     while ((await upload(randomBytes(MB))) === "200 OK");
     while ((await upload(randomBytes(4_096))) === "200 OK");
     const text = JSON.stringify({ plan: "x".repeat(20_000) });
@@ -101,7 +87,7 @@ describe("a full disk", { skip: await unavailable([], { root: true }) }, () => {
     const found = await bucket.get("plans/starter.json");
     assert.equal(found && (await new Response(found.body).text()), '{"plan":"old"}');
     await nothingIsLeft();
-    await resize("32m");
+    await disk.resize("32m");
     assert.equal(
       await bucket.put("plans/starter.json", text, { contentType: JSON_TYPE, ifAbsent: false }),
       true,
@@ -109,9 +95,7 @@ describe("a full disk", { skip: await unavailable([], { root: true }) }, () => {
   });
 
   test("no room for one more file or directory", async () => {
-    const { stdout } = await execa("df", ["--output=iused", dir]);
-    const used = Number(stdout.split("\n")[1]);
-    await resize("32m", used + 1);
+    await disk.resize("32m", (await disk.files()) + 1);
     const key = "revisions/a/very/deep/one.json";
     await assert.rejects(write(key, "{}"), BucketUnavailable);
     assert.equal(await bucket.head(key), null);
@@ -121,7 +105,7 @@ describe("a full disk", { skip: await unavailable([], { root: true }) }, () => {
       "507 InsufficientStorage",
     );
     await nothingIsLeft();
-    await resize("32m");
+    await disk.resize("32m");
     assert.equal(await write(key, "{}"), true);
   });
 });
