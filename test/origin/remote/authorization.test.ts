@@ -21,6 +21,11 @@ for (const [header, scheme, parameters] of [
     { realm: "https://a.example/t", service: "x" },
   ],
   ['Basic realm="a \\"b\\""', "basic", { realm: 'a "b"' }],
+  [
+    'Basic realm="Registry", Bearer realm="https://a.example/t",service="x", Negotiate',
+    "bearer",
+    { realm: "https://a.example/t", service: "x" },
+  ],
 ] as const)
   test(header, () => assert.deepEqual(parseChallenge(header), { scheme, parameters }));
 
@@ -31,8 +36,8 @@ for (const realm of [undefined, "", "auth", "ftp://a.example/token", "data:appli
   test(`the realm ${realm} is no server: nothing is asked, and no password goes anywhere`, () =>
     assert.rejects(
       authorize({ scheme: "bearer", parameters: realm === undefined ? {} : { realm } }, ["x"], {
-        user: "ci",
-        password: "secret",
+        credentials: { user: "ci", password: "secret" },
+        signal: new AbortController().signal,
       }),
       (error) =>
         error instanceof CommandFailed && /names no server that gives tokens/.test(error.message),
