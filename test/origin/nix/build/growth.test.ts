@@ -6,6 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GrowthError, withinGrowth } from "../../../../origin/nix/build/growth.ts";
 import { temporary } from "../support.ts";
 
+const alone = (expected: boolean) => (error: unknown) =>
+  error instanceof GrowthError && error.alone === expected;
+
 test("a file system that cannot be asked any more ends neither the build nor the origin", async (t) => {
   const directory = temporary(t);
   const watched = { directory, limit: 0, signal: t.signal, lookMs: 1 };
@@ -25,8 +28,6 @@ test("a build that writes more than it may is ended, and told to be the cause wh
       () => assert.fail("it was not ended"),
       () => Promise.reject(signal.reason as Error),
     );
-  const alone = (expected: boolean) => (error: unknown) =>
-    error instanceof GrowthError && error.alone === expected;
   await assert.rejects(withinGrowth(watched, forEver), alone(true));
   const both = [withinGrowth(watched, forEver), withinGrowth(watched, forEver)];
   await Promise.all(both.map((one) => assert.rejects(one, alone(false))));
