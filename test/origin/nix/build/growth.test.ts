@@ -6,6 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GrowthError, withinGrowth } from "../../../../origin/nix/build/growth.ts";
 import { temporary } from "../support.ts";
 
+const forEver = (signal: AbortSignal): Promise<never> =>
+  sleep(60_000, undefined, { signal }).then(
+    () => assert.fail("it was not ended"),
+    () => Promise.reject(signal.reason as Error),
+  );
 const alone = (expected: boolean) => (error: unknown) =>
   error instanceof GrowthError && error.alone === expected;
 
@@ -23,11 +28,6 @@ test("a file system that cannot be asked any more ends neither the build nor the
 
 test("a build that writes more than it may is ended, and told to be the cause when it was alone", async (t) => {
   const watched = { directory: temporary(t), limit: -1, signal: t.signal, lookMs: 1 };
-  const forEver = (signal: AbortSignal): Promise<never> =>
-    sleep(60_000, undefined, { signal }).then(
-      () => assert.fail("it was not ended"),
-      () => Promise.reject(signal.reason as Error),
-    );
   await assert.rejects(withinGrowth(watched, forEver), alone(true));
   const both = [withinGrowth(watched, forEver), withinGrowth(watched, forEver)];
   await Promise.all(both.map((one) => assert.rejects(one, alone(false))));
