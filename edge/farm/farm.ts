@@ -8,6 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import { openBucket } from "../store/open.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
+import { Alarm } from "./alarm.ts";
 import { Candidates } from "./publication/candidates.ts";
 import { type Asker, type Ending, itemKey, type Reply } from "./builds/answer.ts";
 import type { FarmOverview } from "./overview.ts";
@@ -42,6 +43,7 @@ import { TagNames } from "./publication/tag-names.ts";
 import { UsedTokens } from "./origins/used-tokens.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
+  readonly #alarm: Alarm;
   readonly #schedule: Schedule;
   readonly #queue: Queue;
   readonly #origins: Origins;
@@ -60,6 +62,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const { storage } = ctx;
     const [now, bucket, trust] = [Date.now(), openBucket(env), this.#trust];
     const times = (): Times => this.times;
+    this.#alarm = new Alarm(storage);
     const candidates = new Candidates(storage.sql, trust);
     const packageSet = async (): Promise<string> => (await readConfig(env)).packageSet.id;
     this.#tagNames = new TagNames({ bucket, trust, packageSet });
@@ -73,6 +76,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       queue: this.#queue,
       origins: this.#origins,
       history: new History(storage.sql),
+      alarm: this.#alarm,
       times,
       revoked: (origin) => this.#forgetWork(origin, candidates),
       isStoring: (job) => this.#results.isStoring(job),
@@ -85,7 +89,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       bucket,
       limits: () => warmLimits(env),
       want: (wantedBy, items) => this.#want(wantedBy, items),
-      wakeBy: (at) => this.#dispatch.wakeBy(at),
+      wakeBy: (at) => this.#wakeBy(at),
     });
     const publication = new Publication({
       bucket,
@@ -114,7 +118,12 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     });
     ctx.waitUntil(noteSettings(storage, env));
     // Origins whose sockets were dropped have this long to come back.
-    if (this.#origins.someLost) void ctx.storage.setAlarm(now + this.times.reconnect);
+    if (this.#origins.someLost) this.#wakeBy(now + this.times.reconnect);
+  }
+
+  #wakeBy(at: number): void {
+    this.#alarm.by(at);
+    this.ctx.waitUntil(this.#alarm.set());
   }
 
   /** The public key of an origin that is in force. */
@@ -223,8 +232,9 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   }
 
   override async alarm(): Promise<void> {
+    this.#alarm.rang();
     await this.#rolls.wake(Date.now());
-    await this.#dispatch.wake();
+    await this.#dispatch.schedule(true);
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {

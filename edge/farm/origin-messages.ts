@@ -91,7 +91,7 @@ export class OriginMessages {
       case "failed":
         return this.#with.results.failed(name, message.job, message.failure);
       case "revision":
-        return this.#announced(name, [message]);
+        return this.#changed(name, message);
       case "tags":
         return this.#tagsListed(name, message.tags);
       case "bye":
@@ -175,6 +175,12 @@ export class OriginMessages {
     if (origin === undefined || filesOf(packageSet).kind !== "git") return;
     const mayTell = (tag: string): boolean => mayResolve(origin, tag);
     await this.#with.tagNames.store({ tags, origin: name, mayTell });
+  }
+
+  /** A tag means something else: a roll-forward may have put packages into the queue for that. */
+  async #changed(name: string, told: { tag: string; revision: string }): Promise<void> {
+    await this.#announced(name, [told]);
+    await this.#with.dispatch.schedule();
   }
 
   /**

@@ -1,9 +1,10 @@
 /**
  * Carries out what the schedule decides: sends jobs to origins, takes them back, ends items and
- * tells those who want them, and sets the alarm.
+ * tells those who want them.
  */
 import type { Failure } from "../../contract/items.ts";
 import { note } from "../../log.ts";
+import type { Alarm } from "../alarm.ts";
 import type { Ending } from "../builds/answer.ts";
 import { itemKey, traceOf } from "../builds/answer.ts";
 import { QUARANTINE, type Times } from "../limits.ts";
@@ -28,6 +29,7 @@ export interface DispatchParts {
   readonly queue: Queue;
   readonly origins: Origins;
   readonly history: History;
+  readonly alarm: Alarm;
   /** Whether a job stays with its origin for now, whatever its lease says. */
   readonly isStoring: (job: string) => boolean;
   /** An origin was revoked: what the farm remembers of its work is forgotten. */
@@ -41,10 +43,6 @@ export class Dispatch {
   readonly #ctx: DurableObjectState;
   readonly #with: DispatchParts;
   #sweptAt = 0;
-  /** When to look at everything again; null: never. */
-  #neededAt: number | null = null;
-  /** When the alarm is set to; null when it is not set, or that is unknown (after a restart). */
-  #alarmAt: number | null = null;
 
   constructor(ctx: DurableObjectState, parts: DispatchParts) {
     this.#ctx = ctx;
@@ -58,7 +56,7 @@ export class Dispatch {
       const items = entries.map(({ item }) => item);
       this.#with.history.lost(lease.origin, items, change.reason, now);
     }
-    if (change.avoidUntil !== undefined) this.wakeBy(change.avoidUntil);
+    if (change.avoidUntil !== undefined) this.#with.alarm.by(change.avoidUntil);
     this.#conclude(verdicts, now);
   }
 
@@ -117,7 +115,7 @@ export class Dispatch {
    */
   async schedule(everything = false): Promise<void> {
     const now = Date.now();
-    const { schedule, queue, origins, times } = this.#with;
+    const { schedule, queue, origins, alarm, times } = this.#with;
     this.dropRevoked();
     if (everything || now >= this.#sweptAt + SWEEP_EVERY) this.#sweep(now);
     const given = schedule.dispatch(now).map((lease) => ({ lease, items: queue.begin(lease) }));
@@ -130,9 +128,9 @@ export class Dispatch {
       note("info", "job.assigned", { job, origin, builds, items: items.map(itemKey) });
       origins.send(origin, { type: "job", job, items, ...(trace === undefined ? {} : { trace }) });
     }
-    if (given.length > 0) this.wakeBy(now + times().accept);
-    if (schedule.backlog.queued > 0) this.wakeBy(now + LOOK);
-    await this.#setAlarm();
+    if (given.length > 0) alarm.by(now + times().accept);
+    if (schedule.backlog.queued > 0) alarm.by(now + LOOK);
+    await alarm.set();
   }
 
   /** Ends the connections of origins that were taken out of the configuration. */
@@ -145,7 +143,7 @@ export class Dispatch {
   }
 
   #sweep(now: number): void {
-    const { schedule, queue, origins, history, times, isStoring } = this.#with;
+    const { schedule, queue, origins, history, alarm, times, isStoring } = this.#with;
     this.#sweptAt = now;
     origins.refresh();
     const { silent, lost, rested, verdicts, wakeAt } = sweep(schedule, now, times(), isStoring);
@@ -161,28 +159,7 @@ export class Dispatch {
     for (const { origin, until } of rested) note("warn", "origin.rested", { origin, until });
     for (const name of new Set(lost.map(({ job }) => job.origin))) origins.save(name);
     this.#conclude(verdicts, now);
-    const forgetAt = queue.forget(now);
-    this.#neededAt = wakeAt;
-    if (forgetAt !== null) this.wakeBy(forgetAt);
-  }
-
-  /** Has the alarm ring at this time at the latest. */
-  wakeBy(at: number): void {
-    this.#neededAt = Math.min(this.#neededAt ?? Infinity, at);
-  }
-
-  /** An alarm that rings too early does no harm, so it is only ever set to an earlier time. */
-  async #setAlarm(): Promise<void> {
-    if (this.#neededAt === null || this.#neededAt >= (this.#alarmAt ?? Infinity)) return;
-    this.#alarmAt = this.#neededAt;
-    await this.#ctx.storage.setAlarm(this.#alarmAt);
-  }
-
-  /** The alarm rang. */
-  async wake(): Promise<void> {
-    this.#alarmAt = null;
-    this.#neededAt = null;
-    await this.schedule(true);
+    alarm.by(Math.min(wakeAt ?? Infinity, queue.forget(now) ?? Infinity));
   }
 }
 

@@ -5,7 +5,7 @@ import { demandPath } from "../../../edge/contract/demand.ts";
 import { tagPath } from "../../../edge/contract/keys.ts";
 import type { PackageItem } from "../../../edge/contract/items.ts";
 import { eventually } from "../../harness/soon.ts";
-import { type FarmEdge, startFarm } from "./farm-edge.ts";
+import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { configured, failure, gate, honest, startOrigin, type TestRun } from "./origins.ts";
 import { packageItems, REVISION, SCOPE, tagItems } from "./records.ts";
 
@@ -18,9 +18,9 @@ const TAG = "latest";
 /** An origin whose tag means whatever `now.revision` is; it publishes as `publish` does. */
 async function start(
   t: TestContext,
-  { vars = {}, publish }: { vars?: Record<string, string>; publish?: TestRun } = {},
+  { vars = {}, times = {}, publish }: Partial<FarmOptions> & { publish?: TestRun } = {},
 ) {
-  edge = await startFarm({ vars: { ORIGINS: configured(["a"]), ...vars } });
+  edge = await startFarm({ times, vars: { ORIGINS: configured(["a"]), ...vars } });
   const now = { revision: REVISION };
   const run: TestRun = (items, context) => {
     if (items[0]?.kind === "tag")
@@ -110,6 +110,34 @@ test("a build that does not end holds the tag up for WARM_SECONDS, farm moved or
   const [moved] = await edge.logged("tag.moved");
   assert.equal(moved?.["unfinished"], 1);
   assert.equal(origin.state, "connected");
+});
+
+/** No test waits for this, ms. */
+const NEVER = 10 * 60_000;
+
+test("an origin tells of a new revision: packages are begun at once, whatever else happens", async (t) => {
+  const { origin } = await start(t, { times: { accept: NEVER, lease: NEVER } });
+  await resolve();
+  await edge.ask(packageItems(["git"]));
+  origin.announce(TAG, NEXT);
+  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  assert.deepEqual(namesAt(origin.jobs, NEXT), ["git"]);
+});
+
+test("WARM_SECONDS are kept when the alarm rings for something else before", async (t) => {
+  const { now } = await start(t, {
+    vars: { WARM_SECONDS: "6" },
+    times: { accept: 500, lease: NEVER },
+    publish: () => new Promise(() => undefined),
+  });
+  await resolve();
+  await edge.ask(packageItems(["git"]));
+  now.revision = NEXT;
+  await forget();
+  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  // The alarm that rings for something else next, ending memories, is 35 s after the tag's ending.
+  const [moved] = await edge.logged("tag.moved");
+  assert.ok(Number(moved?.["seconds"]) < 30, `after ${moved?.["seconds"]} s`);
 });
 
 test("a new tag, an unused one, and all with WARM_PACKAGES=0, move at once", async (t) => {
