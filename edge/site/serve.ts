@@ -57,13 +57,15 @@ export const document = (request: Request, env: Env, status = 200): Promise<Resp
   answer(request, env, DOCUMENT, { caching: "no-cache", status });
 
 async function answer(
-  { method, headers }: Pick<Request, "method" | "headers">,
+  { method, headers, cf }: Pick<Request, "method" | "headers" | "cf">,
   { ASSETS }: Env,
   file: string,
   { caching, status = 200 }: { readonly caching: string; readonly status?: number },
 ): Promise<Response | undefined> {
   if (ASSETS === undefined) return undefined;
-  const accepted = headers.get("Accept-Encoding") ?? "";
+  // Cloudflare puts its own Accept-Encoding in the place of the client's.
+  const ofClient = (cf as IncomingRequestCfProperties | undefined)?.clientAcceptEncoding;
+  const accepted = ofClient ?? headers.get("Accept-Encoding") ?? "";
   const [encoding, suffix] = ENCODINGS.find(([name]) => accepted.includes(name)) ?? [null, ""];
   const stored = await ASSETS.fetch(`https://site/${file}${suffix}`);
   if (!stored.ok) {
