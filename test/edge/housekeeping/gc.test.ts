@@ -136,6 +136,10 @@ describe("what saves it", { concurrency: 1 }, () => {
     await recorded();
     await firn.collect(unused);
     assert.equal(await pullWhole("pulled", digest), digest);
+    await recorded();
+    await firn.pass(3 * DAY);
+    await firn.collect(unused);
+    assert.equal((await imagesOf(bucket(), "pulled")).length, 1, "its grace begins anew");
   });
 
   test("a pin, until it is taken back", async () => {
