@@ -14,7 +14,13 @@ const MAX_REMEMBERED = 1_000;
 /** How long, milliseconds. */
 const REMEMBERED_MS = 3_600_000;
 
-const right = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBERED_MS });
+const right = new LRUCache<string, true>({
+  max: MAX_REMEMBERED,
+  ttl: REMEMBERED_MS,
+  // Else it would keep the time until a timer fires, which ends with the request that set it: then
+  // nothing is ever an hour old.
+  ttlResolution: 0,
+});
 /** Drawn at the first login: a Worker may not ask for random numbers before a request. */
 let drawn: Uint8Array<ArrayBuffer> | undefined;
 

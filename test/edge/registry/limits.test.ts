@@ -4,6 +4,7 @@ import { request } from "node:http";
 import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { until } from "../../harness/until.ts";
+import { startFrontedEdge } from "../pull/front.ts";
 import { basic, PASSWORD, withAccounts } from "./accounts.ts";
 import { startOrigin } from "./origin.ts";
 import { type Answer, errorsOf, putKnown, send, startTestEdge, type TestEdge } from "./support.ts";
@@ -141,6 +142,24 @@ test("waits: a client that hung up gets its place back", async () => {
     gate.resolve();
     await origin.stop();
     await firn.stop();
+  }
+});
+
+test("logins: a right password is known for an hour, and then counted again", async () => {
+  const { firn, advance, stop } = await startFrontedEdge({
+    ...withAccounts({ ci: {} }),
+    CLIENT_ADDRESS_HEADER: "X-Client",
+    LIMIT_LOGINS: "1/99999",
+  });
+  try {
+    const login = () => send("GET", `${firn.url}/token`, basic("ci"));
+    assert.equal((await login()).status, 200);
+    await advance(59 * 60_000);
+    assert.equal((await login()).status, 200);
+    await advance(2 * 60_000);
+    isLimited(await login(), /1 logins/);
+  } finally {
+    await stop();
   }
 });
 
