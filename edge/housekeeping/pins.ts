@@ -14,7 +14,7 @@ import type { OperatorRequest } from "../operator/authorize.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { imageNameOf } from "../pull/images/derived-blobs.ts";
 import { manifestUnknown } from "../pull/errors.ts";
-import { findImageByDigest } from "../pull/images/image-records.ts";
+import { findImageByDigest } from "../pull/images/images-of-name.ts";
 import { nameKeyOf } from "../pull/images/image-paths.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { openBucket } from "../store/open.ts";

@@ -20,7 +20,8 @@ import pLimit from "p-limit";
 import type { OriginRecordKind, OriginRecordsPage, OriginRecord } from "../contract/operator.ts";
 import { RECORD_FORMAT } from "../contract/records.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
-import { type Bucket, type ListedObject, readWhole } from "../store/bucket.ts";
+import type { Bucket, ListedObject } from "../store/bucket.ts";
+import { readWhole } from "../store/read-whole.ts";
 import { withdrawRecord } from "../store/records.ts";
 import * as v from "valibot";
 

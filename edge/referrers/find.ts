@@ -15,7 +15,7 @@ import type { Digest } from "../contract/digest.ts";
 import type { ImageRecord } from "../contract/records.ts";
 import type { Context } from "../pull/context.ts";
 import { type DerivedBlob, imageNameOf } from "../pull/images/derived-blobs.ts";
-import { findImageByDigest, latestImages } from "../pull/images/image-records.ts";
+import { findImageByDigest, latestImages } from "../pull/images/images-of-name.ts";
 import { singleFlight } from "../pull/single-flight.ts";
 import { memory } from "../store/memory.ts";
 import { EMPTY, type SubjectArtifacts } from "./artifact-set.ts";

@@ -6,7 +6,8 @@
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
 import { note } from "../log.ts";
-import { type Bucket, readObject } from "./bucket.ts";
+import type { Bucket } from "./bucket.ts";
+import { readObject } from "./read-whole.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { Descriptor } from "../contract/records.ts";

@@ -74,13 +74,6 @@ export interface Bucket {
   dropCopy?(key: string): Promise<void>;
 }
 
-export interface WholeObject {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly contentType: string | undefined;
-  /** As in StoredBody. */
-  readonly askedAt: number | undefined;
-}
-
 /**
  * Attempts for one operation: R2 and S3 services fail a small share of requests with errors that
  * pass. No more than three, since a client waits.
@@ -116,8 +109,11 @@ export async function bucketOperation<T>(
   }
 }
 
-/** A call to a binding cannot be aborted, so the timeout runs beside it. */
-async function withinTime<T>(
+/**
+ * One attempt, with its timeout. A call to a binding cannot be aborted, so the timeout runs beside
+ * it.
+ */
+export async function withinTime<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   attemptMs: number,
 ): Promise<T> {
@@ -133,51 +129,3 @@ async function withinTime<T>(
     clearTimeout(timer);
   }
 }
-
-/** Whether an error is about the body of an object: `get` has its own attempts. */
-const isOfBody = (error: Error): boolean => !(error instanceof BucketUnavailable);
-
-/**
- * What `read` gets out of an object's body; null when the object is absent. The object is asked for
- * again when its body breaks off or does not end in time. Throws a BucketUnavailable when that does
- * not help either.
- */
-export async function readObject<T>(
-  bucket: Pick<Bucket, "get">,
-  key: string,
-  range: ByteRange | undefined,
-  read: (object: StoredBody) => Promise<T>,
-): Promise<T | null> {
-  const attempt = async (): Promise<T | null> => {
-    const object = await bucket.get(key, range);
-    return object && (await withinTime(() => read(object), ATTEMPT_MS));
-  };
-  try {
-    return await withRetries(attempt, { attempts: ATTEMPTS, mayPass: isOfBody });
-  } catch (cause) {
-    if (cause instanceof BucketUnavailable) throw cause;
-    throw new BucketUnavailable(`reading ${key} failed`, { cause });
-  }
-}
-
-/** All bytes of a body. */
-export const bytesOf = async ({ body }: StoredBody): Promise<Uint8Array<ArrayBuffer>> =>
-  new Uint8Array(await new Response(body).arrayBuffer());
-
-/**
- * The object's bytes; null when it is absent or not `wanted`. A layer may have gigabytes, so
- * `wanted` is asked before the body is read.
- */
-export const readWhole = (
-  bucket: Bucket,
-  key: string,
-  wanted: (object: StoredObject) => boolean,
-): Promise<WholeObject | null> =>
-  readObject(bucket, key, undefined, async (object) => {
-    if (wanted(object)) {
-      const { contentType, askedAt } = object;
-      return { bytes: await bytesOf(object), contentType, askedAt };
-    }
-    await object.body.cancel();
-    return null;
-  });

@@ -5,7 +5,8 @@
  * (fresh.ts).
  */
 import { note } from "../log.ts";
-import { type Bucket, bytesOf, readObject, type StoredBody, type WaitUntil } from "./bucket.ts";
+import type { Bucket, StoredBody, WaitUntil } from "./bucket.ts";
+import { bytesOf, readObject } from "./read-whole.ts";
 import { KEPT_MS, REFRESH_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 

@@ -5,7 +5,8 @@ import { type Digest, digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { DamagedBlob, type Descriptor } from "../contract/records.ts";
 import { BlobsLost } from "./blobs.ts";
-import { type Bucket, readWhole } from "./bucket.ts";
+import type { Bucket } from "./bucket.ts";
+import { readWhole } from "./read-whole.ts";
 import { memory } from "./memory.ts";
 
 /** Size of the cache, bytes: some 200 closures as they are stored. */

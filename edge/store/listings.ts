@@ -9,7 +9,8 @@ import type { ReadRange } from "../contract/listing-reader.ts";
 import { DamagedBlob } from "../contract/records.ts";
 import { memory } from "./memory.ts";
 import { BlobsLost, BUCKET_REQUESTS } from "./blobs.ts";
-import { type Bucket, bytesOf, readObject } from "./bucket.ts";
+import type { Bucket } from "./bucket.ts";
+import { bytesOf, readObject } from "./read-whole.ts";
 
 /** Size of the cache, bytes: several hundred listings, or the small parts of a dozen packages. */
 const REMEMBERED_BYTES = 6 * 2 ** 20;

@@ -6,7 +6,8 @@ import { PackageAbout } from "../contract/package-about.ts";
 import { NamesSchema } from "../contract/package-index.ts";
 import type { IndexRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
-import { type Bucket, readWhole } from "./bucket.ts";
+import type { Bucket } from "./bucket.ts";
+import { readWhole } from "./read-whole.ts";
 import { memory } from "./memory.ts";
 
 interface Names {
@@ -15,8 +16,8 @@ interface Names {
   readonly size: number;
 }
 
-/** Size of the cache of names, bytes: three revisions of nixpkgs. */
-const REMEMBERED_BYTES = 12 * 2 ** 20;
+/** Size of the cache of names, bytes: two revisions of nixpkgs. */
+const REMEMBERED_BYTES = 8 * 2 ** 20;
 /**
  * What a name takes in memory with what finds it (contract/package-index.ts), compared with its
  * JSON.
@@ -55,9 +56,10 @@ function parse(bytes: Uint8Array): readonly string[] | null {
   }
 }
 
-/** Versions and descriptions, characters: those of two revisions of nixpkgs. */
-const ABOUT_BYTES = 10 * 2 ** 20;
-const abouts = memory<PackageAbout>(ABOUT_BYTES, ({ length }) => length);
+/** Size of the cache of versions and descriptions, bytes: those of one revision of nixpkgs. */
+const ABOUT_BYTES = 9 * 2 ** 20;
+/** Descriptions have characters beyond Latin-1, so V8 keeps two bytes for each. */
+const abouts = memory<PackageAbout>(ABOUT_BYTES, ({ length }) => 2 * length);
 
 /**
  * What is known of the packages of an index; null when its set has no such list, or it is damaged.

@@ -50,7 +50,7 @@ export interface RecordPlace<T> {
 
 /**
  * An image's record: the caller knows the path, and how to check the record
- * (pull/images/image-records.ts).
+ * (pull/images/image-paths.ts).
  */
 export const imageRecord = (
   path: string,

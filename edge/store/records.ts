@@ -8,7 +8,8 @@
 import * as v from "valibot";
 import { canonicalJson } from "../contract/keys.ts";
 import { note } from "../log.ts";
-import { type Bucket, readObject, type StoredBody } from "./bucket.ts";
+import type { Bucket, StoredBody } from "./bucket.ts";
+import { readObject } from "./read-whole.ts";
 import { type Asked, FreshMemory, KEPT_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 import { tagRecord, revisionRecord, dayRecord, type RecordPlace } from "./record-places.ts";

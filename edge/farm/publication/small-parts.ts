@@ -7,7 +7,8 @@ import { inflateTree } from "../../compose/small-parts.ts";
 import { digestOf } from "../../contract/digest.ts";
 import { blobPath } from "../../contract/keys.ts";
 import type { LayerStatement } from "../../contract/records.ts";
-import { type Bucket, readWhole } from "../../store/bucket.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { readWhole } from "../../store/read-whole.ts";
 import { InvalidResult } from "./check-results.ts";
 
 /** Largest blob of a small part that is read, bytes: they have some MB at most. */

@@ -1,7 +1,8 @@
 /** Writes what origins made as records: the last step of publication. */
 import { note } from "../../log.ts";
 import { missingNow } from "../../store/blobs.ts";
-import { type Bucket, readWhole } from "../../store/bucket.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { readWhole } from "../../store/read-whole.ts";
 import { digestOf } from "../../contract/digest.ts";
 import { blobPath, layerPath } from "../../contract/keys.ts";
 import type { Failure, Item, PackageItem, Result } from "../../contract/items.ts";

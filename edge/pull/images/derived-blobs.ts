@@ -18,7 +18,7 @@ import { DERIVED_MS } from "../../store/fresh.ts";
 import { memory } from "../../store/memory.ts";
 import { composeWithin } from "./composing.ts";
 import type { Context } from "../context.ts";
-import { findImageByDigest } from "./image-records.ts";
+import { findImageByDigest } from "./images-of-name.ts";
 import { type ImageName, nameOf } from "./image-paths.ts";
 import { digestsOf } from "./image-digests.ts";
 import { singleFlight } from "../single-flight.ts";

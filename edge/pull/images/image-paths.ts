@@ -1,11 +1,13 @@
 /**
- * What the path of an image record says: the platforms that the record knows, and its digests.
+ * What the path of an image record says, and whether a record belongs to it: the platforms that the
+ * record knows, and its digests.
  *
  *   images/v5/<name key>/<image key>.amd64.no-arm64.<digest hints, with dots between them>.json
  */
 import { imageKey, imageNameKey, imagePath } from "../../contract/keys.ts";
 import type { ImageRequest } from "../../contract/names.ts";
-import { type ImageRecord, PLATFORMS, SYSTEMS } from "../../contract/records.ts";
+import { type ImageRecord, PLATFORMS, SYSTEMS, systemsOf } from "../../contract/records.ts";
+import { imageRecord, type RecordPlace } from "../../store/records.ts";
 import { digestsOf } from "./image-digests.ts";
 
 /** A name of a package set: `git/curl` means the same as `curl/git`, and as `arm64/git/curl`. */
@@ -52,3 +54,19 @@ export const platformsIn = (path: string): string[] =>
     .split(".")
     .map((part) => (part.startsWith(LACKING) ? part.slice(LACKING.length) : part))
     .filter((part) => architectures.has(part));
+
+/** A path of this name as the place of a record. */
+export const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>
+  imageRecord(path, (record) => belongs(name, path, record));
+
+/** Whether it is an image of this name, and its texts have the digests in its path. */
+function belongs({ packageSet, names }: ImageName, path: string, record: ImageRecord): boolean {
+  if (record.packageSet !== packageSet) return false;
+  const isOfName = systemsOf(record).every(
+    (system) =>
+      Object.keys(record.images[system]?.levels ?? {})
+        .sort()
+        .join("/") === names.join("/"),
+  );
+  return isOfName && hasDigestsOf(path, record);
+}

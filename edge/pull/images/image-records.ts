@@ -1,81 +1,36 @@
 /**
- * Finding and storing image records: by name and tag, by digest, and by layer.
+ * Reading and writing the records of an image: of a name at one revision and plan.
  *
  *   images/v5/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
  *
- * A record is of one name, revision and plan, and of the platforms for which the image was known
- * when it was written. When a platform is added later, another record is written beside it, so that
- * every index that was ever answered is found by its digest. By tag all records of a key are one
- * image: for one platform they all say the same.
+ * A record is of the platforms for which the image was known when it was written. When a platform
+ * is added later, another record is written beside it, so that every index that was ever answered
+ * is found by its digest (images-of-name.ts). By tag all records of a key are one image: for one
+ * platform they all say the same.
  *
  *   <image key>.amd64.….json              pulled while no origin for arm64 was connected
  *   <image key>.amd64.arm64.….json        pulled later
  *   <image key>.amd64.no-arm64.….json     or a package does not exist for arm64
  *
- * By tag: name, revision and plan give the image key, and the paths that begin with it are listed.
- * By digest: the paths of the name's images are listed, one or a few for each revision and plan at
- * which it was pulled, and the path with the digest's hint is the one. Then the record is read, its
- * texts are encoded again, and they must have the digests in its path.
+ * Name, revision and plan give the image key, and the paths that begin with it are listed.
  */
 import type { Digest } from "../../contract/digest.ts";
-import {
-  digestHint,
-  imageKey,
-  imagePrefix,
-  type ImageScope,
-  imagesPrefix,
-} from "../../contract/keys.ts";
-import {
-  type Descriptor,
-  type ImageRecord,
-  type System,
-  systemsOf,
-} from "../../contract/records.ts";
+import { imageKey, imagePrefix, type ImageScope } from "../../contract/keys.ts";
+import { type ImageRecord, systemsOf } from "../../contract/records.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { memory } from "../../store/memory.ts";
-import {
-  imageRecord,
-  readRecord,
-  type RecordPlace,
-  withdrawRecord,
-  writeRecord,
-} from "../../store/records.ts";
+import { readRecord, withdrawRecord, writeRecord } from "../../store/records.ts";
 import { singleFlight } from "../single-flight.ts";
-import { digestsOf } from "./image-digests.ts";
-import {
-  hasDigestsOf,
-  type ImageName,
-  nameKeyOf,
-  nameOf,
-  pathOf,
-  platformsIn,
-} from "./image-paths.ts";
+import { type ImageName, nameKeyOf, nameOf, pathOf, placeOf, platformsIn } from "./image-paths.ts";
+import { layerIn } from "./images-of-name.ts";
 
 /** About 4,000 paths. */
 const REMEMBERED_BYTES = 2 * 2 ** 20;
 /** By nameOf and the rest of the image's scope: the path of the record with the most platforms. */
 const paths = memory<{ readonly path: string }>(REMEMBERED_BYTES, ({ path }) => 2 * path.length);
 
-/** Images of a name that one listing tells of, and most listings for one digest. */
-const PAGE = 1_000;
-const MAX_PAGES = 10;
 /** Two platforms have five records at most: of one, of both, of one without the other. */
 const PER_KEY = 10;
-
-/** Images of a name that a layer is looked for in: those of the latest revisions and plans. */
-const LATEST = 8;
-
-interface FoundRecord {
-  readonly path: string;
-  readonly record: ImageRecord;
-}
-
-/** A layer of an origin, as an image for one system names it. */
-interface FoundLayer {
-  readonly record: ImageRecord;
-  readonly system: System;
-  readonly blob: Descriptor;
-}
 
 const idOf = (name: ImageName, { revision, plan }: ImageScope): string =>
   `${nameOf(name)} ${revision} ${plan}`;
@@ -136,71 +91,6 @@ export function merged(one: ImageRecord, other: ImageRecord): ImageRecord {
 }
 
 /**
- * The record of the name's images that has this digest: a manifest, its config, or its own layer.
- */
-export async function findImageByDigest(
-  bucket: Bucket,
-  name: ImageName,
-  digest: Digest,
-): Promise<ImageRecord | null> {
-  const hint = digestHint(digest);
-  const prefix = imagesPrefix(await nameKeyOf(name));
-  let after: string | undefined;
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
-    const found = objects.map(({ key }) => key);
-    for (const path of found.filter((path) => path.split(".").includes(hint))) {
-      const record = await readRecord(bucket, placeOf(name, path));
-      if (record !== null && digestsOf(record).all.includes(digest)) return record;
-    }
-    if (!more) break;
-    after = found.at(-1);
-  }
-  return null;
-}
-
-/**
- * The latest record of the name's images that has this layer of an origin. A path does not tell the
- * layers, so the latest records are read.
- */
-export async function findImageByLayer(
-  bucket: Bucket,
-  name: ImageName,
-  digest: Digest,
-): Promise<FoundLayer | null> {
-  for await (const { record } of latestImages(bucket, name, LATEST)) {
-    const found = layerIn(record, digest);
-    if (found) return found;
-  }
-  return null;
-}
-
-/** The records of the name's images that were written last, the last one first. */
-export async function* latestImages(
-  bucket: Bucket,
-  name: ImageName,
-  limit: number,
-): AsyncGenerator<FoundRecord> {
-  const prefix = imagesPrefix(await nameKeyOf(name));
-  const { objects } = await bucket.list(prefix, { limit: PAGE });
-  const latest = [...objects].sort((a, b) => b.writtenAt - a.writtenAt).slice(0, limit);
-  for (const { key: path } of latest) {
-    const record = await readRecord(bucket, placeOf(name, path));
-    if (record !== null) yield { path, record };
-  }
-}
-
-function layerIn(record: ImageRecord, digest: Digest): FoundLayer | undefined {
-  for (const system of systemsOf(record)) {
-    const { layers = [] } = record.images[system] ?? {};
-    const blobs = layers.flatMap((layer) => [layer, ...(layer.zstd ? [layer.zstd] : [])]);
-    const blob = blobs.find((each) => each.digest === digest);
-    if (blob !== undefined) return { record, system, blob };
-  }
-  return undefined;
-}
-
-/**
  * Withdraws the records of an image that name a layer which is lost for good, so that the next pull
  * composes the image anew. Returns their paths.
  */
@@ -241,19 +131,4 @@ export async function writeImage(
     writeRecord(bucket, placeOf(name, path), record, sources),
   );
   paths.set(id, { path });
-}
-
-const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>
-  imageRecord(path, (record) => belongs(name, path, record));
-
-/** Whether it is an image of this name, and its texts have the digests in its path. */
-function belongs({ packageSet, names }: ImageName, path: string, record: ImageRecord): boolean {
-  if (record.packageSet !== packageSet) return false;
-  const isOfName = systemsOf(record).every(
-    (system) =>
-      Object.keys(record.images[system]?.levels ?? {})
-        .sort()
-        .join("/") === names.join("/"),
-  );
-  return isOfName && hasDigestsOf(path, record);
 }

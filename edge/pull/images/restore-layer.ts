@@ -13,7 +13,8 @@ import { BlobsLost, missingNow } from "../../store/blobs.ts";
 import type { Context } from "../context.ts";
 import { imageNameOf, scopeOf } from "./derived-blobs.ts";
 import { blobUnknown } from "../errors.ts";
-import { findImageByLayer, withdrawImage } from "./image-records.ts";
+import { withdrawImage } from "./image-records.ts";
+import { findImageByLayer } from "./images-of-name.ts";
 import { withPackages } from "../packages/complete-packages.ts";
 
 /**

@@ -14,13 +14,13 @@
 import { daysPrefix } from "../../contract/keys.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { memory } from "../../store/memory.ts";
+import { listAll } from "../../store/read-whole.ts";
 import { dayOf, dayRecord, readRecord, revisionRecord } from "../../store/records.ts";
 import type { Context } from "../context.ts";
 import { manifestUnknown } from "../errors.ts";
 
 const FORM = /^\d{4}-\d{2}-\d{2}$/;
-/** Days that one listing tells of, and most listings: 55 years. */
-const PAGE = 1_000;
+/** Most pages of the list of days, 1,000 on each: 55 years. */
 const MAX_PAGES = 20;
 /** The list of days is read again this often, milliseconds: a day comes once a day. */
 const REREAD_MS = 60_000;
@@ -77,12 +77,8 @@ async function daysOf(bucket: Bucket, packageSet: string): Promise<readonly stri
   if (known !== undefined) return known;
   const prefix = daysPrefix(packageSet);
   const days: string[] = [];
-  for (let page = 0, after: string | undefined; page < MAX_PAGES; page++) {
-    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
-    days.push(...objects.map(({ key }) => key.slice(prefix.length, -".json".length)));
-    if (!more) break;
-    after = objects.at(-1)?.key;
-  }
+  for await (const { key } of listAll(bucket, prefix, MAX_PAGES))
+    days.push(key.slice(prefix.length, -".json".length));
   const list = days.filter(isDate);
   lists.set(packageSet, list);
   return list;

@@ -13,14 +13,14 @@ import { tagsPrefix } from "../../contract/keys.ts";
 import { isRevision } from "../../contract/records.ts";
 import { TAG_PATTERN } from "../../contract/names.ts";
 import { memory } from "../../store/memory.ts";
+import { listAll } from "../../store/read-whole.ts";
 import { readRecord, tagNamesRecord } from "../../store/records.ts";
 import type { Context } from "../context.ts";
 import { isDate } from "./date-tags.ts";
 import { inOrder } from "./tag-order.ts";
 import { isServed } from "./resolve-tag.ts";
 
-/** Records that one listing of the bucket tells of, and most listings. */
-const PAGE = 1_000;
+/** Most pages of the list of tags that were pulled by, 1,000 on each. */
 const MAX_PAGES = 10;
 /** What the bucket knows is read again this often, milliseconds. */
 const REREAD_MS = 30_000;
@@ -45,12 +45,8 @@ async function resolvedTags({ bucket, config }: Context): Promise<readonly strin
   if (known !== undefined) return known;
   const prefix = tagsPrefix(id);
   const found: string[] = [];
-  for (let page = 0, after: string | undefined; page < MAX_PAGES; page++) {
-    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
-    found.push(...objects.map(({ key }) => key.slice(prefix.length, -".json".length)));
-    if (!more) break;
-    after = objects.at(-1)?.key;
-  }
+  for await (const { key } of listAll(bucket, prefix, MAX_PAGES))
+    found.push(key.slice(prefix.length, -".json".length));
   const listed = (await readRecord(bucket, tagNamesRecord(id)))?.tags ?? [];
   const tags = [...found, ...listed].filter((tag) => !isRevision(tag) && !isDate(tag));
   lists.set(id, tags);

@@ -4,9 +4,17 @@
  * seen.
  */
 import assert from "node:assert/strict";
+import pLimit from "p-limit";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import type { Digest } from "../../../../edge/contract/digest.ts";
-import { blobPath, layerPath, packagePath } from "../../../../edge/contract/keys.ts";
+import {
+  blobPath,
+  imageNameKey,
+  imagesPrefix,
+  layerPath,
+  packagePath,
+} from "../../../../edge/contract/keys.ts";
+import { parseImageName } from "../../../../edge/contract/names.ts";
 import type { PackageRecord } from "../../../../edge/contract/records.ts";
 import { until } from "../../../harness/until.ts";
 import { type Stock, startOrigin, type TestOrigin } from "../../registry/origin.ts";
@@ -216,5 +224,19 @@ describe("without an origin", () => {
     await lose(layer);
     assert.equal((await get("nolayer/manifests/latest")).status, 200);
     isUnavailable(await get(`nolayer/blobs/${layer}`), "nolayer");
+  });
+
+  test("a lost layer of an image whose name has more records than one listing tells of", async () => {
+    const layer = ownLayer(await putPackage(firn.bucket, { name: "often" }));
+    const { names, shell } = parseImageName("often");
+    const prefix = imagesPrefix(await imageNameKey(SCOPE.packageSet, names, shell));
+    // Older than the image, and before it in the listing.
+    const others = Array.from({ length: 1_000 }, (_, n) => `${prefix}-${n}`);
+    const options = { contentType: "application/json", ifAbsent: false };
+    const limit = pLimit(20);
+    await Promise.all(others.map((key) => limit(() => firn.bucket.put(key, "{}", options))));
+    assert.equal((await get("often/manifests/latest")).status, 200);
+    await lose(layer);
+    isUnavailable(await get(`often/blobs/${layer}`), "often");
   });
 });

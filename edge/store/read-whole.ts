@@ -1,0 +1,85 @@
+/** Reads objects and listings to their end. */
+import {
+  ATTEMPT_MS,
+  ATTEMPTS,
+  type Bucket,
+  BucketUnavailable,
+  type ByteRange,
+  type ListedObject,
+  type StoredBody,
+  type StoredObject,
+  withinTime,
+} from "./bucket.ts";
+import { withRetries } from "./retry.ts";
+
+export interface WholeObject {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly contentType: string | undefined;
+  /** As in StoredBody. */
+  readonly askedAt: number | undefined;
+}
+
+/** Whether an error is about the body of an object: `get` has its own attempts. */
+const isOfBody = (error: Error): boolean => !(error instanceof BucketUnavailable);
+
+/**
+ * What `read` gets out of an object's body; null when the object is absent. The object is asked for
+ * again when its body breaks off or does not end in time. Throws a BucketUnavailable when that does
+ * not help either.
+ */
+export async function readObject<T>(
+  bucket: Pick<Bucket, "get">,
+  key: string,
+  range: ByteRange | undefined,
+  read: (object: StoredBody) => Promise<T>,
+): Promise<T | null> {
+  const attempt = async (): Promise<T | null> => {
+    const object = await bucket.get(key, range);
+    return object && (await withinTime(() => read(object), ATTEMPT_MS));
+  };
+  try {
+    return await withRetries(attempt, { attempts: ATTEMPTS, mayPass: isOfBody });
+  } catch (cause) {
+    if (cause instanceof BucketUnavailable) throw cause;
+    throw new BucketUnavailable(`reading ${key} failed`, { cause });
+  }
+}
+
+/** All bytes of a body. */
+export const bytesOf = async ({ body }: StoredBody): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await new Response(body).arrayBuffer());
+
+/**
+ * The object's bytes; null when it is absent or not `wanted`. A layer may have gigabytes, so
+ * `wanted` is asked before the body is read.
+ */
+export const readWhole = (
+  bucket: Bucket,
+  key: string,
+  wanted: (object: StoredObject) => boolean,
+): Promise<WholeObject | null> =>
+  readObject(bucket, key, undefined, async (object) => {
+    if (wanted(object)) {
+      const { contentType, askedAt } = object;
+      return { bytes: await bytesOf(object), contentType, askedAt };
+    }
+    await object.body.cancel();
+    return null;
+  });
+
+/** Objects of one page of a listing: the most that R2 and S3 give. */
+const PAGE = 1_000;
+
+/** The objects whose keys begin with `prefix`, by key; at most `pages` pages of 1,000. */
+export async function* listAll(
+  bucket: Pick<Bucket, "list">,
+  prefix: string,
+  pages: number,
+): AsyncGenerator<ListedObject> {
+  for (let page = 0, after: string | undefined; page < pages; page++) {
+    const { objects, more } = await bucket.list(prefix, { limit: PAGE, after });
+    yield* objects;
+    if (!more) return;
+    after = objects.at(-1)?.key;
+  }
+}
