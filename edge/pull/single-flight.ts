@@ -8,10 +8,14 @@
  * work must be such that doing it twice does no harm.
  */
 
+import { LRUCache } from "lru-cache";
+
 /** Longest wait for another request's work, milliseconds: several times what composing takes. */
 const JOIN_MS = 2_000;
+/** Most work that can be joined. Cancelled requests leave theirs behind, with all that it holds. */
+const MAX_RUNNING = 500;
 
-const running = new Map<string, Promise<unknown>>();
+const running = new LRUCache<string, Promise<unknown>>({ max: MAX_RUNNING });
 
 /**
  * The result of `work`, or of the same work that another request is doing. `key` names the work. An

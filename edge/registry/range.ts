@@ -10,7 +10,7 @@ export interface Part {
 
 /** Longest Range header that is read, characters; any single range is far shorter. */
 const MAX_RANGE_HEADER = 200;
-/** One range: `first-last`, `first-` or `-suffix`. Sixteen digits hold every safe integer. */
+/** One range: `first-last`, `first-` or `-suffix`. Fifteen digits are always a safe integer. */
 const SINGLE = /^bytes=\s*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))\s*$/i;
 
 /**

@@ -40,7 +40,7 @@ export async function referrers(
   const digest = requestedDigest(request);
   const context = await openContext(request, env, ctx);
   checkAllowed(context, image);
-  const artifactType = new URL(request.url).searchParams.get("artifactType");
+  const artifactType = new URL(request.url).searchParams.get("artifactType") || null;
   const found = await findReferrers(context, image, digest);
   const index = blobOf(
     OCI_INDEX,

@@ -133,6 +133,8 @@ describe("without a key", () => {
     const path = `curl/referrers/${oci}`;
     const filtered = await get(`${path}?artifactType=${encodeURIComponent(SPDX)}`);
     assert.equal(filtered.headers["oci-filters-applied"], "artifactType");
+    const empty = await get(`${path}?artifactType=`);
+    assert.equal(empty.headers["oci-filters-applied"], undefined, "nothing is filtered");
     assert.deepEqual(
       parse<{ manifests: Descriptor[] }>(filtered).manifests.map((one) => one.artifactType),
       [SPDX],
