@@ -35,7 +35,7 @@ interface Remembered {
  * Paths, headers and manifests; the bytes of a manifest are mostly shared with
  * pull/images/derived-blobs.ts, but counted again.
  */
-const REMEMBERED_BYTES = 12 * 2 ** 20;
+const REMEMBERED_BYTES = 6 * 2 ** 20;
 /** What the headers of an answer take, roughly. */
 const HEADER_BYTES = 1_000;
 /** Longest Accept header that is worth a key, characters; docker's have about 600. */

@@ -2,8 +2,9 @@
  * LRU caches in the memory of an isolate, bounded by bytes: faster than the Cache API, and lost
  * with the isolate.
  *
- * An isolate has 128 MB for everything. The budgets of all caches add up to about 90 MB; composing
- * needs the rest.
+ * An isolate has 128 MB for everything. The budgets of all caches add up to about 105 MB, and no
+ * isolate fills all of them: those of names, closures and referrers belong to requests that few
+ * clients make. Composing needs the rest.
  *
  * Cache values, never promises. A promise belongs to the request that created it: other requests
  * that await it hang when that request is cancelled.
