@@ -107,7 +107,23 @@ export const setsAccess = ({ ACCESS, ACCOUNTS }: Variables): boolean =>
   Boolean(ACCESS) || Boolean(ACCOUNTS);
 
 async function validate(env: Environment): Promise<Config> {
+  // wrangler.toml can only set a variable to nothing, not leave it out: both mean the same.
+  const given: Variables = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== ""),
+  );
   const problems: string[] = [];
+  const parts = await readParts(given, problems);
+  problems.push(...contradictions(parts, Boolean(env.BUCKET)));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return configOf(given, parts as Complete<Parts>);
+}
+
+type Parts = Awaited<ReturnType<typeof readParts>>;
+/** Without problems, every part could be read. */
+type Complete<T> = { readonly [Name in keyof T]: Exclude<T[Name], undefined> };
+
+/** What each room makes of its variables; undefined for what is wrong, which goes to `problems`. */
+async function readParts(given: Variables, problems: string[]) {
   const attempt = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await read();
@@ -117,59 +133,59 @@ async function validate(env: Environment): Promise<Config> {
       return undefined;
     }
   };
-  // wrangler.toml can only set a variable to nothing, not leave it out: both mean the same.
-  const given: Variables = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== ""),
-  );
-  const variables = v.safeParse(VariablesSchema, given);
-  if (!variables.success)
-    for (const issue of variables.issues)
-      problems.push(`${v.getDotPath(issue) ?? "a variable"} ${issue.message}`);
-  const values = variables.success ? variables.output : undefined;
+  const values = await attempt(() => ownVariables(given));
+  const s3 = await attempt(() => readS3(given));
+  return {
+    values,
+    s3,
+    origins: await attempt(() => configuredOrigins(given)),
+    packageSet: values && (await attempt(() => parsePackageSet(values.PACKAGE_SET))),
+    blobs: values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null))),
+    access: await attempt(() => readAccess(given)),
+    packages: await attempt(() => packagePolicy(given)),
+    tags: await attempt(() => parseGlobs("TAGS", given.TAGS ?? "")),
+    limits: await attempt(() => readLimits(given)),
+    regions: await attempt(() => readRegions(given)),
+    replicas: await attempt(() => readReplicas(given, s3 ?? null)),
+    signingKey: await attempt(() => readSigningKey(given)),
+  };
+}
 
-  const s3 = await attempt(() => readS3(env));
-  const origins = await attempt(() => configuredOrigins(env));
+/** The variables that belong to no room. Throws a ConfigError. */
+function ownVariables(given: Variables): v.InferOutput<typeof VariablesSchema> {
+  const parsed = v.safeParse(VariablesSchema, given);
+  if (parsed.success) return parsed.output;
+  throw new ConfigError(
+    parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "a variable"} ${issue.message}`),
+  );
+}
+
+/** What is wrong with variables that are right by themselves. */
+function contradictions(
+  { values, s3, origins, access, blobs }: Parts,
+  hasBucket: boolean,
+): string[] {
+  const problems: string[] = [];
   const owners = new Set([...(origins?.values() ?? [])].map(({ owner }) => owner)).size;
   if (values !== undefined && values.AGREE > 1 && owners < values.AGREE)
     problems.push(
       `AGREE is ${values.AGREE}, and ORIGINS has origins of ${owners} ` +
         `owner${owners === 1 ? "" : "s"}: so many could never agree`,
     );
-  if (!env.BUCKET && s3 === null) problems.push(NO_BUCKET);
-  const packageSet = values && (await attempt(() => parsePackageSet(values.PACKAGE_SET)));
-  const blobs = values && (await attempt(() => blobDelivery(values.BLOBS, s3 ?? null)));
-  const access = await attempt(() => readAccess(given));
-  const packages = await attempt(() => packagePolicy(given));
-  const tags = await attempt(() => parseGlobs("TAGS", given.TAGS ?? ""));
-  const limits = await attempt(() => readLimits(given));
-  const regions = await attempt(() => readRegions(given));
-  const replicas = await attempt(() => readReplicas(given, s3 ?? null));
-  const signingKey = await attempt(() => readSigningKey(given));
+  if (!hasBucket && s3 === null) problems.push(NO_BUCKET);
   if (access?.mode === "private" && blobs?.kind === "public")
     problems.push(
       "ACCESS=private needs BLOBS=stream or BLOBS=presign: a public URL is for anybody",
     );
-  if (
-    problems.length > 0 ||
-    !values ||
-    !packageSet ||
-    !blobs ||
-    !access ||
-    !packages ||
-    !limits ||
-    !regions
-  )
-    throw new ConfigError(problems);
+  return problems;
+}
+
+function configOf(given: Variables, { values, origins, tags, ...parts }: Complete<Parts>): Config {
   return {
-    packageSet,
+    ...parts,
     warm: { packages: values.WARM_PACKAGES, wait: values.WARM_SECONDS * 1_000 },
     gc: values.GC,
-    regions,
-    replicas: replicas ?? null,
     hosts: originHosts(given),
-    signingKey: signingKey ?? null,
-    blobs,
-    s3: s3 ?? null,
     buildWait: values.BUILD_WAIT * 1_000,
     systems: systemsOf(values.SYSTEMS, origins),
     platformWait: values.PLATFORM_WAIT * 1_000,
@@ -180,11 +196,8 @@ async function validate(env: Environment): Promise<Config> {
     farmPublic: values.FARM_PUBLIC === "on",
     uploadsPerDay: values.UPLOADS_PER_DAY,
     sandboxedOnly: isForOthers(given) && values.ALLOW_UNSAFE_ORIGINS !== "on",
-    access,
-    packages,
     agree: values.AGREE,
-    limits,
-    tags: tags?.length ? tags : null,
+    tags: tags.length > 0 ? tags : null,
     revisions: values.REVISIONS,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER ?? null,
   };
