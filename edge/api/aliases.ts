@@ -25,6 +25,7 @@ import { manifestUnknown, RegistryError } from "../pull/errors.ts";
 import { spend, spendTotal } from "../pull/limits.ts";
 import { checkAllowed } from "../pull/permission.ts";
 import type { AuthorizedRequest } from "../registry/authorize.ts";
+import { textOf } from "../registry/body.ts";
 
 /** Largest body, bytes: 112 names of 255 characters are 29 kB. */
 const MAX_BODY_BYTES = 65_536;
@@ -81,16 +82,9 @@ function answerOf(
 }
 
 /** The body's list. Throws 400, or 413 for more than can be one. */
-async function readList({ body }: AuthorizedRequest): Promise<readonly string[]> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES)
-      throw wrong(413, `a list of packages has at most ${MAX_BODY_BYTES} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
+async function readList(request: AuthorizedRequest): Promise<readonly string[]> {
+  const text = await textOf(request, MAX_BODY_BYTES);
+  if (text === null) throw wrong(413, `a list of packages has at most ${MAX_BODY_BYTES} bytes`);
   let json: unknown;
   try {
     json = JSON.parse(text);

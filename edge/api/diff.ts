@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import type { DiffAnswer } from "../contract/api.ts";
 import { TAG_PATTERN } from "../contract/names.ts";
-import type { System } from "../contract/records.ts";
+import { platformName, type System } from "../contract/records.ts";
 import type { Env } from "../env.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
@@ -21,8 +21,7 @@ import { closureChanges, type Item, packageChanges } from "./changes.ts";
 import { scopeOf } from "./image.ts";
 import { type KnownImage, knownImage } from "./known-image.ts";
 import { amountOf, type LayerFacts, moved } from "./layers.ts";
-import { answer, platform, readQuery } from "./query.ts";
-import { platformOf, systemsFor } from "./systems.ts";
+import { answer, platform, readQuery, systemsFor } from "./query.ts";
 
 /** A name, a colon and a tag. */
 const MAX_REFERENCE = 255 + 1 + 128;
@@ -50,15 +49,15 @@ export async function diff(
       code: "UNSUPPORTED",
       status: 400,
       message:
-        `${query.from} is for ${platformOf(from.system)} and ${query.to} for ` +
-        `${platformOf(to.system)}: only images of one platform are compared`,
+        `${query.from} is for ${platformName(from.system)} and ${query.to} for ` +
+        `${platformName(to.system)}: only images of one platform are compared`,
     });
   const [before, after] = await Promise.all([
     imageClosure(context, from.image),
     imageClosure(context, to.image),
   ]);
   return answer({
-    platform: platformOf(to.system),
+    platform: platformName(to.system),
     from: shown(from),
     to: shown(to),
     packages: packageChanges(packagesOf(from.image), packagesOf(to.image)),

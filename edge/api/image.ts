@@ -7,7 +7,7 @@ import * as v from "valibot";
 import type { ImageLayer, ImagePackage, ImageView, PlatformView } from "../contract/api.ts";
 import type { Scope } from "../contract/keys.ts";
 import { canonicalName, type ImageRequest } from "../contract/names.ts";
-import { type System, systemsOf } from "../contract/records.ts";
+import { platformName, type System, systemsOf } from "../contract/records.ts";
 import {
   type ComposedBlob,
   imageTexts,
@@ -30,8 +30,7 @@ import { planInForce } from "../store/current.ts";
 import { type ImageClosure, imageClosure } from "./closure.ts";
 import { type KnownImage, knownImage } from "./known-image.ts";
 import { amountOf, moved } from "./layers.ts";
-import { answer, platform, readQuery, tag, yes } from "./query.ts";
-import { platformOf, systemsFor } from "./systems.ts";
+import { answer, platform, readQuery, systemsFor, tag, yes } from "./query.ts";
 
 const MAX_NAME = 255;
 const QUERY = {
@@ -127,7 +126,7 @@ async function platformView(
       ? { has: has.name, ...moved(known.layers, other.layers).moved }
       : null;
   return {
-    platform: platformOf(scope.system),
+    platform: platformName(scope.system),
     system: scope.system,
     state: stateOf(known),
     ...(known.absence === null ? {} : { message: known.absence }),

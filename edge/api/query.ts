@@ -1,7 +1,8 @@
 /** Query parameters of the API, checked by schema, and its answers. */
 import * as v from "valibot";
 import { TAG_PATTERN } from "../contract/names.ts";
-import { PLATFORMS, type System } from "../contract/records.ts";
+import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
+import type { Context } from "../pull/context.ts";
 import { RegistryError } from "../pull/errors.ts";
 
 /**
@@ -53,9 +54,9 @@ const TAG_RULE =
 export const tag = v.optional(v.pipe(v.string(), v.regex(TAG_PATTERN, TAG_RULE)), "latest");
 
 const SYSTEM_OF: Readonly<Record<string, System>> = Object.fromEntries(
-  Object.entries(PLATFORMS).flatMap(([system, { os, architecture }]) => [
-    [`${os}/${architecture}`, system as System],
-    [architecture, system as System],
+  SYSTEMS.flatMap((system) => [
+    [platformName(system), system],
+    [PLATFORMS[system].architecture, system],
   ]),
 );
 /** `linux/arm64`, or `arm64`: as Nix names the system. */
@@ -69,6 +70,12 @@ export const platform = v.optional(
     v.transform((text) => SYSTEM_OF[text] as System),
   ),
 );
+
+/** The system that is asked for; else those that the registry serves, the default first. */
+export const systemsFor = (
+  { config }: Pick<Context, "config">,
+  asked: System | undefined,
+): readonly [System, ...System[]] => (asked === undefined ? config.systems : [asked]);
 
 /** How long the answer may be shown again, seconds. */
 export function answer(value: object, seconds = 0): Response {

@@ -12,6 +12,7 @@
  */
 import { nearest } from "../contract/nearest.ts";
 import type { PackageAbout } from "../contract/package-about.ts";
+import { typedName } from "../contract/package-index.ts";
 import { ComponentSchema } from "../contract/records.ts";
 import * as v from "valibot";
 
@@ -92,10 +93,6 @@ function matchOf(name: string, word: string): number {
   if (at === 0) return name.length === word.length ? EXACT : BEGINS;
   return /[-_.]/.test(name.charAt(at - 1)) ? WORD : HOLDS;
 }
-
-/** How an attribute is written in an image's name. */
-export const typedName = (attribute: string): string =>
-  attribute.toLowerCase().replace(/^_(?=[0-9])/, "");
 
 /** Made once for a list: nixpkgs has 25,000 names. */
 const typedLists = new WeakMap<readonly string[], readonly string[]>();

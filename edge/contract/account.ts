@@ -6,6 +6,8 @@
  *   pbkdf2-sha256$100000$<salt, 16 bytes as base64url>$<hash, 32 bytes as base64url>
  */
 
+import { base64url } from "jose";
+
 /** No `:`: Basic credentials end the user name there (RFC 7617, section 2). */
 export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
@@ -38,7 +40,7 @@ export async function hashPassword(password: string): Promise<string> {
     );
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const hash = await derive(password, salt, PASSWORD_ITERATIONS);
-  return `pbkdf2-sha256$${PASSWORD_ITERATIONS}$${toBase64Url(salt)}$${toBase64Url(hash)}`;
+  return `pbkdf2-sha256$${PASSWORD_ITERATIONS}$${base64url.encode(salt)}$${base64url.encode(hash)}`;
 }
 
 /**
@@ -49,8 +51,8 @@ export async function verifyPassword(password: string, hash: string | undefined)
   const [, iterations = "", salt = "", expected = ""] =
     PASSWORD_HASH_PATTERN.exec(hash ?? NO_ACCOUNT) ?? [];
   if (expected === "" || password.length > MAX_PASSWORD_LENGTH) return false;
-  const found = await derive(password, fromBase64Url(salt), Number(iterations));
-  return sameBytes(found, fromBase64Url(expected)) && hash !== undefined;
+  const found = await derive(password, new Uint8Array(base64url.decode(salt)), Number(iterations));
+  return sameBytes(found, base64url.decode(expected)) && hash !== undefined;
 }
 
 async function derive(
@@ -69,14 +71,4 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length;
   for (let at = 0; at < a.length; at++) difference |= (a[at] ?? 0) ^ (b[at] ?? 0);
   return difference === 0;
-}
-
-function toBase64Url(bytes: Uint8Array): string {
-  const base64 = btoa(String.fromCharCode(...bytes));
-  return base64.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-}
-
-function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }

@@ -1,6 +1,7 @@
 /** Suggests existing package names for one that does not exist, in the spelling of image names. */
-import { ComponentSchema } from "./records.ts";
 import * as v from "valibot";
+import { typedName } from "./package-index.ts";
+import { ComponentSchema } from "./records.ts";
 
 /** Most names suggested. */
 const MAX_NEAREST = 5;
@@ -20,7 +21,7 @@ export function nearest(
   wanted: string,
 ): string[] {
   const limit = Math.min(MAX_EDITS, Math.max(1, Math.floor(wanted.length / 3)));
-  const prefix = path.map((attribute) => `${typed(attribute)}.`).join("");
+  const prefix = path.map((attribute) => `${typedName(attribute)}.`).join("");
   const scores = new Map<string, number>();
   const letters = lettersOf(attributes);
   const sought = lettersIn(wanted);
@@ -30,7 +31,7 @@ export function nearest(
     const spelt = bits(sought & ~own) <= limit && bits(own & ~sought) <= limit;
     if (!spelt && (!begins || (sought & ~own) !== 0)) continue;
     if (!mayBeNear(attribute, wanted, limit)) continue;
-    const name = typed(attribute);
+    const name = typedName(attribute);
     const edits = distance(wanted, name, limit);
     // A longer name that only begins the same comes after every misspelling, the shortest first.
     const longer = begins && name.startsWith(wanted);
@@ -95,13 +96,6 @@ function mayBeNear(attribute: string, wanted: string, limit: number): boolean {
 
 /** Fewest letters that count as the beginning of a name. */
 const MIN_BEGINNING = 3;
-
-/**
- * How an attribute is written in an image name: lower case, without the `_` before a leading digit.
- */
-function typed(attribute: string): string {
-  return attribute.toLowerCase().replace(/^_(?=[0-9])/, "");
-}
 
 /** The rows that `distance` works in: it is called for thousands of names. */
 const rows: [number[], number[], number[]] = [[], [], []];

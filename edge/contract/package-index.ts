@@ -24,6 +24,13 @@ export function attributeFor(names: readonly string[], component: string): strin
 }
 
 /**
+ * How an attribute is written in an image's name: in lower case, without the `_` before a leading
+ * digit.
+ */
+export const typedName = (attribute: string): string =>
+  attribute.toLowerCase().replace(/^_(?=[0-9])/, "");
+
+/**
  * Names by their lower case, in their order. Made once for a list: an image may ask for 64 names.
  */
 const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();

@@ -7,6 +7,7 @@
  * Ed25519 (RFC 8032) with the key that the origin opens the channel with; checked by WebCrypto,
  * which workerd and Node share.
  */
+import { base64url } from "jose";
 import { RECORD_FORMAT } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
 import type { IndexStatement } from "./index-record.ts";
@@ -67,7 +68,8 @@ export async function isSignedBy<K extends SignedKind>(
 ): Promise<boolean> {
   try {
     const text = new TextEncoder().encode(signedText(kind, statement));
-    return await crypto.subtle.verify("Ed25519", await keyOf(x), bytesOf(signature), text);
+    const bytes = new Uint8Array(base64url.decode(signature));
+    return await crypto.subtle.verify("Ed25519", await keyOf(x), bytes, text);
   } catch {
     return false;
   }
@@ -82,9 +84,4 @@ async function keyOf(x: string): Promise<Key> {
     keys.set(x, key);
   }
   return key;
-}
-
-function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {
-  const text = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

@@ -13,7 +13,7 @@ import type { Env } from "../env.ts";
 import { addDemand, type DemandCount } from "../contract/demand.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
-import { demandRecord, writeRecord } from "../store/records.ts";
+import { dayOf, demandRecord, writeRecord } from "../store/records.ts";
 import { note } from "../log.ts";
 import { resolveName } from "./aliases.ts";
 import { openContext } from "./context.ts";
@@ -39,7 +39,7 @@ const MAX_IMAGES = 50;
 /**
  * Clients and the images that they pulled today, bytes; the client unseen for longest counts again.
  */
-const SEEN_BYTES = 4 * 2 ** 20;
+const SEEN_BYTES = 2 * 2 ** 20;
 const DAY_MS = 86_400_000;
 
 interface Pulled {
@@ -113,8 +113,8 @@ async function write(
   const set = config.packageSet.id;
   const counted = await sumOf(bucket, names);
   if (env.DEMAND === undefined) {
-    const day = new Date().toISOString().slice(0, "yyyy-mm-dd".length);
-    await writeRecord(bucket, demandRecord(set, day, crypto.randomUUID()), counted);
+    const place = demandRecord(set, dayOf(Date.now()), crypto.randomUUID());
+    await writeRecord(bucket, place, counted);
     return;
   }
   // What is pulled most first, since the rest may not fit. The pulls themselves are the package "".

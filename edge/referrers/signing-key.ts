@@ -7,6 +7,7 @@
  * signatures with random nonces, hence the library.
  */
 import { p256 } from "@noble/curves/nist.js";
+import { base64url } from "jose";
 import { ConfigError } from "../bucket-config.ts";
 import { base64 } from "./base64.ts";
 
@@ -51,7 +52,7 @@ async function signingKey(pem: string): Promise<SigningKey> {
   const jwk = (await crypto.subtle.exportKey("jwk", key)) as { d?: string; x?: string; y?: string };
   const { d, x, y } = jwk;
   if (d === undefined || x === undefined || y === undefined) throw new TypeError("no private key");
-  const secret = fromBase64Url(d);
+  const secret = base64url.decode(d);
   const open = { kty: "EC", crv: "P-256", x, y };
   const known = await crypto.subtle.importKey("jwk", open, CURVE, true, ["verify"]);
   const spki = new Uint8Array((await crypto.subtle.exportKey("spki", known)) as ArrayBuffer);
@@ -60,8 +61,3 @@ async function signingKey(pem: string): Promise<SigningKey> {
     hint: base64(new Uint8Array(await crypto.subtle.digest("SHA-256", spki))),
   };
 }
-
-const fromBase64Url = (text: string): Uint8Array =>
-  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (sign) =>
-    sign.charCodeAt(0),
-  );

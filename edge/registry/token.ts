@@ -13,6 +13,7 @@ import { spend, spendTogether } from "../pull/limits.ts";
 import { note } from "../log.ts";
 import { tokenContext } from "./authorize.ts";
 import { notFound } from "./base.ts";
+import { textOf } from "./body.ts";
 import { API_VERSION } from "./headers.ts";
 
 /** Longest form that a client posts, bytes. */
@@ -66,7 +67,14 @@ const readQuery = (request: IRequestStrict): TokenRequest => ({
  * every other grant: there are no refresh tokens here.
  */
 async function readForm(request: IRequestStrict): Promise<TokenRequest | null> {
-  const form = new URLSearchParams(await limitedText(request));
+  const text = await textOf(request, MAX_FORM_BYTES);
+  if (text === null)
+    throw new RegistryError({
+      code: "UNSUPPORTED",
+      status: 413,
+      message: `the form of a token request has at most ${MAX_FORM_BYTES} bytes`,
+    });
+  const form = new URLSearchParams(text);
   if (form.get("grant_type") !== "password") return null;
   const user = form.get("username") ?? "";
   const password = form.get("password") ?? "";
@@ -74,24 +82,6 @@ async function readForm(request: IRequestStrict): Promise<TokenRequest | null> {
     credentials: user === "" && password === "" ? null : { user, password },
     scopes: form.getAll("scope"),
   };
-}
-
-/** The body, read no further than a form may go on, whatever its Content-Length says. */
-async function limitedText({ body }: IRequestStrict): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > MAX_FORM_BYTES)
-      throw new RegistryError({
-        code: "UNSUPPORTED",
-        status: 413,
-        message: `the form of a token request has at most ${MAX_FORM_BYTES} bytes`,
-      });
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text;
 }
 
 /** RFC 6749, section 5.2. containerd then asks with GET. */

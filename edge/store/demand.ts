@@ -4,7 +4,7 @@ import { addDemand, type DemandCount, demandPrefix } from "../contract/demand.ts
 import { BUCKET_REQUESTS } from "./blobs.ts";
 import type { Bucket } from "./bucket.ts";
 import { memory } from "./memory.ts";
-import { demandAt, readRecord } from "./records.ts";
+import { dayOf, demandAt, readRecord } from "./records.ts";
 
 /** Most count objects that are read; each holds one minute of one isolate. */
 const MAX_COUNTS = 60;
@@ -16,7 +16,7 @@ export async function demandLately(
   packageSet: string,
   now: number,
 ): Promise<DemandCount> {
-  const days = [now, now - DAY_MS].map((at) => new Date(at).toISOString().slice(0, 10));
+  const days = [now, now - DAY_MS].map(dayOf);
   const pages = await Promise.all(
     days.map((day) =>
       bucket.list(`${demandPrefix(packageSet)}${day}/`, { limit: MAX_COUNTS / days.length }),
