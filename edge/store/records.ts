@@ -95,8 +95,7 @@ export async function writeRecord<T>(
   madeOf: readonly object[] = [],
 ): Promise<T> {
   const text = canonicalJson(record);
-  // Before the write: no other request of this isolate should make it again meanwhile.
-  remember(place, { value: { value: record, length: text.length }, askedAt: oldest(madeOf) });
+  const askedAt = oldest(madeOf);
   const put = (ifAbsent: boolean): Promise<boolean> =>
     bucket.put(place.path, text, { contentType: "application/json", ifAbsent });
   if (!(await put(!place.mutable))) {
@@ -108,6 +107,8 @@ export async function writeRecord<T>(
     await put(false);
     reported.delete(place.path);
   }
+  // Not before: a record whose write failed would be taken for one that is there.
+  remember(place, { value: { value: record, length: text.length }, askedAt });
   noteWritten(place.path, record);
   return record;
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { aliasPath } from "../../../edge/contract/keys.ts";
 import { ImageRecordSchema } from "../../../edge/contract/records.ts";
 import * as v from "valibot";
 import type { Seen } from "../registry/bucket-front.ts";
@@ -67,6 +68,21 @@ describe("what is answered can be found by whoever asks next", () => {
     for (const name of ["nothing", "git/nobody", "sets.three"])
       assert.equal(await statusOf(name), 404, name);
     assert.deepEqual(asked, []);
+  });
+
+  test("an alias that could not be written is written when it is made again", async () => {
+    const { bucket, url } = edge.firn;
+    const make = () => fetch(`${url}/api/aliases`, { method: "POST", body: '["git", "shell"]' });
+    edge.front.before = ({ method }: Seen) => {
+      if (method === "PUT") throw new Error("no PUT");
+    };
+    const refused = await make();
+    assert.equal(refused.status, 503, await refused.text());
+    edge.front.before = () => undefined;
+    const made = await make();
+    const { key } = (await made.json()) as { key: string };
+    assert.equal(made.status, 201);
+    assert.notEqual(await bucket.head(aliasPath(key)), null);
   });
 
   test("a record that cannot be written: 503, and nothing is said of the image", async () => {
