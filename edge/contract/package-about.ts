@@ -38,11 +38,13 @@ const oneLine = (text: string, max: number): string => {
 /** A list in memory: one text, without an object for each line. */
 export class PackageAbout {
   readonly #text: string;
+  /** The same in lower case. */
   readonly #lower: string;
 
   constructor(text: string) {
     this.#text = text;
-    this.#lower = text.toLowerCase();
+    // Both have each letter at the same place; the lower case of İ alone would take two.
+    this.#lower = text.replaceAll("İ", "I").toLowerCase();
   }
 
   /** Characters in memory. */
