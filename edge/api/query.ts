@@ -77,11 +77,15 @@ export const systemsFor = (
   asked: System | undefined,
 ): readonly [System, ...System[]] => (asked === undefined ? config.systems : [asked]);
 
-/** How long the answer may be shown again, seconds. */
+/**
+ * The answer with a value. `seconds`: how long it may be shown again, to whoever signs in in the
+ * same way, since an account sees the packages that it may have.
+ */
 export function answer(value: object, seconds = 0): Response {
   return Response.json(value, {
     headers: {
       "Cache-Control": seconds === 0 ? "no-store" : `public, max-age=${seconds}`,
+      Vary: "Authorization",
       "X-Content-Type-Options": "nosniff",
     },
   });

@@ -99,6 +99,6 @@ export function decodeClosure(
     throw damaged("is not JSON in gzip within the limits");
   }
   const parsed = v.safeParse(PackageClosureSchema, value, { abortEarly: true });
-  if (!parsed.success) throw damaged(`is none: ${parsed.issues[0].message}`);
+  if (!parsed.success) throw damaged(`does not match the schema: ${parsed.issues[0].message}`);
   return parsed.output;
 }

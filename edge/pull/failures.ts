@@ -145,8 +145,8 @@ export function notDone(
     case "queue-full":
       return unavailable(
         answer.yours
-          ? `one client may have ${answer.limit} items in the queue of builds, and has; ` +
-              `${doing} has to wait for a place in it: try again in half a minute`
+          ? `one client may have ${answer.limit} items in the queue of builds, and this one has ` +
+              `as many; ${doing} has to wait for a place in it: try again in half a minute`
           : `the queue of builds is full with ${answer.limit} items, and ${doing} has to wait ` +
               `for a place in it: try again in half a minute`,
         FARM_RETRY_SECONDS,

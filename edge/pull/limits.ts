@@ -131,8 +131,8 @@ export async function waiting<T>(
   const release = meter.hold(client, limit);
   if (release === null)
     throw tooManyRequests(
-      `one client may have ${limit.count} ${LIMITED.waits.words}, and has: try again when one ` +
-        `is answered`,
+      `one client may have ${limit.count} ${LIMITED.waits.words} at a time, and this one has as ` +
+        `many: try again when one of them is answered`,
       WAITS_RETRY_SECONDS,
       { limit },
     );

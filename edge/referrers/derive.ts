@@ -153,8 +153,8 @@ async function inTurn<T>(packages: Packages, work: () => Promise<T>): Promise<T>
   const release = await queue.take(bytes, waitingBytes({ packages }));
   if (release === null)
     throw unavailable(
-      `as many images wait here to be described as may (${WAITING_BYTES} bytes of memory): try ` +
-        `again in ${RETRY_SECONDS} seconds`,
+      `too many images wait here for their documents, which may take ${WAITING_BYTES} bytes of ` +
+        `memory meanwhile: try again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
       { limit: WAITING_BYTES },
     );

@@ -46,12 +46,12 @@ const subjects = memory<Referrers>(
 const digests = memory<ReadonlySet<Digest>>(DIGESTS_BYTES, ({ size }) => size * DIGEST_BYTES);
 
 /** A request for artifacts of an image. A signature is made for the name that was asked for. */
-interface Asked extends Deriving {
+interface ArtifactRequest extends Deriving {
   /** Part of the keys in memory: under another name the same image has other signatures. */
   readonly key: string;
 }
 
-function asked(context: Context, request: ImageRequest): Asked {
+function asked(context: Context, request: ImageRequest): ArtifactRequest {
   const { signingKey: key, packageSet } = context.config;
   const signer = key && { key, reference: referenceOf(context, request) };
   return { context, request, signer, key: `${packageSet.id} ${signer?.reference ?? request.name}` };
@@ -131,7 +131,7 @@ export function rememberedArtifact(
 
 /** Derives the artifacts of an image, and remembers them. Throws what withPackages throws. */
 async function derive(
-  own: Asked,
+  own: ArtifactRequest,
   record: ImageRecord,
   part: Part,
 ): Promise<readonly SubjectArtifacts[]> {

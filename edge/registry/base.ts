@@ -8,7 +8,7 @@ import { RegistryError, unsupported } from "../pull/errors.ts";
 import { prepareBehind } from "../pull/prepare.ts";
 import { API_VERSION } from "./headers.ts";
 
-type Asked = Pick<Request, "method" | "url">;
+type Received = Pick<Request, "method" | "url">;
 
 /**
  * Longest URL that is read, characters: a name of 255, a digest, and room for whatever query a
@@ -33,12 +33,12 @@ export function prepare(request: Request, env: Env, ctx: ExecutionContext): void
  * Answers `/v2/`. Docker's ping times out in seconds, so this waits for no configuration, bucket or
  * Durable Object.
  */
-export function base({ method }: Asked): Response {
+export function base({ method }: Received): Response {
   return new Response(method === "HEAD" ? null : "{}", { headers: BASE_HEADERS });
 }
 
 /** How to pull. It is plain text, since it repeats the host that the client named. */
-export function welcome({ method, url }: Asked): Response {
+export function welcome({ method, url }: Received): Response {
   const { host } = new URL(url);
   const text = `This is Firn, a container registry whose images do not exist until somebody pulls them.
 
@@ -55,7 +55,7 @@ An image's name is the list of its packages, built with Nix at that moment:
 }
 
 /** Throws 414 for a URL that no real client sends. Otherwise the next route goes on. */
-export function refuseLong({ url }: Asked): void {
+export function refuseLong({ url }: Received): void {
   if (url.length > MAX_URL)
     throw new RegistryError({
       code: "UNSUPPORTED",
@@ -67,7 +67,7 @@ export function refuseLong({ url }: Asked): void {
 /**
  * Throws 405 for every method but GET and HEAD: there is no push. Otherwise the next route goes on.
  */
-export function refuseWrites({ method }: Asked): void {
+export function refuseWrites({ method }: Received): void {
   if (method !== "GET" && method !== "HEAD")
     throw unsupported(
       `${method.slice(0, 20)} is not supported: this registry builds its images itself and ` +

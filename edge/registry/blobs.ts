@@ -49,9 +49,12 @@ export async function blobs(
   return (await stored(request, context, digest)) ?? madeAgain(request, context, { image, digest });
 }
 
+/** The parts of a request that decide how a blob is answered. */
+type BlobRequest = Pick<Request, "method" | "headers">;
+
 /** The answer with a blob of the bucket; null when the bucket lacks it. */
 async function stored(
-  request: Asked,
+  request: BlobRequest,
   { bucket, config }: Context,
   digest: Digest,
 ): Promise<Response | null> {
@@ -70,7 +73,7 @@ async function stored(
  * to an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
  */
 async function madeAgain(
-  request: Asked,
+  request: BlobRequest,
   context: Context,
   { image, digest }: { readonly image: ImageRequest; readonly digest: Digest },
 ): Promise<Response> {
@@ -95,7 +98,7 @@ async function madeAgain(
  * A 304, or the answer to HEAD: a presigned URL answers HEAD with 403, so it is never redirected.
  */
 function answerWithoutBody(
-  { method, headers }: Asked,
+  { method, headers }: BlobRequest,
   digest: Digest,
   found: Presence,
 ): Response | null {
@@ -107,10 +110,8 @@ function answerWithoutBody(
   });
 }
 
-type Asked = Pick<Request, "method" | "headers">;
-
 /** The answer with a blob that is in memory. */
-function answer(request: Asked, { digest, size, bytes, mediaType }: DerivedBlob): Response {
+function answer(request: BlobRequest, { digest, size, bytes, mediaType }: DerivedBlob): Response {
   const found = { size, contentType: mediaType };
   const early = answerWithoutBody(request, digest, found);
   if (early !== null) return early;

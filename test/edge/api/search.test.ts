@@ -199,6 +199,12 @@ describe("in a registry", () => {
       assert.match(errorsOf(answer)[0]?.message ?? "", message);
     });
 
+  test("what one account may see is shown again to no other", async () => {
+    const { headers } = await send("GET", `${firn.url}/api/search?q=git`);
+    assert.match(String(headers["cache-control"]), /^public, max-age=60$/);
+    assert.equal(headers["vary"], "Authorization");
+  });
+
   test("any query has an answer that is no internal error", async () => {
     const value = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constantFrom("git", "."));
     const keys = ["q", "limit", "tag", "platform", "from", "to", "has", "closure", "x"];
