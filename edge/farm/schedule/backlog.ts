@@ -17,6 +17,12 @@ import {
   wantKey,
 } from "./state.ts";
 
+/**
+ * Clients that are noted as wanting one item, and as many builds beside them. An entry is written
+ * whole when this changes, and a row of SQLite has 2 MB at most.
+ */
+export const MAX_WANTS = 200;
+
 /** Items of one lane and purpose that wait. */
 export interface Level {
   readonly lane: Lane;
@@ -72,10 +78,16 @@ export class Backlog {
     if (entry.job === null) this.enqueue(entry);
   }
 
-  /** One more wants the item, or wants it still. */
-  want(entry: Entry, want: Want): void {
+  /**
+   * One more wants the item, or wants it still. Further clients than MAX_WANTS count as one for each
+   * build. Further builds are not noted: they ask again, and are told then.
+   */
+  want(entry: Entry, wanted: Want): void {
+    const isNoted = entry.wants.size < MAX_WANTS || entry.wants.has(wantKey(wanted));
+    const want = isNoted ? wanted : { ...wanted, client: "" };
     const key = wantKey(want);
     const known = entry.wants.get(key);
+    if (known === undefined && entry.wants.size >= 2 * MAX_WANTS) return;
     if (known !== undefined && (known.purpose === "waiting" || want.purpose === known.purpose)) {
       known.until = Math.max(known.until, want.until);
       return;

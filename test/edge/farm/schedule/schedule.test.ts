@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { MAX_ATTEMPTS } from "../../../../edge/farm/limits.ts";
+import { MAX_WANTS } from "../../../../edge/farm/schedule/backlog.ts";
+import { isWanted } from "../../../../edge/farm/schedule/state.ts";
 import type { PutBack } from "../../../../edge/farm/schedule/schedule.ts";
 import { sweep } from "../../../../edge/farm/schedule/sweep.ts";
 import {
@@ -104,6 +106,27 @@ test("what nobody waits for any more is dropped before it begins; what is begun 
   assert.deepEqual([...schedule.backlog.entries.keys()], ["begun"]);
   done(schedule, "begun");
   assert.equal(schedule.dispatch(91).length, 0);
+});
+
+test("an item that 5,000 clients want, and 5,000 builds: few are noted, and it stays wanted", () => {
+  const [git] = request("z", ["git"]);
+  if (!git) throw new Error("no entry");
+  const schedule = farm([], [git]);
+  const ask = (client: string, build: string, until: number): void =>
+    schedule.backlog.want(git, want(client, { build, until }));
+  for (const each of numbered("c", 5_000)) ask(each, "one", 90);
+  const builds = (): Set<string> => new Set(Array.from(git.wants.values(), ({ build }) => build));
+  assert.ok(builds().has("one"));
+  for (const each of numbered("b", 5_000)) ask("c0", each, 90);
+  assert.ok(git.wants.size <= 2 * MAX_WANTS, `${git.wants.size} are noted`);
+  assert.ok(builds().size >= MAX_WANTS, "further builds are noted than those of the first clients");
+  ask("c4999", "one", 180);
+  git.wants.get(`z\nbuild of z`)!.until = 90;
+  assert.ok(isWanted(git, 100), "by a client that is not noted itself");
+  assert.ok(!isWanted(git, 180));
+  assert.equal(schedule.backlog.queued, 1);
+  schedule.end(git);
+  assert.equal(schedule.backlog.queuedBy("c0") + schedule.backlog.queuedBy(""), 0);
 });
 
 test("an item that is asked for again in time keeps its place", () => {
