@@ -60,11 +60,20 @@ export class Dispatch {
     this.#conclude(verdicts, now);
   }
 
+  /**
+   * Ends items without a result, those of one request together: when the last origin leaves a long
+   * queue, each build is told once.
+   */
   #conclude(verdicts: readonly Verdict[], now: number): void {
-    for (const { entry, kind, reason } of verdicts) {
+    for (const { entry, kind, reason } of verdicts)
       note("warn", `item.${kind}`, { item: entry.item, reason, trouble: entry.trouble });
-      const memory = kind === "quarantine" ? QUARANTINE : undefined;
-      this.end(new Map([[entry.key, endingOf({ entry, kind, reason })]]), now, undefined, memory);
+    const groups = Map.groupBy(verdicts, ({ entry, kind }) =>
+      kind === "quarantine" ? `${kind} ${entry.request}` : entry.request,
+    );
+    for (const group of groups.values()) {
+      const memory = group[0]?.kind === "quarantine" ? QUARANTINE : undefined;
+      const endings = group.map((verdict) => [verdict.entry.key, endingOf(verdict)] as const);
+      this.end(new Map(endings), now, undefined, memory);
     }
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { FarmOverview } from "../../../../edge/farm/overview.ts";
+import { eventually } from "../../../harness/soon.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { configured, failure, honest, startOrigin } from "../origins.ts";
 import { hello, rawOrigin } from "../raw-origin.ts";
@@ -70,6 +71,23 @@ test("an origin that is lost has lost its attempt, and what nobody can do then i
   assert.deepEqual([ended?.origin, ended?.items[0]?.result], [null, "no-origin"]);
   assert.match(ended?.items[0]?.message ?? "", /the connection to origin b was lost/);
   assert.deepEqual([lost?.origin, lost?.items[0]?.result], ["b", "lost"]);
+});
+
+test("what no origin is left for ends together, for all that was asked together", async () => {
+  const origin = await rawOrigin(edge, "b");
+  origin.say(hello);
+  await origin.heard("welcome");
+  origin.say({ type: "status", accepting: false });
+  await edge.logged("origin.status");
+  const answer = edge.ask(packageItems(["one", "two", "three"]));
+  await eventually("three wait", async () => (await overview()).queued.packages === 3);
+  origin.cut();
+  assert.deepEqual(await answer, { state: "no-origin" });
+  const { failures } = await overview();
+  assert.deepEqual(
+    failures[0]?.items.map(({ name, result }) => `${name}: ${result}`),
+    ["one: no-origin", "two: no-origin", "three: no-origin"],
+  );
 });
 
 test("the latest jobs are remembered, so many that made everything and so many of the others", async (t) => {
