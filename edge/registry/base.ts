@@ -22,9 +22,7 @@ const BASE_HEADERS = new Headers({
   "Content-Length": "2",
 });
 
-/**
- * Prepares an isolate behind the answer to `/v2/`, whatever that is. Otherwise the next route goes on.
- */
+/** Prepares an isolate behind the answer to `/v2/`, whatever that is. The next route goes on. */
 export function prepare(request: Request, env: Env, ctx: ExecutionContext): void {
   prepareBehind(ctx, () => openContext(request, env, ctx));
 }
