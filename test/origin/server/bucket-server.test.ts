@@ -6,6 +6,7 @@ import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import * as fc from "fast-check";
 import { AwsV4Signer } from "aws4fetch";
 import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
@@ -219,4 +220,29 @@ test("ranges: 206 with the part, 416 behind the end", async () => {
   assert.equal(await ask("bytes=-2"), "206 89");
   assert.equal(await ask("bytes=10-"), "416");
   assert.equal(await ask("bytes=0-1,4-5"), "200 0123456789");
+});
+
+test("a large object comes whole to clients that read slowly, and in part", async () => {
+  const contents = Buffer.alloc(3_000_001, Array.from({ length: 997 }, (_, at) => at).join(","));
+  const key = "blobs/sha256/large";
+  const type = { contentType: "application/octet-stream", ifAbsent: false };
+  await s3Bucket(config).put(key, new Uint8Array(contents), type);
+  const url = await presign(config, key, 60);
+  const readSlowly = async (range?: string): Promise<Buffer> => {
+    const { body } = await fetch(url, range === undefined ? {} : { headers: { Range: range } });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body!) {
+      chunks.push(chunk);
+      await setImmediate();
+    }
+    return Buffer.concat(chunks);
+  };
+  const all = await Promise.all([
+    readSlowly(),
+    readSlowly(),
+    readSlowly("bytes=1000000-"),
+    readSlowly("bytes=7-2000006"),
+  ]);
+  const parts = [contents, contents, contents.subarray(1_000_000), contents.subarray(7, 2_000_007)];
+  for (const [at, part] of parts.entries()) assert.ok(all[at]?.equals(part), `download ${at}`);
 });
