@@ -29,8 +29,8 @@ type Path = Pick<ImagePath, "path" | "size">;
 
 /**
  * Store paths by name and version: what is in one of them only, what has another version, and what
- * has the same but other contents. Of several versions of a name in one image, the last by name is
- * the one that is compared; the others came or went.
+ * has the same but other contents. Where an image has several versions of a name, the first is
+ * compared with the other image's first and so on; those that are left over came or went.
  */
 export function closureChanges(
   from: readonly Path[],

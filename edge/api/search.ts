@@ -61,11 +61,12 @@ export async function search(
   if (set === null) return answer({ ...nothing, revision } satisfies SearchAnswer);
 
   const { packages: pulled } = await rememberedDemand(context.bucket, packageSet.id);
-  const pulls = (name: string): number => pulled[set.prefix + name] ?? 0;
+  // A package may be called `constructor`, which every object has.
+  const pullsOf = (name: string): number => (Object.hasOwn(pulled, name) ? (pulled[name] ?? 0) : 0);
   const found = rank(set.word, {
     attributes: set.attributes,
     about: set.about,
-    pulls,
+    pulls: (name) => pullsOf(set.prefix + name),
     allowed: (name) => mayHave(context, set.prefix + name),
   });
   const best = found.slice(0, query.limit);
@@ -76,7 +77,7 @@ export async function search(
       revision,
       listed: true,
       total: found.length,
-      packages: packages.map((each) => ({ ...each, pulls: pulled[each.name] ?? 0 })),
+      packages: packages.map((each) => ({ ...each, pulls: pullsOf(each.name) })),
     } satisfies SearchAnswer,
     CACHED_SECONDS,
   );

@@ -103,7 +103,7 @@ test("a list of descriptions finds each of its packages, and no other", () => {
 
 describe("in a registry", () => {
   let firn: TestEdge;
-  const NAMES = ["git", "gitea", "jq", "pkgsStatic", "python3Packages"];
+  const NAMES = ["constructor", "git", "gitea", "jq", "pkgsStatic", "python3Packages"];
   before(async () => {
     firn = await startTestEdge({ LIMIT_LOOKS: "off" });
     await putTag(firn.bucket, "latest", REVISION);
@@ -153,6 +153,11 @@ describe("in a registry", () => {
       },
     ]);
     assert.deepEqual([total, revision, listed], [2, REVISION, true]);
+  });
+
+  test("a package whose name every object has", async () => {
+    const [found] = (await ask("q=constructor")).packages;
+    assert.deepEqual([found?.name, found?.pulls], ["constructor", 0]);
   });
 
   test("in a nested set", async () => {
