@@ -1,6 +1,6 @@
 /**
- * Prepares an isolate for its first pull, behind the answer to `/v2/`: docker, podman and skopeo ask
- * for that first, and for a manifest one round trip later.
+ * Prepares an isolate for its first pull, behind the answer to `/v2/`: docker, podman and skopeo
+ * ask for that first, and for a manifest one round trip later.
  *
  * What every pull reads is read, `latest` and the layer plan, and the image of `shell` is composed,
  * if its packages are published. Nothing of it is stored, and nobody is asked for what is missing.

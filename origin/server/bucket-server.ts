@@ -30,7 +30,9 @@ export interface BucketServer {
   stop(): Promise<void>;
 }
 
-/** A file is read in pieces of this size, bytes: of 64 kB it takes more CPU time, of 1 MiB no less. */
+/**
+ * A file is read in pieces of this size, bytes: of 64 kB it takes more CPU time, of 1 MiB no less.
+ */
 const READ_BYTES = 2 ** 18;
 /** Most objects of one answer to ListObjectsV2 (Amazon S3 API Reference). */
 const MAX_KEYS = 1_000;
@@ -139,9 +141,9 @@ async function read(
 }
 
 /**
- * A part of a file, all in the same buffer, which holds the first piece: a stream, with a new buffer
- * for each piece, takes twice the CPU time. A piece holds until the next one is asked for; `pipeline`
- * asks when a piece larger than the response's highWaterMark has been sent.
+ * A part of a file, all in the same buffer, which holds the first piece: a stream, with a new
+ * buffer for each piece, takes twice the CPU time. A piece holds until the next one is asked for;
+ * `pipeline` asks when a piece larger than the response's highWaterMark has been sent.
  */
 async function* pieces(
   buffer: Buffer,
