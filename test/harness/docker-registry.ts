@@ -1,10 +1,8 @@
 /** Debian's docker-registry, on a free port of 127.0.0.1: what images are pushed to. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createServer } from "node:net";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import type { Need } from "../../origin/local/needs.ts";
+import { freePort } from "../../origin/local/ports.ts";
 import { startDaemon } from "./daemon.ts";
 import { removeTree, tempDir } from "./temp.ts";
 
@@ -59,13 +57,4 @@ export async function startDockerRegistry(
       await removeTree(root);
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -199,8 +199,8 @@ describe("jobs", () => {
   test("beyond its slots it refuses, over all its edges together", async (t) => {
     const edges = [await rudeEdge(t), await rudeEdge(t)];
     const slots = new Slots(1);
-    const { run } = held();
-    for (const edge of edges) open(t, edge, { slots, run });
+    // One each: a run that one channel ends is no ending of the other's.
+    for (const edge of edges) open(t, edge, { slots, run: held().run });
     const [first, second] = await Promise.all(edges.map((edge) => edge.connected()));
     for (const connection of [first, second]) connection?.say(WELCOME);
     const names = { packageSet: "starter", revision: "a".repeat(40), path: [] };
@@ -236,6 +236,7 @@ describe("jobs", () => {
     connection.say({ type: "settled", job: "1" });
     connection.say(tagJob("2"));
     await connection.heard("done");
+    connection.say({ type: "settled", job: "2" });
     const about = (job: string): unknown[] =>
       logs.filter((line) => line["job"] === job).map((line) => line["build"]);
     assert.deepEqual(about("1"), ["0123456789ab", "0123456789ab", "0123456789ab"]);

@@ -6,7 +6,7 @@ import type { BucketAnswer } from "../../../edge/contract/bucket-requests.ts";
 import { type RunContext, Slots } from "../../../origin/channel/index.ts";
 import { soon } from "../../harness/soon.ts";
 import { open, RESOLVED, tagJob, WELCOME } from "./open.ts";
-import { rudeEdge } from "./rude-edge.ts";
+import { type RudeConnection, rudeEdge } from "./rude-edge.ts";
 
 const KEYS = ["a".repeat(64), "b".repeat(64)];
 const none: BucketAnswer = { type: "layers", id: "1", layers: [{}, {}] };
@@ -35,12 +35,19 @@ async function asked(t: TestContext) {
   return { edge, connection, request: await connection.heard("layers"), outcome };
 }
 
+/** The job is done, and the edge says that it knows: nothing is left to wait for. */
+async function settled(connection: RudeConnection): Promise<void> {
+  assert.deepEqual((await connection.heard("done")).results, RESOLVED);
+  connection.say({ type: "settled", job: "j" });
+}
+
 test("a request names its job, and the answer with its id is its answer", async (t) => {
   const { connection, request, outcome } = await asked(t);
   assert.deepEqual(request, { type: "layers", id: "1", job: "j", keys: KEYS, zstd: true });
   connection.say({ ...none, id: "another" });
   connection.say(none);
   assert.deepEqual(await outcome, [{}, {}]);
+  await settled(connection);
 });
 
 test("what has no answer when the connection is lost is asked again on the next one", async (t) => {
@@ -52,6 +59,7 @@ test("what has no answer when the connection is lost is asked again on the next 
   assert.deepEqual(await second.heard("layers"), request);
   second.say(none);
   assert.deepEqual(await outcome, [{}, {}]);
+  await settled(second);
 });
 
 test("a passing error is asked about again; another ends the job, in the edge's words", async (t) => {
@@ -135,4 +143,5 @@ test("a request that got lost on a connection that lives on is sent again", asyn
   assert.deepEqual(await connection.heard("layers"), request);
   connection.say(none);
   assert.deepEqual(await outcome, [{}, {}]);
+  await settled(connection);
 });
