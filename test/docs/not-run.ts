@@ -8,6 +8,19 @@ const OWN_IMAGE =
 const SIGNATURES =
   "cosign is no package of Debian's: test/edge/referrers verifies with sigstore's own library";
 
+/** Firn in containers of its own image. */
+const RUN_EDGE =
+  "docker run -d --name firn --network host --user 1000:1000 -v /srv/firn:/var/lib/firn " +
+  "-e HOST=127.0.0.1 -e PACKAGE_SET=channel:nixos-unstable " +
+  `-e ORIGINS='{"rack-1": {"key": "…"}}' HOST/firn firn serve`;
+const RUN_ORIGIN =
+  "docker run -d --name rack-1 --network host --privileged -v rack-1:/var/lib/firn " +
+  "-v $PWD/rack-1.key:/rack-1.key:ro -e FIRN_EDGES=http://127.0.0.1:8787 -e ORIGIN_NAME=rack-1 " +
+  "-e ORIGIN_KEY_FILE=/rack-1.key -e PACKAGE_SET=channel:nixos-unstable HOST/firn firn origin";
+const NIX_IMAGE =
+  "nix-build -E 'with import <nixpkgs> { }; import ./nix/image.nix { inherit pkgs; } " +
+  "{ packages.firn = callPackage ./nix/firn { }; }'";
+
 /** By the text of the command. One that no page has any more fails the test. */
 export const NOT_RUN: Readonly<Record<string, string>> = {
   "npm install": "takes a minute, and what runs the tests has done it: .ci/run",
@@ -23,13 +36,10 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
 
   "docker pull 127.0.0.1:8787/firn": OWN_IMAGE,
   "npm run firn -- push amd64/firn images.example.org/firn:1": OWN_IMAGE,
-  'docker run -d --name firn --network host --user 1000:1000 -v /srv/firn:/var/lib/firn -e HOST=127.0.0.1 -e PACKAGE_SET=channel:nixos-unstable -e ORIGINS=\'{"rack-1": {"key": "…"}}\' HOST/firn firn serve':
-    OWN_IMAGE,
-  "docker run -d --name rack-1 --network host --privileged -v rack-1:/var/lib/firn -v $PWD/rack-1.key:/rack-1.key:ro -e FIRN_EDGES=http://127.0.0.1:8787 -e ORIGIN_NAME=rack-1 -e ORIGIN_KEY_FILE=/rack-1.key -e PACKAGE_SET=channel:nixos-unstable HOST/firn firn origin":
-    OWN_IMAGE,
+  [RUN_EDGE]: OWN_IMAGE,
+  [RUN_ORIGIN]: OWN_IMAGE,
   "docker stop --time 90": OWN_IMAGE,
-  "nix-build -E 'with import <nixpkgs> { }; import ./nix/image.nix { inherit pkgs; } { packages.firn = callPackage ./nix/firn { }; }'":
-    "takes nixpkgs: test/nix/image builds image.nix with the starter set",
+  [NIX_IMAGE]: "takes nixpkgs: test/nix/image builds image.nix with the starter set",
 
   "npx wrangler login": CLOUDFLARE,
   "npx wrangler whoami": CLOUDFLARE,

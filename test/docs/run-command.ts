@@ -1,4 +1,7 @@
-/** Runs a page's commands as its reader does: in a checkout, in a shell, those that stay up beside the rest. */
+/**
+ * Runs a page's commands as its reader does: in a checkout, in a shell, those that stay up beside the
+ * rest.
+ */
 import { cp, mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";

@@ -21,7 +21,7 @@ after(() => Promise.all([open?.stop(), closed?.stop()]));
 const run = (args: readonly string[], env: Record<string, string>, input = "") =>
   execa(process.execPath, ["origin/main.ts", "alias", ...args], { env, input, reject: false });
 
-test("it prints the command that pulls the packages, whoever asks; --image and --json tell less and more", async () => {
+test("prints the command that pulls the packages; --image tells less, --json more", async () => {
   const env = { FIRN_EDGE: open.url };
   const { host } = new URL(open.url);
   const made = await run(["shell", "git", "curl"], env);

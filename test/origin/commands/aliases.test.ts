@@ -1,4 +1,7 @@
-/** Aliases (`x/<key>`) on the command line: made by a registry, and used by every command that takes a name. */
+/**
+ * Aliases (`x/<key>`) on the command line: made by a registry, and used by every command that takes a
+ * name.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";

@@ -58,7 +58,7 @@ describe("firn build", { skip }, () => {
     return JSON.parse(text(made.stdout)) as Built;
   };
 
-  test("makes the registry's image, digest for digest, and skopeo copies the one like the other", async () => {
+  test("makes the registry's image, digest for digest; skopeo copies the one like the other", async () => {
     const here = await build("snow/ice", "oci:here");
     const firn = await startFirn({ packageSet: set.spec, originEnv: set.originEnv });
     try {
@@ -111,7 +111,7 @@ describe("firn build", { skip }, () => {
     assert.match(text(made.stderr), /both\/index\.json is no index of an OCI layout/);
   });
 
-  test("archives hold the same image, and are the same bytes each time; docker's goes to standard output too", async () => {
+  test("archives hold the same image, the same bytes each time, on standard output too", async () => {
     const { digest } = await build("snow", "oci-archive:snow.tar");
     const inspected = await place.skopeo("inspect", "oci-archive:snow.tar");
     assert.equal((JSON.parse(inspected) as { Digest: string }).Digest, digest);

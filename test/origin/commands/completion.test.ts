@@ -30,7 +30,8 @@ describe("firn completion", () => {
       const line = words.map((word) => `'${word}'`).join(" ");
       const { stdout } = await execa("bash", [
         "-c",
-        `source "$0"; COMP_WORDS=(${line}); COMP_CWORD=${words.length - 1}; _firn; printf '%s\n' "\${COMPREPLY[@]}"`,
+        `source "$0"; COMP_WORDS=(${line}); COMP_CWORD=${words.length - 1}; _firn; ` +
+          `printf '%s\n' "\${COMPREPLY[@]}"`,
         file,
       ]);
       return stdout.split("\n").filter(Boolean);

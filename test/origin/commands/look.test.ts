@@ -45,7 +45,7 @@ describe("looking at images", { skip }, () => {
     assert.equal(json.platforms[0].manifests[0].digest, digest);
   });
 
-  test("inspect of what is not built builds nothing, and says what must be; of what does not exist, status 4", async () => {
+  test("inspect builds nothing, and says what must be built; what does not exist is status 4", async () => {
     const unbuilt = await run("inspect", "snowball");
     assert.equal(unbuilt.exitCode, 0, unbuilt.stderr);
     assert.match(unbuilt.stdout, /to be built: .*snowball/);

@@ -467,7 +467,8 @@ describe("firn push with accounts", { skip }, () => {
       const helper = join(bin, "docker-credential-test");
       await writeFile(
         helper,
-        `#!/bin/sh\nread host\n[ "$1 $host" = "get ${registry.host}" ] || { echo "credentials not found in native keychain"; exit 1; }\n` +
+        `#!/bin/sh\nread host\n[ "$1 $host" = "get ${registry.host}" ] || ` +
+          `{ echo "credentials not found in native keychain"; exit 1; }\n` +
           `echo '${JSON.stringify({ ServerURL: registry.host, Username: "ci", Secret: PASSWORD })}'\n`,
       );
       await chmod(helper, 0o755);

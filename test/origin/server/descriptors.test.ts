@@ -22,8 +22,9 @@ const DESCRIPTORS = 100;
 /** All of them can connect, and not all of them can write a file. */
 const UPLOADS = 60;
 
+const SERVER = new URL("../../../origin/server/bucket-server.ts", import.meta.url).href;
 const script = `
-import { serveBucket } from ${JSON.stringify(new URL("../../../origin/server/bucket-server.ts", import.meta.url).href)};
+import { serveBucket } from ${JSON.stringify(SERVER)};
 const server = await serveBucket({
   dir: process.argv[1],
   bucket: "firn",

@@ -1,4 +1,7 @@
-/** A full disk under the bucket's directory: a clear answer, nothing half there, and it goes on afterwards. */
+/**
+ * A full disk under the bucket's directory: a clear answer, nothing half there, and it goes on
+ * afterwards.
+ */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
@@ -73,7 +76,7 @@ describe("a full disk", { skip: await smallMountUnavailable() }, () => {
     assert.equal((await listed()).length, before.length + 1);
   });
 
-  test("a record that has no room: the edge is told what is the matter, and readers see the old one", async () => {
+  test("a record that has no room: the edge is told why, and readers see the old one", async () => {
     await write("plans/starter.json", '{"plan":"old"}');
     await disk.resize("16m");
     while ((await upload(randomBytes(MB))) === "200 OK");

@@ -132,14 +132,19 @@ test(
            data = mk "data" (builtins.readFile (inputs.data + "/file.txt"));
            both = mk "both" "packages";
            inherit (inputs.other.packages.\${system}) other;
-           rev = mk "rev" "\${inputs.dep.shortRev} \${inputs.self.rev or "no rev"} \${inputs.dep.lastModifiedDate}";
+           rev = mk "rev" "\${inputs.dep.shortRev} \${inputs.self.rev or "no rev"} \${
+             inputs.dep.lastModifiedDate}";
            default = mk "default" "the default";
          };
-         legacyPackages.\${system} = { both = throw "packages come first"; nested.tool = mk "tool" "nested"; };`,
+         legacyPackages.\${system} = {
+           both = throw "packages come first";
+           nested.tool = mk "tool" "nested";
+         };`,
       ),
       "other/flake.nix": flake(
         "dep = {};",
-        `packages.\${system}.other = mk "other" "other, \${inputs.dep.lib.word}, \${inputs.self.sourceInfo.narHash}";`,
+        `packages.\${system}.other = mk "other"
+           "other, \${inputs.dep.lib.word}, \${inputs.self.sourceInfo.narHash}";`,
       ),
       "flake.lock": lock({
         root: { inputs: { dep: "dep", data: "data", other: "other" } },
@@ -184,7 +189,8 @@ test(
 const telling = (word: string): string =>
   flake(
     "",
-    `packages.\${system}.x = mk "x" "${word} \${inputs.self.rev} \${inputs.self.lastModifiedDate} \${builtins.readFile ./word}";`,
+    `packages.\${system}.x = mk "x" "${word} \${inputs.self.rev} \${
+       inputs.self.lastModifiedDate} \${builtins.readFile ./word}";`,
   );
 
 test("of a git repository, with tags, commits and days, in a subdirectory", nix, async (t) => {
