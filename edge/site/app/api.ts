@@ -30,6 +30,8 @@ export const isSignedIn = (): boolean => credentials !== null;
 export class Refused extends Error {
   readonly status: number;
   readonly detail: unknown;
+  /** Whether the request had credentials. */
+  readonly wasSignedIn = isSignedIn();
 
   constructor(status: number, message: string, detail: unknown) {
     super(message);

@@ -110,7 +110,9 @@ export function messageOf(error: Error): string {
   if (!(error instanceof Refused)) return "The registry does not answer. Are you online?";
   // Its words tell of `docker login`.
   if (isSignedOut(error))
-    return isSignedIn() ? "The user or the password is wrong." : "This takes an account: sign in.";
+    return error.wasSignedIn
+      ? "The user or the password is wrong."
+      : "This takes an account: sign in.";
   return error.message;
 }
 
@@ -118,7 +120,9 @@ const isSignedOut = (error: Error): boolean => error instanceof Refused && error
 
 /** The same, and where signing in may help, the way to do it. */
 export function Trouble({ error }: { readonly error: Error }) {
-  if (isSignedOut(error) && !isSignedIn()) return <SignIn />;
+  // Of an error from before somebody signed in, nothing is left to say.
+  if (error instanceof Refused && error.status === 401 && !error.wasSignedIn)
+    return isSignedIn() ? null : <SignIn />;
   return (
     <>
       <p class="notice bad" role="alert">

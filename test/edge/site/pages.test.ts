@@ -490,6 +490,33 @@ describe("a private registry", { skip }, () => {
   });
 });
 
+describe("a registry whose builds take an account", { skip }, () => {
+  test("a build that may not begin asks for an account, where it was asked for", async (t) => {
+    const account = { password: await hashPassword(OPERATOR.password) };
+    const cached = await startTestEdge(
+      {
+        ACCESS: "cached",
+        TOKEN_KEY: "k".repeat(32),
+        ACCOUNTS: JSON.stringify({ [OPERATOR.user]: account }),
+      },
+      { site: true },
+    );
+    t.after(() => cached.stop());
+    await putTag(cached.bucket, "latest", REVISION);
+    await putBase(cached.bucket);
+    const page = await open(t, `${cached.url}/?p=git&shell=0`);
+    await page.getByRole("button", { name: "Build it now" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    assert.equal(new URL(page.url()).pathname, "/");
+    await page.getByLabel("User").fill(OPERATOR.user);
+    await page.getByLabel("Password").fill(OPERATOR.password);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Sign in" }).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Build it now" }).click();
+    await page.waitForURL(/\/builds\/[0-9a-f]{64}\?image=git/);
+  });
+});
+
 describe("the first view on a slow phone", { skip }, () => {
   test("one step of requests behind the document, 60 kB in all", async (t) => {
     const page = await open(t, "about:blank", PHONE);
