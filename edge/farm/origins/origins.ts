@@ -1,6 +1,5 @@
 /**
- * The farm's connected origins: their sockets, their state in the schedule, and a copy of that in
- * SQLite, so that an origin is remembered over hibernation, and for a while after its connection
+ * The farm's origins: their connections, their state in the schedule, and a copy of that in SQLite, so that an origin is remembered over hibernation, and for a while after its connection
  * dropped.
  */
 import { keyInForce } from "./token.ts";
@@ -11,7 +10,8 @@ import { CLOSE, type FromEdge, type FromOrigin } from "../../contract/messages.t
 import { Controls } from "./controls.ts";
 import { factsNow, latest, type OriginFacts, stateOf } from "./origin-facts.ts";
 import type { Schedule } from "../schedule/schedule.ts";
-import { type Attachment, attachmentOf, close, isOpen, pingedAt, seenOf } from "./sockets.ts";
+import { Connections } from "./connections.ts";
+import { attachmentOf, close } from "./sockets.ts";
 import { StoredOrigins } from "./stored-origins.ts";
 
 export type Hello = Extract<FromOrigin, { type: "hello" }>;
@@ -22,14 +22,13 @@ const REPLACED =
   "a newer connection of this origin's name took its place; two origins need two names";
 
 export class Origins {
-  readonly #ctx: DurableObjectState;
   readonly #env: Env;
   readonly #stored: StoredOrigins;
   readonly #schedule: Schedule;
   /** Origins that operators have revoked or drained. */
   readonly controls: Controls;
   readonly #facts = new Map<string, OriginFacts>();
-  readonly #sockets = new Map<string, WebSocket>();
+  readonly #connections: Connections;
   /** Whether sockets were dropped when the object was restarted. */
   readonly someLost: boolean;
   /** ORIGINS when every origin was compared with it last. */
@@ -37,23 +36,20 @@ export class Origins {
 
   /** Reads what is kept; an origin whose socket did not survive has gone at `now`. */
   constructor(ctx: DurableObjectState, env: Env, schedule: Schedule, now: number) {
-    this.#ctx = ctx;
+    this.#connections = new Connections(ctx);
     this.#env = env;
     this.#schedule = schedule;
     this.controls = new Controls(ctx.storage.sql);
     this.#stored = new StoredOrigins(ctx.storage.sql);
     let someLost = false;
     for (const facts of this.#stored.all()) {
-      const socket = ctx
-        .getWebSockets(facts.name)
-        .find((each) => isOpen(each) && attachmentOf(each).connection === facts.connection);
+      const socket = this.#connections.find(facts.name, facts.connection);
       const isLost = facts.gone === null && socket === undefined;
       const current = isLost ? { ...facts, gone: now } : facts;
-      if (socket !== undefined) this.#sockets.set(facts.name, socket);
       this.#facts.set(facts.name, current);
       if (isLost) this.#stored.save(current);
       someLost ||= isLost;
-      this.#enter(current, socket === undefined ? (current.gone ?? now) : seenOf(ctx, socket));
+      this.#enter(current, socket === undefined ? (current.gone ?? now) : socket.seen);
     }
     this.someLost = someLost;
   }
@@ -68,7 +64,7 @@ export class Origins {
    */
   revoke(name: string): boolean {
     this.controls.set(name, "revoked", true);
-    const connected = this.#ctx.getWebSockets(name).length > 0;
+    const connected = this.#connections.has(name);
     this.drop(name, CLOSE.unauthorized, REVOKED);
     return connected;
   }
@@ -94,12 +90,8 @@ export class Origins {
    * connection that broke unnoticed.
    */
   enter(socket: WebSocket, hello: Hello, now: number): void {
-    const attachment = attachmentOf(socket);
-    const { name, connection } = attachment;
-    for (const other of this.#ctx.getWebSockets(name))
-      if (attachmentOf(other).connection !== connection) close(other, CLOSE.replaced, REPLACED);
-    socket.serializeAttachment({ ...attachment, hello: true } satisfies Attachment);
-    this.#sockets.set(name, socket);
+    const { name, connection } = attachmentOf(socket);
+    this.#connections.replace(name, socket, REPLACED);
     const known = this.#schedule.origins.get(name);
     const { systems, slots, version, nix, sandbox, features = [] } = hello;
     const revisions = latest(
@@ -142,9 +134,9 @@ export class Origins {
    * checked.
    */
   refresh(): void {
-    for (const [name, socket] of this.#sockets) {
+    for (const [name, pinged] of this.#connections.pings()) {
       const state = this.#schedule.origins.get(name);
-      if (state?.connected) state.seen = Math.max(state.seen, pingedAt(this.#ctx, socket));
+      if (state?.connected) state.seen = Math.max(state.seen, pinged);
     }
   }
 
@@ -180,7 +172,7 @@ export class Origins {
     const { connection, name } = attachmentOf(socket);
     const state = this.#schedule.origins.get(name);
     if (state === undefined || this.#facts.get(name)?.connection !== connection) return;
-    this.#sockets.delete(name);
+    this.#connections.forget(name);
     if (state.leaving) return this.#forget(name);
     if (state.connected) Object.assign(state, { connected: false, seen: now });
     this.save(name);
@@ -190,20 +182,18 @@ export class Origins {
    * Closes the socket of an origin that fell silent; it counts as gone since it was last heard of.
    */
   lose(name: string): void {
-    for (const socket of this.#ctx.getWebSockets(name))
-      close(socket, CLOSE.lost, "silent for too long");
-    this.#sockets.delete(name);
+    this.#connections.end(name, CLOSE.lost, "silent for too long");
     this.save(name);
   }
 
   /** Closes its socket and forgets it. */
   drop(name: string, code: number, reason: string): void {
-    for (const socket of this.#ctx.getWebSockets(name)) close(socket, code, reason);
+    this.#connections.end(name, code, reason);
     this.#forget(name);
   }
 
   #forget(name: string): void {
-    this.#sockets.delete(name);
+    this.#connections.forget(name);
     this.#facts.delete(name);
     this.#schedule.origins.delete(name);
     this.#stored.delete(name);
@@ -216,9 +206,8 @@ export class Origins {
   dropRevoked(): string[] {
     if (this.#compared === (this.#env.ORIGINS ?? "")) return [];
     this.#compared = this.#env.ORIGINS ?? "";
-    const sockets = this.#ctx
-      .getWebSockets()
-      .map(attachmentOf)
+    const sockets = this.#connections
+      .attachments()
       .filter(({ name, key }) => keyInForce(name, this.#env) !== key);
     const absent = [...this.#facts.keys()].filter(
       (name) => keyInForce(name, this.#env) === undefined,
@@ -232,13 +221,7 @@ export class Origins {
 
   /** False when it has no connection that takes messages. */
   send(name: string, message: FromEdge): boolean {
-    const socket = this.#sockets.get(name);
-    try {
-      socket?.send(JSON.stringify(message));
-      return socket !== undefined;
-    } catch {
-      return false;
-    }
+    return this.#connections.send(name, message);
   }
 
   /** Keeps what the schedule knows of an origin now, and what else is given. */

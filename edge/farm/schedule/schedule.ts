@@ -5,7 +5,8 @@
  * The queue holds items in two lanes, tags and packages, so that resolving a tag waits for no
  * build: a tag takes one of TAG_SLOTS, which every origin has beside its slots. In a lane, items
  * that somebody waits for go before background work, and clients take turns (fair-queue.ts). What
- * is at turn goes where it ends first (place.ts), as a job: items of one request, under one lease.
+ * is at turn goes where it ends first (place.ts), as a job: items of one request, under one lease
+ * (give-out.ts).
  *
  * The lease
  * 1. An origin holds a job from the moment it is sent; that is an attempt for each of its items.
@@ -42,11 +43,10 @@
  *    80  a is done with 4.  1 → a: attempt 2.
  */
 import type { Times } from "../limits.ts";
-import { Backlog, type Level } from "./backlog.ts";
-import { FreeOrigins } from "./free-origins.ts";
+import { Backlog } from "./backlog.ts";
+import { giveOut } from "./give-out.ts";
 import { failed, isOutage } from "./health.ts";
-import { place } from "./place.ts";
-import { type Entry, groupOf, isWanted, type Job, type Lane, LANES, laneOf } from "./state.ts";
+import { type Entry, type Job, LANES } from "./state.ts";
 import type { OriginState } from "./state.ts";
 import { type Verdict, verdictOn } from "./verdict.ts";
 
@@ -67,9 +67,6 @@ export interface PutBack {
   /** The owner of the origin has made it, and another one is to make the same. */
   readonly madeBy?: string;
 }
-
-/** Items that came back and are looked at in one round, so that a round stays short. */
-const MAX_RETRIED = 64;
 
 export class Schedule {
   readonly backlog = new Backlog();
@@ -112,66 +109,7 @@ export class Schedule {
 
   /** Gives to free origins what they can take now: new jobs, in the order of their importance. */
   dispatch(now: number): Job[] {
-    return LANES.flatMap((lane) =>
-      this.backlog.queuedIn(lane) === 0 ? [] : this.#dispatchLane(lane, now),
-    );
-  }
-
-  #dispatchLane(lane: Lane, now: number): Job[] {
-    const made: Job[] = [];
-    const free = new FreeOrigins([...this.origins.values()], lane, now);
-    for (const level of this.backlog.levels(lane, now)) {
-      if (free.isEmpty) break;
-      for (const batch of this.#returned(level, now)) made.push(...this.#give(batch, free, now));
-      while (!free.isEmpty) {
-        const batch = level.fair.take((system) => free.has(system));
-        if (batch.length === 0) break;
-        made.push(...this.#give(batch, free, now));
-        // What only some origins may do, and none of those is free, no longer stands in the way.
-        for (const entry of batch) if (entry.job === null) level.returned.set(entry.key, entry);
-      }
-    }
-    return made;
-  }
-
-  /** Items that came back, in batches that may be one job; the next round begins with others. */
-  #returned({ returned }: Level, now: number): Entry[][] {
-    const batches = new Map<string, Entry[]>();
-    for (const entry of [...returned.values()].slice(0, MAX_RETRIED)) {
-      returned.delete(entry.key);
-      returned.set(entry.key, entry);
-      if (!isWanted(entry, now)) this.backlog.remove(entry);
-      // What an origin was lost under goes alone, so that it takes nothing else down with it.
-      else if (entry.losses > 0) batches.set(entry.key, [entry]);
-      else {
-        const together = `${entry.request} ${groupOf(entry.item)}`;
-        batches.set(together, [...(batches.get(together) ?? []), entry]);
-      }
-    }
-    return [...batches.values()];
-  }
-
-  #give(batch: readonly Entry[], free: FreeOrigins, now: number): Job[] {
-    return place(batch, free.all, now, free.origins).map(({ origin, entries }): Job => {
-      const job = {
-        id: this.#newId(),
-        origin: origin.name,
-        lane: laneOf((entries[0] as Entry).item),
-        keys: entries.map(({ key }) => key),
-        since: now,
-        accepted: false,
-        lostAt: null,
-      };
-      this.jobs.set(job.id, job);
-      this.changedJobs.add(job.id);
-      origin.held[job.lane] += 1;
-      for (const entry of entries) {
-        entry.attempts += 1;
-        this.backlog.hold(entry, job.id);
-      }
-      free.given(origin);
-      return job;
-    });
+    return giveOut(this, now, this.#newId);
   }
 
   /**
