@@ -24,16 +24,8 @@ import {
   namesOneOf,
   type Reply,
 } from "./answer.ts";
-import {
-  BuildLog,
-  type BuildEnd,
-  LOG_AFTER,
-  LOG_FORM,
-  type LogLines,
-  MAX_FOLLOWERS,
-  PACKAGES_HEADER,
-} from "./build-log.ts";
-import { FOLLOW_SECONDS } from "./build-log.ts";
+import { BuildLog, FOLLOW_SECONDS, type LogLines } from "./build-log.ts";
+import { endOf, follow } from "./follow.ts";
 import { missingNow } from "../../store/blobs.ts";
 import { openBucket } from "../../store/open.ts";
 import { TIMES, type Times } from "../limits.ts";
@@ -127,14 +119,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   /** The log, as a stream (build-log.ts); 404 when nobody has asked for the items lately. */
   override async fetch(request: Request): Promise<Response> {
     if (this.#items.length === 0) return new Response(null, { status: 404 });
-    if (this.#log.followers >= MAX_FOLLOWERS) return new Response(null, { status: 503 });
-    const { searchParams } = new URL(request.url);
-    const form = searchParams.get(LOG_FORM) === "events" ? "events" : "text";
-    const after = Number(searchParams.get(LOG_AFTER) ?? -1);
-    const names = this.#items.flatMap((item) => (item.kind === "package" ? [item.name] : []));
-    return new Response(this.#log.follow(form, after), {
-      headers: { [PACKAGES_HEADER]: JSON.stringify(names) },
-    });
+    return follow(this.#log, this.#items, new URL(request.url));
   }
 
   /** An origin has written something. */
@@ -247,12 +232,3 @@ export class Build extends DurableObject<Env> implements BuildRpc {
 
 const requestKey = ({ purpose, client, lost = [] }: Asker): string =>
   [purpose, client ?? "", ...lost.map(({ digest }) => digest)].join(" ");
-
-/** How the build ended, for those who follow it. */
-function endOf(answer: Answer): BuildEnd {
-  if (answer.state !== "done") return { state: "failed", message: "no origin is left to build it" };
-  const failed = answer.results.find((result) => result.kind === "failure");
-  return failed === undefined
-    ? { state: "done" }
-    : { state: "failed", message: failed.failure.message };
-}
