@@ -6,7 +6,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Run } from "./channel/index.ts";
+import { requirePort } from "./local/ports.ts";
 
+const LOOPBACK = "127.0.0.1";
 /** Seconds: from a tag that is known to a long build. */
 const BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000];
 
@@ -78,7 +80,8 @@ export class Metrics {
         (error: unknown) => response.writeHead(500).end(`${String(error)}\n`),
       );
     });
-    server.listen(port, "127.0.0.1");
+    await requirePort(LOOPBACK, port, "METRICS_PORT");
+    server.listen(port, LOOPBACK);
     await once(server, "listening");
     return async () => {
       server.closeAllConnections();

@@ -10,6 +10,7 @@ import { packagePolicy, type PackagePolicy } from "../edge/contract/package-poli
 import { SYSTEMS, type System } from "../edge/contract/records.ts";
 import type { DiskBudget } from "./disk/budget.ts";
 import { isPublicKey } from "./nix/cache/signing-key.ts";
+import { duration } from "./operator/table.ts";
 
 const KIB = 1024;
 const SIZES: Record<string, number> = { "": 1, K: KIB, M: KIB ** 2, G: KIB ** 3, T: KIB ** 4 };
@@ -35,7 +36,7 @@ export function period(min: number, max: number): (text: string) => number {
     const seconds = Number(count) * (PERIODS[unit] ?? NaN);
     if (Number.isNaN(seconds) || seconds < min || seconds > max)
       throw new InvalidArgumentError(
-        `Give days, hours or minutes (90d, 12h, 30m): ${min / 60} minutes to ${max / 86_400} days.`,
+        `Give days, hours or minutes (90d, 12h, 30m): from ${duration(min)} to ${duration(max)}.`,
       );
     return seconds;
   };
@@ -151,10 +152,19 @@ const list = (text: string): string[] =>
 
 /** An http(s) URL of one edge. */
 export function edgeUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new InvalidArgumentError("must be an http:// or https:// URL of an edge");
+  const url = new URL(httpUrl(text));
+  if (url.username !== "" || url.password !== "")
+    throw new InvalidArgumentError(
+      "Give it without user and password: set FIRN_USER and FIRN_PASSWORD, or `docker login`.",
+    );
   return url;
+}
+
+/** An http(s) URL, as it was given. The message does not show it: it may hold a password. */
+export function httpUrl(text: string): string {
+  if (!/^https?:$/.test(URL.parse(text)?.protocol ?? ""))
+    throw new InvalidArgumentError("Give an http:// or https:// URL: https://HOST.");
+  return text;
 }
 
 /** A point in time, by RFC 3339 or as a date; milliseconds since 1970. */
@@ -163,6 +173,6 @@ export function sinceTime(text: string): number {
     ? Date.parse(text)
     : NaN;
   if (Number.isNaN(time))
-    throw new InvalidArgumentError("must be a date, or a time with its zone: 2026-01-31T12:00:00Z");
+    throw new InvalidArgumentError("Give a date, or a time with its zone: 2026-01-31T12:00:00Z.");
   return time;
 }

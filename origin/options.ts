@@ -12,7 +12,7 @@ import {
   bytes,
   diskBudget,
   edges,
-  edgeUrl,
+  httpUrl,
   originName,
   packageSet,
   policy,
@@ -31,7 +31,9 @@ const packageSetOption = () =>
     .argParser(packageSet);
 
 const s3Endpoint = () =>
-  new Option("--s3-endpoint <url>", "the bucket's S3 endpoint").env("S3_ENDPOINT");
+  new Option("--s3-endpoint <url>", "the bucket's S3 endpoint")
+    .env("S3_ENDPOINT")
+    .argParser(httpUrl);
 const s3Bucket = () => new Option("--s3-bucket <name>", "the bucket").env("S3_BUCKET");
 
 /** What several commands take. */
@@ -81,7 +83,7 @@ export const SERVE = {
     .default(8788),
   bucketUrl: new Option("--bucket-url <url>", "by which origins elsewhere reach that port")
     .env("BUCKET_URL")
-    .argParser((text) => edgeUrl(text).href.replace(/\/$/, "")),
+    .argParser((text) => httpUrl(text).replace(/\/$/, "")),
 } as const;
 
 /** `firn origin`. */
@@ -186,11 +188,15 @@ export const ORIGIN = {
   channelsUrl: new Option(
     "--channels-url <url>",
     "where channels are published, when not at nixos.org",
-  ).env("CHANNELS_URL"),
+  )
+    .env("CHANNELS_URL")
+    .argParser(httpUrl),
   archiveUrl: new Option(
     "--archive-url <url>",
     "archive of a commit of nixpkgs, with {revision} in it, when not GitHub's",
-  ).env("ARCHIVE_URL"),
+  )
+    .env("ARCHIVE_URL")
+    .argParser(httpUrl),
   allowedUris: new Option(
     "--allowed-uris <uris>",
     "URI prefixes that an evaluation may fetch from, with spaces; none when left out",

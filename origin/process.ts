@@ -2,11 +2,13 @@
  * What commands share: secrets from the environment, files that must exist, lines for the terminal.
  */
 import { readFileSync } from "node:fs";
+import { CommandFailed } from "./commands/exit-codes.ts";
 
-/** A variable that must be set and has no flag. Throws an Error that names it. */
+/** A variable that must be set and has no flag. Throws a CommandFailed that names it. */
 export function secret(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === "") throw new Error(`${name} is not set`);
+  if (value === undefined || value === "")
+    throw new CommandFailed("usage", `${name} is not set: it is read from the environment alone`);
   return value;
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { ACCOUNT_NAME_PATTERN, hashPassword } from "../edge/contract/account.ts";
+import { CommandFailed } from "./commands/exit-codes.ts";
 
 /** Random bits of a password that is made here: no number of guesses finds it. */
 const PASSWORD_BITS = 160;
@@ -20,12 +21,15 @@ export interface UserOptions {
 }
 
 /**
- * The account as JSON, `{"<name>": {…}}`. Throws an Error for a name or password that breaks a
+ * The account as JSON, `{"<name>": {…}}`. Throws a CommandFailed or an Error for a name or password that breaks a
  * rule, with the rule.
  */
 export async function makeUser(name: string, options: UserOptions): Promise<string> {
   if (!ACCOUNT_NAME_PATTERN.test(name))
-    throw new Error(`"${name}" is no account name: 1 to 64 letters, digits, . _ @ and -`);
+    throw new CommandFailed(
+      "usage",
+      `${JSON.stringify(name)} is no account name: give 1 to 64 letters, digits, . _ @ and -`,
+    );
   const password = await passwordOf(options);
   const account = {
     password: await hashPassword(password),

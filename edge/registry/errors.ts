@@ -47,6 +47,12 @@ const LOST_RETRY_SECONDS = 30;
 const BUCKET_RETRY_SECONDS = 5;
 
 /**
+ * What the runtime itself says of a Durable Object that it had to end: its disk is full or fails, or
+ * it does not say.
+ */
+const RUNTIME_FAILED = /internal error; reference = \w+|\bSQLITE_(FULL|IOERR)\b/;
+
+/**
  * The error for the client of an error that another room threw. An unexpected error goes to the log
  * under a random id, and the client gets that id only.
  */
@@ -67,6 +73,14 @@ function translated(error: unknown): RegistryError {
       code: "UNAVAILABLE",
       status: 503,
       message: "the registry's storage does not answer at the moment; try again in a few seconds",
+      headers: { "Retry-After": String(BUCKET_RETRY_SECONDS) },
+      cause: error,
+    });
+  if (RUNTIME_FAILED.test(String(error)))
+    return new RegistryError({
+      code: "UNAVAILABLE",
+      status: 503,
+      message: "the registry cannot keep its own records at the moment; try again in a few seconds",
       headers: { "Retry-After": String(BUCKET_RETRY_SECONDS) },
       cause: error,
     });

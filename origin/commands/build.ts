@@ -18,7 +18,7 @@ import { stopSignal } from "../stop-signal.ts";
 import { askAliases } from "./aliases.ts";
 import { CommandFailed } from "./exit-codes.ts";
 import { openProgress, type Progress } from "./progress.ts";
-import type { Work } from "./remote.ts";
+import { nameAndReference, type Work } from "./remote.ts";
 
 export interface BuildOptions extends BuilderOptions {
   readonly output: Output;
@@ -41,9 +41,9 @@ export interface Wanted {
  * wrong with it.
  */
 export async function wantedImage(text: string, edge: URL, work: Work): Promise<Wanted> {
-  const colon = text.lastIndexOf(":");
-  const [name, tag] =
-    colon === -1 ? [text, "latest"] : [text.slice(0, colon), text.slice(colon + 1)];
+  const { name, reference: tag } = nameAndReference(text);
+  if (tag.startsWith("sha256:"))
+    throw new CommandFailed("usage", "an image is made from its tag, not from a digest");
   try {
     const aliases = await askAliases(edge, splitImageName(name), work);
     return { request: parseImageName(name, aliases), tag };

@@ -10,6 +10,7 @@ import {
   SEARCH_PATH,
   SearchSchema,
 } from "../../edge/contract/api.ts";
+import { tell } from "../process.ts";
 import { pullScope } from "../remote/registry.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { CommandFailed, EXIT } from "./exit-codes.ts";
@@ -106,5 +107,7 @@ export async function search(word: string, options: SearchOptions): Promise<void
         ? `nobody has pulled ${tag} here yet, so its packages are not known: pull any image of it`
         : "the names of the packages are being listed: try again in a moment",
     );
-  if (found.packages.length === 0) process.exitCode = EXIT.unknown;
+  if (found.packages.length > 0) return;
+  if (!json) tell(`firn: no package has ${JSON.stringify(word)} in its name or description`);
+  process.exitCode = EXIT.unknown;
 }

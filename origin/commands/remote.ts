@@ -33,16 +33,24 @@ const connection = (
 ): Registry =>
   new Registry({ url, credentials, signal, onRetry: (message) => progress.note(message) });
 
-/** A name of an image of Firn's and its tag or digest. Throws a CommandFailed. */
-export function imageName(text: string): { readonly name: string; readonly reference: string } {
+/** A name and its tag or digest. Throws a CommandFailed for a tag or digest that none can be. */
+export function nameAndReference(text: string): ReturnType<typeof splitReference> {
   try {
-    const split = splitReference(text);
+    return splitReference(text);
+  } catch (error) {
+    throw new CommandFailed("usage", (error as Error).message);
+  }
+}
+
+/** A name of an image of Firn's and its tag or digest. Throws a CommandFailed. */
+export function imageName(text: string): ReturnType<typeof splitReference> {
+  const split = nameAndReference(text);
+  try {
     // What an alias stands for the registry knows, and says what is wrong with it.
     if (splitImageName(split.name).aliases.length === 0) parseImageName(split.name);
     return split;
   } catch (error) {
-    if (error instanceof InvalidName || error instanceof Error)
-      throw new CommandFailed("usage", error.message);
+    if (error instanceof InvalidName) throw new CommandFailed("usage", error.message);
     throw error;
   }
 }

@@ -2,6 +2,7 @@
  * What is about to be deployed, as wrangler.toml and Cloudflare say it: read by wrangler itself, so
  * that an environment inherits here what it inherits there.
  */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { parseEnv, stripVTControlCharacters } from "node:util";
 import { execa, type Options } from "execa";
@@ -47,6 +48,8 @@ interface RawConfig {
 
 /** Reads the configuration. Throws a CommandFailed with what wrangler says of it. */
 export function readDeployment({ config, env }: Target): Deployment {
+  // wrangler takes a file that is not there for an empty one.
+  if (!existsSync(config)) throw new CommandFailed("usage", `${config} does not exist`);
   const { environments, read } = parsed(config, env);
   if (env !== undefined && !environments.includes(env))
     throw new CommandFailed(
@@ -120,7 +123,10 @@ const reasonIn = (said: string): string =>
 /** A file of secrets, as `wrangler deploy --secrets-file` takes it: JSON, or NAME=value lines. */
 export async function readSecrets(file: string): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new CommandFailed("usage", `the secrets ${file} cannot be read: ${String(error)}`);
+    throw new CommandFailed(
+      "usage",
+      `the secrets ${file} cannot be read: ${(error as Error).message}`,
+    );
   });
   if (!text.trimStart().startsWith("{")) {
     // wrangler expands $NAME there, which the hash of every password has.

@@ -1,6 +1,6 @@
 /** What the doctor looks at on this machine: programs, versions, disk, port, key. */
 import { constants } from "node:fs";
-import { access, mkdir, readFile, stat, statfs } from "node:fs/promises";
+import { access, readFile, stat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { publicKeyOf, readOriginKey } from "../channel/key.ts";
 import { FLOOR_BYTES, FLOOR_SHARE } from "../disk/budget.ts";
@@ -64,8 +64,8 @@ async function existing(directory: string): Promise<string> {
 /** Whether what is kept between runs can be written. */
 export async function checkState(directory: string): Promise<Finding> {
   try {
-    await mkdir(directory, { recursive: true });
-    await access(directory, constants.W_OK);
+    // Where it is not there yet, whoever needs it makes it: nothing is changed here.
+    await access(await existing(resolve(directory)), constants.W_OK);
     return ok("state", `${directory} can be written`);
   } catch (error) {
     return fault(

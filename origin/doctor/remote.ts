@@ -67,10 +67,9 @@ export async function checkBucket(access: BucketAccess | undefined): Promise<Fin
     await operatorBucket(access).get(blobPath(`sha256:${"0".repeat(64)}`));
     return ok("bucket", `${bucket} at ${endpoint} can be read`);
   } catch (error) {
-    const { name, message } = error as Error;
     return fault(
       "bucket",
-      `${bucket} at ${endpoint} cannot be read: ${message || name}`,
+      (error as Error).message,
       "check S3_ENDPOINT, S3_BUCKET and S3_REGION, and that the key may read blobs/",
     );
   }

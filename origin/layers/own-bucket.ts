@@ -18,16 +18,13 @@ import type { JobRequests } from "../channel/requests.ts";
 import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
 import type { Blob, JobBucket, Storage } from "./job-bucket.ts";
 import { BucketError, patiently, type Patience } from "./patience.ts";
-import { type BucketAccess, BY_PROXY, s3Client } from "./s3-client.ts";
+import { type BucketAccess, s3Client } from "./s3-client.ts";
 
 export interface OwnBucketOptions extends Patience {
   /** Blobs above so many bytes go in parts of that size. */
   readonly partBytes: number;
 }
 
-/** Limits of the wait for a connection and for an answer on it, milliseconds. */
-const CONNECT_MS = 10_000;
-const SILENCE_MS = 120_000;
 /**
  * Attempts of the SDK at one request, within a second: a part that fails is sent again alone. A
  * longer trouble of the bucket is `retryMs`' matter.
@@ -57,7 +54,6 @@ export class OwnBucket implements Storage {
       // It would tell the console of every attempt.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
-      requestHandler: { ...BY_PROXY, connectionTimeout: CONNECT_MS, socketTimeout: SILENCE_MS },
     });
   }
 

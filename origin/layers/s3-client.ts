@@ -12,10 +12,16 @@ export interface BucketAccess {
   readonly secretAccessKey: string;
 }
 
-/** Its requests go by the proxy that the environment names; for `requestHandler`. */
-export const BY_PROXY = {
+/** Limits of the wait for a connection and for an answer on it, milliseconds. */
+const CONNECT_MS = 10_000;
+const SILENCE_MS = 120_000;
+
+/** Requests go by the proxy that the environment names, and end where nobody answers. */
+const REQUESTS = {
   httpAgent: { proxyEnv: process.env },
   httpsAgent: { proxyEnv: process.env },
+  connectionTimeout: CONNECT_MS,
+  socketTimeout: SILENCE_MS,
 };
 
 export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Client {
@@ -27,7 +33,7 @@ export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Cli
     // R2 and others do not know the SDK's newer checksums; blobs are named by their SHA-256 anyway.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: BY_PROXY,
+    requestHandler: REQUESTS,
     ...more,
   });
 }

@@ -1,6 +1,7 @@
 /** One Firn per state directory: two would write into the same databases. */
 import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { namingFullDisk } from "../disk/full.ts";
 
 const LOCK = "lock";
 
@@ -9,14 +10,18 @@ const LOCK = "lock";
  * when a living process has it.
  */
 export async function lockState(stateDir: string): Promise<() => Promise<void>> {
+  return namingFullDisk(stateDir, () => lock(stateDir));
+}
+
+async function lock(stateDir: string): Promise<() => Promise<void>> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const path = join(stateDir, LOCK);
   const own = await identity(process.pid);
   for (;;) {
     // By link(2): a lock is complete as soon as it is there.
     const prepared = `${path}.${process.pid}`;
-    await writeFile(prepared, own, { mode: 0o600 });
     try {
+      await writeFile(prepared, own, { mode: 0o600 });
       await link(prepared, path);
       return () => rm(path, { force: true });
     } catch (error) {

@@ -148,6 +148,9 @@ const spawnOrigin = (env: Readonly<Record<string, string>>) => {
   });
 };
 
+/** How a process ended that ended by itself: `exit code 1`. */
+export const EXIT_CODE = "exit code";
+
 /** Reads its lines to the end; how it ended, in a word. */
 async function untilExit(
   child: ReturnType<typeof spawnOrigin>,
@@ -155,5 +158,5 @@ async function untilExit(
 ): Promise<string> {
   for await (const line of child.iterable({ from: "all" })) if (line.trim() !== "") onLine(line);
   const { signal, exitCode, shortMessage } = await child;
-  return signal ?? (exitCode === undefined ? String(shortMessage) : `exit code ${exitCode}`);
+  return signal ?? (exitCode === undefined ? String(shortMessage) : `${EXIT_CODE} ${exitCode}`);
 }

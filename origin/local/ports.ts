@@ -9,19 +9,19 @@ import { type AddressInfo, createServer } from "node:net";
 export const freePort = (host = "127.0.0.1"): Promise<number> => listenOnce(host, 0);
 
 /**
- * Throws, in words for a person, when nobody can listen there. workerd would share a port that is
+ * Throws, in words for a person, when nobody can listen there; `variable`: by which the port is set. workerd would share a port that is
  * taken, or say so less clearly.
  */
-export async function requirePort(host: string, port: number): Promise<void> {
+export async function requirePort(host: string, port: number, variable = "PORT"): Promise<void> {
   try {
     await listenOnce(host, port);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const reason =
       code === "EADDRINUSE"
-        ? `port ${port} of ${host} is in use: stop what listens there, or choose another with PORT=…`
+        ? `port ${port} of ${host} is in use: stop what listens there, or choose another with ${variable}=…`
         : code === "EACCES"
-          ? `this user may not listen on port ${port} of ${host}: choose one above 1023 with PORT=…`
+          ? `this user may not listen on port ${port} of ${host}: choose one above 1023 with ${variable}=…`
           : `cannot listen on ${host}, port ${port}: ${message}`;
     throw new Error(reason, { cause: error });
   }

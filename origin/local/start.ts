@@ -17,7 +17,13 @@ import { lockState } from "./lock.ts";
 import { makeBuildUsers } from "./build-users.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
 import { needsBuildUsers, nixConfig, unsafeHere } from "./nix-config.ts";
-import { localSystems, originEnv, type OriginProcess, startOriginProcess } from "./origin.ts";
+import {
+  EXIT_CODE,
+  localSystems,
+  originEnv,
+  type OriginProcess,
+  startOriginProcess,
+} from "./origin.ts";
 import { readOriginLine } from "./origin-log.ts";
 import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
@@ -91,6 +97,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
 
     if (starter) await firstPlan(edge.s3, options.packageSet, originDir, note);
     const connected = Promise.withResolvers<void>();
+    let hasConnected = false;
     origin = startOriginProcess({
       env: await originEnv(env, {
         edgeUrl: edge.url,
@@ -103,10 +110,15 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
       onLine: (line) => {
         const { connected: isConnected, text } = readOriginLine(line);
         note(`origin: ${text}`);
+        hasConnected ||= isConnected;
         if (isConnected) connected.resolve();
       },
-      onExit: (how, delay) =>
-        note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`),
+      onExit: (how, delay) => {
+        // What it cannot begin with (a setting, the package set) it could not begin with again.
+        if (!hasConnected && how.startsWith(EXIT_CODE))
+          connected.reject(new Error(`the origin cannot start (${how}): it says why above`));
+        else note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`);
+      },
     });
     const ended = edge.ended.then((how) => {
       throw new Error(`the edge ended (${how})`);

@@ -14,6 +14,7 @@ import {
   RevokedSchema,
 } from "../../edge/contract/operator.ts";
 import { CommandFailed, kindOfAnswer } from "../commands/exit-codes.ts";
+import { mayPass, reasonOf } from "../remote/network-error.ts";
 import {
   type Finding,
   RepairedSchema,
@@ -159,9 +160,19 @@ export class OperatorClient {
           method,
           redirect: "error",
           headers: { authorization: `Basic ${basic}` },
+        }).catch((error: Error) => {
+          const message = `${edge.host} cannot be reached: ${reasonOf(error)}`;
+          const failed = new CommandFailed("later", message, { cause: error });
+          throw mayPass(error) ? failed : new AbortError(failed);
         });
         const text = await response.text();
-        if (response.ok) return v.parse(schema, JSON.parse(text));
+        if (response.ok) {
+          const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
+          if (parsed.success) return parsed.output;
+          throw new AbortError(
+            new CommandFailed("failed", `${edge.host} is no registry of Firn, or another version`),
+          );
+        }
         const said = refusal(edge, response.status, text);
         const error = new CommandFailed(kindOfAnswer(response.status), said);
         throw response.status >= 500 || response.status === 429 ? error : new AbortError(error);

@@ -19,14 +19,25 @@ export interface OperatorBucket {
   put(key: string, text: string, contentType: string): Promise<void>;
 }
 
-/** Errors are the SDK's, after its own few attempts: a person waits, and starts again. */
+/**
+ * Errors name the bucket, after the few attempts of the SDK: a person waits, and starts again.
+ */
 export function operatorBucket(access: BucketAccess): OperatorBucket {
   const client = s3Client(access);
   const Bucket = access.bucket;
+  const failed = (doing: string, error: unknown): Error => {
+    const { name, message } = error as Error;
+    const where = `the bucket ${Bucket} at ${access.endpoint}`;
+    return new Error(`${where} cannot be ${doing}: ${message || name}`, { cause: error });
+  };
   return {
     async *list(prefix) {
-      for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: prefix })) {
-        for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
+      try {
+        for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: prefix })) {
+          for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield Key;
+        }
+      } catch (error) {
+        throw failed("listed", error);
       }
     },
     async get(key) {
@@ -35,13 +46,19 @@ export function operatorBucket(access: BucketAccess): OperatorBucket {
         return new Uint8Array((await Body?.transformToByteArray()) ?? []);
       } catch (error) {
         if (error instanceof NoSuchKey) return null;
-        throw error;
+        throw failed("read", error);
       }
     },
     async put(key, text, contentType) {
-      await client.send(
-        new PutObjectCommand({ Bucket, Key: key, Body: text, ContentType: contentType }),
-      );
+      const command = new PutObjectCommand({
+        Bucket,
+        Key: key,
+        Body: text,
+        ContentType: contentType,
+      });
+      await client.send(command).catch((error: unknown) => {
+        throw failed("written", error);
+      });
     },
   };
 }

@@ -41,14 +41,20 @@ export function parseRemoteImage(text: string, plainHttp = false): RemoteImage {
 
 const hostnameOf = (host: string): string => URL.parse(`http://${host}`)?.hostname ?? host;
 
-/** `NAME[:TAG]`, `NAME@DIGEST`. Throws an Error on a tag or digest that none can be. */
+/**
+ * `NAME[:TAG]`, `NAME@DIGEST`, `NAME:TAG@DIGEST`, of which the digest alone counts, as with docker.
+ * Throws an Error on a tag or digest that none can be.
+ */
 export function splitReference(text: string): { name: string; reference: string } {
   const at = text.indexOf("@");
   const colon = text.indexOf(":", text.lastIndexOf("/") + 1);
-  const cut = at === -1 ? colon : at;
-  if (cut === -1) return { name: text, reference: "latest" };
-  const reference = text.slice(cut + 1);
-  if (!(at === -1 ? TAG_PATTERN : DIGEST).test(reference))
-    throw new Error(`${JSON.stringify(reference)} is no ${at === -1 ? "tag" : "sha256 digest"}`);
-  return { name: text.slice(0, cut), reference };
+  if (at !== -1) {
+    const digest = text.slice(at + 1);
+    if (!DIGEST.test(digest)) throw new Error(`${JSON.stringify(digest)} is no sha256 digest`);
+    return { name: splitReference(text.slice(0, at)).name, reference: digest };
+  }
+  if (colon === -1) return { name: text, reference: "latest" };
+  const tag = text.slice(colon + 1);
+  if (!TAG_PATTERN.test(tag)) throw new Error(`${JSON.stringify(tag)} is no tag`);
+  return { name: text.slice(0, colon), reference: tag };
 }

@@ -11,8 +11,10 @@ import type { BucketAccess } from "../layers/index.ts";
 import { bundleWorker, WORKER_ENTRY } from "./bundle.ts";
 import { freePort, requirePort } from "../local/ports.ts";
 import { bucketCredentials } from "../local/secrets.ts";
+import { namingFullDisk } from "../disk/full.ts";
 import { type BucketServer, serveBucket } from "./bucket-server.ts";
 import { buildSite } from "./site.ts";
+import { watchStateDisk } from "./state-disk.ts";
 import { type EdgeLog, INHERITED, startWorkerd } from "./workerd.ts";
 import { SOCKET, storageOf, workerdConfig } from "./workerd-config.ts";
 
@@ -64,12 +66,19 @@ const REGION = "auto";
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const host = options.host ?? LOOPBACK;
   const stateDir = resolve(options.stateDir);
-  const log = options.log ?? toStderr;
-  if (options.port !== undefined && options.inherited !== true)
-    await requirePort(host, options.port);
-  const bucket =
-    options.bucket === undefined ? await directoryBucket(stateDir, options, log) : undefined;
+  const write = options.log ?? toStderr;
+  await namingFullDisk(stateDir, () => mkdir(stateDir, { recursive: true, mode: 0o700 }));
+  const disk = watchStateDisk(stateDir, write);
+  const log = (line: EdgeLog): void => {
+    write(line);
+    disk.heard(line.message);
+  };
+  let bucket: Awaited<ReturnType<typeof directoryBucket>> | undefined;
   try {
+    if (options.bucket === undefined)
+      bucket = await namingFullDisk(stateDir, () => directoryBucket(stateDir, options, log));
+    if (options.port !== undefined && options.inherited !== true)
+      await requirePort(host, options.port);
     const s3 = options.bucket ?? bucket?.access;
     if (s3 === undefined) throw new Error("there is no bucket");
     const port = options.port ?? (await freePort(host));
@@ -83,7 +92,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       ),
     );
     const workerd = await startWorkerd({
-      configFile: await writeConfig(stateDir, options, Object.keys(env)),
+      configFile: await namingFullDisk(stateDir, () =>
+        writeConfig(stateDir, options, Object.keys(env)),
+      ),
       sockets: {
         [SOCKET]: options.inherited === true ? INHERITED : `${bracketed(host)}:${port}`,
         ...Object.fromEntries(beside),
@@ -99,10 +110,12 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       async stop() {
         await workerd.stop();
         await bucket?.server.stop();
+        await disk.stop();
       },
     };
   } catch (error) {
     await bucket?.server.stop();
+    await disk.stop();
     throw error;
   }
 }
@@ -145,6 +158,7 @@ async function directoryBucket(
     ...(await bucketCredentials(join(stateDir, "bucket-credentials.json"))),
     region: REGION,
   };
+  if (bucketPort !== undefined) await requirePort(LOOPBACK, bucketPort, "BUCKET_PORT");
   const server = await serveBucket({
     dir: join(stateDir, "bucket"),
     bucket: BUCKET,

@@ -16,13 +16,20 @@ export interface BareUrl {
 export function bareUrl(text: string): BareUrl {
   const url = URL.parse(text);
   if (url === null || (url.username === "" && url.password === "")) return { url: text };
-  const user = decodeURIComponent(url.username);
-  const password = decodeURIComponent(url.password);
+  const [user = "", password = ""] = [url.username, url.password].map(decoded);
   const hasPassword = url.password !== "" || /^[a-z]+:\/\/[^/@]*:@/i.test(text);
   url.password = "";
   if (url.protocol === "ssh:") return { url: url.href };
   url.username = "";
   return { url: url.href, credentials: { user, ...(hasPassword ? { password } : {}) } };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new Error("the user or password in a URL is not encoded as a URL has it: % is %25 there");
+  }
 }
 
 /** Names under which git's helper finds the credentials. */

@@ -1,0 +1,152 @@
+/**
+ * A whole Firn, `firn serve` and `firn origin`, on small disks that are full: a pull that cannot be
+ * stored or built says so, in the log which disk and what to do; nothing is lost; and it works as
+ * soon as there is room again.
+ */
+import assert from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { execa } from "execa";
+import { ORIGIN_NEEDS } from "../../../origin/local/needs.ts";
+import { originEnv } from "../../../origin/local/origin.ts";
+import { freePort } from "../../../origin/local/ports.ts";
+import { originPublicKey } from "../../../origin/local/secrets.ts";
+import { unavailable } from "../../harness/available.ts";
+import { cleanUp } from "../../harness/clean-up.ts";
+import { ownNixUnavailable, withSmallNix } from "../../harness/own-nix.ts";
+import { pullImage, RegistryAnswer } from "../../harness/registry-client.ts";
+import { ROOT, StartProcess } from "../../harness/start-process.ts";
+import { removeTree, tempDir } from "../../harness/temp.ts";
+import { until } from "../../harness/until.ts";
+import { tinySet } from "../../system/tiny-set.ts";
+import { mountSmall, smallMountUnavailable } from "./small-mount.ts";
+
+const options = {
+  skip:
+    (await unavailable(ORIGIN_NEEDS)) ||
+    (await smallMountUnavailable()) ||
+    (await ownNixUnavailable()),
+  timeout: 280_000,
+};
+const COMMAND = [process.execPath, join(ROOT, "origin/main.ts")];
+const MB = 1e6;
+/** Bytes that do not compress. */
+const large = (name: string, bytes: number): string =>
+  `${name} = mk "${name}" "mkdir -p $out/bin; head -c ${bytes} /dev/urandom > $out/bin/${name}";`;
+
+interface Place {
+  readonly url: string;
+  /** Where the edge keeps its state: a directory on the disk. */
+  readonly state: string;
+  readonly edge: StartProcess;
+  readonly origin: StartProcess;
+}
+
+/** Both processes, which end with the test; `before`: a program that runs the origin. */
+async function startFirn(
+  t: TestContext,
+  attributes: string,
+  { size, before = [] }: { readonly size: string; readonly before?: readonly string[] },
+): Promise<Place> {
+  const atEnd = cleanUp(t);
+  const root = await tempDir("disk");
+  atEnd(() => removeTree(root));
+  await mountSmall(join(root, "disk"), size);
+  const state = join(root, "disk/state");
+  const set = await tinySet(root, attributes);
+  const keyFile = join(root, "origin.key");
+  const [port, bucketPort] = [await freePort(), await freePort()];
+  const url = `http://127.0.0.1:${port}`;
+  const edge = new StartProcess(
+    {
+      PACKAGE_SET: set.spec,
+      FIRN_STATE: state,
+      PORT: String(port),
+      BUCKET_PORT: String(bucketPort),
+      SYSTEMS: "x86_64-linux",
+      BUILD_WAIT: "20",
+      ORIGINS: JSON.stringify({ rack: { key: await originPublicKey(keyFile) } }),
+    },
+    [...COMMAND, "serve"],
+  );
+  atEnd(() => edge.end("SIGTERM"));
+  await edge.line(/listening at/);
+  const env = await originEnv(process.env, {
+    edgeUrl: url,
+    name: "rack",
+    keyFile,
+    packageSet: set.spec,
+    stateDir: join(root, "origin"),
+  });
+  const origin = new StartProcess({ ...env, ...set.originEnv, DRAIN: "0" }, [
+    ...before,
+    ...COMMAND,
+    "origin",
+  ]);
+  atEnd(() => origin.end("SIGTERM"));
+  t.after((context) => {
+    if ("passed" in context && !context.passed)
+      process.stderr.write(`${[...edge.lines, ...origin.lines].join("\n")}\n`);
+  });
+  await origin.line(/connected to the edge/);
+  return { url, state, edge, origin };
+}
+
+/** The answer to a pull that does not succeed. */
+const refused = (url: string, name: string): Promise<RegistryAnswer> =>
+  pullImage(url, name).then(
+    () => assert.fail(`${name} was pulled`),
+    (error: unknown) => {
+      assert.ok(error instanceof RegistryAnswer, String(error));
+      return error;
+    },
+  );
+
+/** Pulls until it works. */
+const pulled = (url: string, name: string) =>
+  until(`${name} pulled`, () =>
+    pullImage(url, name).catch((error: unknown) => {
+      if (!(error instanceof RegistryAnswer)) throw error;
+      return undefined;
+    }),
+  );
+
+test("the edge's disk is full: bucket and Durable Objects", options, async (t) => {
+  const attributes = `snow = program "snow"; ${large("ice", 8 * MB)} ${large("late", 8 * MB)}`;
+  const { url, state, edge } = await startFirn(t, attributes, { size: "64m" });
+  const before = await pullImage(url, "snow");
+
+  await writeFile(join(state, "fill"), Buffer.alloc(100 * MB)).catch(() => undefined);
+  for (const name of ["ice", "late"]) {
+    const { status, code, message, headers } = await refused(url, name);
+    assert.deepEqual([status, code], [503, "UNAVAILABLE"], message);
+    assert.match(message, /the registry('s storage| cannot keep).*try again in a few seconds/);
+    assert.ok(Number(headers.get("retry-after")) > 0);
+  }
+  const full = edge.lines.filter((line) => line.includes('"disk.full"'));
+  assert.equal(full.length, 1, "said once");
+  assert.ok(full[0]?.includes(`the disk of ${state} is full (`), full[0]);
+  assert.match(full[0] ?? "", /Free some space or make the disk larger; `firn gc --delete`/);
+  assert.equal((await pullImage(url, "snow")).digest, before.digest, "what is there is served");
+
+  await rm(join(state, "fill"));
+  for (const name of ["ice", "late", "snow/ice"]) await pulled(url, name);
+  assert.equal((await pullImage(url, "snow")).digest, before.digest, "nothing was lost");
+  await edge.line(/"disk\.room"/);
+});
+
+test("the disk of an origin's Nix store is full", options, async (t) => {
+  const attributes = `snow = program "snow"; ${large("ice", 100 * MB)}`;
+  const nix = [...withSmallNix(80 * MB)];
+  const { url, origin } = await startFirn(t, attributes, { size: "512m", before: nix });
+  const before = await pullImage(url, "snow");
+  const answer = await refused(url, "ice");
+  console.error("ANSWER", answer.status, answer.code, answer.message, answer.detail);
+  console.error(origin.lines.join("\n"));
+  assert.equal((await pullImage(url, "snow")).digest, before.digest, "what is there is served");
+  // As that process sees it.
+  const pid = String(origin.child.pid);
+  await execa("nsenter", ["-t", pid, "-m", "mount", "-o", "remount,size=400m", "/nix"]);
+  await pulled(url, "ice");
+});
