@@ -4,7 +4,7 @@
  */
 import type { Logger } from "pino";
 import { type FromEdge, type FromOrigin, TAG_SLOTS } from "../../edge/contract/messages.ts";
-import type { Item } from "../../edge/contract/items.ts";
+import type { Item, Result } from "../../edge/contract/items.ts";
 import { backoff } from "./backoff.ts";
 import { type Ending, endingOf, MAX_TEXT } from "./ending.ts";
 import { JobLog } from "./job-log.ts";
@@ -107,8 +107,10 @@ export class Jobs {
       // Cancelled or handed back: nobody waits for it.
       if (this.#jobs.get(id) !== job) return settled.abort();
       const ms = Date.now() - begun;
-      if (ending.type === "done") logger.info({ ms }, "job done");
-      else
+      if (ending.type === "done") {
+        const failed = failuresOf(items, ending.results);
+        logger.info({ ms, ...(failed.length > 0 && { failed }) }, "job done");
+      } else
         logger.warn(
           { ms, failure: ending.failure.reason, message: ending.failure.message },
           "job failed",
@@ -231,6 +233,18 @@ async function within(
   await Promise.race([work(), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
   clearTimeout(timer);
 }
+
+/** Longest reason of one item in the log, characters. */
+const MAX_REASON = 300;
+
+/** The items that failed, for the log: `git: error, building git failed: the disk is full`. */
+const failuresOf = (items: readonly Item[], results: readonly Result[]): string[] =>
+  items.flatMap((item, at) => {
+    const result = results[at];
+    if (result?.kind !== "failure") return [];
+    const { reason, message } = result.failure;
+    return `${shown(item)}: ${reason}, ${message.slice(0, MAX_REASON)}`;
+  });
 
 /** An item for the log: `tag latest`, `git`, `git level 1`, `index of python3Packages`. */
 function shown(item: Item): string {

@@ -65,7 +65,9 @@ async function existing(directory: string): Promise<string> {
 export async function checkState(directory: string): Promise<Finding> {
   try {
     // Where it is not there yet, whoever needs it makes it: nothing is changed here.
-    await access(await existing(resolve(directory)), constants.W_OK);
+    const there = await existing(resolve(directory));
+    if (!(await stat(there)).isDirectory()) throw new Error(`${there} is no directory`);
+    await access(there, constants.W_OK);
     return ok("state", `${directory} can be written`);
   } catch (error) {
     return fault(

@@ -6,8 +6,11 @@ import {
   bytes,
   diskBudget,
   edges,
+  edgeUrl,
+  httpUrl,
   originName,
   packageSet,
+  period,
   publicKeys,
   systems,
   whole,
@@ -23,6 +26,25 @@ test("sizes are bytes, with binary units", () => {
     assert.equal(bytes(text), value, text);
   for (const text of ["", "-1", "1X", "M", "1 000"])
     assert.throws(() => bytes(text), /Give bytes/, text);
+});
+
+test("periods keep their bounds and say them in the same units", () => {
+  const day = period(86_400, 10 * 365 * 86_400);
+  assert.equal(day("36h"), 129_600);
+  for (const text of ["5", "1h", "3651d", ""])
+    assert.throws(() => day(text), /\(90d, 12h, 30m\): from 1 d to 3650 d/, text);
+});
+
+test("URLs are http:// or https://; what a person signs in with is never part of one, or shown", () => {
+  assert.equal(edgeUrl("https://firn.example").host, "firn.example");
+  assert.equal(httpUrl("https://host/{revision}.tar.gz"), "https://host/{revision}.tar.gz");
+  for (const text of ["firn.example", "127.0.0.1:8787", "ftp://host", "nonsense", ""])
+    for (const read of [edgeUrl, httpUrl])
+      assert.throws(() => read(text), /^\w+: Give an http:\/\/ or https:\/\/ URL/, text);
+  assert.throws(
+    () => edgeUrl("https://snow:secret@firn.example"),
+    (error: Error) => /FIRN_PASSWORD/.test(error.message) && !/secret/.test(error.message),
+  );
 });
 
 test("whole numbers keep their bounds and say them", () => {

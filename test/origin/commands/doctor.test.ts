@@ -1,5 +1,6 @@
 /** `firn doctor`: each finding with its cure, and an exit status that tells of faults. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -143,6 +144,12 @@ describe("firn doctor", { skip }, () => {
     assert.doesNotMatch(own.stdout, /"d":/);
     await chmod(out, 0o644);
     assert.equal((await examine({ ORIGIN_KEY_FILE: out })).of("key")[0]?.health, "warning");
+  });
+
+  test("it changes nothing: a state directory that is not there is not made", async () => {
+    const state = join(place.root, "not/there");
+    await place.firnText(["doctor"], { FIRN_STATE: state, PORT: "0" });
+    assert.ok(!existsSync(join(place.root, "not")));
   });
 
   test("`npm start` that cannot start says what the doctor finds, and then why", async () => {

@@ -168,6 +168,10 @@ describe("firn deploy", () => {
   test("a configuration that is no TOML, and an environment that is not there, are errors", async () => {
     const broken = await written({}, () => "name = ");
     assert.throws(() => readDeployment({ config: broken, env: undefined }), /cannot be read/);
+    assert.throws(
+      () => readDeployment({ config: `${broken}.old`, env: undefined }),
+      /\.old does not exist/,
+    );
     const config = await written({});
     assert.throws(
       () => readDeployment({ config, env: "prod" }),

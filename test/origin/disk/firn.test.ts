@@ -65,7 +65,8 @@ async function startFirn(
       PORT: String(port),
       BUCKET_PORT: String(bucketPort),
       SYSTEMS: "x86_64-linux",
-      BUILD_WAIT: "20",
+      // The pull that waits for room is held no longer.
+      BUILD_WAIT: "10",
       ORIGINS: JSON.stringify({ rack: { key: await originPublicKey(keyFile) } }),
     },
     [...COMMAND, "serve"],
@@ -141,9 +142,13 @@ test("the disk of an origin's Nix store is full", options, async (t) => {
   const nix = [...withSmallNix(80 * MB)];
   const { url, origin } = await startFirn(t, attributes, { size: "512m", before: nix });
   const before = await pullImage(url, "snow");
-  const answer = await refused(url, "ice");
-  console.error("ANSWER", answer.status, answer.code, answer.message, answer.detail);
-  console.error(origin.lines.join("\n"));
+  const { status, code } = await refused(url, "ice");
+  assert.deepEqual([status, code], [503, "UNAVAILABLE"], "another origin may have room");
+  const job = await origin.line(/"failed":\["ice: /);
+  assert.match(job, /building ice failed: the disk is full|whose build|the build of ice/);
+  const told = await origin.line(/this origin takes no jobs until there is room/);
+  assert.match(told, /\/nix\/store has \d+\.\d MB free, and 8\.0 MB are kept free/);
+  assert.match(told, /free some space, or set another DISK_BUDGET; .*run nix-collect-garbage/);
   assert.equal((await pullImage(url, "snow")).digest, before.digest, "what is there is served");
   // As that process sees it.
   const pid = String(origin.child.pid);

@@ -125,6 +125,15 @@ describe("npm start", { skip }, () => {
     assert.equal(run.child.exitCode, 2);
   });
 
+  test("an origin that cannot start ends it, with the origin's own words", async () => {
+    const run = start({ SLOTS: "many" });
+    await assert.rejects(
+      run.ready(),
+      /origin: error: .*'many' from env 'SLOTS' is invalid[^]*cannot start \(exit code 2\)/,
+    );
+    assert.equal(run.child.exitCode, 1);
+  });
+
   test("SIGTERM to npm ends everything that npm start has started", async () => {
     const run = start({ npm_config_update_notifier: "false" }, ["npm", "start"]);
     await run.ready();

@@ -42,4 +42,9 @@ for (const text of [
 test("a port is no tag, and a digest ends a name", () => {
   assert.deepEqual(splitReference("host:5000/a"), { name: "host:5000/a", reference: "latest" });
   assert.deepEqual(splitReference(`a/b@${DIGEST}`), { name: "a/b", reference: DIGEST });
+  // As with docker, the digest alone counts.
+  assert.deepEqual(splitReference(`host:5000/a:1@${DIGEST}`), {
+    name: "host:5000/a",
+    reference: DIGEST,
+  });
 });
