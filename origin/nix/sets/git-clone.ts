@@ -7,9 +7,11 @@ import { join } from "node:path";
 import pLimit from "p-limit";
 import { temporaryName } from "../../disk/temporary.ts";
 import { nixOutput } from "../nix-output.ts";
+import type { RunResult } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
 import {
   git,
+  gitFailure,
   type GitOptions,
   gitOutput,
   localEnvironment,
@@ -33,6 +35,12 @@ const FETCH = [
   "--no-write-fetch-head",
   "--no-recurse-submodules",
 ];
+
+/**
+ * What git says of a clone that a killed git, or a power cut, has left in the middle: a lock that
+ * nobody holds, an object of which not all was written. Every later fetch would fail by it.
+ */
+const LEFT_BROKEN = /\.lock': File exists|\bis (empty|corrupt)\b|\bbad object\b/;
 
 interface Repository {
   /** Directory of the clones. */
@@ -90,21 +98,9 @@ export class GitClone {
   }
 
   async #fetchCommit(commit: string, signal: AbortSignal): Promise<string | undefined> {
-    const directory = await this.#init("tips", signal);
-    const { exitCode } = await git(
-      [
-        "--git-dir",
-        directory,
-        ...FETCH,
-        "--depth",
-        "1",
-        "--",
-        this.#url,
-        `+${commit}:refs/heads/tip`,
-      ],
-      this.#remote(signal),
-    );
-    return exitCode === 0 ? directory : undefined;
+    const refs = ["--depth", "1", "--", this.#url, `+${commit}:refs/heads/tip`];
+    const { directory, result } = await this.#fetch("tips", refs, signal);
+    return result.exitCode === 0 ? directory : undefined;
   }
 
   /**
@@ -155,14 +151,29 @@ export class GitClone {
 
   #fetchAll(signal: AbortSignal): Promise<string> {
     return this.#oneAtATime(async () => {
-      const directory = await this.#init("history", signal);
-      await gitOutput(
-        "the repository cannot be fetched",
-        ["--git-dir", directory, ...FETCH, "--prune", "--", this.#url, ...EVERY_REF],
-        this.#remote(signal),
-      );
+      const refs = ["--prune", "--", this.#url, ...EVERY_REF];
+      const { directory, result } = await this.#fetch("history", refs, signal);
+      if (result.exitCode !== 0) throw gitFailure("the repository cannot be fetched", result);
       return directory;
     });
+  }
+
+  /** Fetches into a clone; one that a killed git has left unusable is made anew. */
+  async #fetch(
+    name: "tips" | "history",
+    refs: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ readonly directory: string; readonly result: RunResult }> {
+    const fetch = async () => {
+      const directory = await this.#init(name, signal);
+      const args = ["--git-dir", directory, ...FETCH, ...refs];
+      return { directory, result: await git(args, this.#remote(signal)) };
+    };
+    const first = await fetch();
+    const isBroken = first.result.stderr.some((line) => LEFT_BROKEN.test(line));
+    if (first.result.exitCode === 0 || !isBroken) return first;
+    rmSync(first.directory, { recursive: true, force: true });
+    return fetch();
   }
 
   /** Adds the commit's files to the store, exactly as committed; gives the store path. */

@@ -10,6 +10,7 @@
 import { machineTrouble } from "../error-message.ts";
 import { failed } from "../failures.ts";
 import { run, type RunResult } from "../run.ts";
+import type { FailureError } from "../types.ts";
 
 const PROTOCOLS = "https:http:ssh:git:file";
 
@@ -72,22 +73,27 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   return result;
 }
 
-/**
- * Runs a git that must succeed and gives its stdout; else throws a FailureError of reason `error`:
- * `what` (a sentence about what cannot be done) and git's own message.
- */
+/** Runs a git that must succeed and gives its stdout; else throws `gitFailure`. */
 export async function gitOutput(
   what: string,
   args: readonly string[],
   options: GitOptions,
 ): Promise<string> {
-  const { exitCode, stdout, stderr } = await git(args, options);
-  if (exitCode === 0) return stdout;
+  const result = await git(args, options);
+  if (result.exitCode === 0) return result.stdout;
+  throw gitFailure(what, result);
+}
+
+/**
+ * A FailureError of reason `error`: `what` (a sentence about what cannot be done) and git's own
+ * message.
+ */
+export function gitFailure(what: string, { stderr }: Pick<RunResult, "stderr">): FailureError {
   const line =
     stderr.findLast((text) => /^(fatal|error|remote|ERROR)\b/.test(text)) ??
     stderr.at(-1) ??
     "git gave no reason";
-  throw failed("error", `${what}: ${machineTrouble(line) ?? withoutUserinfo(line)}`);
+  return failed("error", `${what}: ${machineTrouble(line) ?? withoutUserinfo(line)}`);
 }
 
 /** Messages of git repeat URLs, and these may contain passwords. */

@@ -260,3 +260,25 @@ test(
       });
   },
 );
+
+for (const [clone, lock, isOld] of [
+  ["history", "refs/heads/main.lock", true],
+  ["tips", "shallow.lock", false],
+] as const)
+  test(`a ${clone} clone that a killed git has left locked is made anew`, nix, async (t) => {
+    const { url, commit } = repository(t);
+    const stateDir = temporary(t);
+    const settings = { stateDir, nixTimeout: 60 };
+    const revisions = new Revisions(settings, "id");
+    const set = await gitSources({ id: "id", url, settings, revisions });
+    const first = commit("first");
+    await set.source(first, signal);
+    if (isOld) await set.resolve("2000-01-01", signal).catch(() => undefined);
+    const directory = join(stateDir, "git/id", `${clone}.git`);
+    // As a power cut leaves it: the lock is there, and nobody holds it.
+    writeFileSync(join(directory, lock), "");
+    const second = commit("second");
+    const third = commit("third");
+    assert.ok(existsSync((await set.source(isOld ? second : third, signal)).path));
+    assert.ok(!existsSync(join(directory, lock)));
+  });
