@@ -1,5 +1,6 @@
 /** One connection to an edge, from the token to the close. */
 import type { KeyObject } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { Agent } from "node:https";
 import * as v from "valibot";
 import { WebSocket } from "ws";
@@ -130,16 +131,7 @@ export async function openSession({
       const offset = Date.parse(response.headers.date ?? "") - Date.now();
       const clockDiffers = Math.abs(offset - clockOffset) > CLOCK_SKEW;
       if (response.statusCode === 401 && clockDiffers) edgeClock = offset;
-      const why =
-        `the edge answered ` +
-        `${response.statusCode}${
-          response.statusCode === 401
-            ? ": it does not know this " +
-              "origin's name and key, or this machine's clock is wrong, or the edge's EDGE_HOST " +
-              "is not " +
-              edge.host
-            : ""
-        }`;
+      const why = `the edge answered ${response.statusCode}${meaningOf(response, edge)}`;
       if (REFUSED_STATUS.has(response.statusCode ?? 0) && edgeClock === undefined) refusal = why;
       trouble ??= why;
       response.resume();
@@ -176,6 +168,19 @@ export async function openSession({
     },
     ended,
   };
+}
+
+/** What an answer that is no upgrade means, where that can be told. */
+function meaningOf({ statusCode = 0, headers }: IncomingMessage, { host }: URL): string {
+  if (statusCode === 401)
+    return (
+      `: it does not know this origin's name and key, or this machine's clock is wrong, or the ` +
+      `edge's EDGE_HOST is not ${host}`
+    );
+  // Not followed: the token is for one edge alone.
+  if (statusCode >= 300 && statusCode < 400)
+    return `: it sends to ${headers.location ?? "elsewhere"}; FIRN_EDGES must have the edge's own URL`;
+  return "";
 }
 
 function parse(text: string): FromEdge | undefined {

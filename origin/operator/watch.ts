@@ -1,6 +1,7 @@
 /** A text that is made again and again, shown in place on a terminal, until the signal aborts. */
 import type { WriteStream } from "node:tty";
 import { setTimeout as sleep } from "node:timers/promises";
+import { aborted } from "../stop-signal.ts";
 
 /** The terminal's other screen, without a cursor; and back (xterm's control sequences). */
 const ENTER = "\u001b[?1049h\u001b[?25l";
@@ -29,13 +30,15 @@ export async function watch({ terminal, every, signal, make }: WatchOptions): Pr
       terminal.write(HOME + shown.map((line) => `${line}${CLEAR_LINE}\n`).join("") + CLEAR_BELOW);
       await sleep(every, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      trouble = await make(terminal.columns).then(
+      const made = make(terminal.columns).then(
         (made) => {
           lines = made;
           return "";
         },
         (error: unknown) => (error instanceof Error ? error.message : String(error)),
       );
+      // Who leaves does not wait for an edge that hangs: another Ctrl-C would leave the terminal so.
+      trouble = await Promise.race([made, aborted(signal).then(() => "")]);
     }
   } finally {
     terminal.write(LEAVE);

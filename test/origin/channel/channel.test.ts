@@ -75,13 +75,17 @@ describe("connecting", () => {
     assert.notEqual(claims?.jti, others?.jti);
   });
 
-  for (const status of [401, 302]) {
+  for (const [status, meaning] of [
+    [401, /: it does not know this origin's name and key/],
+    [302, /: it sends to http:\/\/127\.0\.0\.1:1\/; FIRN_EDGES must have the edge's own URL/],
+  ] as const) {
     test(`${status}: said, not followed, tried again ${status === 401 ? "slowly" : ""}`, async (t) => {
       const edge = await rudeEdge(t, { status });
       const logs: Record<string, unknown>[] = [];
       const { state } = open(t, edge, { logs });
       await state("waiting");
       assert.match(String(logs[0]?.["why"]), new RegExp(`the edge answered ${status}`));
+      assert.match(String(logs[0]?.["why"]), meaning);
       assert.equal(
         logs[0]?.["msg"],
         status === 401 ? "the edge refuses this origin" : "cannot connect to the edge",
