@@ -43,11 +43,20 @@ interface Place {
   readonly origin: StartProcess;
 }
 
-/** Both processes, which end with the test; `before`: a program that runs the origin. */
+interface Options {
+  /** Of the edge's disk. */
+  readonly size: string;
+  /** A program that runs the origin. */
+  readonly before?: readonly string[];
+  /** More variables for the edge. */
+  readonly edgeEnv?: Readonly<Record<string, string>>;
+}
+
+/** Both processes, which end with the test. */
 async function startFirn(
   t: TestContext,
   attributes: string,
-  { size, before = [] }: { readonly size: string; readonly before?: readonly string[] },
+  { size, before = [], edgeEnv = {} }: Options,
 ): Promise<Place> {
   const atEnd = cleanUp(t);
   const root = await tempDir("disk");
@@ -65,9 +74,8 @@ async function startFirn(
       PORT: String(port),
       BUCKET_PORT: String(bucketPort),
       SYSTEMS: "x86_64-linux",
-      // The pull that waits for room is held no longer.
-      BUILD_WAIT: "10",
       ORIGINS: JSON.stringify({ rack: { key: await originPublicKey(keyFile) } }),
+      ...edgeEnv,
     },
     [...COMMAND, "serve"],
   );
@@ -139,8 +147,12 @@ test("the edge's disk is full: bucket and Durable Objects", options, async (t) =
 
 test("the disk of an origin's Nix store is full", options, async (t) => {
   const attributes = `snow = program "snow"; ${large("ice", 100 * MB)}`;
-  const nix = [...withSmallNix(80 * MB)];
-  const { url, origin } = await startFirn(t, attributes, { size: "512m", before: nix });
+  const { url, origin } = await startFirn(t, attributes, {
+    size: "512m",
+    before: withSmallNix(80 * MB),
+    // The pull waits for room, and is held no longer.
+    edgeEnv: { BUILD_WAIT: "10" },
+  });
   const before = await pullImage(url, "snow");
   const { status, code } = await refused(url, "ice");
   assert.deepEqual([status, code], [503, "UNAVAILABLE"], "another origin may have room");
