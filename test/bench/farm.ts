@@ -11,7 +11,7 @@ import type { FarmOverview } from "../../edge/farm/overview.ts";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { type FarmEdge, startFarm } from "../edge/farm/farm-edge.ts";
 import { packageItems } from "../edge/farm/records.ts";
-import { eventually } from "../harness/soon.ts";
+import { until } from "../harness/until.ts";
 import { residentMemory, workerdPid } from "../harness/workerd-memory.ts";
 import { FakeOrigin } from "./fake-origin.ts";
 import type { Part } from "./part.ts";
@@ -73,11 +73,11 @@ async function pause(edge: FarmEdge, origins: readonly FakeOrigin[]): Promise<vo
   for (const origin of origins) origin.accepting(false);
   const paused = async (): Promise<boolean> =>
     (await overviewOf(edge)).origins.every(({ state }) => state === "full");
-  await told(edge, eventually("no origin takes jobs", paused, LONGEST));
+  await told(edge, until("no origin takes jobs", paused, LONGEST));
 }
 
 /** What is waited for; its error says how the farm is. */
-async function told(edge: FarmEdge, waiting: Promise<void>): Promise<void> {
+async function told(edge: FarmEdge, waiting: Promise<unknown>): Promise<void> {
   try {
     await waiting;
   } catch (error) {
@@ -153,7 +153,7 @@ async function drain(
     };
   }
   for (const origin of origins.slice(0, DRAINING)) origin.accepting(true);
-  const done = eventually(`${count} items are given out`, () => given >= count, LONGEST);
+  const done = until(`${count} items are given out`, () => given >= count, LONGEST);
   await told(edge, done).catch((error: unknown) => {
     throw new Error(`${given} of ${count} items were given out`, { cause: error });
   });
@@ -193,7 +193,7 @@ async function dispatchTimes(edge: FarmEdge, origins: readonly FakeOrigin[]): Pr
     asked.set(`single-${n}`, performance.now());
     await ask(edge, n, packageItems([`single-${n}`]));
   });
-  const done = eventually(`${SINGLE} items are given out`, () => times.length >= SINGLE, LONGEST);
+  const done = until(`${SINGLE} items are given out`, () => times.length >= SINGLE, LONGEST);
   await told(edge, done);
   return times;
 }

@@ -1,7 +1,7 @@
 /** Waiting for what happens in another process: looked at again and again, and never for ever. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-const POLL = 50;
+const POLL = 20;
 const LIMIT = 60_000;
 
 /**

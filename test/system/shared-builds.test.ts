@@ -13,7 +13,7 @@ import { originPublicKey } from "../../origin/local/secrets.ts";
 import { firnUnavailable, startFirn } from "../harness/firn.ts";
 import { ownNixUnavailable, withSmallNix } from "../harness/own-nix.ts";
 import { pullImage } from "../harness/registry-client.ts";
-import { eventually } from "../harness/soon.ts";
+import { until } from "../harness/until.ts";
 import { cleanUp } from "../harness/clean-up.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { tinySet } from "./tiny-set.ts";
@@ -74,8 +74,8 @@ test("a derivation is built once for the whole farm", { skip, timeout: 240_000 }
       await child;
     };
     atEnd(stop);
-    const has = (what: string, times = 1): Promise<void> =>
-      eventually(`the log of ${name} has ${what}`, () => log.split(what).length > times).catch(
+    const has = (what: string, times = 1): Promise<unknown> =>
+      until(`the log of ${name} has ${what}`, () => log.split(what).length > times).catch(
         (error: Error) => assert.fail(`${error.message}:\n${log}\n${firn.log()}`),
       );
     await has("connected to the edge");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { tagPath } from "../../../edge/contract/keys.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
-import { eventually } from "../../harness/soon.ts";
+import { until } from "../../harness/until.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { tagItems, REVISION } from "./records.ts";
 
@@ -15,8 +15,8 @@ afterEach(() => edge.stop());
 const latest = async (packageSet: string): Promise<string | undefined> =>
   ((await edge.get(tagPath(packageSet, "latest"))) as { revision: string } | undefined)?.revision;
 /** Waits until the starter set's tag means this revision. */
-const becomes = (revision: string): Promise<void> =>
-  eventually(`latest means ${revision}`, async () => (await latest("starter")) === revision);
+const becomes = (revision: string): Promise<unknown> =>
+  until(`latest means ${revision}`, async () => (await latest("starter")) === revision);
 
 test("an origin of the starter set tells what the tag means, at hello and later", async (t) => {
   edge = await startFarm({ vars: { ORIGINS: originKeys("a") } });

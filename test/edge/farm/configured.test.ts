@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { pino } from "pino";
 import { tagPath } from "../../../edge/contract/keys.ts";
-import { eventually } from "../../harness/soon.ts";
+import { until } from "../../harness/until.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { configured, gate, honest, startOrigin } from "./origins.ts";
 import { packageItems, tagItems } from "./records.ts";
@@ -52,7 +52,7 @@ describe("an origin is given what ORIGINS allows it", { timeout: 120_000 }, () =
     await origin.reached("connected");
     origin.announce("latest", REVISION);
     origin.announce("v1", REVISION);
-    await eventually(
+    await until(
       "the tag v1 is written",
       async () => (await edge.get(tagPath("starter", "v1"))) !== undefined,
     );

@@ -13,7 +13,7 @@ import { compatibilityDate } from "../../../origin/server/bundle.ts";
 import { freePort } from "../../../origin/local/ports.ts";
 import { bundled } from "../../harness/bundle.ts";
 import { tieWorkerd } from "../../harness/tie-workerd.ts";
-import { eventually } from "../../harness/soon.ts";
+import { until } from "../../harness/until.ts";
 
 const WORKER = "farm";
 const LOOPBACK = "127.0.0.1";
@@ -121,7 +121,7 @@ export async function startFarm({
      * beside its answers, sometimes after.
      */
     async logged(event: string, count = 1): Promise<Record<string, unknown>[]> {
-      await eventually(`${count} × ${event} in the log`, () => this.events(event).length >= count);
+      await until(`${count} × ${event} in the log`, () => this.events(event).length >= count);
       return this.events(event).slice(0, count);
     },
     async ask(

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { levelPath, packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
-import { eventually } from "../../harness/soon.ts";
+import { until } from "../../harness/until.ts";
 import { failure, gate, honest, originKeys, startOrigin } from "./origins.ts";
 import { packageItems, packageRecord, REVISION, SCOPE, tagItems } from "./records.ts";
 
@@ -115,7 +115,7 @@ describe("one origin", () => {
     await edge.ask(items);
     await edge.ask(items);
     assert.equal(origin.jobs.length, 1);
-    await eventually("the tag is resolved again", async () => {
+    await until("the tag is resolved again", async () => {
       await edge.ask(items);
       return origin.jobs.length === 2;
     });

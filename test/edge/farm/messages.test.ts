@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { CLOSE, EDGE_PROTOCOL } from "../../../edge/contract/messages.ts";
 import type { FarmOverview } from "../../../edge/farm/overview.ts";
-import { eventually } from "../../harness/soon.ts";
+import { until } from "../../harness/until.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
 import { originKeys, startOrigin } from "./origins.ts";
 import { hello, rawOrigin, welcomed } from "./raw-origin.ts";
@@ -32,8 +32,8 @@ const resolved = (job: string): object => ({
   results: [{ kind: "revision", revision: REVISION }],
 });
 /** Resolves when the farm has noticed that the origin's connection is gone. */
-const missed = (name: string): Promise<void> =>
-  eventually(`the farm misses ${name}`, async () => {
+const missed = (name: string): Promise<unknown> =>
+  until(`the farm misses ${name}`, async () => {
     const { origins } = (await edge.farm("overview")) as FarmOverview;
     return origins.some((origin) => origin.name === name && !origin.connected);
   });

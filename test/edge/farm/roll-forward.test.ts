@@ -4,7 +4,7 @@ import { afterEach, test, type TestContext } from "node:test";
 import { demandPath } from "../../../edge/contract/demand.ts";
 import { tagPath } from "../../../edge/contract/keys.ts";
 import type { PackageItem } from "../../../edge/contract/items.ts";
-import { eventually } from "../../harness/soon.ts";
+import { until } from "../../harness/until.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { configured, failure, gate, honest, startOrigin, type TestRun } from "./origins.ts";
 import { packageItems, REVISION, SCOPE, tagItems } from "./records.ts";
@@ -41,8 +41,8 @@ const resolve = async (): Promise<string> => {
   return result?.kind === "revision" ? result.revision : "";
 };
 /** What a farm that has just resolved a tag remembers of it is forgotten. */
-const forget = (): Promise<void> =>
-  eventually("the tag resolved anew", async () => {
+const forget = (): Promise<unknown> =>
+  until("the tag resolved anew", async () => {
     const before = edge.events("tag.warming").length + edge.events("tag.moved").length;
     await resolve();
     return edge.events("tag.warming").length + edge.events("tag.moved").length > before;
@@ -66,7 +66,7 @@ test("the packages of the old revision are published for the new one, then the t
   await forget();
   assert.deepEqual([await resolve(), await recorded()], [REVISION, REVISION], "not moved yet");
   open();
-  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  await until("the tag moved", async () => (await recorded()) === NEXT);
   assert.deepEqual(namesAt(origin.jobs, NEXT).sort(), ["curl", "git"]);
   const [moved] = await edge.logged("tag.moved");
   assert.deepEqual([moved?.["from"], moved?.["to"], moved?.["unfinished"]], [REVISION, NEXT, 0]);
@@ -81,7 +81,7 @@ test("only the most pulled, as many as WARM_PACKAGES says", async (t) => {
   await edge.put(demandPath(SCOPE.packageSet, day, "test"), JSON.stringify(counts));
   now.revision = NEXT;
   await forget();
-  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  await until("the tag moved", async () => (await recorded()) === NEXT);
   assert.deepEqual(namesAt(origin.jobs, NEXT).sort(), ["hello", "jq"]);
 });
 
@@ -93,7 +93,7 @@ test("a package that fails at the new revision holds nothing up", async (t) => {
   await edge.ask(packageItems(["git"]));
   now.revision = NEXT;
   await forget();
-  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  await until("the tag moved", async () => (await recorded()) === NEXT);
 });
 
 test("a build that does not end holds the tag up for WARM_SECONDS, farm moved or not", async (t) => {
@@ -106,7 +106,7 @@ test("a build that does not end holds the tag up for WARM_SECONDS, farm moved or
   now.revision = NEXT;
   await forget();
   await edge.evictFarm("hibernate");
-  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  await until("the tag moved", async () => (await recorded()) === NEXT);
   const [moved] = await edge.logged("tag.moved");
   assert.equal(moved?.["unfinished"], 1);
   assert.equal(origin.state, "connected");
@@ -120,7 +120,7 @@ test("an origin tells of a new revision: packages are begun at once, whatever el
   await resolve();
   await edge.ask(packageItems(["git"]));
   origin.announce(TAG, NEXT);
-  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  await until("the tag moved", async () => (await recorded()) === NEXT);
   assert.deepEqual(namesAt(origin.jobs, NEXT), ["git"]);
 });
 
@@ -134,7 +134,7 @@ test("WARM_SECONDS are kept when the alarm rings for something else before", asy
   await edge.ask(packageItems(["git"]));
   now.revision = NEXT;
   await forget();
-  await eventually("the tag moved", async () => (await recorded()) === NEXT);
+  await until("the tag moved", async () => (await recorded()) === NEXT);
   // The alarm that rings for something else next, ending memories, is 35 s after the tag's ending.
   const [moved] = await edge.logged("tag.moved");
   assert.ok(Number(moved?.["seconds"]) < 30, `after ${moved?.["seconds"]} s`);
@@ -145,6 +145,6 @@ test("a new tag, an unused one, and all with WARM_PACKAGES=0, move at once", asy
   await resolve();
   await edge.ask(packageItems(["git"]));
   now.revision = NEXT;
-  await eventually("the tag moved", async () => (await resolve()) === NEXT);
+  await until("the tag moved", async () => (await resolve()) === NEXT);
   assert.deepEqual(edge.events("tag.warming"), []);
 });

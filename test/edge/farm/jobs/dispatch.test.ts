@@ -5,7 +5,7 @@ import { request } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import type { Item } from "../../../../edge/contract/items.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "../farm-edge.ts";
 import {
   configured,
@@ -76,9 +76,9 @@ test("what a client that hung up waited for is dropped, unless another waits too
   const { origin, first, open } = await busy(t, "a");
   const client = await clientOf(packageItems(["left"]));
   const stays = ask("stays");
-  await eventually("both wait", async () => (await queued()) === 2);
+  await until("both wait", async () => (await queued()) === 2);
   client.hangUp();
-  await eventually("one is dropped", async () => (await queued()) === 1);
+  await until("one is dropped", async () => (await queued()) === 1);
   open();
   for (const answer of await Promise.all([first, stays])) assert.equal(answer.state, "done");
   assert.deepEqual(origin.names(), [["first"], ["stays"]]);
@@ -127,7 +127,7 @@ describe("an origin that keeps failing", () => {
     }
     assert.equal((await edge.logged("origin.rested"))[0]?.["origin"], "b");
     waiting.push(ask("four"));
-    await eventually("four items wait", async () => (await queued()) === 4);
+    await until("four items wait", async () => (await queued()) === 4);
     open();
     for (const answer of await Promise.all(waiting)) assert.equal(answer.state, "done");
     assert.equal(bad.jobs.length, 3);
@@ -150,7 +150,7 @@ describe("an origin that keeps failing", () => {
     await edge.farm("rest", "a", 0);
     const waiting = ["one", "two", "three"].map((name) => ask(name));
     await origin.begun(1);
-    await eventually("two items wait", async () => (await queued()) === 2);
+    await until("two items wait", async () => (await queued()) === 2);
     assert.equal(origin.jobs.length, 1);
     gates[0]?.open();
     await origin.begun(3);
@@ -163,9 +163,9 @@ test("forty images of one client: another one's is built after its turn, not aft
   await start();
   const { origin, first, open } = await busy(t, "a");
   const flood = Array.from({ length: 40 }, (_, n) => ask(`flood-${n}`, "flood"));
-  await eventually("the flood waits", async () => (await queued()) === 40);
+  await until("the flood waits", async () => (await queued()) === 40);
   const other = ask("other", "other");
-  await eventually("the other one waits", async () => (await queued()) === 41);
+  await until("the other one waits", async () => (await queued()) === 41);
   open();
   for (const answer of await Promise.all([first, other, ...flood]))
     assert.equal(answer.state, "done");
@@ -181,7 +181,7 @@ test("the farm loses its memory with 100 items queued: each is built once, all a
     packageItems(Array.from({ length: 10 }, (__, n) => `p-${client}-${n}`)),
   );
   const answers = requests.map((items, n) => edge.ask(items, 55_000, { client: `client ${n}` }));
-  await eventually("100 items wait", async () => (await queued()) === 100);
+  await until("100 items wait", async () => (await queued()) === 100);
   await edge.evictFarm("hibernate");
   assert.equal(await queued(), 100);
   open();
@@ -207,10 +207,7 @@ test("two owners must agree: the busy second one is waited for, not the first's 
   const timesMade = (): number =>
     [...a.names(), ...b.names()].flat().filter((name) => name === "git").length;
   const answer = ask("git");
-  await eventually(
-    "it was made and waits",
-    async () => timesMade() === 1 && (await queued()) === 1,
-  );
+  await until("it was made and waits", async () => timesMade() === 1 && (await queued()) === 1);
   open();
   for (const { state } of await Promise.all([first, answer])) assert.equal(state, "done");
   assert.equal(timesMade(), 1);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { FarmOverview } from "../../../../edge/farm/overview.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { configured, failure, honest, startOrigin } from "../origins.ts";
 import { hello, rawOrigin } from "../raw-origin.ts";
@@ -80,7 +80,7 @@ test("what no origin is left for ends together, for all that was asked together"
   origin.say({ type: "status", accepting: false });
   await edge.logged("origin.status");
   const answer = edge.ask(packageItems(["one", "two", "three"]));
-  await eventually("three wait", async () => (await overview()).queued.packages === 3);
+  await until("three wait", async () => (await overview()).queued.packages === 3);
   origin.cut();
   assert.deepEqual(await answer, { state: "no-origin" });
   const { failures } = await overview();

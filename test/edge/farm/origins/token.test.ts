@@ -13,7 +13,7 @@ import { configuredOrigins } from "../../../../edge/farm/origins/configured-orig
 import { CLOCK_SKEW_SECONDS, identify, publicJwk } from "../../../../edge/farm/origins/token.ts";
 import { generateOriginKey, readOriginKey } from "../../../../origin/channel/key.ts";
 import { signToken } from "../../../../origin/channel/token.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { originKeys } from "../origins.ts";
 
@@ -293,7 +293,7 @@ describe("connecting", () => {
         body: "A valid origin token is needed.\n",
       });
     }
-    await eventually("a wrong signature in the log", () =>
+    await until("a wrong signature in the log", () =>
       edge.events("origin.refused").some(({ reason }) => /signature/.test(String(reason))),
     );
   });

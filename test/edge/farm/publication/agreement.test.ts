@@ -19,7 +19,7 @@ import { isSignedBy, vouchersOf } from "../../../../edge/contract/signatures.ts"
 import { statementOf } from "../../../../edge/contract/records.ts";
 import { samplePackage } from "../../closures.ts";
 import { generateOriginKey } from "../../../../origin/channel/index.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { keys, signOf } from "../keys.ts";
 import { honest, startOrigin, type TestOrigin, type TestRun } from "../origins.ts";
@@ -124,7 +124,7 @@ describe("two origins of different owners", () => {
   /** Asks until it is there: a failure is remembered for some seconds. */
   const asked = async (items: readonly Item[]) => {
     let found: Outcome | undefined;
-    await eventually("enough origins agree", async () => {
+    await until("enough origins agree", async () => {
       found = outcomeOf(await edge.ask(items));
       return found?.kind !== "failure";
     });
@@ -210,7 +210,7 @@ describe("two origins of different owners", () => {
     assert.equal(outcomeOf(await edge.ask(packageItems(["relabelled"])))?.kind, "failure");
     type Difference = { item: { name: string }; differs: { name: string }[] };
     let found: Difference | undefined;
-    await eventually("the difference in the log", () => {
+    await until("the difference in the log", () => {
       const all = edge.events("agreement.difference") as Difference[];
       found = all.find(({ item }) => item.name === "relabelled");
       return found !== undefined;
@@ -238,8 +238,8 @@ describe("two origins of different owners", () => {
 
   test("what an origin made before it was revoked counts for nothing", async (t) => {
     /** Asks until the origin has made it: a failure is remembered for some seconds. */
-    const madeBy = (origin: TestOrigin): Promise<void> =>
-      eventually("the origin makes it", async () => {
+    const madeBy = (origin: TestOrigin): Promise<unknown> =>
+      until("the origin makes it", async () => {
         await edge.ask(packageItems(["revoked"]));
         return origin.jobs.length > 0;
       });
@@ -273,7 +273,7 @@ describe("two origins of different owners", () => {
     await edge.change({ keys: JSON.stringify({ ...ORIGINS, ...another }) });
     const b = startOrigin(t, edge, "b");
     await b.reached("connected");
-    await eventually("b makes it too", async () => {
+    await until("b makes it too", async () => {
       await edge.ask(packageItems(["stolen"]));
       return b.jobs.length === 1;
     });

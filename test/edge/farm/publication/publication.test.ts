@@ -15,7 +15,7 @@ import {
   MAX_LISTING_TEXT,
   type PackageRecord,
 } from "../../../../edge/contract/records.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { signOf } from "../keys.ts";
 import { honest, originKeys, startOrigin } from "../origins.ts";
@@ -47,8 +47,8 @@ const resultOf = (answer: Answer): Outcome | undefined =>
   answer.state === "done" ? answer.results[0] : undefined;
 
 /** Waits until the log tells that an item was given up for this; the client is not told. */
-const givenUpFor = (cause: RegExp): Promise<void> =>
-  eventually(`an item is given up for ${cause}`, () =>
+const givenUpFor = (cause: RegExp): Promise<unknown> =>
+  until(`an item is given up for ${cause}`, () =>
     edge.events("item.give-up").some(({ trouble }) => cause.test(String(trouble))),
   );
 
@@ -324,7 +324,7 @@ describe("a blob that is lost after its record was written", () => {
     await edge.delete(blobPath(theirs.digest));
     await requestLost("lost", [theirs]);
     const honestly = await layerStatement(edge, "lost");
-    await eventually("the package names the blob that is there", async () => {
+    await until("the package names the blob that is there", async () => {
       const record = (await edge.get(packagePath(SCOPE, "lost"))) as PackageRecord;
       return record.layers[1]?.digest === honestly.digest;
     });

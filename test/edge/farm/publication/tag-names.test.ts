@@ -4,7 +4,7 @@ import { afterEach, test } from "node:test";
 import { tagNamesPath } from "../../../../edge/contract/keys.ts";
 import { parsePackageSet } from "../../../../edge/contract/package-set.ts";
 import { mergedTags } from "../../../../edge/farm/publication/tag-names.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { configured, originKeys } from "../origins.ts";
 import { type RawOrigin, welcomed } from "../raw-origin.ts";
@@ -24,8 +24,8 @@ const connected = (name: string): Promise<RawOrigin> =>
 /** The names in the bucket; undefined when it has no record. */
 const stored = async (): Promise<string | undefined> =>
   ((await edge.get(tagNamesPath(id))) as { tags: string[] } | undefined)?.tags.join(" ");
-const become = (names: string | undefined): Promise<void> =>
-  eventually(`the names are ${names}`, async () => (await stored()) === names);
+const become = (names: string | undefined): Promise<unknown> =>
+  until(`the names are ${names}`, async () => (await stored()) === names);
 
 /** `a` may tell of tags that begin with v, others of the others. */
 const told = (known: Parameters<typeof mergedTags>[0], origin: string, tags: string[]) =>

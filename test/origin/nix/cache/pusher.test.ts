@@ -7,7 +7,7 @@ import { test, type TestContext } from "node:test";
 import type { CacheFile, Grant } from "../../../../edge/contract/bucket-requests.ts";
 import { Pusher } from "../../../../origin/nix/cache/pusher.ts";
 import { readSigningKey } from "../../../../origin/nix/cache/signing-key.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { buildOf, needs, quiet, temporary } from "../support.ts";
 
 const KEY = readSigningKey(`rack-1:${Buffer.alloc(64, 1).toString("base64")}`);
@@ -47,7 +47,7 @@ test(
     const derivation = await builtDerivation(t);
     const first = pusher(directory, () => Promise.reject(new Error("the edge is away")));
     first.pushing.built([derivation]);
-    await eventually("the failure is told", () => first.warnings.length > 0);
+    await until("the failure is told", () => first.warnings.length > 0);
     await first.pushing.close();
     assert.equal(first.warnings.length, 1);
     const pending = join(directory, "pending");
@@ -57,7 +57,7 @@ test(
     assert.ok(roots.includes(join(pending, root)), "Nix keeps it");
 
     const second = pusher(directory, present);
-    await eventually("nothing is pending", () => readdirSync(pending).length === 0);
+    await until("nothing is pending", () => readdirSync(pending).length === 0);
     await second.pushing.close();
     assert.deepEqual(
       second.files.map((key) => key.replace(/[0-9a-z]{32,64}/, "…")),
@@ -80,9 +80,9 @@ test(
     t.after(() => execFileSync("nix-store", ["--delete", path]));
     const { pushing, files, warnings } = pusher(directory, present);
     pushing.built([damaged]);
-    await eventually("the damage is told", () => warnings.length > 0, 20_000);
+    await until("the damage is told", () => warnings.length > 0, 20_000);
     pushing.built([whole]);
-    await eventually("the other one is stored", () => files.length === 2, 20_000);
+    await until("the other one is stored", () => files.length === 2, 20_000);
     await pushing.close();
     assert.equal(readdirSync(join(directory, "pending")).length, 1, "the damaged one is left");
   },

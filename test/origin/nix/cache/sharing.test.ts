@@ -18,7 +18,7 @@ import { openFarmCache } from "../../../../origin/nix/cache/index.ts";
 import { readSigningKey } from "../../../../origin/nix/cache/signing-key.ts";
 import { unavailable } from "../../../harness/available.ts";
 import { ownNixUnavailable, withSmallNix } from "../../../harness/own-nix.ts";
-import { eventually } from "../../../harness/soon.ts";
+import { until } from "../../../harness/until.ts";
 import { directoryWith, open, packageSet, quiet, system, temporary } from "../support.ts";
 
 const CONSUMER = fileURLToPath(new URL("consumer.ts", import.meta.url));
@@ -86,7 +86,7 @@ async function stored(t: TestContext) {
   const [outcome] = await set.build(request, { signal: t.signal, log: () => {} });
   assert.equal(outcome?.kind, "built");
   const names = (): string[] => [...files.files.keys()];
-  await eventually("lib is in the cache", () => names().some((name) => name.endsWith(".narinfo")));
+  await until("lib is in the cache", () => names().some((name) => name.endsWith(".narinfo")));
   return {
     key,
     files,
