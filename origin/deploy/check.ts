@@ -6,7 +6,7 @@
 import { isLoopback } from "../../edge/contract/loopback.ts";
 import { isVariable } from "../../edge/contract/variable-names.ts";
 import type { Deployment } from "./deployment.ts";
-import { type Environment, problemsOfWorker } from "./worker-check.ts";
+import { type Environment, problemsOfWorker } from "../server/worker-check.ts";
 
 export interface Secrets {
   /** Those that this deployment brings. */

@@ -13,6 +13,7 @@ import { firstPlan } from "../plan/first-plan.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
 import { type Edge, startEdge } from "../server/edge.ts";
 import { variablesOf as workerVariablesOf } from "../server/variables.ts";
+import { checkVariables } from "../server/worker-check.ts";
 import { lockState } from "./lock.ts";
 import { makeBuildUsers } from "./build-users.ts";
 import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "./needs.ts";
@@ -73,21 +74,23 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     }
     const keyFile = join(stateDir, "origin-key.json");
     const prober = await makeProber(env);
+    const variables = {
+      // Whoever works on a package set alone wants its new state at once.
+      WARM_PACKAGES: "0",
+      SYSTEMS: await localSystems(options.packageSet),
+      // Whoever can reach this machine alone may see how its farm is.
+      ...(LOOPBACK.test(host) && { FARM_PUBLIC: "on" }),
+      ...workerVariables(env),
+      ...(prober && { ACCOUNTS: prober.accounts }),
+      PACKAGE_SET: options.packageSet,
+      ORIGINS: JSON.stringify({ [ORIGIN]: { key: await originPublicKey(keyFile) } }),
+    };
+    await checkVariables(variables);
     edge = await startEdge({
       ...(port === 0 ? {} : { port }),
       host,
       stateDir,
-      env: {
-        // Whoever works on a package set alone wants its new state at once.
-        WARM_PACKAGES: "0",
-        SYSTEMS: await localSystems(options.packageSet),
-        // Whoever can reach this machine alone may see how its farm is.
-        ...(LOOPBACK.test(host) && { FARM_PUBLIC: "on" }),
-        ...workerVariables(env),
-        ...(prober && { ACCOUNTS: prober.accounts }),
-        PACKAGE_SET: options.packageSet,
-        ORIGINS: JSON.stringify({ [ORIGIN]: { key: await originPublicKey(keyFile) } }),
-      },
+      env: variables,
       log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
     });
     note(`the edge is at ${edge.url}`);

@@ -10,6 +10,7 @@ import { lockState } from "../local/lock.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
 import { startEdge } from "./edge.ts";
 import { variablesOf } from "./variables.ts";
+import { checkVariables } from "./worker-check.ts";
 import type { EdgeLog } from "./workerd.ts";
 
 export interface ServeOptions {
@@ -33,6 +34,7 @@ export async function serve(options: ServeOptions, env: NodeJS.ProcessEnv): Prom
   const stateDir = resolve(options.stateDir);
   const variables = { ...variablesOf(env), PACKAGE_SET: options.packageSet };
   const bucket = bucketElsewhere(variables);
+  await checkVariables(variables);
   const stopped = aborted(stopSignal());
   const unlock = await lockState(stateDir);
   try {

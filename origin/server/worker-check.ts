@@ -1,6 +1,7 @@
 /** The Worker's own check of its variables (edge/config.ts), bundled as the Worker is. */
 import { fileURLToPath } from "node:url";
-import { bundleWorker } from "../server/bundle.ts";
+import { CommandFailed } from "../commands/exit-codes.ts";
+import { bundleWorker } from "./bundle.ts";
 
 const CONFIG = fileURLToPath(new URL("../../edge/config.ts", import.meta.url));
 
@@ -21,4 +22,13 @@ export async function problemsOfWorker(env: Environment): Promise<readonly strin
     if (problems === undefined) throw error;
     return problems;
   }
+}
+
+/**
+ * Throws a CommandFailed that lists what the Worker would refuse every request for. Without S3_*
+ * the bucket is a directory, which it is told of by other variables.
+ */
+export async function checkVariables(env: Environment): Promise<void> {
+  const problems = await problemsOfWorker({ BUCKET: "a directory", ...env });
+  if (problems.length > 0) throw new CommandFailed("usage", problems.join("\n"));
 }
