@@ -60,7 +60,8 @@ export function parseList(list: string): Listed[] {
 
 /**
  * Runs one round, or one every so often until it is told to stop. `file`: the list, `-` for standard
- * input; it is read again for each round. The exit status tells of the last round.
+ * input; it is read again for each round, and while it cannot be read, the last one holds. The exit
+ * status tells of the last round.
  */
 export async function mirror(file: string, options: MirrorOptions): Promise<void> {
   const { every, json } = options;
@@ -69,22 +70,28 @@ export async function mirror(file: string, options: MirrorOptions): Promise<void
   const registry = await openEdge(options.edge, { progress, signal });
   const known = new Map<string, string>();
   const input = file === "-" ? await text(process.stdin) : undefined;
+  let list: readonly Listed[] | undefined;
   try {
     for (;;) {
-      const list = parseList(input ?? (await listOf(file)));
+      list = await readList(file, input).catch((error: Error) => {
+        if (list === undefined) throw error;
+        progress.note(`${error.message}; the list of the last round is used`);
+        return list;
+      });
+      const { length } = list;
       const started = Date.now();
       const reports = await round(registry, list, known, {
         ...options,
         signal,
         onReport: (report, done) => {
-          progress.step(`${done} of ${list.length} images`);
+          progress.step(`${done} of ${length} images`);
           process.stdout.write(`${json ? JSON.stringify(report) : lineOf(report)}\n`);
         },
       });
       const failed = reports.filter(({ state }) => state === "failed").length;
       process.exitCode = failed === 0 ? EXIT.done : EXIT.found;
       const took = duration((Date.now() - started) / 1_000);
-      progress.note(`${list.length - failed} of ${list.length} images are there, after ${took}`);
+      progress.note(`${length - failed} of ${length} images are there, after ${took}`);
       if (every === undefined) return;
       await sleep(Math.max(0, started + every * 1_000 - Date.now()), undefined, { signal });
     }
@@ -95,7 +102,11 @@ export async function mirror(file: string, options: MirrorOptions): Promise<void
   }
 }
 
-async function listOf(file: string): Promise<string> {
+async function readList(file: string, input: string | undefined): Promise<Listed[]> {
+  return parseList(input ?? (await textOf(file)));
+}
+
+async function textOf(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {

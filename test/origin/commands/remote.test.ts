@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
@@ -252,11 +252,14 @@ describe("firn mirror", { skip }, () => {
     const lines: string[] = [];
     for await (const line of child.iterable()) {
       lines.push(line);
-      if (lines.length === 1) await writeFile(join(place.root, "list"), "snow\nice\n");
+      // Whoever replaces it may take it away for a moment.
+      if (lines.length === 1) await rm(join(place.root, "list"));
+      if (lines.length === 3) await writeFile(join(place.root, "list"), "snow\nice\n");
       if (line.includes('"ice:latest"')) child.kill("SIGTERM");
     }
     const { exitCode, stderr } = await child;
     assert.equal(exitCode, 0, String(stderr));
+    assert.match(String(stderr), /cannot read .*list: .*the list of the last round is used/);
     const states = reports(lines.join("\n")).map(({ image, state }) => `${image} ${state}`);
     assert.equal(states[0], "snow:latest new");
     assert.ok(states.slice(1).includes("snow:latest same"), states.join("\n"));
