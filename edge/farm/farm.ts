@@ -12,8 +12,7 @@ import { Alarm } from "./alarm.ts";
 import { Candidates } from "./publication/candidates.ts";
 import { type Asker, type Ending, itemKey, type Reply } from "./builds/answer.ts";
 import type { FarmOverview } from "./overview.ts";
-import { CALLER_HEADER, unauthorized } from "./origins/connect.ts";
-import { filesOf } from "../contract/package-set.ts";
+import { acceptConnection } from "./origins/connect.ts";
 import { Dispatch, type DispatchParts } from "./jobs/dispatch.ts";
 import { take, type Wanted } from "./jobs/intake.ts";
 import { TIMES, type Times } from "./limits.ts";
@@ -23,7 +22,7 @@ import { configuredOrigins } from "./origins/configured-origins.ts";
 import { OriginMessages } from "./origin-messages.ts";
 import { Operators } from "./operators.ts";
 import { Origins } from "./origins/origins.ts";
-import { type Attachment, close } from "./origins/sockets.ts";
+import { close } from "./origins/sockets.ts";
 import { PING, PONG } from "../contract/messages.ts";
 import { type Item } from "../contract/items.ts";
 import { note } from "../log.ts";
@@ -33,11 +32,11 @@ import { Queue } from "./jobs/queue.ts";
 import { BinaryCache } from "./uploads/binary-cache.ts";
 import { Requests } from "./uploads/requests.ts";
 import { Results } from "./jobs/results.ts";
-import { RollForward } from "./roll-forward.ts";
+import { RollForward, warmLimits } from "./roll-forward.ts";
 import { noteSettings } from "./changed-settings.ts";
 import type { Trust } from "./publication/trust.ts";
 import { Schedule } from "./schedule/schedule.ts";
-import { type Caller, keyInForce } from "./origins/token.ts";
+import { keyInForce } from "./origins/token.ts";
 import { Uploads } from "./uploads/uploads.ts";
 import { TagNames } from "./publication/tag-names.ts";
 import { UsedTokens } from "./origins/used-tokens.ts";
@@ -143,26 +142,11 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   /** A connection of an origin that connect.ts has identified. */
   override async fetch(request: Request): Promise<Response> {
-    const caller = JSON.parse(request.headers.get(CALLER_HEADER) ?? "null") as Caller | null;
-    const now = Date.now();
-    if (caller === null || !this.#usedTokens.redeem(caller, now)) {
-      note("warn", "origin.refused", { origin: caller?.name, reason: "the token was used before" });
-      return unauthorized();
-    }
-    if (this.#origins.controls.is(caller.name, "revoked")) {
-      note("warn", "origin.refused", { origin: caller.name, reason: "it was revoked" });
-      return unauthorized();
-    }
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server, [caller.name]);
-    server.serializeAttachment({
-      connection: crypto.randomUUID(),
-      name: caller.name,
-      key: caller.key,
-      connectedAt: now,
-      hello: false,
-    } satisfies Attachment);
-    return new Response(null, { status: 101, webSocket: client });
+    return acceptConnection(request, {
+      ctx: this.ctx,
+      usedTokens: this.#usedTokens,
+      isRevoked: (name) => this.#origins.controls.is(name, "revoked"),
+    });
   }
 
   /** Takes what is wanted into the queue, unless it is there; idempotent (intake.ts). */
@@ -257,10 +241,3 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
 /** RFC 6455, section 7.4.1. */
 const NORMAL_CLOSE = 1000;
-
-/** How much a roll-forward publishes before a tag moves. */
-async function warmLimits(env: Env): Promise<Config["warm"]> {
-  const { warm, packageSet } = await readConfig(env);
-  // A directory is not warmed: whoever edits it wants to pull what it holds now.
-  return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
-}

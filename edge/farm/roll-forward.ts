@@ -12,7 +12,10 @@
  * A tag that is new, or whose old revision has no published packages, moves at once. Moves under
  * way are kept in the Farm object's SQLite.
  */
+import { readConfig } from "../config.ts";
 import type { PackageItem } from "../contract/items.ts";
+import { filesOf } from "../contract/package-set.ts";
+import type { Env } from "../env.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { planInForce } from "../store/current.ts";
@@ -168,4 +171,11 @@ export class RollForward {
   #forget(tag: string): void {
     this.#with.sql.exec("DELETE FROM moves WHERE tag = ?", tag);
   }
+}
+
+/** How much a roll-forward publishes before a tag moves. */
+export async function warmLimits(env: Env): Promise<WarmLimits> {
+  const { warm, packageSet } = await readConfig(env);
+  // A directory is not warmed: whoever edits it wants to pull what it holds now.
+  return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
 }

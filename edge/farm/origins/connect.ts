@@ -1,16 +1,21 @@
-/** The endpoint where origins connect: opens a WebSocket for an origin with a valid token. */
+/**
+ * The endpoint where origins connect: the Worker checks the token, the Farm object of the origin's
+ * region opens the WebSocket.
+ */
 import type { Env } from "../../env.ts";
 import { note } from "../../log.ts";
 import { configuredOrigins } from "./configured-origins.ts";
 import { continentOf, farmOf } from "../farms.ts";
 import { readRegions, regionOfOrigin } from "../regions.ts";
+import type { Attachment } from "./sockets.ts";
 import { type Caller, identify } from "./token.ts";
+import type { UsedTokens } from "./used-tokens.ts";
 
 /**
  * The header by which the Worker tells the Farm object which origin it let in. The Farm can only be
  * reached through the Worker, which passes on none of the client's headers.
  */
-export const CALLER_HEADER = "x-firn-caller";
+const CALLER_HEADER = "x-firn-caller";
 
 /**
  * Answers CONNECT_PATH: 426 when it is not a WebSocket upgrade, 401 without a valid token (the
@@ -41,11 +46,48 @@ export async function connectOrigin(
   });
 }
 
+/** What the Farm object accepts a connection with. */
+interface Accepting {
+  readonly ctx: DurableObjectState;
+  readonly usedTokens: UsedTokens;
+  readonly isRevoked: (origin: string) => boolean;
+}
+
+/**
+ * In the Farm object: accepts the connection of an origin that connectOrigin let in, 401 for a
+ * token that was used before and for an origin that was revoked.
+ */
+export function acceptConnection(
+  request: Request,
+  { ctx, usedTokens, isRevoked }: Accepting,
+): Response {
+  const caller = JSON.parse(request.headers.get(CALLER_HEADER) ?? "null") as Caller | null;
+  const now = Date.now();
+  if (caller === null || !usedTokens.redeem(caller, now)) {
+    note("warn", "origin.refused", { origin: caller?.name, reason: "the token was used before" });
+    return unauthorized();
+  }
+  if (isRevoked(caller.name)) {
+    note("warn", "origin.refused", { origin: caller.name, reason: "it was revoked" });
+    return unauthorized();
+  }
+  const { 0: client, 1: server } = new WebSocketPair();
+  ctx.acceptWebSocket(server, [caller.name]);
+  server.serializeAttachment({
+    connection: crypto.randomUUID(),
+    name: caller.name,
+    key: caller.key,
+    connectedAt: now,
+    hello: false,
+  } satisfies Attachment);
+  return new Response(null, { status: 101, webSocket: client });
+}
+
 /**
  * The answer to everybody without a valid token (RFC 6750, section 3: a bare challenge tells an
  * attacker nothing). The Date header lets an origin notice that its clock is wrong.
  */
-export function unauthorized(): Response {
+function unauthorized(): Response {
   return new Response("A valid origin token is needed.\n", {
     status: 401,
     headers: { "www-authenticate": "Bearer", date: new Date().toUTCString() },

@@ -14,7 +14,7 @@ import { createZstdCompress } from "node:zlib";
 import { execa } from "execa";
 import type { Logger } from "pino";
 import { MAX_NAR_BYTES, narinfoKey, narKey } from "../../../edge/contract/binary-cache.ts";
-import type { Digest } from "../../../edge/contract/digest.ts";
+import { digestOf } from "../../../edge/contract/digest.ts";
 import type { CacheRequests } from "../../channel/index.ts";
 import { BlobFile, type SpooledBlob } from "../../layers/blob-file.ts";
 import { queryPaths, validPaths } from "../build/closure.ts";
@@ -172,7 +172,11 @@ export class Pusher {
           key,
         ),
       );
-      const described = { key: narinfoKey(storePath), digest: digestOf(text), size: text.length };
+      const described = {
+        key: narinfoKey(storePath),
+        digest: await digestOf(text),
+        size: text.length,
+      };
       await this.#put(await cache.store(described, signal), () => Readable.from([text]));
       logger.debug({ storePath, bytes: size }, "stored in the farm's cache");
     } finally {
@@ -246,6 +250,3 @@ export class Pusher {
     this.#options.logger.warn({ reason: error.message }, `${what}; it is tried again later`);
   }
 }
-
-const digestOf = (bytes: Uint8Array): Digest =>
-  `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
