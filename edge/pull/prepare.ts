@@ -4,8 +4,8 @@
  *
  * What every pull reads is read, `latest` and the layer plan, and the image of `shell` is composed,
  * if its packages are published. Nothing of it is stored, and nobody is asked for what is missing.
- * An isolate composes its first image in half the time then: V8 has compiled the code, connections
- * to the bucket are open, and the packages that most images share are in memory.
+ * An isolate composes its first image in two thirds of the time then: V8 has compiled the code,
+ * connections to the bucket are open, and the packages that most images share are in memory.
  */
 import { parseImageName, SHELL } from "../contract/names.ts";
 import { note } from "../log.ts";
