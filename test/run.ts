@@ -31,6 +31,7 @@ const SLOW = [
   "test/farm/**",
   "test/clients/{clients,own-image,crowd,alias}.test.ts",
   "test/docs/**",
+  "test/origin/disk/firn.test.ts",
   "test/origin/commands/{build,remote,aliases}.test.ts",
   "test/clients/**",
   "test/edge/site/pages.test.ts",
