@@ -5,7 +5,7 @@
 import { ConfigError } from "../bucket-config.ts";
 import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
-import { nameInvalid, RegistryError } from "../pull/errors.ts";
+import { nameInvalid, RegistryError, unavailable } from "../pull/errors.ts";
 import { BlobsLost } from "../store/blobs.ts";
 import { BucketUnavailable } from "../store/bucket.ts";
 import { note } from "../log.ts";
@@ -59,31 +59,24 @@ const RUNTIME_FAILED = /internal error; reference = \w+|\bSQLITE_(FULL|IOERR)\b/
 function translated(error: unknown): RegistryError {
   if (error instanceof InvalidName) return nameInvalid(error.message, error.detail);
   if (error instanceof BlobsLost)
-    return new RegistryError({
-      code: "UNAVAILABLE",
-      status: 503,
-      message:
-        "the registry's storage has lost a part of this image, and it was not made again yet; " +
+    return passing(
+      "the registry's storage has lost a part of this image, and it was not made again yet; " +
         "try again in half a minute",
-      headers: { "Retry-After": String(LOST_RETRY_SECONDS) },
-      cause: error,
-    });
+      LOST_RETRY_SECONDS,
+      error,
+    );
   if (error instanceof BucketUnavailable)
-    return new RegistryError({
-      code: "UNAVAILABLE",
-      status: 503,
-      message: "the registry's storage does not answer at the moment; try again in a few seconds",
-      headers: { "Retry-After": String(BUCKET_RETRY_SECONDS) },
-      cause: error,
-    });
+    return passing(
+      "the registry's storage does not answer at the moment; try again in a few seconds",
+      BUCKET_RETRY_SECONDS,
+      error,
+    );
   if (RUNTIME_FAILED.test(String(error)))
-    return new RegistryError({
-      code: "UNAVAILABLE",
-      status: 503,
-      message: "the registry cannot keep its own records at the moment; try again in a few seconds",
-      headers: { "Retry-After": String(BUCKET_RETRY_SECONDS) },
-      cause: error,
-    });
+    return passing(
+      "the registry cannot keep its own records at the moment; try again in a few seconds",
+      BUCKET_RETRY_SECONDS,
+      error,
+    );
   if (error instanceof ConfigError)
     return new RegistryError({
       code: "UNKNOWN",
@@ -105,6 +98,10 @@ function translated(error: unknown): RegistryError {
     cause: error,
   });
 }
+
+/** UNAVAILABLE (503), with what it was for the log. */
+const passing = (message: string, retryAfter: number, cause: unknown): RegistryError =>
+  Object.assign(unavailable(message, retryAfter), { cause });
 
 function log(shown: RegistryError, cause: unknown, request: Request): void {
   note("error", "request.failed", {

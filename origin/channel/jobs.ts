@@ -4,9 +4,9 @@
  */
 import type { Logger } from "pino";
 import { type FromEdge, type FromOrigin, TAG_SLOTS } from "../../edge/contract/messages.ts";
-import type { Item, Result } from "../../edge/contract/items.ts";
 import { backoff } from "./backoff.ts";
 import { type Ending, endingOf, MAX_TEXT } from "./ending.ts";
+import { failuresInWords, itemInWords } from "./in-words.ts";
 import { JobLog } from "./job-log.ts";
 import type { Requests } from "./requests.ts";
 import type { EdgeTerms, Run } from "./run.ts";
@@ -90,7 +90,7 @@ export class Jobs {
     const job: Job = { abort, settled, log, logger, ended: Promise.resolve(), repeats: 0 };
     this.#jobs.set(id, job);
     send({ type: "accepted", job: id });
-    logger.info({ items: items.map(shown) }, "job begun");
+    logger.info({ items: items.map(itemInWords) }, "job begun");
     const begun = Date.now();
     job.ended = (async (): Promise<void> => {
       const ending = await endingOf(id, items, () =>
@@ -108,7 +108,7 @@ export class Jobs {
       if (this.#jobs.get(id) !== job) return settled.abort();
       const ms = Date.now() - begun;
       if (ending.type === "done") {
-        const failed = failuresOf(items, ending.results);
+        const failed = failuresInWords(items, ending.results);
         logger.info({ ms, ...(failed.length > 0 && { failed }) }, "job done");
       } else
         logger.warn(
@@ -232,28 +232,4 @@ async function within(
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([work(), new Promise((resolve) => (timer = setTimeout(resolve, ms)))]);
   clearTimeout(timer);
-}
-
-/** Longest reason of one item in the log, characters. */
-const MAX_REASON = 300;
-
-/** The items that failed, for the log: `git: error, building git failed: the disk is full`. */
-const failuresOf = (items: readonly Item[], results: readonly Result[]): string[] =>
-  items.flatMap((item, at) => {
-    const result = results[at];
-    if (result?.kind !== "failure") return [];
-    const { reason, message } = result.failure;
-    return `${shown(item)}: ${reason}, ${message.slice(0, MAX_REASON)}`;
-  });
-
-/** An item for the log: `tag latest`, `git`, `git level 1`, `index of python3Packages`. */
-function shown(item: Item): string {
-  switch (item.kind) {
-    case "tag":
-      return `tag ${item.tag}`;
-    case "index":
-      return item.path.length === 0 ? "index" : `index of ${item.path.join(".")}`;
-    case "package":
-      return item.level === undefined ? item.name : `${item.name} level ${item.level}`;
-  }
 }

@@ -3,24 +3,20 @@
  * waits for it. What is still to be stored is a garbage collector root in a directory: it outlives
  * a restart, and Nix keeps it. A failure is told once and tried again later; nothing depends on it.
  */
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readlink, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createZstdCompress } from "node:zlib";
-import { execa } from "execa";
 import type { Logger } from "pino";
 import { MAX_NAR_BYTES, narinfoKey, narKey } from "../../../edge/contract/binary-cache.ts";
 import { digestOf } from "../../../edge/contract/digest.ts";
 import type { CacheRequests } from "../../channel/index.ts";
-import { BlobFile, type SpooledBlob } from "../../layers/blob-file.ts";
 import { queryPaths, validPaths } from "../build/closure.ts";
 import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment } from "../settings.ts";
 import { narinfo } from "./narinfo.ts";
+import { packNar } from "./pack-nar.ts";
 import type { SigningKey } from "./signing-key.ts";
 
 /** Until what failed is tried again, ms. */
@@ -138,7 +134,7 @@ export class Pusher {
   }
 
   async #push(storePath: string): Promise<void> {
-    const { cache, key, logger } = this.#options;
+    const { cache, directory, key, logger } = this.#options;
     const { signal } = this.#stop;
     // Somebody deleted it by hand.
     if (!(await validPaths([storePath], signal)).has(storePath)) return;
@@ -147,7 +143,7 @@ export class Pusher {
     if (info.narSize > MAX_UNPACKED_BYTES)
       return logger.info({ storePath, bytes: info.narSize }, "too large for the farm's cache");
     const narHash = info.narHash.slice("sha256:".length);
-    const file = await this.#pack(storePath, narHash);
+    const file = await packNar({ storePath, narHash, spool: join(directory, "spool"), signal });
     try {
       if (file.size > MAX_NAR_BYTES)
         return logger.info({ storePath, bytes: file.size }, "too large for the farm's cache");
@@ -182,47 +178,6 @@ export class Pusher {
     } finally {
       file.close();
     }
-  }
-
-  /** The store path as a compressed NAR in a temporary file. Throws when it is not what it was. */
-  async #pack(
-    storePath: string,
-    narHash: string,
-  ): Promise<SpooledBlob & { readonly close: () => void }> {
-    const file = new BlobFile(join(this.#options.directory, "spool"));
-    const hash = createHash("sha256");
-    try {
-      const dump = execa("nix-store", ["--dump", storePath], {
-        env: nixEnvironment(),
-        extendEnv: false,
-        stdin: "ignore",
-        encoding: "buffer",
-        buffer: false,
-        cancelSignal: this.#stop.signal,
-      });
-      const packing = pipeline(
-        dump.stdout,
-        async function* (chunks: AsyncIterable<Buffer>) {
-          for await (const chunk of chunks) {
-            hash.update(chunk);
-            yield chunk;
-          }
-        },
-        createZstdCompress(),
-        async (chunks: AsyncIterable<Buffer>) => {
-          for await (const chunk of chunks) file.append(chunk);
-        },
-      );
-      // Both have ended before the file is closed: another file would get its number.
-      for (const ended of await Promise.allSettled([dump, packing]))
-        if (ended.status === "rejected") throw ended.reason;
-      if (hash.digest("hex") !== narHash)
-        throw new Error(`${storePath} is not what Nix's database says: it is damaged`);
-    } catch (error) {
-      file.drop();
-      throw error;
-    }
-    return { ...file.finish(), close: () => file.drop() };
   }
 
   async #put(

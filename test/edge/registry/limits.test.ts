@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { soon } from "../../harness/soon.ts";
 import { until } from "../../harness/until.ts";
 import { startFrontedEdge } from "../pull/front.ts";
 import { basic, PASSWORD, withAccounts } from "./accounts.ts";
@@ -16,6 +17,19 @@ const isLimited = (answer: Answer, says: RegExp): void => {
   assert.ok(Number(answer.headers["retry-after"]) > 0);
 };
 const image = (name: string): string => `/v2/${name}/manifests/latest`;
+
+/** An origin whose jobs wait for a gate; `begun` resolves with the first. */
+async function startGated(firn: TestEdge) {
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const origin = await startOrigin(firn, {
+    gate: () => {
+      begun.resolve();
+      return gate.promise;
+    },
+  });
+  return { origin, begun, gate };
+}
 
 describe("limits of a client", () => {
   let firn: TestEdge;
@@ -80,14 +94,7 @@ describe("limits of a client", () => {
   });
 
   test("waits: so many are held at once, and a place is given back", async () => {
-    const begun = Promise.withResolvers<void>();
-    const gate = Promise.withResolvers<void>();
-    const origin = await startOrigin(firn, {
-      gate: () => {
-        begun.resolve();
-        return gate.promise;
-      },
-    });
+    const { origin, begun, gate } = await startGated(firn);
     try {
       const get = newClient();
       const held = get(image("slow"));
@@ -116,20 +123,13 @@ describe("limits of a client", () => {
 test("waits: a client that hung up gets its place back", async () => {
   const firn = await startTestEdge({ CLIENT_ADDRESS_HEADER: "X-Client", LIMIT_WAITS: "1" });
   await putKnown(firn.bucket, []);
-  const begun = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  const origin = await startOrigin(firn, {
-    gate: () => {
-      begun.resolve();
-      return gate.promise;
-    },
-  });
+  const { origin, begun, gate } = await startGated(firn);
   try {
     const client = { "X-Client": "192.0.2.1" };
     const left = request(firn.url + image("slow"), { headers: client, agent: false });
     left.on("error", () => undefined);
     left.end();
-    await begun.promise;
+    await soon("a job begins", begun.promise);
     isLimited(await send("GET", firn.url + image("slow"), client), /1 waiting requests/);
     // workerd hears of a reset, and not of a connection that was only closed.
     (left.socket as Socket).resetAndDestroy();
