@@ -1,6 +1,6 @@
 /** A containerd of the test's own, and the images in its content store. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { startDaemon } from "../daemon.ts";
 import { digestOf } from "../registry-client.ts";
@@ -13,6 +13,12 @@ export interface Containerd {
   /** Directory of `<registry>/hosts.toml`, which says where each registry's images come from. */
   readonly hosts: string;
   ctr(args: readonly string[], reject?: boolean): Promise<RunResult>;
+  /**
+   * Runs a command in a container of an image that is there, and removes the container. Its ID is
+   * one that no other containerd of this machine has: runc keeps all containers of a namespace in
+   * one directory, whichever containerd asked for them.
+   */
+  run(image: string, args: readonly string[], flags?: readonly string[]): Promise<RunResult>;
   /** A blob of its content store. */
   blob(digest: string): Promise<Buffer>;
   stop(): Promise<void>;
@@ -40,11 +46,14 @@ export async function startContainerd({ cri, namespace }: ContainerdOptions): Pr
     await removeTree(root);
     throw error;
   });
+  let runs = 0;
   const blobs = join(root, "root/io.containerd.content.v1.content/blobs");
   return {
     address,
     hosts,
     ctr,
+    run: (image, args, flags = []) =>
+      ctr(["run", "--rm", ...flags, image, `${basename(root)}-${++runs}`, ...args], false),
     blob: (digest) => readFile(join(blobs, digest.replace(":", "/"))),
     async stop() {
       await daemon.stop();

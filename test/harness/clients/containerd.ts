@@ -8,7 +8,6 @@ export const containerd: ClientKind = { name: "containerd", needs: NEEDS.contain
 async function open(): Promise<Client> {
   const daemon = await startContainerd({ cri: false, namespace: "default" });
   const { ctr } = daemon;
-  let runs = 0;
   /** By registry: ctr keeps no credentials, each pull is given them. */
   const credentials = new Map<string, string>();
   const userOf = (image: string): string[] => {
@@ -49,12 +48,11 @@ async function open(): Promise<Client> {
       ]);
       const { platform } = options;
       const flags = [
-        "--rm",
         ...(platform === undefined ? [] : ["--platform", platform]),
         ...(options.hostNetwork === true ? ["--net-host"] : []),
         ...mounts,
       ];
-      return await ctr(["run", ...flags, full(image), `run-${++runs}`, ...args], false);
+      return await daemon.run(full(image), args, flags);
     },
     close: () => daemon.stop(),
   };

@@ -31,7 +31,6 @@ const REPO_DIGESTS = 3;
 export async function openNode(): Promise<Node> {
   const daemon = await startContainerd({ cri: true, namespace: NAMESPACE });
   const credentials = new Map<string, Buffer>();
-  let runs = 0;
   const stored = (image: string) => storedImage(daemon, full(image), "amd64");
   const pullImage = async (image: string): Promise<string> => {
     const auth = credentials.get(image.split("/")[0] ?? "");
@@ -67,9 +66,7 @@ export async function openNode(): Promise<Node> {
     },
     architecture: async (image) => (await stored(image)).config.architecture,
     diffIds: async (image) => (await stored(image)).diffIds(),
-    async run(image, args) {
-      return await daemon.ctr(["run", "--rm", full(image), `run-${++runs}`, ...args], false);
-    },
+    run: (image, args) => daemon.run(full(image), args),
     close: () => daemon.stop(),
   };
 }
