@@ -1,4 +1,4 @@
-/** Where the bucket is, and how blobs are served from it, as the variables say. */
+/** Parses the variables that say where the bucket is and how blobs are served from it. */
 import type { S3Config } from "./store/s3.ts";
 
 export interface BucketVariables {
@@ -9,7 +9,7 @@ export interface BucketVariables {
    * binding.
    */
   readonly S3_ENDPOINT?: string;
-  /** Where origins and clients reach the endpoint, when that is another address than the edge's. */
+  /** Address at which origins and clients reach the endpoint, if it differs from the edge's. */
   readonly S3_PUBLIC_ENDPOINT?: string;
   readonly S3_BUCKET?: string;
   readonly S3_REGION?: string;
@@ -21,7 +21,7 @@ const isHttpUrl = (text: string): boolean =>
   URL.canParse(text) && /^https?:\/\/[^/]/.test(text) && !/[?#]/.test(text);
 const PUBLIC = "public:";
 
-/** Something is wrong with the deployment, not with the request. */
+/** The deployment is wrong, not the request. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly problems: readonly string[];
@@ -43,7 +43,7 @@ export type BlobDelivery =
 export const NO_BUCKET =
   "there is no bucket: bind an R2 bucket as BUCKET, or set S3_ENDPOINT and the rest of S3_*";
 
-/** The S3-compatible bucket, null when S3_ENDPOINT is not set. Throws a ConfigError. */
+/** The S3-compatible bucket, or null when S3_ENDPOINT is not set. Throws a ConfigError. */
 export function readS3(env: BucketVariables): S3Config | null {
   const { S3_ENDPOINT, S3_PUBLIC_ENDPOINT, S3_BUCKET } = env;
   const { S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = env;
@@ -73,7 +73,7 @@ export const isBlobDelivery = (text: string): boolean =>
   text === "presign" ||
   (text.startsWith(PUBLIC) && isHttpUrl(text.slice(PUBLIC.length)));
 
-/** What a BLOBS of such a form means. Throws a ConfigError when presigning has no credentials. */
+/** Parses a valid BLOBS value. Throws a ConfigError when `presign` lacks S3 credentials. */
 export function blobDelivery(text: string, s3: S3Config | null): BlobDelivery {
   if (text === "stream") return { kind: "stream" };
   if (text !== "presign")

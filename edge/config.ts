@@ -1,7 +1,7 @@
 /**
- * The Worker's configuration: all variables, parsed and validated. (A variable that one room alone
- * uses is parsed in that room.) The error for a wrong one names the variable and the values it may
- * have; the value given is never shown, since some are secret.
+ * The Worker's configuration: every variable, parsed and validated. (A variable that only one room
+ * uses is parsed in that room.) The error for a wrong variable names it and the values it may have,
+ * but never shows the value given, since some are secret.
  */
 import * as v from "valibot";
 import { type Access, readAccess } from "./access/access-config.ts";
@@ -31,53 +31,56 @@ import { type Variables, VariablesSchema } from "./variables.ts";
 export interface Config {
   readonly packageSet: PackageSetSpec;
   readonly blobs: BlobDelivery;
-  /** The S3 credentials that requests for others are signed with; null where there are none. */
+  /**
+   * S3 credentials with which requests are signed on behalf of origins and clients; null without
+   * S3.
+   */
   readonly s3: S3Config | null;
   /** How long a request is held while its build runs, milliseconds. */
   readonly buildWait: number;
-  /** What every image is for; the first is the default. */
+  /** Systems that every image is built for; the first is the default. */
   readonly systems: readonly [System, ...System[]];
   /** Longest wait of an index for platforms that were not asked for, milliseconds. */
   readonly platformWait: number;
   /** How long a resolved tag is served without resolving it again, milliseconds. */
   readonly tagFresh: number;
-  /** Most items that wait for origins. */
+  /** Most items that may wait for origins. */
   readonly queueTotal: number;
-  /** Whether origins also make layers with zstd. */
+  /** Whether origins also make a zstd form of each layer. */
   readonly zstd: boolean;
-  /** Whether origins share what they built, in the bucket. */
+  /** Whether origins share built store paths through the bucket. */
   readonly binaryCache: boolean;
-  /** Whether anybody sees the farm's counts. */
+  /** Whether the farm's counts are public. */
   readonly farmPublic: boolean;
-  /** Most bytes that one origin stores in a day; null for any number. */
+  /** Most bytes that one origin may store in a day; null for no limit. */
   readonly uploadsPerDay: number | null;
-  /** Who may pull, and who may have something built. */
+  /** Who may pull, and whose pulls may start a build. */
   readonly access: Access;
   /** Globs of the tags that are served beside latest, commits and dates; null for any. */
   readonly tags: readonly string[] | null;
-  /** Revisions that belong to the set because the operator says so. */
+  /** Revisions that the operator declares to be part of the package set. */
   readonly revisions: readonly string[];
   /** How much each client may ask for. */
   readonly limits: Limits;
-  /** Null: clients' addresses are known on Cloudflare only. */
+  /** Null: client addresses are known on Cloudflare only. */
   readonly clientAddressHeader: string | null;
   /** Whether only origins whose builds are sandboxed may connect. */
   readonly sandboxedOnly: boolean;
-  /** What may be asked for at all. */
+  /** Which packages may be requested at all. */
   readonly packages: PackagePolicy;
-  /** Origins of so many owners must make the same. */
+  /** How many owners' origins must report the same result before it counts. */
   readonly agree: number;
   /** What is published before a tag moves (farm/roll-forward.ts); `wait` in ms. */
   readonly warm: { readonly packages: number; readonly wait: number };
-  /** After which time what nobody has pulled is collected, seconds; null: by `firn gc` alone. */
+  /** Images that nobody has pulled for this many seconds are collected; null: only by `firn gc`. */
   readonly gc: number | null;
-  /** Where there are farms. */
+  /** The regions that have a farm. */
   readonly regions: Regions;
-  /** Where there are copies of the bucket. */
+  /** Copies of the bucket, by region. */
   readonly replicas: Replicas | null;
-  /** EDGE_HOST: the registry's own names. */
+  /** EDGE_HOST: the host names of this registry. */
   readonly hosts: readonly string[];
-  /** What images are signed with; null where they are not. */
+  /** The key that signs images; null where images are not signed. */
   readonly signingKey: SigningKey | null;
 }
 
@@ -85,13 +88,14 @@ export interface Config {
 type Environment = Variables & { readonly BUCKET?: unknown };
 
 /**
- * By environment: the Worker's, and those of Durable Objects. Holds values, not promises: a promise
- * belongs to a request, which may be cancelled.
+ * Keyed by environment: the Worker's, and those of Durable Objects. It holds values, never
+ * promises: a promise belongs to a request, which may be cancelled.
  */
 const configs = new WeakMap<Environment, Config>();
 
 /**
- * All of the configuration, validated once per isolate. Throws a ConfigError with every problem.
+ * The whole configuration, validated once per isolate. Throws a ConfigError that lists every
+ * problem.
  */
 export async function readConfig(env: Environment): Promise<Config> {
   let config = configs.get(env);
@@ -99,7 +103,7 @@ export async function readConfig(env: Environment): Promise<Config> {
   return config;
 }
 
-/** Whether every request must be authorized before anything is answered. Needs no validation. */
+/** Whether every request must be authorized before it is answered. Needs no validation. */
 export const isPrivate = ({ ACCESS }: Variables): boolean => ACCESS === "private";
 
 /** Whether ACCESS or ACCOUNTS is set. Needs no validation. */
@@ -107,7 +111,8 @@ export const setsAccess = ({ ACCESS, ACCOUNTS }: Variables): boolean =>
   Boolean(ACCESS) || Boolean(ACCOUNTS);
 
 async function validate(env: Environment): Promise<Config> {
-  // wrangler.toml can only set a variable to nothing, not leave it out: both mean the same.
+  // wrangler.toml can set a variable to an empty string but cannot leave it out: both count as
+  // unset.
   const given: Variables = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== ""),
   );
@@ -119,10 +124,10 @@ async function validate(env: Environment): Promise<Config> {
 }
 
 type Parts = Awaited<ReturnType<typeof readParts>>;
-/** Without problems, every part could be read. */
+/** The parts once there are no problems, so that each of them could be read. */
 type Complete<T> = { readonly [Name in keyof T]: Exclude<T[Name], undefined> };
 
-/** What each room makes of its variables; undefined for what is wrong, which goes to `problems`. */
+/** Has each room parse its variables. A part that is wrong is undefined, and adds to `problems`. */
 async function readParts(given: Variables, problems: string[]) {
   const attempt = async <T>(read: () => T | Promise<T>): Promise<T | undefined> => {
     try {
@@ -151,7 +156,7 @@ async function readParts(given: Variables, problems: string[]) {
   };
 }
 
-/** The variables that belong to no room. Throws a ConfigError. */
+/** Parses the variables that belong to no room. Throws a ConfigError. */
 function ownVariables(given: Variables): v.InferOutput<typeof VariablesSchema> {
   const parsed = v.safeParse(VariablesSchema, given);
   if (parsed.success) return parsed.output;
@@ -160,7 +165,7 @@ function ownVariables(given: Variables): v.InferOutput<typeof VariablesSchema> {
   );
 }
 
-/** What is wrong with variables that are right by themselves. */
+/** Problems between variables that are each valid on their own. */
 function contradictions(
   { values, s3, origins, access, blobs }: Parts,
   hasBucket: boolean,
@@ -170,7 +175,7 @@ function contradictions(
   if (values !== undefined && values.AGREE > 1 && owners < values.AGREE)
     problems.push(
       `AGREE is ${values.AGREE}, and ORIGINS has origins of ${owners} ` +
-        `owner${owners === 1 ? "" : "s"}: so many could never agree`,
+        `owner${owners === 1 ? "" : "s"}: that many could never agree`,
     );
   if (!hasBucket && s3 === null) problems.push(NO_BUCKET);
   if (access?.mode === "private" && blobs?.kind === "public")
@@ -204,7 +209,7 @@ function configOf(given: Variables, { values, origins, tags, ...parts }: Complet
 }
 
 /**
- * The systems in SYSTEMS; else those that the origins are configured for; else the first known one.
+ * The systems in SYSTEMS, else those that the origins are configured for, else the first known one.
  */
 function systemsOf(
   said: readonly System[] = [],

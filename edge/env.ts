@@ -1,4 +1,4 @@
-/** What the runtime hands to the Worker: its bindings, and the variables (variables.ts). */
+/** What the runtime passes to the Worker: its bindings, and the variables (variables.ts). */
 import type { Limit, Limited } from "./access/limits.ts";
 import type { Variables } from "./variables.ts";
 import type { GcProgress, GcTerms } from "./contract/housekeeping.ts";
@@ -22,7 +22,7 @@ export interface FarmRpc extends Rpc.DurableObjectBranded {
 /** What the Worker and the Farm object call on a Build object (farm/builds/build.ts). */
 export interface BuildRpc extends Rpc.DurableObjectBranded {
   ask(items: readonly Item[], waitMs: number, asker: Asker): Promise<Answer>;
-  /** `farm`: the name of the Farm object that says so. */
+  /** `farm`: name of the Farm object that reports the endings. */
   deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void>;
   log(lines: LogLines): Promise<void>;
   fetch(request: Request): Promise<Response>;
@@ -40,11 +40,14 @@ export interface TotalsRpc extends Rpc.DurableObjectBranded {
 export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
   /** store/claims.ts. */
   claim(keys: readonly string[]): Promise<readonly string[]>;
-  /** Images, by `pulledImage` (contract/housekeeping.ts), that were pulled on the current day. */
+  /**
+   * Records that these images, named by `pulledImage` (contract/housekeeping.ts), were pulled
+   * today.
+   */
   pulled(images: readonly string[]): Promise<void>;
   /**
-   * Restores the images of a name, by its key, that this run has deleted; returns whether there
-   * were any.
+   * Restores the images of a name, given by its key, that the current run has deleted. Returns
+   * whether there were any.
    */
   bringBack(nameKey: string): Promise<boolean>;
   begin(terms: GcTerms): Promise<GcProgress | { readonly busy: GcProgress }>;
@@ -53,21 +56,21 @@ export interface HousekeepingRpc extends Rpc.DurableObjectBranded {
 
 export interface Env extends Variables {
   /**
-   * R2 binding for reads and for the records that the edge writes. Absent when S3_ENDPOINT names
+   * R2 binding for reads, and for the records that the edge writes. Absent when S3_ENDPOINT names
    * another bucket.
    */
   readonly BUCKET?: R2Bucket;
-  /** The page's files (edge/site). Absent: browsers get the plain text that everybody else does. */
+  /** The page's files (edge/site). Absent: browsers get the same plain text as other clients. */
   readonly ASSETS?: Pick<Fetcher, "fetch">;
   readonly FARM: DurableObjectNamespace<FarmRpc>;
   readonly BUILD: DurableObjectNamespace<BuildRpc>;
-  /** Counts for all locations. Absent: LIMIT_TOTAL_IMAGES is not kept. */
+  /** Counts over all locations. Absent: LIMIT_TOTAL_IMAGES is not enforced. */
   readonly TOTALS?: DurableObjectNamespace<TotalsRpc>;
-  /** Garbage collection. Absent: there is none. */
+  /** Garbage collection. Absent: nothing is collected. */
   readonly HOUSEKEEPING?: DurableObjectNamespace<HousekeepingRpc>;
 
   /**
-   * Workers Analytics Engine: what is pulled is counted there (pull/count-pulls.ts). Absent: in the
+   * Workers Analytics Engine, which counts pulls (pull/count-pulls.ts). Absent: counts go to the
    * bucket.
    */
   readonly DEMAND?: AnalyticsEngineDataset;

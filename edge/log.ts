@@ -1,4 +1,4 @@
-/** Structured lines on the Worker's console: one JSON object each. */
+/** Writes structured lines to the Worker's console: one JSON object each. */
 export function note(
   level: "debug" | "info" | "warn" | "error",
   event: string,

@@ -1,9 +1,9 @@
 /**
- * What the Worker uses of Node's modules, which workerd has from the compatibility date of
- * wrangler.toml on: the types of all of Node would offer far more than it has.
+ * The parts of Node's modules that the Worker uses, which workerd provides from the compatibility
+ * date of wrangler.toml on. @types/node would declare far more than workerd has.
  */
 declare module "node:zlib" {
-  /** All members of `data`, one after another. */
+  /** Inflates all members of `data`, one after another. */
   export function gunzipSync(
     data: Uint8Array,
     options?: { readonly maxOutputLength?: number },

@@ -1,5 +1,5 @@
 /**
- * The Worker's variables: their names and meaning, and the schema of those that no room parses
+ * The Worker's variables: their names and meanings, and the schema of those that no room parses
  * itself.
  */
 import * as v from "valibot";
@@ -28,65 +28,69 @@ export interface Variables
    * contract/package-set.ts.
    */
   readonly PACKAGE_SET?: string;
-  /** Longest time a request is held while its build runs, seconds. */
+  /** Longest time that a request is held while its build runs, seconds. */
   readonly BUILD_WAIT?: string;
-  /** Nix systems that every image is for, with commas; the first is the default. */
+  /** Comma-separated Nix systems that every image is built for; the first is the default. */
   readonly SYSTEMS?: string;
-  /** Longest time that an index waits for the platforms that were not asked for, seconds. */
+  /** Longest time that an index waits for platforms that were not asked for, seconds. */
   readonly PLATFORM_WAIT?: string;
   /**
-   * A resolved tag is served without asking again for this long, seconds; after that it is served
-   * stale while an origin resolves it anew.
+   * How long a resolved tag is served without asking again, seconds. After that it is served stale
+   * while an origin resolves it again.
    */
   readonly TAG_FRESH?: string;
-  /** Most items (tags, packages, lists of names) of all clients that wait for origins. */
+  /**
+   * Most items (tags, packages, lists of names) that may wait for origins, of all clients together.
+   */
   readonly QUEUE_TOTAL?: string;
   /**
    * WARM_PACKAGES: how many of the most pulled packages are published for a tag's new revision
-   * before the tag moves to it, 30 when not set; 0: it moves at once. WARM_SECONDS: how long that
-   * may take, 600 when not set.
+   * before the tag moves to it. Default 30; with 0 the tag moves at once. WARM_SECONDS: how long
+   * that may take, default 600.
    */
   readonly WARM_PACKAGES?: string;
   readonly WARM_SECONDS?: string;
-  /** `on` when layers are also made with zstd. */
+  /** `on`: layers are also made with zstd. */
   readonly ZSTD?: string;
-  /** `on`: origins share built store paths in the bucket, a Nix binary cache. Needs S3_*. */
+  /** `on`: origins share built store paths through a Nix binary cache in the bucket. Needs S3_*. */
   readonly BINARY_CACHE?: string;
-  /** Most bytes that one origin stores in a day, by uploads that the edge signs: `1T`, or `off`. */
+  /**
+   * Most bytes that one origin may store in a day by uploads that the edge signs: `1T`, or `off`.
+   */
   readonly UPLOADS_PER_DAY?: string;
   /** `on`: anybody sees how many origins there are and how long the queue is (GET /api/farm). */
   readonly FARM_PUBLIC?: string;
-  /** Header in which a proxy in front tells a client's address, where Cloudflare does not. */
+  /**
+   * Header in which a proxy in front passes the client's address; needed outside Cloudflare only.
+   */
   readonly CLIENT_ADDRESS_HEADER?: string;
   /**
-   * Globs of tags that may be asked for, of a channel or a git repository; any when not set.
-   * latest, commits and dates have rules of their own.
+   * Globs of the tags that may be requested from a channel or git repository; unset: any. `latest`,
+   * commits and dates have rules of their own.
    */
   readonly TAGS?: string;
-  /** Commits that are served although no tag was seen at them, with spaces or commas. */
+  /** Commits, separated by spaces or commas, that are served although no tag was seen at them. */
   readonly REVISIONS?: string;
   /**
-   * How many origins, of different owners, must have made the same before it counts; 1 when left
-   * out (farm/publication/agreement.ts).
+   * How many origins, of different owners, must report the same result before it counts; default 1
+   * (farm/publication/agreement.ts).
    */
   readonly AGREE?: string;
-  /** `90d`: a garbage collection each day deletes what nobody has pulled for so long; or `off`. */
+  /** `90d`: a daily garbage collection deletes what nobody has pulled for that long; or `off`. */
   readonly GC?: string;
-  /** Globs of package names that may be asked for, and of those that may not: package-policy.ts. */
+  /** Globs of packages that may, and that may not, be requested: package-policy.ts. */
   readonly PACKAGES_ALLOW?: string;
   readonly PACKAGES_DENY?: string;
 }
 
-/** Longest BUILD_WAIT, seconds: longer than any client waits for the head of a response. */
+/** Longest BUILD_WAIT, seconds: no client waits longer for response headers. */
 const MAX_BUILD_WAIT = 3_600;
 const MAX_PLATFORM_WAIT = 600;
 const MAX_TAG_FRESH = 86_400;
-/** Most WARM_PACKAGES: the farm keeps the list in one row. */
+/** Most WARM_PACKAGES: the farm stores the list in one row. */
 const MAX_WARM_PACKAGES = 1_000;
 const MAX_WARM_SECONDS = 86_400;
-/**
- * More than this would fill the memory of the farm's object; more than the default waits too long.
- */
+/** More would fill the memory of the Farm object; more than the default takes too long to build. */
 const MAX_QUEUE_TOTAL = 50_000;
 const QUEUE_TOTAL = 20_000;
 
@@ -128,7 +132,7 @@ const bytes = (preset: string) =>
     preset,
   );
 
-/** The variables that belong to no room, checked one by one. */
+/** The variables that belong to no room, each checked by itself. */
 export const VariablesSchema = v.object({
   PACKAGE_SET: v.optional(v.string(), "starter"),
   BLOBS: v.optional(
@@ -166,7 +170,7 @@ export const VariablesSchema = v.object({
     "1",
   ),
   TAG_FRESH: seconds(MAX_TAG_FRESH, 60),
-  // All of nixpkgs takes a few times this; an origin that fills the bucket is noticed long before.
+  // All of nixpkgs is a few times this; an origin that fills the bucket is noticed long before.
   UPLOADS_PER_DAY: bytes("1T"),
   QUEUE_TOTAL: whole(1, MAX_QUEUE_TOTAL, QUEUE_TOTAL),
   WARM_PACKAGES: whole(0, MAX_WARM_PACKAGES, 30),
@@ -198,5 +202,5 @@ export const VariablesSchema = v.object({
 
 type Unlisted = Exclude<keyof Variables, (typeof VARIABLES)[number] | `LIMIT_${string}`>;
 type Listed = Exclude<(typeof VARIABLES)[number], keyof Variables>;
-/** Does not compile unless contract/variable-names.ts names each variable, and no other. */
+/** Fails to compile unless contract/variable-names.ts lists exactly these variables. */
 export const isListComplete: [Unlisted | Listed] extends [never] ? true : Unlisted | Listed = true;

@@ -63,8 +63,8 @@ const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({
   finally: [privately],
 });
 
-// A name may itself hold `manifests` or `blobs`: `:name+` is greedy, so the last one in the path is
-// the route's.
+// A name may itself contain `manifests` or `blobs`. `:name+` is greedy, so the last one in the path
+// belongs to the route.
 router
   .all("*", refuseLong)
   .all(CONNECT_PATH, limitRequests, connectOrigin)
@@ -109,7 +109,7 @@ router
 
 export default {
   fetch: (request, env, ctx) =>
-    // A private registry answers nothing from memory before it has authorized the request.
+    // A private registry answers nothing from memory until the request is authorized.
     (isPrivate(env) ? null : rememberedAnswer(request, env, ctx)) ??
     (router.fetch(request, env, ctx) as Promise<Response>),
 } satisfies ExportedHandler<Env>;

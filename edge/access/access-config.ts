@@ -5,9 +5,9 @@ export interface Access {
   readonly mode: AccessMode;
   /** By name. */
   readonly accounts: ReadonlyMap<string, Account>;
-  /** What tokens are signed with; null when nobody can sign in. */
+  /** The key that signs tokens; null when nobody can sign in. */
   readonly tokenKey: Uint8Array | null;
-  /** The registry's URL as clients know it, without `/` at its end; null: as the request has it. */
+  /** The registry's URL as clients know it, without trailing `/`; null: taken from the request. */
   readonly url: string | null;
 }
 
@@ -21,7 +21,7 @@ export interface AccessVariables {
 /** Shortest TOKEN_KEY, characters: HS256 asks for 256 bits (RFC 7518, section 3.2). */
 const MIN_TOKEN_KEY = 32;
 
-/** Throws an Error that names the variable that is wrong and what it may be. Shows no secret. */
+/** Throws an Error that names the wrong variable and what it may be. Shows no secret. */
 export function readAccess(variables: AccessVariables): Access {
   const mode = ACCESS_MODES.find((name) => name === (variables.ACCESS || "public"));
   if (mode === undefined) throw new Error(`ACCESS must be one of ${ACCESS_MODES.join(", ")}`);

@@ -1,11 +1,11 @@
 /**
- * Who may ask for what: the ACCESS mode and the accounts, as the operator configured them.
+ * Who may ask for what: the ACCESS mode and the accounts that the operator configured.
  *
  *   public    anybody pulls, and anybody's pull may start a build
- *   cached    anybody pulls what is known; starting a build takes an account
- *   private   everything takes an account
+ *   cached    anybody pulls what is built; starting a build requires an account
+ *   private   everything requires an account
  *
- * ACCOUNTS is a JSON object, account name → account; `firn user NAME` makes a line of it:
+ * ACCOUNTS is a JSON object, account name → account. `firn user NAME` prints an entry:
  *   {"ci": {"password": "pbkdf2-sha256$…", "names": ["shell*"], "packages": {"deny": ["gcc*"]},
  *           "build": false, "limits": {"images": "1000/3600"}}}
  */
@@ -18,7 +18,7 @@ import { ACCOUNT_NAME_PATTERN, PASSWORD_HASH_PATTERN } from "../contract/account
 export const ACCESS_MODES = ["public", "cached", "private"] as const;
 export type AccessMode = (typeof ACCESS_MODES)[number];
 
-/** Most accounts: they are a variable of the Worker, and those have 5 kB to 100 kB. */
+/** Most accounts: they are in one variable of the Worker, which holds 5 kB to 100 kB. */
 const MAX_ACCOUNTS = 500;
 const MAX_GLOBS = 100;
 
@@ -36,12 +36,12 @@ const globs = v.pipe(
 );
 
 /**
- * Limits that an account may have of its own: not those of logins, which come before an account.
+ * Limits that an account may have of its own. Those of logins apply before the account is known.
  */
 const OWN_LIMITS = ["requests", "images", "tags", "packages", "indexes", "waits"] as const;
 type OwnLimit = (typeof OWN_LIMITS)[number];
 
-/** In the form of the LIMIT_ variables. */
+/** In the format of the LIMIT_ variables. */
 const limit = (name: OwnLimit) =>
   v.optional(
     v.pipe(
@@ -62,15 +62,17 @@ const AccountSchema = v.strictObject({
     v.string(),
     v.regex(PASSWORD_HASH_PATTERN, "password must be a hash that `firn user` prints"),
   ),
-  /** Globs over whole image names; any name when left out. */
+  /** Globs that match whole image names; unset: any name. */
   names: v.optional(globs),
-  /** Globs over package names: what is not allowed, or denied, is refused. Deny wins. */
+  /** Globs of package names that are allowed and denied; deny wins. */
   packages: v.optional(v.strictObject({ allow: v.optional(globs), deny: v.optional(globs) })),
   /** Whether its pulls may start builds. */
   build: v.optional(v.boolean(), true),
-  /** Whether it may use the operator API: revoke origins, withdraw what they made. */
+  /**
+   * Whether it may use the operator API, for example to revoke origins and withdraw their records.
+   */
   operator: v.optional(v.boolean(), false),
-  /** What it may have in the place of the registry's limits; null: no limit. */
+  /** Limits that replace the registry's for this account; null: no limit. */
   limits: v.optional(LimitsSchema),
 });
 
@@ -80,16 +82,13 @@ export interface Account extends v.InferOutput<typeof AccountSchema> {
 
 /** The sender of a request. */
 export interface Caller {
-  /** Null for somebody who is not signed in. */
+  /** Null when not signed in. */
   readonly account: Account | null;
-  /** Whether the request came with a token: getting another one would not help. */
+  /** Whether the request carried a token: then getting another one would not help. */
   readonly hasToken: boolean;
-  /**
-   * The name under which its requests are counted (clientKey in limits.ts); null when it is
-   * unknown.
-   */
+  /** The key under which its requests are counted (`clientKey` in limits.ts); null when unknown. */
   readonly client: string | null;
-  /** The WWW-Authenticate header of a 401; null when nobody can sign in here. */
+  /** The WWW-Authenticate header of a 401; null when nobody can sign in. */
   readonly challenge: string | null;
 }
 
@@ -104,10 +103,7 @@ const AccountsSchema = v.pipe(
   v.check((accounts) => Object.keys(accounts).length <= MAX_ACCOUNTS, `more than ${MAX_ACCOUNTS}`),
 );
 
-/**
- * Accounts by name, from the text of ACCOUNTS. Throws an Error that names the variable and what is
- * wrong, without showing a hash.
- */
+/** Parses ACCOUNTS. Throws an Error that names the variable and the problem, and shows no hash. */
 export function parseAccounts(text: string): ReadonlyMap<string, Account> {
   if (text.trim() === "") return new Map();
   let json: unknown;
@@ -127,13 +123,13 @@ export function parseAccounts(text: string): ReadonlyMap<string, Account> {
 }
 
 /**
- * Why an account may not have an image, in words for the person who asked; undefined when it may.
- * Packages that every image holds are not counted: nobody asked for them.
+ * Why an account may not pull an image, worded for the person who asked; undefined when it may.
+ * Packages that are in every image are not checked: nobody asked for them.
  */
 export function refusal(account: Account, image: ImageRequest): string | undefined {
   const { names } = account;
-  // Matched are the packages that an alias stands for, so no glob allows or refuses an alias as
-  // such.
+  // Globs match the packages that an alias stands for, so they neither allow nor deny an alias
+  // itself.
   const name = hasAlias(image.name) ? canonicalName(image.names, image.shell) : image.name;
   if (names !== undefined && firstMatch(names, name) === undefined)
     return (
@@ -143,7 +139,7 @@ export function refusal(account: Account, image: ImageRequest): string | undefin
   return packagesRefusal(account, image.requested);
 }
 
-/** Why an account may not have one of these packages. */
+/** Why an account may not have one of these packages; undefined when it may have all. */
 export function packagesRefusal(
   { name: account, packages }: Account,
   names: readonly string[],

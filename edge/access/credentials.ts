@@ -1,4 +1,4 @@
-/** What clients send to prove who they are: Basic and Bearer headers, and scopes of tokens. */
+/** What clients send to prove who they are: Basic and Bearer headers, and token scopes. */
 
 export interface Credentials {
   readonly user: string;
@@ -11,8 +11,8 @@ const MAX_LENGTH = 1_024;
 export const MAX_SCOPES = 16;
 
 /**
- * User and password of a Basic header (RFC 7617); null when there are none. podman without
- * credentials sends an empty user and password (`Basic Og==`): that counts as none.
+ * User and password of a Basic header (RFC 7617), or null. podman without credentials sends an
+ * empty user and password (`Basic Og==`), which counts as none.
  */
 export function basicCredentials(header: string | null): Credentials | null {
   const encoded = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(header ?? "")?.[1];
@@ -35,9 +35,9 @@ export function bearerToken(header: string | null): string | null {
 }
 
 /**
- * The image names whose pull is asked for, of scopes such as `repository:shell/git:pull` (several
- * in one parameter have spaces between them). Other types and actions are left out: there is
- * nothing else to grant here.
+ * The image names for which scopes such as `repository:shell/git:pull` request pull access. One
+ * parameter may hold several scopes, separated by spaces. Other types and actions are ignored:
+ * there is nothing else to grant.
  */
 export function imagesOfScopes(scopes: readonly string[]): string[] {
   const names = scopes

@@ -1,56 +1,53 @@
 /**
- * Rate limits of a client: how many requests, images, builds and so on in a period, and how many at
- * once.
+ * Rate limits of a client: how many requests, images, builds and so on in a period, or at once.
  *
- * A client is an account, or the address that it comes from; of an IPv6 address the first 64 bits,
- * since that is what one customer of a network gets. Counted in the isolate: on Cloudflare a client
- * meets a few of them in its location, and may get a few times as much. What must hold for all of
- * them together, builds in the queue, the farm counts.
+ * A client is an account, or else an address. Of an IPv6 address only the first 64 bits count,
+ * since that is what a network assigns to one customer. Counts are kept per isolate: on Cloudflare
+ * a client reaches several isolates in its location, so it may get a few times the limit. What must
+ * hold over all of them, the number of items in the queue, is counted by the farm.
  */
 import { LRUCache } from "lru-cache";
 
-/** `count` in `seconds`; a `count` at once where `seconds` is 0. */
+/** `count` per `seconds`; `count` at the same time where `seconds` is 0. */
 export interface Limit {
   readonly count: number;
   readonly seconds: number;
 }
 
-/** What is limited, in words for the client that meets the limit. */
+/** What is limited, and how it is called in the error that a client gets. */
 export const LIMITED = {
-  /** A pull of 40 layers is 45 requests; this is a cluster of 60 nodes behind one address. */
-  requests: { default: { count: 3_000, seconds: 60 }, words: "requests" },
-  /** Images that nobody asked for before: each is 20 ms of CPU and an object of 10 kB. */
-  images: { default: { count: 200, seconds: 3_600 }, words: "new images" },
   /**
-   * The same of all clients together, in every location: a day of it is 2 CPU hours, and 1 GB of
-   * records.
+   * A pull of 40 layers is 45 requests, so this serves a cluster of 60 nodes behind one address.
    */
+  requests: { default: { count: 3_000, seconds: 60 }, words: "requests" },
+  /** Images that nobody has pulled before: each costs 20 ms of CPU and a 10 kB object. */
+  images: { default: { count: 200, seconds: 3_600 }, words: "new images" },
+  /** The same over all clients and locations: a day of it is 2 hours of CPU and 1 GB of records. */
   total_images: {
     default: { count: 5_000, seconds: 3_600 },
     words: "new images of all clients together",
   },
   /** Tags that nobody asked for before: each asks an origin. */
   tags: { default: { count: 30, seconds: 3_600 }, words: "new tags" },
-  /** Packages that nobody asked for before: each asks an origin for a build. */
+  /** Tags that nobody has pulled before: each asks an origin. */
   packages: { default: { count: 300, seconds: 3_600 }, words: "new packages" },
-  /** Lists of package names that nobody needed before: each asks an origin for an evaluation. */
+  /** Packages that nobody has pulled before: each asks an origin for a build. */
   indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
   /**
-   * Names of packages that do not exist: a person mistypes a few, and a cluster whose image has a
-   * wrong name asks again and again.
+   * Lists of package names that nobody has needed before: each asks an origin for an evaluation.
    */
   unknown: { default: { count: 120, seconds: 60 }, words: "unknown packages" },
-  /** Searches and looks at images: each reads dozens of records, or 25,000 names. */
+  /** Searches, and looks at images in the API: each reads dozens of records, or 25,000 names. */
   looks: { default: { count: 600, seconds: 60 }, words: "searches and looks at images" },
-  /** Requests that wait for origins. */
+  /** Requests that are waiting for origins. */
   waits: { default: { count: 20, seconds: 0 }, words: "waiting requests" },
-  /** Tags, packages and lists in the farm's queue, which counts them for all locations together. */
+  /** Tags, packages and lists in the farm's queue, which counts them over all locations. */
   queued: { default: { count: 200, seconds: 0 }, words: "items in the queue of builds" },
-  /** Each checks a password; one that was right a moment ago is known, and not counted. */
+  /** Password checks. A password that was right within the hour is remembered, and not counted. */
   logins: { default: { count: 30, seconds: 60 }, words: "logins" },
   /**
-   * Of all clients together: a password takes 30 ms of CPU, so this is a third of an isolate's
-   * time, however many addresses somebody guesses from.
+   * Of all clients together: a check takes 30 ms of CPU, so this is a third of an isolate's time,
+   * however many addresses somebody guesses from.
    */
   passwords: { default: { count: 10, seconds: 1 }, words: "logins of all clients together" },
 } as const satisfies Record<string, { default: Limit; words: string }>;
@@ -60,15 +57,15 @@ export type Limited = keyof typeof LIMITED;
 export type Limits = Readonly<Record<Limited, Limit | null>>;
 export type LimitVariables = { readonly [Name in `LIMIT_${Uppercase<Limited>}`]?: string };
 
-/** Seconds to wait when too many requests of a client wait already: nobody knows how long. */
+/** Retry-After when too many of a client's requests are waiting, seconds: the end is not known. */
 export const WAITS_RETRY_SECONDS = 10;
-/** Most counts that are kept, one for each client and limit; the least recently used goes first. */
+/** Most counters, one for each client and limit; the least recently used is dropped first. */
 const MAX_COUNTS = 20_000;
 const PATTERN = /^(\d{1,9})\/(\d{1,5})$/;
 
 /**
- * The limits of the variables LIMIT_REQUESTS and so on: `<count>/<seconds>`, for waits `<count>`,
- * or `off`. Throws an Error that names the variable and what it may be.
+ * Parses LIMIT_REQUESTS and so on: `<count>/<seconds>`, for waits `<count>`, or `off`. Throws an
+ * Error that names the variable and what it may be.
  */
 export function readLimits(variables: LimitVariables): Limits {
   const read = (name: Limited): Limit | null => {
@@ -84,7 +81,7 @@ export function readLimits(variables: LimitVariables): Limits {
   ) as Limits;
 }
 
-/** Null for `off`, undefined for what is no limit. */
+/** Null for `off`, undefined when the text is not a limit. */
 export function parseLimit(name: Limited, text: string): Limit | null | undefined {
   if (text === "off") return null;
   const atOnce = LIMITED[name].default.seconds === 0;
@@ -94,7 +91,7 @@ export function parseLimit(name: Limited, text: string): Limit | null | undefine
   return { count, seconds };
 }
 
-/** How a limit is written, for a person. */
+/** The format of a limit, for a person. */
 export const formOf = (name: Limited): string =>
   `${LIMITED[name].default.seconds === 0 ? "<count>" : "<count>/<seconds>"}, or off`;
 
@@ -104,26 +101,26 @@ interface Window {
   readonly used: number;
 }
 
-/** How often a request that holds a place shows that it is still there, milliseconds. */
+/** How often a request that holds a place refreshes it, milliseconds. */
 const SHOWN_MS = 1_000;
-/** A request that has not shown itself for so long has ended, milliseconds. */
+/** A place that was not refreshed for this long is free again, milliseconds. */
 const GONE_MS = 5_000;
 
-/** A place that a request holds. */
+/** A place that a waiting request holds. */
 interface Place {
-  /** When the request was seen last, milliseconds since 1970. */
+  /** When the request last refreshed it, milliseconds since 1970. */
   seenAt: number;
 }
 
-/** Counts what clients use, in windows that begin with a client's first use. */
+/** Counts what clients use, in windows that start with a client's first use. */
 export class Meter {
   readonly #windows = new LRUCache<string, Window>({ max: MAX_COUNTS });
   readonly #held = new LRUCache<string, Set<Place>>({ max: MAX_COUNTS });
 
   /**
-   * Takes `amount` of a client's limit. Returns 0, or, when it is used up, after how many
-   * milliseconds to try again; nothing is taken then. An amount above the whole limit is granted in
-   * a new window only.
+   * Takes `amount` of a client's limit. Returns 0; or, when not enough is left, takes nothing and
+   * returns the milliseconds after which to try again. An amount above the whole limit is granted
+   * only in a new window.
    */
   take(client: string, name: Limited, { count, seconds }: Limit, amount = 1): number {
     const key = `${name} ${client}`;
@@ -140,8 +137,9 @@ export class Meter {
   /**
    * Holds one of a client's places until the returned function is called; null when all are held.
    *
-   * The runtime drops a request whose client hung up wherever it waits, so that it never calls the
-   * function. Its timers end with it: a place whose timer is silent is free again.
+   * The runtime drops a request whose client hung up, wherever it is waiting, so the function may
+   * never be called. The request's timers stop with it, so a place that is no longer refreshed
+   * becomes free.
    */
   hold(client: string, { count }: Limit): (() => void) | null {
     const now = Date.now();
@@ -159,10 +157,10 @@ export class Meter {
 }
 
 /**
- * The address that a request came from. Where the operator named a header of the proxy in front,
- * its last entry, which the proxy itself added; requests without that header share one address, so
- * going around the proxy does not evade the limits. Else, on Cloudflare, its own header (elsewhere
- * a client could send that header itself). Else null.
+ * The address that a request came from, or null. Where the operator named a header of the proxy in
+ * front, it is the header's last entry, which that proxy added; requests without the header share
+ * one address, so that going around the proxy does not evade the limits. Otherwise it is
+ * Cloudflare's own header, on Cloudflare only: elsewhere a client could send that header itself.
  */
 export function clientAddress(
   request: { readonly headers: Pick<Headers, "get">; readonly cf?: unknown },
@@ -172,21 +170,21 @@ export function clientAddress(
     const last = request.headers.get(header)?.split(",").at(-1)?.trim();
     return last?.slice(0, MAX_ADDRESS) || NO_ADDRESS;
   }
-  // Read once: it is the same for every request of an isolate, and takes 3 % of the time of a
-  // request that is answered from memory.
+  // Read once: it is the same for all requests of an isolate, and reading it takes 3 % of the time
+  // of a request that is answered from memory.
   onCloudflare ??= (request.cf as { readonly colo?: unknown } | undefined)?.colo !== undefined;
   return onCloudflare ? request.headers.get("CF-Connecting-IP") : null;
 }
 
 let onCloudflare: boolean | undefined;
 
-/** Longest address, characters: an IPv6 address with a zone. It is kept for every client. */
+/** Longest address, characters: an IPv6 address with a zone. One is kept for every client. */
 const MAX_ADDRESS = 64;
 const NO_ADDRESS = "none";
 
 /**
- * The name under which a client is counted: its account, else its address. Null when neither is
- * known, on a Firn of one's own without a proxy in front: then nobody can be told apart, and
+ * The key under which a client is counted: its account, else its address. Null when neither is
+ * known, as on a self-hosted Firn without a proxy in front: clients cannot be told apart there, and
  * nothing is limited.
  */
 export function clientKey(account: string | null, address: string | null): string | null {
@@ -206,7 +204,7 @@ function network64(address: string): string {
   const [head = "", tail] = address.toLowerCase().split("::");
   const groups = head === "" ? [] : head.split(":");
   const rest = tail === undefined || tail === "" ? [] : tail.split(":");
-  // An IPv4 address at the end stands for two groups.
+  // An IPv4 address at the end takes the place of two groups.
   const width = rest.length + (rest.at(-1)?.includes(".") === true ? 1 : 0);
   const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - width);
   const all = [...groups, ...Array.from({ length: zeros }, () => "0"), ...rest];

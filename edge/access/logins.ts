@@ -1,15 +1,16 @@
 /**
  * Remembers which credentials were right within the last hour. A client signs in for every token,
- * so for every image and every five minutes. Without this each login would cost the 30 ms of a slow
- * hash, and a flood of wrong passwords, which is limited, would keep honest clients out.
+ * that is, for every image and every five minutes. Without this memory each login would cost the 30
+ * ms of a slow hash, and a flood of wrong passwords, which is limited, would lock honest clients
+ * out.
  *
- * What is remembered is an HMAC of user, password and the account's hash, by a random key of this
- * isolate. So a changed password is noticed, and memory holds no password.
+ * It remembers an HMAC of user, password and the account's hash, under a random key of this
+ * isolate. So a changed password takes effect at once, and no password is kept in memory.
  */
 import { LRUCache } from "lru-cache";
 import type { Credentials } from "./credentials.ts";
 
-/** Credentials that are remembered; each account mostly has one. */
+/** Most credentials that are remembered; an account usually has one. */
 const MAX_REMEMBERED = 1_000;
 /** How long, milliseconds. */
 const REMEMBERED_MS = 3_600_000;
@@ -17,14 +18,14 @@ const REMEMBERED_MS = 3_600_000;
 const right = new LRUCache<string, true>({
   max: MAX_REMEMBERED,
   ttl: REMEMBERED_MS,
-  // Else it would keep the time until a timer fires, which ends with the request that set it: then
-  // nothing is ever an hour old.
+  // With a resolution the cache would reuse a time until a timer fires, and timers end with the
+  // request that set them: no entry would ever get an hour old.
   ttlResolution: 0,
 });
-/** Drawn at the first login: a Worker may not ask for random numbers before a request. */
+/** Drawn at the first login: a Worker cannot ask for random numbers before a request. */
 let drawn: Uint8Array<ArrayBuffer> | undefined;
 
-/** The HMAC by which these credentials, of an account with this password hash, are remembered. */
+/** The HMAC under which these credentials are remembered. */
 export async function loginKey(
   { user, password }: Credentials,
   hash: string | undefined,
@@ -39,4 +40,5 @@ export async function loginKey(
 /** Whether these credentials were right within the last hour. */
 export const wasRight = (loginKey: string): boolean => right.has(loginKey);
 
+/** Remembers that these credentials were right just now. */
 export const rememberRight = (loginKey: string): void => void right.set(loginKey, true);

@@ -1,10 +1,10 @@
 /**
- * Tokens of clients (distribution spec, "Token Authentication"): a JWT that the edge signs and
- * checks itself, for one account or an anonymous client, for the images that were asked for, and
- * for TOKEN_SECONDS.
+ * Client tokens (distribution spec, "Token Authentication"): a JWT that the edge signs and checks
+ * itself. It is for one account or an anonymous client, for the images that were asked for, and
+ * expires after TOKEN_SECONDS.
  *
- * HS256 with the one key of TOKEN_KEY: who signs is who checks. Algorithm, issuer, audience and
- * type are pinned, and nothing that the token's header says of keys is looked at (CVE-2025-24976).
+ * HS256 with TOKEN_KEY, because signer and verifier are the same. Algorithm, issuer, audience and
+ * type are pinned, and key hints in the token's header are ignored (CVE-2025-24976).
  *
  *   {"iss":"firn","aud":"registry.example","sub":"ci","iat":…,"exp":…,"images":["shell/git"]}
  */
@@ -12,12 +12,13 @@ import { jwtVerify, SignJWT } from "jose";
 import * as v from "valibot";
 
 /**
- * How long a token is good, seconds: longer than a pull needs; a revoked account may pull so long.
+ * Lifetime of a token, seconds: longer than a pull needs. A removed account can still pull this
+ * long.
  */
 export const TOKEN_SECONDS = 300;
-/** Difference between the clocks of two data centres that is overlooked, seconds. */
+/** Clock difference between two data centres that is tolerated, seconds. */
 const CLOCK_SKEW_SECONDS = 5;
-/** Longest token that is looked at, characters: 16 names of 255, and the rest. */
+/** Longest token that is parsed, characters: 16 names of 255, and the rest. */
 const MAX_TOKEN_LENGTH = 8_192;
 const ALGORITHM = "HS256";
 const ISSUER = "firn";
@@ -26,14 +27,14 @@ const TYPE = "firn-pull+jwt";
 export interface Grant {
   /** Account name; null for an anonymous client. */
   readonly account: string | null;
-  /** Image names, as written in the scopes. */
+  /** Image names as written in the scopes. */
   readonly images: readonly string[];
 }
 
-/** What a token is signed and checked with. */
+/** What signing and verifying need. */
 export interface TokenContext {
   readonly key: Uint8Array;
-  /** The host that the client asks: a token of one registry is worthless at another. */
+  /** The host that the client asked: a token of one registry is worthless at another. */
   readonly audience: string;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -44,6 +45,7 @@ const ClaimsSchema = v.object({
   images: v.array(v.string()),
 });
 
+/** A signed token for a grant; its payload is in the header of this file. */
 export async function signToken(grant: Grant, context: TokenContext): Promise<string> {
   const issuedAt = Math.floor(context.now / 1_000);
   return new SignJWT({ images: grant.images })
@@ -56,7 +58,7 @@ export async function signToken(grant: Grant, context: TokenContext): Promise<st
     .sign(context.key);
 }
 
-/** What a token grants; null for one that is malformed, expired, another registry's or forged. */
+/** What a token grants; null when it is malformed, expired, forged, or another registry's. */
 export async function verifyToken(token: string, context: TokenContext): Promise<Grant | null> {
   if (token.length > MAX_TOKEN_LENGTH) return null;
   try {

@@ -1,12 +1,12 @@
 /**
- * `POST /api/aliases`: a short name for a long list of packages (contract/alias.ts); and
- * `GET /api/aliases/<key>`: the list that it stands for.
+ * `POST /api/aliases` makes a short name for a long list of packages (contract/alias.ts), and `GET
+ * /api/aliases/<key>` shows the list that it stands for.
  *
  *   ["git", "curl", …]   201 {"name": "x/7f0c…", "pull": "docker pull HOST/x/7f0c…", …}
- *                        200 when it was there
+ *                        200 when the alias already existed
  *
- * Making an alias has the conditions of pulling a new image: in a private registry it takes an
- * account, by Basic credentials or a token, and it counts for LIMIT_IMAGES.
+ * Making an alias has the same conditions as pulling a new image: a private registry requires an
+ * account (Basic credentials or a token), and it counts towards LIMIT_IMAGES.
  */
 import * as v from "valibot";
 import {
@@ -30,7 +30,7 @@ import { textOf } from "../registry/body.ts";
 /** Largest body, bytes: 112 names of 255 characters are 29 kB. */
 const MAX_BODY_BYTES = 65_536;
 
-/** Throws InvalidName for what can be no image, DENIED (403), TOOMANYREQUESTS (429). */
+/** Throws InvalidName when the list cannot be an image, DENIED (403), TOOMANYREQUESTS (429). */
 export async function makeAlias(
   request: AuthorizedRequest,
   env: Env,
@@ -62,9 +62,8 @@ export async function showAlias(
   const { key = "" } = request.params;
   const context = await openContext(request, env, ctx);
   const list = ALIAS_KEY_PATTERN.test(key) ? await readAlias(context.bucket, key) : null;
-  if (list === null)
-    throw manifestUnknown(`there is no alias of the key ${key.slice(0, 64)} in this registry`);
-  // A list tells what others pull, so it is shown only to those who may pull it.
+  if (list === null) throw manifestUnknown(`this registry has no alias x/${key.slice(0, 64)}`);
+  // The list shows what others pull, so only those who may pull it may see it.
   checkAllowed(context, parseList([...list.packages, ...(list.shell ? ["shell"] : [])]));
   return answer(answerOf(context, key, list), 200);
 }
@@ -81,7 +80,7 @@ function answerOf(
   return { key, name, packages: [...packages], shell, pull };
 }
 
-/** The body's list. Throws 400, or 413 for more than can be one. */
+/** The list in the body. Throws 400, or 413 for a body that is too large to be a valid list. */
 async function readList(request: AuthorizedRequest): Promise<readonly string[]> {
   const text = await textOf(request, MAX_BODY_BYTES);
   if (text === null) throw wrong(413, `a list of packages has at most ${MAX_BODY_BYTES} bytes`);

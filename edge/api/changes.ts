@@ -1,14 +1,15 @@
-/** What is different between two lists of packages, or of store paths. Pure. */
+/** Differences between two lists of packages, or of store paths. Pure. */
 import type { DiffAnswer, ImagePath } from "../contract/api.ts";
 import { nameAndVersion, storeName } from "../contract/store-path.ts";
 
 export interface Item {
   readonly name: string;
   readonly version: string;
-  /** What identifies it: equal ids are equal things. */
+  /** Items with equal ids are the same item. */
   readonly id: string;
 }
 
+/** Packages that were added, removed and changed, by name. */
 export function packageChanges(from: readonly Item[], to: readonly Item[]): DiffAnswer["packages"] {
   const before = new Map(from.map((item) => [item.name, item]));
   const after = new Map(to.map((item) => [item.name, item]));
@@ -28,9 +29,9 @@ export function packageChanges(from: readonly Item[], to: readonly Item[]): Diff
 type Path = Pick<ImagePath, "path" | "size">;
 
 /**
- * Store paths by name and version: what is in one of them only, what has another version, and what
- * has the same but other contents. Where an image has several versions of a name, the first is
- * compared with the other image's first and so on; those that are left over came or went.
+ * Compares store paths by name and version: those in only one of the lists, those with another
+ * version, and those with the same version but other contents. Where a name has several versions
+ * they are compared in order, the first with the first; the rest were added or removed.
  */
 export function closureChanges(
   from: readonly Path[],

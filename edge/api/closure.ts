@@ -15,16 +15,18 @@ export interface ImageClosure {
   readonly paths: readonly ImagePath[];
   /** Unpacked, bytes. */
   readonly size: number;
-  /** Indexes of the store paths of layers, by their keys; null where that is not known. */
+  /**
+   * Indexes into `paths` of the store paths of these layers, given by key; null where not known.
+   */
   pathsOf(keys: readonly string[]): number[] | null;
 }
 
-/** Closures that are in memory at once: one of 10,000 store paths takes 10 MB. */
+/** Closures in memory at once: one of 10,000 store paths takes 10 MB. */
 const AT_ONCE = 2;
 
 /**
- * Null unless all packages are published. A closure that the bucket has lost is no reason to fail:
- * a pull makes it again.
+ * Null unless all packages are published. It is also null when the bucket has lost a closure: a
+ * pull makes that again.
  */
 export async function imageClosure(
   { bucket }: Pick<Context, "bucket">,
@@ -54,12 +56,12 @@ export async function imageClosure(
 
 class Union {
   readonly #paths = new Map<string, { readonly facts: ClosurePath; readonly refers: string[] }>();
-  /** Store paths of layers, by their keys, as far as the closures read so far tell. */
+  /** Store paths of layers, by layer key, as far as the closures read so far tell. */
   readonly #parts = new Map<string, readonly string[]>();
   /** Packages by their store paths. */
   readonly #names = new Map<string, string[]>();
 
-  /** `own`: the package's store path, of which no other closure knows more. */
+  /** `own`: the package's store path. Only its own closure has the details of it. */
   add(
     paths: readonly ClosurePath[],
     parts: Readonly<Record<string, readonly number[]>>,

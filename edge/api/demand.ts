@@ -1,6 +1,5 @@
 /**
- * `GET /api/demand`: the packages that were pulled most, today and yesterday, by the counts in the
- * bucket.
+ * `GET /api/demand`: the most pulled packages of today and yesterday, by the counts in the bucket.
  */
 import { packagesRefusal } from "../access/accounts.ts";
 import type { DemandAnswer } from "../contract/api.ts";
@@ -13,9 +12,10 @@ import { rememberedDemand } from "../store/demand.ts";
 import { answer, count, readQuery } from "./query.ts";
 
 const QUERY = { limit: count(20, 100) };
-/** How long an answer may be shown again, seconds. */
+/** How long an answer may be cached, seconds. */
 const CACHED_SECONDS = 60;
 
+/** The most pulled packages that the caller's account may have. Throws TOOMANYREQUESTS (429). */
 export async function demand(
   request: AuthorizedRequest,
   env: Env,

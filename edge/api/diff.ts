@@ -1,7 +1,7 @@
 /**
- * `GET /api/diff?from=&to=&platform=`: the differences of two images, or of one at two tags
- * (`git:nixos-25.05`): packages that were added, removed and changed, and what a client that has
- * the first downloads for the second. Nothing is built for it.
+ * `GET /api/diff?from=&to=&platform=`: the differences between two images, or between two tags of
+ * one (`git:nixos-25.05`): packages that were added, removed and changed, and what a client that
+ * has the first downloads for the second. It builds nothing.
  */
 import * as v from "valibot";
 import type { DiffAnswer } from "../contract/api.ts";
@@ -32,6 +32,7 @@ const reference = v.pipe(
 );
 const QUERY = { from: reference, to: reference, platform };
 
+/** Throws MANIFEST_UNKNOWN (404) while an image is not built, 400 for images of two platforms. */
 export async function diff(
   request: AuthorizedRequest,
   env: Env,
@@ -79,14 +80,13 @@ async function sideOf(context: Context, text: string, platform: System | undefin
   const colon = text.lastIndexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);
   const tag = colon < 0 ? "latest" : text.slice(colon + 1);
-  if (!TAG_PATTERN.test(tag))
-    throw manifestUnknown(`no image has the tag "${tag}": it is not valid`, { tag });
+  if (!TAG_PATTERN.test(tag)) throw manifestUnknown(`"${tag}" is not a valid tag`, { tag });
   const asked = await resolveName(context.bucket, name);
   checkAllowed(context, asked);
   const revision = await knownRevision(context, tag);
   if (revision === null)
     throw manifestUnknown(
-      `the tag "${tag}" was not asked for here so far: pull ${text}, and compare again`,
+      `nobody has pulled the tag "${tag}" here yet: pull ${text}, and compare again`,
       { tag },
     );
   const [system] = systemsFor(context, asked.pinned ?? platform);
@@ -95,7 +95,7 @@ async function sideOf(context: Context, text: string, platform: System | undefin
   if (image.layers === null) {
     const missing = [...new Set(image.missing.map((item) => item.name))];
     throw manifestUnknown(
-      `${text} is not built: ${listed(missing)} would have to be; pull it, and compare again`,
+      `${text} is not built yet (missing: ${listed(missing)}): pull it, and compare again`,
       { missing },
     );
   }

@@ -1,6 +1,7 @@
 /**
  * `GET /api/failures`: packages that failed lately, and why, in the words of the error that pulls
- * got. Failures of origins themselves (disk, connection) are left out: they concern operators only.
+ * got. Failures of the origins themselves (disk, connection) are left out: they only concern
+ * operators.
  */
 import type { FailuresAnswer } from "../contract/api.ts";
 import { packagesRefusal } from "../access/accounts.ts";
@@ -13,7 +14,7 @@ import type { AuthorizedRequest } from "../registry/authorize.ts";
 import { answer } from "./query.ts";
 
 const MAX_FAILURES = 20;
-/** Failures that are the package's own, whichever origin tries. */
+/** Failures that every origin would have. */
 const OF_PACKAGES: ReadonlySet<string> = new Set([
   "refused",
   "failed",
@@ -30,9 +31,10 @@ interface Seen {
   readonly at: number;
   readonly failures: FailuresAnswer["failures"];
 }
-/** By environment: tests have several in one process. */
+/** Keyed by environment, since tests have several in one process. */
 const seen = new WeakMap<Env, Seen>();
 
+/** Recent failures of packages that the caller's account may have. Throws TOOMANYREQUESTS (429). */
 export async function failures(
   request: AuthorizedRequest,
   env: Env,

@@ -1,7 +1,7 @@
 /**
- * `GET /api/images/<name>?tag=&platform=&has=&closure=1&resolve=1`: what an image is, without
- * pulling it. Nothing is built, composed or resolved for it; with `resolve=1` an origin resolves a
- * tag that was never asked for before, as for a pull.
+ * `GET /api/images/<name>?tag=&platform=&has=&closure=1&resolve=1`: what is in an image, without
+ * pulling it. It builds, composes and resolves nothing; with `resolve=1` an origin resolves a tag
+ * that nobody has pulled yet, as for a pull.
  */
 import * as v from "valibot";
 import type { ImageLayer, ImagePackage, ImageView, PlatformView } from "../contract/api.ts";
@@ -36,11 +36,12 @@ const MAX_NAME = 255;
 const QUERY = {
   tag,
   platform,
-  has: v.optional(v.pipe(v.string(), v.maxLength(MAX_NAME, `must be the name of an image`))),
+  has: v.optional(v.pipe(v.string(), v.maxLength(MAX_NAME, "must be the name of an image"))),
   closure: yes,
   resolve: yes,
 };
 
+/** Throws as a pull does for names, tags and accounts; never because something is not built. */
 export async function image(
   request: AuthorizedRequest,
   env: Env,
@@ -56,7 +57,7 @@ export async function image(
     : await knownRevision(context, query.tag);
   const systems = systemsFor(context, asked.pinned ?? query.platform);
   const has = query.has === undefined ? undefined : await resolveName(context.bucket, query.has);
-  // What of it is shared with another image tells what is in it.
+  // Which layers it shares with another image tells what is in that one.
   if (has !== undefined) checkAllowed(context, has);
   const platforms =
     revision === null
@@ -82,7 +83,7 @@ export async function image(
   } satisfies ImageView);
 }
 
-/** The manifests that list the platforms of an image: of all that are made. */
+/** The indexes over all platforms for which the image was composed; empty when there are none. */
 async function indexesOf(
   context: Context,
   request: ImageRequest,
@@ -99,6 +100,7 @@ async function indexesOf(
 
 const shown = ({ mediaType, digest, size }: ComposedBlob) => ({ mediaType, digest, size });
 
+/** The scope of a revision's records under the layer plan in force. */
 export async function scopeOf(context: Context, revision: string, system: System): Promise<Scope> {
   const packageSet = context.config.packageSet.id;
   return { packageSet, revision, system, plan: await planInForce(context.bucket, packageSet) };
@@ -106,7 +108,7 @@ export async function scopeOf(context: Context, revision: string, system: System
 
 interface Wanted {
   readonly scope: Scope;
-  /** What the client has already. */
+  /** The image whose layers the client already has. */
   readonly has: ImageRequest | undefined;
   readonly withClosure: boolean;
 }

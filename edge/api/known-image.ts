@@ -1,6 +1,6 @@
 /**
- * What the bucket knows of an image, without asking an origin: its record, if it was composed, the
- * records of its packages, and which of them must be built first or do not exist.
+ * What the bucket knows of an image, without asking an origin: its record, if it was composed; the
+ * records of its packages; and which packages must be built first or do not exist.
  */
 import type { ComposePackage } from "../compose/compose.ts";
 import type { PackageItem } from "../contract/items.ts";
@@ -19,22 +19,22 @@ import { type LayerFacts, layersOf } from "./layers.ts";
 export interface KnownImage {
   readonly scope: Scope;
   readonly request: ImageRequest;
-  /** Null where nobody has pulled it for this system. */
+  /** Null when nobody has pulled it for this system. */
   readonly image: SystemImage | null;
-  /** Why there is none for this system, and never will be at this revision. */
+  /** Why there is no image for this system and never will be at this revision; null otherwise. */
   readonly absence: string | null;
-  /** For each of `request.names`; null for those that are not published. */
+  /** One for each of `request.names`; null when not published. */
   readonly records: readonly (PackageRecord | null)[];
-  /** Null unless all packages are published, and their layers made. */
+  /** Null unless all packages are published and their layers made. */
   readonly packages: readonly ComposePackage[] | null;
   readonly layers: readonly LayerFacts[] | null;
-  /** The items that a pull would ask the farm for. */
+  /** Items that a pull would ask the farm for. */
   readonly missing: readonly PackageItem[];
-  /** Packages that do not exist, as far as the lists of names tell. */
+  /** Packages that do not exist, according to the lists of names. */
   readonly unknown: readonly Failed[];
 }
 
-/** Throws NAME_INVALID (400) for packages of too many layers, as a pull of them would. */
+/** Throws NAME_INVALID (400), as a pull would, when the packages need too many layers. */
 export async function knownImage(
   context: Context,
   scope: Scope,

@@ -1,6 +1,6 @@
 /**
- * The layers of an image, from the records of its packages, whether it was composed or not; and
- * what a client that has some of them still downloads. Pure.
+ * The layers of an image, from its packages' records, whether or not it was composed; and which of
+ * them a client that has another image still downloads. Pure.
  */
 import type { ComposePackage } from "../compose/compose.ts";
 import { imageParts } from "../contract/levels.ts";
@@ -8,23 +8,23 @@ import type { Digest } from "../contract/digest.ts";
 import type { SystemImage } from "../contract/records.ts";
 
 export interface LayerFacts {
-  /** Layer keys: of the layer, or of the parts that the image's own layer holds. */
+  /** Key of the layer, or keys of the small parts in the profile layer. */
   readonly keys: readonly string[];
-  /** Null for the image's own layer before it is composed. */
+  /** Null for a profile layer that is not composed yet. */
   readonly digest: Digest | null;
   /** Compressed, bytes. */
   readonly size: number;
-  /** Names of the packages whose closures have it, sorted; none for the image's own. */
+  /** Sorted names of the packages whose closures contain it; empty for the profile layer. */
   readonly packages: readonly string[];
   readonly own: boolean;
 }
 
-/** Rough size of the links and texts in an image's own layer, compressed, bytes. */
+/** Approximate size of the links and text files in a profile layer, compressed, bytes. */
 const LINKS_BYTES = 8_000;
 
 /**
- * Bottom first; the last is the image's own. `image`: as it was composed, if it was; without
- * one the size of its own layer is estimated.
+ * Bottom first, the profile layer last. `image`: the composed image, if there is one; without it
+ * the size of the profile layer is estimated.
  */
 export function layersOf(
   packages: readonly ComposePackage[],
@@ -63,7 +63,7 @@ export function layersOf(
   ];
 }
 
-/** Names of the packages that each part belongs to, by layer key. */
+/** Names of the packages that contain each part, by layer key. */
 function usersOf(packages: readonly ComposePackage[]): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const { record, made } of packages)
@@ -81,8 +81,8 @@ export interface Amount {
 }
 
 /**
- * What a client that has the layers of another image downloads for this one, and what it has
- * already.
+ * What a client that has the layers of another image downloads for this one, and what it already
+ * has.
  */
 export function moved(
   layers: readonly LayerFacts[],
@@ -96,6 +96,7 @@ export function moved(
   };
 }
 
+/** Number and total size of layers. */
 export const amountOf = (layers: readonly LayerFacts[]): Amount => ({
   layers: layers.length,
   size: layers.reduce((sum, { size }) => sum + size, 0),

@@ -1,4 +1,4 @@
-/** Query parameters of the API, checked by schema, and its answers. */
+/** Query parameters of the API, validated by schema, and its answers. */
 import * as v from "valibot";
 import { TAG_PATTERN } from "../contract/names.ts";
 import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/records.ts";
@@ -6,8 +6,8 @@ import type { Context } from "../pull/context.ts";
 import { RegistryError } from "../pull/errors.ts";
 
 /**
- * The parameters that a schema names; of one that is given twice the first. Throws 400 with the
- * parameter and its rule.
+ * The parameters in a schema; of a repeated parameter the first. Throws 400 with the parameter and
+ * its rule.
  */
 export function readQuery<const Entries extends v.ObjectEntries>(
   { url }: Pick<Request, "url">,
@@ -31,7 +31,7 @@ export function readQuery<const Entries extends v.ObjectEntries>(
   });
 }
 
-/** A whole number; `preset` when it is left out. */
+/** A whole number from 1 to `max`; `preset` when left out. */
 export function count(preset: number, max: number) {
   const rule = `must be a whole number from 1 to ${max}`;
   return v.optional(
@@ -49,8 +49,7 @@ export const yes = v.optional(
   "0",
 );
 
-const TAG_RULE =
-  'must be 1 to 128 letters, digits, "_", "." and "-", and begin with none of "." "-"';
+const TAG_RULE = 'must be 1 to 128 letters, digits, "_", "." or "-", and not begin with "." or "-"';
 export const tag = v.optional(v.pipe(v.string(), v.regex(TAG_PATTERN, TAG_RULE)), "latest");
 
 const SYSTEM_OF: Readonly<Record<string, System>> = Object.fromEntries(
@@ -59,7 +58,7 @@ const SYSTEM_OF: Readonly<Record<string, System>> = Object.fromEntries(
     [PLATFORMS[system].architecture, system],
   ]),
 );
-/** `linux/arm64`, or `arm64`: as Nix names the system. */
+/** `linux/arm64`, or `arm64`; parsed to Nix's name of the system. */
 export const platform = v.optional(
   v.pipe(
     v.string(),
@@ -71,15 +70,15 @@ export const platform = v.optional(
   ),
 );
 
-/** The system that is asked for; else those that the registry serves, the default first. */
+/** The system that was asked for, else those that the registry serves, the default first. */
 export const systemsFor = (
   { config }: Pick<Context, "config">,
   asked: System | undefined,
 ): readonly [System, ...System[]] => (asked === undefined ? config.systems : [asked]);
 
 /**
- * The answer with a value. `seconds`: how long it may be shown again, to whoever signs in in the
- * same way, since an account sees the packages that it may have.
+ * A JSON answer. `seconds`: how long it may be cached; only for requests with the same credentials,
+ * since each account sees the packages that it may have.
  */
 export function answer(value: object, seconds = 0): Response {
   return Response.json(value, {

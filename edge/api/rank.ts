@@ -1,14 +1,13 @@
 /**
- * Which names of a package set a query means, the likeliest first. Pure.
+ * Ranks the names of a package set by how well they match a query, best first. Pure.
  *
  *   git      git                exactly that name
  *            git-lfs gitea      begin with it
- *            lazygit            a word of it begins with it, or it holds it
- *            gti → git          a few letters differ (contract/nearest.ts)
- *   json     jq                its description has the word
+ *            lazygit            contain it, at the start of a word or elsewhere
+ *            gti → git          differ by a few letters (contract/nearest.ts)
+ *   json     jq                the description has the word
  *
- * Among names of one line of this table, those that are pulled more come first, then the shorter
- * ones, then by alphabet.
+ * Within one of these lines, more pulled names come first, then shorter ones, then alphabetically.
  */
 import { nearest } from "../contract/nearest.ts";
 import type { PackageAbout } from "../contract/package-about.ts";
@@ -16,19 +15,19 @@ import { typedName } from "../contract/package-index.ts";
 import { ComponentSchema } from "../contract/records.ts";
 import * as v from "valibot";
 
-/** Names that are looked at for a word in their description, and ranked. */
+/** Most names whose descriptions are searched and ranked. */
 const MAX_DESCRIBED = 500;
-/** With fewer matches than this, names of a similar spelling are added. */
+/** With fewer matches than this, similarly spelled names are added. */
 const FEW = 5;
 
 export interface Ranked {
-  /** As Nix spells it. */
+  /** In Nix's spelling. */
   readonly attribute: string;
-  /** As it is written in an image's name, without the sets that it is in. */
+  /** As in an image's name, without the sets that contain it. */
   readonly name: string;
 }
 
-/** How well a name matches, the best first. */
+/** How well a name matches, best first. */
 const EXACT = 0;
 const BEGINS = 1;
 const WORD = 2;
@@ -37,18 +36,16 @@ const NEAR = 4;
 const DESCRIBED = 5;
 
 export interface Ranking {
-  /** As Nix spells and sorts them. */
+  /** In Nix's spelling and order. */
   readonly attributes: readonly string[];
   readonly about: PackageAbout | null;
-  /** Pulls of a name, as it is written in an image's name. */
+  /** Number of pulls of a name, spelled as in an image's name. */
   readonly pulls: (name: string) => number;
-  /** Whether it may be asked for. */
+  /** Whether the caller may ask for it. */
   readonly allowed: (name: string) => boolean;
 }
 
-/**
- * Every name that matches the query, the best first; for an empty query the names that are pulled.
- */
+/** Every name that matches the query, best first; for an empty query the names that were pulled. */
 export function rank(query: string, { attributes, about, pulls, allowed }: Ranking): Ranked[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = new Map<string, { readonly attribute: string; readonly match: number }>();
@@ -94,7 +91,7 @@ function matchOf(name: string, word: string): number {
   return /[-_.]/.test(name.charAt(at - 1)) ? WORD : HOLDS;
 }
 
-/** Made once for a list: nixpkgs has 25,000 names. */
+/** Cached per list: nixpkgs has 25,000 names. */
 const typedLists = new WeakMap<readonly string[], readonly string[]>();
 
 function typedNames(attributes: readonly string[]): readonly string[] {

@@ -1,7 +1,7 @@
 /**
  * `GET /api/search?q=&limit=&tag=&platform=`: packages of the set, by name and description.
- * `python3packages.req` searches the nested set. Nothing is built for it; as for a pull, an origin
- * may be asked to list the names of a revision that nobody has pulled from.
+ * `python3packages.req` searches the nested set. It builds nothing; as for a pull, an origin may be
+ * asked to list the names of a revision that nobody has pulled from.
  */
 import * as v from "valibot";
 import { packagesRefusal } from "../access/accounts.ts";
@@ -28,7 +28,7 @@ import { rank, type Ranked } from "./rank.ts";
 
 const MAX_QUERY = 100;
 const MAX_RESULTS = 100;
-/** How long an answer may be shown again, seconds. */
+/** How long an answer may be cached, seconds. */
 const CACHED_SECONDS = 60;
 
 const QUERY = {
@@ -41,6 +41,7 @@ const QUERY = {
   platform,
 };
 
+/** Packages that match `q`, best first. Throws as a pull does for tags and accounts. */
 export async function search(
   request: AuthorizedRequest,
   env: Env,
@@ -61,7 +62,7 @@ export async function search(
   if (set === null) return answer({ ...nothing, revision } satisfies SearchAnswer);
 
   const { packages: pulled } = await rememberedDemand(context.bucket, packageSet.id);
-  // A package may be called `constructor`, which every object has.
+  // A package may be called `constructor`, which is a property of every object.
   const pullsOf = (name: string): number => (Object.hasOwn(pulled, name) ? (pulled[name] ?? 0) : 0);
   const found = rank(set.word, {
     attributes: set.attributes,
@@ -83,24 +84,24 @@ export async function search(
   );
 }
 
-/** Whether a pull of it would be refused by the registry's policy, or the account's. */
+/** Whether the registry's policy and the caller's account allow the package. */
 function mayHave({ config, caller }: Context, name: string): boolean {
   if (policyRefusal(config.packages, name) !== undefined) return false;
   return caller.account === null || packagesRefusal(caller.account, [name]) === undefined;
 }
 
-/** The package set, or a nested one, that is searched for a word. */
+/** The package set, or a nested one, in which a word is searched. */
 interface SearchedSet {
-  /** As image names have it: `python3packages.`; empty for the package set itself. */
+  /** As in image names: `python3packages.`; empty for the package set itself. */
   readonly prefix: string;
-  /** As Nix spells it. */
+  /** In Nix's spelling. */
   readonly path: readonly string[];
   readonly attributes: readonly string[];
   readonly about: PackageAbout | null;
   readonly word: string;
 }
 
-/** What a query searches; null when no origin has listed its names. */
+/** The set that a query searches; null when no origin has listed its names. */
 function setOf(context: Context, scope: Scope, query: string): Promise<SearchedSet | null> {
   return setAt(context, scope, { path: [], prefix: "", words: query.split(".") });
 }
@@ -108,7 +109,7 @@ function setOf(context: Context, scope: Scope, query: string): Promise<SearchedS
 interface Place {
   readonly path: readonly string[];
   readonly prefix: string;
-  /** Components of the query that are not looked up yet. */
+  /** Components of the query that are not resolved yet. */
   readonly words: readonly string[];
 }
 
@@ -136,7 +137,7 @@ async function setAt(
   return { prefix, path, attributes, about, word: words.join(".") };
 }
 
-/** How long somebody who types waits for an origin to list names, milliseconds. */
+/** How long a person who types waits for an origin to list names, milliseconds. */
 const LIST_WAIT_MS = 20_000;
 
 async function indexAt(

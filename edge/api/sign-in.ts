@@ -1,5 +1,5 @@
 /**
- * Who uses the JSON API: an account, by Basic credentials (scripts) or by a token (as docker has
+ * Who uses the JSON API: an account, by Basic credentials (scripts) or by a token (as docker gets
  * it); without either an anonymous client, which a private registry refuses.
  */
 import { basicCredentials } from "../access/credentials.ts";
@@ -14,8 +14,8 @@ import { signIn } from "../registry/token.ts";
 const BASIC = 'Basic realm="firn", charset="UTF-8"';
 
 /**
- * Throws UNAUTHORIZED (401) for a wrong user or password, and as authorizeAny does, TOOMANYREQUESTS
- * (429).
+ * Throws UNAUTHORIZED (401) for a wrong user or password, and TOOMANYREQUESTS (429); otherwise as
+ * authorizeAny does.
  */
 export async function authorizeAccount(
   request: AuthorizedRequest,

@@ -1,7 +1,8 @@
 /**
  * What every image has besides its packages: the directories that programs and runtimes write to,
- * root and nobody, and the two paths that scripts start with. The directories are real ones: docker
- * and containerd write hosts and resolv.conf into /etc, and a link would lead them into the store.
+ * the users root and nobody, and the two paths that scripts start with (`/bin/sh`,
+ * `/usr/bin/env`). The directories are real, not links: docker and containerd write hosts and
+ * resolv.conf into /etc, and a link would lead them into the store.
  */
 
 export type BaseEntry =
@@ -11,7 +12,8 @@ export type BaseEntry =
   | { readonly type: "symlink"; readonly target: string };
 
 /**
- * Absolute store paths of the first package's `bin/env`, `bin/sh` and `bin/bash`, where one has it.
+ * Absolute store paths of `bin/env`, `bin/sh` and `bin/bash`, each of the first package that has
+ * it.
  */
 export interface Programs {
   readonly env?: string | undefined;
@@ -20,15 +22,15 @@ export interface Programs {
 }
 
 /**
- * Top-level names of packages that stay out of the profile: nix-support is for builds only; /nix
- * would hide the store; on /dev, /proc and /sys the runtimes mount, and refuse to do so through a
- * link.
+ * Top-level names of packages that are kept out of the profile: nix-support is for builds only,
+ * /nix would hide the store, and runtimes mount /dev, /proc and /sys, which they refuse to do over
+ * a link.
  */
 export const LEFT_OUT: ReadonlySet<string> = new Set(["nix-support", "nix", "dev", "proc", "sys"]);
 
-/** By path without a leading slash; every path comes after the directories above it. */
+/** Keyed by path without leading slash; every directory comes before what is in it. */
 export function baseEntries({ env, sh, bash }: Programs): ReadonlyMap<string, BaseEntry> {
-  // A login shell: an interactive bash where there is one.
+  // The login shell: an interactive bash where there is one.
   const shell = bash === undefined ? "/bin/sh" : "/bin/bash";
   const entries = new Map<string, BaseEntry>([
     ["etc", { type: "directory", mode: 0o755 }],
@@ -54,7 +56,7 @@ export function baseEntries({ env, sh, bash }: Programs): ReadonlyMap<string, Ba
   ]);
   if (env !== undefined) entries.set("usr/bin/env", { type: "symlink", target: env });
   if (sh === undefined && bash !== undefined) {
-    // Called sh, bash follows POSIX; Debian's bash brings no bin/sh of its own.
+    // Called as sh, bash follows POSIX; Debian's bash package has no bin/sh.
     entries.set("bin", { type: "directory", mode: 0o755 });
     entries.set("bin/sh", { type: "symlink", target: bash });
   }

@@ -1,8 +1,8 @@
 /**
- * Package records and made layers in, everything of an image for one system out: the union of the
- * packages' layers, the profile layer on top, a config, the manifests. Pure, but for `read`, which
- * fetches parts of listing blobs. The edge runs it for every new combination, the origin's command
- * line with the same result.
+ * Turns package records and made layers into an image for one system: the union of the packages'
+ * layers, the profile layer on top, a config and the manifests. Pure, but for `read`, which fetches
+ * parts of listing blobs. The edge runs it for every new combination of packages; the origin's
+ * command line runs it with the same result.
  */
 import { encodeConfig, describe } from "./config.ts";
 import type { Scope } from "../contract/keys.ts";
@@ -27,12 +27,10 @@ import {
 
 export type { ComposedBlob } from "./texts.ts";
 
-/** One package of an image, at the level that chooseLevels took. */
+/** One package of an image, at the level that chooseLevels selected. */
 export interface ComposePackage {
   readonly record: PackageRecord;
-  /**
-   * The made layers of the chosen level; left out when that is the record's own (`record.level`).
-   */
+  /** The made layers of that level; absent when it is the record's own (`record.level`). */
   readonly made?: LevelRecord;
 }
 
@@ -45,19 +43,19 @@ export interface ComposeInput {
 
 /** An image for one system. */
 export interface ComposedImage {
-  /** All that has to be kept of the image: the rest is made again from it. */
+  /** Everything that has to be stored of the image: the rest can be made again from it. */
   readonly image: SystemImage;
-  /** All that its packages rest on, sorted. */
+  /** All origins that its packages rest on, sorted. */
   readonly origins: readonly string[];
-  /** Profile layer, config, manifests; what is named comes before what names it. */
+  /** Profile layer, config and manifests, each after what it names. */
   readonly blobs: readonly ComposedBlob[];
 }
 
 /**
  * Composes an image. The same packages at the same levels give the same bytes, whatever the order
- * of `packages`. Throws an InvalidRecord when a record, a level or a listing contradicts itself or
- * the request, an InvalidName when the packages need more than MAX_LAYERS layers or overlap in too
- * many files. What `read` throws passes through. `inflate` as packProfile has it.
+ * of `packages`. Throws an InvalidRecord when a record, level or listing contradicts itself or the
+ * request, and an InvalidName when the packages need more than MAX_LAYERS layers or overlap in too
+ * many files. Errors of `read` pass through. `inflate`: see packProfile.
  */
 export async function compose(
   { scope, request, packages }: ComposeInput,
@@ -75,7 +73,7 @@ export async function compose(
   const records = chosen.map(({ record }) => record);
   const { layers, small } = unionOf(chosen);
 
-  // Both read the bucket, so neither waits for the other.
+  // Both read the bucket, so they run side by side.
   const budget = new ImageBudget(small.reduce((sum, { size }) => sum + size, 0));
   const [entries, trees] = await Promise.all([
     mergeProfile(records, read, budget),
@@ -105,10 +103,10 @@ export async function compose(
 const manifestLayer = ({ digest, size, zstd }: Layer): SystemImage["layers"][number] =>
   zstd === undefined ? { digest, size } : { digest, size, zstd };
 
-/** A package at the level that is taken of it. */
+/** A package at its selected level. */
 interface ChosenPackage {
   readonly record: PackageRecord;
-  /** Of the package's record and, where it has one, of the level's. */
+  /** Origins of the package's record and, if it has one, of the level's. */
   readonly origins: readonly string[];
   readonly level: number;
   /** The made layers of that level. */
@@ -118,8 +116,7 @@ interface ChosenPackage {
 const pickLevel = ({ level, layers }: PackageRecord | LevelRecord) => ({ level, layers });
 
 /**
- * A record of another system or revision would mix architectures in one image; better no image at
- * all.
+ * A record of another system or revision would mix architectures in one image, so it is refused.
  */
 function checkPackages(
   scope: Scope,
@@ -129,7 +126,7 @@ function checkPackages(
   const names = chosen.map(({ record }) => record.name);
   if (names.join("/") !== request.names.join("/"))
     throw new InvalidRecord(
-      `the image is of ${request.names.join(", ")}, but the records are of ${names.join(", ")}`,
+      `the image has packages ${request.names.join(", ")}, but the records are of ${names.join(", ")}`,
     );
   for (const { record, level } of chosen) {
     for (const field of ["packageSet", "revision", "system", "plan"] as const) {
@@ -147,7 +144,7 @@ function checkPackages(
   }
 }
 
-/** A layer of the image, and the names of the packages that it belongs to. */
+/** A layer of the image, and the names of the packages that contain it. */
 type UsedLayer = Layer & { readonly users: readonly string[] };
 
 /** The union of the packages' layers, bottom first, and of their small parts. */
@@ -182,7 +179,7 @@ function unionOf(chosen: readonly ChosenPackage[]): {
   return { layers: parts.layers.map(madeOf), small: parts.small.map(madeOf) };
 }
 
-/** Names of the packages that each layer belongs to, by layer key. */
+/** Names of the packages that contain each layer, by layer key. */
 function usersOf(chosen: readonly ChosenPackage[]): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const { record, level } of chosen) {

@@ -1,35 +1,37 @@
-/** The image's configuration (OCI image spec, config.md): what runs in it, and what it is. */
+/**
+ * The image's configuration (OCI image spec, config.md): what it runs, and its labels and history.
+ */
 import type { Digest } from "../contract/digest.ts";
 import { canonicalJson, type Scope } from "../contract/keys.ts";
 import { BASE_PACKAGES, canonicalName, PACKAGES_LABEL } from "../contract/names.ts";
 import { type PackageRecord, PLATFORMS } from "../contract/records.ts";
 
 /**
- * When everything was made: a moment after 1970, the modification time of the files, so that the
- * same packages are the same image at any time.
+ * Creation time of everything: a second after 1970, like the modification time of the files, so
+ * that the same packages make the same image at any time.
  */
 export const CREATED = "1970-01-01T00:00:01Z";
 
 /**
- * Docker's default: /bin and /sbin are the profile's, /usr/local is there for images built on top.
+ * Docker's default. /bin and /sbin come from the profile; /usr/local is for images built on top.
  */
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** Programs that speak to a terminal want an encoding: tmux does not start without one. */
+/** Terminal programs need an encoding: tmux does not start without one. */
 const LANG = "C.UTF-8";
 const CERTIFICATES = "/etc/ssl/certs/ca-bundle.crt";
-/** Most packages that a history entry names. */
+/** Most packages that one history entry names. */
 const MAX_USERS = 5;
 
 /** One layer of the image, bottom first. */
 export interface ConfigLayer {
   readonly diffId: Digest;
-  /** Names of the packages that it belongs to, sorted; none for the profile layer. */
+  /** Names of the packages that contain it, sorted; empty for the profile layer. */
   readonly users: readonly string[];
 }
 
 /**
- * What is said about an image in its labels and annotations. A function of what is in the image's
- * key, never of how the name was written.
+ * An image's labels and annotations. They depend only on what is in the image's key, never on how
+ * its name was written.
  */
 export function describe(
   scope: Scope,
@@ -50,9 +52,9 @@ export function describe(
 }
 
 /**
- * What the image runs when nothing else is said: bash for `shell`, else the main program of the one
- * requested package that has one; undefined when none or several have. `packages` sorted by name.
- * cacert and iana-etc, which are in every image, never count.
+ * What the image runs by default: bash for `shell`, else the main program of the one requested
+ * package that has one; undefined when none or several have. `packages` are sorted by name. cacert
+ * and iana-etc, which are in every image, never count.
  */
 function commandOf(packages: readonly PackageRecord[], shell: boolean): string[] | undefined {
   if (shell) return ["/bin/bash"];
@@ -65,8 +67,8 @@ function commandOf(packages: readonly PackageRecord[], shell: boolean): string[]
 }
 
 /**
- * The config blob. `packages` sorted by name, `layers` with the profile layer last. `config` is
- * always there: Kubernetes wants it.
+ * The config blob. `packages` are sorted by name; the profile layer is the last of `layers`.
+ * `config` is always present: Kubernetes requires it.
  */
 export function encodeConfig(
   scope: Scope,
@@ -104,12 +106,13 @@ function comment(users: readonly string[]): string {
 }
 
 /**
- * Whether every C library of the image has C.UTF-8: another one's programs would complain of it.
+ * Whether every C library in the image has the locale C.UTF-8. Programs of one without it would
+ * print warnings.
  */
 const isUtf8 = (packages: readonly PackageRecord[]): boolean =>
   packages.some(({ utf8 }) => utf8 === true) && packages.every(({ utf8 }) => utf8 !== false);
 
-/** Two names of one store path are one package; the first counts. */
+/** Without repetitions of a store path under another name; the first name stays. */
 function distinct(packages: readonly PackageRecord[]): PackageRecord[] {
   return packages.filter(
     ({ storePath }, index) =>

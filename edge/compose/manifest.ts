@@ -2,22 +2,23 @@
  * Manifests over one set of blobs (OCI image spec, manifest.md and image-index.md; docker's "Image
  * Manifest Version 2, Schema 2").
  *
- * An index lists the gzip manifests of its platforms and then, where layers also have a zstd form,
- * the zstd ones, as `buildah manifest push --add-compression zstd` writes it:
+ * An index lists the gzip manifests of its platforms, and after them, where layers also have a zstd
+ * form, the zstd ones, in the order of `buildah manifest push --add-compression zstd`:
  *
  *   amd64 gzip   arm64 gzip   amd64 zstd (annotated)   arm64 zstd (annotated)
  *
  * Clients that know the annotation (containers/image: podman, buildah, skopeo, CRI-O) take the zstd
- * manifest of their platform. All others take the first that fits: gzip, which everybody unpacks.
+ * manifest of their platform. All others take the first that fits: gzip, which every client
+ * unpacks.
  *
- * When zstd is worth it: as soon as one layer of the image has it, and whether layers have it is
- * the operator's choice (ZSTD), by what pulls. Level 3 has 7 % fewer bytes than gzip and is
- * unpacked in a third of the time, and what has no zstd form is the same gzip blob in both
- * manifests, so those that know the annotation never lose. All others pay one round trip more where
- * the image has one platform (where it has several, the index is there anyway), and containerd pays
- * more than that: `ctr images pull` fetches the layers of every manifest of its platform, both
- * forms, and unpacks the first. (Its CRI plugin, so Kubernetes, fetches one.) So ZSTD is for
- * clusters of CRI-O and machines with podman, and stays off where people pull by ctr.
+ * An image has a zstd manifest as soon as one of its layers has a zstd form, and whether layers
+ * have one is the operator's choice (ZSTD), which depends on the clients. Level 3 has 7 % fewer
+ * bytes than gzip and unpacks in a third of the time. A layer without a zstd form is the same gzip
+ * blob in both manifests, so clients that know the annotation never lose. All others pay one more
+ * round trip if the image has one platform (with several, the index is there anyway). containerd
+ * pays more: `ctr images pull` fetches the layers of every manifest of its platform, both forms,
+ * and unpacks the first. (Its CRI plugin, and so Kubernetes, fetches one.) So ZSTD is for clusters
+ * of CRI-O and machines with podman, and stays off where people pull with ctr.
  */
 import { CREATED } from "./config.ts";
 import { canonicalJson } from "../contract/keys.ts";
@@ -34,26 +35,27 @@ import {
 } from "../contract/media-types.ts";
 import type { Descriptor, Layer } from "../contract/records.ts";
 
-/** What a manifest names of a layer. */
+/** The part of a layer that manifests name. */
 export type ManifestLayer = Pick<Layer, "digest" | "size" | "zstd">;
 
 export interface ManifestParts {
   readonly config: Descriptor;
   /** Bottom first. */
   readonly layers: readonly ManifestLayer[];
-  /** OCI only: docker's manifests know none. */
+  /** OCI only: docker's manifests have none. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
 const ZSTD_ANNOTATION = { "io.github.containers.compression.zstd": "true" };
 
+/** The OCI manifest with gzip layers. */
 export function encodeOciManifest(parts: ManifestParts): string {
   return ociManifest(parts, gzipLayer);
 }
 
 /**
- * The OCI manifest with the zstd form of every layer that has one. Clients decide layer by layer,
- * so the others stay gzip.
+ * The OCI manifest with the zstd form of every layer that has one. Clients choose the decompressor
+ * layer by layer, so the others stay gzip.
  */
 export function encodeZstdManifest(parts: ManifestParts): string {
   return ociManifest(parts, (layer) =>
@@ -67,6 +69,7 @@ const gzipLayer = ({ digest, size }: ManifestLayer) => ({
   size,
 });
 
+/** Docker's manifest (schema 2) with gzip layers. */
 export function encodeDockerManifest({ config, layers }: ManifestParts): string {
   return canonicalJson({
     schemaVersion: 2,
@@ -105,7 +108,7 @@ export function encodeIndex(
 }
 
 /**
- * Docker's manifest list, for clients that do not know OCI's index: it knows neither zstd nor
+ * Docker's manifest list, for clients that do not know OCI's index. It has neither zstd nor
  * annotations.
  */
 export function encodeDockerList(platforms: readonly PlatformManifests[]): string {

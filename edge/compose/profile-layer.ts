@@ -1,7 +1,7 @@
 /**
- * Packs the profile into a layer. Compressed by fflate everywhere (its own JavaScript, in workerd
- * as in Node), never by a runtime's zlib: the same profile must be the same bytes at every location
- * and at any time. The trees of small parts come compressed by an origin.
+ * Packs the profile into a layer. fflate, in plain JavaScript, compresses it in workerd and in
+ * Node, never the runtime's zlib: the same profile must be the same bytes everywhere and at any
+ * time. The trees of small parts arrive compressed by an origin.
  */
 import { createHash } from "node:crypto";
 import { gzipSync } from "fflate";
@@ -15,36 +15,34 @@ export interface ProfileLayer {
   /** gzip. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly digest: Digest;
-  /** Digest of the tar within. */
+  /** Digest of the uncompressed tar. */
   readonly diffId: Digest;
 }
 
 /**
- * `mtime` 0 leaves the time out; `mem` is fixed because fflate would otherwise derive it from the
- * length by a logarithm: 4 is a table of 128 kB, in place of 2 MB for 8, and the links come out as
- * small. Every option is part of the format: changing one changes every image.
+ * `mtime: 0` leaves the time out. `mem` is fixed because fflate would otherwise derive it from the
+ * length: 4 is a table of 128 kB instead of 2 MB for 8, and the links come out as small. Every
+ * option is part of the format: changing one changes every image.
  */
 const GZIP = { level: 6, mem: 4, mtime: 0 } as const;
 const END = gzipSync(tarEnd, GZIP);
 /**
- * The links are compressed in members of this many bytes of tar, the last what is left, so that
+ * The links are compressed in members of this many bytes of tar (the last may be shorter), so that
  * their tar, up to MAX_PROFILE_BYTES, is never in memory as a whole. Part of the format.
  */
 const MEMBER_BYTES = 2 ** 18;
 /**
- * Largest layer, bytes: it is in memory as a whole, and in members. Three times what the small
- * parts of an image have on average.
+ * Largest profile layer, bytes: it is in memory twice, in members and as a whole. Three times what
+ * the small parts of an image have on average.
  */
 const MAX_LAYER_BYTES = 5 * 2 ** 20;
-/**
- * What compressing a piece of the links takes, bytes: its tar, the compressor's tables, its output.
- */
+/** Memory for compressing one member, bytes: its tar, the compressor's tables and the output. */
 const PACKING_BYTES = 2 ** 20;
 
 /**
- * The profile, and after it the trees of small parts: gzip members that were compressed elsewhere,
- * which are inflated, one at a time, to take the diffId. `inflate` may remember what it inflates.
- * Throws imageTooLarge.
+ * Packs the profile and, after it, the trees of small parts: gzip members that an origin
+ * compressed. They are inflated, one at a time, only to compute the diffId; `inflate` may cache
+ * that. Throws imageTooLarge.
  */
 export async function packProfile(
   entries: readonly ProfileEntry[],
@@ -55,7 +53,7 @@ export async function packProfile(
   const treeBytes = trees.reduce((sum, { compressed }) => sum + compressed.length, 0);
   if (treesSize > MAX_PROFILE_BYTES || treeBytes > MAX_LAYER_BYTES) throw imageTooLarge();
   const links = entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
-  // Inflating a tree takes it twice for a moment.
+  // Inflating a tree briefly takes twice its size.
   const largest = Math.max(0, ...trees.map(({ tarSize }) => tarSize));
   const budget = new ImageBudget(links + Math.max(PACKING_BYTES, 2 * largest) + 2 * treeBytes);
   const tar = createHash("sha256");
@@ -77,14 +75,14 @@ export async function packProfile(
   return { bytes, digest: await digestOf(bytes), diffId: `sha256:${tar.digest("hex")}` };
 }
 
-/** Parents of the trees; every layer that holds store paths has them, with the same modes. */
+/** Parents of the trees. Every layer with store paths has them, with the same modes. */
 const STORE_DIRECTORIES = ["nix", "nix/store"].map((path) =>
   tarHeader({ path, type: "directory", mode: 0o555 }),
 );
 
 /**
- * The tar of the links without end-of-archive, in pieces of MEMBER_BYTES. A piece holds until the
- * next one is asked for. Throws imageTooLarge above `limit` bytes.
+ * The tar of the links without end-of-archive, in pieces of MEMBER_BYTES. A piece is valid until
+ * the next one is requested. Throws imageTooLarge above `limit` bytes.
  */
 function* linksTar(
   entries: readonly ProfileEntry[],
@@ -127,7 +125,7 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 const encoder = new TextEncoder();
 
-/** Header, contents and padding of one entry. */
+/** Header, contents and padding of one tar entry. */
 function tarMember(entry: ProfileEntry): Uint8Array[] {
   const { path, type } = entry;
   switch (type) {

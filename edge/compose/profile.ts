@@ -13,10 +13,10 @@
  *               /lib → c/lib       one link, since only c has it
  *
  * Packages are merged in the order of their names. Where two have a file at the same path, the
- * first wins; also where one has a file and the other a directory (when the directory wins,
- * directories of later packages are merged into it). The base files (base-files.ts) are merged too:
- * their directories always, their files where no package has one. Listings are read one depth at a
- * time, all packages concurrently, and only where packages overlap.
+ * first wins. The first also wins where one has a file and the other a directory; a directory that
+ * wins is merged with the directories of later packages. The base files (base-files.ts) are merged
+ * too: their directories always, their files where no package has one. Listings are read one depth
+ * at a time, for all packages concurrently, and only where packages overlap.
  */
 import { ImageBudget, imageTooLarge, LINK_BYTES } from "../contract/image-budget.ts";
 import { type BaseEntry, baseEntries, LEFT_OUT, type Programs } from "./base-files.ts";
@@ -27,25 +27,25 @@ import type { PackageRecord } from "../contract/records.ts";
 export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing" | "listingText">;
 
 /**
- * One entry of the profile; `path` without a leading slash, sorted so that a directory comes before
- * what is in it.
+ * One entry of the profile. `path` has no leading slash; entries are sorted so that a directory
+ * comes before what is in it.
  */
 export type ProfileEntry = BaseEntry & { readonly path: string };
 
 /**
- * Most of the profile as a tar, bytes, which is compressed and hashed piece by piece: a client
- * unpacks it with every image. About 20,000 links with long targets.
+ * Largest profile, bytes of tar: about 20,000 links with long targets. It is compressed and hashed
+ * piece by piece; the limit is for clients, which unpack it with every image.
  */
 export const MAX_PROFILE_BYTES = 32 * 2 ** 20;
-/** What an entry takes at least, bytes: a tar header. */
+/** Least size of an entry, bytes: a tar header. */
 const ENTRY_BYTES = 512;
 /**
- * Deepest directory that is looked into: each depth may cost a round of reads, and a listing from
- * a malicious origin could go on for ever.
+ * Deepest directory that is read: each depth may cost a round of reads, and a malicious origin's
+ * listing could be endlessly deep.
  */
 const MAX_DEPTH = 64;
 
-/** One package's side of the merge. */
+/** One package in the merge. */
 interface Source {
   readonly storePath: string;
   readonly reader: ListingReader;
@@ -60,7 +60,7 @@ interface Opened {
   readonly providers: readonly { readonly source: Source; readonly directory: Directory }[];
 }
 
-/** What an entry takes in memory, bytes. */
+/** Memory that an entry takes, bytes. */
 export const bytesOf = (entry: ProfileEntry): number =>
   LINK_BYTES +
   entry.path.length +
@@ -68,8 +68,8 @@ export const bytesOf = (entry: ProfileEntry): number =>
   (entry.type === "file" ? entry.contents.length : 0);
 
 /**
- * Merges the packages' trees. The order of `packages` does not matter; names of the same store path
- * are one package. Throws as ListingReader does, and imageTooLarge.
+ * Merges the packages' trees. The order of `packages` does not matter; several names of one store
+ * path count as one package. Throws as ListingReader does, and imageTooLarge.
  */
 export async function mergeProfile(
   packages: readonly ProfilePackage[],
@@ -118,13 +118,13 @@ export async function mergeProfile(
   return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Reads a listing that is in memory. */
+/** Reads from a listing that is in memory. */
 function readText(text: string): ReadRange {
   const bytes = new TextEncoder().encode(text);
   return (_digest, { offset, length }) => Promise.resolve(bytes.subarray(offset, offset + length));
 }
 
-/** Adds the links and files of one directory; gives back its directories that must be real ones. */
+/** Adds the links and files of one directory. Returns its subdirectories that must be real ones. */
 function mergeDirectory(
   { path, providers }: Opened,
   base: ReadonlyMap<string, ReadonlyMap<string, BaseEntry>>,
@@ -158,7 +158,7 @@ function mergeDirectory(
   return wanted;
 }
 
-/** Reads what is wanted: one batch for each package. */
+/** Reads the wanted directories, in one batch for each package. */
 async function open(
   wanted: readonly Wanted[],
   known: Map<DirectoryRef, Directory>,
@@ -187,8 +187,8 @@ async function open(
 }
 
 /**
- * Looks into every package's `bin` for the programs that base files link to; leaves those
- * directories in `known`.
+ * Looks in every package's `bin` for the programs that base files link to. The directories it has
+ * read are left in `known`.
  */
 async function findPrograms(
   roots: Opened["providers"],

@@ -1,8 +1,9 @@
 /**
- * The store paths that are too small for a layer, and so are appended to the profile layer.
+ * Small parts: store paths that are too small for a layer of their own, so they are appended to the
+ * profile layer.
  *
- * A small part's blob holds one tree after another, each compressed for itself, so that any of them
- * can be left out: two parts may hold the same store path, and docker refuses a layer that holds a
+ * A small part's blob holds one tree after another, each compressed by itself, so that any of them
+ * can be skipped: two parts may contain the same store path, and docker refuses a layer that has a
  * path twice.
  *
  *   small parts        git's rest: [pcre2 | gitlib]     curl's rest: [pcre2 | nghttp2]
@@ -13,9 +14,9 @@ import { gunzipSync } from "node:zlib";
 import type { ReadRange } from "../contract/listing-reader.ts";
 import { InvalidRecord, type Layer } from "../contract/records.ts";
 
-/** One store path as it is appended to a layer. */
+/** A store path as it is appended to a layer. */
 export interface SmallTree {
-  /** Names these bytes: the digest of their blob and where they stand in it. */
+  /** Identifies the bytes: the digest of their blob and their position in it. */
   readonly key: string;
   /** File name below /nix/store. */
   readonly name: string;
@@ -25,9 +26,9 @@ export interface SmallTree {
 }
 
 /**
- * Every store path of the parts, once, in the parts' order. `read` fetches each part's blob whole,
- * but for a part that adds nothing. Throws an InvalidRecord when the part is not its blob; what
- * `read` throws passes through.
+ * The store paths of the parts, each once, in the order of the parts. `read` fetches each part's
+ * blob whole, unless the part adds nothing. Throws an InvalidRecord when a part's trees do not
+ * match its blob; errors of `read` pass through.
  */
 export async function readTrees(parts: readonly Layer[], read: ReadRange): Promise<SmallTree[]> {
   const seen = new Set<string>();
@@ -41,7 +42,7 @@ export async function readTrees(parts: readonly Layer[], read: ReadRange): Promi
       return [{ name, start, size, tarSize }];
     });
     if (offset !== part.size)
-      throw new InvalidRecord(`the trees of part ${part.key} are not its blob`, {
+      throw new InvalidRecord(`the trees of part ${part.key} do not match its blob`, {
         layer: part.key,
       });
     return { part, trees };
@@ -62,21 +63,21 @@ export async function readTrees(parts: readonly Layer[], read: ReadRange): Promi
 }
 
 /**
- * Largest store path of a small part, bytes of tar: it is inflated whole. The plan's are below 1
- * MB.
+ * Largest store path in a small part, bytes of tar, since it is inflated whole. The layer plan
+ * keeps them below 1 MB.
  */
 const MAX_TREE_BYTES = 4 * 2 ** 20;
-/** Room that zlib wants above the length of what it inflates: a chunk of its own. */
+/** Room that zlib needs beyond the length of the output: a chunk of its own. */
 const ZLIB_ROOM = 64 * 2 ** 10;
 
-/** How a tree is inflated: inflateTree, or that with a memory in front. */
+/** Inflates a tree: inflateTree, or that with a cache in front. */
 export type Inflate = (tree: SmallTree) => Uint8Array;
 
 /**
  * The tar of a tree. Throws an InvalidRecord when the members do not hold exactly that.
  *
- * By the runtime's zlib, which takes a third of the time of a DecompressionStream in workerd and a
- * quarter of JavaScript's; inflating, unlike compressing, gives the same bytes everywhere.
+ * It uses the runtime's zlib, which in workerd takes a third of the time of a DecompressionStream
+ * and a quarter of JavaScript's. Unlike compressing, inflating gives the same bytes everywhere.
  */
 export function inflateTree({ name, compressed, tarSize }: SmallTree): Uint8Array {
   const wrong = (reason: string, cause?: unknown): InvalidRecord =>
@@ -84,7 +85,7 @@ export function inflateTree({ name, compressed, tarSize }: SmallTree): Uint8Arra
   if (tarSize > MAX_TREE_BYTES) throw wrong(`has more than ${MAX_TREE_BYTES} bytes`);
   let tar: Uint8Array;
   try {
-    // No further than that: what lies must not fill the memory.
+    // Stops at the stated size, so that members which inflate to more cannot fill the memory.
     tar = gunzipSync(compressed, { maxOutputLength: tarSize + ZLIB_ROOM });
   } catch (cause) {
     throw wrong(`does not have ${tarSize} bytes`, cause);

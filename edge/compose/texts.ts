@@ -1,7 +1,7 @@
 /**
- * Everything of an image that is text: the config and the manifests of each platform, and the
- * indexes over them. A pure function of the image's record, so none of it has to be stored: whoever
- * has the record encodes the same bytes again.
+ * The parts of an image that are text: config and manifests of each platform, and the indexes over
+ * them. They are a pure function of the image's record, so none of them is stored: whoever has the
+ * record can encode the same bytes again.
  *
  *   record: amd64, arm64
  *     amd64   config, manifests (OCI, docker's; OCI with zstd where layers have it)
@@ -33,7 +33,7 @@ import {
   encodeZstdManifest,
 } from "./manifest.ts";
 
-/** Something of an image that is no layer of an origin, as a client gets it. */
+/** A blob that the edge composed, as a client gets it: anything but a layer made by an origin. */
 export interface ComposedBlob {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -41,18 +41,18 @@ export interface ComposedBlob {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** What an image's texts for one system are made of. */
+/** What the texts for one system are encoded from. */
 export type ImageParts = Pick<SystemImage, "config" | "layers" | "annotations">;
 
 export interface ImageTexts {
   readonly config: ComposedBlob;
   readonly oci: ComposedBlob;
   readonly docker: ComposedBlob;
-  /** Found through an index alone. */
+  /** Reached only through an index. */
   readonly zstd: ComposedBlob | undefined;
 }
 
-/** An index over the images for some systems. */
+/** An index over the images of some systems. */
 export interface IndexTexts {
   readonly oci: ComposedBlob;
   readonly docker: ComposedBlob;
@@ -86,7 +86,7 @@ export function imageTexts(image: ImageParts): ImageTexts {
   return texts;
 }
 
-/** What an index says of an image for one system, and its config. */
+/** What an index says about the image for one system, and its config. */
 export interface ImageDescriptors {
   readonly config: Descriptor;
   readonly oci: Descriptor;
@@ -95,8 +95,7 @@ export interface ImageDescriptors {
 }
 
 /**
- * The same without the texts. To encode an image takes a millisecond, so each is encoded once for
- * it.
+ * The same without the texts. Encoding an image takes a millisecond, so it is done once per image.
  */
 export function describeImage(image: ImageParts): ImageDescriptors {
   if (!described.has(image)) imageTexts(image);
@@ -112,7 +111,7 @@ export const recordTexts = (record: Pick<ImageRecord, "images">): RecordTexts =>
   indexes: recordIndexes(record),
 });
 
-/** Every index over the images of a record, by indexName: each alone, and all. */
+/** Every index over the images of a record, by indexName: one for each system, and one for all. */
 export function recordIndexes(record: Pick<ImageRecord, "images">): Map<string, IndexTexts> {
   const systems = systemsOf(record);
   const lists = [...systems.map((system) => [system]), ...(systems.length > 1 ? [systems] : [])];
@@ -122,10 +121,10 @@ export function recordIndexes(record: Pick<ImageRecord, "images">): Map<string, 
 const imageFor = ({ images }: Pick<ImageRecord, "images">, system: System): SystemImage =>
   images[system] as SystemImage;
 
-/** Which of a record's indexes. */
+/** Key of the index over these systems. */
 export const indexName = (systems: readonly System[]): string => systems.join(" ");
 
-/** The config and the manifests over it. */
+/** The config, and the manifests that name it. */
 export const manifestsOf = ({ config, oci, docker, zstd }: ImageTexts): ComposedBlob[] => [
   config,
   oci,
@@ -145,7 +144,7 @@ function indexTexts(record: Pick<ImageRecord, "images">, systems: readonly Syste
   };
 }
 
-/** What all say: a version may differ from one platform to the other. */
+/** The entries that all have with the same value: a version may differ between platforms. */
 function inCommon(all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
   const [first = {}, ...others] = all;
   return Object.fromEntries(
@@ -153,6 +152,7 @@ function inCommon(all: readonly Readonly<Record<string, string>>[]): Record<stri
   );
 }
 
+/** Only the descriptor's own fields. */
 export const descriptor = ({ digest, size }: Descriptor): Descriptor => ({ digest, size });
 
 function textBlob(mediaType: string, text: string): ComposedBlob {

@@ -1,6 +1,6 @@
 /**
- * For operators: garbage collection, step by step, and what is broken (contract/housekeeping.ts,
- * verify.ts).
+ * The operator API for garbage collection, step by step (contract/housekeeping.ts), and for
+ * verification and repair (verify.ts).
  */
 import * as v from "valibot";
 import {
@@ -28,7 +28,7 @@ import { KEEPER, openBucket } from "../store/open.ts";
 import { repair } from "./repair.ts";
 import { type KeyOf, verify } from "./verify.ts";
 
-/** Begins a run, or goes on with one on the same terms. */
+/** Starts a run, or continues one on the same terms. */
 export async function beginGc(request: OperatorRequest, env: Env): Promise<Response> {
   const terms = termsOf(new URL(request.url).searchParams);
   const begun = await housekeepingOf(env).begin(terms);
@@ -44,19 +44,19 @@ export async function beginGc(request: OperatorRequest, env: Env): Promise<Respo
   return json(begun);
 }
 
-/** The next step of a run. */
+/** Takes the next step of a run. */
 export async function stepGc({ params }: OperatorRequest, env: Env): Promise<Response> {
   const progress = await housekeepingOf(env).step(params["run"] ?? "");
   if (progress === null)
     throw new RegistryError({
       code: "UNSUPPORTED",
       status: 404,
-      message: "there is no such run: another one has taken its place",
+      message: "this run no longer exists: another one has taken its place",
     });
   return json(progress);
 }
 
-/** A page of what is broken. */
+/** A page of broken objects. */
 export async function verifyPage(request: OperatorRequest, env: Env): Promise<Response> {
   const query = new URL(request.url).searchParams;
   const after = query.get("after") ?? undefined;
@@ -106,7 +106,7 @@ function housekeepingOf({
   HOUSEKEEPING,
 }: Pick<Env, "HOUSEKEEPING">): DurableObjectStub<HousekeepingRpc> {
   if (HOUSEKEEPING === undefined)
-    throw wrong("this edge has no binding HOUSEKEEPING, so it collects no garbage");
+    throw wrong("this edge has no HOUSEKEEPING binding, so it cannot collect garbage");
   return HOUSEKEEPING.getByName(KEEPER);
 }
 

@@ -1,5 +1,5 @@
 /**
- * Checks the text of one record against its path and signatures, and tells what it names. No I/O.
+ * Checks the text of one record against its path and signatures, and lists what it names. No I/O.
  */
 import * as v from "valibot";
 import { indexPath, layerPath, levelPath, packagePath } from "../contract/keys.ts";
@@ -27,17 +27,17 @@ import {
 import type { Problem, VerifyKind } from "../contract/verify.ts";
 import { hasDigestsOf } from "../pull/images/image-paths.ts";
 
-/** The public key of an origin in force. */
+/** The public key of an origin that may sign, undefined for any other. */
 export type KeyOf = (origin: string) => string | undefined;
 
 export interface Checked {
   readonly problem?: Problem;
   readonly detail: readonly string[];
-  /** For people. */
+  /** Description of the record, for people. */
   readonly what?: string;
   /** Blobs that it names. */
   readonly blobs: readonly Descriptor[];
-  /** Other objects that it needs, by key. */
+  /** Keys of other objects that it needs. */
   readonly objects: readonly string[];
 }
 
@@ -51,7 +51,7 @@ const damaged = (reason: string): Checked => ({
 
 type Check = (key: string, json: unknown, keyOf: KeyOf) => Checked | Promise<Checked>;
 
-/** What is wrong with the record at `key`, as far as its text tells. */
+/** Problems of the record at `key` that its text alone shows. */
 export async function checkRecord(
   kind: VerifyKind,
   key: string,
@@ -62,12 +62,12 @@ export async function checkRecord(
   try {
     json = JSON.parse(text);
   } catch {
-    return damaged("it is no JSON");
+    return damaged("it is not JSON");
   }
   return CHECKS[kind](key, json, keyOf);
 }
 
-/** A check of records that fit the schema; others are damaged. */
+/** A check for records that match the schema; any other record is damaged. */
 const of =
   <T>(
     schema: v.GenericSchema<unknown, T>,
@@ -113,7 +113,8 @@ const CHECKS: Readonly<Record<VerifyKind, Check>> = {
     return { ...NOTHING, ...vouched, blobs: [record.names] };
   }),
   images: of(ImageRecordSchema, (key, record) => {
-    if (!hasDigestsOf(key, record)) return damaged("its texts have other digests than its path");
+    if (!hasDigestsOf(key, record))
+      return damaged("the digests of its manifests do not match its path");
     return { ...NOTHING, what: packagesOf(record).join("/"), ...ofImage(record) };
   }),
 };
@@ -122,7 +123,10 @@ const packagesOf = ({ images }: ImageRecord): string[] => [
   ...new Set(Object.values(images).flatMap(({ levels }) => Object.keys(levels))),
 ];
 
-/** The layers of origins, and the package records that its profile layer is composed from. */
+/**
+ * What an image names: layers of origins, and the package records from which its profile layer is
+ * composed.
+ */
 function ofImage(record: ImageRecord): Pick<Checked, "blobs" | "objects"> {
   const all = systemsOf(record).map((system) => ({ system, ...record.images[system] }));
   const blobs = all
@@ -134,7 +138,7 @@ function ofImage(record: ImageRecord): Pick<Checked, "blobs" | "objects"> {
   return { blobs, objects };
 }
 
-/** Whose signatures are good. */
+/** The origins whose signatures are valid. */
 async function vouching<K extends SignedKind>(
   kind: K,
   statement: Statements[K],
@@ -151,7 +155,7 @@ async function vouching<K extends SignedKind>(
   return verdict(signed, good.flat(), keyOf);
 }
 
-/** One good signature is enough: AGREE is kept when a record is written. */
+/** One valid signature is enough: AGREE applies when a record is written. */
 function verdict(
   signed: readonly { readonly origin: string }[],
   good: readonly string[],
@@ -171,7 +175,7 @@ const PACKAGE = new RegExp(
     "(?<name>[^/~]+)(?:~(?<level>\\d+))?\\.json$",
 );
 
-/** Which package a record's path is of. Null for a path of no package. */
+/** The package to which a record's path belongs; null when the path is not a package's. */
 export function placeOfPackage(key: string) {
   const { packageSet, revision, system, plan, name, level } = PACKAGE.exec(key)?.groups ?? {};
   if (!packageSet || !revision || !system || !plan || !name) return null;

@@ -1,7 +1,7 @@
 /**
- * A run of garbage collection, page by page of the bucket's listing (kinds.ts has the rule). A step
- * reads and deletes no more than one request of a Worker may. Its state is in the object's SQLite
- * when it ends, so any later request can ask for the next step.
+ * A run of garbage collection, page by page through the bucket's listing (the rule is in kinds.ts).
+ * One step reads and deletes no more than one request of a Worker may. The run's state is in the
+ * object's SQLite after each step, so any later request can take the next one.
  */
 import pLimit from "p-limit";
 import { type GcProgress, type GcTerms, pulledImage } from "../contract/housekeeping.ts";
@@ -17,25 +17,28 @@ import { type Phase, PHASES, pinKey } from "./phases.ts";
 import type { Run, Tables } from "./tables.ts";
 
 /**
- * Objects of one step, of those that are read and of others: a Worker may send 1,000 requests for
- * one of a client's, and a step reads and deletes each object once at most.
+ * Most objects in one step, those that are read and others. A Worker may send 1,000 requests while
+ * it answers one, and a step reads and deletes each object at most once.
  */
 const READ_PAGE = 400;
 const PAGE = 900;
 /** Largest record that is read, bytes. */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
-/** After this time pulls that were answered from memory are recorded, ms. */
+/** After this time all pulls that were answered from memory have been recorded, milliseconds. */
 const SETTLE_MS = WITHDRAWN_MS + 5_000;
 /**
- * A run that was broken off may be continued for so long, ms; after that its marks are outdated.
+ * How long an interrupted run can be continued, milliseconds; after that its marks are outdated.
  */
 const RESUMED_MS = 86_400_000;
-/** A run whose last step is so long ago was broken off, ms: another one may take its place. */
+/**
+ * A run whose last step is longer ago than this was interrupted, milliseconds: another may replace
+ * it.
+ */
 const BROKEN_OFF_MS = 120_000;
 const DAY_MS = 86_400_000;
 /**
- * Entries of the condemned are dropped after so long, ms: the object is gone, or is held by an
- * unused one.
+ * Entries of condemned objects are dropped after this time, milliseconds: the object is gone, or
+ * held by an unused one.
  */
 const CONDEMNED_MS = 60 * DAY_MS;
 
@@ -44,7 +47,7 @@ interface Looked extends ListedObject {
   readonly text: string;
 }
 
-/** Another run, on other terms, is under way. */
+/** Another run, on other terms, is in progress. */
 export interface Busy {
   readonly busy: GcProgress;
 }
@@ -61,7 +64,7 @@ export class Collector {
     this.#deletions = deletions;
   }
 
-  /** Begins a run, or goes on with one on the same terms. */
+  /** Starts a run, or continues one on the same terms. */
   begin(terms: GcTerms): GcProgress | Busy {
     const { run } = this.#tables;
     const now = Date.now();
@@ -87,7 +90,7 @@ export class Collector {
     return this.#tell(fresh);
   }
 
-  /** The next step of that run; null when there is no such run any more. One at a time. */
+  /** Takes the next step of a run; null when the run no longer exists. Steps do not overlap. */
   async step(id: string): Promise<GcProgress | null> {
     const before = this.#stepping;
     const turn = Promise.withResolvers<void>();
@@ -97,7 +100,7 @@ export class Collector {
       const { run } = this.#tables;
       if (run?.run !== id) return null;
       if (run.done || Date.now() < run.notBefore) return this.#tell(run);
-      // Decided in a step that did not come to its end. What is decided next relies on it.
+      // Decided in a step that was interrupted. Later decisions rely on these deletions.
       if ((await this.#delete(run)) > 0) return this.#tell(this.#stepped());
       return this.#tell(await this.#page(run));
     } finally {
@@ -133,14 +136,14 @@ export class Collector {
     return this.#stepped();
   }
 
-  /** Deletes what was decided on, and returns how many objects that were. */
+  /** Carries out the decided deletions, and returns how many objects that were. */
   async #delete({ run }: Run): Promise<number> {
     const keys = await this.#deletions.deleteDecided(PAGE);
     if (keys > 0) note("info", "gc.deleted", { run, keys });
     return keys;
   }
 
-  /** The run after the step; pulls that came in the meantime may have changed it. */
+  /** The run after a step; pulls that came in the meantime may have changed it. */
   #stepped(): Run {
     const { run } = this.#tables;
     if (run === undefined) throw new Error("a step ended without its run");
@@ -165,7 +168,7 @@ export class Collector {
     );
   }
 
-  /** Empty for what is gone since it was listed, or is no record. */
+  /** Empty when the object was deleted since it was listed, or is too long for a record. */
   async #read(key: string): Promise<string> {
     const object = await readWhole(this.#bucket, key, ({ size }) => size <= MAX_RECORD_BYTES);
     return object === null ? "" : new TextDecoder().decode(object.bytes);
@@ -188,13 +191,13 @@ export class Collector {
       pinned: ids.some((id) => this.#tables.markOf(pinKey(id)) !== undefined),
       named: this.#tables.markOf(knownAs?.(key) ?? key),
       condemnedAt: this.#tables.condemnedAt(key),
-      // Before the run began: it has seen each record that was written since a claim
-      // (pull/images/claim-packages.ts).
+      // Not later than the run's beginning: the run has seen every record that was written since a
+      // claim (pull/images/claim-packages.ts).
       condemnedBefore: startedAt - terms.grace * 1_000,
     });
   }
 
-  /** Records the decisions; a run that deletes nothing condemns nothing. */
+  /** Records the decisions. A run that deletes nothing condemns nothing either. */
   #recordDecisions(
     run: Run,
     phase: Phase,
@@ -235,7 +238,7 @@ export class Collector {
 const sameTerms = (a: GcTerms, b: GcTerms): boolean =>
   a.unused === b.unused && a.grace === b.grace && a.delete === b.delete;
 
-/** Where the run goes on after this page. */
+/** Where the run continues after this page. */
 function afterPage(run: Run, page: { objects: readonly ListedObject[]; more: boolean }): Run {
   if (page.more) return { ...run, after: page.objects.at(-1)?.key };
   const { after: _, ...rest } = run;

@@ -1,9 +1,14 @@
-/** What a run of garbage collection has kept, found unused and deleted, by kind of object. Pure. */
+/**
+ * Counts what a run of garbage collection kept, found unused and deleted, by kind of object. Pure.
+ */
 import { type Count, type GcKind, type KindCounts, NOTHING } from "../contract/housekeeping.ts";
 import type { Decision } from "./kinds.ts";
 import type { Run } from "./tables.ts";
 
-/** The run with these objects counted. `decisions`: one for each; `kind`: null is not counted. */
+/**
+ * The run with these objects added to its counts. `decisions`: one for each object; `kind`: with
+ * null nothing is counted.
+ */
 export function counted(
   run: Run,
   kind: GcKind | null,

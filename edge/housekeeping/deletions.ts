@@ -1,14 +1,14 @@
 /**
- * Deleting, and claims that prevent it (store/claims.ts). Both are decided synchronously in one
- * object, so either a key is claimed before its deletion is decided, or the claim is told that the
- * key is gone:
+ * Deletions, and the claims that prevent them (store/claims.ts). One object decides both,
+ * synchronously, so either a key is claimed before its deletion is decided, or the claim learns
+ * that the key is gone:
  *
- *   claim, decide     condemned no more: it is not deleted
- *   decide, claim     the claim waits until the objects are deleted, and is told so
+ *   claim, decide     the object is no longer condemned, and is not deleted
+ *   decide, claim     the claim waits until the objects are deleted, and is told which
  *
- * Decisions are stored until they are carried out. When the object is lost in between, the run's
- * next step deletes the rest before it decides on anything that only those objects name; a claim
- * that comes before that step takes its keys off the list.
+ * Decisions are stored until they are carried out. If this object is lost in between, the run's
+ * next step carries out the rest before it decides on anything that only those objects name. A
+ * claim that comes before that step takes its keys off the list.
  */
 import pLimit from "p-limit";
 import { BUCKET_REQUESTS, forgetBlob, PRESENT_MS } from "../store/blobs.ts";
@@ -16,13 +16,17 @@ import type { Bucket } from "../store/bucket.ts";
 import { withdrawRecord } from "../store/records.ts";
 import type { Tables } from "./tables.ts";
 
-/** For how long a claim is told of a deletion, ms: longer than any isolate remembers a blob. */
+/**
+ * How long claims are told about a deletion, milliseconds: longer than any isolate remembers a
+ * blob.
+ */
 const GONE_MS = 2 * PRESENT_MS;
 /**
- * For how long deletions are known, ms: longer than a run, which brings back no image without them.
+ * How long deletions are remembered, milliseconds: longer than a run, which needs them to restore
+ * images.
  */
 const KNOWN_MS = 2 * 86_400_000;
-/** After this time requests that an evicted instance of this object had sent have arrived, ms. */
+/** After this time every request that an evicted instance of this object sent has arrived, ms. */
 const PREDECESSOR_MS = 5_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
@@ -49,12 +53,12 @@ export class Deletions {
     return gone;
   }
 
-  /** Ends when the deletions under way are done: then the keys can be written again. */
+  /** Resolves when the deletions in progress are done: then the keys can be written again. */
   async settled(): Promise<void> {
     await this.#underway?.done;
   }
 
-  /** Call it in the transaction that decides on the deletions. */
+  /** Must be called in the transaction that decides on the deletions. */
   decided(keys: readonly string[]): void {
     const now = Date.now();
     this.#tables.noteGone(keys, now);
@@ -62,9 +66,9 @@ export class Deletions {
   }
 
   /**
-   * Deletes what was decided on, `most` objects at most, and returns how many; also what an earlier
-   * instance of this object had decided on and did not come to. Throws when the bucket does not
-   * answer: then the rest is for the next call.
+   * Deletes at most `most` objects whose deletion was decided, also by an earlier instance of this
+   * object, and returns how many. Throws when the bucket does not answer: the rest is left for the
+   * next call.
    */
   async deleteDecided(most: number): Promise<number> {
     const keys = this.#tables.undeleted(most);

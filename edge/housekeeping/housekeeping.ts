@@ -1,7 +1,7 @@
 /**
- * The Housekeeping object (Durable Object), one for the registry: knows when images were pulled
- * last and what is condemned, and runs garbage collection. `firn gc` asks for each step of a run;
- * with GC the object starts a run once a day and takes the steps itself.
+ * The Housekeeping object (Durable Object), one for the registry: it knows when each image was last
+ * pulled and which objects are condemned, and runs garbage collection. `firn gc` asks for each step
+ * of a run; with GC the object starts a run once a day and takes the steps itself.
  */
 import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../config.ts";
@@ -16,7 +16,8 @@ import { Tables } from "./tables.ts";
 
 const DAY_MS = 86_400_000;
 /**
- * Between two alarms of a run, and between two runs, ms; and while an operator's run is under way.
+ * Time between two alarms, milliseconds: within a run, between runs, and while an operator's run is
+ * in progress.
  */
 const NEXT_STEP = 100;
 const NEXT_RUN = DAY_MS;
@@ -45,7 +46,7 @@ export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc 
     return this.#deletions.claim(keys);
   }
 
-  /** Images, each as `pulledImage` names it, that were pulled now. */
+  /** Records that these images, each as `pulledImage` names it, were pulled now. */
   async pulled(images: readonly string[]): Promise<void> {
     this.#tables.notePulls(images, Math.floor(Date.now() / DAY_MS));
     await restorePulled(this.#restoreParts, images);
@@ -62,13 +63,13 @@ export class Housekeeping extends DurableObject<Env> implements HousekeepingRpc 
     return { tables: this.#tables, bucket: this.#bucket, deletions: this.#deletions };
   }
 
-  /** With GC: steps of a run, and when it is done the next one a day later. */
+  /** With GC: takes the steps of a run, and starts the next one a day later. */
   override async alarm(): Promise<void> {
     const { gc } = await readConfig(this.env);
     if (gc === null) return;
     const terms = { unused: gc, grace: GRACE, delete: true };
     let progress = this.#collector.begin(terms);
-    // One step: it may use up the requests of one invocation.
+    // One step: it may use up the requests that one invocation may send.
     if (!("busy" in progress) && !progress.done && progress.waitMs === 0)
       progress = (await this.#collector.step(progress.run)) ?? progress;
     await this.ctx.storage.setAlarm(Date.now() + waitAfter(progress));

@@ -4,18 +4,18 @@
  *
  *   an object    is in use when it is pinned, was pulled or written lately, or one in use names it
  *                is held when only objects that are not in use name it: it stays as long as they do
- *                is idle otherwise: condemned now, and deleted once it has been so for the grace
+ *                is idle otherwise: condemned, and deleted once it has been so for the grace period
  *
- * Worked example, unused 90 d, grace 1 d; image I names package P, P names blobs B and C, and
- * another image, pulled yesterday, names package Q, which names C:
+ * Worked example, unused 90 d, grace 1 d. Image I names package P, and P names blobs B and C.
+ * Another image, pulled yesterday, names package Q, which names C as well:
  *
- *   day 0   I was pulled 91 days ago: not in use. P and B are held. All three are condemned
+ *   day 0   I was last pulled 91 days ago: not in use. P and B are held. All three are condemned
  *   day 1   I has been condemned for a day: deleted. Now P is idle, condemned for a day: deleted,
  *           then B. C stays, as Q does
- *   or      I was pulled on day 0: in use, and with it P and B: condemned no more
+ *   or      I was pulled on day 0: in use, and with it P and B: no longer condemned
  *
- * Kinds are looked at in an order in which referring objects come before those that they name, so
- * every reference is known before the object that it names is decided on.
+ * Kinds are processed in an order in which referring objects come before those that they name, so
+ * every reference to an object is known before the object is decided on.
  */
 import type { GcKind } from "../contract/housekeeping.ts";
 import { imagesPrefix } from "../contract/keys.ts";
@@ -23,16 +23,16 @@ import { blobsIn, ofImage, ofNarinfo, ofPackage, revisionKey } from "./reference
 
 export interface KindRules {
   readonly prefix: string;
-  /** Whether the object is of this kind; others may share the prefix. */
+  /** Tells objects of this kind from others below the same prefix. */
   readonly has?: (key: string) => boolean;
   /**
-   * Whether an object stays for `unused` after it was written. Blobs stay for the grace only, in
-   * which the record that names them is written.
+   * Whether an object stays for `unused` after it was written. Blobs stay only for the grace
+   * period, in which the record that names them is written.
    */
   readonly isRecord: boolean;
-  /** The keys that an object of this kind refers to; when left out it is not read. */
+  /** Keys that an object of this kind refers to. Absent: the object is not read. */
   readonly refersTo?: (text: string) => readonly string[];
-  /** The key by which others refer to it; its own when left out. */
+  /** The key under which others refer to it; absent: its own. */
   readonly knownAs?: (key: string) => string;
 }
 
@@ -62,8 +62,8 @@ function revisionOfIndex(key: string): string {
 const CURRENT_IMAGES = imagesPrefix("").slice(0, -1);
 
 /**
- * What an image's path says: the key of its name, and a part of each of its digests. Null for an
- * image of another record format, which this version never finds.
+ * The key of the image's name, and a part of each of its digests, from the path. Null for an image
+ * of another record format, which this version never finds.
  */
 export function imageOfPath(key: string): { nameKey: string; hints: string[] } | null {
   if (!key.startsWith(CURRENT_IMAGES)) return null;
@@ -72,22 +72,23 @@ export function imageOfPath(key: string): { nameKey: string; hints: string[] } |
 }
 
 export interface Facts {
-  /** When it was written or used last, milliseconds since 1970. */
+  /** When it was last written or used, milliseconds since 1970. */
   readonly usedAt: number;
-  /** It stays when it was used after this. */
+  /** It stays if it was used after this time. */
   readonly usedAfter: number;
   readonly pinned: boolean;
-  /** What names it: an object in use, one that is not, or none. */
+  /** Whether an object in use names it, or only ones that are not in use, or none. */
   readonly named: "live" | "held" | undefined;
-  /** Since when it has been condemned; undefined: it has not. */
+  /** When it was condemned; undefined when it is not. */
   readonly condemnedAt: number | undefined;
-  /** It is deleted when it was condemned at or before this. */
+  /** It is deleted if it was condemned at or before this time. */
   readonly condemnedBefore: number;
 }
 
-/** `keep`: in use; `condemn`: not, and stays for now; `delete`: not, for long enough. */
+/** `keep`: in use; `condemn`: unused, but stays for now; `delete`: unused for long enough. */
 export type Decision = "keep" | "condemn" | "delete";
 
+/** Applies the rule above to one object. */
 export function decisionOn(facts: Facts): Decision {
   if (facts.pinned || facts.named === "live" || facts.usedAt > facts.usedAfter) return "keep";
   const { condemnedAt = Infinity, condemnedBefore } = facts;

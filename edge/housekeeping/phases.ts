@@ -5,15 +5,17 @@ import { ofPlan, ofTag, parsed } from "./references.ts";
 
 export interface Phase {
   readonly prefix: string;
-  /** The kind that is decided on; null: all of it stays, and keeps what it names. */
+  /**
+   * The kind that is decided on; null: every object of the phase stays, and keeps what it names.
+   */
   readonly kind: GcKind | null;
-  /** What an object of it refers to; when left out it is not read. */
+  /** What an object refers to. Absent: it is not read. */
   readonly refersTo?: (text: string, key: string) => readonly string[];
-  /** Whether it begins only when all pulls that were answered from deleted images are recorded. */
+  /** Whether it waits until all pulls that were answered from deleted images are recorded. */
   readonly settles?: boolean;
 }
 
-/** A pinned image, as a key beside those of objects. */
+/** Key of a pinned image's mark, beside the marks of objects. */
 export const pinKey = (image: string): string => `pin:${image}`;
 export const PINS = "pins/";
 

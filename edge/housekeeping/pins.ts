@@ -1,6 +1,6 @@
 /**
  * Pinned images, which are never collected. An operator pins an image by digest, for machines that
- * pull it once and never again. One record for each: pins/<name key>/<digest hint>.json
+ * pull it once and never again. Each has a record, pins/<name key>/<digest hint>.json.
  */
 import pLimit from "p-limit";
 import * as v from "valibot";
@@ -20,7 +20,7 @@ import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { openBucket } from "../store/open.ts";
 import { PINS } from "./phases.ts";
 
-/** `POST` pins an image; 404 when it is not known. `DELETE` unpins it. */
+/** `POST` pins an image, or answers 404 when it is not known. `DELETE` unpins it. */
 export async function pinImage(request: OperatorRequest, env: Env): Promise<Response> {
   const { searchParams } = new URL(request.url);
   const [text, digest] = [searchParams.get("name") ?? "", searchParams.get("digest") ?? ""];
@@ -47,7 +47,7 @@ export async function pinImage(request: OperatorRequest, env: Env): Promise<Resp
 const MAX_LISTED = 900;
 const PinSchema = v.object({ name: v.string(), digest: v.string() });
 
-/** All that are pinned. */
+/** Lists the pinned images. */
 export async function listPins(_request: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
   const { objects } = await bucket.list(PINS, { limit: MAX_LISTED });

@@ -1,21 +1,21 @@
 /**
- * The keys that an object in the bucket refers to, which must stay for as long as it does. Pure. It
- * relies on a record's form as little as possible: whatever looks like a digest counts, so that the
- * blobs of a field that was added later, or of a record of another format, are kept.
+ * The keys that an object in the bucket refers to, which must stay as long as it does. Pure. It
+ * relies as little as possible on the record's format: whatever looks like a digest counts, so that
+ * blobs named by a newer field, or by a record of another format, are kept.
  */
 import type { Digest } from "../contract/digest.ts";
 import { blobPath, layerPath, levelPath, packagePath, type Scope } from "../contract/keys.ts";
 import type { ImageRecord, System } from "../contract/records.ts";
 
-/** Every blob that a text names. A diffId is none, and does no harm. */
+/** Every digest in a text, as a blob's key. A diffId is not a blob, but does no harm. */
 export const blobsIn = (text: string): string[] =>
   Array.from(new Set(text.match(/sha256:[0-9a-f]{64}/g)), (digest) => blobPath(digest as Digest));
 
-/** A revision of a package set, as a key beside those of objects. */
+/** Key of a revision's mark, beside the marks of objects. */
 export const revisionKey = (packageSet: string, revision: string): string =>
   `revision:${packageSet}/${revision}`;
 
-/** The records of an image's packages on each of its systems, their revision, and its layers. */
+/** Records of the image's packages on each of its systems, its revision, and its layers. */
 export function ofImage(text: string): string[] {
   const record = parsed(text) as Partial<ImageRecord>;
   const { packageSet = "", revision = "", plan = "", images = {} } = record;
@@ -28,7 +28,7 @@ export function ofImage(text: string): string[] {
   return [...packages, ...ofScope(record), ...blobsIn(text)];
 }
 
-/** The layer records of a package's or a level's layers, its revision, its plan, and its blobs. */
+/** Layer records of a package's or level's layers, its revision, its plan, and its blobs. */
 export function ofPackage(text: string): string[] {
   const record = parsed(text);
   const { layers = [] } = record as { readonly layers?: readonly { readonly key: string }[] };
@@ -43,12 +43,12 @@ function ofScope(record: Partial<Scope>): string[] {
   return [...index, ...ofPlan(record)];
 }
 
-/** The blob of a layer plan; a package is made again by the plan that it was made by. */
+/** The blob of a layer plan: a package is made again by the plan that first made it. */
 export function ofPlan({ plan }: Partial<Scope>): string[] {
   return plan !== undefined && /^[0-9a-f]{64}$/.test(plan) ? [blobPath(`sha256:${plan}`)] : [];
 }
 
-/** The revisions that a tag means or has meant. `key`: tags/<set>/<tag>.json. */
+/** The revisions that a tag means or once meant. `key`: tags/<set>/<tag>.json. */
 export function ofTag(key: string, text: string): string[] {
   const [, packageSet = ""] = key.split("/");
   return Array.from(new Set(text.match(/\b[0-9a-f]{40}\b/g)), (revision) =>
@@ -62,7 +62,7 @@ export function ofNarinfo(text: string): string[] {
   return url === undefined ? [] : [`cache/${url}`];
 }
 
-/** As JSON; what is damaged refers to the blobs in its text and to nothing else. */
+/** Parses JSON. A damaged text becomes an empty object, and only the digests in it count. */
 export function parsed(text: string): Readonly<Record<string, unknown>> {
   try {
     const json: unknown = JSON.parse(text);

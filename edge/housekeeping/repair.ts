@@ -1,5 +1,5 @@
 /**
- * Repairs one object: a damaged or forged record is withdrawn, and made again when somebody needs
+ * Repairs one object. A damaged or forged record is withdrawn, and made again when somebody needs
  * it; packages whose blobs are lost are made again at once, as for a pull
  * (pull/packages/complete-packages.ts).
  */
@@ -16,7 +16,7 @@ import { withdrawRecord } from "../store/records.ts";
 import { placeOfPackage } from "./check-record.ts";
 import { findingsAt, type KeyOf, readText, VERIFIED } from "./verify.ts";
 
-/** How long one request waits for an origin, ms; the command asks again. */
+/** How long one request waits for an origin, milliseconds; the command asks again. */
 const WAIT_MS = 60_000;
 
 export interface Broken {
@@ -24,7 +24,7 @@ export interface Broken {
   readonly key: string;
 }
 
-/** Repairs what is wrong with it now. */
+/** Repairs whatever is wrong with the object now. */
 export async function repair(context: Context, keyOf: KeyOf, broken: Broken): Promise<Repaired> {
   const { kind, key } = broken;
   const look = async (): Promise<Finding[]> => {
@@ -46,7 +46,7 @@ export async function repair(context: Context, keyOf: KeyOf, broken: Broken): Pr
     }
     if ((await look()).length === 0) return { key, state: "made" };
   }
-  // Blobs were made again with other bytes: the next pull by tag composes the image from those.
+  // The blobs were made again with other bytes: the next pull by tag composes the image from those.
   if (kind === "blobs") forgetBlob(`sha256:${key.slice(VERIFIED.blobs.length)}`);
   await withdrawRecord(context.bucket, key);
   return { key, state: "withdrawn" };
@@ -61,7 +61,7 @@ interface Wanted {
   readonly names: readonly string[];
 }
 
-/** The packages whose blobs must be there for the object to be complete; none: it is withdrawn. */
+/** The packages whose blobs complete the object; empty when it should be withdrawn instead. */
 async function packagesBehind({ bucket }: Context, { kind, key }: Broken): Promise<Wanted[]> {
   if (kind === "packages") {
     const place = placeOfPackage(key);
@@ -81,7 +81,7 @@ async function packagesBehind({ bucket }: Context, { kind, key }: Broken): Promi
   }));
 }
 
-/** Has origins make what is missing of packages. */
+/** Has origins make what packages lack. */
 async function make(context: Context, { scope, names }: Wanted): Promise<void> {
   const { bucket } = context;
   const held = { ...context, heldUntil: Date.now() + WAIT_MS };

@@ -1,6 +1,6 @@
 /**
- * Writes image records again that the run under way has deleted, when somebody pulls the image
- * after all: an isolate may answer from its memory for a while after the record is gone.
+ * Restores image records that the current run has deleted, when somebody pulls the image after all:
+ * an isolate may answer from its memory for a while after the record is gone.
  */
 import { note } from "../log.ts";
 import type { Bucket } from "../store/bucket.ts";
@@ -14,7 +14,7 @@ export interface RestoreParts {
   readonly deletions: Deletions;
 }
 
-/** Restores the images that were pulled, each as `pulledImage` names it. */
+/** Restores these images, each as `pulledImage` names it. */
 export async function restorePulled(parts: RestoreParts, images: readonly string[]): Promise<void> {
   for (const image of images) {
     const [nameKey = "", hint = ""] = image.split(".");
@@ -32,7 +32,7 @@ async function restore(
   hint: string,
 ): Promise<boolean> {
   const found = tables.transaction(() => {
-    // The notice of a pull may come late: an image that has lost a blob since stays deleted.
+    // The notice of a pull may arrive late: an image that has lost a blob since then stays deleted.
     const whole = tables
       .takeDeletedImages(nameKey, hint)
       .filter(({ body }) => tables.gone(blobsIn(body), 0).length === 0);

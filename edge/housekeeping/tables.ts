@@ -1,12 +1,12 @@
 /**
- * The state of the Housekeeping object, in its SQLite. Keys are those of objects in the bucket, but
- * for marks, which have keys of pins and revisions as well.
+ * The state of the Housekeeping object, in its SQLite. Keys are those of objects in the bucket;
+ * marks also have keys for pins and revisions.
  */
 import type { GcProgress } from "../contract/housekeeping.ts";
 
-/** A run, and where it is. */
+/** A run, and how far it is. */
 export interface Run extends Omit<GcProgress, "since" | "at" | "waitMs"> {
-  /** Index of the phase (collector.ts), and the last key of it that was looked at. */
+  /** Index of the phase (phases.ts), and the last of its keys that was processed. */
   readonly phase: number;
   readonly after?: string | undefined;
   /** No step before this, milliseconds since 1970. */
@@ -15,7 +15,7 @@ export interface Run extends Omit<GcProgress, "since" | "at" | "waitMs"> {
   readonly steppedAt: number;
 }
 
-/** Queries take lists as one parameter: SQLite in Durable Objects takes a hundred of them. */
+/** Queries take a list as one parameter: SQLite in Durable Objects allows a hundred parameters. */
 const KEYS = "(SELECT value FROM json_each(?))";
 
 export class Tables {
@@ -76,8 +76,8 @@ export class Tables {
   }
 
   /**
-   * Forgets the marks and deleted images of an earlier run, and what it had still to delete: the
-   * next run decides on that anew, since nobody restores its images any more.
+   * Forgets marks, deleted images and pending deletions of an earlier run. The next run decides on
+   * those anew, since nobody can restore the earlier run's images any more.
    */
   clearRun(): void {
     for (const table of ["marks", "trash", "deleting"]) this.#run(`DELETE FROM ${table}`);
@@ -123,7 +123,7 @@ export class Tables {
     return this.#all<{ since: number }>("SELECT since FROM condemned WHERE key = ?", key)[0]?.since;
   }
 
-  /** Keys that are condemned already keep their time. */
+  /** Keys that are already condemned keep their time. */
   condemn(keys: readonly string[], now: number): void {
     this.#run(
       "INSERT OR IGNORE INTO condemned SELECT value, ?2 FROM json_each(?1)",
@@ -136,13 +136,13 @@ export class Tables {
     this.#run("DELETE FROM condemned WHERE since < ?", before);
   }
 
-  /** They are condemned no more, and what is not deleted yet stays. */
+  /** The keys are no longer condemned, and those that are not deleted yet stay. */
   reprieve(keys: readonly string[]): void {
     for (const table of ["condemned", "deleting"])
       this.#run(`DELETE FROM ${table} WHERE key IN ${KEYS}`, JSON.stringify(keys));
   }
 
-  /** They are deleted from now on, for whoever asks. */
+  /** From now on the keys count as deleted. */
   noteGone(keys: readonly string[], now: number): void {
     const all = JSON.stringify(keys);
     this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, all);
@@ -150,7 +150,7 @@ export class Tables {
     this.#run("INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)", all, now);
   }
 
-  /** What was to be deleted, and is not known to be, `most` at most. */
+  /** At most `most` keys that were to be deleted and are not known to be. */
   undeleted(most: number): string[] {
     const rows = this.#all<{ key: string }>("SELECT key FROM deleting LIMIT ?", most);
     return rows.map(({ key }) => key);
@@ -178,7 +178,7 @@ export class Tables {
     this.#run("INSERT OR REPLACE INTO trash VALUES (?, ?)", key, body);
   }
 
-  /** Takes out the deleted image records of a name whose paths contain `part`. */
+  /** Removes, and returns, the deleted image records of a name whose paths contain `part`. */
   takeDeletedImages(nameKey: string, part: string): { key: string; body: string }[] {
     return this.#all<{ key: string; body: string }>(
       "DELETE FROM trash WHERE instr(key, ?) > 0 AND instr(key, ?) > 0 RETURNING key, body",

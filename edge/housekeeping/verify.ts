@@ -1,7 +1,7 @@
 /**
- * Verifies the bucket: every record is what its path says, is signed, and every blob that it names
- * is there, with its size. A page is as many records as one request of a Worker may read; blobs
- * seen since the command began are not asked for again.
+ * Verifies the bucket: every record matches its path and is signed, and every blob that it names is
+ * there, with its size. A page is as many records as one request of a Worker may read; blobs that
+ * were seen since the command began are not looked up again.
  */
 import pLimit from "p-limit";
 import { createHash } from "node:crypto";
@@ -23,15 +23,15 @@ export const VERIFIED: Readonly<Record<VerifyKind, string>> = {
   indexes: `index/v${RECORD_FORMAT}/`,
   images: `images/v${RECORD_FORMAT}/`,
 };
-/** Records of a page, and objects that it asks the bucket for beside them. */
+/** Most records in a page, and most other objects that it looks up. */
 const PAGE = 100;
 const MAX_ASKED = 700;
-/** Bytes that a page hashes: a few seconds of CPU. One blob is hashed however large it is. */
+/** Most bytes that a page hashes: a few seconds of CPU. One blob is hashed whatever its size. */
 const MAX_HASHED = 2 ** 30;
 /** Largest record, bytes. */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
 
-/** When an object was seen, and its size: about 10,000. */
+/** When an object was last seen, and its size: about 10,000 entries. */
 const seen = memory<{ readonly at: number; readonly size: number }>(3 * 2 ** 20, () => 16);
 
 export interface VerifyParts {
@@ -41,10 +41,11 @@ export interface VerifyParts {
 export interface Wanted {
   readonly kind: VerifyKind;
   readonly after: string | undefined;
-  /** What was seen at or after it is there, milliseconds since 1970. */
+  /** Objects that were seen at or after this time are there, milliseconds since 1970. */
   readonly since: number;
 }
 
+/** One page of findings. Throws BucketUnavailable. */
 export async function verify(parts: VerifyParts, wanted: Wanted): Promise<VerifyPage> {
   const { bucket } = parts;
   const { kind, after } = wanted;
@@ -65,7 +66,7 @@ export async function verify(parts: VerifyParts, wanted: Wanted): Promise<Verify
 
 interface Looked {
   readonly found: Finding[];
-  /** Of the page, from its first object on. */
+  /** Number of the page's objects that were processed, from its first on. */
   readonly count: number;
 }
 
@@ -96,7 +97,7 @@ async function records(
   return { found, count: keys.length };
 }
 
-/** What is wrong with one object now; nothing when it does not exist. */
+/** What is wrong with one object now; empty when it does not exist. */
 export async function findingsAt(
   { bucket, keyOf }: VerifyParts,
   kind: VerifyKind,
@@ -108,7 +109,7 @@ export async function findingsAt(
   return findingsOf(bucket, { kind, key }, await checkRecord(kind, key, text, keyOf), Infinity);
 }
 
-/** Keys that must be there, and their sizes where these are known. */
+/** Keys that must exist, with their sizes where known. */
 const needsOf = ({ blobs, objects }: Checked): (readonly [string, number | undefined])[] => [
   ...new Map([
     ...objects.map((key) => [key, undefined] as const),
@@ -154,7 +155,7 @@ async function isThere(
   return size === undefined || known.size === size;
 }
 
-/** Null when it is not there any more; empty when it is too long for a record. */
+/** Null when it no longer exists; empty when it is too long for a record. */
 export async function readText(bucket: Bucket, key: string): Promise<string | null> {
   const object = await bucket.get(key);
   if (object === null) return null;
@@ -185,7 +186,7 @@ const damagedBlob = (key: string): Finding => ({
   detail: [],
 });
 
-/** Whether a blob is something else than its digest says. */
+/** Whether a blob's bytes do not match its digest. */
 async function isDamaged(bucket: Bucket, key: string): Promise<boolean> {
   const object = await bucket.get(key);
   if (object === null) return false;

@@ -13,15 +13,15 @@ import { denied, unauthorized } from "../pull/errors.ts";
 import { tokenContext } from "../registry/authorize.ts";
 import { signIn } from "../registry/token.ts";
 
-/** A request of an operator, once `authorizeOperator` has found out whose. */
+/** An operator's request; `authorizeOperator` sets whose. */
 export type OperatorRequest = IRequestStrict & { operator?: string };
 
 /** RFC 7617. */
 const CHALLENGE = 'Basic realm="firn operators", charset="UTF-8"';
 
 /**
- * Throws UNAUTHORIZED (401) for anybody who is not signed in, DENIED (403) for an account that is
- * no operator's. Every use is in the log.
+ * Throws UNAUTHORIZED (401) when nobody is signed in, DENIED (403) when the account is not an
+ * operator's. Logs every use.
  */
 export async function authorizeOperator(
   request: OperatorRequest,
@@ -32,8 +32,8 @@ export async function authorizeOperator(
 }
 
 /**
- * For routes that show a part to everybody where FARM_PUBLIC is on: then a request without
- * credentials passes as well, with `operator` unset. Wrong credentials are refused.
+ * For routes that show a part to everybody when FARM_PUBLIC is on: a request without credentials
+ * then passes too, with `operator` unset. Wrong credentials are refused.
  */
 export async function authorizeViewer(
   request: OperatorRequest,
@@ -63,9 +63,9 @@ async function authorizeAccount(request: OperatorRequest, config: Config): Promi
   }
   if (!account.operator) {
     note("warn", "operator.refused", facts);
-    throw denied(`the account ${account.name} is no operator's`);
+    throw denied(`the account ${account.name} is not an operator`);
   }
-  // A browser attaches an operator's credentials to requests from any site, so those of another
+  // A browser attaches stored credentials to requests from any site's pages, so those from another
   // site count as anonymous.
   if (request.headers.get("Sec-Fetch-Site")?.endsWith("-site") === true) {
     note("warn", "operator.refused", facts);

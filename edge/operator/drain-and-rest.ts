@@ -1,4 +1,4 @@
-/** The operator API (contract/operator.ts): what work origins are given. */
+/** Operator API (contract/operator.ts): drains origins and rests them. */
 import { MAX_REST_SECONDS } from "../contract/operator.ts";
 import type { Env } from "../env.ts";
 import { allFarms } from "../farm/farms.ts";
@@ -8,13 +8,11 @@ import { json, originOf, wrong } from "./requests.ts";
 import type { OperatorRequest } from "./authorize.ts";
 import { farmView } from "./farm-state.ts";
 
-/**
- * Gives the origin no more jobs, in any farm, until that is taken back; it finishes what it has.
- */
+/** Gives the origin no more jobs, in any farm, until undrained. It finishes the jobs it has. */
 export const drainOrigin = (request: OperatorRequest, env: Env): Promise<Response> =>
   setDrained(request, env, true);
 
-/** Takes `drainOrigin` back. */
+/** Undoes `drainOrigin`. */
 export const undrainOrigin = (request: OperatorRequest, env: Env): Promise<Response> =>
   setDrained(request, env, false);
 
@@ -29,7 +27,7 @@ async function setDrained(request: OperatorRequest, env: Env, drained: boolean):
   return json({ origin: name, drained, changed: changes.includes(true), jobs });
 }
 
-/** Gives the origin nothing for `seconds`, then one job at a time until one is done. */
+/** Gives the origin no job for `seconds`, then one at a time until one is done. */
 export async function restOrigin(request: OperatorRequest, env: Env): Promise<Response> {
   const name = originOf(request);
   const text = new URL(request.url).searchParams.get("seconds") ?? "";
@@ -41,12 +39,12 @@ export async function restOrigin(request: OperatorRequest, env: Env): Promise<Re
     allFarms(env).map(({ farm }) => farm.rest(name, seconds * 1_000)),
   );
   if (!known.includes(true))
-    throw absent(`the origin ${name} is not connected, so it has nothing to rest from`);
+    throw absent(`the origin ${name} is not connected, so it cannot be rested`);
   note("warn", "operator.rested", { origin: name, seconds, account: request.operator });
   return json({ origin: name, seconds, jobs });
 }
 
-/** Jobs that the origin has. Throws 404 for a name that no farm and no configuration knows. */
+/** How many jobs the origin has. Throws 404 for a name that neither a farm nor ORIGINS knows. */
 async function jobsOf(env: Env, name: string): Promise<number> {
   const { origins } = await farmView(env);
   const origin = origins.find((each) => each.name === name);

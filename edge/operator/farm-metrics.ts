@@ -7,7 +7,9 @@ interface Described extends Omit<Family, "samples"> {
   readonly of: (region: RegionView) => readonly Sample[];
 }
 
-/** Pure. A farm that does not answer says only that: its counters have not gone back to 0. */
+/**
+ * Pure. Of a farm that does not answer it has only that fact: its counters have not gone back to 0.
+ */
 export function familiesOf(regions: readonly RegionView[]): Family[] {
   return DESCRIBED.map(({ of, ...family }) => ({
     ...family,
@@ -43,7 +45,7 @@ const DESCRIBED: readonly Described[] = [
   },
   {
     name: "firn_farm_slots",
-    help: "Jobs that the origins in state connected do at once, tags aside",
+    help: "Jobs that the origins in state connected can run at once, not counting tags",
     type: "gauge",
     of: ({ origins }) => one(origins.slots),
   },
@@ -61,7 +63,7 @@ const DESCRIBED: readonly Described[] = [
   },
   {
     name: "firn_farm_items_total",
-    help: "Items that ended; result: done, or why not",
+    help: "Items that ended; result: done, or the reason for the failure",
     type: "counter",
     of: ({ tally }) =>
       tally.items.map(({ kind, result, count }) => ({ labels: { kind, result }, value: count })),
@@ -78,13 +80,13 @@ const DESCRIBED: readonly Described[] = [
   },
   {
     name: "firn_farm_attempts_lost_total",
-    help: "Items that an origin began and did not get done, for reasons of its own",
+    help: "Items that an origin started and did not finish, through trouble of its own",
     type: "counter",
     of: ({ tally }) => one(tally.attemptsLost),
   },
   {
     name: "firn_farm_upload_bytes_today",
-    help: "Bytes that origins were granted to upload since 00:00 UTC",
+    help: "Bytes that origins were allowed to upload since 00:00 UTC",
     type: "gauge",
     of: ({ uploadedToday }) => one(uploadedToday),
   },

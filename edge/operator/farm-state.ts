@@ -20,18 +20,20 @@ import { json } from "./requests.ts";
 import type { OperatorRequest } from "./authorize.ts";
 import * as v from "valibot";
 
-/** Builds, and failures, of all regions that one answer has. */
+/** Most builds, and most failures, in one answer, over all regions. */
 const MAX_PAST = 50;
-/** How long the public answer is reused, ms, so that strangers cannot keep the farms busy. */
+/**
+ * How long the public answer is reused, milliseconds, so that strangers cannot keep the farms busy.
+ */
 const PUBLIC_MEMORY = 5_000;
 
-/** To an operator all of it, to others the counts; `authorizeViewer` has let them in. */
+/** Everything to an operator, only counts to others, whom `authorizeViewer` has admitted. */
 export async function farmState(request: OperatorRequest, env: Env): Promise<Response> {
   if (request.operator === undefined) return json(await publicView(env));
   return json(v.parse(FarmSchema, await farmView(env)));
 }
 
-/** By environment: tests have several in one process. */
+/** Keyed by environment, since tests have several in one process. */
 const publicViews = new WeakMap<Env, v.InferOutput<typeof PublicFarmSchema>>();
 
 async function publicView(env: Env): Promise<v.InferOutput<typeof PublicFarmSchema>> {
@@ -78,8 +80,8 @@ export async function farmView(env: Env): Promise<FarmView> {
 type Placed = FarmView["origins"][number];
 
 /**
- * Each origin once, by name. All farms know whether it is revoked or drained; the rest is from the
- * farm that it is connected to, or that heard of it last.
+ * Each origin once, by name. Every farm knows whether it is revoked or drained; the rest comes from
+ * the farm to which it is, or was last, connected.
  */
 function merged(seen: readonly Seen[], configured: readonly Placed[]): Placed[] {
   const known = seen.flatMap(({ region, overview }) =>
@@ -121,7 +123,7 @@ function regionView({ region, overview }: Seen, all: readonly Placed[]): RegionV
   };
 }
 
-/** The latest of all regions, newest first. */
+/** The latest entries of all regions, newest first. */
 const past = (
   seen: readonly Seen[],
   jobsOf: (overview: FarmOverview) => FarmOverview["builds"],

@@ -5,6 +5,7 @@ import { farmView } from "./farm-state.ts";
 import { familiesOf } from "./farm-metrics.ts";
 import { CONTENT_TYPE, exposition } from "./prometheus.ts";
 
+/** The counters and gauges of all farms. */
 export async function metrics(_request: OperatorRequest, env: Env): Promise<Response> {
   const { regions } = await farmView(env);
   return new Response(exposition(familiesOf(regions)), {

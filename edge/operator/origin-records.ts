@@ -1,14 +1,14 @@
 /**
- * Finds the records that rest on an origin: those that it signed or told, and those made of them.
- * The bucket is read page by page, so that one request stays within a Worker's limits:
+ * Finds the records that rest on an origin: those that it signed or reported, and those made from
+ * them. The bucket is read page by page, so that one request stays within a Worker's limits:
  *
  *   kind      where                    rests on
  *   layers    layers/                  who signed the layer
  *   packages  packages/v<format>/      who signed the package, and the layers that it names
  *   indexes   index/v<format>/         who listed the names
- *   images    images/v<format>/        all that its packages rest on; every origin, when it says
- *                                      that a package does not exist for a platform: failures name
- *                                      nobody
+ *   images    images/v<format>/        all that its packages rest on; every origin, if it says that a
+ *                                      package does not exist for a platform: failures do not say
+ *                                      who reported them
  *   tags      tags/                    who resolved the tag last
  *   revisions revisions/               who said that the revision belongs to the set
  *   plans     plans/                   who made the layer plan: shown, and never withdrawn
@@ -35,21 +35,21 @@ const PREFIXES: Readonly<Record<OriginRecordKind, string>> = {
   plans: "plans/",
 };
 
-/** Largest record that is looked into, bytes. */
+/** Largest record that is read, bytes. */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
 
 export interface Page {
   readonly kind: OriginRecordKind;
   readonly origin: string;
-  /** Only what was written at or after it, milliseconds since 1970. */
+  /** Only records written at or after this time, milliseconds since 1970. */
   readonly since: number;
-  /** The last key of the page before. */
+  /** The last key of the previous page. */
   readonly after: string | undefined;
-  /** Most records that are looked at. */
+  /** Most records that are read. */
   readonly limit: number;
 }
 
-/** One page of what rests on the origin. */
+/** One page of the records that rest on the origin. */
 export async function findOriginRecords(
   bucket: Bucket,
   { kind, origin, since, after, limit }: Page,
@@ -65,7 +65,10 @@ export async function findOriginRecords(
   return { found, looked: page.objects.length, ...(last === undefined ? {} : { after: last }) };
 }
 
-/** Deletes what was found. The manifests of an image are made of its record, so they go with it. */
+/**
+ * Deletes the records that were found. An image's manifests are derived from its record, so they go
+ * with it.
+ */
 export async function withdraw(
   bucket: Bucket,
   kind: OriginRecordKind,

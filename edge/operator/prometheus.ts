@@ -1,12 +1,12 @@
 /**
- * Prometheus' text format 0.0.4 ("Exposition formats"). By hand, because prom-client needs Node's
- * process, cluster and perf_hooks, which a Worker does not have.
+ * Prometheus' text format 0.0.4 ("Exposition formats"). Written by hand, because prom-client needs
+ * Node's process, cluster and perf_hooks, which a Worker does not have.
  */
 
 export const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 export interface Sample {
-  /** Behind the family's name: `_sum`, `_count` of a summary. */
+  /** Appended to the family's name: `_sum`, `_count` of a summary. */
   readonly suffix?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -19,7 +19,7 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
-/** One family after the other, each with its HELP and TYPE; the last line ends too. */
+/** All families, each with its HELP and TYPE; the last line ends with a newline too. */
 export const exposition = (families: readonly Family[]): string =>
   families.map((family) => `${linesOf(family).join("\n")}\n`).join("");
 

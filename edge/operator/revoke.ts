@@ -9,11 +9,11 @@ import type { OperatorRequest } from "./authorize.ts";
 import { findOriginRecords, withdraw } from "./origin-records.ts";
 import { json, originOf, wrong } from "./requests.ts";
 
-/** Records that one request looks at; a Worker may send 1,000 requests for one of a client's. */
+/** Most records that one request reads; a Worker may send 1,000 requests while it answers one. */
 const MAX_PAGE = 250;
 const DEFAULT_PAGE = 100;
 
-/** Ends the origin's connections in every farm, and refuses new ones of its name. */
+/** Ends the origin's connections in every farm, and refuses new ones under its name. */
 export async function revokeOrigin(request: OperatorRequest, env: Env): Promise<Response> {
   const origin = originOf(request);
   const connected = await Promise.all(allFarms(env).map(({ farm }) => farm.revoke(origin)));
@@ -26,7 +26,7 @@ export async function revokeOrigin(request: OperatorRequest, env: Env): Promise<
   });
 }
 
-/** Takes `revokeOrigin` back. */
+/** Undoes `revokeOrigin`. */
 export async function liftRevocation(request: OperatorRequest, env: Env): Promise<Response> {
   const origin = originOf(request);
   const lifted = await Promise.all(allFarms(env).map(({ farm }) => farm.reinstate(origin)));
@@ -34,12 +34,12 @@ export async function liftRevocation(request: OperatorRequest, env: Env): Promis
   return json({ origin, lifted: lifted.includes(true) });
 }
 
-/** A page of what rests on an origin. */
+/** A page of the records that rest on an origin. */
 export async function originRecords(request: OperatorRequest, env: Env): Promise<Response> {
   return json(await findOriginRecords(openBucket(env), pageOf(request)));
 }
 
-/** The same page, after deleting the records that it lists. */
+/** Deletes a page of those records, and lists them. */
 export async function withdrawRecords(request: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
   const wanted = pageOf(request);

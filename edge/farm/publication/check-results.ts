@@ -145,7 +145,7 @@ function checkTrees({ key, small }: Part, { trees, size, codec }: LayerStatement
   if (codec === "gzip" && (small !== undefined) !== (trees !== undefined))
     throw new InvalidResult(`part ${key} is small, or its blob is: not both`);
   if (trees !== undefined && trees.reduce((sum, tree) => sum + tree.size, 0) !== size)
-    throw new InvalidResult(`the trees of part ${key} are not its blob`);
+    throw new InvalidResult(`the trees of part ${key} do not match its blob`);
 }
 
 /**

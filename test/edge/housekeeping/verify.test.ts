@@ -181,7 +181,7 @@ test("firn gc shows what is in use; --delete says when the rest goes; --json is 
 test("only an operator may, and wrong periods are told", async () => {
   for (const args of [["gc"], ["verify"]]) {
     const refused = await run(args, "ci");
-    assert.match(refused.stderr, /answered 403: the account ci is no operator's/);
+    assert.match(refused.stderr, /answered 403: the account ci is not an operator/);
     assert.notEqual(refused.exitCode, 0);
   }
   assert.match((await run(["gc", "--unused", "1h"])).stderr, /from 1 d to 3650 d/);

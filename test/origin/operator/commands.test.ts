@@ -79,7 +79,7 @@ test("firn rest, and its end", async () => {
 
 test("what is wrong is said in a line, with the exit status that it has everywhere", async () => {
   for (const [args, user, status, message] of [
-    [["farm"], "ci", 5, /^firn: \S+ answered 403: the account ci is no operator's$/],
+    [["farm"], "ci", 5, /^firn: \S+ answered 403: the account ci is not an operator$/],
     [["farm"], "nobody", 5, /^firn: \S+ answered 401: check FIRN_USER and FIRN_PASSWORD: /],
     [
       ["drain", "tset"],
