@@ -234,7 +234,7 @@ describe("two images", () => {
     ["from=git", 400, /^to is missing$/],
     ["from=git&to=git:-", 404, /not valid/],
     ["from=git&to=arm64/git", 404, /is not built/],
-    ["from=git&to=unheard", 404, /unheard would have to be/],
+    ["from=git&to=unheard", 404, /not built yet \(missing: unheard\)/],
   ] as const)
     test(`${status}: ${query}`, async () => {
       const answer = await send("GET", `${firn.url}/api/diff?${query}`);

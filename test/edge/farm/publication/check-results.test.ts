@@ -200,7 +200,7 @@ describe("checkClaims", () => {
       "trees that are not the whole blob",
       true,
       [{ ...asTrees, size: own.size + 1 }],
-      /are not its blob/,
+      /do not match its blob/,
     ],
   ];
   for (const [what, isSmall, layers, refused] of cases)
