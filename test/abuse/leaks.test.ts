@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { startEdge } from "../../origin/server/edge.ts";
+import { startOwnEdge } from "../harness/start-edge.ts";
 import { operatorBucket } from "../../origin/plan/operator-bucket.ts";
 import { startFrontedEdge } from "../edge/pull/front.ts";
 import { startOrigin, type TestOrigin } from "../edge/registry/origin.ts";
@@ -176,7 +176,7 @@ describe("what stays", () => {
     const { stateDir, edge } = firn;
     await origin.stop();
     await edge.stop();
-    const again = await startEdge({
+    const again = await startOwnEdge({
       stateDir,
       env: { PACKAGE_SET: "starter" },
       module: bundled(),

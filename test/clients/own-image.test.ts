@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { unavailable } from "../harness/available.ts";
 import { docker, type Docker, openDocker } from "../harness/clients/docker.ts";
 import { type Firn, firnUnavailable, startFirn } from "../harness/firn.ts";
@@ -155,7 +155,7 @@ describe("Firn's own image", { skip, timeout: TIMEOUT }, () => {
     const { stdout: origins } = await client.cli(
       ["run", "--rm", "--volume", volume, "--network=none", image, "firn", "keygen"].concat(keygen),
     );
-    const [port, bucketPort] = [await freePort(), await freePort()];
+    const [port, bucketPort] = [await ownPort(), await ownPort()];
     host = `127.0.0.1:${port}`;
     const env = {
       HOST: "127.0.0.1",

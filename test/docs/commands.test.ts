@@ -11,7 +11,7 @@ import { after, before, describe, test } from "node:test";
 import { hashPassword } from "../../edge/contract/account.ts";
 import { type Need, ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { nixConfig } from "../../origin/local/nix-config.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { unavailable } from "../harness/available.ts";
 import { NEEDS } from "../harness/clients/client.ts";
@@ -229,8 +229,8 @@ describe("the commands of the pages", { skip }, () => {
             const expected = STATUS.find(([one]) => one === command.text)?.[1] ?? 0;
             assert.equal(status, expected, `${text}\n${output}`);
           } else if (!running.has(text)) {
-            const port = await freePort();
-            const ports = { PORT: String(port), BUCKET_PORT: String(await freePort()) };
+            const port = await ownPort();
+            const ports = { PORT: String(port), BUCKET_PORT: String(await ownPort()) };
             const serves = text.endsWith(" serve");
             if (serves) {
               // The directory's state is one Firn's at a time.

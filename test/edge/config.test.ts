@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
-import { type Edge, startEdge } from "../../origin/server/edge.ts";
+import type { Edge } from "../../origin/server/edge.ts";
+import { startOwnEdge } from "../harness/start-edge.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { errorsOf, send, startTestEdge, type TestEdge } from "./registry/support.ts";
 import { bundled } from "../harness/bundle.ts";
@@ -35,7 +36,7 @@ let stateDir: string;
 let edge: Edge;
 before(async () => {
   stateDir = await tempDir("config");
-  edge = await startEdge({
+  edge = await startOwnEdge({
     stateDir,
     env: {},
     module: bundled(fileURLToPath(new URL("config/worker.ts", import.meta.url))),

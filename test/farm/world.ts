@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EmulatedEdge, startEmulatedEdge } from "../harness/emulated-edge.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
@@ -89,7 +89,7 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
   const proxy = await startProxy(endpoint.origin);
   const s3 = { ...store.s3, endpoint: proxy.origin + endpoint.pathname };
 
-  const port = await freePort();
+  const port = await ownPort();
   const edgeHost = `127.0.0.1:${port}`;
   const wires = await Promise.all(NAMES.map(() => startWire(edgeHost)));
   const keyFiles = NAMES.map((name) => join(root, `${name}.key`));

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Need } from "../../origin/local/needs.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "./ports.ts";
 import { startDaemon } from "./daemon.ts";
 import { removeTree, tempDir } from "./temp.ts";
 
@@ -29,7 +29,7 @@ export async function startDockerRegistry(
   auth?: "htpasswd" | Readonly<Record<string, unknown>>,
 ): Promise<DockerRegistry> {
   const root = await tempDir("registry");
-  const port = await freePort();
+  const port = await ownPort();
   const url = `http://127.0.0.1:${port}`;
   await mkdir(join(root, "data"));
   await writeFile(join(root, "htpasswd"), HTPASSWD);

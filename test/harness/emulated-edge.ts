@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
 import type { BucketAccess } from "../../origin/layers/index.ts";
 import { compatibilityDate } from "../../origin/server/bundle.ts";
-import { freePort, requirePort } from "../../origin/local/ports.ts";
+import { requirePort } from "../../origin/local/ports.ts";
+import { ownPort } from "./ports.ts";
 import { bucketCredentials } from "../../origin/local/secrets.ts";
 import { type EdgeOptions, s3Vars, toStderr } from "../../origin/server/edge.ts";
 import type { EdgeLog } from "../../origin/server/workerd.ts";
@@ -60,8 +61,8 @@ export async function startEmulatedEdge(options: EmulatedEdgeOptions): Promise<E
   // Build objects store nothing, and workerd keeps an empty file for each that ever lived.
   await rm(join(resources, "do", `${WORKER}-Build`), { recursive: true, force: true });
 
-  const port = options.port ?? (await freePort());
-  const entryPort = await freePort();
+  const port = options.port ?? (await ownPort());
+  const entryPort = await ownPort();
   const s3: BucketAccess = options.bucket ?? {
     endpoint: `http://${LOOPBACK}:${entryPort}${S3_PATH}`,
     bucket: BUCKET,
@@ -81,7 +82,7 @@ export async function startEmulatedEdge(options: EmulatedEdgeOptions): Promise<E
     Object.entries(options.beside ?? {}).map(async ([name, text]) => ({
       name,
       text,
-      port: await freePort(),
+      port: await ownPort(),
     })),
   );
 

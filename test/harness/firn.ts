@@ -3,7 +3,8 @@
  * state, on free ports of 127.0.0.1.
  */
 import { join } from "node:path";
-import { type Edge, type EdgeOptions, startEdge } from "../../origin/server/edge.ts";
+import type { Edge, EdgeOptions } from "../../origin/server/edge.ts";
+import { startOwnEdge } from "./start-edge.ts";
 import { firstPlan } from "../../origin/plan/first-plan.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../../origin/local/needs.ts";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
@@ -92,7 +93,7 @@ export async function startFirn(options: FirnOptions = {}): Promise<Firn> {
     log: ({ level, message }) => void log.push(`edge ${level}: ${message}`),
   });
   if (packageSet === "starter") for (const name of names) await givePackageLists(join(root, name));
-  const open = options.emulated === true ? startEmulatedEdge : startEdge;
+  const open = options.emulated === true ? startEmulatedEdge : startOwnEdge;
   let edge: RunningEdge = await open(edgeOptions());
   if (packageSet === "starter")
     await firstPlan(

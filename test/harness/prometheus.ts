@@ -1,5 +1,5 @@
 /** Debian's Prometheus, on 127.0.0.1 with its data in a temporary directory. */
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "./ports.ts";
 import type { Need } from "../../origin/local/needs.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
 
@@ -28,7 +28,7 @@ export async function startPrometheus(
   dir: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Prometheus> {
-  const url = `http://127.0.0.1:${await freePort()}`;
+  const url = `http://127.0.0.1:${await ownPort()}`;
   const daemon = await startDaemon(
     [
       "prometheus",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 import type { Item, Result } from "../../edge/contract/items.ts";
 import { Slots, type RunContext } from "../../origin/channel/index.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { Metrics } from "../../origin/metrics.ts";
 
 const ITEMS: Item[] = [{ kind: "tag", packageSet: "starter", tag: "latest" }];
@@ -21,7 +21,7 @@ async function open(t: TestContext) {
       ]),
     status: () => status,
   });
-  const port = await freePort();
+  const port = await ownPort();
   t.after(await metrics.listen(port));
   const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
   return { metrics, slots, status, get, read: async () => (await get("/metrics")).text() };

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { proxyVariables } from "../../origin/proxy.ts";
-import { type Edge, startEdge } from "../../origin/server/edge.ts";
+import type { Edge } from "../../origin/server/edge.ts";
+import { startOwnEdge } from "../harness/start-edge.ts";
 import { unavailable } from "../harness/available.ts";
 import { type ConnectProxy, startConnectProxy, startTlsFront } from "../harness/connect-proxy.ts";
 import {
@@ -85,8 +86,8 @@ describe("behind a proxy", { skip }, () => {
       origins[name] = { key: await originPublicKey(keyFiles[name]) };
     }
     registry = await startDockerRegistry();
-    const bucketPort = await freePort();
-    edge = await startEdge({
+    const bucketPort = await ownPort();
+    edge = await startOwnEdge({
       stateDir: join(place.root, "edge"),
       site: false,
       bucketPort,

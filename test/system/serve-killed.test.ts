@@ -12,7 +12,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { originEnv, type OriginProcess, startOriginProcess } from "../../origin/local/origin.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { firnUnavailable } from "../harness/firn.ts";
 import { pullImage, RegistryAnswer } from "../harness/registry-client.ts";
@@ -108,7 +108,7 @@ describe("firn serve, killed", { skip: await firnUnavailable() }, () => {
   before(async () => {
     root = await tempDir("killed");
     const set = await tinySet(root, ATTRIBUTES);
-    const [port, bucketPort] = [await freePort(), await freePort()];
+    const [port, bucketPort] = [await ownPort(), await ownPort()];
     url = `http://127.0.0.1:${port}`;
     gate = await startGate(bucketPort);
     const keyFile = join(root, "origin.key");

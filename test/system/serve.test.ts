@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { ORIGIN_NEEDS, type Need } from "../../origin/local/needs.ts";
 import { originEnv, startOriginProcess } from "../../origin/local/origin.ts";
 import { readOriginLine } from "../../origin/local/origin-log.ts";
-import { freePort } from "../../origin/local/ports.ts";
+import { ownPort } from "../harness/ports.ts";
 import { originPublicKey } from "../../origin/local/secrets.ts";
 import { unavailable } from "../harness/available.ts";
 import { cleanUp } from "../harness/clean-up.ts";
@@ -123,10 +123,10 @@ async function serveBehind(t: TestContext, startProxy: typeof startNginx): Promi
   );
   const { authority, key, cert } = await makeCertificates(join(dir, "tls"));
   const ports = {
-    edge: await freePort(),
-    bucket: await freePort(),
-    edgeTls: await freePort(),
-    bucketTls: await freePort(),
+    edge: await ownPort(),
+    bucket: await ownPort(),
+    edgeTls: await ownPort(),
+    bucketTls: await ownPort(),
   };
   const host = `127.0.0.1:${ports.edgeTls}`;
   const keyFile = join(dir, "origin.key");

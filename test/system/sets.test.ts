@@ -13,6 +13,7 @@ import { type Client, containerd } from "../harness/clients/index.ts";
 import { firnUnavailable } from "../harness/firn.ts";
 import { commitFiles, makeRepository } from "../harness/git-repository.ts";
 import { OPENSSL, startWebServer, type WebServer } from "../harness/https-server.ts";
+import { ownPort } from "../harness/ports.ts";
 import { pullManifest } from "../harness/registry-client.ts";
 import { StartProcess } from "../harness/start-process.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
@@ -67,9 +68,9 @@ describe("npm start with a package set of one's own", { skip }, () => {
   });
 
   /** Starts Firn with a package set; its URL, when pulls work. */
-  const start = (env: Readonly<Record<string, string>>): Promise<string> => {
+  const start = async (env: Readonly<Record<string, string>>): Promise<string> => {
     run = new StartProcess({
-      PORT: "0",
+      PORT: String(await ownPort()),
       FIRN_STATE: join(root, "state"),
       SYSTEMS: "x86_64-linux",
       TAG_FRESH: "1",

@@ -10,7 +10,7 @@ import type { Answer, Asker } from "../../../edge/farm/builds/answer.ts";
 import { TIMES, type Times } from "../../../edge/farm/limits.ts";
 import type { Item } from "../../../edge/contract/items.ts";
 import { compatibilityDate } from "../../../origin/server/bundle.ts";
-import { freePort } from "../../../origin/local/ports.ts";
+import { ownPort } from "../../harness/ports.ts";
 import { bundled } from "../../harness/bundle.ts";
 import { tieWorkerd } from "../../harness/tie-workerd.ts";
 import { until } from "../../harness/until.ts";
@@ -42,7 +42,7 @@ export async function startFarm({
 }: FarmOptions) {
   const stateDir = await mkdtemp(join(stateIn, "firn-farm-"));
   const contents = bundled(ENTRY);
-  const [date, port, entryPort] = await Promise.all([compatibilityDate(), freePort(), freePort()]);
+  const [date, port, entryPort] = await Promise.all([compatibilityDate(), ownPort(), ownPort()]);
   const host = `${LOOPBACK}:${port}`;
   const lines: string[] = [];
   tieWorkerd();

@@ -17,7 +17,7 @@ import { blobPath, packagePath } from "../../../edge/contract/keys.ts";
 import type { GcProgress } from "../../../edge/contract/housekeeping.ts";
 import type { Bucket } from "../../../edge/store/bucket.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
-import { freePort } from "../../../origin/local/ports.ts";
+import { ownPort } from "../../harness/ports.ts";
 import type { Edge } from "../../../origin/server/edge.ts";
 import { bundled } from "../../harness/bundle.ts";
 import { soon } from "../../harness/soon.ts";
@@ -96,8 +96,8 @@ before(async () => {
   optionsFile = join(stateDir, "options.json");
   const options = {
     stateDir,
-    port: await freePort(),
-    bucketPort: await freePort(),
+    port: await ownPort(),
+    bucketPort: await ownPort(),
     site: false,
     module: bundled(fileURLToPath(new URL("../pull/worker.ts", import.meta.url))),
     env: {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { NO_TALLY, ORIGIN_STATES, type RegionView } from "../../../edge/contract/farm-state.ts";
 import { familiesOf } from "../../../edge/operator/farm-metrics.ts";
 import { Slots } from "../../../origin/channel/index.ts";
-import { freePort } from "../../../origin/local/ports.ts";
+import { ownPort } from "../../harness/ports.ts";
 import { Metrics } from "../../../origin/metrics.ts";
 import { example, faults, OF_PROMETHEUS, rulesOf } from "./asked.ts";
 
@@ -46,7 +46,7 @@ async function samples(): Promise<Map<string, Set<string>>> {
     [{ kind: "tag", packageSet: "starter", tag: "latest" }],
     {} as Parameters<ReturnType<Metrics["counted"]>>[1],
   );
-  const port = await freePort();
+  const port = await ownPort();
   const stop = await metrics.listen(port);
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
   await stop();

@@ -11,7 +11,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
-import { freePort } from "../../../origin/local/ports.ts";
+import { ownPort } from "../../harness/ports.ts";
 import { ORIGIN_NEEDS } from "../../../origin/local/needs.ts";
 import { unavailable } from "../../harness/available.ts";
 import { type Firn, startFirn } from "../../harness/firn.ts";
@@ -99,7 +99,7 @@ describe(
         root,
         `tool = program "tool"; broken = mk "broken" "exit 1"; nested = { inner = program "inner"; };`,
       );
-      const metricsPort = await freePort();
+      const metricsPort = await ownPort();
       firn = await startFirn({
         packageSet: set.spec,
         edgeEnv: withAccounts({ prometheus: { operator: true } }),

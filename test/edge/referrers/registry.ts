@@ -8,7 +8,7 @@ import type { Digest } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import type { Bucket } from "../../../edge/store/bucket.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
-import { startEdge } from "../../../origin/server/edge.ts";
+import { startOwnEdge } from "../../harness/start-edge.ts";
 import { bundled } from "../../harness/bundle.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import {
@@ -46,11 +46,11 @@ export interface Artifact {
 export const parse = <T>({ body }: Answer): T => JSON.parse(String(body)) as T;
 
 let stateDir: string;
-let edge: Awaited<ReturnType<typeof startEdge>>;
+let edge: Awaited<ReturnType<typeof startOwnEdge>>;
 /** The same state under another Worker: an isolate that has nothing in memory. */
 export async function restart(env: Record<string, string> = {}): Promise<void> {
   await edge.stop();
-  edge = await startEdge({ stateDir, env, module: bundled(), site: false });
+  edge = await startOwnEdge({ stateDir, env, module: bundled(), site: false });
 }
 /** The registry's bucket. */
 export const bucketOf = (): Bucket => s3Bucket(edge.s3);
@@ -67,7 +67,7 @@ export const get = (path: string, headers?: RequestHeaders, method = "GET") =>
 
 before(async () => {
   stateDir = await tempDir("referrers");
-  edge = await startEdge({ stateDir, env: {}, module: bundled(), site: false });
+  edge = await startOwnEdge({ stateDir, env: {}, module: bundled(), site: false });
   const bucket = bucketOf();
   await putBase(bucket);
   await putTag(bucket, "latest", REVISION);

@@ -36,7 +36,8 @@ import { encodeClosure } from "../../../edge/contract/closure-blob.ts";
 import { RECORD_FORMAT } from "../../../edge/contract/records.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
 import { generateOriginKey } from "../../../origin/channel/index.ts";
-import { type Edge, type EdgeOptions, startEdge } from "../../../origin/server/edge.ts";
+import type { Edge, EdgeOptions } from "../../../origin/server/edge.ts";
+import { startOwnEdge } from "../../harness/start-edge.ts";
 import { samplePackage } from "../closures.ts";
 import { bundled } from "../../harness/bundle.ts";
 import { until } from "../../harness/until.ts";
@@ -114,7 +115,7 @@ export async function startTestEdge(
 ): Promise<TestEdge> {
   const stateDir = await tempDir("edge");
   const log: Record<string, unknown>[] = [];
-  const edge = await startEdge({
+  const edge = await startOwnEdge({
     stateDir,
     site: false,
     env: {

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { join } from "node:path";
-import { type Edge, startEdge } from "../../../origin/server/edge.ts";
+import type { Edge } from "../../../origin/server/edge.ts";
+import { startOwnEdge } from "../../harness/start-edge.ts";
 import { type EmulatedEdge, startEmulatedEdge } from "../../harness/emulated-edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { nearbyBucket } from "../../../edge/store/cache.ts";
@@ -20,7 +21,7 @@ before(async () => {
   stateDir = await tempDir("bucket");
   const module = bundled(fileURLToPath(new URL("worker.ts", import.meta.url)));
   edge = await startEmulatedEdge({ stateDir, env: {}, module });
-  server = await startEdge({
+  server = await startOwnEdge({
     stateDir: join(stateDir, "server"),
     env: {},
     module,

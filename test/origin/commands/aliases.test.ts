@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { freePort } from "../../../origin/local/ports.ts";
+import { ownPort } from "../../harness/ports.ts";
 import { unavailable } from "../../harness/available.ts";
 import {
   DOCKER_REGISTRY,
@@ -94,7 +94,7 @@ describe("an alias", { skip }, () => {
     assert.equal(unknown.exitCode, 4, unknown.stderr);
     assert.match(unknown.stderr, /only a registry can say what the alias x\/0+ stands for/);
     assert.match(unknown.stderr, /--edge \(FIRN_EDGE\), or write the packages/);
-    const closed = `http://127.0.0.1:${await freePort()}`;
+    const closed = `http://127.0.0.1:${await ownPort()}`;
     const nobody = await runAny(closed, "build", alias, "--output", "oci:none");
     assert.equal(nobody.exitCode, 6);
     assert.match(nobody.stderr, /127\.0\.0\.1:\d+ cannot be reached.*--edge \(FIRN_EDGE\)/);

@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { execa } from "execa";
 import { ORIGIN_NEEDS } from "../../../origin/local/needs.ts";
 import { originEnv } from "../../../origin/local/origin.ts";
-import { freePort } from "../../../origin/local/ports.ts";
+import { ownPort } from "../../harness/ports.ts";
 import { originPublicKey } from "../../../origin/local/secrets.ts";
 import { unavailable } from "../../harness/available.ts";
 import { cleanUp } from "../../harness/clean-up.ts";
@@ -65,7 +65,7 @@ async function startFirn(
   const state = join(root, "disk/state");
   const set = await tinySet(root, attributes);
   const keyFile = join(root, "origin.key");
-  const [port, bucketPort] = [await freePort(), await freePort()];
+  const [port, bucketPort] = [await ownPort(), await ownPort()];
   const url = `http://127.0.0.1:${port}`;
   const edge = new StartProcess(
     {

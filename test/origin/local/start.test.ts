@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { hashPassword } from "../../../edge/contract/account.ts";
 import { hostWarning } from "../../../origin/local/start.ts";
 import { firnUnavailable } from "../../harness/firn.ts";
+import { ownPort } from "../../harness/ports.ts";
 import { pullImage, unpackImage } from "../../harness/registry-client.ts";
 import { StartProcess } from "../../harness/start-process.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
@@ -50,8 +51,10 @@ describe("npm start", { skip }, () => {
   let root: string;
   let state: string;
   let set: TinySet;
+  let port: number;
   let runs: StartProcess[];
   beforeEach(async () => {
+    port = await ownPort();
     root = await tempDir("start");
     state = join(root, "state");
     set = await tinySet(root, 'snow = program "snow";');
@@ -65,7 +68,7 @@ describe("npm start", { skip }, () => {
   });
   const start = (env: Readonly<Record<string, string>> = {}, command?: string[]): StartProcess => {
     const run = new StartProcess(
-      { PORT: "0", FIRN_STATE: state, PACKAGE_SET: set.spec, ...set.originEnv, ...env },
+      { PORT: String(port), FIRN_STATE: state, PACKAGE_SET: set.spec, ...set.originEnv, ...env },
       command,
     );
     runs.push(run);
@@ -73,7 +76,7 @@ describe("npm start", { skip }, () => {
   };
 
   test("says when pulls work, with an example; Ctrl-C ends all; a restart keeps builds", async () => {
-    const first = start();
+    const first = start({ PORT: "0" });
     const url = await first.ready();
     assert.match(
       await first.line(/docker pull/),
@@ -100,9 +103,8 @@ describe("npm start", { skip }, () => {
     const first = start();
     const url = await first.ready();
     await assert.rejects(start().ready(), /in use by process \d+.*FIRN_STATE=/);
-    const { port } = new URL(url);
     await assert.rejects(
-      start({ FIRN_STATE: join(root, "other"), PORT: port }).ready(),
+      start({ FIRN_STATE: join(root, "other") }).ready(),
       new RegExp(`port ${port} of 127.0.0.1 is in use.*PORT=`),
     );
     assert.equal((await fetch(`${url}/v2/`)).status, 200, "the first one goes on");

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { startEdge } from "../../../origin/server/edge.ts";
+import { startOwnEdge } from "../../harness/start-edge.ts";
 import { bundled } from "../../harness/bundle.ts";
 import { canTie } from "../../../origin/server/process-tie.ts";
 import { until } from "../../harness/until.ts";
@@ -22,7 +23,7 @@ before(async () => {
 after(() => rm(stateDir, { recursive: true, force: true }));
 
 test("the edge's variables, bucket and Durable Objects survive a restart", async () => {
-  const first = await startEdge({ stateDir, module, env: { PACKAGE_SET: "starter" } });
+  const first = await startOwnEdge({ stateDir, module, env: { PACKAGE_SET: "starter" } });
   try {
     const env = (await (await fetch(`${first.url}/env`)).json()) as Record<string, string>;
     assert.equal(env["PACKAGE_SET"], "starter");
@@ -49,7 +50,7 @@ test("the edge's variables, bucket and Durable Objects survive a restart", async
     await first.stop();
   }
 
-  const second = await startEdge({
+  const second = await startOwnEdge({
     stateDir,
     module,
     env: {},

@@ -9,7 +9,7 @@ import type { Digest } from "../../../../edge/contract/digest.ts";
 import { packagePath } from "../../../../edge/contract/keys.ts";
 import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../../../edge/contract/media-types.ts";
 import type { PackageRecord } from "../../../../edge/contract/records.ts";
-import { startEdge } from "../../../../origin/server/edge.ts";
+import { startOwnEdge } from "../../../harness/start-edge.ts";
 import { operatorBucket } from "../../../../origin/plan/operator-bucket.ts";
 import { removeTree, tempDir } from "../../../harness/temp.ts";
 import { s3Bucket } from "../../../../edge/store/s3.ts";
@@ -42,9 +42,9 @@ const parse = ({ body }: Answer): Manifest => JSON.parse(String(body)) as Manife
  * One state on disk, under one edge after another: each is a new isolate with nothing in memory.
  */
 let stateDir: string;
-let edge: Awaited<ReturnType<typeof startEdge>>;
+let edge: Awaited<ReturnType<typeof startOwnEdge>>;
 const start = (env: Record<string, string> = {}) =>
-  startEdge({ stateDir, env, module: bundled(), site: false });
+  startOwnEdge({ stateDir, env, module: bundled(), site: false });
 async function restart(env?: Record<string, string>): Promise<void> {
   await edge.stop();
   edge = await start(env);
