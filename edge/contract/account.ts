@@ -1,5 +1,5 @@
 /**
- * Accounts: the form of a name, and hashing passwords. `firn user` makes the hash and the edge
+ * Accounts: the format of a name, and password hashing. `firn user` makes the hash and the edge
  * checks it: salted PBKDF2 with HMAC-SHA-256 (RFC 8018), which WebCrypto has in workerd and in
  * Node.
  *
@@ -8,13 +8,13 @@
 
 import { base64url } from "jose";
 
-/** No `:`: Basic credentials end the user name there (RFC 7617, section 2). */
+/** No `:`, because it ends the user name in Basic credentials (RFC 7617, section 2). */
 export const ACCOUNT_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
 /**
- * Iterations of a new hash: the most that Cloudflare's WebCrypto takes. It costs some 30 ms of CPU,
- * once for each token. `firn user` makes passwords of 160 random bits, which no number of guesses
- * finds; the iterations protect passwords that people choose.
+ * Iterations of a new hash: the most that Cloudflare's WebCrypto allows, some 30 ms of CPU, once
+ * for each token. `firn user` generates passwords of 160 random bits, which cannot be guessed; the
+ * iterations protect passwords that people choose.
  */
 const PASSWORD_ITERATIONS = 100_000;
 /** Shortest password that a person may choose, characters (NIST SP 800-63B asks for 8 or more). */
@@ -24,7 +24,7 @@ const MAX_PASSWORD_LENGTH = 256;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 
-/** A hash as accounts hold it. */
+/** A hash, in the form that accounts hold. */
 export const PASSWORD_HASH_PATTERN =
   /^pbkdf2-sha256\$([1-9]\d{3,5})\$([A-Za-z0-9_-]{22})\$([A-Za-z0-9_-]{43})$/;
 
@@ -44,8 +44,9 @@ export async function hashPassword(password: string): Promise<string> {
 }
 
 /**
- * Whether the password has this hash. `hash` undefined stands for an account that does not exist:
- * false, after the same time, so that nobody learns which accounts there are.
+ * Whether the password has this hash. An undefined `hash` stands for an account that does not
+ * exist: the answer is false, after the same time, so that nobody can find out which accounts
+ * exist.
  */
 export async function verifyPassword(password: string, hash: string | undefined): Promise<boolean> {
   const [, iterations = "", salt = "", expected = ""] =

@@ -1,37 +1,36 @@
 /**
- * Aliases: short names for long lists of packages. `x/<key>` stands for its list wherever a package
- * may stand in an image's name (`arm64/x/<key>`, `x/<key>/git`), for names have 255 characters.
+ * Aliases: short names for long lists of packages, since a name has at most 255 characters.
+ * `x/<key>` stands for its list wherever an image's name may have a package (`arm64/x/<key>`,
+ * `x/<key>/git`).
  *
  *   ["shell", "git", "curl"]   {"packages": ["curl", "git"], "shell": true}   x/7f0c…
  *
- * The key is a hash of the list, so whoever makes an alias of the same packages gets the same one,
- * at any registry, and what it stands for never changes. Meta-packages for the platform are no part
- * of it: the same alias is for every platform.
+ * The key is a hash of the list, so an alias of the same packages is the same at every registry,
+ * and never means anything else. Meta-packages for the platform are not part of it: an alias is for
+ * all platforms.
  */
 import * as v from "valibot";
 import { sha256Hex } from "./digest.ts";
 import { ComponentSchema } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
 
-/** The component in front of a key. Followed by anything else, `x` is a package like any other. */
+/** The component in front of a key. Followed by anything else, `x` is an ordinary package. */
 export const ALIAS = "x";
-/** Hex digits of a key: 160 bits, so nobody finds two lists of one key. */
+/** Hex digits of a key: 160 bits, so that nobody can find two lists with one key. */
 const KEY_DIGITS = 40;
 export const ALIAS_KEY_PATTERN = /^[0-9a-f]{40}$/;
 
 /**
- * Most packages of an alias, and of any image. At the coarsest level every package is one layer,
- * the base is another, and docker mounts at most 119 layers of packages (levels.ts): the base, the
+ * Most packages in an alias, and in any image. At the coarsest level every package is one layer and
+ * the base another, and docker mounts at most 119 layers of packages (levels.ts): the base, the
  * four packages of `shell`, these, and two to spare.
  */
 export const MAX_ALIAS_PACKAGES = 112;
 
-/**
- * The list of an alias, as the bucket holds it: packages sorted, each once, without meta-packages.
- */
+/** The list of an alias as it is stored: sorted, unique, without meta-packages. */
 export const AliasRecordSchema = v.strictObject({
   packages: v.pipe(v.array(ComponentSchema), v.maxLength(MAX_ALIAS_PACKAGES)),
-  /** Whether the list has `shell`. */
+  /** Whether the list contains `shell`. */
   shell: v.boolean(),
 });
 export type Aliased = Readonly<v.InferOutput<typeof AliasRecordSchema>>;
@@ -41,13 +40,15 @@ export async function aliasKey({ packages, shell }: Aliased): Promise<string> {
   return (await sha256Hex(canonicalJson({ alias: 1, packages, shell }))).slice(0, KEY_DIGITS);
 }
 
-/** What POST /api/aliases takes: a list of packages, each as in a name, or a whole name. */
+/**
+ * The body of POST /api/aliases: a list of packages, each spelled as in a name, or a whole name.
+ */
 export const AliasRequestSchema = v.union(
   [v.string(), v.array(v.string())],
-  'the body is a JSON list of packages, ["git", "curl"], or an image\'s name, "git/curl"',
+  'the body must be a JSON list of packages (["git", "curl"]) or an image name ("git/curl")',
 );
 
-/** What it answers. */
+/** Its answer. */
 export const AliasAnswerSchema = v.object({
   key: v.pipe(v.string(), v.regex(ALIAS_KEY_PATTERN)),
   /** The image's name, with the platform where the list names one. */

@@ -1,6 +1,6 @@
 /**
- * Answers of the JSON API (edge/api), which the page and the command line read. Sizes are bytes.
- * Text is for people; none of it is HTML.
+ * Answers of the JSON API (edge/api), for the page and the command line. Sizes are in bytes. Text
+ * is for people, and none of it is HTML.
  */
 import * as v from "valibot";
 import {
@@ -21,34 +21,34 @@ export const DEMAND_PATH = `${API_PATH}/demand`;
 const bytes = v.pipe(v.number(), v.integer(), v.minValue(0));
 const optionalText = v.optional(v.string());
 
-/** A package that can be asked for. */
+/** A package that can be requested. */
 const FoundPackageSchema = v.object({
-  /** The name that an image's name has for it. */
+  /** As spelled in an image's name. */
   name: v.string(),
-  /** As Nix spells it. */
+  /** In Nix's spelling. */
   attribute: v.string(),
   version: optionalText,
   description: optionalText,
-  /** How often it was pulled lately, as far as the bucket counts it. */
+  /** Recent pulls, as counted in the bucket. */
   pulls: bytes,
 });
 export type FoundPackage = v.InferOutput<typeof FoundPackageSchema>;
 
 export const SearchSchema = v.object({
-  /** Where packages come from, for people. */
+  /** Label of the package set, for people. */
   packageSet: v.string(),
-  /** Null: the tag was not resolved yet. */
+  /** Null: the tag has not been resolved yet. */
   revision: v.nullable(RevisionSchema),
-  /** False: the names of this revision are not listed yet, and there is nothing to search. */
+  /** False: no origin has listed the names of this revision yet, so there is nothing to search. */
   listed: v.boolean(),
-  /** How many match; `packages` has the best of them. */
+  /** Number of matches; `packages` has the best of them. */
   total: bytes,
   packages: v.array(FoundPackageSchema),
 });
 export type SearchAnswer = v.InferOutput<typeof SearchSchema>;
 
 /**
- * - made: it was composed, and its digests are known
+ * - made: it is composed, and its digests are known
  * - ready: all its packages are published; it is composed when somebody pulls it
  * - unbuilt: packages, or layers of them, must be built first
  * - unknown: a package does not exist
@@ -57,7 +57,9 @@ const IMAGE_STATES = ["made", "ready", "unbuilt", "unknown"] as const;
 
 const ImagePackageSchema = v.object({
   name: v.string(),
-  /** Whether the image's name has it; the others come with every image, or with `shell`. */
+  /**
+   * Whether the image's name contains it; other packages come with every image, or with `shell`.
+   */
   requested: v.boolean(),
   state: v.picklist(["built", "unbuilt", "unknown"]),
   attribute: optionalText,
@@ -65,24 +67,24 @@ const ImagePackageSchema = v.object({
   version: optionalText,
   description: optionalText,
   storePath: v.optional(StorePathSchema),
-  /** Of its whole closure, unpacked. */
+  /** Size of the whole closure, uncompressed. */
   closureSize: v.optional(bytes),
-  /** Why it cannot be had, and the nearest names that do exist. */
+  /** Why it is unavailable, with the nearest names that exist. */
   message: optionalText,
   nearest: v.optional(v.array(v.string())),
 });
 export type ImagePackage = v.InferOutput<typeof ImagePackageSchema>;
 
 const ImageLayerSchema = v.object({
-  /** Null for the image's own layer before it is composed. */
+  /** Null for a profile layer that is not composed yet. */
   digest: v.nullable(DigestSchema),
-  /** Compressed. */
+  /** Compressed size. */
   size: bytes,
-  /** Null where no closure tells it. */
+  /** Uncompressed size; null where no closure tells it. */
   unpacked: v.nullable(bytes),
-  /** Packages of the image whose closures have it; none for the image's own layer. */
+  /** Packages of the image whose closures contain it; empty for the profile layer. */
   packages: v.array(v.string()),
-  /** Whether it is the image's own: links to the packages, and parts too small for a layer. */
+  /** Whether it is the profile layer: links to the packages, and parts too small for a layer. */
   own: v.boolean(),
   /** Indexes into the closure's store paths. */
   paths: v.optional(v.array(bytes)),
@@ -91,11 +93,11 @@ export type ImageLayer = v.InferOutput<typeof ImageLayerSchema>;
 
 const ImagePathSchema = v.object({
   path: StorePathSchema,
-  /** Unpacked. */
+  /** Uncompressed. */
   size: bytes,
   /** Indexes of the store paths that it refers to. */
   references: v.array(bytes),
-  /** Packages of the image that this store path is. */
+  /** Packages of the image whose own store path this is. */
   packages: v.array(v.string()),
   version: optionalText,
   licenses: v.optional(v.array(v.string())),
@@ -109,41 +111,43 @@ const PlatformViewSchema = v.object({
   platform: v.string(),
   system: SystemSchema,
   state: v.picklist(IMAGE_STATES),
-  /** Why there is no image for this platform, where that is known. */
+  /** Why there is no image for this platform, if known. */
   message: optionalText,
-  /** OCI's first; none unless it is made. */
+  /** OCI's first; empty unless the image is made. */
   manifests: v.array(ManifestSchema),
   packages: v.array(ImagePackageSchema),
   /** Bottom first; null unless all packages are built. */
   layers: v.nullable(v.array(ImageLayerSchema)),
   /**
-   * Compressed; null where there are no layers. Before an image is made, its own layer is
-   * estimated.
+   * Compressed size; null without layers. Before an image is made, that of its profile layer is an
+   * estimate.
    */
   size: v.nullable(bytes),
   exact: v.boolean(),
-  /** Of all store paths; null where a closure is not known. */
+  /** Size of all store paths; null where a closure is not known. */
   unpacked: v.nullable(bytes),
   /**
-   * What a client that has the image `has` still downloads; null without `has`, or where unknown.
+   * What a client that has the image `has` still downloads; null without `has`, or when unknown.
    */
   client: v.nullable(v.object({ has: v.string(), layers: bytes, size: bytes })),
-  /** The build of what is missing: its log is at `url` once somebody pulls. */
+  /** The build of what is missing; its log is at `url` once somebody pulls. */
   build: v.nullable(v.object({ packages: v.array(v.string()), url: v.string() })),
-  /** Asked for with `closure=1`: all store paths; null where a closure is not known. */
+  /** With `closure=1`: all store paths; null where a closure is not known. */
   closure: v.optional(v.nullable(v.array(ImagePathSchema))),
 });
 export type PlatformView = v.InferOutput<typeof PlatformViewSchema>;
 
 export const ImageViewSchema = v.object({
-  /** The name as asked; and the canonical one, which does not depend on the order of packages. */
+  /**
+   * The name as requested, and the canonical one, which does not depend on the order of packages.
+   */
   name: v.string(),
   title: v.string(),
   packageSet: v.string(),
   tag: v.string(),
-  /** Null: the tag was not resolved yet; `platforms` is empty then. */
+  /** Null: the tag has not been resolved yet, and `platforms` is empty. */
   revision: v.nullable(RevisionSchema),
-  /** The manifest that lists all platforms that are made; empty for a name that pins one. */
+  /** The indexes over all platforms that are made; empty for a name that pins a platform. */
   indexes: v.array(ManifestSchema),
   platforms: v.array(PlatformViewSchema),
 });
@@ -160,27 +164,25 @@ export const DiffSchema = v.object({
   platform: v.string(),
   from: SideSchema,
   to: SideSchema,
-  /** Packages of the images by name; `changed`: another version. */
+  /** Packages by name; `changed`: the two images have different versions. */
   packages: v.object({
     added: v.array(v.object({ name: v.string(), version: v.string() })),
     removed: v.array(v.object({ name: v.string(), version: v.string() })),
     changed: v.array(VersionsSchema),
   }),
-  /**
-   * The same of store paths, by their names without the hash; null where a closure is not known.
-   */
+  /** The same for store paths, by name without hash; null where a closure is not known. */
   closure: v.nullable(
     v.object({
       added: v.array(v.object({ name: v.string(), size: bytes })),
       removed: v.array(v.object({ name: v.string(), size: bytes })),
       changed: v.array(VersionsSchema),
-      /** Store paths with an equal name and version, and other contents. */
+      /** Store paths with the same name and version but other contents. */
       rebuilt: v.array(v.string()),
     }),
   ),
-  /** What a client that has `from` fetches for `to`. */
+  /** What a client that has `from` downloads for `to`. */
   moved: v.object({ layers: bytes, size: bytes }),
-  /** Layers that both have. */
+  /** Layers that both contain. */
   kept: v.object({ layers: bytes, size: bytes }),
 });
 export type DiffAnswer = v.InferOutput<typeof DiffSchema>;
@@ -199,7 +201,7 @@ export const FailuresSchema = v.object({
 export type FailuresAnswer = v.InferOutput<typeof FailuresSchema>;
 
 const DemandAnswerSchema = v.object({
-  /** Images pulled today and yesterday; a client counts once a day for an image. */
+  /** Pulls of today and yesterday; each client counts once a day per image. */
   pulls: bytes,
   packages: v.array(v.object({ name: v.string(), pulls: bytes })),
 });

@@ -1,4 +1,4 @@
-/** What origins ask of the bucket over the channel, and what the edge answers. */
+/** An origin's requests concerning the bucket, over the channel, and the edge's answers. */
 import * as v from "valibot";
 import { CacheKeySchema } from "./binary-cache.ts";
 import { JobIdSchema, text } from "./items.ts";
@@ -15,19 +15,19 @@ import { OriginNameSchema } from "./fields.ts";
 import { DescriptorSchema, DigestSchema, KeySchema, LayerRecordSchema } from "./records.ts";
 
 /**
- * Largest blob that one signed PUT stores, bytes: R2 takes 5 GiB less 5 MiB, S3 5 GiB. An origin
- * with credentials of its own stores larger ones in parts.
+ * Largest blob that one signed PUT can store, bytes: R2 allows 5 GiB less 5 MiB, S3 5 GiB. An
+ * origin with credentials of its own stores larger ones in parts.
  */
 export const MAX_UPLOAD_BYTES = 5 * 2 ** 30 - 5 * 2 ** 20;
-/** Most blobs, or layers, that one request names. */
+/** Most blobs, or layers, in one request. */
 export const MAX_REQUESTED = 100;
 const requestId = text(40);
 const several = <T>(entry: v.GenericSchema<unknown, T>) =>
   v.pipe(v.array(entry), v.minLength(1), v.maxLength(MAX_REQUESTED));
 
 /**
- * Content types that an origin may store: layers, listings, closures, indexes and logs. None of
- * them is a type that a browser would run.
+ * Content types that an origin may store: layers, listings, closures, indexes and logs. A browser
+ * would run none of them.
  */
 const UPLOAD_TYPES = [
   OCI_LAYER_GZIP,
@@ -56,7 +56,7 @@ export const LayersRequestSchema = v.strictObject({
   id: requestId,
   job: JobIdSchema,
   keys: several(KeySchema),
-  /** Whether the zstd blobs are asked for as well. */
+  /** Whether it also asks for the zstd blobs. */
   zstd: v.boolean(),
 });
 export const ReadRequestSchema = v.strictObject({
@@ -66,8 +66,8 @@ export const ReadRequestSchema = v.strictObject({
   digest: DigestSchema,
 });
 /**
- * A file of the binary cache that an origin wants to store. It belongs to no job: it is stored when
- * the job is over.
+ * A file of the binary cache that an origin wants to store. It belongs to no job, because it is
+ * stored after the job.
  */
 const CacheFileSchema = v.strictObject({
   key: CacheKeySchema,
@@ -84,38 +84,36 @@ export const CacheReadRequestSchema = v.strictObject({
   id: requestId,
   key: CacheKeySchema,
 });
-/** What an origin asks for on behalf of its Nix. */
+/** Requests that an origin makes on behalf of its Nix. */
 export type CacheRequest = v.InferOutput<
   typeof CacheStoreRequestSchema | typeof CacheReadRequestSchema
 >;
-/** What an origin asks for while it works on `job`. */
+/** Requests that an origin makes while it works on `job`. */
 export type BucketRequest = v.InferOutput<
   typeof UploadRequestSchema | typeof LayersRequestSchema | typeof ReadRequestSchema
 >;
 
-/**
- * A PUT request, signed for one key, size, content and type; or `present`, which needs no upload.
- */
+/** A PUT request, signed for one key, size, content and type; or `present`: no upload is needed. */
 const GrantSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("present") }),
   v.strictObject({
     kind: v.literal("put"),
     url: text(2_000),
-    /** All of them must be sent as they are. */
+    /** All of them must be sent unchanged. */
     headers: v.record(text(100), text(2_000)),
   }),
 ]);
 export type Grant = v.InferOutput<typeof GrantSchema>;
 
-/** Public keys (`x` of the JWK), by origin's name. */
+/** Public keys (`x` of the JWK) by origin name. */
 const KeysSchema = v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)));
 /**
- * A record, whether its blob is in the bucket, and the public keys of those origins in force that
- * signed it.
+ * A record, whether its blob is in the bucket, and the public keys of its signers that are
+ * currently valid.
  */
 const recorded = <T>(record: v.GenericSchema<unknown, T>) =>
   v.optional(v.strictObject({ record, present: v.boolean(), keys: KeysSchema }));
-/** What is known of a layer, by compressor; nothing of one that was never packed. */
+/** The records of a layer, by compressor; empty for one that was never packed. */
 const KnownLayerSchema = v.strictObject({
   gzip: recorded(LayerRecordSchema),
   zstd: recorded(LayerRecordSchema),
@@ -132,7 +130,7 @@ export const BucketAnswerSchema = v.variant("type", [
     type: v.literal("error"),
     id: requestId,
     message: text(2_000),
-    /** Whether the same request may be answered in a while. */
+    /** Whether the failure may pass, so that the request should be repeated. */
     passing: v.boolean(),
   }),
 ]);

@@ -11,23 +11,21 @@ import {
 import type { Descriptor } from "./fields.ts";
 import { DamagedBlob } from "./records.ts";
 
-/**
- * Largest closure, bytes of JSON: 10,000 paths take 3 MB. It is in memory whole where it is read.
- */
+/** Largest closure, bytes of JSON: 10,000 paths take 3 MB. Readers hold it in memory as a whole. */
 export const MAX_CLOSURE_BYTES = 8 * 2 ** 20;
-/** Largest closure as a blob: hashes take half of it, and do not compress. */
+/** Largest closure as a blob: half of it is hashes, which do not compress. */
 export const MAX_CLOSURE_BLOB_BYTES = 4 * 2 ** 20;
 
-/** No blob may hold the closure; the message says what is beyond which limit. */
+/** A closure is too large for a blob; the message names the limit and what exceeds it. */
 export class ClosureTooLarge extends RangeError {
   override readonly name = "ClosureTooLarge";
 }
 
-/** `mem` is fixed because fflate would otherwise derive it from the length by a logarithm. */
+/** `mem` is fixed because fflate would otherwise derive it from the length. */
 const GZIP = { level: 6, mem: 8, mtime: 0 } as const;
 
 /**
- * The closure with its fields in a fixed order, so that JSON.stringify gives the same text.
+ * The closure with its fields in a fixed order, so that JSON.stringify always gives the same text.
  * (Canonical JSON would take longer than gzip.)
  */
 const inOrder = ({
@@ -59,7 +57,7 @@ const inOrder = ({
   }),
 });
 
-/** The blob of a closure: the same on every machine. Throws ClosureTooLarge. */
+/** Encodes a closure, to the same bytes on every machine. Throws ClosureTooLarge. */
 export function encodeClosure(closure: PackageClosure): Uint8Array<ArrayBuffer> {
   const references = closure.paths.reduce((sum, path) => sum + path.references.length, 0);
   if (closure.paths.length > MAX_CLOSURE_PATHS || references > MAX_CLOSURE_REFERENCES)
@@ -82,8 +80,8 @@ export function encodeClosure(closure: PackageClosure): Uint8Array<ArrayBuffer> 
 }
 
 /**
- * The closure in a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it
- * is none. The caller has checked the blob's digest.
+ * Decodes a blob, within the limits whatever the blob claims. Throws a DamagedBlob when it does not
+ * hold a closure. The caller has checked the blob's digest.
  */
 export function decodeClosure(
   blob: Uint8Array,

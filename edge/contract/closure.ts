@@ -1,7 +1,7 @@
 /**
  * Closures: what a package consists of, store path by store path, and where each came from. An
- * origin publishes one with every package, as a blob: JSON in gzip. Composing never reads
- * it; bills of materials, provenance and the registry's own pages do. (closure-blob.ts: the blob.)
+ * origin publishes one with every package, as a gzipped JSON blob (closure-blob.ts). Composing
+ * never reads it; bills of materials, provenance and the registry's own pages do.
  *
  *   { format: 1, nix: "2.31.4", derivation: "/nix/store/…-hello-2.12.drv", output: "out",
  *     paths: [ { path: "/nix/store/…-glibc-2.40", narHash, narSize, references: [] },
@@ -20,7 +20,7 @@ import {
 } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
 
-/** Goes up when a field of a closure changes its meaning. */
+/** Increased when a field of a closure changes its meaning. */
 export const CLOSURE_FORMAT = 1;
 /** Most store paths of a closure: twice what origins take by default (CLOSURE_PATHS). */
 export const MAX_CLOSURE_PATHS = 20_000;
@@ -34,9 +34,9 @@ const DerivationSchema = v.pipe(
   v.endsWith(".drv", "a derivation is a store path that ends in .drv"),
 );
 
-/** The form of an identifier of SPDX's list of licences. */
+/** The format of an identifier in SPDX's list of licences. */
 export const SPDX_ID = /^[A-Za-z0-9.+-]{1,100}$/;
-/** A licence as the package set states it: its SPDX identifier, where it has one, and its name. */
+/** A licence as the package set states it: its SPDX identifier, if it has one, and its name. */
 const LicenseSchema = v.strictObject({
   spdxId: v.optional(v.pipe(v.string(), v.regex(SPDX_ID))),
   name: v.optional(ShortTextSchema),
@@ -45,8 +45,7 @@ export type License = v.InferOutput<typeof LicenseSchema>;
 
 /**
  * Metadata of a package, as far as the package set states it. For the closure's own package it is
- * that of this very store path; for every other, that of the package with the same name and
- * version.
+ * that of this store path; for any other, that of the package with the same name and version.
  */
 const MetadataEntries = {
   pname: v.optional(ShortTextSchema),
@@ -63,11 +62,11 @@ const ClosurePathSchema = v.strictObject({
   /** SHA-256 of its NAR. */
   narHash: DigestSchema,
   narSize: BytesSchema,
-  /** Indexes of the store paths that it refers to, itself left out, in order. */
+  /** Indexes of the store paths that it refers to, except itself, in order. */
   references: v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
   /**
-   * The derivation that built it, as the origin's Nix knows; of a download, as the binary cache
-   * says.
+   * The derivation that built it, according to the origin's Nix; for a downloaded path, according
+   * to the binary cache.
    */
   deriver: v.optional(DerivationSchema),
   ...MetadataEntries,
@@ -79,12 +78,15 @@ export const PackageClosureSchema = v.pipe(
     format: v.literal(CLOSURE_FORMAT),
     /** Version of the Nix that built the package, or found it built. */
     nix: ShortTextSchema,
-    /** What the package set says builds the package, and which of its outputs the package is. */
+    /**
+     * The derivation that the package set defines for the package, and which of its outputs this
+     * is.
+     */
     derivation: DerivationSchema,
     output: ShortTextSchema,
     /** All store paths, sorted, each once. */
     paths: v.pipe(v.array(ClosurePathSchema), v.minLength(1), v.maxLength(MAX_CLOSURE_PATHS)),
-    /** Indexes of the store paths of each part of the package's record, by the part's key. */
+    /** For each part of the package's record, by key: the indexes of its store paths. */
     parts: v.optional(v.record(KeySchema, v.array(v.pipe(v.number(), v.integer(), v.minValue(0))))),
   }),
   v.check(
@@ -104,12 +106,12 @@ export const PackageClosureSchema = v.pipe(
 /** A package's closure. */
 export type PackageClosure = v.InferOutput<typeof PackageClosureSchema>;
 
-/** A store path and what it refers to by path, as a closure is made from. */
+/** A store path and the paths it refers to, from which a closure is made. */
 export interface ClosureEntry extends Omit<ClosurePath, "references"> {
   readonly references: readonly string[];
 }
 
-/** The paths of a closure from entries in any order, each of whose references is an entry. */
+/** The paths of a closure, from entries in any order; every reference must be among the entries. */
 export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
   const indexes = new Map(sorted.map(({ path }, at) => [path, at]));
@@ -126,8 +128,8 @@ export function closurePaths(entries: Iterable<ClosureEntry>): ClosurePath[] {
 }
 
 /**
- * The parts of a closure: which of its store paths are in each layer, by the layer's key. A layer
- * may hold further store paths: the base layer holds those of every image.
+ * The parts of a closure: the store paths of each layer, by layer key. A layer may hold more than
+ * the closure's: the base layer holds those of every image.
  */
 export function closureParts(
   paths: readonly Pick<ClosurePath, "path">[],
@@ -146,9 +148,9 @@ export function closureParts(
 
 /**
  * Hash of everything that does not depend on who made the closure, so origins that agree on a
- * package have the same hash. Left out are a path's deriver, which its binary cache states, the
- * version of the machine's Nix, and the metadata of dependencies, which an origin that could not
- * read them in time omits. `own`: the store path of the closure's package.
+ * package have the same hash. It leaves out each path's deriver, which comes from a binary cache;
+ * the version of the machine's Nix; and the metadata of dependencies, which an origin omits when it
+ * cannot read them in time. `own`: the store path of the closure's package.
  */
 export function closureContent(
   { nix: _nix, paths, ...all }: PackageClosure,

@@ -1,8 +1,7 @@
 /**
- * Demand: how often packages are pulled, as the bucket holds it for the next layer plan. Each
- * isolate of the edge writes its own counts, and `firn plan` adds them up. A pull is a client that
- * got a manifest; it counts for every package of the image, by the names that requests use (lower
- * case).
+ * Demand: how often packages are pulled, as stored for the next layer plan. Each isolate of the
+ * edge writes its own counts, and `firn plan` adds them up. A pull is a client that got a manifest;
+ * it counts for every package of the image, under its (lower-case) name in requests.
  */
 import * as v from "valibot";
 import { ComponentSchema } from "./records.ts";
@@ -10,22 +9,23 @@ import { ComponentSchema } from "./records.ts";
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
 export const DemandSchema = v.strictObject({
-  /** Pulls counted. */
+  /** Number of pulls. */
   pulls: count,
-  /** By package: pulls whose image holds it. */
+  /** By package: number of pulls whose image contains it. */
   packages: v.record(ComponentSchema, count),
 });
 export type DemandCount = v.InferOutput<typeof DemandSchema>;
 
 /**
- * Everything that was counted for a package set. `day`: yyyy-mm-dd, UTC, so that old counts can be
- * expired by prefix; `id`: of the writer's own.
+ * Key of one writer's counts. `day`: yyyy-mm-dd, UTC, so that old counts can be expired by prefix;
+ * `id`: chosen by the writer.
  */
 export const demandPath = (packageSet: string, day: string, id: string): string =>
   `${demandPrefix(packageSet)}${day}/${id}.json`;
+/** Prefix of all counts of a package set. */
 export const demandPrefix = (packageSet: string): string => `demand/${packageSet}/`;
 
-/** The sum of counts; keys sorted. */
+/** Adds up counts; keys are sorted. */
 export function addDemand(counts: Iterable<DemandCount>): DemandCount {
   let pulls = 0;
   const packages = new Map<string, number>();
@@ -40,7 +40,7 @@ export function addDemand(counts: Iterable<DemandCount>): DemandCount {
   };
 }
 
-/** By package: the share of pulls that hold it, 0 to 1. */
+/** By package: the share of pulls whose image contains it, 0 to 1. */
 export function demandShares({ pulls, packages }: DemandCount): Map<string, number> {
   return new Map(
     Object.entries(packages).map(([name, times]) => [

@@ -12,6 +12,7 @@ export type Digest = `sha256:${string}`;
 export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 export const HEX256_PATTERN = /^[0-9a-f]{64}$/;
 
+/** Whether a text is a valid digest. */
 export function isDigest(text: string): text is Digest {
   return DIGEST_PATTERN.test(text);
 }
@@ -23,6 +24,7 @@ export async function sha256Hex(data: Uint8Array<ArrayBuffer> | string): Promise
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** The digest of bytes, or of a text as UTF-8. */
 export async function digestOf(data: Uint8Array<ArrayBuffer> | string): Promise<Digest> {
   return `sha256:${await sha256Hex(data)}`;
 }

@@ -1,16 +1,15 @@
 /**
- * The answer of `GET /api/farm`: all of it for operators; for others, where FARM_PUBLIC is on, only
- * the counts of PublicFarmSchema.
+ * The answer of `GET /api/farm`: everything for operators; for others, where FARM_PUBLIC is on,
+ * only the counts in PublicFarmSchema.
  */
 import * as v from "valibot";
 import { FAILURE_REASONS } from "./items.ts";
 import { OriginNameSchema, SystemSchema, TimeSchema } from "./fields.ts";
 
 /**
- * States of an origin; of several that hold, the first is shown: an operator has revoked it, or
- * drained it; it has no connection; its connection dropped a moment ago, and its jobs are kept for
- * it; it is stopping; its disk is full; it failed too often, or an operator rests it; it takes
- * jobs.
+ * States of an origin. When several apply, the first is shown: an operator has revoked it, or
+ * drained it; it is not connected; its connection was just lost, and its jobs are kept for it; it
+ * is stopping; its disk is full; it failed too often, or an operator rests it; it takes jobs.
  */
 export const ORIGIN_STATES = [
   "revoked",
@@ -26,24 +25,24 @@ export type OriginStateName = (typeof ORIGIN_STATES)[number];
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const seconds = v.pipe(v.number(), v.minValue(0));
-/** Resolving a tag waits for no build. */
+/** Resolving a tag does not wait for builds. */
 export const LANES = ["tags", "packages"] as const;
 const byLane = <T extends v.GenericSchema>(schema: T) =>
   v.object({ tags: schema, packages: schema });
 
-/** Results of an item: made, why not (items.ts), or that an attempt came to nothing. */
+/** How an item can end: made, failed (items.ts), or an attempt came to nothing. */
 export const ITEM_RESULTS = ["done", ...FAILURE_REASONS, "no-origin", "lost"] as const;
 const ItemKindSchema = v.picklist(["tag", "index", "package"]);
 const ItemResultSchema = v.picklist(ITEM_RESULTS);
 
 const EndedItemSchema = v.object({
   kind: ItemKindSchema,
-  /** The tag, the package, the nested set; empty for the package set itself. */
+  /** The tag, package or nested set; empty for the package set itself. */
   name: v.string(),
   /** Null for a tag. */
   system: v.nullable(SystemSchema),
   result: ItemResultSchema,
-  /** Why; empty when it was made. */
+  /** Why it failed; empty when it was made. */
   message: v.string(),
 });
 export type EndedItem = v.InferOutput<typeof EndedItemSchema>;
@@ -51,9 +50,9 @@ export type EndedItem = v.InferOutput<typeof EndedItemSchema>;
 /** Items that ended together. */
 const EndedJobSchema = v.object({
   at: TimeSchema,
-  /** Null: no origin had them. */
+  /** Null: no origin had the job. */
   origin: v.nullable(OriginNameSchema),
-  /** From when the origin was given the job; null where it gave no results. */
+  /** Since the origin was given the job; null when it gave no results. */
   seconds: v.nullable(seconds),
   items: v.array(EndedItemSchema),
 });
@@ -63,9 +62,9 @@ export type EndedJob = v.InferOutput<typeof EndedJobSchema>;
 const TallySchema = v.object({
   /** How many items ended. */
   items: v.array(v.object({ kind: ItemKindSchema, result: ItemResultSchema, count })),
-  /** How many jobs gave results, and how long they took together. */
+  /** Number of jobs with results, and the time they took in total. */
   jobs: byLane(v.object({ count, seconds })),
-  /** How often an item was begun, and nothing came of it. */
+  /** How often an item was started without coming to an end. */
   attemptsLost: count,
 });
 export type Tally = v.InferOutput<typeof TallySchema>;
@@ -73,24 +72,24 @@ export type Tally = v.InferOutput<typeof TallySchema>;
 const OriginViewSchema = v.object({
   name: OriginNameSchema,
   state: v.picklist(ORIGIN_STATES),
-  /** Why it takes no jobs, where it has said so. */
+  /** Why it takes no jobs, if it said so. */
   reason: v.nullable(v.string()),
   connected: v.boolean(),
-  /** When it was last heard of; null: never, or it has left. */
+  /** When it was last heard from; null: never, or it has left. */
   seen: v.nullable(TimeSchema),
-  /** Until when it is given nothing; null when it is not at rest. */
+  /** End of its rest; null when it is not resting. */
   restUntil: v.nullable(TimeSchema),
-  /** Whether it is given one job at a time until one is done. */
+  /** Whether it gets one job at a time until one is done. */
   onTrial: v.boolean(),
-  /** Jobs in a row that it failed. */
+  /** Number of jobs that it failed in a row. */
   failures: count,
-  /** Jobs that it does at once, tags aside. */
+  /** Jobs that it can run at once, not counting tags. */
   slots: count,
-  /** Jobs that it has. */
+  /** Jobs that it has now. */
   jobs: byLane(count),
   systems: v.array(SystemSchema),
   features: v.array(v.string()),
-  /** Null where it has not said. */
+  /** Null when it did not say. */
   version: v.nullable(v.string()),
   nix: v.nullable(v.string()),
   sandbox: v.nullable(v.boolean()),
@@ -105,7 +104,7 @@ export const NO_TALLY: Tally = {
   attemptsLost: 0,
 };
 
-/** Where REGIONS is not set there is one region, `world`. */
+/** The one region, where REGIONS is not set. */
 export const WORLD = "world";
 
 const PublicRegionSchema = v.object({
@@ -115,7 +114,7 @@ const PublicRegionSchema = v.object({
   origins: v.object({ connected: count }),
   /** Items that wait for an origin. */
   queued: byLane(count),
-  /** Jobs that origins have. */
+  /** Jobs that origins have now. */
   jobs: byLane(count),
 });
 export const PublicFarmSchema = v.object({ at: TimeSchema, regions: v.array(PublicRegionSchema) });
@@ -129,7 +128,7 @@ const RegionSchema = v.object({
     states: v.record(v.picklist(ORIGIN_STATES), count),
   }),
   tally: TallySchema,
-  /** Granted to origins since 00:00 UTC. */
+  /** Bytes that origins were allowed to upload since 00:00 UTC. */
   uploadedToday: count,
 });
 export type RegionView = v.InferOutput<typeof RegionSchema>;
@@ -139,9 +138,9 @@ export const FarmSchema = v.object({
   at: TimeSchema,
   regions: v.array(RegionSchema),
   origins: v.array(v.object({ ...inRegion, ...OriginViewSchema.entries })),
-  /** The latest jobs whose items were all made, newest first. */
+  /** The latest jobs all of whose items were made, newest first. */
   builds: v.array(v.object({ ...inRegion, ...EndedJobSchema.entries })),
-  /** The latest others. */
+  /** The latest other jobs, newest first. */
   failures: v.array(v.object({ ...inRegion, ...EndedJobSchema.entries })),
 });
 export type FarmView = v.InferOutput<typeof FarmSchema>;

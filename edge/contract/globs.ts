@@ -1,6 +1,6 @@
 /**
- * Globs over package and image names, as operators write them in allow and deny lists: `*` stands
- * for any characters, `.` and `/` included; everything else for itself, whatever its case.
+ * Globs of package and image names, as operators write them in allow and deny lists. `*` matches
+ * any characters, including `.` and `/`; everything else matches itself, ignoring case.
  *
  *   "pkgscross*"   pkgsCross, pkgsCross.aarch64-multiplatform.hello
  *   "*.pkgs"       python3packages.pkgs
@@ -8,10 +8,10 @@
 
 /** Longest glob, characters: a name has at most 255. */
 const MAX_GLOB_LENGTH = 255;
-/** Most `*` in one glob: matching takes time that grows with them. */
+/** Most `*` in one glob: the time to match grows with them. */
 const MAX_GLOB_STARS = 8;
 
-/** What is wrong with a glob, in words; undefined when nothing is. */
+/** What is wrong with a glob, for a person; undefined when nothing is. */
 export function globFault(glob: string): string | undefined {
   if (glob === "") return "is empty";
   if (glob.length > MAX_GLOB_LENGTH) return `has more than ${MAX_GLOB_LENGTH} characters`;
@@ -20,8 +20,8 @@ export function globFault(glob: string): string | undefined {
 }
 
 /**
- * Whether a glob stands for a name. Linear for each `*`: the leftmost place where a piece fits
- * leaves the most room for those behind it, so nothing is ever tried twice.
+ * Whether a glob matches a name. Linear for each `*`: the leftmost match of a piece leaves the most
+ * room for the pieces after it, so there is no backtracking.
  */
 export function globMatches(glob: string, name: string): boolean {
   const [first = "", ...pieces] = glob.toLowerCase().split("*");
@@ -38,6 +38,6 @@ export function globMatches(glob: string, name: string): boolean {
   return text.length - last.length >= at && text.endsWith(last);
 }
 
-/** The first glob of a list that stands for the name. */
+/** The first glob of a list that matches the name. */
 export const firstMatch = (globs: readonly string[], name: string): string | undefined =>
   globs.find((glob) => globMatches(glob, name));

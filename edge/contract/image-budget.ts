@@ -1,13 +1,13 @@
 /**
- * The memory that one image may take while it is composed. A Worker has 128 MB for everything that
- * it does, and an image of packages that overlap in a hundred thousand files would take all of it.
+ * Limits the memory for composing one image. A Worker has 128 MB for everything it does, and an
+ * image of packages that overlap in a hundred thousand files would take all of it.
  *
  *   parts of listings as they are read     their bytes
- *   a directory that is looked into        2 × its line, 80 for each entry
+ *   a directory that is read               2 × its line, 80 for each entry
  *   a link of the profile                  200, and its texts
  *   the small parts                        their bytes, and again in the layer
  *
- * These are rough upper bounds of what it takes in V8. Nothing is given back before the profile is
+ * These are rough upper bounds of the memory in V8. Nothing is released before the profile is
  * merged.
  */
 import { InvalidName } from "./names.ts";
@@ -15,15 +15,15 @@ import { InvalidName } from "./names.ts";
 /** Most memory of one image, bytes. */
 export const MAX_IMAGE_BYTES = 16 * 2 ** 20;
 
-/** An entry of a parsed directory, beside its name: the Map's entry and the head of its string. */
+/** An entry of a parsed directory apart from its name: the Map's entry and the string's header. */
 export const DIRECTORY_ENTRY_BYTES = 80;
-/** A link: the object, its place in the array, the heads of its two strings. */
+/** A link: the object, its slot in the array, the headers of its two strings. */
 export const LINK_BYTES = 200;
 
 export class ImageBudget {
   #left: number;
 
-  /** `taken`: what the image takes already. Throws as `take`. */
+  /** `taken`: what is taken at the start. Throws as `take` does. */
   constructor(taken = 0) {
     this.#left = MAX_IMAGE_BYTES;
     this.take(taken);
@@ -36,7 +36,10 @@ export class ImageBudget {
   }
 }
 
-/** The error for an image whose packages overlap in too many files; `component`: where it ended. */
+/**
+ * The error for packages that overlap in too many files. `component`: the package at which the
+ * budget ran out.
+ */
 export const imageTooLarge = (component?: string): InvalidName =>
   new InvalidName(
     "these packages overlap in too many files to be in one image: ask for fewer of them",

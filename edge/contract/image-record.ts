@@ -1,7 +1,7 @@
 /**
- * Image records: what is stored of an image that was composed, for all its platforms. Its config is
- * in the record, its manifests are encoded from it again (compose/texts.ts), and its profile layers
- * are composed again from the records of its packages.
+ * Image records: what is stored of an image, for all its platforms. The record contains the config;
+ * its manifests are encoded from the record again (compose/texts.ts), and its profile layers are
+ * composed again from the records of its packages.
  */
 import * as v from "valibot";
 import {
@@ -17,15 +17,15 @@ import {
 } from "./fields.ts";
 import { MAX_LAYERS } from "./package-record.ts";
 
-/** Largest config of an image, bytes: that of 120 layers with long names takes a tenth of it. */
+/** Largest config of an image, bytes: ten times that of 120 layers with long names. */
 const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** Longest reason, characters: a Warning shows a quarter of it. */
 export const MAX_REASON = 4_000;
 
 /**
- * Levels by the names of packages. (valibot's `record` leaves out the names `constructor` and
- * `prototype`, which a package may have.)
+ * Levels by package name. (valibot's `record` drops the names `constructor` and `prototype`, which
+ * a package may have.)
  */
 const LevelsSchema = v.custom<Record<string, number>>(
   (value) =>
@@ -48,13 +48,13 @@ const SystemImageSchema = v.strictObject({
     v.maxLength(MAX_LAYERS),
   ),
   annotations: v.record(v.string(), v.string()),
-  /** What the package set says of the names that were asked for (PackageRecord.warning). */
+  /** What the package set says about the requested names (PackageRecord.warning). */
   warnings: v.optional(v.array(ShortTextSchema)),
 });
 export type SystemImage = v.InferOutput<typeof SystemImageSchema>;
 
 /**
- * Why there is no image for a system, and never will be at this revision: a package does not exist
+ * Why there is no image for a system and never will be at this revision: a package does not exist
  * there, or Nix refuses to evaluate it.
  */
 const AbsenceSchema = v.strictObject({
@@ -77,10 +77,10 @@ export const ImageRecordSchema = v.strictObject({
 });
 export type ImageRecord = v.InferOutput<typeof ImageRecordSchema>;
 
-/** The systems that a record has an image for, in the order of SYSTEMS. */
+/** The systems for which a record has an image, in the order of SYSTEMS. */
 export const systemsOf = ({ images }: Pick<ImageRecord, "images">): System[] =>
   SYSTEMS.filter((system) => images[system] !== undefined);
 
-/** Whether a record tells of a system: that it has an image, or that there is none. */
+/** Whether a record knows about a system: that there is an image for it, or that there is none. */
 export const isKnown = ({ images, without }: ImageRecord, system: System): boolean =>
   images[system] !== undefined || without[system] !== undefined;

@@ -14,30 +14,26 @@ import {
 export const MAX_INDEX_NAMES = 100_000;
 /** Largest package index, bytes of JSON: nixpkgs' top level takes 450 kB. */
 export const MAX_INDEX_BYTES = 2 * 2 ** 20;
-/** Most sets that a nested set with an index lies in, itself included; sets may be endless. */
+/** Deepest nested set that has an index: nesting may be endless. */
 export const MAX_INDEX_DEPTH = 3;
 /** Longest reason why a nested set has no index, characters. */
 export const MAX_REFUSED = 1_000;
 /**
- * The attributes that lead to a nested set, as Nix spells them; none for the package set itself.
+ * The attributes that lead to a nested set, in Nix's spelling; empty for the package set itself.
  */
 export const AttributePathSchema = v.pipe(
   v.array(
     v.pipe(
       v.string(),
-      v.regex(
-        /^[A-Za-z0-9_-]{1,255}$/,
-        "an attribute that can be asked for has letters, digits, _ and -",
-      ),
+      v.regex(/^[A-Za-z0-9_-]{1,255}$/, "an attribute has only letters, digits, _ and -"),
     ),
   ),
   v.maxLength(MAX_INDEX_DEPTH),
 );
 /**
  * Every attribute name of the package set, or of the nested set at `path`, at a revision. `names`:
- * a blob, the names as Nix spells them, sorted, a JSON list (package-index.ts). With `refused`
- * there are none: a nested set that does not evaluate holds no package that does, and this is Nix's
- * reason.
+ * a blob, a sorted JSON list in Nix's spelling (package-index.ts). With `refused` there are none: a
+ * nested set that does not evaluate has no package that does, and this is Nix's reason.
  */
 export const IndexStatementSchema = v.strictObject({
   format: v.literal(RECORD_FORMAT),

@@ -1,6 +1,6 @@
 /**
- * Items (tags to resolve, packages and indexes to publish), and their results: what origins made,
- * or why they failed.
+ * Items (tags to resolve, packages and indexes to publish) and their results: what an origin made,
+ * or why it failed.
  */
 import * as v from "valibot";
 import { TAG_PATTERN } from "./names.ts";
@@ -22,7 +22,7 @@ import {
 /** Most packages in one job: the most components a name has, and the meta-packages. */
 export const MAX_ITEMS = 80;
 
-/** Text of so many characters at most. */
+/** Text of at most `max` characters. */
 export const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
 export const JobIdSchema = text(100);
 export const TagSchema = v.pipe(
@@ -30,7 +30,7 @@ export const TagSchema = v.pipe(
   v.regex(TAG_PATTERN, "a tag is at most 128 letters, digits, _ . and -"),
 );
 
-/** What each means: FailureSchema. */
+/** FailureSchema says what each means. */
 export const FAILURE_REASONS = [
   "unknown",
   "refused",
@@ -43,32 +43,32 @@ export const FAILURE_REASONS = [
   "error",
 ] as const;
 
-/** Why an item cannot be had, by kind; the edge turns it into an HTTP answer. */
+/** Why an item failed, by kind; the edge turns it into an HTTP answer. */
 export const FailureSchema = v.strictObject({
   /**
    * Final, whichever origin tries:
-   * - unknown: no such package or tag
-   * - refused: evaluation refuses (broken, unfree, insecure)
+   * - unknown: there is no such package or tag
+   * - refused: Nix refuses to evaluate it (broken, unfree, insecure)
    * - failed: the build fails
-   * - unfit: it builds, but no layer can hold what it makes
-   * - timeout: it takes longer than an origin gives it (NIX_TIMEOUT, EVAL_TIMEOUT)
-   * - limit: it needs more than an origin gives it (memory, closure)
+   * - unfit: it builds, but a layer cannot hold the result
+   * - timeout: it takes longer than an origin allows (NIX_TIMEOUT, EVAL_TIMEOUT)
+   * - limit: it needs more than an origin allows (memory, closure)
    *
    * For another origin to try:
-   * - unknown-revision: this origin does not have the revision (no attempt)
-   * - lacking: it lacks system features that a derivation needs (`features`; no attempt)
-   * - error: the origin's own trouble (disk, bucket; an attempt)
+   * - unknown-revision: this origin does not have the revision (not counted as an attempt)
+   * - lacking: it lacks system features that a derivation needs (`features`; not counted)
+   * - error: trouble of the origin's own (disk, bucket; counted as an attempt)
    */
   reason: v.picklist(FAILURE_REASONS),
   /** One line for a person. */
   message: text(2_000),
-  /** For lacking: Nix's names of the features. */
+  /** With lacking: Nix's names of the features. */
   features: v.optional(v.pipe(v.array(text(64)), v.maxLength(32))),
-  /** For unknown names: the nearest that exist, best first. */
+  /** With unknown: the nearest names that exist, best first. */
   nearest: v.optional(v.pipe(v.array(text(255)), v.maxLength(10))),
   /** Last lines of Nix's output. */
   log: v.optional(v.pipe(v.array(text(2_000)), v.maxLength(100))),
-  /** The whole log (bounded), a text blob in the bucket. */
+  /** The whole log, up to a limit: a text blob in the bucket. */
   logBlob: v.optional(DescriptorSchema),
 });
 export type Failure = v.InferOutput<typeof FailureSchema>;
@@ -82,7 +82,7 @@ const TagItemSchema = v.strictObject({
   tag: TagSchema,
 });
 /**
- * A package to publish: its record or, with `level`, the layers of one more level of a package
+ * A package to publish: its record; or, with `level`, the layers of one more level of a package
  * whose record exists.
  */
 const PackageItemSchema = v.strictObject({
@@ -94,7 +94,7 @@ const PackageItemSchema = v.strictObject({
   name: ComponentSchema,
   level: v.optional(level),
 });
-/** The attribute names to publish: of the package set, or of the nested set at `path`. */
+/** Attribute names to publish: of the package set, or of the nested set at `path`. */
 const IndexItemSchema = v.strictObject({
   kind: v.literal("index"),
   packageSet: text(1_000),
@@ -109,8 +109,8 @@ export type IndexItem = v.InferOutput<typeof IndexItemSchema>;
 export type Item = v.InferOutput<typeof ItemSchema>;
 
 /**
- * Layers that the origin has made: those of the result's parts that it found no record of. One that
- * several results of a job need stands in one of them.
+ * Layers that the origin has made, because it found no record of them. A layer that several results
+ * of a job need is in only one of them.
  */
 const layers = v.pipe(v.array(SignedLayerSchema), v.maxLength(2 * MAX_LAYERS));
 

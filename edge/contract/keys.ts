@@ -1,13 +1,13 @@
 /**
- * Paths of everything in the bucket, and the keys (hashes) in them. Every input of a value is in
- * its key (Nixery's key left out the architecture and the separator).
+ * Paths of all objects in the bucket, and the keys (hashes) in them. A key covers every input of
+ * what it names.
  */
 import canonicalize from "canonicalize";
 import { type Digest, sha256Hex } from "./digest.ts";
 import { RECORD_FORMAT, type System } from "./fields.ts";
 import type { Codec } from "./layer-record.ts";
 
-/** What all records of one state of the package set have in common. */
+/** What all records of one state of the package set share. */
 export interface Scope {
   readonly packageSet: string;
   readonly revision: string;
@@ -15,21 +15,19 @@ export interface Scope {
   readonly plan: string;
 }
 
-/**
- * The same without a system: the state at which an image's name is looked up, for every platform.
- */
+/** A scope without system: an image's name is looked up in it for every platform. */
 export type ImageScope = Omit<Scope, "system">;
 
-/** Canonical JSON (RFC 8785): the same value is the same bytes everywhere. */
+/** Canonical JSON (RFC 8785): equal values give equal bytes everywhere. */
 export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
-  if (text === undefined) throw new TypeError("canonicalJson: the value has no JSON form");
+  if (text === undefined) throw new TypeError("canonicalJson: the value cannot be written as JSON");
   return text;
 }
 
 /**
  * Key of a layer: a hash of its contents, whatever image or package it is made for. `bare`: a small
- * part, whose blob holds only its trees, without parent directories and end-of-archive.
+ * part, whose blob holds only its trees, without parent directories or end-of-archive.
  */
 export function layerKey(
   paths: readonly { readonly path: string; readonly narHash: string }[],
@@ -42,8 +40,8 @@ export function layerKey(
 }
 
 /**
- * Key of an image, of all platforms. `names`: sorted request components, meta-packages applied;
- * `shell`: whether the image's command is bash.
+ * Key of an image, for all platforms. `names`: sorted components of the request, meta-packages
+ * applied; `shell`: whether the image's command is bash.
  */
 export function imageKey(
   { packageSet, revision, plan }: ImageScope,
@@ -55,7 +53,7 @@ export function imageKey(
   );
 }
 
-/** Key of an image's name: the same for its images at every revision and plan. */
+/** Key of an image's name: the same at every revision and plan. */
 export function imageNameKey(
   packageSet: string,
   names: readonly string[],
@@ -64,21 +62,22 @@ export function imageNameKey(
   return sha256Hex(canonicalJson({ format: RECORD_FORMAT, packageSet, names, shell }));
 }
 
+/** A blob, by its digest. */
 export const blobPath = (digest: Digest): string =>
   `blobs/sha256/${digest.slice("sha256:".length)}`;
-/** The record of a layer's gzip blob, or of the same tar as zstd, which may be made later. */
+/** The record of a layer's gzip blob, or of its zstd blob, which may be made later. */
 export const layerPath = (key: string, codec: Codec = "gzip"): string =>
   `layers/${key}${codec === "gzip" ? "" : `.${codec}`}.json`;
-/** All images of a name (imageNameKey). */
+/** All images of a name, given by imageNameKey. */
 export const imagesPrefix = (nameKey: string): string => `images/v${RECORD_FORMAT}/${nameKey}/`;
-/** The one image of a name that has this key (imageKey): what its records' paths begin with. */
+/** The image of a name with this imageKey: a prefix of its records' paths. */
 export const imagePrefix = (nameKey: string, key: string): string =>
   `${imagesPrefix(nameKey)}${key}.`;
 /**
- * A record of an image. The path says which platforms it knows (`amd64`, `no-arm64`: there is no
- * image for that one), and which digests it has, so that a digest leads to the image: a listing of
- * the name's images tells which of them to read. 64 bits of each are enough to choose by; the
- * record tells whether it is the one.
+ * A record of an image. The path says which platforms it knows (`amd64`; `no-arm64`: there is no
+ * image for that one) and has a hint of each of its digests, so that a listing of the name's images
+ * tells which of them may have a digest. 64 bits of each are enough to choose by; the record itself
+ * decides.
  */
 export const imagePath = (
   nameKey: string,
@@ -87,41 +86,43 @@ export const imagePath = (
   digests: readonly Digest[],
 ): string =>
   `${imagePrefix(nameKey, key)}${[...platforms, ...digests.map(digestHint)].join(".")}.json`;
-/** The part of a digest that the path of an image's record holds. */
+/** The part of a digest that is in the path of an image's record. */
 export const digestHint = (digest: Digest): string => digest.slice("sha256:".length).slice(0, 16);
+/** What a tag means. */
 export const tagPath = (packageSet: string, tag: string): string =>
   `${tagsPrefix(packageSet)}${tag}.json`;
-/** A revision that a tag was seen at: only such a revision is served by its own name. */
+/** A revision at which a tag was seen: only such a revision is served by its own name. */
 export const revisionPath = (packageSet: string, revision: string): string =>
   `revisions/${packageSet}/${revision}.json`;
 /** What an alias stands for (alias.ts). */
 export const aliasPath = (key: string): string => `aliases/${key}.json`;
-/** The record of what `latest` meant last on one day (yyyy-mm-dd, UTC). */
+/** What `latest` last meant on a day (yyyy-mm-dd, UTC). */
 export const dayPath = (packageSet: string, day: string): string =>
   `${daysPrefix(packageSet)}${day}.json`;
-/** No revision begins with it: `y` and `-` are no hex digits. */
+/** No revision begins like this: `y` and `-` are not hex digits. */
 export const daysPrefix = (packageSet: string): string => `revisions/${packageSet}/day-`;
-/** What tags of a set mean: `tagPath` of each. */
+/** All tags of a set: prefix of their tagPath. */
 export const tagsPrefix = (packageSet: string): string => `tags/${packageSet}/`;
 /** Names of a set's tags, as an origin listed them. */
 export const tagNamesPath = (packageSet: string): string => `refs/${packageSet}.json`;
 /**
- * The records of all packages of a set. The format is part of the path, as it is part of every
- * hash, so records of another format are never found.
+ * The records of all packages of a set. The path contains the format, as every hash does, so
+ * records of another format are never found.
  */
 export const packagesPrefix = (packageSet: string): string =>
   `packages/v${RECORD_FORMAT}/${packageSet}/`;
+/** The record of a package. */
 export const packagePath = ({ packageSet, revision, system, plan }: Scope, name: string): string =>
   `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}.json`;
-/** The record of a package at one more level. No package's name holds `~`. */
+/** The record of a package at one more level. No package name contains `~`. */
 export const levelPath = (
   { packageSet, revision, system, plan }: Scope,
   name: string,
   level: number,
 ): string => `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}~${level}.json`;
 /**
- * The names in the package set, `top.json`, or in a nested one, `top.python3Packages.json`; no
- * attribute of a path holds a dot.
+ * The names in the package set (`top.json`) or in a nested one (`top.python3Packages.json`). No
+ * attribute in a path contains a dot.
  */
 export const indexPath = (
   { packageSet, revision, system }: Omit<Scope, "plan">,
@@ -129,7 +130,7 @@ export const indexPath = (
 ): string =>
   `index/v${RECORD_FORMAT}/${packageSet}/${revision}/${system}/${["top", ...path].join(".")}.json`;
 /**
- * The layer plan in force for a package set: `{"plan": id}`; the plan itself is the blob of that
- * digest.
+ * The layer plan in force for a package set: `{"plan": id}`, where the plan itself is the blob with
+ * that digest.
  */
 export const planPath = (packageSet: string): string => `plans/${packageSet}.json`;

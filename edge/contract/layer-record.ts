@@ -16,8 +16,8 @@ import {
 
 /**
  * One store path in the blob of a small part: `name` is its file name below /nix/store, `size` its
- * compressed bytes, one or more gzip members, and `tarSize` their bytes uncompressed. The trees of
- * a blob are in order, with nothing between them.
+ * compressed bytes (one or more gzip members) and `tarSize` the uncompressed ones. The trees of a
+ * blob follow each other without gaps.
  */
 const TreeSchema = v.strictObject({
   name: v.pipe(v.string(), v.maxLength(255), v.regex(/^[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+$/)),
@@ -29,8 +29,8 @@ export type Tree = v.InferOutput<typeof TreeSchema>;
 const MAX_TREES = 10_000;
 
 /**
- * A layer that has been made and is in the bucket. `key`: hash of its sorted (store path, NAR
- * hash), see `layerKey`. `digest`, `size`: of the gzip blob. `diffId`: digest of the tar (OCI
+ * A layer that has been made and is in the bucket. `key`: hash of its sorted store paths and NAR
+ * hashes, see `layerKey`. `digest`, `size`: of the gzip blob. `diffId`: digest of the tar (OCI
  * config.md). `zstd`: the same tar as a zstd blob, where the origin makes those.
  */
 export const LayerSchema = v.strictObject({
@@ -39,14 +39,14 @@ export const LayerSchema = v.strictObject({
   size: BytesSchema,
   diffId: DigestSchema,
   zstd: v.optional(DescriptorSchema),
-  /** Of a small part only: its blob is no layer, but store paths that are appended to one. */
+  /** For small parts only: the blob is not a layer, but store paths to append to one. */
   trees: v.optional(v.pipe(v.array(TreeSchema), v.minLength(1), v.maxLength(MAX_TREES))),
 });
 export type Layer = v.InferOutput<typeof LayerSchema>;
 
 /**
  * The members of a blob: each is compressed by itself and holds `tarBytes` of the tar, the last one
- * the rest. `sizes`: compressed bytes of each, in order; so a reader can start at any of them.
+ * the rest. `sizes`: compressed bytes of each, in order, so that a reader can start at any of them.
  */
 const MembersSchema = v.strictObject({
   tarBytes: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -61,15 +61,15 @@ const statement = {
   codec: v.picklist(CODECS),
   digest: DigestSchema,
   size: BytesSchema,
-  /** Digest of the tar: the same, whatever compressed it. */
+  /** Digest of the tar, whatever compressed it. */
   diffId: DigestSchema,
   trees: LayerSchema.entries.trees,
-  /** All that decides the compressed bytes: `libdeflate 1.14, level 5`. */
+  /** Everything that decides the compressed bytes: `libdeflate 1.14, level 5`. */
   compressor: ShortTextSchema,
   members: v.optional(MembersSchema),
 };
 
-/** What an origin says of a blob that it has made of a layer and uploaded. */
+/** What an origin states about a blob that it made of a layer and uploaded. */
 export const LayerStatementSchema = v.strictObject(statement);
 export type LayerStatement = v.InferOutput<typeof LayerStatementSchema>;
 
@@ -81,8 +81,8 @@ export const SignedLayerSchema = v.strictObject({
 export type SignedLayer = v.InferOutput<typeof SignedLayerSchema>;
 
 /**
- * Who vouches for a layer. `statement`: what was signed, of an origin whose compressor made another
- * blob of the same contents.
+ * Who vouches for a layer. `statement`: what this origin signed instead, when its compressor made
+ * another blob of the same contents.
  */
 const LayerVouchSchema = v.strictObject({
   ...VouchSchema.entries,
@@ -90,8 +90,8 @@ const LayerVouchSchema = v.strictObject({
 });
 
 /**
- * A statement as it stands in the bucket, by layer key and codec: the first that was made, for
- * other compressors make other bytes of the same layer.
+ * A statement as stored, by layer key and codec: the first that was made, since other compressors
+ * make other bytes of the same layer.
  */
 export const LayerRecordSchema = v.strictObject({
   ...statement,
@@ -101,7 +101,7 @@ export const LayerRecordSchema = v.strictObject({
 export const sameContent = (a: LayerStatement, b: LayerStatement): boolean =>
   a.key === b.key && layerContent(a) === layerContent(b);
 
-/** A text that is equal for two blobs of the same contents. */
+/** A text that is equal for two blobs with the same contents. */
 export const layerContent = ({ diffId, trees = [] }: LayerStatement): string =>
   [diffId, ...trees.map(({ name, tarSize }) => `${name} ${tarSize}`)].join("\n");
 

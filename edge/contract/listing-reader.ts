@@ -1,7 +1,7 @@
 /**
- * Reads listings lazily: the end of a listing first, which holds the root and the small directories
- * near it, then other directories by byte range. Directories wanted at the same time and lying
- * close together are one read.
+ * Reads listings lazily: first the end of a listing, which holds the root and the small directories
+ * near it, then other directories by byte range. Directories that are wanted at the same time and
+ * are close together are one read.
  */
 import type { Digest } from "./digest.ts";
 import { decodeDirectory, decodeTrailer, type Directory, type DirectoryRef } from "./listing.ts";
@@ -9,8 +9,8 @@ import { DIRECTORY_ENTRY_BYTES, type ImageBudget } from "./image-budget.ts";
 import { DamagedBlob, type Descriptor } from "./records.ts";
 
 /**
- * `length` bytes at `offset` of a blob. Never asked for bytes outside the blob. Throws a
- * DamagedBlob when all of a blob is asked for and it is not what its digest says.
+ * Reads `length` bytes at `offset` of a blob, never beyond its end. Throws a DamagedBlob when the
+ * whole blob is read and does not match its digest.
  */
 export type ReadRange = (
   digest: Digest,
@@ -18,10 +18,10 @@ export type ReadRange = (
 ) => Promise<Uint8Array>;
 
 /**
- * First read, from the end, bytes. Most packages' whole listing is smaller; 70 of these are 4.5 MB.
+ * First read, from the end, bytes. Most listings are smaller as a whole; 70 such reads are 4.5 MB.
  */
 export const TAIL_BYTES = 64 * 1024;
-/** A gap of so many bytes is read as well, rather than making another request. */
+/** A gap of up to this many bytes is read too, rather than making another request. */
 const GAP_BYTES = 32 * 1024;
 interface Chunk {
   readonly offset: number;
@@ -36,8 +36,8 @@ export class ListingReader {
   #tail: Chunk | undefined;
 
   /**
-   * `name` is the package's, for errors: DamagedBlob for a broken listing, InvalidName when the
-   * budget is spent (imageTooLarge).
+   * `name`: the package's, for errors. They are DamagedBlob for a broken listing, and InvalidName
+   * when the budget is spent (imageTooLarge).
    */
   constructor(name: string, listing: Descriptor, read: ReadRange, budget: ImageBudget) {
     this.#name = name;
@@ -72,7 +72,7 @@ export class ListingReader {
     return refs.map((ref) => {
       const chunk = chunks.find((candidate) => covers(candidate, ref));
       const start = ref.offset - (chunk?.offset ?? 0);
-      // Before it is parsed, then for all that came of it.
+      // Taken before it is parsed, and then for the result.
       this.#budget.take(2 * ref.length, this.#name);
       const directory = this.#checked(() =>
         decodeDirectory(chunk?.bytes.subarray(start, start + ref.length) ?? new Uint8Array(), ref),
@@ -86,7 +86,7 @@ export class ListingReader {
     this.#budget.take(length, this.#name);
     const bytes = await this.#read(this.#listing.digest, { offset, length });
     if (bytes.length !== length)
-      throw this.#broken(`${length} bytes wanted at ${offset}, ${bytes.length} came`);
+      throw this.#broken(`${bytes.length} bytes instead of ${length} were read at ${offset}`);
     return bytes;
   }
 
@@ -109,7 +109,7 @@ function covers(chunk: Chunk, ref: DirectoryRef): boolean {
   return chunk.offset <= ref.offset && ref.offset + ref.length <= chunk.offset + chunk.bytes.length;
 }
 
-/** Ranges that hold all `refs`, with those near each other in one. */
+/** Ranges that cover all `refs`, with those near each other in one. */
 function coalesce(refs: readonly DirectoryRef[]): DirectoryRef[] {
   const ranges: { offset: number; length: number }[] = [];
   for (const { offset, length } of [...refs].sort((a, b) => a.offset - b.offset)) {

@@ -1,10 +1,11 @@
 /**
  * The file listing of one package: a blob that says which files and directories its store path
- * holds, so that the edge can link packages into one tree.
+ * contains, so that the edge can link packages into one tree.
  *
- * The edge reads it only as deep as packages overlap, by byte range. So it is one line of JSON a
- * directory, the deepest first, the root last, and every directory says where its children's lines
- * are; then a trailer. Each entry is a name (a file), or [name, offset, length] (a directory):
+ * The edge reads it by byte range, only as deep as packages overlap. So it is one line of JSON for
+ * each directory, the deepest first, the root last. Every directory says where its children's lines
+ * are, and a trailer ends the blob. An entry is a name (a file), or [name, offset, length] (a
+ * directory):
  *
  *   0    ["git.1"]\n                               share/man/man1
  *   10   [["man1",0,9]]\n                          share/man
@@ -13,14 +14,14 @@
  *   61   [["bin",25,19],["share",45,15]]\n         the root
  *   93   [1,61,31]\n                               trailer: format, the root's offset and length
  *
- * Lines stand by depth, and within one depth the longest first, so the last few KiB hold the root
- * and the many small directories near it. Lengths are bytes without the newline. Equal directories
- * of one depth share a line.
+ * Lines are sorted by depth, and within a depth the longest come first, so the last few KiB hold
+ * the root and the many small directories near it. Lengths are bytes without the newline. Equal
+ * directories of one depth share a line.
  */
 import { MAX_BLOB_BYTES } from "./records.ts";
 
 export const LISTING_FORMAT = 1;
-/** The line of an empty directory: the shortest. */
+/** The shortest line: an empty directory. */
 const EMPTY = "[]";
 /** Longest file name, bytes (Linux, NAME_MAX). */
 const MAX_NAME_BYTES = 255;
@@ -33,25 +34,21 @@ export interface DirectoryRef {
 
 /**
  * One entry of a directory. A symlink that resolves to a directory within the store counts as that
- * directory; every other symlink, as a file.
+ * directory, any other symlink as a file.
  */
 export interface ListingEntry {
   readonly name: string;
-  /**
-   * Its entries, for a directory. Two links to one directory may share one array: it is written
-   * once.
-   */
+  /** Present for a directory. Two links to one directory may share an array: it is written once. */
   readonly entries?: ListingTree;
 }
 /**
- * The entries of a directory, in any order, names unique. No array may hold itself, however deep: a
- * link back to a directory above it is given as a file.
+ * The entries of a directory, in any order, with unique names. No array may contain itself at any
+ * depth: a link back to a directory above it is given as a file.
  */
 export type ListingTree = readonly ListingEntry[];
 
 /**
- * What the edge reads of a directory: name → its line, or null for a file. In the order of the
- * names.
+ * A directory as the edge reads it: name → its line, or null for a file, in the order of the names.
  */
 export type Directory = ReadonlyMap<string, DirectoryRef | null>;
 
@@ -59,8 +56,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes a listing. Deterministic. Throws a TypeError on a name that no image can hold, a name
- * that occurs twice, a directory that holds itself.
+ * Encodes a listing, deterministically. Throws a TypeError on a name that an image cannot hold, a
+ * repeated name, or a directory that contains itself.
  */
 export function encodeListing(root: ListingTree): Uint8Array<ArrayBuffer> {
   const lines: Uint8Array[] = [];
@@ -73,7 +70,7 @@ export function encodeListing(root: ListingTree): Uint8Array<ArrayBuffer> {
     return ref;
   };
   for (const trees of byDepth(root).reverse()) {
-    // Equal directories of one depth share a line: which tree came first must not decide the bytes.
+    // Equal directories of one depth share a line: which came first must not affect the bytes.
     const texts = new Map(trees.map((tree) => [tree, encodeDirectory(tree, refs)]));
     const unique = Array.from(new Set(texts.values()), (text) => ({
       text,
@@ -98,8 +95,8 @@ export function encodeListing(root: ListingTree): Uint8Array<ArrayBuffer> {
 const NEWLINE = 0x0a;
 
 /**
- * Directories by depth; one that is reached by several ways stands at its deepest, so that a child
- * always comes after its parents.
+ * Directories by depth. One that is reached by several paths is placed at its deepest, so that a
+ * child always comes after its parents.
  */
 function byDepth(root: ListingTree): ListingTree[][] {
   const finished: ListingTree[] = [];
@@ -111,7 +108,8 @@ function byDepth(root: ListingTree): ListingTree[][] {
       state.set(tree, "open");
       for (const { entries } of tree) {
         if (entries === undefined || state.get(entries) === "done") continue;
-        if (state.get(entries) === "open") throw new TypeError("listing: a directory holds itself");
+        if (state.get(entries) === "open")
+          throw new TypeError("listing: a directory contains itself");
         stack.push(entries);
       }
     } else {
@@ -147,7 +145,7 @@ function encodeDirectory(tree: ListingTree, refs: ReadonlyMap<ListingTree, Direc
 /** Why a file cannot have this name in an image, or null. */
 function nameFault(name: string): string | null {
   if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0"))
-    return "is no file name";
+    return "is not a file name";
   if (!name.isWellFormed()) return "is not valid Unicode";
   // Any UTF-16 unit is at most three bytes of UTF-8.
   if (name.length * 3 > MAX_NAME_BYTES && encoder.encode(name).length > MAX_NAME_BYTES)
@@ -161,8 +159,8 @@ function nameFault(name: string): string | null {
 }
 
 /**
- * The root's place, from the last bytes of a listing. `end` is the offset just behind them: the
- * listing's size. Throws a TypeError on anything malformed.
+ * Where the root is, from the last bytes of a listing. `end`: the offset just after them, which is
+ * the listing's size. Throws a TypeError when malformed.
  */
 export function decodeTrailer(tail: Uint8Array, end: number): DirectoryRef {
   const start = tail.subarray(0, -1).lastIndexOf(NEWLINE) + 1;
@@ -173,8 +171,8 @@ export function decodeTrailer(tail: Uint8Array, end: number): DirectoryRef {
 }
 
 /**
- * The entries of a directory's line at `ref`. An origin may be wrong or malicious, so
- * everything is checked. Throws a TypeError on anything malformed.
+ * The entries in a directory's line at `ref`. Everything is checked, since an origin may be wrong
+ * or malicious. Throws a TypeError when malformed.
  */
 export function decodeDirectory(line: Uint8Array, ref: DirectoryRef): Directory {
   const entries: unknown = parse(line);
@@ -196,7 +194,10 @@ export function decodeDirectory(line: Uint8Array, ref: DirectoryRef): Directory 
   return directory;
 }
 
-/** A line ends before `end`: children come before their parents, so no directory holds itself. */
+/**
+ * A line that ends before `end`: children come before their parents, so no directory contains
+ * itself.
+ */
 function checkedRef(offset: unknown, length: unknown, end: number): DirectoryRef {
   if (
     !isWhole(offset) ||

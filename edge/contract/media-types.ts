@@ -12,8 +12,8 @@ export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+
 export const DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
 export const DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /**
- * Every type of manifest, in the order of the server's preference: an index (it offers zstd to
- * those who know it), then OCI's, then docker's.
+ * Every type of manifest, in the order of the server's preference: first an index (which offers
+ * zstd to clients that know it), then OCI's, then docker's.
  */
 export const MANIFEST_TYPES: readonly string[] = [
   OCI_INDEX,

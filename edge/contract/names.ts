@@ -1,25 +1,25 @@
 /**
- * Image names: `shell/git/curl` asks for an image with those packages. Nixery's rules, with
+ * Image names: `shell/git/curl` requests an image with those packages. The rules are Nixery's, with
  * meta-packages anywhere in the name:
- *   - every component is a package attribute (`git`, `xorg.xev`) or a meta-package: `shell`,
- *     `amd64`, `arm64`;
- *   - order and repetition do not matter: the request is a sorted set;
- *   - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual
- *     tools, and makes bash the command;
- *   - `amd64` and `arm64` pin the platform; without them the image is for every platform that the
- *     registry serves;
- *   - `x/<40 hex digits>` is an alias, and stands for the packages of its list (alias.ts).
+ * - every component is a package attribute (`git`, `xorg.xev`) or a meta-package (`shell`, `amd64`,
+ *   `arm64`);
+ * - order and repetition do not matter: the request is a sorted set;
+ * - `cacert` and `iana-etc` are in every image; `shell` adds an interactive bash and the usual
+ *   tools, and makes bash the command;
+ * - `amd64` and `arm64` pin the platform; without them the image is for every platform that the
+ *   registry serves;
+ * - `x/<40 hex digits>` is an alias, and stands for the packages of its list (alias.ts).
  */
 import { ALIAS, ALIAS_KEY_PATTERN, type Aliased, MAX_ALIAS_PACKAGES } from "./alias.ts";
 import { COMPONENT_PATTERN, type System } from "./records.ts";
 
 /**
- * Most components in a name: each may cost a build, and each brings layers (an image has about
- * 120).
+ * Most components in a name: each may need a build, and each adds layers (an image has at most
+ * about 120).
  */
 export const MAX_COMPONENTS = 64;
 /**
- * Longest name, characters: what clients and docker's registry take (distribution spec, "Pulling
+ * Longest name, characters: what clients and docker's registry accept (distribution spec, "Pulling
  * manifests": many clients limit host and name to 255).
  */
 export const MAX_NAME_LENGTH = 255;
@@ -28,7 +28,7 @@ export const MAX_NAME_LENGTH = 255;
  */
 export const BASE_PACKAGES: readonly string[] = ["cacert", "iana-etc"];
 /**
- * What `shell` stands for; `bashinteractive` finds bashInteractive, since registry names have no
+ * What `shell` stands for. `bashinteractive` finds bashInteractive: registry names have no
  * capitals.
  */
 export const SHELL_PACKAGES: readonly string[] = [
@@ -38,7 +38,7 @@ export const SHELL_PACKAGES: readonly string[] = [
   "nano",
 ];
 export const SHELL = "shell";
-/** Label and annotation of an image: `names` of its request, with commas between them. */
+/** Label and annotation of an image: the `names` of its request, separated by commas. */
 export const PACKAGES_LABEL = "dev.firn.packages";
 const SYSTEM_PACKAGES: ReadonlyMap<string, System> = new Map([
   ["amd64", "x86_64-linux"],
@@ -50,13 +50,16 @@ export const TAG_PATTERN = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
 export interface ImageRequest {
   /**
-   * The name as the client wrote it. Several names may ask for one image, so nothing of it goes
-   * into the image.
+   * The name as the client wrote it. Several names may request one image, so it is not part of the
+   * image.
    */
   readonly name: string;
-  /** The one system that the name asks for, by `amd64` or `arm64`; undefined for every one. */
+  /** The system that the name pins by `amd64` or `arm64`; undefined for all systems. */
   readonly pinned: System | undefined;
-  /** Every package of the image: sorted, unique, with `cacert`, `iana-etc` and those of `shell`. */
+  /**
+   * Every package of the image: sorted, unique, including `cacert`, `iana-etc` and those of
+   * `shell`.
+   */
   readonly names: readonly string[];
   /** The packages as asked: sorted, unique, without meta-packages. */
   readonly requested: readonly string[];
@@ -64,8 +67,8 @@ export interface ImageRequest {
 }
 
 /**
- * The name breaks a rule, or asks for an image that cannot be made. The message is one line for the
- * person who wrote the name; `detail` is the same as data: the rule, the component, the limit.
+ * The name breaks a rule, or requests an image that cannot be made. The message is one line for the
+ * person who wrote the name; `detail` has the same as data: the rule, the component, the limit.
  */
 export class InvalidName extends Error {
   override readonly name = "InvalidName";
@@ -81,15 +84,15 @@ export class InvalidName extends Error {
 export type Aliases = ReadonlyMap<string, Aliased>;
 const NO_ALIASES: Aliases = new Map();
 
-/** A name's components: the keys of its aliases, and all others. */
+/** A name's components: the keys of its aliases, and the others. */
 export interface NameParts {
   readonly aliases: readonly string[];
   readonly components: readonly string[];
 }
 
 /**
- * Parses an image name. `aliases`: those in it, which splitImageName tells. Throws an InvalidName
- * that names the component and the rule it breaks.
+ * Parses an image name. `aliases`: those that splitImageName finds in it. Throws an InvalidName
+ * with the component and the rule that it breaks.
  */
 export const parseImageName = (name: string, aliases: Aliases = NO_ALIASES): ImageRequest =>
   requestOf(name, splitImageName(name), aliases);
@@ -122,17 +125,17 @@ function splitComponents(name: string, components: readonly string[]): NameParts
   };
 }
 
-/** The meta-package for the platform that a name has; undefined when it has none. */
+/** The meta-package for the platform in a name; undefined when there is none. */
 export const platformIn = ({ components }: NameParts): string | undefined =>
   components.find((component) => SYSTEM_PACKAGES.has(component));
 
-/** Whether a valid name has an alias in it. */
+/** Whether a valid name contains an alias. */
 export const hasAlias = (name: string): boolean =>
   splitComponents(name, name.split("/")).aliases.length > 0;
 
 /**
- * The image request of a list of packages, each written as in a name. The list may be longer than a
- * name. Throws an InvalidName.
+ * The image request for a list of packages, each spelled as in a name. The list may be longer than
+ * a name can be. Throws an InvalidName.
  */
 export function parseList(list: readonly string[], aliases: Aliases = NO_ALIASES): ImageRequest {
   return requestOf(list.join("/"), splitList(list), aliases);
@@ -141,15 +144,15 @@ export function parseList(list: readonly string[], aliases: Aliases = NO_ALIASES
 /** As splitImageName, for a list. */
 export function splitList(list: readonly string[]): NameParts {
   const components = list.flatMap((entry) => entry.split("/"));
-  // Some of them may be said twice, and some mean no package.
+  // Some may be repeated, and some are not packages.
   if (components.length > 2 * MAX_ALIAS_PACKAGES) throw tooManyPackages(components.length);
   return splitComponents(list.join("/"), components);
 }
 
 const tooManyPackages = (packages: number): InvalidName =>
   new InvalidName(
-    `the list has ${packages} packages; the most is ${MAX_ALIAS_PACKAGES}, since docker mounts so ` +
-      `many layers and no more`,
+    `the list has ${packages} packages; the most is ${MAX_ALIAS_PACKAGES}, because docker limits ` +
+      `the layers of an image`,
     { rule: "packages", packages, limit: MAX_ALIAS_PACKAGES },
   );
 
@@ -160,11 +163,14 @@ function requestOf(name: string, parts: NameParts, aliases: Aliases): ImageReque
   for (const key of parts.aliases) {
     const list = aliases.get(key);
     if (list === undefined)
-      throw new InvalidName(`the alias ${ALIAS}/${key} cannot stand here: write its packages`, {
-        name,
-        rule: "no alias",
-        component: key,
-      });
+      throw new InvalidName(
+        `the alias ${ALIAS}/${key} cannot be used here: list its packages instead`,
+        {
+          name,
+          rule: "no alias",
+          component: key,
+        },
+      );
     shell ||= list.shell;
     list.packages.forEach((each) => requested.add(each));
   }
@@ -176,20 +182,20 @@ function requestOf(name: string, parts: NameParts, aliases: Aliases): ImageReque
   if (requested.size > MAX_ALIAS_PACKAGES) throw tooManyPackages(requested.size);
   if (systems.size > 1) {
     throw new InvalidName(
-      `the image name "${name}" holds both amd64 and arm64: an image is for one of them, ask ` +
-        `for two images`,
+      `the image name "${name}" contains both amd64 and arm64: a name pins one platform, so ` +
+        `pull two images`,
       { name, rule: "one system", components: [...systems].sort() },
     );
   }
   const [systemName] = systems;
   if (requested.size === 0 && !shell && systemName === undefined)
-    throw new InvalidName("the list holds no package: name one, such as hello", {
+    throw new InvalidName("the list contains no package: name one, such as hello", {
       rule: "a package",
     });
   if (requested.size === 0 && !shell) {
     throw new InvalidName(
-      `the image name "${name}" holds no package, only ${systemName}, which chooses the ` +
-        `system: add one, such as ${systemName}/hello`,
+      `the image name "${name}" contains no package, only ${systemName}, which chooses the ` +
+        `platform: add one, such as ${systemName}/hello`,
       { name, rule: "a package", component: systemName },
     );
   }
@@ -203,7 +209,7 @@ function requestOf(name: string, parts: NameParts, aliases: Aliases): ImageReque
 }
 
 /**
- * The one name by which an image is shown, whatever order its packages were asked in:
+ * The canonical name of an image, the same in whatever order its packages were requested:
  * `shell/curl/git`.
  */
 export function canonicalName(names: readonly string[], shell: boolean): string {
@@ -213,7 +219,7 @@ export function canonicalName(names: readonly string[], shell: boolean): string 
 }
 
 function checkComponent(name: string, component: string, index: number): void {
-  // A list is longer than a name may be, but each of its components is stored as part of a name.
+  // A list may be longer than a name, but each component must fit into a name.
   if (component.length > MAX_NAME_LENGTH)
     throw new InvalidName(
       `component ${index + 1} of the list has ${component.length} characters; the most is ` +

@@ -5,15 +5,15 @@ import { ComponentSchema } from "./records.ts";
 
 /** Most names suggested. */
 const MAX_NEAREST = 5;
-/** Most edits; more take long to search for among 25,000 names, and lead to unrelated words. */
+/** Most edits: more take long to search for among 25,000 names, and lead to unrelated words. */
 const MAX_EDITS = 3;
 
 /**
- * `attributes`: the names at the level where the search ended, as Nix spells them; `path`: the
- * attributes above it; `wanted`: the component that does not exist. A name is near within one edit
- * per three letters (at least one, at most MAX_EDITS; a swap of neighbours is one edit), or when it
- * begins with the wanted one (`python` → python3, `node` → nodejs). Fewest edits first, then in
- * alphabetical order.
+ * `attributes`: the names in the set where the search ended, in Nix's spelling; `path`: the
+ * attributes that lead to it; `wanted`: the component that does not exist. A name is near within
+ * one edit per three letters (at least one, at most MAX_EDITS; swapping neighbours is one edit), or
+ * when it begins with the wanted one (`python` → python3, `node` → nodejs). Fewest edits first,
+ * then alphabetically.
  */
 export function nearest(
   attributes: readonly string[],
@@ -33,7 +33,7 @@ export function nearest(
     if (!mayBeNear(attribute, wanted, limit)) continue;
     const name = typedName(attribute);
     const edits = distance(wanted, name, limit);
-    // A longer name that only begins the same comes after every misspelling, the shortest first.
+    // Longer names that begin with it come after every misspelling, shortest first.
     const longer = begins && name.startsWith(wanted);
     const score = edits <= limit ? edits : longer ? limit + name.length : Infinity;
     if (score !== Infinity && v.is(ComponentSchema, prefix + name))
@@ -48,7 +48,7 @@ export function nearest(
 /**
  * The set of letters and digits of each name, as bits (p to y share theirs with the digits). One
  * edit adds at most one letter and removes at most one, so names whose sets differ in more are not
- * near: this rules out most names without computing their distance. Made once for a list.
+ * near: this rules out most names without computing their distance. Cached per list.
  */
 const letterSets = new WeakMap<readonly string[], Int32Array>();
 
@@ -63,7 +63,7 @@ function lettersIn(name: string): number {
   let set = 0;
   for (let at = 0; at < name.length; at += 1) {
     const code = name.charCodeAt(at);
-    // Capitals and small letters have the same last five bits. What is neither letter nor digit may
+    // Capitals and small letters have the same last five bits. Anything but a letter or digit may
     // be an `_` that an image name does not have.
     if (code >= ZERO && (code <= NINE || code > AT) && code !== UNDERSCORE) set |= 1 << (code & 31);
   }
@@ -76,7 +76,7 @@ const [ZERO, NINE, AT, UNDERSCORE] = [..."09@_"].map((letter) => letter.charCode
   number,
 ];
 
-/** How many bits are set. */
+/** Number of bits that are set. */
 function bits(set: number): number {
   let count = 0;
   for (let rest = set; rest !== 0; rest &= rest - 1) count += 1;
@@ -84,11 +84,12 @@ function bits(set: number): number {
 }
 
 /**
- * Whether the distance is worth computing: most names are too short, or long and begin otherwise.
+ * Whether the distance is worth computing: most names are too short, or too long and begin
+ * differently.
  */
 function mayBeNear(attribute: string, wanted: string, limit: number): boolean {
   const longer = attribute.length - wanted.length;
-  // One more for the `_` before a leading digit.
+  // One more, for the `_` before a leading digit.
   if (longer <= limit + 1) return longer >= -limit;
   const first = attribute.charAt(0);
   return first === "_" || first.toLowerCase() === wanted.charAt(0);
@@ -97,13 +98,13 @@ function mayBeNear(attribute: string, wanted: string, limit: number): boolean {
 /** Fewest letters that count as the beginning of a name. */
 const MIN_BEGINNING = 3;
 
-/** The rows that `distance` works in: it is called for thousands of names. */
+/** The rows of `distance`, reused because it is called for thousands of names. */
 const rows: [number[], number[], number[]] = [[], [], []];
 
 /**
- * Edits (insert, delete, replace, swap neighbours) between two words; anything above `limit` is
- * Infinity. Only the cells within `limit` of the diagonal are computed (no others can come to fewer
- * edits), and the search ends with the first row that is above the limit everywhere.
+ * Number of edits (insert, delete, replace, swap neighbours) between two words; Infinity above
+ * `limit`. Only cells within `limit` of the diagonal are computed (no others can be within it), and
+ * the search ends at the first row that is above the limit everywhere.
  */
 export function distance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return Infinity;

@@ -2,11 +2,11 @@
  * The operator API, which `firn farm`, `drain`, `rest` and `revoke` use: JSON under /api/farm, for
  * accounts with `operator`.
  *
- *   GET    /api/farm                                   how the farm is (farm-state.ts)
+ *   GET    /api/farm                                   the farm's state (farm-state.ts)
  *   POST   /api/farm/origins/<name>/drain              gives it no more jobs
  *   DELETE /api/farm/origins/<name>/drain              gives it jobs again
- *   POST   /api/farm/origins/<name>/rest?seconds=…     gives it none for so long; 0 ends a rest
- *   POST   /api/farm/origins/<name>/revoke             ends its connections; none is let in again
+ *   POST   /api/farm/origins/<name>/rest?seconds=…     gives it none for that long; 0 ends a rest
+ *   POST   /api/farm/origins/<name>/revoke             ends its connections, and refuses new ones
  *   DELETE /api/farm/origins/<name>/revoke             lets it in again
  *   GET    /api/farm/origins/<name>/records?kind=…     one page of what rests on it
  *   DELETE /api/farm/origins/<name>/records?kind=…     the same page, withdrawn
@@ -15,12 +15,12 @@ import * as v from "valibot";
 import { OriginNameSchema, OriginNamesSchema, TimeSchema } from "./fields.ts";
 
 export const OPERATOR_PATH = "/api/farm";
-/** The same for Prometheus. */
+/** The farm's state for Prometheus. */
 export const METRICS_PATH = "/metrics";
-/** Longest rest that an operator may give, seconds: a week. What is to last longer is drained. */
+/** Longest rest that an operator may give, seconds: a week. For longer, drain the origin. */
 export const MAX_REST_SECONDS = 604_800;
 
-/** In the order in which they are withdrawn: what is answered first goes first. */
+/** In the order in which they are withdrawn: those that answer pulls go first. */
 export const ORIGIN_RECORD_KINDS = [
   "images",
   "packages",
@@ -35,10 +35,10 @@ export type OriginRecordKind = (typeof ORIGIN_RECORD_KINDS)[number];
 const OriginRecordSchema = v.object({
   kind: v.picklist(ORIGIN_RECORD_KINDS),
   key: v.string(),
-  /** For people: the packages of an image, else what its key says. */
+  /** For people: the packages of an image, otherwise what its key says. */
   what: v.string(),
   writtenAt: TimeSchema,
-  /** Whether the origin said it itself; else it is made of what the origin said. */
+  /** Whether the origin stated it; otherwise it was made from what the origin stated. */
   own: v.boolean(),
   origins: OriginNamesSchema,
 });
@@ -46,9 +46,9 @@ export type OriginRecord = v.InferOutput<typeof OriginRecordSchema>;
 
 export const OriginRecordsPageSchema = v.object({
   found: v.array(OriginRecordSchema),
-  /** Records that were looked at. */
+  /** Number of records that were read. */
   looked: v.number(),
-  /** What asks for the next page: the last key of this one; none after the last. */
+  /** Parameter for the next page: the last key of this one; absent on the last page. */
   after: v.optional(v.string()),
 });
 export type OriginRecordsPage = v.InferOutput<typeof OriginRecordsPageSchema>;
@@ -57,9 +57,9 @@ export const RevokedSchema = v.object({
   origin: OriginNameSchema,
   /** Whether it was connected. */
   connected: v.boolean(),
-  /** When, by the edge's clock, milliseconds since 1970. */
+  /** The time by the edge's clock, milliseconds since 1970. */
   at: TimeSchema,
-  /** For how long what was withdrawn may still be in some isolate's memory, milliseconds. */
+  /** How long a withdrawn record may still be in an isolate's memory, milliseconds. */
   memoryMs: v.number(),
 });
 export const LiftedSchema = v.object({ origin: OriginNameSchema, lifted: v.boolean() });
@@ -67,9 +67,9 @@ export const LiftedSchema = v.object({ origin: OriginNameSchema, lifted: v.boole
 export const DrainedSchema = v.object({
   origin: OriginNameSchema,
   drained: v.boolean(),
-  /** False: it was so already. */
+  /** False: it already was in this state. */
   changed: v.boolean(),
-  /** Jobs that it has, and finishes. */
+  /** Jobs that it has and will finish. */
   jobs: v.number(),
 });
 export const RestedSchema = v.object({

@@ -1,14 +1,14 @@
 /**
  * The list of versions and descriptions of a package set's packages, published beside its index
- * where the set has such a list. It is text, since an isolate keeps that of all of nixpkgs (2 MB)
- * in memory:
+ * where the set has one. It is text, since an isolate keeps the list of all of nixpkgs (2 MB) in
+ * memory:
  *
- *   attribute TAB version TAB description NEWLINE        sorted by attribute, each once
+ *   attribute TAB version TAB description NEWLINE        sorted by attribute, unique
  */
 
 /** Largest such list, bytes: nixpkgs' top level takes 2 MB. */
 export const MAX_ABOUT_BYTES = 6 * 2 ** 20;
-/** Longest version and description that are kept, characters: one line on a screen. */
+/** Longest version and description that are kept, characters: a line on a screen. */
 const MAX_VERSION = 60;
 const MAX_DESCRIPTION = 160;
 
@@ -17,7 +17,7 @@ export interface About {
   readonly description: string;
 }
 
-/** Encodes the list. Attributes with a tab in them are left out; no index has them. */
+/** Encodes the list. Attributes that contain a tab are left out; no index has them. */
 export function encodeAbout(entries: ReadonlyMap<string, About>): Uint8Array<ArrayBuffer> {
   const lines = [...entries]
     .filter(([attribute]) => !/[\t\n]/.test(attribute))
@@ -43,7 +43,7 @@ export class PackageAbout {
 
   constructor(text: string) {
     this.#text = text;
-    // Both have each letter at the same place; the lower case of İ alone would take two.
+    // Each letter must be at the same position in both; only İ has a longer lower case.
     this.#lower = text.replaceAll("İ", "I").toLowerCase();
   }
 
@@ -72,7 +72,7 @@ export class PackageAbout {
     return undefined;
   }
 
-  /** Attributes whose description holds all of these words, in lower case; `max` at most. */
+  /** Attributes whose description contains all of these lower-case words; at most `max`. */
   describedBy(words: readonly string[], max: number): string[] {
     const [first, ...others] = words;
     const found: string[] = [];

@@ -1,18 +1,18 @@
 /**
  * The attribute names of a package set, and which of them a component of an image name means. The
- * rules are those of nix/find.nix, which an origin evaluates. The edge answers 404 for names that
- * mean nothing, so a difference would hide packages that exist.
+ * rules are those of nix/find.nix, which an origin evaluates. They must not differ: the edge
+ * answers 404 for names that mean nothing, which would hide packages that exist.
  */
 import * as v from "valibot";
 import { MAX_INDEX_NAMES } from "./index-record.ts";
 
-/** Attribute names as Nix spells and sorts them. */
+/** Attribute names in Nix's spelling and order. */
 export const NamesSchema = v.pipe(v.array(v.string()), v.maxLength(MAX_INDEX_NAMES));
 
 /**
- * The attribute that a component means, or undefined when there is none. The first of these is
- * taken, for a leading digit with `_` before it as well (7zz → _7zz): the attribute of exactly that
- * name; the first in sorted order that differs by case only (imagemagick → ImageMagick).
+ * The attribute that a component means, or undefined. A component with a leading digit is also
+ * looked up with `_` before it (7zz → _7zz). An attribute of exactly that name comes first, then
+ * the first in order that differs only by case (imagemagick → ImageMagick).
  */
 export function attributeFor(names: readonly string[], component: string): string | undefined {
   const index = byLowerCase(names);
@@ -24,15 +24,13 @@ export function attributeFor(names: readonly string[], component: string): strin
 }
 
 /**
- * How an attribute is written in an image's name: in lower case, without the `_` before a leading
+ * How an attribute is spelled in an image's name: in lower case, without the `_` before a leading
  * digit.
  */
 export const typedName = (attribute: string): string =>
   attribute.toLowerCase().replace(/^_(?=[0-9])/, "");
 
-/**
- * Names by their lower case, in their order. Made once for a list: an image may ask for 64 names.
- */
+/** Names by their lower case, in order. Cached per list: an image may request 64 names. */
 const indexes = new WeakMap<readonly string[], ReadonlyMap<string, readonly string[]>>();
 
 function byLowerCase(names: readonly string[]): ReadonlyMap<string, readonly string[]> {

@@ -1,20 +1,20 @@
 /**
- * Which packages may be asked for: the operator's allow and deny lists. The edge checks them before
+ * Which packages may be requested: the operator's allow and deny lists. The edge checks them before
  * it asks the farm, and an origin before it evaluates anything.
  *
- * Deny wins. The defaults keep out what multiplies the package set: nixpkgs holds itself many times
- * over (pkgsCross, pkgsStatic, pkgsMusl, python3Packages.pkgs …), each with a hundred thousand
- * packages that no cache has built, and its tests, which boot virtual machines.
+ * Deny wins. The defaults exclude what multiplies the package set: nixpkgs contains itself many
+ * times (pkgsCross, pkgsStatic, pkgsMusl, python3Packages.pkgs …), each time with a hundred
+ * thousand packages that no cache has built; and its tests, which boot virtual machines.
  */
 import { firstMatch, globFault } from "./globs.ts";
 
 export interface PackagePolicy {
-  /** Globs; everything when it is empty. */
+  /** Globs of what is allowed; empty: everything. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
 }
 
-/** What PACKAGES_DENY is when it is not set. */
+/** Value of PACKAGES_DENY when it is not set. */
 export const DEFAULT_DENY: readonly string[] = [
   "pkgs*",
   "*.pkgs*",
@@ -31,8 +31,8 @@ export const DEFAULT_DENY: readonly string[] = [
 const MAX_GLOBS = 200;
 
 /**
- * A list of globs with spaces or commas between them, as PACKAGES_ALLOW and PACKAGES_DENY hold it.
- * Throws an Error that names the variable and the glob that is wrong.
+ * Parses PACKAGES_ALLOW or PACKAGES_DENY: globs separated by spaces or commas. Throws an Error that
+ * names the variable and the wrong glob.
  */
 export function parseGlobs(variable: string, text: string): readonly string[] {
   const globs = text.split(/[\s,]+/).filter((glob) => glob !== "");
@@ -46,7 +46,7 @@ export function parseGlobs(variable: string, text: string): readonly string[] {
 }
 
 /**
- * The policy of these variables. PACKAGES_DENY is the default when not set, and nothing as `off`.
+ * The policy in these variables. PACKAGES_DENY is the default when unset, and nothing when `off`.
  */
 export const packagePolicy = (variables: {
   readonly PACKAGES_ALLOW?: string | undefined;
@@ -61,7 +61,7 @@ function denied(text: string | undefined): readonly string[] {
   return text === "off" ? [] : parseGlobs("PACKAGES_DENY", text);
 }
 
-/** Why a package is not served, in words for the person who asked; undefined when it is. */
+/** Why a package is not served, for the person who asked; undefined when it is. */
 export function policyRefusal({ allow, deny }: PackagePolicy, name: string): string | undefined {
   const denied = firstMatch(deny, name);
   if (denied !== undefined)

@@ -1,6 +1,6 @@
 /**
- * Package records: what an origin states of a package, and what the edge adds to it: the layers
- * that stand for its parts, and all the origins that the record rests on.
+ * Package records: what an origin states about a package, and what the edge adds: the layers of its
+ * parts, and all origins that the record rests on.
  */
 import * as v from "valibot";
 import {
@@ -21,8 +21,8 @@ import {
 import { LayerSchema } from "./layer-record.ts";
 
 /**
- * Docker's overlay drivers mount at most 127 layers; the profile layer is one, and a margin is left
- * for images built on top (`FROM`).
+ * Docker's overlay drivers mount at most 127 layers. This leaves a margin for images built on top
+ * (`FROM`), and includes the profile layer.
  */
 export const MAX_LAYERS = 120;
 /** Most levels a record may list; layer plans have three. */
@@ -32,30 +32,31 @@ export const MAX_PARTS = 2_000;
 const index = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_PARTS));
 
 /**
- * One unit that some level of a package's closure is cut into, made or not. `rank`: where the layer
- * stands among an image's layers: higher first, ties by key. Decided by the plan alone, so it is
- * the same in every package that has the part.
+ * A part of a package's closure at some level, made or not. `rank`: the position of its layer in an
+ * image, highest first, then by key. The plan alone decides it, so it is the same in every package
+ * that has the part.
  */
 const PartSchema = v.strictObject({
   key: KeySchema,
   rank: v.pipe(v.number(), v.finite(), v.minValue(0)),
   /**
-   * NAR bytes of a part that the plan finds too small for a layer: it travels in the image's own.
+   * Present when the plan finds the part too small for a layer: its NAR bytes. It is appended to
+   * the profile layer.
    */
   small: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
 });
 export type Part = v.InferOutput<typeof PartSchema>;
 
-/** Longest listing that stands in a package's record, bytes: most packages' are shorter. */
+/** Longest listing that is kept in a package's record, bytes: most are shorter. */
 export const MAX_LISTING_TEXT = 4_096;
 
 const level = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_LEVELS - 1));
 const layers = v.pipe(v.array(LayerSchema), v.minLength(1), v.maxLength(MAX_LAYERS));
 
 /**
- * All that an origin says of one package. `levels[n]` lists the parts (indexes into `parts`) of the
- * closure at level n, finest first; a level of more than MAX_LAYERS parts is an empty list and
- * cannot be used. `level`: the one whose layers are made.
+ * What an origin states about one package. `levels[n]` lists the parts (indexes into `parts`) of
+ * the closure at level n, finest first; a level with more than MAX_LAYERS parts is an empty list
+ * and cannot be used. `level`: the one whose layers are made.
  */
 export const PackageStatementSchema = v.strictObject({
   format: v.literal(RECORD_FORMAT),
@@ -65,19 +66,16 @@ export const PackageStatementSchema = v.strictObject({
   plan: PlanIdSchema,
   name: ComponentSchema,
   /**
-   * The attribute that the name found, as Nix spells it: `ImageMagick` for imagemagick, `_7zz` for
+   * The attribute that the name found, in Nix's spelling: `ImageMagick` for imagemagick, `_7zz` for
    * 7zz.
    */
   attribute: ShortTextSchema,
   pname: ShortTextSchema,
   version: ShortTextSchema,
   description: v.optional(ShortTextSchema),
-  /**
-   * File name below the package's /bin that runs when nothing else is named; only when that file
-   * exists.
-   */
+  /** Name of the file in the package's /bin that runs by default; only when that file exists. */
   mainProgram: v.optional(v.pipe(v.string(), v.regex(/^[^/\0]{1,255}$/))),
-  /** What the package set says of this name when it is evaluated: that it is deprecated, mostly. */
+  /** A warning of the package set about this name, mostly that it is deprecated. */
   warning: v.optional(ShortTextSchema),
   storePath: StorePathSchema,
   /** NAR bytes of the whole closure. */
@@ -87,7 +85,7 @@ export const PackageStatementSchema = v.strictObject({
   /** Every store path of the closure and where it came from, see closure.ts. */
   closure: DescriptorSchema,
   /**
-   * Whether the C library of the closure has the locale C.UTF-8; left out when the closure has no C
+   * Whether the C library of the closure has the locale C.UTF-8; absent when the closure has no C
    * library.
    */
   utf8: v.optional(v.boolean()),
@@ -102,8 +100,8 @@ export const PackageStatementSchema = v.strictObject({
 export type PackageStatement = v.InferOutput<typeof PackageStatementSchema>;
 
 /**
- * Who vouches for a package. `closure`: what was signed in its place, of an origin whose Nix says
- * something else of where the same store paths came from.
+ * Who vouches for a package. `closure`: the closure that this origin signed instead, when its Nix
+ * states something else about where the same store paths came from.
  */
 const PackageVouchSchema = v.strictObject({
   ...VouchSchema.entries,
@@ -112,14 +110,13 @@ const PackageVouchSchema = v.strictObject({
 export type PackageVouch = v.InferOutput<typeof PackageVouchSchema>;
 
 /**
- * Everything that the edge needs about one package to put it into any image. `layers` are the made
- * layers of level `level`; those of another level are in a LevelRecord, once an image needed them.
+ * Everything that the edge needs to put one package into any image. `layers` are the made layers of
+ * level `level`; those of another level are in a LevelRecord, once an image has needed them.
  */
 export const PackageRecordSchema = v.strictObject({
   ...PackageStatementSchema.entries,
   /**
-   * What is in the blob `listing`, where that is short: whoever composes an image with the package
-   * need not read the blob.
+   * Contents of the blob `listing`, if short, so that composing an image need not read the blob.
    */
   listingText: v.optional(v.pipe(v.string(), v.maxLength(MAX_LISTING_TEXT))),
   layers,
@@ -129,7 +126,7 @@ export const PackageRecordSchema = v.strictObject({
 export type PackageRecord = v.InferOutput<typeof PackageRecordSchema>;
 
 /**
- * The statement that the origins of a record signed; `vouch`: the one that a certain origin signed.
+ * The statement that the origins of a record signed; with `vouch`, the one that this origin signed.
  */
 export function statementOf(record: PackageRecord, vouch?: PackageVouch): PackageStatement {
   const {

@@ -1,6 +1,6 @@
 /**
- * Where packages come from, as PACKAGE_SET says it: `starter`, `channel:<name or commit>`,
- * `git:<url>`, `path:<dir>` or `flake:<url>`. `id` is part of every key of the bucket and of an
+ * Where packages come from, as PACKAGE_SET says: `starter`, `channel:<name or commit>`,
+ * `git:<url>`, `path:<dir>` or `flake:<url>`. `id` is part of every key in the bucket and of an
  * origin's hello: the edge and its origins agree on it, whatever credentials or directories each
  * has.
  */
@@ -9,7 +9,7 @@ import { sha256Hex } from "./digest.ts";
 interface Common {
   /** Identity: part of every key. */
   readonly id: string;
-  /** For people: never with credentials or a local path in it. */
+  /** For people: it contains neither credentials nor a local path. */
   readonly label: string;
 }
 interface StarterSet extends Common {
@@ -24,23 +24,23 @@ export interface ChannelSet extends Common {
 }
 interface GitSet extends Common {
   readonly kind: "git";
-  /** As configured, with its user information: for the origin's git alone. */
+  /** As configured, with user and password: only for the origin's git. */
   readonly url: string;
 }
 interface PathSet extends Common {
   readonly kind: "path";
   readonly dir: string;
 }
-/** A flake: its files come from a git repository, or from a directory of the origin's machine. */
+/** A flake. Its files come from a git repository, or from a directory on the origin's machine. */
 export interface FlakeSet extends Common {
   readonly kind: "flake";
   readonly files: GitSet | PathSet;
-  /** Where flake.nix is below the top of these files; empty for the top itself. */
+  /** Directory of flake.nix relative to the top of these files; empty for the top itself. */
   readonly subdirectory: string;
 }
 export type PackageSetSpec = StarterSet | ChannelSet | GitSet | PathSet | FlakeSet;
 
-/** What decides what tags and revisions of a set are: a flake has those of its files. */
+/** The set that decides tags and revisions: a flake has those of its files. */
 export const filesOf = (set: PackageSetSpec): Exclude<PackageSetSpec, FlakeSet> =>
   set.kind === "flake" ? set.files : set;
 
@@ -48,14 +48,11 @@ const FORMS =
   "starter, channel:<name or 40-hex commit>, git:<url>, path:<directory> or flake:<url>";
 /** Channel names go into a URL and onto command lines. */
 const CHANNEL = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/;
-/**
- * Transports of git that run no program of the URL's choosing (`ext::` and `fd::` do:
- * nova-nix#143).
- */
+/** Git transports that run no program named in the URL (`ext::` and `fd::` do). */
 const GIT_SCHEMES = new Set(["https:", "http:", "ssh:", "git:", "file:"]);
-/** scp's form, `user@host:path`; a leading `-` would be an option to ssh. */
+/** scp's format, `user@host:path`. A leading `-` would be an option to ssh. */
 const SCP = /^(?:[a-zA-Z0-9_.]+@)?([a-zA-Z0-9][a-zA-Z0-9.-]*):([^-:\s][^:\s]*)$/;
-/** Hex digits of a git set's identity: 64 bits keep the URLs of one bucket apart. */
+/** Hex digits of a git set's id: 64 bits distinguish the URLs that share a bucket. */
 const GIT_ID_DIGITS = 16;
 
 /**
@@ -115,8 +112,8 @@ const FLAKE_FORMS =
   "flake.nix is not at the top";
 
 /**
- * A flake reference as Nix writes it, but for what chooses a revision (`ref`, `rev`): tags do that
- * here. The subdirectory is part of the identity, for it decides what the same files mean.
+ * A flake reference in Nix's format, without what selects a revision (`ref`, `rev`): here the tag
+ * does that. The subdirectory is part of the identity, because it decides what the same files mean.
  */
 async function flakeSet(reference: string): Promise<FlakeSet> {
   const [address = "", query = ""] = reference.split(/\?(.*)/s);
@@ -144,7 +141,7 @@ async function flakeSet(reference: string): Promise<FlakeSet> {
   };
 }
 
-/** The package set that has the files of a flake. */
+/** The package set that provides the files of a flake. */
 function filesSpec(address: string): string {
   const [, forge = "", repository = ""] = /^(github|gitlab|sourcehut):(.*)$/s.exec(address) ?? [];
   const base = FORGES[forge];
@@ -158,9 +155,8 @@ function filesSpec(address: string): string {
 }
 
 /**
- * A git URL without user name and password, or null when it is none that is allowed. A query is
- * not: git appends its own to it, so no server is meant by one, and a token in it would be on a
- * command line for everybody to read.
+ * A git URL without user name and password, or null when it is not allowed. A query is not: git
+ * appends its own, so no server expects one, and a token in it would be readable on a command line.
  */
 function withoutSecrets(url: string): string | null {
   const scp = url.includes("://") ? null : SCP.exec(url);

@@ -1,7 +1,7 @@
 /**
- * What the edge stores and composes from. Origins build statements of these types; the edge
- * validates them again before it makes records of them (an origin may be wrong or malicious),
- * signed by the origins that vouch (signatures.ts).
+ * What the edge stores and composes from. Origins build statements of these types. The edge
+ * validates them again (an origin may be wrong or malicious) before it makes records of them, which
+ * the vouching origins have signed (signatures.ts).
  */
 import * as v from "valibot";
 import type { Digest } from "./digest.ts";
@@ -20,8 +20,8 @@ export * from "./layer-record.ts";
 export * from "./package-record.ts";
 
 /**
- * What an origin published contradicts itself, or what it was asked for. `detail` says where: the
- * package, the layer, the listing.
+ * What an origin published contradicts itself or the request. `detail` says where: the package, the
+ * layer, the listing.
  */
 export class InvalidRecord extends Error {
   override readonly name = "InvalidRecord";
@@ -33,7 +33,9 @@ export class InvalidRecord extends Error {
   }
 }
 
-/** A blob is not what its digest says, or cannot be read: what is in the bucket may be damaged. */
+/**
+ * A blob does not match its digest, or cannot be parsed: the object in the bucket may be damaged.
+ */
 export class DamagedBlob extends InvalidRecord {
   readonly blob: Digest;
 
@@ -43,7 +45,7 @@ export class DamagedBlob extends InvalidRecord {
   }
 }
 
-/** What a tag means, and which origin said so, when. (Older records do not name the origin.) */
+/** What a tag means, which origin said so, and when. (Older records do not name the origin.) */
 export const TagRecordSchema = v.strictObject({
   revision: RevisionSchema,
   resolvedAt: TimeSchema,
@@ -51,7 +53,7 @@ export const TagRecordSchema = v.strictObject({
 });
 export type TagRecord = v.InferOutput<typeof TagRecordSchema>;
 
-/** A revision that belongs to its set: `tag` meant it at `seenAt`, as the origin said. */
+/** A revision that belongs to its set: according to the origin, `tag` meant it at `seenAt`. */
 export const RevisionRecordSchema = v.strictObject({
   tag: ShortTextSchema,
   seenAt: TimeSchema,
@@ -59,7 +61,7 @@ export const RevisionRecordSchema = v.strictObject({
 });
 export type RevisionRecord = v.InferOutput<typeof RevisionRecordSchema>;
 
-/** What `latest` meant last on a day, at `seenAt`, as the origin said. */
+/** What `latest` last meant on a day, at `seenAt`, according to the origin. */
 export const DayRecordSchema = v.strictObject({
   revision: RevisionSchema,
   seenAt: TimeSchema,
@@ -67,6 +69,6 @@ export const DayRecordSchema = v.strictObject({
 });
 export type DayRecord = v.InferOutput<typeof DayRecordSchema>;
 
-/** The layer plan in force for a package set. `by`: who made it; origins' machines make none. */
+/** The layer plan in force for a package set. `by`: who made it, never an origin. */
 export const PlanPointerSchema = v.object({ plan: PlanIdSchema, by: v.optional(ShortTextSchema) });
 export type PlanPointer = v.InferOutput<typeof PlanPointerSchema>;

@@ -1,10 +1,10 @@
 /**
- * What an origin signs: canonical JSON of a statement and its kind, so that a signature for one
- * kind of record, or of another format, is good for nothing else.
+ * What an origin signs: canonical JSON of a statement and its kind, so that a signature is
+ * worthless for another kind of record or another format.
  *
  *   {"kind":"firn layer record v4","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
  *
- * Ed25519 (RFC 8032) with the key that the origin opens the channel with; checked by WebCrypto,
+ * Ed25519 (RFC 8032) with the key with which the origin opens the channel; verified by WebCrypto,
  * which workerd and Node share.
  */
 import { base64url } from "jose";
@@ -14,7 +14,7 @@ import type { IndexStatement } from "./index-record.ts";
 import { type LayerRecord, type LayerStatement, sameContent } from "./layer-record.ts";
 import type { PackageStatement } from "./package-record.ts";
 
-/** Statements by the kind of record that they are for. */
+/** Statements by kind of record. */
 export interface Statements {
   readonly package: PackageStatement;
   readonly layer: LayerStatement;
@@ -29,8 +29,8 @@ export const signedText = <K extends SignedKind>(kind: K, statement: Statements[
   canonicalJson({ kind: `firn ${kind} record v${RECORD_FORMAT}`, statement });
 
 /**
- * The origins whose signature of a layer record is good. `keyOf` gives the public keys of origins
- * in force only, so signatures of a revoked origin do not count.
+ * The origins whose signature of a layer record is valid. `keyOf` gives public keys only of origins
+ * that are currently trusted, so signatures of a revoked origin do not count.
  */
 export async function vouchersOf(
   { signed, ...own }: LayerRecord,
@@ -50,16 +50,16 @@ export async function vouchersOf(
   return checked.flat();
 }
 
-/** workerd's types and Node's name it differently. */
+/** The type has different names in workerd's types and in Node's. */
 type Key = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
-/** Public keys by `x`: importing one costs as much as checking a signature. */
+/** Public keys by `x`: importing one costs as much as verifying a signature. */
 const keys = new Map<string, Key>();
-/** Most keys that are kept: more origins than a farm has. */
+/** Most keys that are kept: more than a farm has origins. */
 const MAX_KEYS = 1_000;
 
 /**
- * Whether the origin whose public key is `x` (of its Ed25519 JWK, base64url) has signed the
- * statement. False also for a malformed key or signature.
+ * Whether the origin with public key `x` (of its Ed25519 JWK, base64url) has signed the statement.
+ * Also false for a malformed key or signature.
  */
 export async function isSignedBy<K extends SignedKind>(
   x: string,

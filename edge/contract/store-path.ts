@@ -2,13 +2,13 @@
 
 const HASH_LENGTH = 32;
 
-/** The name of a store path: what follows its hash. */
+/** The name of a store path: what follows the hash. */
 export const storeName = (path: string): string =>
   path.slice("/nix/store/".length + HASH_LENGTH + 1);
 
 /**
- * Name and version as Nix tells them apart (builtins.parseDrvName): the version begins after the
- * first dash that no letter follows.
+ * Name and version as Nix separates them (builtins.parseDrvName): the version begins after the
+ * first dash that is not followed by a letter.
  */
 export function nameAndVersion(name: string): { readonly name: string; readonly version: string } {
   const at = name.search(/-[^A-Za-z]/);

@@ -1,19 +1,19 @@
 /**
- * Deterministic tar headers: POSIX ustar (IEEE 1003.1, pax, "ustar Interchange Format"), and a pax
- * extended header in front of an entry that ustar cannot hold: a path that does not split into 155
+ * Deterministic tar headers: POSIX ustar (IEEE 1003.1, pax, "ustar Interchange Format"), preceded
+ * by a pax extended header for an entry that ustar cannot hold: a path that does not split into 155
  * + 100 bytes, a link name above 100 bytes, a file of 8 GiB or more, and any name that is not
- * ASCII. The owner is always 0/0 without names, so the same tree is the same bytes on every
- * machine. Pure: both the origin's layers and the edge's profile layer use it.
+ * ASCII. The owner is always 0/0 without names, so the same tree gives the same bytes on every
+ * machine. Pure; the origin's layers and the edge's profile layer both use it.
  *
  *   [pax header, its records, padding]  header  contents  padding   …   tarEnd
  */
 
-/** `hardlink`: another name of a file that stands before it in the same archive. */
+/** `hardlink`: another name of a file that comes earlier in the same archive. */
 export type TarType = "file" | "directory" | "symlink" | "hardlink";
 
 export interface TarEntry {
   /**
-   * Relative, without leading `./` or `/`. Bytes where a name need not be UTF-8. A directory's
+   * Relative, without leading `./` or `/`. Bytes, because a name need not be UTF-8. A directory's
    * trailing `/` is added.
    */
   readonly path: string | Uint8Array;
@@ -22,7 +22,7 @@ export interface TarEntry {
   readonly mode: number;
   /** Bytes of contents that follow the header; only for files. */
   readonly size?: number;
-  /** Target of a symlink, as it is; of a hard link, the path of its file's entry. */
+  /** Target of a symlink, unchanged; for a hard link, the path of its file's entry. */
   readonly linkname?: string | Uint8Array;
   /** Seconds since 1970; default MTIME. */
   readonly mtime?: number;
@@ -30,8 +30,8 @@ export interface TarEntry {
 
 export const TAR_BLOCK = 512;
 /**
- * Modification time of everything, seconds: the Nix store's own, 1 rather than 0 since some tools
- * take 0 for "unknown".
+ * Modification time of everything, seconds: that of the Nix store, 1 rather than 0 because some
+ * tools take 0 for "unknown".
  */
 const MTIME = 1;
 /** Two blocks of zeros end an archive. */
@@ -40,7 +40,7 @@ export const tarEnd: Uint8Array<ArrayBuffer> = new Uint8Array(2 * TAR_BLOCK);
 const NAME = { offset: 0, length: 100 };
 const LINK = { offset: 157, length: 100 };
 const PREFIX = { offset: 345, length: 155 };
-/** First size that eleven octal digits cannot hold: 8 GiB. */
+/** First size that does not fit eleven octal digits: 8 GiB. */
 const OCTAL_LIMIT = 8 ** 11;
 const SLASH = 0x2f;
 const DOT = 0x2e;
@@ -58,21 +58,22 @@ const encoder = new TextEncoder();
 const toBytes = (text: string | Uint8Array): Uint8Array =>
   typeof text === "string" ? encoder.encode(text) : text;
 
-/** Bytes of zeros that follow `size` bytes of contents, to the next block. */
+/** Number of zero bytes after `size` bytes of contents, up to the next block. */
 export function tarPadding(size: number): number {
   return (TAR_BLOCK - (size % TAR_BLOCK)) % TAR_BLOCK;
 }
 
 /**
- * All header blocks of one entry. Throws a TypeError on a path or target that no archive should
- * hold (empty, absolute, NUL inside, `..`).
+ * All header blocks of one entry. Throws a TypeError on a path or target that an archive should not
+ * contain (empty, absolute, with NUL or `..`).
  */
 export function tarHeader(entry: TarEntry): Uint8Array<ArrayBuffer> {
   const path = checkedPath(entry);
   const link = toBytes(entry.linkname ?? "");
-  if (link.includes(0)) throw new TypeError("tar: a link name holds a NUL byte");
+  if (link.includes(0)) throw new TypeError("tar: a link name contains a NUL byte");
   const size = entry.type === "file" ? (entry.size ?? 0) : 0;
-  if (!Number.isSafeInteger(size) || size < 0) throw new TypeError(`tar: ${size} is no size`);
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new TypeError(`tar: ${size} is not a valid size`);
 
   const split = isAscii(path) ? splitPath(path) : undefined;
   const records: Uint8Array[] = [];
@@ -131,7 +132,7 @@ function pathFault(path: Uint8Array): string | undefined {
   if (path.length === 0 || path[0] === SLASH) return "is not a relative path";
   let start = 0;
   for (let at = 0; at <= path.length; at++) {
-    if (path[at] === 0) return "holds a NUL byte";
+    if (path[at] === 0) return "contains a NUL byte";
     if (at < path.length && path[at] !== SLASH) continue;
     if (at - start === 2 && path[start] === DOT && path[start + 1] === DOT)
       return "leads out of the archive";

@@ -1,6 +1,6 @@
 /**
  * The names of the Worker's variables (edge/variables.ts), for the command that starts it on a
- * server. Of the limits, LIMIT_… (edge/access/limits.ts), only the prefix.
+ * server. Of the limits, LIMIT_… (edge/access/limits.ts), it has only the prefix.
  */
 export const VARIABLES = [
   "ACCESS",

@@ -179,7 +179,7 @@ describe("what no alias is made of", () => {
   const table: [what: string, body: string, status: number, message: RegExp][] = [
     ["nothing", "", 400, /JSON list of packages/],
     ["no JSON", "git, curl", 400, /JSON list of packages/],
-    ["an empty list", "[]", 400, /the list holds no package/],
+    ["an empty list", "[]", 400, /the list contains no package/],
     ["an object", '{"packages":["git"]}', 400, /JSON list of packages/],
     ["numbers", "[1]", 400, /JSON list of packages/],
     ["a name that is none", '["git","Curl"]', 400, /has capitals/],

@@ -57,8 +57,8 @@ const invalid: [name: string, message: RegExp][] = [
   ["git/a\n", /is not valid/],
   ["git/é", /"é"/],
   ["git/a~1", /"a~1"/],
-  ["arm64", /holds no package, only arm64/],
-  ["amd64/amd64", /holds no package, only amd64/],
+  ["arm64", /contains no package, only arm64/],
+  ["amd64/amd64", /contains no package, only amd64/],
   ["arm64/git/amd64", /both amd64 and arm64/],
   [
     Array.from({ length: MAX_COMPONENTS + 1 }, () => "a").join("/"),
