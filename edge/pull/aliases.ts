@@ -22,8 +22,8 @@ export async function readAliases(
   for (const [key, list] of found)
     if (list === null)
       throw manifestUnknown(
-        `there is no alias ${ALIAS}/${key} in this registry: make it of its packages, by ` +
-          `firn alias or POST /api/aliases, and it has the same name as everywhere`,
+        `this registry has no alias ${ALIAS}/${key}: create it from its packages with ` +
+          `\`firn alias\` or POST /api/aliases; it gets the same name at every registry`,
         { alias: key },
       );
   return new Map(found.flatMap(([key, list]) => (list === null ? [] : [[key, list]])));
@@ -37,13 +37,13 @@ export async function resolveName(bucket: Bucket, name: string): Promise<ImageRe
     : parseImageName(name, await readAliases(bucket, parts));
 }
 
-/** The list of an alias, or null when there is none, or what is stored is another list. */
+/** The list of an alias; null when there is none, or what is stored does not match its key. */
 export async function readAlias(bucket: Bucket, key: string): Promise<Aliased | null> {
   const list = await readRecord(bucket, aliasRecord(key));
   return list !== null && (await aliasKey(list)) === key ? list : null;
 }
 
-/** Stores an alias; what was stored in its place and is another list goes. */
+/** Stores an alias, replacing anything that does not match its key. */
 export async function writeAlias(bucket: Bucket, key: string, list: Aliased): Promise<void> {
   const stored = await writeRecord(bucket, aliasRecord(key), list);
   if ((await aliasKey(stored)) !== key) await replaceRecord(bucket, aliasRecord(key), list);

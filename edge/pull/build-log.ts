@@ -14,7 +14,7 @@ import { RegistryError, unavailable } from "./errors.ts";
 
 export const BUILDS_PATH = "/builds/";
 
-/** Seconds after which one of those who follow a build may have gone. */
+/** Seconds after which one of a build's followers may have left. */
 const FOLLOWERS_RETRY = 30;
 
 /** The address of the log of the build of these items. */
@@ -28,8 +28,9 @@ export interface FollowedBuild {
 }
 
 /**
- * The log of a build, to be read while it runs, from after line number `after`. Throws 404 when
- * nobody waits for such a build or did lately, UNAVAILABLE (503) when too many follow it.
+ * The log of a build, from line number `after` on, for reading while it runs. Throws 404 when
+ * nobody is or was lately waiting for such a build, UNAVAILABLE (503) when it has too many
+ * followers.
  */
 export async function followBuild(
   { BUILD }: Pick<Env, "BUILD">,
@@ -43,16 +44,18 @@ export async function followBuild(
   if (answer.status === 404) throw unknownBuild();
   if (!answer.ok)
     throw unavailable(
-      `${MAX_FOLLOWERS} follow this build already; try again in half a minute`,
+      `${MAX_FOLLOWERS} clients already follow this build; try again in half a minute`,
       FOLLOWERS_RETRY,
     );
   const names = JSON.parse(answer.headers.get(PACKAGES_HEADER) ?? "[]") as string[];
   return { names, body: answer.body };
 }
 
+/** 404: the build never ran, or ended a while ago. */
 export const unknownBuild = (): RegistryError =>
   new RegistryError({
     code: "UNKNOWN",
     status: 404,
-    message: "there is no such build: its log is here while it runs and shortly afterwards",
+    message:
+      "there is no such build: a log is available while its build runs and shortly afterwards",
   });

@@ -20,15 +20,17 @@ export interface Context {
   readonly caller: Caller;
   /** Regions in the order in which this client's builds are offered to them. */
   readonly regions: readonly Region[];
-  /** As the client asked. */
+  /** As the client requested it. */
   readonly url: string;
   /** The id of the request in the log. */
   readonly requestId: string;
   /** What the person who pulls should know about the answer; each is sent as a Warning header. */
   readonly warnings: string[];
-  /** Whether origins are asked for what the client waits for, or for another platform beside it. */
+  /**
+   * Whether origins work for what the client waits for, or for another platform in the background.
+   */
   readonly purpose: Purpose;
-  /** What this request has been counted for in the client's limits (limits.ts). */
+  /** What this request has already been charged for in the client's limits (limits.ts). */
   readonly paid: Set<string>;
   /** Until when the request is held while origins work for it, milliseconds since 1970. */
   readonly heldUntil: number;
@@ -51,7 +53,7 @@ export async function openContext(
     env,
     ctx,
     config,
-    // Without a data centre around it (a workerd of one's own) the cache is an emulation, slower
+    // Outside a Cloudflare data centre (a self-hosted workerd) the cache is emulated, and slower
     // than the bucket.
     bucket:
       request.cf?.colo === undefined ? bucket : nearbyBucket(bucket, caches.default, background),
@@ -66,7 +68,7 @@ export async function openContext(
   };
 }
 
-/** How the farm is asked for what this request waits for: for as long as it is still held. */
+/** How the farm is asked for what this request waits for: until the request is no longer held. */
 export const asWaiting = ({ heldUntil, caller: { client }, regions, purpose }: Context): Ask => ({
   waitMs: Math.max(0, heldUntil - Date.now()),
   client,

@@ -1,10 +1,10 @@
 /**
- * Counts pulls of packages, so that layer plans get better with use. An isolate counts in memory
- * and writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound,
- * else to the bucket. The last counts of an isolate that ends are lost, which does not matter to a
- * plan: it uses shares, not sums.
+ * Counts pulls of packages, so that layer plans improve with use. An isolate counts in memory and
+ * writes its counts behind an answer now and then: to Analytics Engine where DEMAND is bound,
+ * otherwise to the bucket. When an isolate ends its latest counts are lost, which does not matter
+ * to a plan: it uses shares, not sums.
  *
- * A client counts once a day for an image, and for MAX_IMAGES images a day, so that a flood of
+ * A client counts once a day per image, for at most MAX_IMAGES images a day, so that a flood of
  * requests or combinations cannot influence the plan. Only GET counts, by tag or by digest: docker
  * sends HEAD for the tag and GET for the digest, podman GET for the tag.
  */
@@ -19,12 +19,12 @@ import { resolveName } from "./aliases.ts";
 import { openContext } from "./context.ts";
 
 /**
- * Counts are written with an isolate's first pull and then this often, milliseconds: one small
- * object for each isolate and interval.
+ * Counts are written with an isolate's first pull and then at this interval, milliseconds: one
+ * small object for each isolate and interval.
  */
 const WRITE_MS = 60_000;
 /**
- * Image names counted between two writes; more are not counted, or a flood of names would fill the
+ * Most image names that are counted between two writes; otherwise a flood of names would fill the
  * memory.
  */
 const MAX_NAMES = 5_000;
@@ -32,12 +32,13 @@ const MAX_NAMES = 5_000;
 const MAX_POINTS = 250;
 
 /**
- * Images of one client that count in a day: more than a person pulls, and few enough that one
- * address cannot make a package common.
+ * Images of one client that count in a day: more than a person pulls, and too few for one address
+ * to make a package look common.
  */
 const MAX_IMAGES = 50;
 /**
- * Clients and the images that they pulled today, bytes; the client unseen for longest counts again.
+ * Memory for clients and the images that they pulled today, bytes. The client unseen for longest is
+ * dropped, and counts again.
  */
 const SEEN_BYTES = 2 * 2 ** 20;
 const DAY_MS = 86_400_000;
@@ -73,7 +74,7 @@ export function countPull(
   );
 }
 
-/** Whether this pull counts for its client. Always, where clients are not known. */
+/** Whether this pull counts for its client. Always true where clients cannot be told apart. */
 function isNew(name: string, request: Request, env: Env): boolean {
   const client = clientKey(null, clientAddress(request, env.CLIENT_ADDRESS_HEADER || null));
   if (client === null) return true;
@@ -85,7 +86,9 @@ function isNew(name: string, request: Request, env: Env): boolean {
   return true;
 }
 
-/** By package. Every name was answered before, so it parses, and its aliases are in memory. */
+/**
+ * Sums up by package. Every name was answered before, so it parses, and its aliases are in memory.
+ */
 async function sumOf(bucket: Bucket, names: readonly Counted[]): Promise<DemandCount> {
   return addDemand(
     await Promise.all(
@@ -117,7 +120,8 @@ async function write(
     await writeRecord(bucket, place, counted);
     return;
   }
-  // What is pulled most first, since the rest may not fit. The pulls themselves are the package "".
+  // The most pulled first, since the rest may not fit. The number of pulls itself is under the
+  // package name "".
   const points = [
     ["", counted.pulls] as const,
     ...Object.entries(counted.packages).sort(([, a], [, b]) => b - a),

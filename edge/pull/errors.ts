@@ -51,7 +51,7 @@ export class RegistryError extends Error {
 /** 400: the image name breaks a rule. */
 export const nameInvalid = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "NAME_INVALID", status: 400, message, detail });
-/** 400: no digest that this registry can have made. */
+/** 400: not a digest that this registry can have made. */
 export const digestInvalid = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "DIGEST_INVALID", status: 400, message, detail });
 /** 404: no such package, tag, manifest digest, or no manifest of an accepted media type. */
@@ -69,7 +69,7 @@ export const unknown = (message: string, detail?: unknown): RegistryError =>
 /** 504: the build ran into its limit. */
 export const timedOut = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "UNKNOWN", status: 504, message, detail });
-/** 401: signing in may help; `challenge` says where (the WWW-Authenticate header). */
+/** 401: signing in may help; `challenge` says how (the WWW-Authenticate header). */
 export const unauthorized = (message: string, challenge: string): RegistryError =>
   new RegistryError({
     code: "UNAUTHORIZED",
@@ -80,7 +80,7 @@ export const unauthorized = (message: string, challenge: string): RegistryError 
 /** 403: the registry's policy, or the caller's account, does not allow it. */
 export const denied = (message: string, detail?: unknown): RegistryError =>
   new RegistryError({ code: "DENIED", status: 403, message, detail });
-/** 429: a client's limit is used up; worth another try after `retryAfter` seconds. */
+/** 429: a client's limit is used up; try again after `retryAfter` seconds. */
 export const tooManyRequests = (
   message: string,
   retryAfter: number,
@@ -93,10 +93,10 @@ export const tooManyRequests = (
     detail,
     headers: { "Retry-After": String(retryAfter) },
   });
-/** 405: every write, and every method that the route does not know; `allow` lists those it does. */
+/** 405: every write, and every method that the route does not have; `allow` lists those it has. */
 export const unsupported = (message: string, allow: string): RegistryError =>
   new RegistryError({ code: "UNSUPPORTED", status: 405, message, headers: { Allow: allow } });
-/** 503: no origin, queue full, or still building; worth another try after `retryAfter` seconds. */
+/** 503: no origin, queue full, or still building; try again after `retryAfter` seconds. */
 export const unavailable = (message: string, retryAfter: number, detail?: unknown): RegistryError =>
   new RegistryError({
     code: "UNAVAILABLE",

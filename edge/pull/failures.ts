@@ -1,9 +1,9 @@
 /**
- * Puts failures of origins and of the farm into words: errors for the person who pulls. Pure.
+ * Words failures of origins and of the farm as errors for the person who pulls. Pure.
  *
- * An image holds packages that its name does not mention: every image has cacert, and `shell`
- * brings bash. Messages never name those. And they name one cause once: when a revision is unknown,
- * every package of the image fails for the same reason.
+ * An image contains packages that its name does not mention: every image has cacert, and `shell`
+ * adds bash. Messages never name those. And they name a common cause once: when a revision is
+ * unknown, every package of the image fails for the same reason.
  */
 import type { Failure } from "../contract/items.ts";
 import type { System } from "../contract/records.ts";
@@ -19,15 +19,15 @@ export interface Failed {
 
 /** Where the client can read logs. */
 export interface Logs {
-  /** What was kept of a failure, a blob. */
+  /** The stored log of a failure, a blob. */
   readonly blob: (digest: string) => string;
-  /** Of the build, for a while after it ended; absent when nothing was to be built. */
+  /** The log of the build, for a while after it ended; absent when there was nothing to build. */
   readonly build?: string;
 }
 
-/** What the farm was asked to do. */
+/** What the farm was asked for. */
 export interface Unfinished {
-  /** In words: `building git, curl`. */
+  /** For people: `building git, curl`. */
   readonly doing: string;
   readonly system?: System;
   /** How long the request was held for it, milliseconds. */
@@ -45,8 +45,8 @@ const FARM_RETRY_SECONDS = 30;
 /** … while it is built: the retry joins the build and is held again, so it may come soon. */
 const BUILDING_RETRY_SECONDS = 5;
 /**
- * The error for an image of which at least one package failed: all unknown packages, or else the
- * first of the others. `detail` has all causes.
+ * The error for an image with at least one failed package: about all unknown packages, or else
+ * about the first of the other causes. `detail` has all causes.
  */
 export function packagesFailed(
   failures: readonly Failed[],
@@ -78,7 +78,7 @@ export function packagesFailed(
     case "unfit":
       return unknown(`${subject} was built but cannot be packed into layers: ${reason}`, detail);
     case "limit":
-      return unknown(`${subject} is larger than this registry builds: ${reason}`, detail);
+      return unknown(`${subject} is too large for this registry: ${reason}`, detail);
     case "timeout":
       return timedOut(`${subject} took too long to build: ${reason}`, detail);
     default:
@@ -91,7 +91,7 @@ export function packagesFailed(
 }
 
 /**
- * Whether an error tells that the image can never be had at its revision: a package of it does not
+ * Whether an error means that the image is impossible at its revision: a package of it does not
  * exist, or Nix refuses to evaluate it.
  */
 export function isFinal(error: unknown): error is RegistryError {
@@ -101,7 +101,7 @@ export function isFinal(error: unknown): error is RegistryError {
 }
 const FINAL: ReadonlySet<Failure["reason"]> = new Set(["unknown", "refused"]);
 
-/** Whether an error tells that origins are at work, and need longer than the request is held. */
+/** Whether an error means that origins are working, and need longer than the request is held. */
 export const isUnfinished = (error: unknown): boolean =>
   error instanceof RegistryError &&
   (error.detail as Partial<Answer> | undefined)?.state === "building";
@@ -127,7 +127,9 @@ export function tagFailed(tag: string, failure: Failure, meaning: string): Regis
   );
 }
 
-/** The error for what no origin has done yet: which of the three reasons it has, and what to do. */
+/**
+ * The error for what no origin has done yet: which of the three reasons applies, and what to do.
+ */
 export function notDone(
   answer: Exclude<Answer, { state: "done" }>,
   { doing, system, held, log }: Unfinished,
@@ -145,10 +147,10 @@ export function notDone(
     case "queue-full":
       return unavailable(
         answer.yours
-          ? `one client may have ${answer.limit} items in the queue of builds, and this one has ` +
-              `as many; ${doing} has to wait for a place in it: try again in half a minute`
-          : `the queue of builds is full with ${answer.limit} items, and ${doing} has to wait ` +
-              `for a place in it: try again in half a minute`,
+          ? `one client may have ${answer.limit} items in the build queue, and this client has ` +
+              `reached that limit, so ${doing} was not queued: try again in half a minute`
+          : `the build queue is full (${answer.limit} items), so ${doing} was not queued: try ` +
+              `again in half a minute`,
         FARM_RETRY_SECONDS,
         detail,
       );
@@ -162,7 +164,7 @@ export function notDone(
   }
 }
 
-/** One reason why packages are not there. */
+/** One reason why packages are missing. */
 interface Cause {
   readonly failure: Failure;
   readonly names: readonly string[];
@@ -188,8 +190,8 @@ function subjectOf({ names }: Cause, asked: Asked): string {
 }
 
 /**
- * The message of an unknown package mostly names it already; and a cause that also concerns
- * packages that the image's name does not mention is not about single packages.
+ * The message about an unknown package usually names it already; and a cause that also affects
+ * packages which the image's name does not mention is not about single packages.
  */
 function unknownText({ names, failure }: Cause, asked: Asked): string {
   const own = mentioned(names, asked);

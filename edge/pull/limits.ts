@@ -1,7 +1,4 @@
-/**
- * Counts what a pull uses of its client's limits (access/limits.ts), and throws when one is used
- * up.
- */
+/** Charges a pull to its client's limits (access/limits.ts), and throws when one is used up. */
 import type { Caller } from "../access/accounts.ts";
 import {
   type Limit,
@@ -24,7 +21,7 @@ interface Spender {
   readonly caller: Pick<Caller, "client"> & Partial<Pick<Caller, "account">>;
 }
 
-/** The account's own, or the registry's; null for none. */
+/** The account's own limit, or the registry's; null for none. */
 function limitOf({ config, caller }: Spender, name: Limited): Limit | null {
   const own = (caller.account?.limits as Partial<Limits> | undefined)?.[name];
   return own === undefined ? config.limits[name] : own;
@@ -41,7 +38,7 @@ export function spend(spender: Spender, name: Limited, amount = 1): void {
 }
 
 /**
- * The same for each of `things` that this request was not counted for yet: what is made for two
+ * The same for each of `things` for which this request was not charged yet: what is built for two
  * platforms counts once.
  */
 export function spendOnce(
@@ -60,14 +57,17 @@ export function spendTogether({ limits }: Pick<Config, "limits">, name: Limited)
   take(EVERYBODY, limits[name], { name, who: "this registry may", amount: 1 });
 }
 
-/** Until when there is no more, milliseconds since 1970, as the Totals object told last. */
+/**
+ * When each used-up total becomes available again, milliseconds since 1970, as the Totals object
+ * last said.
+ */
 const usedUp = new Map<Limited, number>();
 
 type Counter = Spender & Pick<Context, "env" | "ctx">;
 
 /**
- * The same for all clients in every location. It is counted behind the answer; TOOMANYREQUESTS
- * (429) is thrown by the last count that this isolate has got.
+ * The same for all clients in all locations. Counted behind the answer; TOOMANYREQUESTS (429) is
+ * thrown by the last count that this isolate has received.
  */
 export function spendTotal({ env, ctx, config }: Counter, name: Limited): void {
   const limit = config.limits[name];
@@ -77,7 +77,7 @@ export function spendTotal({ env, ctx, config }: Counter, name: Limited): void {
   ctx.waitUntil(count(env.TOTALS, name, limit));
 }
 
-/** A count that fails is only logged: it protects from cost, and is not worth a pull. */
+/** A failed count is only logged: the limit protects from cost, and is not worth failing a pull. */
 async function count(
   totals: DurableObjectNamespace<TotalsRpc>,
   name: Limited,
@@ -118,8 +118,8 @@ function tooMany(who: string, name: Limited, limit: Limit, wait: number): Regist
 const inSeconds = (count: number): string => `${count} second${count === 1 ? "" : "s"}`;
 
 /**
- * Does work that waits for an origin. Throws TOOMANYREQUESTS (429) when too many requests of the
- * client wait. Background work does not count: no request is held long for it.
+ * Does work that waits for an origin. Throws TOOMANYREQUESTS (429) when too many of the client's
+ * requests are waiting. Background work does not count, since it holds no request for long.
  */
 export async function waiting<T>(
   spender: Spender & Pick<Context, "purpose">,
@@ -131,8 +131,8 @@ export async function waiting<T>(
   const release = meter.hold(client, limit);
   if (release === null)
     throw tooManyRequests(
-      `one client may have ${limit.count} ${LIMITED.waits.words} at a time, and this one has as ` +
-        `many: try again when one of them is answered`,
+      `one client may have ${limit.count} ${LIMITED.waits.words} at a time, and this client has ` +
+        `reached that limit: try again when one of them is answered`,
       WAITS_RETRY_SECONDS,
       { limit },
     );

@@ -1,6 +1,6 @@
 /**
- * Names the packages of an image in messages for people: only those that the image's name mentions,
- * for the others what brings them. Pure.
+ * Names the packages of an image in messages for people: only those that the image's name mentions;
+ * for the others, what adds them. Pure.
  */
 import { type ImageRequest, SHELL } from "../contract/names.ts";
 import { platformName, type System } from "../contract/records.ts";
@@ -11,16 +11,16 @@ export type Asked = Pick<ImageRequest, "requested" | "shell">;
 /** Names that a message lists before "and N more". */
 const MAX_NAMED = 10;
 
-/** Packages in the words of the image's name: those that it mentions, or what brings the others. */
+/** Packages in the terms of the image's name: those that it mentions, or what adds the others. */
 export function packagesForPeople(names: readonly string[], asked: Asked): string {
   const own = mentioned(names, asked);
   if (own.length > 0) return listed(own);
-  return asked.shell ? SHELL : "the packages that every image holds";
+  return asked.shell ? SHELL : "the packages of every image";
 }
 
 /**
- * The Warning for a pull that was held until origins had built packages. `system`: where the image
- * is for several.
+ * The Warning for a pull that was held until origins had built packages. `system`: given when the
+ * image is for several.
  */
 export function builtForThisPull(
   names: readonly string[],

@@ -26,10 +26,10 @@ export const mayHaveBuilt = ({ config, caller }: Context): boolean =>
 export function checkMayBuild(context: Context): void {
   if (mayHaveBuilt(context)) return;
   const { caller } = context;
-  const what = "this image is not made yet, and having one built takes an account";
+  const what = "this image is not built yet, and starting a build requires an account";
   if (caller.account !== null)
-    throw denied(`${what} that may build, which ${caller.account.name} may not`);
-  const how = `${what}: docker login, or ask for an image that is there`;
+    throw denied(`${what} that may build; ${caller.account.name} may not`);
+  const how = `${what}: use docker login, or pull an image that is already built`;
   throw caller.hasToken || caller.challenge === null
     ? denied(how)
     : unauthorized(how, caller.challenge);

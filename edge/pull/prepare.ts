@@ -1,11 +1,11 @@
 /**
  * Prepares an isolate for its first pull, behind the answer to `/v2/`: docker, podman and skopeo
- * ask for that first, and for a manifest one round trip later.
+ * request that first, and a manifest one round trip later.
  *
- * What every pull reads is read, `latest` and the layer plan, and the image of `shell` is composed,
- * if its packages are published. Nothing of it is stored, and nobody is asked for what is missing.
- * An isolate composes its first image in two thirds of the time then: V8 has compiled the code,
- * connections to the bucket are open, and the packages that most images share are in memory.
+ * It reads what every pull reads, `latest` and the layer plan, and composes the image of `shell` if
+ * its packages are published. It stores nothing, and asks nobody for what is missing. The isolate
+ * then composes its first image in two thirds of the time: V8 has compiled the code, connections to
+ * the bucket are open, and the packages that most images share are in memory.
  */
 import { parseImageName, SHELL } from "../contract/names.ts";
 import { note } from "../log.ts";
@@ -18,7 +18,7 @@ import { knownRevision } from "./tags/resolve-tag.ts";
 
 let hasBegun = false;
 
-/** Does it once in an isolate. Never throws: a pull finds the same trouble, and can tell of it. */
+/** Runs once in an isolate. Never throws: a pull would meet the same trouble, and can report it. */
 export function prepareBehind(
   ctx: Pick<ExecutionContext, "waitUntil">,
   open: () => Promise<Context>,

@@ -10,12 +10,12 @@ import { s3Bucket, type S3Config } from "../store/s3.ts";
 
 export interface ReplicaVariables {
   /**
-   * JSON object, region → where a copy of the S3 bucket is, which its provider keeps up to date:
-   * `{"apac": {"endpoint": "https://…", "bucket": "firn-apac", "region": "ap-southeast-1"}}`. It is
-   * read with the credentials of the bucket itself.
+   * JSON object, region → a copy of the S3 bucket, which its provider keeps up to date: `{"apac":
+   * {"endpoint": "https://…", "bucket": "firn-apac", "region": "ap-southeast-1"}}`. Copies are read
+   * with the credentials of the bucket itself.
    */
   readonly S3_REPLICAS?: string;
-  /** Region of the bucket itself, needed where it has copies. */
+  /** Region of the bucket itself, required if it has copies. */
   readonly S3_HOME?: string;
 }
 
@@ -39,15 +39,15 @@ const CopiesSchema = v.pipe(
 );
 
 /**
- * Null without S3_REPLICAS. Throws an Error that names the variable that is wrong. `s3`: the bucket
- * that has the copies.
+ * Null without S3_REPLICAS. Throws an Error that names the wrong variable. `s3`: the bucket that is
+ * copied.
  */
 export function readReplicas(
   { S3_REPLICAS = "", S3_HOME = "" }: ReplicaVariables,
   s3: S3Config | null,
 ): Replicas | null {
   if (S3_REPLICAS === "") return null;
-  if (s3 === null) throw new Error("S3_REPLICAS needs S3_ENDPOINT: an R2 bucket has no copies");
+  if (s3 === null) throw new Error("S3_REPLICAS needs S3_ENDPOINT: an R2 bucket has no replicas");
   const home = v.safeParse(REGION, S3_HOME);
   if (!home.success) throw new Error(`S3_HOME ${home.issues[0].message}, with S3_REPLICAS`);
   const copies = v.safeParse(CopiesSchema, S3_REPLICAS);
@@ -63,7 +63,7 @@ export function readReplicas(
 }
 
 /**
- * The bucket, read from the copy nearest to the continent, if that is nearer than the bucket
+ * Reads the bucket from the copy nearest to the continent, if that is nearer than the bucket
  * itself.
  */
 export function nearBucket(

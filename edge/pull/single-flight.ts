@@ -3,23 +3,26 @@
  * does it and the others wait for the result. Otherwise thirty clients would compose one image
  * thirty times.
  *
- * The runtime drops the promises of a cancelled request, and other requests that await one of them
- * would wait for ever. So no request waits longer than JOIN_MS; then it does the work itself. The
- * work must be such that doing it twice does no harm.
+ * The runtime drops the promises of a cancelled request, and requests that await one of them would
+ * wait for ever. So no request waits longer than JOIN_MS; then it does the work itself. The work
+ * must therefore be harmless when done twice.
  */
 
 import { LRUCache } from "lru-cache";
 
 /** Longest wait for another request's work, milliseconds: several times what composing takes. */
 const JOIN_MS = 2_000;
-/** Most work that can be joined. Cancelled requests leave theirs behind, with all that it holds. */
+/**
+ * Most work that can be joined. Cancelled requests leave theirs behind, with all that it
+ * references.
+ */
 const MAX_RUNNING = 500;
 
 const running = new LRUCache<string, Promise<unknown>>({ max: MAX_RUNNING });
 
 /**
- * The result of `work`, or of the same work that another request is doing. `key` names the work. An
- * error of the other request is not shared.
+ * The result of `work`, or of the same work that another request is doing. `key` identifies the
+ * work. An error of the other request is not shared.
  */
 export async function singleFlight<T>(key: string, work: () => Promise<T>): Promise<T> {
   const other = running.get(key) as Promise<T> | undefined;
@@ -42,7 +45,7 @@ async function join<T>(other: Promise<T>): Promise<{ readonly value: T } | null>
   try {
     return await Promise.race([other.then((value) => ({ value })), tooLong.promise]);
   } catch {
-    // The other request reports its error; for this one the work is not done yet.
+    // The other request reports its error; this one does the work itself.
     return null;
   } finally {
     clearTimeout(timer);

@@ -1,10 +1,10 @@
 /**
  * The Totals object (Durable Object), one for the registry: counts what all clients together use,
- * in every location.
+ * in all locations.
  *
  * Isolates call it behind their answers, so no pull waits for it. An isolate refuses pulls by the
- * last result that it got (limits.ts), so all of them together may exceed a limit by what they do
- * in the tenths of a second until they learn of it.
+ * last result that it received (limits.ts), so together they may exceed a limit by what they do in
+ * the tenths of a second until they learn of it.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Limit, Limited } from "../access/limits.ts";
@@ -18,8 +18,8 @@ interface Window {
 
 export class Totals extends DurableObject<Env> implements TotalsRpc {
   /**
-   * Adds one, and returns until when there is no more, milliseconds since 1970; 0 when there is. A
-   * window begins with its first use, and outlives the object, which is put away when it is idle.
+   * Adds one. Returns the time when there is more again, milliseconds since 1970; 0 while the limit
+   * is not used up. A window begins with its first use, and survives the eviction of this object.
    */
   async add(name: Limited, { count, seconds }: Limit): Promise<number> {
     const now = Date.now();

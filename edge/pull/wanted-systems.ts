@@ -1,16 +1,18 @@
-/** For which systems a client wants an image, and whether an image record answers that. Pure. */
+/**
+ * The systems for which a client wants an image, and whether an image record answers that. Pure.
+ */
 import { type ImageRecord, isKnown, type System } from "../contract/records.ts";
 
 export interface WantedSystems {
   /** Those of the image: SYSTEMS, or the one that the name pins. */
   readonly all: readonly System[];
-  /** The one that the client needs, as far as anybody can tell. */
+  /** The system that the client needs, as far as can be told. */
   readonly asked: System | undefined;
-  /** Whether the client can take nothing else. */
+  /** Whether the client can take no other. */
   readonly only: boolean;
 }
 
-/** Whether the record answers the client, so that no system has to be tried for it. */
+/** Whether the record answers the client, so that no system has to be attempted for it. */
 export const isComplete = (known: ImageRecord, { all, asked, only }: WantedSystems): boolean =>
   only && asked !== undefined
     ? known.images[asked] !== undefined

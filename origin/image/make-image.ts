@@ -115,7 +115,7 @@ async function atLevels(
   if (levels === null)
     throw new Error(
       `the ${records.length} packages of this image have more than ${MAX_LAYERS - 1} layers ` +
-        `together, which docker cannot mount: ask for fewer`,
+        `together, which docker cannot mount: request fewer packages`,
     );
   const further = records.flatMap((record, at) => {
     const level = levels[at] ?? record.level;

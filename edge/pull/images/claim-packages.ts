@@ -1,6 +1,6 @@
 /**
- * Keeps the packages of an image from garbage collection while it is composed: a run may be
- * deleting them at this moment, if nobody has pulled an image with them for months.
+ * Keeps the packages of an image from garbage collection while it is composed: if nobody has pulled
+ * an image with them for months, a run may be about to delete them.
  */
 import type { ComposeInput } from "../../compose/compose.ts";
 import { MIN_GRACE } from "../../contract/housekeeping.ts";
@@ -20,19 +20,19 @@ import { levelRecord, packageRecord, type RecordPlace, writeRecord } from "../..
 /** About 3,000 keys. */
 const CLAIMED_BYTES = 2 ** 20;
 /**
- * For how long a claim is not repeated, ms. What was claimed may be condemned anew a moment later;
- * a run deletes it when that was a whole grace before the run began, and such a run sees each
- * record that was written in this time.
+ * How long a claim is not repeated, milliseconds. What was claimed may be condemned again right
+ * after, but a run deletes it only when that was a whole grace period before the run began, and
+ * such a run sees every record that was written in this time.
  */
 const CLAIMED_MS = (MIN_GRACE * 1_000) / 2;
 
-/** Keys that this isolate has claimed, and that were not deleted before. */
+/** Keys that this isolate has claimed, and that had not been deleted before. */
 const claimed = memory<{ readonly until: number }>(CLAIMED_BYTES, () => 8);
 
 /**
- * Keeps the records of the packages and their blobs. Records that were deleted a moment ago, and
- * are in this isolate's memory, are written again. Returns the blobs that were deleted a moment
- * ago, and may be there again: what is remembered of them is forgotten.
+ * Keeps the packages' records and blobs. Records that were just deleted, and are in this isolate's
+ * memory, are written again. Returns the blobs that were just deleted, after forgetting what is
+ * remembered of them: they may be there again.
  */
 export async function keepPackages(
   bucket: Bucket,

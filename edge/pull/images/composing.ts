@@ -1,7 +1,7 @@
 /**
  * Limits the memory that composing takes in an isolate: images are composed in the order in which
- * they were asked for, so many bytes at once. An isolate has 128 MB for everything, and inflating
- * and hashing take its one thread anyway.
+ * they were requested, with a limit on their total bytes. An isolate has 128 MB for everything, and
+ * one thread, which inflating and hashing keep busy anyway.
  */
 import { compose, type ComposedImage, type ComposeInput } from "../../compose/compose.ts";
 import { type Inflate, inflateTree } from "../../compose/small-parts.ts";
@@ -14,12 +14,12 @@ import { MemoryQueue, waitingBytes } from "./memory-queue.ts";
 
 /** Most bytes of images that are being composed at once in one isolate, by bytesOf. */
 const COMPOSING_BYTES = 32 * 2 ** 20;
-/** Bytes that every image takes: its links and their tar, listings, texts. */
+/** Bytes that any image takes: its links and their tar, listings, texts. */
 const IMAGE_BYTES = 2 * 2 ** 20;
 /**
- * Most bytes that images take while they wait for their turn: 500 images of one package, for one
- * platform each (the packages of every image count too), or 180 of ten. Composing one takes some
- * 50 ms, so the last of them waits for half a minute.
+ * Most bytes of images that wait for their turn: 500 images of one package for one platform each
+ * (the packages of every image count too), or 180 of ten. Composing one takes some 50 ms, so the
+ * last of them waits for half a minute.
  */
 const WAITING_BYTES = 24 * 2 ** 20;
 /** Retry-After when too many images wait, seconds. */
@@ -31,7 +31,7 @@ const queue = new MemoryQueue({ budget: COMPOSING_BYTES, waiting: WAITING_BYTES 
 const TREES_BYTES = 12 * 2 ** 20;
 const trees = memory<Uint8Array>(TREES_BYTES, ({ length }) => length);
 
-/** By digest of the compressed blob and place in it: the same bytes inflate to the same. */
+/** By digest of the compressed blob and position in it: the same bytes inflate to the same. */
 const rememberingInflate: Inflate = (tree) => {
   const known = trees.get(tree.key);
   if (known !== undefined) return known;
@@ -45,7 +45,7 @@ export async function composeWithin(bucket: Bucket, input: ComposeInput): Promis
   const release = await queue.take(bytesOf(input), waitingBytes(input));
   if (release === null)
     throw unavailable(
-      `as many images wait here to be composed as may (${WAITING_BYTES} bytes of memory): try ` +
+      `too many images are waiting to be composed (limit: ${WAITING_BYTES} bytes of memory): try ` +
         `again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
       { limit: WAITING_BYTES },

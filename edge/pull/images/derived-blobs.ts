@@ -1,10 +1,10 @@
 /**
- * Derived blobs: blobs that are not stored in the bucket, but made when they are asked for. The
+ * Derived blobs: blobs that are not stored in the bucket, but made when they are requested. The
  * config and manifests of an image are encoded from its record; its profile layer is composed from
  * the records of its packages.
  *
- * So a combination that nobody pulls a second time costs one small record. What was pulled just now
- * stays in the isolate's memory for a while, since the same client asks for it in a moment.
+ * So a combination that nobody pulls a second time costs one small record. A blob stays in the
+ * isolate's memory for a while, since the client that just pulled asks for it next.
  */
 import type { ComposedBlob as DerivedBlob } from "../../compose/compose.ts";
 import { imageTexts, manifestsOf, recordIndexes } from "../../compose/texts.ts";
@@ -34,7 +34,7 @@ const LAYERS_BYTES = 8 * 2 ** 20;
 const texts = memory<DerivedBlob>(TEXTS_BYTES, ({ size }) => size, DERIVED_MS);
 const layers = memory<DerivedBlob>(LAYERS_BYTES, ({ size }) => size, DERIVED_MS);
 
-/** The name by which images of `request` are looked up. */
+/** The name under which images of `request` are looked up. */
 export const imageNameOf = (
   { config: { packageSet } }: Pick<Context, "config">,
   { names, shell }: ImageRequest,
@@ -47,7 +47,7 @@ export function rememberDerived(name: ImageName, blobs: readonly DerivedBlob[]):
   for (const blob of blobs) (isText(blob) ? texts : layers).set(keyOf(name, blob.digest), blob);
 }
 
-/** A blob that this isolate has made a moment ago; it asks no bucket. */
+/** A blob that this isolate made recently. Does not ask the bucket. */
 export function rememberedDerived(name: ImageName, digest: Digest): DerivedBlob | null {
   const key = keyOf(name, digest);
   return texts.get(key) ?? layers.get(key) ?? null;
@@ -67,8 +67,8 @@ export function manifestOf(
 }
 
 /**
- * The texts of a record that are not in memory. A client that gets an index asks for a manifest of
- * it next, by digest, which is then found in memory.
+ * Encodes the texts of a record that are not in memory. A client that gets an index asks next for
+ * one of its manifests by digest, which is then found in memory.
  */
 function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
   const indexes = [...recordIndexes(record).values()].flatMap(({ oci, docker }) => [oci, docker]);
@@ -84,8 +84,7 @@ function encoded(name: ImageName, record: ImageRecord): DerivedBlob[] {
 }
 
 /**
- * The manifest of that digest, of any image of the name, at whatever revision; null when there is
- * none.
+ * The manifest with this digest, of any image of the name at any revision; null when there is none.
  */
 export async function derivedManifest(
   { bucket }: Pick<Context, "bucket">,
@@ -100,9 +99,9 @@ export async function derivedManifest(
 }
 
 /**
- * The config, manifest or profile layer of that digest, of any image of the name, at whatever
- * revision. Null when there is none, or when the layer would now have other bytes, which is logged.
- * Throws what withPackages throws, since an origin may have to make lost blobs again.
+ * The config, manifest or profile layer with this digest, of any image of the name at any revision.
+ * Null when there is none, or when the layer would now have other bytes, which is logged. Throws as
+ * withPackages does, since an origin may have to make lost blobs again.
  */
 export async function derivedBlob(
   context: Context,
@@ -145,6 +144,7 @@ async function profileLayer(
   return layer;
 }
 
+/** The scope of a record's packages for one system. */
 export const scopeOf = ({ packageSet, revision, plan }: ImageRecord, system: System): Scope => ({
   packageSet,
   revision,

@@ -1,5 +1,5 @@
 /**
- * From a name and a tag to an image. First what the bucket knows already:
+ * From a name and a tag to an image. First what the bucket already knows:
  *
  *   tag → revision → image record
  *
@@ -7,7 +7,7 @@
  *
  *   package records → made layers of one level → compose → blobs, then the image record
  *
- * Only a tag, package or level that was never asked for before waits for an origin.
+ * Only a tag, package or level that was never requested before waits for an origin.
  */
 import type { ComposedImage, ComposeInput } from "../../compose/compose.ts";
 import type { ImageScope } from "../../contract/keys.ts";
@@ -31,7 +31,7 @@ import { absences, isComplete, type WantedSystems } from "../wanted-systems.ts";
 import { resolveTag } from "../tags/resolve-tag.ts";
 import { recordsOf, withPackages } from "../packages/complete-packages.ts";
 
-/** What is asked for: a name and a tag, and for which systems. */
+/** What is requested: a name and a tag, and for which systems. */
 export interface Asked {
   readonly request: ImageRequest;
   readonly tag: string;
@@ -39,9 +39,9 @@ export interface Asked {
 }
 
 /**
- * The image of a name and a tag. A hit touches no Durable Object and no origin; everything else
- * waits for BUILD_WAIT at most. Throws a RegistryError for what the person who pulls can know;
- * what else they should know is in `context.warnings` then.
+ * The image of a name and a tag. A hit touches no Durable Object and no origin; anything else waits
+ * for at most BUILD_WAIT. Throws a RegistryError for the person who pulls; whatever else they
+ * should know is in `context.warnings`.
  */
 export async function findImage(
   context: Context,
@@ -69,8 +69,7 @@ export async function findImage(
 }
 
 /**
- * The revision and plan. Both are read at the same time, to save an isolate without them a round
- * trip.
+ * The revision and plan, read at the same time to save a round trip in an isolate that has neither.
  */
 async function resolveScope(context: Context, tag: string): Promise<ImageScope> {
   const { bucket, config } = context;
@@ -78,15 +77,15 @@ async function resolveScope(context: Context, tag: string): Promise<ImageScope> 
   const early = planInForce(bucket, packageSet).catch(() => undefined);
   const revision = await resolveTag(context, tag);
   await early;
-  // From memory, unless an origin had to resolve the tag: that takes time, and the plan may change.
+  // From memory, unless an origin had to resolve the tag: meanwhile the plan may have changed.
   const plan = await planInForce(bucket, packageSet);
   return { packageSet, revision, plan };
 }
 
 /**
- * Composes an image for one system. The layers of origins are not looked for in the bucket: they
- * were there when their records were written, and garbage collection keeps them. One that was lost
- * in another way is made again when a client downloads it (restore-layer.ts). Throws BlobsLost.
+ * Composes an image for one system. It does not check that the layers of origins are in the bucket:
+ * they were when their records were written, and garbage collection keeps them. A layer that was
+ * lost otherwise is made again when a client downloads it (restore-layer.ts). Throws BlobsLost.
  */
 async function composeImage(
   bucket: Bucket,

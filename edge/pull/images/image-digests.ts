@@ -20,7 +20,7 @@ export interface RecordDigests {
   readonly images: ReadonlyMap<System, ImageDigests>;
   /** By indexName (compose/texts.ts). */
   readonly indexes: ReadonlyMap<string, { readonly oci: Digest; readonly docker: Digest }>;
-  /** In the order in which the record's path has them. */
+  /** In the order of the record's path. */
   readonly all: readonly Digest[];
 }
 

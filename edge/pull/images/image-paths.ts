@@ -2,7 +2,7 @@
  * What the path of an image record says, and whether a record belongs to it: the platforms that the
  * record knows, and its digests.
  *
- *   images/v5/<name key>/<image key>.amd64.no-arm64.<digest hints, with dots between them>.json
+ *   images/v5/<name key>/<image key>.amd64.no-arm64.<digest hints, separated by dots>.json
  */
 import { imageKey, imageNameKey, imagePath } from "../../contract/keys.ts";
 import type { ImageRequest } from "../../contract/names.ts";
@@ -15,11 +15,11 @@ export interface ImageName extends Pick<ImageRequest, "names" | "shell"> {
   readonly packageSet: string;
 }
 
-/** A name as text: a key for memories, without a hash. */
+/** A name as text: a key for memories that needs no hashing. */
 export const nameOf = ({ packageSet, names, shell }: ImageName): string =>
   `${packageSet} ${shell ? "shell " : ""}${names.join("/")}`;
 
-/** The key of a name: what the paths of all its images begin with. */
+/** The key of a name, with which the paths of all its images begin. */
 export const nameKeyOf = (name: ImageName): Promise<string> =>
   imageNameKey(name.packageSet, name.names, name.shell);
 
@@ -40,7 +40,7 @@ const architectures: ReadonlySet<string> = new Set(
   SYSTEMS.map((system) => PLATFORMS[system].architecture),
 );
 
-/** The platforms that a record knows, as its path has them. */
+/** The platforms that a record knows, as written in its path. */
 const platformsOf = ({ images, without }: ImageRecord): string[] =>
   SYSTEMS.flatMap((system) => {
     const { architecture } = PLATFORMS[system];
@@ -59,7 +59,7 @@ export const platformsIn = (path: string): string[] =>
 export const placeOf = (name: ImageName, path: string): RecordPlace<ImageRecord> =>
   imageRecord(path, (record) => belongs(name, path, record));
 
-/** Whether it is an image of this name, and its texts have the digests in its path. */
+/** Whether it is an image of this name whose texts have the digests in its path. */
 function belongs({ packageSet, names }: ImageName, path: string, record: ImageRecord): boolean {
   if (record.packageSet !== packageSet) return false;
   const isOfName = systemsOf(record).every(

@@ -1,12 +1,12 @@
 /**
- * Reading and writing the records of an image: of a name at one revision and plan.
+ * Reads and writes the records of an image: of a name at one revision and plan.
  *
  *   images/v5/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
  *
- * A record is of the platforms for which the image was known when it was written. When a platform
+ * A record covers the platforms for which the image was known when it was written. When a platform
  * is added later, another record is written beside it, so that every index that was ever answered
- * is found by its digest (images-of-name.ts). By tag all records of a key are one image: for one
- * platform they all say the same.
+ * can be found by its digest (images-of-name.ts). By tag, all records of a key are one image: they
+ * never differ about a platform.
  *
  *   <image key>.amd64.….json              pulled while no origin for arm64 was connected
  *   <image key>.amd64.arm64.….json        pulled later
@@ -29,13 +29,13 @@ const REMEMBERED_BYTES = 2 * 2 ** 20;
 /** By nameOf and the rest of the image's scope: the path of the record with the most platforms. */
 const paths = memory<{ readonly path: string }>(REMEMBERED_BYTES, ({ path }) => 2 * path.length);
 
-/** Two platforms have five records at most: of one, of both, of one without the other. */
+/** Two platforms have at most five records: of each, of both, and of each without the other. */
 const PER_KEY = 10;
 
 const idOf = (name: ImageName, { revision, plan }: ImageScope): string =>
   `${nameOf(name)} ${revision} ${plan}`;
 
-/** What is known of the image that a name has at this revision and plan, or null. */
+/** What is known of the image that a name has at this revision and plan; null when nothing is. */
 export async function readImage(
   bucket: Bucket,
   name: ImageName,
@@ -51,7 +51,7 @@ export async function readImage(
 
 /**
  * The same by a listing of the bucket, since another isolate may have written more. When several
- * records are found, the one that joins them is written too, so that its index is found by its
+ * records are found, the one that merges them is written too, so that its index is found by its
  * digest.
  */
 export async function listImage(
@@ -81,7 +81,7 @@ export async function listImage(
   return all;
 }
 
-/** Joins two records of an image; records never contradict each other. */
+/** Merges two records of an image, which never contradict each other. */
 export function merged(one: ImageRecord, other: ImageRecord): ImageRecord {
   const images = { ...other.images, ...one.images };
   const without = { ...other.without, ...one.without };
@@ -92,7 +92,7 @@ export function merged(one: ImageRecord, other: ImageRecord): ImageRecord {
 
 /**
  * Withdraws the records of an image that name a layer which is lost for good, so that the next pull
- * composes the image anew. Returns their paths.
+ * composes the image again. Returns their paths.
  */
 export async function withdrawImage(
   bucket: Bucket,
@@ -114,8 +114,8 @@ export async function withdrawImage(
 }
 
 /**
- * Stores a record, unless this isolate knows that it is stored. Only after that its digests may be
- * answered. `madeOf`: records that it was joined from.
+ * Stores a record, unless this isolate knows that it is stored. Its digests must not be answered
+ * before. `madeOf`: the records that were merged into it.
  */
 export async function writeImage(
   bucket: Bucket,

@@ -1,13 +1,12 @@
 /**
- * The images that a name has, at whatever revision and plan: found by a digest or by a layer of
- * theirs. A digest belongs to a name (distribution spec, "Pulling manifests"), and does not tell of
- * which revision it is.
+ * Finds images of a name, at any revision and plan, by one of their digests or layers. A digest
+ * belongs to a name (distribution spec, "Pulling manifests"), and does not tell the revision.
  *
  *   images/v5/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
  *
  * The paths of the name's images are listed, one or a few for each revision and plan at which it
- * was pulled, and the path with the digest's hint is the one. The paths do not tell the layers of
- * origins: for those the latest records are read.
+ * was pulled, and the path that contains the digest's hint is the one. Paths do not contain the
+ * layers of origins: for those the latest records are read.
  */
 import type { Digest } from "../../contract/digest.ts";
 import { digestHint, imagesPrefix } from "../../contract/keys.ts";
@@ -25,7 +24,7 @@ import { type ImageName, nameKeyOf, placeOf } from "./image-paths.ts";
 
 /** Most pages of the list of a name's images, 1,000 on each. */
 const MAX_PAGES = 10;
-/** Images of a name that a layer is looked for in: those of the latest revisions and plans. */
+/** Images of a name that are searched for a layer: those of the latest revisions and plans. */
 const LATEST = 8;
 
 interface FoundRecord {
@@ -41,7 +40,8 @@ interface FoundLayer {
 }
 
 /**
- * The record of the name's images that has this digest: a manifest, its config, or its own layer.
+ * The record of the name's images that has this digest: of a manifest, a config, or a profile
+ * layer.
  */
 export async function findImageByDigest(
   bucket: Bucket,
@@ -57,7 +57,7 @@ export async function findImageByDigest(
   return null;
 }
 
-/** The latest record of the name's images that has this layer of an origin. */
+/** The latest record of the name's images that contains this layer of an origin. */
 export async function findImageByLayer(
   bucket: Bucket,
   name: ImageName,
@@ -70,7 +70,7 @@ export async function findImageByLayer(
   return null;
 }
 
-/** The records of the name's images that were written last, the last one first. */
+/** The latest records of the name's images, newest first. */
 export async function* latestImages(
   bucket: Bucket,
   name: ImageName,
@@ -85,7 +85,7 @@ export async function* latestImages(
   }
 }
 
-/** The objects of the name's image records, by their paths. */
+/** The objects of the name's image records, by path. */
 async function* recordsOf(bucket: Bucket, name: ImageName): AsyncGenerator<ListedObject> {
   yield* listAll(bucket, imagesPrefix(await nameKeyOf(name)), MAX_PAGES);
 }

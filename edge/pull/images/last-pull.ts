@@ -1,7 +1,7 @@
 /**
  * Tells garbage collection (edge/housekeeping) that an image was pulled. Pulls are recorded by the
- * day, so an isolate tells of an image once a day at most, behind the answer. GET and HEAD count,
- * of tags and digests: a node that has the image sends only HEAD.
+ * day, so an isolate reports an image at most once a day, behind the answer. GET and HEAD count, by
+ * tag and by digest: a node that has the image sends only HEAD.
  */
 import { pulledImage } from "../../contract/housekeeping.ts";
 import type { Digest } from "../../contract/digest.ts";
@@ -16,25 +16,25 @@ import { imageNameOf } from "./derived-blobs.ts";
 import { type ImageName, nameKeyOf } from "./image-paths.ts";
 
 const DAY_MS = 86_400_000;
-/** About 4,000 images that this isolate has told of today; others are told of again. */
+/** About 4,000 images that this isolate has reported today; others are reported again. */
 const NOTED_BYTES = 2 ** 20;
-/** What is pulled within this time is told at once, ms: the runtime lets work go on for 30 s. */
+/** Pulls within this time are reported together, ms: the runtime lets work go on for 30 s. */
 const GATHER_MS = 1_000;
 /**
- * When the next pull tells of what is waiting, though a request that was to do so has ended, ms.
+ * When the next pull reports what is waiting, because the request that should have has ended, ms.
  */
 const LOST_MS = 20_000;
-/** Images that wait to be told of: more are noted when they are pulled again. */
+/** Most images that wait to be reported: others are noted when they are pulled again. */
 const MAX_WAITING = 5_000;
 
-/** By digest and name: the day on which it was told of. */
+/** By digest and name: the day on which it was reported. */
 const noted = memory<{ readonly day: number }>(NOTED_BYTES, () => 8);
 const waiting = new Map<string, { readonly name: string; readonly digest: Digest }>();
 let sendingUntil = 0;
 
 /**
  * To be called for every manifest that is looked up. `name`: the image's, as in the path. An answer
- * that is given again for some seconds (registry/answers.ts) was noted when it was made.
+ * that is repeated from memory for some seconds (registry/answers.ts) was noted when it was made.
  */
 export function notePull(
   name: string,
@@ -73,20 +73,20 @@ async function send(env: Env): Promise<void> {
     );
     await env.HOUSEKEEPING?.getByName(KEEPER).pulled(images);
   } catch (error) {
-    // The next pull tells it again.
+    // The next pull reports it again.
     for (const [key] of pulled) noted.delete(key);
     note("warn", "pull.unrecorded", { images: pulled.length, error: String(error) });
   }
 }
 
-/** Most questions of an isolate in a second: a flood of nonsense asks no more. */
+/** Most questions of an isolate in a second, so that a flood of nonsense costs no more. */
 const ASKED_A_SECOND = 20;
 let asked = { second: 0, times: 0 };
 
 /**
- * Restores images of the name that garbage collection has deleted in this moment; returns whether
- * there were any. The client may have got the manifest just before, and ask for the rest now. Call
- * it before answering that a digest is unknown.
+ * Restores images of the name that garbage collection is just deleting; returns whether there were
+ * any. The client may have got the manifest just before, and now ask for the rest. To be called
+ * before answering that a digest is unknown.
  */
 export async function isBroughtBack(
   { HOUSEKEEPING }: Pick<Env, "HOUSEKEEPING">,

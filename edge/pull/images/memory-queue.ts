@@ -1,37 +1,37 @@
 /**
- * A queue for work that takes memory: so many bytes at once; work that does not fit waits, first
- * come, first served.
+ * A queue for work that takes memory, with a limit on the total bytes. Work that does not fit
+ * waits, first come, first served.
  *
- * The runtime drops a cancelled request wherever it waits, so it never gives back its bytes or its
- * place. Therefore a waiting request shows every few milliseconds, by a timer of its own, that it
- * still exists, and bytes are held for HELD_MS at most.
+ * The runtime drops a cancelled request wherever it waits, so that request never returns its bytes
+ * or its place. Therefore a waiting request shows by a timer of its own, every few milliseconds,
+ * that it still exists, and bytes are held for at most HELD_MS.
  */
 
-/** How often a waiting request looks whether it is its turn, milliseconds. */
+/** How often a waiting request checks whether it is its turn, milliseconds. */
 const LOOK_MS = 20;
-/** A request that has not looked for so long is gone, milliseconds. */
+/** A request that has not checked for this long is gone, milliseconds. */
 const GONE_MS = 2_000;
-/** When no request has looked for so long, the isolate was busy, and none counts as gone. */
+/** When no request has checked for this long, the isolate was busy, and none counts as gone. */
 const BUSY_MS = 500;
 /**
- * A request that has not given back its bytes by then is gone, milliseconds: composing takes some
- * 50.
+ * A request that has not returned its bytes after this time is gone, milliseconds: composing takes
+ * some 50.
  */
 const HELD_MS = 30_000;
 
 /** A request that waits: its context, URL, promises and timer. */
 const REQUEST_BYTES = 20_000;
-/** The record of a package that a request waits with; most have 5 to 30 kB, and share them. */
+/** A package record that a request holds while it waits; most have 5 to 30 kB, and are shared. */
 const PACKAGE_BYTES = 10_000;
 
 export interface MemoryLimits {
-  /** Bytes; work that takes more than that has its turn alone. */
+  /** Bytes; work that takes more has its turn alone. */
   readonly budget: number;
   /** Most bytes of all waiting requests, by waitingBytes. */
   readonly waiting: number;
 }
 
-/** What a request takes in memory while it waits for its turn, bytes. */
+/** Memory of a request while it waits for its turn, bytes. */
 export const waitingBytes = ({ packages }: { readonly packages: readonly unknown[] }): number =>
   REQUEST_BYTES + PACKAGE_BYTES * packages.length;
 
@@ -53,8 +53,8 @@ export class MemoryQueue {
   }
 
   /**
-   * Waits for `bytes`; the returned function gives them back. `waiting`: what the request takes
-   * until then. Null when too much waits already.
+   * Waits for `bytes`; the returned function releases them. `waiting`: memory of the request until
+   * then. Null when too much is waiting already.
    */
   async take(bytes: number, waiting: number): Promise<(() => void) | null> {
     const own: Waiter = { waiting, lookedAt: Date.now(), isQueued: true };
@@ -80,14 +80,14 @@ export class MemoryQueue {
     return this.#held.size === 0 || taken + bytes <= this.#limits.budget;
   }
 
-  /** Puts back a request that counted as gone because its timer was late. */
+  /** Puts back a request that was taken for gone because its timer was late. */
   #putBack(own: Waiter): void {
     own.isQueued = true;
     this.#queue.unshift(own);
   }
 
   /**
-   * Drops requests that are gone. Hundreds of waiting requests call this; it works once in LOOK_MS.
+   * Drops requests that are gone. Hundreds of waiting requests call it; it acts once in LOOK_MS.
    */
   #dropGone(): void {
     const now = Date.now();

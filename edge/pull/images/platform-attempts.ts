@@ -1,12 +1,12 @@
 /**
- * When an image's missing platform is attempted, and how long a pull of another platform waits for
- * it. Remembered in the isolate, for each image and system:
+ * Decides when an image's missing platform is attempted, and how long a pull for another platform
+ * waits for it. Remembered in the isolate, for each image and system:
  *
- *   first pull   attempts it, and waits PLATFORM_WAIT once the platform that it asked for is there
+ *   first pull   attempts it, and waits PLATFORM_WAIT once the requested platform is ready
  *   meanwhile    every other pull waits for what is left of that time
  *   then         no pull waits; it is attempted behind the answers, once in AGAIN_MS
- *   no origin    that is known at once; attempted again after SOON_MS, by a pull that waits. The
- *                same when this client may not have it built: another client may
+ *   no origin    is known at once; attempted again after SOON_MS, by a pull that waits. The same
+ *                when this client may not have it built: another client may
  *   it failed    attempted again after FAILED_MS, by a pull that waits
  */
 import { memory } from "../../store/memory.ts";
@@ -15,7 +15,7 @@ import { memory } from "../../store/memory.ts";
 const AGAIN_MS = 30_000;
 /** After a failure that may pass in a moment, milliseconds. */
 const SOON_MS = 5_000;
-/** Farms remember failures for as long, milliseconds. */
+/** Farms remember failures for this long, milliseconds. */
 const FAILED_MS = 60_000;
 /** Attempts are forgotten after this time, milliseconds; the next pull waits again. */
 const KEPT_MS = 600_000;
@@ -23,16 +23,17 @@ const KEPT_MS = 600_000;
 const REMEMBERED_BYTES = 2 ** 20;
 
 /** The reason for a platform that is being made at the moment. */
-export const BEING_MADE = "it is being made: pull again in a while";
+export const BEING_MADE = "it is being built: pull again in a while";
 
 interface Try {
   /**
-   * Until when pulls wait for it, ms since 1970; undefined when the next one that may try waits.
+   * Until when pulls wait for it, ms since 1970; undefined: the next pull that may attempt it
+   * waits.
    */
   readonly until: number | undefined;
   /** When it may be tried again, ms since 1970. */
   readonly next: number;
-  /** Why it is not there, in words. */
+  /** Why it is missing, for people. */
   readonly reason: string;
 }
 
@@ -44,7 +45,10 @@ export interface Failure {
 
 const tries = memory<Try>(REMEMBERED_BYTES, ({ reason }) => 2 * reason.length, KEPT_MS);
 
-/** The reason why there is no image, when it is too early for another attempt; undefined: try. */
+/**
+ * The reason why there is no image, while it is too early for another attempt; undefined: attempt
+ * it.
+ */
 export function resting(key: string, now: number): string | undefined {
   const known = tries.get(key);
   if (known === undefined || now >= known.next || now < (known.until ?? 0)) return undefined;
@@ -52,8 +56,8 @@ export function resting(key: string, now: number): string | undefined {
 }
 
 /**
- * For how long a pull may wait for this platform when the others are there, ms. `wait`: the time
- * for the first such pull; later ones get what is left of it.
+ * How long a pull may wait for this platform once the others are ready, ms. `wait`: the time for
+ * the first such pull; later ones get what is left of it.
  */
 export function mayWait(key: string, wait: number, now: number): number {
   const known = tries.get(key);
@@ -62,7 +66,7 @@ export function mayWait(key: string, wait: number, now: number): number {
   return Math.max(0, until - now);
 }
 
-/** Notes that an attempt ended without an image, or has not ended in time (`building`). */
+/** Notes that an attempt ended without an image, or did not end in time (`building`). */
 export function ended(key: string, { kind, reason }: Failure, now: number): void {
   if (kind === "building")
     return void tries.set(key, {

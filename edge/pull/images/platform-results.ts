@@ -1,5 +1,5 @@
 /**
- * The results of making an image for several platforms: the image record that they add up to, or the
+ * The results of making an image for several platforms: the image record they make together, or the
  * error to throw, and why a platform has no image.
  */
 import type { ComposedImage } from "../../compose/compose.ts";
@@ -19,7 +19,7 @@ import { merged } from "./image-records.ts";
 import { BEING_MADE, type Failure } from "./platform-attempts.ts";
 import type { WantedSystems } from "../wanted-systems.ts";
 
-/** An image that is not known for all the systems that are wanted. */
+/** An image that is not known for all wanted systems. */
 export interface Incomplete {
   readonly name: ImageName;
   readonly scope: ImageScope;
@@ -30,7 +30,7 @@ export interface Incomplete {
 /** How making the image for one system ended. */
 export type Ended = { readonly made: ComposedImage } | { readonly error: unknown };
 
-/** The results of the systems that have ended. */
+/** Results of the systems that are finished. */
 export type Results = Map<System, Ended>;
 
 /** What is known of the image with these results; null when no system has one. */
@@ -66,9 +66,8 @@ const recordOf = (
 });
 
 /**
- * Throws when there is no image to answer with: the error of the platform that was asked for, or of
- * the default one. An error of the registry itself is thrown even when another platform has an
- * image.
+ * Throws when there is no image to answer with: the error of the requested platform, or of the
+ * default one. An error of the registry itself is thrown even when another platform has an image.
  */
 export function throwTrouble(
   { wanted }: Incomplete,
@@ -85,7 +84,7 @@ export function throwTrouble(
   throw own ?? [...errors.values()].find((error) => error !== null);
 }
 
-/** Whether an error is about the image or the client, and not a fault of the registry. */
+/** Whether an error is about the image or the client, rather than a fault of the registry. */
 const isAboutImage = (error: unknown): error is RegistryError | InvalidName =>
   error instanceof RegistryError || error instanceof InvalidName;
 
@@ -99,8 +98,10 @@ export function failureOf(system: System, result: Ended | undefined): Failure {
     return { kind: mayPass ? "soon" : "failed", reason: error.message };
   }
   note("error", "platform.failed", { system, error: String(error) });
-  return { kind: "failed", reason: "it cannot be made at the moment" };
+  return { kind: "failed", reason: "it cannot be built at the moment" };
 }
 
-/** Statuses of what may be over in a moment, or for another client: no origin, limits, accounts. */
+/**
+ * Statuses of errors that may pass soon, or not affect another client: no origin, limits, accounts.
+ */
 const SOON: ReadonlySet<number> = new Set([401, 403, 429, 503]);

@@ -2,24 +2,24 @@
  * Completes an image for several platforms: decides which of them are made, and which a pull waits
  * for.
  *
- * An index lists every system of SYSTEMS whose image is known when it is answered, in one order. So
- * it does not depend on the client: amd64 and arm64 machines get the same bytes.
+ * An index lists every system of SYSTEMS whose image is known when it is answered, in a fixed
+ * order. So it does not depend on the client: amd64 and arm64 machines get the same bytes.
  *
- *   what is missing is asked for at once, a build for each system, side by side
- *   the one that was asked for (by docker's User-Agent, the name, or a client that takes no index)
- *     is waited for as long as the request is held; where none was, the first one that is there
- *   the others are waited for PLATFORM_WAIT longer, once for an image (platform-attempts.ts)
- *   what is not there then is left out, with a Warning; it is made all the same, and listed later
+ *   every missing platform is asked for at once, one build for each, side by side
+ *   the requested one (by docker's User-Agent, the name, or a client that takes no index) is waited
+ *     for as long as the request is held; if none was requested, the first that is ready
+ *   the others are waited for PLATFORM_WAIT longer, once per image (platform-attempts.ts)
+ *   what is not ready then is left out, with a Warning; its build goes on, and it is listed later
  *
- *   0 s   an arm64 docker asks for git: arm64 and amd64 are asked for, amd64 in the background
- *   9 s   arm64 is there
- *   19 s  amd64 is not: index of arm64, "not there for linux/amd64: it is being made"
- *   30 s  amd64 is there, while nobody waits: the record knows both
+ *   0 s   an arm64 docker asks for git: arm64 and amd64 are built, amd64 in the background
+ *   9 s   arm64 is ready
+ *   19 s  amd64 is not: index of arm64, with a Warning about linux/amd64
+ *   30 s  amd64 is ready, with nobody waiting: the record knows both
  *
  * That a package does not exist for a system, or that Nix refuses to evaluate it there, is final:
- * the record says so, and it is not attempted again at this revision. When the system that was
- * asked for has no image and another one has, the answer is an index of that one: docker's
- * User-Agent tells its machine, and not `--platform`.
+ * the record says so, and it is not attempted again at this revision. When the requested system has
+ * no image but another one has, the answer is an index of the other: docker's User-Agent tells its
+ * machine, not its `--platform`.
  */
 import { type ImageRecord, isKnown, type System } from "../../contract/records.ts";
 import type { ComposedImage } from "../../compose/compose.ts";
@@ -38,7 +38,7 @@ import {
 } from "./platform-results.ts";
 import { absences } from "../wanted-systems.ts";
 
-/** An image, and why it is not there for the other systems that are wanted. */
+/** An image, and why it is missing for the other wanted systems. */
 export interface FoundImage {
   readonly record: ImageRecord;
   readonly absent: ReadonlyMap<System, string>;
@@ -47,12 +47,12 @@ export interface FoundImage {
 /** Composes the image for one system. Throws a RegistryError and what composing throws. */
 export type Make = (context: Context, system: System) => Promise<ComposedImage>;
 
-/** Work behind an answer goes on for this long; the runtime allows 30 s. */
+/** How long work behind an answer goes on; the runtime allows 30 s. */
 const BEHIND_MS = 25_000;
 
 /**
- * The image, of the platforms that are there in time. Throws what `make` throws for the platform
- * that was asked for, when no platform can be had, or the client can take no other.
+ * The image, of the platforms that are ready in time. Throws what `make` throws for the requested
+ * platform, when no platform is available or the client can take no other.
  */
 export async function completeImage(
   context: Context,
@@ -94,8 +94,8 @@ interface Work {
 }
 
 /**
- * The systems to attempt for this pull: those that are missing, but for those that another pull
- * attempted a moment ago.
+ * The systems to attempt for this pull: the missing ones, except those that another pull attempted
+ * a moment ago.
  */
 function systemsToTry(image: Incomplete): System[] {
   const { known, wanted } = image;
@@ -122,7 +122,7 @@ async function attempt(context: Context, system: System, make: Make): Promise<En
 }
 
 /**
- * Waits until the platform that was asked for is there, or cannot be had; where none was, any one.
+ * Waits until the requested platform is ready or has failed; if none was requested, until any is.
  */
 async function askedIsThere(
   { known, wanted: { asked } }: Incomplete,
@@ -152,7 +152,7 @@ async function othersAreThere(
   await atMost(Promise.all(running), Math.max(...waits));
 }
 
-/** Why each wanted platform has no image, in words. Remembers the attempts for the next pulls. */
+/** Why each wanted platform has no image, for people. Remembers the attempts for the next pulls. */
 function explain(image: Incomplete, record: ImageRecord, results: Results): Map<System, string> {
   const now = Date.now();
   const absent = absences(record, image.wanted);
@@ -187,7 +187,7 @@ async function addLate(
 const keyOf = ({ name, scope: { revision, plan } }: Incomplete, system: System): string =>
   `${nameOf(name)} ${revision} ${plan} ${system}`;
 
-/** Waits for the work, `ms` at most; the work goes on. */
+/** Waits for the work for at most `ms`; the work goes on. */
 async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   const over = Promise.withResolvers<void>();
   const timer = setTimeout(() => over.resolve(), ms);

@@ -1,8 +1,8 @@
 /**
  * Restores a layer that an image names and the bucket has lost: an origin makes its packages again.
- * When it uses the same compressor, the layer is the same as before.
+ * With the same compressor the layer has the same bytes as before.
  *
- * Otherwise the image's digests cannot be pulled any more, and the error says so. The image's
+ * With another one the image's digests can no longer be pulled, and the error says so. The image's
  * records are withdrawn, so that a pull by tag composes it from the new layers.
  */
 import type { Digest } from "../../contract/digest.ts";
@@ -19,7 +19,7 @@ import { withPackages } from "../packages/complete-packages.ts";
 
 /**
  * Whether the blob is a layer of the image and is in the bucket again. To be called when the bucket
- * lacks it. Throws what withPackages throws, and BLOB_UNKNOWN (404) when it is gone for good.
+ * lacks it. Throws as withPackages does, and BLOB_UNKNOWN (404) when it is gone for good.
  */
 export async function restoreLayer(
   context: Context,
@@ -42,7 +42,7 @@ export async function restoreLayer(
   note("warn", "image.withdrawn", { paths: withdrawn, lost: digest });
   throw blobUnknown(
     `the layer ${digest} of ${request.name} was lost, and was made again with other bytes: ` +
-      `images pinned to digests from before cannot be pulled any more; pull it by its tag`,
+      `the image's earlier digests can no longer be pulled; pull it by its tag`,
     { digest },
   );
 }

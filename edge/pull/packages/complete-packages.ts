@@ -4,12 +4,12 @@
  * work is repeated.
  *
  *   records → work                         the way of nearly every pull
- *           → lost: git's listing          by asking the bucket for git's blobs, not the cache
+ *           → lost: git's listing          found by asking the bucket, not the cache
  *           → the farm: git, lost [listing]
- *           → records → work               once; what is lost then is a 503
+ *           → records → work               once; if a blob is still lost then, a 503
  *
- * The same compressor makes the same blobs, and what names their digests is whole again. Other
- * bytes of a layer get a record of their own; image records of the old digests are withdrawn
+ * The same compressor makes the same blobs, so whatever names their digests is whole again. Other
+ * bytes of a layer get a record of their own; image records with the old digests are withdrawn
  * (restore-layer.ts).
  */
 import type { ComposeInput, ComposePackage } from "../../compose/compose.ts";
@@ -32,15 +32,15 @@ import { packagesForPeople } from "../packages-in-words.ts";
 import { chooseMadeLevels } from "./package-levels.ts";
 import { askForPackages, packageItem, packageRecords } from "./package-records.ts";
 
-/** Which image: its packages, and of which revision and plan. */
+/** Which image: its packages, revision and plan. */
 export interface Wanted {
   readonly scope: Scope;
   readonly request: ImageRequest;
 }
 
 /**
- * Does `work` with the packages of an image. Throws what packageRecords and chooseMadeLevels throw,
- * what makeAgain throws, and what `work` throws: BlobsLost again when a blob is lost still.
+ * Does `work` with the packages of an image. Throws what packageRecords, chooseMadeLevels,
+ * makeAgain and `work` throw: BlobsLost when a blob is still lost after the second try.
  */
 export async function withPackages<T>(
   context: Context,
@@ -48,7 +48,8 @@ export async function withPackages<T>(
   work: (input: ComposeInput) => Promise<T>,
 ): Promise<T> {
   let input = await readPackages(context, { scope, request });
-  // Origins may have made the others for minutes: what was read before may be withdrawn by now.
+  // Origins may have needed minutes to make the others: what was read before may be withdrawn by
+  // now.
   if (isOld(recordsOf(input))) input = await readPackages(context, { scope, request });
   try {
     return await work(input);
@@ -59,20 +60,21 @@ export async function withPackages<T>(
   }
 }
 
-/** The packages with their records, as an isolate or the bucket has them, or origins make them. */
+/** The packages with their records: from memory, the bucket, or made by origins. */
 async function readPackages(context: Context, { scope, request }: Wanted): Promise<ComposeInput> {
   const records = await packageRecords(context, scope, request);
   const packages = await chooseMadeLevels(context, scope, records, request);
   return { scope, request, packages };
 }
 
-/** Every record that an image is composed of. */
+/** Every record from which an image is composed. */
 export const recordsOf = ({ packages }: Pick<ComposeInput, "packages">): readonly object[] =>
   packages.flatMap(({ record, made }) => (made ? [record, made] : [record]));
 
 /**
- * The packages' blobs that the bucket lacks, when the error is about a lost or damaged blob; else
- * null. Empty when the bucket has them all, and only this isolate's memory of one was damaged.
+ * The packages' blobs that the bucket lacks, when the error is about a lost or damaged blob;
+ * otherwise null. Empty when the bucket has them all, and only this isolate's copy of one was
+ * damaged.
  */
 async function lostBlobs(
   { bucket }: Context,
@@ -92,9 +94,9 @@ const blobsOfPackage = ({ record, made }: ComposePackage): Descriptor[] => [
 ];
 
 /**
- * Has an origin make those packages again whose records name one of these blobs, which the bucket
- * has just said that it lacks; returns all packages with their records of now. Throws when the
- * caller may not have anything built, has used up what it may, or no origin has made them in time.
+ * Has an origin make the packages again whose records name one of these lost blobs; returns all
+ * packages with their current records. Throws when the caller may not start a build, has used up a
+ * limit, or no origin has made them in time.
  */
 async function makeAgain(
   context: Context,
@@ -116,8 +118,7 @@ async function makeAgain(
   const records = new Map<string, PackageRecord>();
   const levels = new Map<string, LevelRecord>();
   const results = await askForPackages(context, { scope, request }, items, {
-    doing:
-      `making again what the registry's storage has lost of ` + packagesForPeople(names, request),
+    doing: `restoring what the registry's storage has lost of ` + packagesForPeople(names, request),
     lost,
   });
   for (const [at, { name }] of items.entries()) {

@@ -2,9 +2,9 @@
  * Chooses the level of each package of an image, and gets the made layers of that level.
  *
  * chooseLevels (contract/levels.ts) decides from the records alone, so every edge and the command
- * line choose the same. A package record has the layers of one level, the one that nearly every
- * image takes. Those of another are in a level record once an image needed them; before that, an
- * origin makes them now.
+ * line choose the same. A package record has the layers of one level, which nearly every image
+ * takes. Those of another level are in a level record, which an origin makes when an image first
+ * needs it.
  */
 import pLimit from "p-limit";
 import type { ComposePackage } from "../../compose/compose.ts";
@@ -24,7 +24,7 @@ import { spendOnce } from "../limits.ts";
 import { packageItem } from "./package-records.ts";
 import { checkMayBuild } from "../permission.ts";
 
-/** A level of a package whose layers do not come with the package's own record. */
+/** A level of a package whose layers are not in the package's own record. */
 interface FurtherLevel {
   readonly name: string;
   readonly level: number;
@@ -63,11 +63,11 @@ export async function chooseMadeLevels(
 interface ChosenLevels {
   readonly levels: readonly number[];
   readonly made: MadeLevels;
-  /** Chosen, and not made yet. */
+  /** Chosen, but not made yet. */
   readonly absent: readonly FurtherLevel[];
 }
 
-/** The levels that are chosen, and what of them the bucket has. Throws NAME_INVALID (400). */
+/** The chosen levels, and what the bucket has of them. Throws NAME_INVALID (400). */
 async function knownLevels(
   context: Context,
   scope: Scope,
@@ -77,7 +77,7 @@ async function knownLevels(
   if (levels === null)
     throw nameInvalid(
       `the ${records.length} packages of this image have more than ${BUDGET.layers} layers ` +
-        `together, which docker cannot mount: ask for fewer`,
+        `together, which docker cannot mount: request fewer packages`,
       { packages: records.length, limit: BUDGET.layers },
     );
   const made: MadeLevels = new Map();
@@ -86,8 +86,8 @@ async function knownLevels(
 }
 
 /**
- * The packages at their levels, without asking anybody; `absent`: levels that are not made yet, and
- * then there are no packages. Throws NAME_INVALID (400) as chooseMadeLevels does.
+ * The packages at their levels, without asking an origin. `absent`: levels that are not made yet;
+ * if there are any, there are no packages. Throws NAME_INVALID (400) as chooseMadeLevels does.
  */
 export async function knownPackages(
   context: Context,
@@ -98,7 +98,7 @@ export async function knownPackages(
   return { packages: absent.length > 0 ? null : withLayers(records, levels, made), absent };
 }
 
-/** Has an origin make levels. Throws when the caller may not have anything built. */
+/** Has an origin make levels. Throws when the caller may not start a build. */
 function askForLevels(
   context: Context,
   scope: Scope,
@@ -110,7 +110,7 @@ function askForLevels(
   return askWhileHeld(context, items);
 }
 
-/** What is chosen and does not come with the package's own record. */
+/** Chosen levels that are not in the package's own record. */
 const furtherLevels = (
   records: readonly PackageRecord[],
   levels: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * Gets the package records of an image: from the bucket, or, for packages that were never asked for
- * before, from an origin, all in one question to the farm.
+ * Gets the package records of an image: from the bucket, or, for packages that were never requested
+ * before, from an origin, all in one request to the farm.
  */
 import pLimit from "p-limit";
 import type { ImageScope, Scope } from "../../contract/keys.ts";
@@ -21,8 +21,8 @@ import { type Failed, notDone, packagesFailed } from "../failures.ts";
 import { builtForThisPull, packagesForPeople } from "../packages-in-words.ts";
 
 /**
- * One record for each of `request.names`, in their order. Throws what packagesFailed and notDone
- * make.
+ * One record for each of `request.names`, in their order. Throws the errors of packagesFailed and
+ * notDone.
  */
 export async function packageRecords(
   context: Context,
@@ -44,8 +44,8 @@ export async function packageRecords(
 }
 
 /**
- * Throws what packagesFailed makes when this isolate knows, without asking anybody, that no system
- * has all the packages: before the bucket is searched for an image that cannot be there.
+ * Throws the error of packagesFailed when this isolate's memory tells that no system has all the
+ * packages, before the bucket is searched for an image that cannot be there.
  */
 export function refuseUnknown(
   context: Context,
@@ -86,8 +86,8 @@ export const packageItem = (
 ): PackageItem => ({ kind: "package", packageSet, revision, system, plan, ...wanted });
 
 /**
- * Has an origin build and publish packages, when all that were asked for exist. Before it answers,
- * the farm has validated the records, found their blobs in the bucket, and written them.
+ * Has an origin build and publish packages, if all requested ones exist. Before it answers, the
+ * farm has validated the records, checked that their blobs are in the bucket, and written them.
  */
 async function publish(
   context: Context,
@@ -108,9 +108,10 @@ async function publish(
 }
 
 /**
- * Has an origin make packages or levels; one outcome for each, none of them a failure. `doing`: in
- * words; `lost`: as the farm takes it. Throws when the caller may not have anything built, and what
- * packagesFailed and notDone make. The person who pulls is told that it was built for them.
+ * Has an origin make packages or levels; returns one outcome for each, none of them a failure.
+ * `doing`: for people; `lost`: see the farm's `ask`. Throws when the caller may not start a build,
+ * and the errors of packagesFailed and notDone. The person who pulls is told that it was built for
+ * them.
  */
 export async function askForPackages(
   context: Context,

@@ -5,11 +5,11 @@ import { nearest } from "../../contract/nearest.ts";
 import { memory } from "../../store/memory.ts";
 
 /**
- * Suggestions that an isolate computes in a second: a tenth of its time at most, however many
+ * Suggestions that an isolate computes in a second: at most a tenth of its time, however many
  * clients ask for nonsense. Further 404 answers have no suggestions.
  */
 const SUGGESTED_A_SECOND = 10;
-/** Suggestions that are left over from quiet seconds, at most. */
+/** Most suggestions that can be saved up in quiet seconds. */
 const SUGGESTED_AT_ONCE = 50;
 /** About 500 for each list: docker asks by HEAD and then by GET, and people try again. */
 const REMEMBERED_BYTES = 2 ** 17;
@@ -18,8 +18,8 @@ const byList = new WeakMap<readonly string[], ReturnType<typeof memory<string[]>
 let budget = { at: 0, left: 0 };
 
 /**
- * The names of `index` nearest to a component, as long as there is time for them, or somebody got
- * them a moment ago. `path`: the set that `index` lists.
+ * The names of `index` nearest to a component; empty when there is no time to compute them and they
+ * are not remembered. `path`: the set that `index` lists.
  */
 export function suggest(
   index: readonly string[],

@@ -1,11 +1,11 @@
 /**
- * Finds packages that do not exist, without asking an origin: by the list of names of the package
- * set (its index). An origin lists them once for a revision and system, and those of a nested set
- * when something in it is first asked for.
+ * Finds packages that do not exist, without asking an origin, by the list of names of the package
+ * set (its index). An origin lists them once per revision and system, and those of a nested set
+ * when something in it is first requested.
  *
  *   python3packages.flaks   the index of the set has python3Packages; its own index has no flaks
  *
- * A list is complete, so what it lacks does not exist. Where none can be had, an origin is asked
+ * A list is complete, so what it lacks does not exist. Where there is no list, an origin is asked
  * for the package itself, and its answer counts.
  */
 import pLimit from "p-limit";
@@ -26,7 +26,7 @@ import { checkMayBuild } from "../permission.ts";
 import { suggest } from "./suggestions.ts";
 
 /**
- * Most unknown packages of one image with suggestions: finding them takes 2 to 8 ms of CPU for
+ * Most unknown packages of one image that get suggestions: finding them takes 2 to 8 ms of CPU
  * each.
  */
 const MAX_SUGGESTED = 10;
@@ -44,7 +44,7 @@ const searchFor = (name: string): Search => ({ name, path: [], rest: name.split(
 export type Asking = "asking" | "known only";
 
 /**
- * Those of the packages that do not exist, with the nearest names that do, or that lie in a set
+ * Those of the packages that do not exist, with the nearest names that do; or that are in a set
  * which does not evaluate.
  */
 export async function unknownPackages(
@@ -61,7 +61,7 @@ export async function unknownPackages(
 }
 
 /**
- * The same by the lists in this isolate's memory alone, so that nonsense names cost no more than
+ * The same from the lists in this isolate's memory alone, so that nonsense names cost no more than
  * known ones. Packages whose lists it does not have are left out.
  */
 export function unknownByMemory(
@@ -84,8 +84,8 @@ export function unknownByMemory(
 }
 
 /**
- * Looks up the next component of each package in the listings of its path, by keyOf. What does not
- * exist is added to `unknown`; returned are those that have components left. A package without a
+ * Looks up the next component of each package in the listing of its path, by keyOf. Packages that
+ * do not exist are added to `unknown`; those with components left are returned. A package without a
  * listing is in neither.
  */
 function lookUp(
@@ -132,7 +132,7 @@ const failureOf = (
   ...(suggested.length > 0 ? { nearest: [...suggested] } : {}),
 });
 
-/** The names in a set, or why nothing in it can be had. */
+/** The names in a set, or why nothing in it is available. */
 type Listing = readonly string[] | Failed["failure"];
 
 const refusedBy = (path: readonly string[], reason: string): Failed["failure"] => ({
@@ -140,13 +140,13 @@ const refusedBy = (path: readonly string[], reason: string): Failed["failure"] =
   message: `${keyOf(path)}: ${reason}`,
 });
 
-/** Null when the names of a set that evaluates cannot be had. */
+/** Null when the names of a set that evaluates are not available. */
 const listingOf = (
   { path, refused }: IndexRecord,
   names: readonly string[] | null,
 ): Listing | null => (refused === undefined ? names : refusedBy(path, refused));
 
-/** The names at each path, by keyOf; without those that cannot be had now. */
+/** The names at each path, by keyOf, except those that are not available now. */
 async function indexesAt(
   context: Context,
   scope: Scope,
@@ -172,7 +172,7 @@ async function indexesAt(
   return found;
 }
 
-/** Has an origin list names. Throws when the caller may not have anything built. */
+/** Has an origin list names. Throws when the caller may not start a build. */
 export async function askForIndexes(
   context: Context,
   { packageSet, revision, system }: Scope,

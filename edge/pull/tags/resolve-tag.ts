@@ -1,7 +1,7 @@
 /**
  * Resolves a tag to a revision. A resolved tag is fresh for TAG_FRESH. After that it is served
- * stale while an origin resolves it anew behind the answer, and for as long as no origin answers.
- * So known tags can be pulled without origins; only a tag that was never asked for before waits for
+ * stale while an origin resolves it again behind the answer, and for as long as no origin answers.
+ * So known tags can be pulled without origins; only a tag that was never requested before waits for
  * one.
  */
 import type { TagItem } from "../../contract/items.ts";
@@ -23,18 +23,18 @@ import { spend } from "../limits.ts";
 import { checkMayBuild } from "../permission.ts";
 
 /**
- * The bucket's record is read again this often, milliseconds: what an origin announced, or another
- * isolate resolved, shows after this at the latest.
+ * The bucket's record is read again this often, milliseconds: the longest time until an isolate
+ * sees what an origin announced or another isolate resolved.
  */
 const REREAD_MS = 10_000;
 /**
- * A stale tag is resolved anew at most this often by one isolate, milliseconds; the Build object
- * joins what several isolates ask.
+ * One isolate resolves a stale tag again at most this often, milliseconds; the Build object merges
+ * the requests of several isolates.
  */
 const REFRESH_MS = 10_000;
 /** The same when TAG_FRESH is shorter than that. */
 const MIN_REFRESH_MS = 1_000;
-/** After the answer the runtime lets work go on for 30 s. */
+/** The runtime lets work go on for 30 s after the answer. */
 const REFRESH_WAIT_MS = 25_000;
 /** About 2,000 tags. */
 const REMEMBERED_BYTES = 2 ** 20;
@@ -49,9 +49,8 @@ interface Refresh {
 const refreshes = memory<Refresh>(REMEMBERED_BYTES, () => 16);
 
 /**
- * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) for a tag that means nothing,
- * UNAVAILABLE (503) when no origin can tell in time. Warns when nobody could resolve it anew
- * lately.
+ * The revision that a tag means. Throws MANIFEST_UNKNOWN (404) when it means nothing, UNAVAILABLE
+ * (503) when no origin can tell in time. Warns when nobody could resolve it again lately.
  */
 export async function resolveTag(context: Context, tag: string): Promise<string> {
   const known = await lookUp(context, tag, (place, record) => {
@@ -62,8 +61,8 @@ export async function resolveTag(context: Context, tag: string): Promise<string>
 }
 
 /**
- * The revision that a tag was last seen at, without asking anybody; null when only an origin could
- * tell. Throws MANIFEST_UNKNOWN (404) for a tag that can mean nothing here.
+ * The revision at which a tag was last seen, without asking an origin; null when only an origin
+ * could tell. Throws MANIFEST_UNKNOWN (404) for a tag that can mean nothing here.
  */
 export const knownRevision = (context: Context, tag: string): Promise<string | null> =>
   lookUp(context, tag, () => undefined);
@@ -78,7 +77,7 @@ async function lookUp(
   const isGit = filesOf(packageSet).kind === "git";
   if (isRevision(tag)) {
     if (await belongsToSet(context, tag)) return tag;
-    // An origin looks for it in the repository; of any other set nobody can tell.
+    // An origin looks for it in the repository; for any other set nobody can tell.
     if (isGit) return null;
     throw revisionUnknown(context, tag);
   }
@@ -110,9 +109,9 @@ function notServed({ config: { packageSet, tags } }: Context, tag: string): Erro
 }
 
 /**
- * Whether it is known that a revision belongs to the set: a tag was seen at it, or the operator
- * lists it. The hosts of repositories serve commits of strangers' forks under the parent's address,
- * so a commit that exists there may be anybody's.
+ * Whether a revision is known to belong to the set: a tag was seen at it, or the operator lists it.
+ * Git hosts serve commits of strangers' forks under the parent's address, so a commit that exists
+ * there may be anybody's.
  */
 async function belongsToSet(
   { bucket, config: { packageSet, revisions } }: Context,
@@ -160,8 +159,8 @@ function see(context: Context, place: RecordPlace<TagRecord>, revision: string):
 }
 
 /**
- * Has an origin resolve a stale tag behind the answer, unless that was tried a moment ago; warns
- * when the last try failed.
+ * Has an origin resolve a stale tag behind the answer, unless that was attempted a moment ago;
+ * warns when the last attempt failed.
  */
 function refreshBehind(
   context: Context,
@@ -186,8 +185,8 @@ function refreshBehind(
 }
 
 /**
- * Whether an origin resolved the tag; never throws. A failure leaves the last record in force: a
- * branch that was deleted keeps its last revision.
+ * Whether an origin resolved the tag; never throws. After a failure the last record stays in force:
+ * a deleted branch keeps its last revision.
  */
 async function refresh(context: Context, tag: string): Promise<boolean> {
   try {

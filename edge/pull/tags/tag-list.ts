@@ -1,13 +1,13 @@
 /**
- * The tags that an image is said to have (`tags/list`). An image is made when it is pulled, so this
- * is about the package set, and the same for every name:
+ * The tags that an image claims to have (`tags/list`). An image is made when it is pulled, so they
+ * are those of the package set, the same for every name:
  *
  *   latest
  *   what an origin lists of a git repository            refs/<set>.json, branches and git tags
- *   what somebody pulled by, and an origin resolved     tags/<set>/, channels
+ *   what somebody pulled, and an origin resolved        tags/<set>/, channels
  *   what the operator lists by name in TAGS             nixos-25.11, not nixos-*
  *
- * Commits and dates are tags too, and are not listed: there is no end of them.
+ * Commits and dates are tags too, but are not listed: there is no end of them.
  */
 import { tagsPrefix } from "../../contract/keys.ts";
 import { isRevision } from "../../contract/records.ts";
@@ -20,7 +20,7 @@ import { isDate } from "./date-tags.ts";
 import { inOrder } from "./tag-order.ts";
 import { isServed } from "./resolve-tag.ts";
 
-/** Most pages of the list of tags that were pulled by, 1,000 on each. */
+/** Most pages of the list of tags that were pulled, 1,000 on each. */
 const MAX_PAGES = 10;
 /** What the bucket knows is read again this often, milliseconds. */
 const REREAD_MS = 30_000;

@@ -1,7 +1,7 @@
-/** What tags mean for a package set, in words: part of every error about a tag. */
+/** Explains what tags mean for a package set; part of every error about a tag. */
 import { type ChannelSet, filesOf, type PackageSetSpec } from "../../contract/package-set.ts";
 
-/** In words: which tags this package set has, and how to pin a revision. */
+/** Which tags this package set has, and how to pin a revision, for people. */
 export function tagMeaning(packageSet: PackageSetSpec): string {
   const files = filesOf(packageSet);
   const text = TAGS_OF[files.kind](files);
@@ -12,9 +12,9 @@ export function tagMeaning(packageSet: PackageSetSpec): string {
 
 const IN_A_FLAKE = "Packages come from a flake in";
 const HOW_TO_PIN =
-  "To stay with what you pull, use the revision as the tag that it is shown with: the header " +
+  "To pin what you pull, use as the tag the revision that every answer shows: the header " +
   "Firn-Revision, and the image's label org.opencontainers.image.revision";
-const DAYS = "a day such as 2026-11-01, for what latest meant on it";
+const DAYS = "a day such as 2026-11-01, for what latest meant on that day";
 
 const TAGS_OF: Readonly<
   Record<ReturnType<typeof filesOf>["kind"], (set: PackageSetSpec) => string>

@@ -1,6 +1,6 @@
 /**
- * Lexical order as the distribution spec means it ("Content Discovery": case-insensitive
- * alphanumeric order); tags that differ by case alone have a place each, for `last`.
+ * Lexical order as in the distribution spec ("Content Discovery": case-insensitive alphanumeric
+ * order). Tags that differ only by case have a fixed order too, which `last` needs.
  */
 export function inOrder(a: string, b: string): number {
   const [x, y] = [a.toLowerCase(), b.toLowerCase()];

@@ -121,7 +121,7 @@ async function commitOn(
   if (time > now.getTime())
     throw failed(
       "unknown",
-      `the day ${day} is still to come: today is ${now.toISOString().slice(0, day.length)} (UTC)`,
+      `the day ${day} is in the future: today is ${now.toISOString().slice(0, day.length)} (UTC)`,
     );
   const commit = head && (await repository.commitOn(day, head, signal));
   if (commit) return commit;

@@ -232,7 +232,7 @@ describe("two images", () => {
 
   for (const [query, status, message] of [
     ["from=git", 400, /^to is missing$/],
-    ["from=git&to=git:-", 404, /not valid/],
+    ["from=git&to=git:-", 404, /not a valid tag/],
     ["from=git&to=arm64/git", 404, /is not built/],
     ["from=git&to=unheard", 404, /not built yet \(missing: unheard\)/],
   ] as const)

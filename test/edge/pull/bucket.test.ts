@@ -220,7 +220,7 @@ test("so many images at once in an isolate; others wait, too many are told to co
     for (const { status, headers, body } of refused) {
       assert.equal(status, 503, String(body));
       assert.equal(headers["retry-after"], "5");
-      assert.match(String(body), /as many images wait here to be composed as may/);
+      assert.match(String(body), /too many images are waiting to be composed/);
     }
   } finally {
     await edge.stop();

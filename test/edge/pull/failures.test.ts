@@ -112,7 +112,7 @@ for (const reason of ["refused", "failed", "timeout", "error"] as const) {
     const failure = { message: "exit 1" };
     const unmentioned = failed("cacert", reason, failure);
     const alone = packagesFailed([unmentioned], asked, logs);
-    assert.match(alone.message, /the packages that every image holds/);
+    assert.match(alone.message, /the packages of every image/);
     assert.doesNotMatch(alone.message, /cacert/);
     const both = packagesFailed([unmentioned, failed("b", reason, failure)], asked, logs);
     assert.match(both.message, /package b/);
@@ -134,7 +134,7 @@ test("packages in the words of the image's name", () => {
     [["git"], true, "git"],
     [["git", "nano"], false, "git, nano"],
     [[], true, "shell"],
-    [["jq"], false, "the packages that every image holds"],
+    [["jq"], false, "the packages of every image"],
   ] as const)
     assert.equal(packagesForPeople(names, { requested, shell }), words);
 });
@@ -157,8 +157,11 @@ test("what is not done yet is 503 with its reason and Retry-After", () => {
   const unfinished = { doing: "building git", system: "aarch64-linux", held: 600_000 } as const;
   for (const [answer, message] of [
     [{ state: "no-origin" }, /no origin for aarch64-linux/],
-    [{ state: "queue-full", yours: false, limit: 9 }, /queue of builds is full with 9 items/],
-    [{ state: "queue-full", yours: true, limit: 5 }, /one client may have 5 items in the queue/],
+    [{ state: "queue-full", yours: false, limit: 9 }, /build queue is full \(9 items\)/],
+    [
+      { state: "queue-full", yours: true, limit: 5 },
+      /one client may have 5 items in the build queue/,
+    ],
     [{ state: "building" }, /not finished after 600 seconds/],
   ] as const) {
     const error = notDone(answer, unfinished);
@@ -183,7 +186,7 @@ test("packages built for a pull are named as its name does", () => {
   assert.equal(told(["a"]), "a was built for this pull; its log: http://firn.example/builds/0");
   assert.match(told(["b", "a", "cacert"]), /^b, a were built for this pull; their log: http/);
   assert.match(told(["bash", "coreutils"], true), /^shell was built for this pull/);
-  assert.match(told(["cacert"]), /^the packages that every image holds were built/);
+  assert.match(told(["cacert"]), /^the packages of every image were built/);
   assert.match(told(["a"], false, "aarch64-linux"), /^a was built for linux\/arm64 for this pull/);
 });
 

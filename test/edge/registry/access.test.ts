@@ -66,12 +66,15 @@ describe("ACCESS=cached", () => {
     isChallenge(await get(UNKNOWN), firn, "not-made-yet");
     const nobody = await get(UNKNOWN, bearer(await tokenFor(firn, null, "not-made-yet")));
     assert.equal(nobody.status, 403);
-    assert.match(errorsOf(nobody)[0]?.message ?? "", /takes an account.*docker login/);
+    assert.match(errorsOf(nobody)[0]?.message ?? "", /requires an account.*docker login/);
   });
   test("a build takes an account that may build", async () => {
     const reader = await get(UNKNOWN, bearer(await tokenFor(firn, "reader", "not-made-yet")));
     assert.equal(reader.status, 403);
-    assert.match(errorsOf(reader)[0]?.message ?? "", /which reader may not/);
+    assert.match(
+      errorsOf(reader)[0]?.message ?? "",
+      /requires an account that may build; reader may not/,
+    );
     // No origin is connected: 503 says that the build was asked for.
     const ci = await get(UNKNOWN, bearer(await tokenFor(firn, "ci", "not-made-yet")));
     assert.equal(ci.status, 503, String(ci.body));

@@ -66,12 +66,12 @@ describe("a history of four days, one of them withdrawn", () => {
     });
 
   const refused: [date: string, why: RegExp][] = [
-    ["2025-12-29", /the first day of which it is known what latest meant is 2025-12-30/],
+    ["2025-12-29", /the first day that this registry has recorded is 2025-12-30/],
     ["0000-01-01", /the first day/],
     ["2026-02-30", /no such day/],
     ["2026-13-01", /no such day/],
-    [dayOf(Date.now() + 2 * DAY_MS), /still to come, today is \d{4}/],
-    ["9999-12-31", /still to come/],
+    [dayOf(Date.now() + 2 * DAY_MS), /in the future, today is \d{4}/],
+    ["9999-12-31", /in the future/],
   ];
   for (const [date, why] of refused)
     test(`${date}: 404, ${why.source}`, async () => {
@@ -94,14 +94,14 @@ test("what latest means is kept for the day: the last of it, which today's tag w
   try {
     assert.match(
       errorsOf(await get(firn, dayOf(Date.now())))[0]?.message ?? "",
-      /nothing is known yet of what latest has meant/,
+      /has not recorded yet what latest meant/,
     );
     const tags = { latest: A };
     const origin = await startOrigin(firn, { tags });
     assert.equal((await get(firn, "latest")).status, 200);
     const first = await get(firn, dayOf(Date.now()));
     assert.equal(first.headers["firn-revision"], A, String(first.body));
-    assert.match(String(first.headers["warning"]), /is not over.*a{40} as the tag stays/);
+    assert.match(String(first.headers["warning"]), /is not over yet.*a{40} as the tag to stay/);
     tags.latest = B;
     await until("the day follows the tag", async () => {
       await get(firn, "latest");

@@ -251,7 +251,7 @@ test(
     for (const [day, why] of [
       ["2026-10-29", /the default branch has no commit from 2026-10-29 or before/],
       ["2026-02-30", /no day 2026-02-30/],
-      ["9999-01-01", /still to come: today is/],
+      ["9999-01-01", /in the future: today is/],
     ] as const)
       await assert.rejects(set.resolve(day, signal), (error) => {
         assert.ok(unknown(error));
