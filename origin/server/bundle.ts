@@ -4,21 +4,18 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { bundle } from "./esbuild.ts";
 
 export const WORKER_ENTRY = fileURLToPath(new URL("../../edge/worker.ts", import.meta.url));
 const WRANGLER_TOML = new URL("../../wrangler.toml", import.meta.url);
 
 /**
  * Bundles a Worker entry to the text of one ES module. The conditions are those that wrangler sets,
- * so that libraries choose the same files. Synchronous, since esbuild's other form leaves a process
- * running.
+ * so that libraries choose the same files.
  */
 export function bundleWorker(entry: string): string {
-  const { outputFiles } = buildSync({
+  const [output] = bundle({
     entryPoints: [entry],
-    bundle: true,
-    write: false,
     format: "esm",
     platform: "neutral",
     target: "es2024",
@@ -26,9 +23,7 @@ export function bundleWorker(entry: string): string {
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
     define: { "process.env.NODE_ENV": '"production"' },
-    logLevel: "silent",
   });
-  const [output] = outputFiles;
   if (output === undefined) throw new Error(`bundling ${entry} gave no output`);
   return output.text;
 }

@@ -9,7 +9,7 @@ import { basename, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { createHash } from "node:crypto";
-import { buildSync } from "esbuild";
+import { bundle } from "./esbuild.ts";
 
 const APP = fileURLToPath(new URL("../../edge/site/app/", import.meta.url));
 
@@ -20,7 +20,7 @@ interface SiteFile {
 
 /** Writes the page's files into a directory of their own, which is emptied first. */
 export async function buildSite(directory: string): Promise<void> {
-  const bundled = bundle();
+  const bundled = bundleApp();
   const icon = hashed("icon.svg", await readFile(join(APP, "icon.svg")));
   const page = await document([...bundled, icon]);
   await rm(directory, { recursive: true, force: true });
@@ -29,18 +29,15 @@ export async function buildSite(directory: string): Promise<void> {
   await Promise.all(files.map(({ name, bytes }) => writeFile(join(directory, name), bytes)));
 }
 
-function bundle(): SiteFile[] {
-  const { outputFiles } = buildSync({
+function bundleApp(): SiteFile[] {
+  const outputFiles = bundle({
     entryPoints: { app: join(APP, "main.tsx"), style: join(APP, "style.css") },
-    bundle: true,
-    write: false,
     minify: true,
     format: "esm",
     target: ["es2022"],
     jsx: "automatic",
     jsxImportSource: "preact",
     outdir: "/",
-    logLevel: "silent",
   });
   return outputFiles.map(({ path, contents }) => hashed(basename(path), contents));
 }
