@@ -1,6 +1,7 @@
 /** `firn export`: an image of a registry as a directory or archive, only what is missing there. */
 import { join } from "node:path";
 import { blobPath } from "../../edge/contract/keys.ts";
+import { removeLeftovers } from "../disk/temporary.ts";
 import { fetchedBytes } from "../image/oci-image.ts";
 import { writeImage } from "../image/output.ts";
 import type { Output } from "../image/output-form.ts";
@@ -30,6 +31,7 @@ export async function exportImage(text: string, options: ExportOptions): Promise
   if (toStdout && process.stdout.isTTY)
     throw new CommandFailed("usage", "- writes an archive, which a terminal cannot show");
   const { name, reference } = imageName(text);
+  removeLeftovers(options.stateDir);
   const progress = openProgress();
   try {
     const registry = await openEdge(url, { progress, signal: stopSignal() });

@@ -1,52 +1,147 @@
 /**
- * Names of temporary files and directories. They say which process made them, so that what a killed
- * process left behind is told from what another one is writing now.
+ * Temporary files and directories. Whoever writes one holds a lock on it, which the kernel gives
+ * back when the process ends: so what a killed process left behind is told from what another one is
+ * writing now, in a container of its own as well.
  */
 import { randomUUID } from "node:crypto";
-import { readdir, rm, stat } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
+import { lockFile } from "./file-lock.ts";
 
-const TEMPORARY = /-(\d+)-[0-9a-f]{8}-[0-9a-f-]{27}\.tmp$/;
+const TEMPORARY = /-\d+-[0-9a-f]{8}-[0-9a-f-]{27}\.tmp$/;
 /**
- * Longest time that any work takes, ms: a temporary file older than this is left behind even if a
- * process has that number now.
+ * Longest time that any work takes, ms: where the file system has no locks, what is older than this
+ * is left behind.
  */
 const LONGEST_WORK = 24 * 60 * 60 * 1_000;
+/** What a download has got so far (remote/download.ts), and for how long it may go on, ms. */
+const PARTIAL = /^\.[0-9a-f]{64}\.[^/]+\.part$/;
+const PARTIAL_KEPT = 7 * 24 * 60 * 60 * 1_000;
 /** Directories below which none is looked for: a state directory is not deeper. */
 const DEPTH = 4;
+const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A name that no other file has. */
+/** A name that no other file has; the process's number in it is for people. */
 export const temporaryName = (what: string): string => `${what}-${process.pid}-${randomUUID()}.tmp`;
 
+/** A file or directory of this process, locked. Each of the two may be called again. */
+export interface Temporary {
+  readonly path: string;
+  /** Gives up the lock: it has another name now, is gone, or is left for another process. */
+  release(): void;
+  /** Removes it with all that is in it. */
+  remove(): void;
+}
+
+/** Makes an empty file with this mode, under a temporary name in the directory, and locks it. */
+export const temporaryFile = (directory: string, what: string, mode?: number): Temporary =>
+  lockedFile(() => join(directory, temporaryName(what)), mode);
+
+/** Makes an empty directory under a temporary name in the directory, and locks it. */
+export const temporaryDirectory = (directory: string, what: string): Temporary =>
+  lockedDirectory(() => join(directory, temporaryName(what)));
+
+/** Makes an empty file under a new name, and locks it. */
+export function lockedFile(newPath: () => string, mode = 0o666): Temporary {
+  for (;;) {
+    const path = newPath();
+    const made = lock(path, openSync(path, "wx", mode));
+    if (made.is !== "taken") return made.temporary;
+  }
+}
+
+/** Makes an empty directory under a new name, and locks it. */
+export function lockedDirectory(newPath: () => string): Temporary {
+  for (;;) {
+    const path = newPath();
+    mkdirSync(path);
+    const fd = openIfThere(path);
+    const made = fd === undefined ? undefined : lock(path, fd);
+    // Between being made and being locked it may be taken for left behind: then once more.
+    if (made !== undefined && made.is !== "taken") return made.temporary;
+  }
+}
+
+/** Locks a file or directory that no process has locked; undefined when one has, or it is gone. */
+export function takeAbandoned(path: string): Temporary | undefined {
+  const fd = openIfThere(path);
+  if (fd === undefined) return undefined;
+  const isOld = Date.now() - fstatSync(fd).mtimeMs > LONGEST_WORK;
+  const found = lock(path, fd);
+  if (found.is === "taken") return undefined;
+  if (found.is === "locked" || isOld) return found.temporary;
+  found.temporary.release();
+  return undefined;
+}
+
+/** Locks what is open, and is to be at the path; else, closes it, and it counts as taken. */
+function lock(path: string, fd: number) {
+  const is = lockFile(fd);
+  let isOpen = true;
+  const release = (): void => {
+    if (isOpen) closeSync(fd);
+    isOpen = false;
+  };
+  // It may have been removed or renamed before it was locked.
+  if (is === "taken" || lstatSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) {
+    release();
+    return { is: "taken" } as const;
+  }
+  const remove = (): void => {
+    rmSync(path, { recursive: true, force: true });
+    release();
+  };
+  return { is, temporary: { path, release, remove } satisfies Temporary };
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, OPEN);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
+
 /** Removes what processes that are no more left below the directory; says how many. */
-export async function removeLeftovers(directory: string, depth = DEPTH): Promise<number> {
+export function removeLeftovers(directory: string, depth = DEPTH): number {
   let removed = 0;
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
+  for (const entry of entriesOf(directory)) {
     const path = join(directory, entry.name);
-    const [, pid] = TEMPORARY.exec(entry.name) ?? [];
-    if (pid === undefined) {
-      if (entry.isDirectory() && depth > 1) removed += await removeLeftovers(path, depth - 1);
-    } else if (!runs(Number(pid)) || (await age(path)) > LONGEST_WORK) {
-      await rm(path, { recursive: true, force: true });
-      removed += 1;
-    }
+    if (TEMPORARY.test(entry.name) || (PARTIAL.test(entry.name) && isOlder(path, PARTIAL_KEPT)))
+      removed += Number(removeAbandoned(path));
+    else if (entry.isDirectory() && depth > 1) removed += removeLeftovers(path, depth - 1);
   }
   return removed;
 }
 
-/** Whether a process has this number. */
-export function runs(pid: number): boolean {
+/** Removes what no process has locked; whether it did. What is not ours to open or remove stays. */
+export function removeAbandoned(path: string): boolean {
   try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it does, and is another user's.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    const found = takeAbandoned(path);
+    found?.remove();
+    return found !== undefined;
+  } catch {
+    return false;
   }
 }
 
-const age = (path: string): Promise<number> =>
-  stat(path).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs,
-    () => 0,
-  );
+const isOlder = (path: string, ms: number): boolean =>
+  Date.now() - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > ms;
+
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    // It was never made, or is not ours to read.
+    return [];
+  }
+}

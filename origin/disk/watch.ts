@@ -56,7 +56,7 @@ export class Disk {
 
   /** Looks once, without freeing anything; then goes on looking until `close`. */
   static async open(options: DiskOptions): Promise<Disk> {
-    const left = await removeLeftovers(options.stateDir);
+    const left = removeLeftovers(options.stateDir);
     if (left > 0) options.logger.info({ files: left }, "removed what a killed process left behind");
     const disk = new Disk(options);
     await disk.#look();

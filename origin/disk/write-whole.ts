@@ -1,26 +1,28 @@
 /** Files that are whole as soon as they have their name, with any number of writers. */
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, rename } from "node:fs/promises";
+import { dirname } from "node:path";
 import { namingFullDisk } from "./full.ts";
-import { temporaryName } from "./temporary.ts";
+import { temporaryFile } from "./temporary.ts";
 
 /**
- * Gives a file its name when `write` has written all of it, under the temporary name that it is
- * given, in the same directory, which is made. Nothing is left of what fails.
+ * Gives a file its name when `write` has written all of it, into the empty file that it is given,
+ * in the same directory, which is made. Nothing is left of what fails. `mode`: who may read it.
  */
 export async function writeWhole(
   path: string,
   write: (temporary: string) => Promise<void>,
+  mode?: number,
 ): Promise<void> {
   const directory = dirname(path);
-  const temporary = join(directory, temporaryName(".new"));
   await namingFullDisk(directory, async () => {
     await mkdir(directory, { recursive: true });
+    const temporary = temporaryFile(directory, ".new", mode);
     try {
-      await write(temporary);
-      await rename(temporary, path);
+      await write(temporary.path);
+      await rename(temporary.path, path);
+      temporary.release();
     } catch (error) {
-      await rm(temporary, { force: true });
+      temporary.remove();
       throw error;
     }
   });

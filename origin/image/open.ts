@@ -10,6 +10,7 @@ import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/packag
 import { PLATFORMS, type System, SYSTEMS } from "../../edge/contract/records.ts";
 import { publicKeyOf, readOriginKey, generateOriginKey } from "../channel/key.ts";
 import { signer } from "../channel/sign.ts";
+import { removeLeftovers } from "../disk/temporary.ts";
 import { Codecs } from "../layers/codecs.ts";
 import { type Layers, openLayers } from "../layers/index.ts";
 import { makeBuildUsers } from "../local/build-users.ts";
@@ -78,6 +79,7 @@ export async function openBuilder(
   { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<Builder> {
   const spec = await parsePackageSet(options.packageSet);
+  removeLeftovers(options.stateDir);
   const nix = await readyNix(spec, events.note);
   const key = generateOriginKey();
   const privateKey = readOriginKey(key.privateKey);

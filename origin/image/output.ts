@@ -4,13 +4,14 @@
  */
 import { constants, createWriteStream } from "node:fs";
 import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import * as v from "valibot";
 import { tarEnd, tarHeader, tarPadding } from "../../edge/contract/tar.ts";
 import { OCI_INDEX } from "../../edge/contract/media-types.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
+import { removeLeftovers } from "../disk/temporary.ts";
 import { writeWhole } from "../disk/write-whole.ts";
 import type { Output } from "./output-form.ts";
 import { bytesOf, hexOf, type ImageBlob, type OciImage, type PlatformImage } from "./oci-image.ts";
@@ -43,8 +44,10 @@ export async function writeImage(
         output.kind === "docker-archive"
           ? dockerNames(output.reference, name)
           : { tag: output.reference ?? name.tag };
+      // The archive of a killed run: nobody else looks for it here.
+      removeLeftovers(dirname(output.file), 1);
       return writeWhole(output.file, (temporary) =>
-        toStream(archive(image, names, onBytes), createWriteStream(temporary, { flags: "wx" })),
+        toStream(archive(image, names, onBytes), createWriteStream(temporary)),
       );
     }
   }
@@ -107,6 +110,7 @@ async function writeLayout(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   await mkdir(join(directory, "blobs/sha256"), { recursive: true });
+  removeLeftovers(directory, 3);
   const indexFile = join(directory, "index.json");
   const others = await otherEntries(indexFile, tag);
   for (const blob of image.blobs) {

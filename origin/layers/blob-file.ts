@@ -3,7 +3,7 @@
  * has no name, so nothing is left behind by a process that dies.
  */
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { temporaryName } from "../disk/temporary.ts";
@@ -25,10 +25,11 @@ export class BlobFile {
 
   constructor(directory: string) {
     mkdirSync(directory, { recursive: true });
-    // Between these two calls the process may die: the next start removes what it left.
+    // Between these two calls the process may die: the next start removes what it left. One that
+    // starts right now may do the second call's work.
     const path = join(directory, temporaryName("blob"));
     this.#fd = openSync(path, "wx+");
-    unlinkSync(path);
+    rmSync(path, { force: true });
   }
 
   append(member: Buffer): void {

@@ -39,6 +39,6 @@ async function secretFile(path: string, make: () => string): Promise<string> {
   }
   const text = make();
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeWhole(path, (temporary) => writeFile(temporary, text, { mode: 0o600, flush: true }));
+  await writeWhole(path, (temporary) => writeFile(temporary, text, { flush: true }), 0o600);
   return text;
 }

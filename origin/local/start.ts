@@ -143,7 +143,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     // The origin first: while there is an edge, it can finish its jobs or hand them back.
     await origin?.stop();
     await edge?.stop();
-    await unlock();
+    unlock();
   }
 }
 

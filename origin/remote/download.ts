@@ -2,18 +2,18 @@
  * Blobs of a registry as files. What was cut off goes on where it ended, in this run or in the
  * next, and a file has its name only when its bytes have its digest.
  *
- *   <hex>               a whole blob
- *   .<hex>.<pid>.part   what that process has of it so far; once the process has ended, the next
- *                       one that wants the blob takes it over
+ *   <hex>           a whole blob
+ *   .<hex>.….part   what a process has of it so far, locked; once the process has ended, the next
+ *                   one that wants the blob takes it over (within a week: disk/temporary.ts)
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, stat, truncate } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Descriptor } from "../../edge/contract/records.ts";
 import { CommandFailed } from "../commands/exit-codes.ts";
 import { namingFullDisk } from "../disk/full.ts";
-import { runs } from "../disk/temporary.ts";
+import { lockedFile, takeAbandoned, type Temporary } from "../disk/temporary.ts";
 import { pullScope, type Registry } from "./registry.ts";
 
 /** Connections that may be cut in the middle of one blob, without a byte between them. */
@@ -21,7 +21,7 @@ const MAX_CUTS = 5;
 
 /** A download that may go on. */
 interface Partial {
-  readonly path: string;
+  readonly file: Temporary;
   hash: Hash;
   size: number;
 }
@@ -38,8 +38,46 @@ export async function downloadBlob(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   await namingFullDisk(dirname(path), () => mkdir(dirname(path), { recursive: true }));
-  const partial = await openPartial(path, blob.size);
-  onBytes(partial.size);
+  const file = await partialFile(path);
+  try {
+    const partial = await readPartial(file, blob.size);
+    onBytes(partial.size);
+    await fetchWhole(registry, repository, blob, partial, onBytes);
+    await rename(file.path, path);
+  } finally {
+    file.release();
+  }
+}
+
+/** What another process has left of the blob, or an empty file. */
+async function partialFile(blob: string): Promise<Temporary> {
+  const begin = `.${basename(blob)}.`;
+  for (const name of await readdir(dirname(blob))) {
+    const isPart = name.startsWith(begin) && name.endsWith(".part");
+    const taken = isPart ? takeAbandoned(join(dirname(blob), name)) : undefined;
+    if (taken !== undefined) return taken;
+  }
+  return lockedFile(() => join(dirname(blob), `${begin}${randomUUID()}.part`));
+}
+
+/** What there is of the blob, with its hash; nothing where it is more than `most` bytes. */
+async function readPartial(file: Temporary, most: number): Promise<Partial> {
+  const { size } = await stat(file.path);
+  const hash = createHash("sha256");
+  if (size > most) await truncate(file.path);
+  else if (size > 0)
+    for await (const chunk of createReadStream(file.path)) hash.update(chunk as Uint8Array);
+  return { file, hash, size: size > most ? 0 : size };
+}
+
+/** Fetches what is missing, however often it is cut off; throws where it is not the blob. */
+async function fetchWhole(
+  registry: Registry,
+  repository: string,
+  blob: Descriptor,
+  partial: Partial,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
   for (let cuts = 0; partial.size < blob.size;) {
     const before = partial.size;
     await fetchRest(registry, repository, blob, partial, onBytes);
@@ -48,45 +86,12 @@ export async function downloadBlob(
       throw new CommandFailed("later", `${registry.host} cuts off blob ${blob.digest}`);
   }
   const found = `sha256:${partial.hash.digest("hex")}`;
-  if (found !== blob.digest || partial.size !== blob.size) {
-    await rm(partial.path, { force: true });
-    throw new CommandFailed(
-      "failed",
-      `${registry.host} gave ${partial.size} bytes of ${found} for blob ${blob.digest}`,
-    );
-  }
-  await rename(partial.path, path);
-}
-
-/** What there is of the blob, with its hash; nothing where it is more than `most` bytes. */
-async function openPartial(blob: string, most: number): Promise<Partial> {
-  const path = partialPath(blob, process.pid);
-  await takeOver(blob, path);
-  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
-  const hash = createHash("sha256");
-  if (size > most) await rm(path);
-  else if (size > 0)
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return { path, hash, size: size > most ? 0 : size };
-}
-
-const partialPath = (blob: string, pid: number): string =>
-  join(dirname(blob), `.${basename(blob)}.${pid}.part`);
-
-/** Gives what a process that is no more has left of the blob the name `own`. */
-async function takeOver(blob: string, own: string): Promise<void> {
-  const names = new RegExp(`^\\.${basename(blob)}\\.(\\d+)\\.part$`);
-  for (const name of await readdir(dirname(blob))) {
-    const pid = Number(names.exec(name)?.[1] ?? process.pid);
-    if (pid === process.pid || runs(pid)) continue;
-    // Another process may be quicker: then there is none for this one.
-    const left = join(dirname(blob), name);
-    const taken = await rename(left, own).then(
-      () => true,
-      () => false,
-    );
-    if (taken) return;
-  }
+  if (found === blob.digest && partial.size === blob.size) return;
+  partial.file.remove();
+  throw new CommandFailed(
+    "failed",
+    `${registry.host} gave ${partial.size} bytes of ${found} for blob ${blob.digest}`,
+  );
 }
 
 /** One request for all that is missing; what comes of it before it is cut off counts. */
@@ -102,7 +107,10 @@ async function fetchRest(
     headers: range,
     scopes: [pullScope(repository)],
   });
-  const file = await open(partial.path, partial.size === 0 || answer.status !== 206 ? "w" : "a");
+  const file = await open(
+    partial.file.path,
+    partial.size === 0 || answer.status !== 206 ? "w" : "a",
+  );
   try {
     if (answer.status !== 206 && partial.size > 0) {
       // It knows no ranges.
@@ -115,7 +123,7 @@ async function fetchRest(
         partial.size += chunk.length;
         return;
       }
-      await namingFullDisk(dirname(partial.path), () => file.appendFile(chunk));
+      await namingFullDisk(dirname(partial.file.path), () => file.appendFile(chunk));
       partial.hash.update(chunk);
       partial.size += chunk.length;
       onBytes(chunk.length);

@@ -63,7 +63,7 @@ export async function serve(options: ServeOptions, env: NodeJS.ProcessEnv): Prom
       await edge.stop();
     }
   } finally {
-    await unlock();
+    unlock();
   }
 }
 

@@ -16,7 +16,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { temporaryName } from "../disk/temporary.ts";
+import { temporaryDirectory } from "../disk/temporary.ts";
 import { writeWhole } from "../disk/write-whole.ts";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
 import { type Apt, openApt, sha256 } from "./apt.ts";
@@ -150,7 +150,8 @@ function generate(
 async function assemble(state: string, locks: ReadonlyMap<Architecture, string>): Promise<string> {
   const sets = join(state, "sets");
   await mkdir(sets, { recursive: true });
-  const temporary = join(sets, temporaryName(".new"));
+  const made = temporaryDirectory(sets, ".new");
+  const temporary = made.path;
   try {
     await cp(NIX_SOURCE, temporary, { recursive: true });
     await writeFirnSource(join(temporary, "firn"));
@@ -167,7 +168,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
     await removeOld(sets, new Set([name]));
     return dir;
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    made.remove();
   }
 }
 

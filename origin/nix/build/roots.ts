@@ -19,6 +19,7 @@ import {
   utimesSync,
 } from "node:fs";
 import { join } from "node:path";
+import { lockedDirectory, removeAbandoned } from "../../disk/temporary.ts";
 
 /**
  * Directories kept that no job holds, each with up to 80 packages: a collection reads every link,
@@ -46,9 +47,11 @@ export class Roots {
     mkdirSync(dir, { recursive: true });
     const left = readdirSync(dir).map((name) => ({
       directory: join(dir, name),
-      used: statSync(join(dir, name)).mtimeMs,
+      used: statSync(join(dir, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
     }));
-    for (const { directory } of left.toSorted((a, b) => a.used - b.used)) this.#register(directory);
+    // An empty one is another process's that builds now, or was left by a killed one.
+    for (const { directory } of left.toSorted((a, b) => a.used - b.used))
+      if (!this.#register(directory)) removeAbandoned(directory);
     this.#prune();
   }
 
@@ -73,13 +76,13 @@ export class Roots {
    * are held until `settled` aborts.
    */
   async with<T>(work: (link: string) => Promise<T>, settled?: AbortSignal): Promise<T> {
-    const directory = join(this.#dir, randomUUID());
-    mkdirSync(directory);
+    const directory = lockedDirectory(() => join(this.#dir, randomUUID()));
     try {
-      return await work(join(directory, "r"));
+      return await work(join(directory.path, "r"));
     } finally {
-      this.#register(directory);
-      this.#use(directory, settled);
+      if (this.#register(directory.path)) directory.release();
+      else directory.remove();
+      this.#use(directory.path, settled);
       this.#prune();
     }
   }
@@ -92,12 +95,13 @@ export class Roots {
     return this.#remove(Math.ceil(this.idle / 2));
   }
 
-  /** Reads a directory of links; an empty one is removed. */
-  #register(directory: string): void {
-    const paths = readdirSync(directory).map((name) => readlinkSync(join(directory, name)));
-    if (paths.length === 0) return rmSync(directory, { recursive: true });
+  /** Reads a directory of links; false when there are none. */
+  #register(directory: string): boolean {
+    const paths = linksIn(directory);
+    if (paths.length === 0) return false;
     this.#directories.set(directory, { paths, holders: 0 });
     for (const path of paths) this.#paths.set(path, directory);
+    return true;
   }
 
   /** Makes it the most recently used. */
@@ -142,6 +146,16 @@ export class Roots {
       removed += 1;
     }
     return removed;
+  }
+}
+
+/** What its links lead to; none of a directory that another process has removed. */
+function linksIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).map((name) => readlinkSync(join(directory, name)));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
 }
 

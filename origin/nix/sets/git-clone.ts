@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import pLimit from "p-limit";
-import { temporaryName } from "../../disk/temporary.ts";
+import { temporaryDirectory } from "../../disk/temporary.ts";
 import { nixOutput } from "../nix-output.ts";
 import type { RunResult } from "../run.ts";
 import { nixEnvironment, type NixSettings } from "../settings.ts";
@@ -178,18 +178,17 @@ export class GitClone {
 
   /** Adds the commit's files to the store, exactly as committed; gives the store path. */
   async addToStore(clone: string, commit: string, signal: AbortSignal): Promise<string> {
-    const work = join(this.#repository.directory, temporaryName("tree"));
-    mkdirSync(work);
+    const work = temporaryDirectory(this.#repository.directory, "tree");
     try {
       // The directory's name is part of the store path: Nix's own fetchers use `source` too.
-      const source = join(work, "source");
+      const source = join(work.path, "source");
       mkdirSync(source);
       const local = this.#local(signal);
       const options = {
         ...local,
         env: {
           ...local.env,
-          GIT_INDEX_FILE: join(work, "index"),
+          GIT_INDEX_FILE: join(work.path, "index"),
           GIT_DIR: clone,
           GIT_WORK_TREE: source,
         },
@@ -206,7 +205,7 @@ export class GitClone {
       );
       return path.trim();
     } finally {
-      rmSync(work, { recursive: true, force: true });
+      work.remove();
     }
   }
 

@@ -4,11 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import { OCI_INDEX } from "../../../edge/contract/media-types.ts";
+import { temporaryName } from "../../../origin/disk/temporary.ts";
 import { NEEDS } from "../../harness/clients/client.ts";
 import { docker } from "../../harness/clients/docker.ts";
 import { podman } from "../../harness/clients/podman.ts";
@@ -17,6 +19,7 @@ import { type Firn, firnUnavailable, startFirn } from "../../harness/firn.ts";
 import { givePackageLists } from "../../harness/package-lists.ts";
 import { pullManifest } from "../../harness/registry-client.ts";
 import { removeTree } from "../../harness/temp.ts";
+import { until } from "../../harness/until.ts";
 import { makePlace, type Place, text } from "./place.ts";
 import { type TinySet, tinySet } from "../../system/tiny-set.ts";
 
@@ -29,8 +32,8 @@ interface Built {
 }
 
 /** Its build lasts long enough for what it writes to be drawn: a line is drawn every 80 ms. */
-const SLOW = (name: string): string =>
-  `mk "${name}" "mkdir -p $out; for n in 1 2 3 4; do echo flake $n; sleep 0.5; done"`;
+const slow = (name: string, seconds = 2): string =>
+  `mk "${name}" "mkdir -p $out; for n in $(seq ${seconds}); do echo flake $n; sleep 1; done"`;
 
 describe("firn build", { skip }, () => {
   let place: Place;
@@ -41,7 +44,8 @@ describe("firn build", { skip }, () => {
     set = await tinySet(
       place.root,
       `snow = program "snow"; ice = program "ice"; bad = throw "no";
-       frost = ${SLOW("frost")}; rime = ${SLOW("rime")};`,
+       frost = ${slow("frost")}; rime = ${slow("rime")};
+       hail = ${slow("hail", 8)}; sleet = ${slow("sleet", 8)};`,
     );
     env = { PACKAGE_SET: set.spec, PATH: set.originEnv["PATH"] ?? "" };
   });
@@ -144,6 +148,38 @@ describe("firn build", { skip }, () => {
     assert.equal((await build("snow", "oci:again-2")).digest, first.digest);
   });
 
+  /** A run whose nix-build has begun. */
+  const begun = async (name: string, output: string) => {
+    const run = place.firn(["build", name, "--output", output, "--verbose"], env);
+    let said = "";
+    run.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
+    await until(`${name} is being built`, () => said.includes("flake 1"));
+    return { run };
+  };
+
+  test("what a killed run leaves in cache and output is cleared by the next, not what a living one needs", async () => {
+    const roots = join(place.state, "sets/roots");
+    const { run: killed } = await begun("hail", "oci-archive:hail.tar");
+    killed.kill("SIGKILL");
+    await killed;
+    const left = [
+      join(place.state, "blobs/sha256", temporaryName(".new")),
+      join(place.state, "layers-cache/spool", temporaryName("blob")),
+      join(place.root, temporaryName(".new")),
+    ];
+    for (const path of left) {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, "half");
+    }
+    const [empty = "none"] = await emptyIn(roots);
+    const { run: living } = await begun("sleet", "oci-archive:sleet.tar");
+    await build("ice", "oci-archive:ice.tar");
+    for (const path of [...left, join(roots, empty)]) assert.ok(!existsSync(path), path);
+    const { exitCode, stderr } = await living;
+    assert.equal(exitCode, 0, text(stderr));
+    assert.deepEqual(await emptyIn(roots), []);
+  });
+
   for (const [what, args, status, says] of [
     ["a package that does not exist", ["snw", "-o", "oci:x"], 4, /nearest names are.*snow/],
     ["a package that refuses to evaluate", ["bad", "-o", "oci:x"], 1, /no/],
@@ -198,6 +234,15 @@ describe("firn build", { skip }, () => {
     assert.match(text(made.stdout), /^sha256:[0-9a-f]{64}$/);
   });
 });
+
+/** The directories in it that hold nothing. */
+async function emptyIn(directory: string): Promise<string[]> {
+  const names = await readdir(directory);
+  const isEmpty = await Promise.all(
+    names.map(async (name) => (await readdir(join(directory, name))).length === 0),
+  );
+  return names.filter((_, at) => isEmpty[at]);
+}
 
 const plain = ({ digest, size }: { readonly digest: string; readonly size: number }) => ({
   digest,

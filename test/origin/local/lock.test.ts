@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test, type TestContext } from "node:test";
 import { lockState } from "../../../origin/local/lock.ts";
+import { soon } from "../../harness/soon.ts";
 
 let stateDir: string;
 before(async () => {
@@ -15,20 +19,75 @@ test("a second one on the same state is refused and told by whom; given back, it
   const unlock = await lockState(stateDir);
   await assert.rejects(
     lockState(stateDir),
-    new RegExp(`in use by process ${process.pid}.*FIRN_STATE=`),
+    new RegExp(`in use by process ${process.pid}:.*FIRN_STATE=`),
   );
-  await unlock();
-  await (
-    await lockState(stateDir)
-  )();
-  assert.deepEqual(await readdir(stateDir), []);
+  unlock();
+  (await lockState(stateDir))();
 });
 
-test("a holder that died, or whose number another process has now, holds nothing", async () => {
-  for (const stale of ["4194303 1", `${process.pid} 1`, "", "nonsense"]) {
+test("what a holder that died has left holds nothing, whatever it says", async () => {
+  for (const stale of ["4194303", "1", String(process.pid), "", "nonsense"]) {
     await writeFile(join(stateDir, "lock"), stale);
-    await (
-      await lockState(stateDir)
-    )();
+    (await lockState(stateDir))();
   }
+});
+
+const LOCK = new URL("../../../origin/local/lock.ts", import.meta.url).href;
+/** Tries to lock each directory that it is told, says how that went, and keeps what it got. */
+const STARTER = `
+  import { createInterface } from "node:readline";
+  import { lockState } from ${JSON.stringify(LOCK)};
+  console.log("ready");
+  for await (const line of createInterface(process.stdin))
+    console.log(await lockState(line).then(() => "locked", (error) => error.message));`;
+
+/** A process that locks what it is told; the answer is its next line. */
+async function starter(t: TestContext) {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", STARTER], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exit = once(child, "exit");
+  t.after(async () => {
+    child.kill("SIGKILL");
+    await exit;
+  });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => {
+    const { value } = await soon("an answer of a starter", lines.next());
+    return String(value);
+  };
+  assert.equal(await next(), "ready");
+  return {
+    pid: child.pid,
+    tell: (line: string): void => void child.stdin.write(`${line}\n`),
+    next,
+    async kill() {
+      child.kill("SIGKILL");
+      await exit;
+    },
+  };
+}
+
+test("of many that start at once beside a stale lock one gets it, and one more when that is killed", async (t) => {
+  const starters = await Promise.all(Array.from({ length: 8 }, () => starter(t)));
+  const winners = new Map<string, (typeof starters)[number]>();
+  for (let round = 0; round < 40; round++) {
+    const directory = join(stateDir, String(round));
+    await mkdir(directory);
+    await writeFile(join(directory, "lock"), "4194303 1");
+    for (const each of starters) each.tell(directory);
+    const answers = await Promise.all(starters.map((each) => each.next()));
+    const won = starters.filter((_, at) => answers[at] === "locked");
+    assert.equal(won.length, 1, answers.join("\n"));
+    for (const answer of answers)
+      if (answer !== "locked") assert.match(answer, /in use by (process \d+|another process):/);
+    if (won[0] !== undefined) winners.set(directory, won[0]);
+  }
+  const [[directory, winner] = []] = winners;
+  assert.ok(directory !== undefined && winner !== undefined);
+  await winner.kill();
+  const others = starters.filter((each) => each !== winner);
+  for (const each of others) each.tell(directory);
+  const answers = await Promise.all(others.map((each) => each.next()));
+  assert.equal(answers.filter((answer) => answer === "locked").length, 1, answers.join("\n"));
 });

@@ -98,3 +98,19 @@ test("at most a thousand that no job holds are kept", async (t) => {
   job.abort();
   assert.equal(readdirSync(directory).length, 1_000);
 });
+
+test("roots of another process that is building now are left to it; a killed one's are cleared", async (t) => {
+  const directory = join(temporary(t), "roots");
+  const built = join(temporary(t), "built");
+  writeFileSync(built, "");
+  const left = join(directory, "left");
+  mkdirSync(left, { recursive: true });
+  const building = new Roots(directory);
+  await building.with(async (link) => {
+    assert.equal(new Roots(directory).holds([built]), false);
+    symlinkSync(built, link);
+  });
+  assert.ok(building.holds([built]));
+  assert.ok(!existsSync(left));
+  assert.equal(readdirSync(directory).length, 1);
+});

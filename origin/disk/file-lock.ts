@@ -1,0 +1,20 @@
+/**
+ * Locks of files and directories by flock(2): the kernel gives a lock back when its process ends,
+ * however it ends, and knows nothing of process numbers, so containers that share a directory see
+ * each other's. Node has no call for it.
+ */
+import koffi from "koffi";
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+const flock = koffi.load(null).func("int flock(int fd, int operation)");
+
+/**
+ * Locks an open file or directory for as long as it is open here; processes that are started do not
+ * inherit it. `taken`: another one has it. `unsupported`: its file system has no locks.
+ */
+export function lockFile(fd: number): "locked" | "taken" | "unsupported" {
+  if (flock(fd, LOCK_EX | LOCK_NB) === 0) return "locked";
+  return koffi.errno() === koffi.os.errno["EAGAIN"] ? "taken" : "unsupported";
+}
