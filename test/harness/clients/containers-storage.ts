@@ -8,13 +8,16 @@ import type { Client, RunOptions } from "./client.ts";
 
 /**
  * cgroupfs and no journal: there is no systemd in a container or on a CI machine. runc: crun
- * refuses to run without one.
+ * refuses to run without one. Locks in files below --tmpdir: those in shared memory are one set for
+ * all podmans of a machine, which the first two may make at once, and what is not removed one by one
+ * keeps them until it restarts.
  */
 const CONFIG = `[containers]
 default_ulimits = ["nofile=1024:20000", "nproc=4096:4096"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "none"
+lock_type = "file"
 runtime = "runc"
 `;
 const POLICY = '{"default":[{"type":"insecureAcceptAnything"}]}';

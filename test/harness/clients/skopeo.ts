@@ -1,6 +1,6 @@
 /** skopeo pulls, umoci unpacks, runc runs: the plain OCI way, with no storage driver between. */
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import pLimit from "p-limit";
 import { digestOf } from "../registry-client.ts";
@@ -89,7 +89,8 @@ async function open(): Promise<Client> {
         file,
         JSON.stringify(configure(JSON.parse(original) as RuntimeConfig, args, options)),
       );
-      const command = ["run", "--bundle", bundle, `run-${++runs}`];
+      // An ID that no other runc of this machine has: its cgroup is called so, whatever its --root.
+      const command = ["run", "--bundle", bundle, `${basename(root)}-${++runs}`];
       const result = await runProgram("runc", ["--root", join(root, "runc"), ...command], {
         reject: false,
       });
