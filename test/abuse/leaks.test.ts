@@ -134,7 +134,7 @@ describe("what stays", () => {
   let firn: TestEdge;
   let origin: TestOrigin;
   before(async () => {
-    firn = await startTestEdge({ BUILD_WAIT: "20" });
+    firn = await startTestEdge();
     await putBase(firn.bucket);
     await putTag(firn.bucket, "latest", REVISION);
     for (let n = 0; n < 8; n += 1) await putPackage(firn.bucket, { name: `known${n}` });

@@ -28,7 +28,7 @@ let firn: TestEdge;
 let origin: TestOrigin;
 let layer = "";
 before(async () => {
-  firn = await startTestEdge({ CLIENT_ADDRESS_HEADER: "X-Client", BUILD_WAIT: "5" });
+  firn = await startTestEdge({ CLIENT_ADDRESS_HEADER: "X-Client" });
   await putKnown(firn.bucket, ["git", "curl"]);
   origin = await startOrigin(firn, { names: NAMES });
   const known = await send("GET", firn.url + KNOWN, { "X-Client": "192.0.2.1" });

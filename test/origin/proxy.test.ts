@@ -96,7 +96,7 @@ describe("behind a proxy", { skip }, () => {
         EDGE_HOST: EDGE,
         SYSTEMS: "x86_64-linux",
         ALLOW_UNSAFE_ORIGINS: "on",
-        BUILD_WAIT: "30",
+        BUILD_WAIT: "120",
         S3_PUBLIC_ENDPOINT: `https://${BUCKET}`,
         ORIGINS: JSON.stringify(origins),
       },

@@ -9,7 +9,7 @@ import { type TinySet, tinySet } from "./tiny-set.ts";
 
 const skip = await firnUnavailable();
 
-/** Talks for some seconds. */
+/** Talk for some seconds, and take far longer than a pull is held. */
 const ATTRIBUTES = ["one", "two"]
   .map(
     (name) =>
@@ -18,8 +18,8 @@ const ATTRIBUTES = ["one", "two"]
         mkdir -p $out/bin; echo ${name} > $out/bin/${name}
       '';`,
   )
-  .concat(`three = mk "three" "sleep 2; mkdir -p $out/bin; echo three > $out/bin/three";`)
-  .concat(`broken = mk "broken" "echo it cracks >&2; sleep 2; exit 1";`)
+  .concat(`three = mk "three" "sleep 5; mkdir -p $out/bin; echo three > $out/bin/three";`)
+  .concat(`broken = mk "broken" "echo it cracks >&2; sleep 5; exit 1";`)
   .join("\n");
 
 describe("the log of a build", { skip }, () => {

@@ -31,7 +31,7 @@ import { until } from "../../harness/until.ts";
 
 let firn: TestEdge;
 before(async () => {
-  firn = await startTestEdge({ BUILD_WAIT: "2" });
+  firn = await startTestEdge();
   await putTag(firn.bucket, "latest", REVISION);
   await putBase(firn.bucket);
   await putShell(firn.bucket);

@@ -126,7 +126,7 @@ export async function startFarm({
     },
     async ask(
       items: readonly Item[],
-      waitMs = 20_000,
+      waitMs = 60_000,
       {
         signal = null,
         client = null,

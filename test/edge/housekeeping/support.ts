@@ -50,7 +50,7 @@ export async function startKeptEdge(env: Readonly<Record<string, string>> = {}):
     module: bundled(fileURLToPath(new URL("../pull/worker.ts", import.meta.url))),
     env: {
       PACKAGE_SET: "starter",
-      BUILD_WAIT: "20",
+      BUILD_WAIT: "60",
       ORIGINS: JSON.stringify({ [ORIGIN.name]: { key: ORIGIN.publicKey } }),
       ACCOUNTS: JSON.stringify({ root: { password, operator: true }, ci: { password } }),
       TOKEN_KEY: "0123456789abcdef0123456789abcdef",

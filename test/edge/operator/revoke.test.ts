@@ -35,10 +35,7 @@ let firn: TestEdge;
 let bad: TestOrigin;
 before(async () => {
   const worker = fileURLToPath(new URL("../pull/worker.ts", import.meta.url));
-  firn = await startTestEdge(
-    { ...withAccounts({ root: { operator: true }, ci: {} }), BUILD_WAIT: "5" },
-    { worker },
-  );
+  firn = await startTestEdge({ ...withAccounts({ root: { operator: true }, ci: {} }) }, { worker });
   await putBase(firn.bucket);
   bad = await startOrigin(firn, { as: OTHER_ORIGIN });
 });

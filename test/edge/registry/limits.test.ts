@@ -38,7 +38,6 @@ describe("limits of a client", () => {
     firn = await startTestEdge({
       CLIENT_ADDRESS_HEADER: "X-Client",
       ...withAccounts({ ci: {} }),
-      BUILD_WAIT: "2",
       LIMIT_REQUESTS: "20/3600",
       LIMIT_IMAGES: "3/3600",
       LIMIT_PACKAGES: "4/3600",

@@ -120,7 +120,8 @@ export async function startTestEdge(
     site: false,
     env: {
       PACKAGE_SET: "starter",
-      BUILD_WAIT: "20",
+      // Longer than any answer of a test's origin takes on a machine that is busy.
+      BUILD_WAIT: "60",
       ORIGINS: JSON.stringify(
         Object.fromEntries(
           [ORIGIN, OTHER_ORIGIN].map(({ name, publicKey }) => [name, { key: publicKey }]),

@@ -3,7 +3,6 @@
  * is made again takes its place in the bucket. In workerd, with an origin, for every kind.
  */
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, test } from "node:test";
 import { levelPath, packagePath, planPath, tagPath } from "../../../edge/contract/keys.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
@@ -21,10 +20,7 @@ import {
   type TestEdge,
   type TestPackage,
 } from "../registry/support.ts";
-
-/** Longest wait for what is written behind an answer, milliseconds. */
-const WAIT_MS = 10_000;
-const POLL_MS = 20;
+import { until } from "../../harness/until.ts";
 
 /** A package whose finest level is not with its record. */
 const layered = (name: string): TestPackage => ({
@@ -63,15 +59,11 @@ const reports = (path: string) =>
   firn.log.filter((line) => line["event"] === "record.damaged" && line["path"] === path);
 
 /** Fails when the object at `path` stays `damaged`. */
-async function replaced(path: string, damaged: string): Promise<unknown> {
-  const end = Date.now() + WAIT_MS;
-  for (;;) {
+const replaced = (path: string, damaged: string): Promise<unknown> =>
+  until(`${path} replaced`, async () => {
     const text = await textAt(path);
-    if (text !== damaged && text !== "") return JSON.parse(text) as unknown;
-    assert.ok(Date.now() < end, `${path} is still damaged after ${WAIT_MS} ms`);
-    await sleep(POLL_MS);
-  }
-}
+    return text !== damaged && text !== "" ? (JSON.parse(text) as object) : undefined;
+  });
 
 test("the tag and the plan pointer", async () => {
   await put(planPath("starter"), '{"plan":7}');

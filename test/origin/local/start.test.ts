@@ -16,8 +16,6 @@ import { until } from "../../harness/until.ts";
 import { BASE, type TinySet, tinySet } from "../../system/tiny-set.ts";
 import { packageSet } from "../nix/support.ts";
 
-/** How long the processes of a Firn that was told to stop may take to end, milliseconds. */
-const END_LIMIT = 20_000;
 const skip = await firnUnavailable();
 const unconfigured =
   process.getuid?.() === 0 &&
@@ -144,7 +142,7 @@ describe("npm start", { skip }, () => {
     try {
       run.child.kill("SIGTERM");
       await once(run.child, "exit");
-      await until("all ended", async () => (await running(processes)).length === 0, END_LIMIT);
+      await until("all ended", async () => (await running(processes)).length === 0);
     } finally {
       for (const pid of await running(processes)) process.kill(pid, "SIGKILL");
     }

@@ -103,7 +103,7 @@ const built = ({ jobs }: TestOrigin): string[] =>
   jobs.flat().flatMap((item) => (item.kind === "package" ? [`${item.system} ${item.name}`] : []));
 
 async function startPlatforms(env: Readonly<Record<string, string>>): Promise<void> {
-  firn = await startTestEdge({ BUILD_WAIT: "20", PLATFORM_WAIT: "0", TAG_FRESH: "86400", ...env });
+  firn = await startTestEdge({ PLATFORM_WAIT: "0", TAG_FRESH: "86400", ...env });
   await putTag(firn.bucket, "latest", REVISION);
   await putBase(firn.bucket);
   await putBase(firn.bucket, ARM);

@@ -40,7 +40,7 @@ let origin: TestOrigin | undefined;
 /** Each test changes what the origin makes of its own packages. */
 const stock: Record<string, Stock[string]> = {};
 before(async () => {
-  firn = await startTestEdge({ BUILD_WAIT: "20" });
+  firn = await startTestEdge();
   await putBase(firn.bucket);
   await putTag(firn.bucket, "latest", REVISION);
 });

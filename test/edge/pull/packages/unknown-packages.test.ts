@@ -31,7 +31,6 @@ let revisions = 0;
 let scope = SCOPE;
 before(async () => {
   firn = await startTestEdge({
-    BUILD_WAIT: "5",
     LIMIT_INDEXES: "3/3600",
     // The first of a client's unknown names is looked for in the bucket, as a new image is.
     LIMIT_IMAGES: "20/3600",
