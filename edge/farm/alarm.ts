@@ -1,11 +1,11 @@
 /**
- * The Farm object's alarm. It has one, which everything that has to happen at some time shares: it
- * rings at the earliest of these times, and everybody looks then whether it is theirs. One that
- * rings too early does no harm, so it is only ever set to an earlier time.
+ * The Farm object's alarm. An object has only one, which everything that must happen at some time
+ * shares: it rings at the earliest of these times, and each user then checks whether its time has
+ * come. Ringing too early does no harm, so the alarm is only ever moved to an earlier time.
  */
 export class Alarm {
   readonly #storage: DurableObjectStorage;
-  /** The earliest time that was asked for since `set`, ms since 1970. */
+  /** The earliest time requested since `set`, ms since 1970. */
   #needed = Infinity;
   /** When it rings; Infinity: never; undefined: not read yet, after a restart. */
   #at: number | undefined;
@@ -14,12 +14,12 @@ export class Alarm {
     this.#storage = storage;
   }
 
-  /** It is to ring at this time at the latest, ms since 1970. Call `set` afterwards. */
+  /** Has it ring at this time at the latest, ms since 1970. `set` must be called afterwards. */
   by(at: number): void {
     this.#needed = Math.min(this.#needed, at);
   }
 
-  /** Sets it as early as it is needed: once for all that an event asks for. */
+  /** Stores the earliest requested time: once for everything that an event requests. */
   async set(): Promise<void> {
     if (this.#needed === Infinity) return;
     this.#at ??= (await this.#storage.getAlarm()) ?? Infinity;
@@ -30,7 +30,7 @@ export class Alarm {
     await this.#storage.setAlarm(needed);
   }
 
-  /** It rings in this moment, and is not set any more. */
+  /** It is ringing now, and no longer set. */
   rang(): void {
     this.#at = Infinity;
   }

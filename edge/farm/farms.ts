@@ -6,15 +6,15 @@ import { readRegions, type Region } from "./regions.ts";
 export const continentOf = ({ cf }: Pick<Request, "cf">): string | undefined =>
   cf?.continent as string | undefined;
 
-/** The name of a region's Farm object; undefined: the only one. */
+/** The name of a region's Farm object; undefined: the only farm. */
 export const farmName = (region: Region | undefined): string =>
   region === undefined ? "farm" : `farm-${region}`;
 
-/** The farm of a region; without one, the only farm. Cloudflare places it when it is first used. */
+/** The farm of a region, or the only farm. Cloudflare places it when it is first used. */
 export const farmOf = ({ FARM }: Pick<Env, "FARM">, region: Region | undefined) =>
   FARM.getByName(farmName(region), region === undefined ? {} : { locationHint: region });
 
-/** Every farm that there is, with its region; undefined: the only one. */
+/** All farms, each with its region; undefined: the only farm. */
 export function allFarms(env: Env) {
   const { names } = readRegions(env);
   const regions = names.length === 0 ? [undefined] : names;

@@ -1,4 +1,4 @@
-/** What operators may do with a farm: revoke, drain and rest its origins, and see its state. */
+/** What operators can do with a farm: revoke, drain and rest its origins, and see its state. */
 import type { OriginView } from "../contract/farm-state.ts";
 import { note } from "../log.ts";
 import type { Control } from "./origins/controls.ts";
@@ -26,12 +26,12 @@ export class Operators {
     return connected;
   }
 
-  /** Takes `revoke` back; false when the name was not revoked. */
+  /** Undoes `revoke`; false when the name was not revoked. */
   async reinstate(name: string): Promise<boolean> {
     return this.#with.origins.controls.set(name, "revoked", false);
   }
 
-  /** Gives an origin no more jobs, also when it comes back; false: it was so already. */
+  /** Gives an origin no more jobs, also after it reconnects; false when that was already so. */
   async drain(name: string, drained: boolean): Promise<boolean> {
     const changed = this.#with.origins.drain(name, drained);
     note("info", drained ? "origin.drained" : "origin.undrained", { origin: name });
@@ -46,7 +46,7 @@ export class Operators {
     return isKnown;
   }
 
-  /** How its origins are, what waits, and what it has done. */
+  /** The state of its origins, what is queued, and what it has done. */
   async overview(): Promise<FarmOverview> {
     const { origins, schedule, history, uploads } = this.#with;
     origins.refresh();

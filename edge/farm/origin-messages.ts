@@ -1,6 +1,6 @@
 /**
- * Messages of origins: each is parsed, checked, and passed to the part of the farm that handles its
- * type.
+ * Messages of origins: each is parsed, validated, and passed to the part of the farm that handles
+ * its type.
  */
 import { type FromOrigin, CLOSE, EDGE_PROTOCOL } from "../contract/messages.ts";
 import { readConfig } from "../config.ts";
@@ -48,7 +48,7 @@ export class OriginMessages {
     this.#with = parts;
   }
 
-  /** A message of an origin whose connection and key are in force. */
+  /** A message of an origin whose connection and key are valid. */
   async read(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
     const { name, hello } = attachmentOf(socket);
     const read = readMessage(data);
@@ -58,7 +58,7 @@ export class OriginMessages {
       try {
         return await this.#take(socket, name, read.message);
       } catch (error) {
-        // A wrong configuration, or a fault of Firn: the origin reconnects and repeats what was not
+        // A configuration error, or a fault of Firn: the origin reconnects and repeats what was not
         // handled.
         note("error", "origin.message", {
           origin: name,
@@ -111,7 +111,7 @@ export class OriginMessages {
     if (job?.origin === name) this.#with.followed.begun(job, Date.now());
   }
 
-  /** Passes on what a job writes to the builds that are followed. */
+  /** Passes on output of a job to the builds that are followed. */
   #logged(name: string, { job: id, first, lines }: LogMessage): void {
     const job = this.#with.schedule.jobs.get(id);
     if (job?.origin !== name) return;
@@ -168,7 +168,7 @@ export class OriginMessages {
     await this.#with.dispatch.schedule();
   }
 
-  /** An origin lists the tags of a git repository; of other sets the edge knows them itself. */
+  /** An origin lists the tags of a git repository; those of other sets the edge knows itself. */
   async #tagsListed(name: string, tags: readonly string[]): Promise<void> {
     const { packageSet } = await readConfig(this.#with.env);
     const origin = configuredOrigins(this.#with.env).get(name);
@@ -177,14 +177,14 @@ export class OriginMessages {
     await this.#with.tagNames.store({ tags, origin: name, mayTell });
   }
 
-  /** A tag means something else: a roll-forward may have put packages into the queue for that. */
+  /** A tag has changed its meaning; a roll-forward may have queued packages for it. */
   async #changed(name: string, told: { tag: string; revision: string }): Promise<void> {
     await this.#announced(name, [told]);
     await this.#with.dispatch.schedule();
   }
 
   /**
-   * An origin tells what a tag means, without being asked. That counts only for a package set that
+   * An origin says what a tag means without being asked. That counts only for a package set that
    * the origin itself holds (a directory, the starter set). Tags of channels and git repositories
    * are resolved by items, and so is a tag that could not be written now.
    */

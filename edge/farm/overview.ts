@@ -10,20 +10,18 @@ import type { OriginFacts } from "./origins/origin-facts.ts";
 import type { Lane, OriginState } from "./schedule/state.ts";
 
 export interface FarmOverview {
-  /** Those that are remembered, and those that an operator has said something of. */
+  /** Those that are remembered, and those that an operator has revoked or drained. */
   readonly origins: readonly OriginView[];
   /** Items that wait for an origin. */
   readonly queued: Readonly<Record<Lane, number>>;
   readonly tally: Tally;
   readonly builds: readonly EndedJob[];
   readonly failures: readonly EndedJob[];
-  /** Bytes granted to origins since 00:00 UTC. */
+  /** Bytes that origins were allowed to upload since 00:00 UTC. */
   readonly uploadedToday: number;
 }
 
-/**
- * What an operator has said of a name, and what decides how long a lost connection is waited for.
- */
+/** What an operator has set for a name, and how long a lost connection is waited for. */
 export interface Seen {
   readonly now: number;
   /** Milliseconds (limits.ts). */
@@ -74,7 +72,7 @@ function stateName(
   return ORIGIN_STATES.find((name) => is[name]) ?? "connected";
 }
 
-/** A name of which nothing is known but what operators say, or that ORIGINS has it. */
+/** An origin about which nothing is known, except from operators or ORIGINS. */
 export const unseen = (name: string, state: OriginStateName): OriginView => ({
   name,
   state,

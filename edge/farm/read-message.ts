@@ -1,18 +1,17 @@
-/** Reads what an origin says: JSON within the schema, or what is wrong with it. */
+/** Parses what an origin sends: JSON within the schema, or what is wrong with it. */
 import * as v from "valibot";
 import { type FromOrigin, FromOriginSchema, MAX_MESSAGE } from "../contract/messages.ts";
 
 export type Read =
   | { readonly kind: "message"; readonly message: FromOrigin }
-  /**
-   * Results of a job in a form that cannot be taken: that job's next attempt is another origin's.
-   */
+  /** Results of a job that cannot be used: the job's next attempt is another origin's. */
   | { readonly kind: "invalid-results"; readonly job: string; readonly problem: string }
   | { readonly kind: "unreadable"; readonly problem: string };
 
 /** Longest explanation of what is wrong with a message. */
 const MAX_PROBLEM = 500;
 
+/** A valid message, or what is wrong. Never throws. */
 export function readMessage(data: string | ArrayBuffer): Read {
   if (typeof data !== "string") return { kind: "unreadable", problem: "messages are text" };
   if (data.length > MAX_MESSAGE)

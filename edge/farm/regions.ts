@@ -1,10 +1,10 @@
 /**
  * Regions: one Farm object in each, so that a client's packages are built near it. A region is one
- * of Cloudflare's location hints; without REGIONS there is one farm, wherever it was first asked
- * for.
+ * of Cloudflare's location hints; without REGIONS there is one farm, located where it was first
+ * used.
  *
  * A client's continent decides in which order the regions are asked. The first takes the items; a
- * region that has no origin for them, or whose queue is full, hands them to the next:
+ * region that has no origin for them, or whose queue is full, passes them to the next:
  *
  *   REGIONS=weur,enam,apac    a client in Asia: apac, then weur, then enam
  *                             one in Africa: weur, enam, apac
@@ -29,7 +29,7 @@ const CONTINENTS = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"] as const;
 export type Region = (typeof LOCATIONS)[number];
 type Continent = (typeof CONTINENTS)[number];
 
-/** The nearest first, by the usual ways of cables. */
+/** Nearest first, by the usual submarine cable routes. */
 const NEAREST: Readonly<Record<Continent, readonly Region[]>> = {
   EU: ["weur", "eeur", "enam", "me", "afr", "wnam", "apac", "sam", "oc"],
   NA: ["enam", "wnam", "weur", "sam", "eeur", "apac", "oc", "me", "afr"],
@@ -41,11 +41,11 @@ const NEAREST: Readonly<Record<Continent, readonly Region[]>> = {
 };
 
 export interface RegionVariables {
-  /** Location hints of the regions that have a farm, with commas: `weur,enam,apac`. */
+  /** Comma-separated location hints of the regions that have a farm: `weur,enam,apac`. */
   readonly REGIONS?: string;
   /**
-   * JSON object, continent → regions in the order in which they are asked, where the usual order
-   * does not suit: `{"AS":["weur","apac"]}`. Regions that it leaves out are asked last.
+   * JSON object, continent → regions in the order in which they are asked, to override the default:
+   * `{"AS":["weur","apac"]}`. Regions that it leaves out are asked last.
    */
   readonly REGION_ORDER?: string;
 }
@@ -72,7 +72,7 @@ export interface Regions {
   readonly order: Partial<Record<Continent, readonly Region[]>>;
 }
 
-/** Reads REGIONS and REGION_ORDER. Throws an Error that names the one that is wrong. */
+/** Parses REGIONS and REGION_ORDER. Throws an Error that names the wrong one. */
 export function readRegions({ REGIONS = "", REGION_ORDER = "" }: RegionVariables): Regions {
   const names = REGIONS === "" ? [] : parse("REGIONS", RegionsSchema, REGIONS);
   const order = REGION_ORDER === "" ? {} : parse("REGION_ORDER", OrderSchema, REGION_ORDER);
@@ -92,7 +92,7 @@ function parse<T>(variable: string, schema: v.GenericSchema<string, T>, text: st
 
 /**
  * The regions in the order in which a client of this continent (`request.cf.continent`) asks them;
- * none where there is one farm for the world.
+ * empty where there is one farm for the world.
  */
 export function regionsFor({ names, order }: Regions, continent: string | undefined): Region[] {
   const known = CONTINENTS.find((name) => name === continent);
@@ -101,7 +101,7 @@ export function regionsFor({ names, order }: Regions, continent: string | undefi
   return [...new Set([...(order[known] ?? []), ...nearest])];
 }
 
-/** The region of an origin: what the operator says, or the nearest to where it connects from. */
+/** The region of an origin: the one in ORIGINS, or the nearest to where it connects from. */
 export const regionOfOrigin = (
   regions: Regions,
   configured: string | undefined,

@@ -1,16 +1,16 @@
 /**
- * Warm roll-forward: when a tag comes to mean another revision, the most pulled packages are
- * published for the new revision before the tag moves, so that pulls right after a channel update
- * find their packages built.
+ * Warm roll-forward: when a tag changes to another revision, the most pulled packages are published
+ * for the new revision before the tag moves, so that pulls right after a channel update find their
+ * packages built.
  *
- *   an origin says: latest is R2 now, and the bucket has R1
- *     → the packages that were published for R1, the most pulled first, WARM_PACKAGES at most,
- *       are wanted in the background for R2, for every system that they were published for. Until
- *       then latest means R1
- *     → all have ended, well or not, or WARM_SECONDS are over: latest means R2
+ *   an origin says that latest is R2 now, while the bucket has R1
+ *     → the packages that were published for R1, most pulled first, at most WARM_PACKAGES, are
+ *       queued in the background for R2, for every system they were published for. Until they are
+ *       done latest means R1
+ *     → when all have ended, well or not, or WARM_SECONDS are over, latest means R2
  *
- * A tag that is new, or whose old revision has no published packages, moves at once. Moves under
- * way are kept in the Farm object's SQLite.
+ * A tag that is new, or whose old revision has no published packages, moves at once. Pending moves
+ * are kept in the Farm object's SQLite.
  */
 import { readConfig } from "../config.ts";
 import type { PackageItem } from "../contract/items.ts";
@@ -23,7 +23,8 @@ import { readRecord, type ResolvedTag, tagRecord, writeTag } from "../store/reco
 import { popularPackages } from "./popular-packages.ts";
 
 /**
- * Prefix of the name under which a roll-forward wants its items; Build objects use their own names.
+ * Prefix of the name under which a roll-forward requests its items; Build objects use their own
+ * names.
  */
 const WANTED_BY = "roll-forward ";
 
@@ -31,7 +32,7 @@ const WANTED_BY = "roll-forward ";
 interface Move extends ResolvedTag {
   readonly from: string;
   readonly begunAt: number;
-  /** Moved then at the latest, ms since 1970. */
+  /** It moves at this time at the latest, ms since 1970. */
   readonly until: number;
   /** Keys of the items that have not ended. */
   readonly pending: readonly string[];
@@ -42,18 +43,18 @@ export interface RollForwardParts {
   readonly bucket: Bucket;
   readonly limits: () => Promise<WarmLimits>;
   /**
-   * Puts items into the queue, in the background. Returns the keys of those that have not ended;
-   * null when they were not taken.
+   * Queues items in the background. Returns the keys of those that have not ended; null when they
+   * were not taken.
    */
   readonly want: (
     wantedBy: string,
     items: readonly PackageItem[],
   ) => Promise<readonly string[] | null>;
-  /** Has `wake` called then, ms since 1970. */
+  /** Has `wake` called at this time, ms since 1970. */
   readonly wakeBy: (at: number) => void;
 }
 
-/** A tag that the bucket did not take is tried again after this long, ms. */
+/** When the bucket does not take a tag, it is tried again after this time, ms. */
 const AGAIN = 60_000;
 
 interface WarmLimits {
@@ -73,12 +74,14 @@ export class RollForward {
     );
   }
 
-  /** Whether that is the name of a roll-forward, not of a Build object. */
+  /** Whether this is the name of a roll-forward rather than a Build object. */
   static isName(wantedBy: string): boolean {
     return wantedBy.startsWith(WANTED_BY);
   }
 
-  /** An origin says what a tag means. Returns what it means for now: that, or what it meant. */
+  /**
+   * An origin says what a tag means. Returns what it means for now: that, or what it meant before.
+   */
   async resolved(said: ResolvedTag): Promise<string> {
     const { bucket, limits } = this.#with;
     const { packages, wait } = await limits();
@@ -121,7 +124,7 @@ export class RollForward {
       );
   }
 
-  /** Items have ended: with the last of them the tag moves. */
+  /** Items have ended; the tag moves with the last of them. */
   async ended(wantedBy: string, keys: Iterable<string>): Promise<void> {
     const move = this.#moves().find(({ tag }) => WANTED_BY + tag === wantedBy);
     if (move === undefined) return;
@@ -176,6 +179,6 @@ export class RollForward {
 /** How much a roll-forward publishes before a tag moves. */
 export async function warmLimits(env: Env): Promise<WarmLimits> {
   const { warm, packageSet } = await readConfig(env);
-  // A directory is not warmed: whoever edits it wants to pull what it holds now.
+  // A directory is not warmed: whoever edits it wants to pull its current contents.
   return filesOf(packageSet).kind === "path" ? { ...warm, packages: 0 } : warm;
 }

@@ -147,6 +147,7 @@ export const referrersIndex = (referrers: readonly Referrer[], artifactType?: st
 
 const descriptor = ({ digest, size }: DerivedBlob) => ({ digest, size });
 
+/** A text as a blob. */
 export function blobOf(mediaType: string, text: string): DerivedBlob {
   const bytes = new Uint8Array(new TextEncoder().encode(text));
   const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

@@ -1,6 +1,6 @@
 /**
- * Which artifacts refer to a manifest (formats of cosign's specs), and which are found by a tag
- * alone:
+ * Which artifacts refer to a manifest (in the formats of cosign's specs), and which are found only
+ * by a tag:
  *
  *   subject             referrers                                            tags
  *   a manifest          SBOM                     application/spdx+json       sha256-….sbom
@@ -9,15 +9,15 @@
  *                       signature, SBOM and provenance as bundles            sha256-….att
  *   an index, with it   signature and its bundle                             sha256-….sig
  *
- * All of it is derived from records and closures, the same bytes at any time.
+ * All of it is derived from records and closures, to the same bytes at any time.
  *
- * BuildKit puts its attestations into the index instead, as manifests of the platform
- * unknown/unknown, and `docker buildx imagetools inspect` shows SBOM and provenance of an image
- * only from there (its loader asks for no referrers; `imagetools create` does, for artifacts of
- * BuildKit's own type). Not here: an index would name the digests of documents, so every pull of an
- * index would first read the closures of all its packages, an image whose documents cannot be made
- * could not be pulled, and every digest would change with the format of a document. Clients that
- * look for an image's documents by referrers or by tag (oras, cosign, trivy) find them.
+ * BuildKit instead puts its attestations into the index, as manifests of the platform
+ * unknown/unknown, and `docker buildx imagetools inspect` shows SBOM and provenance only from there
+ * (its loader does not ask for referrers; `imagetools create` does, for artifacts of BuildKit's own
+ * type). Firn does not do that: an index would contain the digests of documents. Then every pull of
+ * an index would first read the closures of all its packages, an image whose documents cannot be
+ * made could not be pulled, and every digest would change with a document's format. Clients that
+ * look for documents by referrers or by tag (oras, cosign, trivy) find them.
  */
 import { canonicalJson } from "../contract/keys.ts";
 import type { ComposedBlob as DerivedBlob } from "../compose/compose.ts";

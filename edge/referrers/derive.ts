@@ -1,7 +1,7 @@
 /**
  * Derives the artifacts of an image: signatures from the digests of its manifests, documents from
- * the closures of its packages. Only so many documents are made at a time, since closures take
- * memory.
+ * the closures of its packages. The number of documents made at a time is limited, since closures
+ * take memory.
  */
 import type { ComposeInput } from "../compose/compose.ts";
 import { canonicalName, type ImageRequest } from "../contract/names.ts";
@@ -146,15 +146,15 @@ function checkSize(contents: ImageContents): void {
     );
 }
 
-/** Works when its turn comes. Throws UNAVAILABLE (503) when too much waits. */
+/** Works when its turn comes. Throws UNAVAILABLE (503) when too much is waiting. */
 async function inTurn<T>(packages: Packages, work: () => Promise<T>): Promise<T> {
   const closures = packages.reduce((sum, { record }) => sum + record.closure.size, 0);
   const bytes = Math.min(closures * PARSED_FACTOR, MAKING_BYTES);
   const release = await queue.take(bytes, waitingBytes({ packages }));
   if (release === null)
     throw unavailable(
-      `too many images wait here for their documents, which may take ${WAITING_BYTES} bytes of ` +
-        `memory meanwhile: try again in ${RETRY_SECONDS} seconds`,
+      `too many images are waiting for their documents (limit: ${WAITING_BYTES} bytes of ` +
+        `memory): try again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
       { limit: WAITING_BYTES },
     );

@@ -1,7 +1,7 @@
 /**
  * Authentication and authorization of requests (distribution spec, "Token Authentication"): a 401
- * names the token endpoint, the client sends its user and password there (token.ts), gets a token
- * for the image, and repeats the request with it.
+ * names the token endpoint; the client sends user and password there (token.ts), gets a token for
+ * the image, and repeats the request with it.
  *
  *   GET /v2/shell/git/manifests/latest                        401 WWW-Authenticate: Bearer realm=…
  *   GET /token?service=HOST&scope=repository:shell/git:pull   200 {"token": …}  (Basic, or nobody)
@@ -24,7 +24,7 @@ import { requestedName } from "./request.ts";
 
 export const TOKEN_PATH = "/token";
 
-/** A request, and who sent it once `authorize` has found out. */
+/** A request, and its sender once `authorize` has identified them. */
 export type AuthorizedRequest = IRequestStrict & {
   caller?: Caller;
   /** What the aliases in the image's name stand for. */
@@ -37,7 +37,7 @@ export async function authorizeBase(
   env: Env,
   _ctx: ExecutionContext,
 ): Promise<void> {
-  // Without accounts this answers at once, even when the configuration is wrong.
+  // Without accounts it answers at once, even when the configuration is wrong.
   if (!setsAccess(env)) return;
   const config = await readConfig(env);
   if (config.access.tokenKey === null) return;
@@ -46,9 +46,9 @@ export async function authorizeBase(
 }
 
 /**
- * For routes of an image: sets the request's caller, and its aliases. Throws MANIFEST_UNKNOWN (404)
- * for an alias that does not exist, UNAUTHORIZED (401) for a token that is not valid or not for
- * this image, and in a private registry for none; TOOMANYREQUESTS (429).
+ * For routes of an image: sets the request's caller and aliases. Throws MANIFEST_UNKNOWN (404) for
+ * an alias that does not exist; UNAUTHORIZED (401) for a token that is invalid or not for this
+ * image, and in a private registry without one; TOOMANYREQUESTS (429).
  */
 export async function authorize(
   request: AuthorizedRequest,
@@ -73,7 +73,7 @@ async function admit(
   if (config.access.mode === "private" && caller.account === null) throw signIn(caller);
 }
 
-/** For routes of no image: sets the request's caller. Throws as `authorize` does. */
+/** For other routes: sets the request's caller. Throws as `authorize` does. */
 export async function authorizeAny(
   request: AuthorizedRequest,
   env: Env,
@@ -107,8 +107,8 @@ export function privately(response: Response, _request: IRequestStrict, env: Env
 }
 
 /**
- * Who sent a request. `image`: the name that it is for, null for none. Throws UNAUTHORIZED (401)
- * for a token that is not valid, of an account that is gone, or not for this image.
+ * Identifies the sender of a request. `image`: the name that is requested, or null. Throws
+ * UNAUTHORIZED (401) for a token that is invalid, of a removed account, or not for this image.
  */
 async function identify(
   request: IRequestStrict,
@@ -144,7 +144,7 @@ async function identify(
 const signIn = ({ challenge }: Caller): RegistryError =>
   unauthorized("sign in first: docker login", challenge ?? "Basic");
 
-/** Key, audience and clock of tokens, and the registry's own URL, for this request. */
+/** Key, audience and clock for tokens, and the registry's own URL, for this request. */
 export function tokenContext(
   { url }: IRequestStrict,
   { url: configured, tokenKey }: Access,

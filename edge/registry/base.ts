@@ -1,6 +1,6 @@
 /**
- * Routes beside images and blobs: `/v2/`, which clients try first (distribution spec, "Determining
- * Support"), `/` for people, and requests that no other route takes.
+ * Routes other than images and blobs: `/v2/`, which clients request first (distribution spec,
+ * "Determining Support"), `/` for people, and requests that no other route takes.
  */
 import type { Env } from "../env.ts";
 import { openContext } from "../pull/context.ts";
@@ -11,7 +11,7 @@ import { API_VERSION } from "./headers.ts";
 type Received = Pick<Request, "method" | "url">;
 
 /**
- * Longest URL that is read, characters: a name of 255, a digest, and room for whatever query a
+ * Longest URL that is parsed, characters: a name of 255, a digest, and room for any query that a
  * mirror adds.
  */
 const MAX_URL = 4_096;
@@ -22,20 +22,23 @@ const BASE_HEADERS = new Headers({
   "Content-Length": "2",
 });
 
-/** Prepares an isolate behind the answer to `/v2/`, whatever that is. The next route goes on. */
+/**
+ * Prepares an isolate behind the answer to `/v2/`, whatever that is. Falls through to the next
+ * route.
+ */
 export function prepare(request: Request, env: Env, ctx: ExecutionContext): void {
   prepareBehind(ctx, () => openContext(request, env, ctx));
 }
 
 /**
- * Answers `/v2/`. Docker's ping times out in seconds, so this waits for no configuration, bucket or
- * Durable Object.
+ * Answers `/v2/`. Docker's ping times out within seconds, so this waits for no configuration,
+ * bucket or Durable Object.
  */
 export function base({ method }: Received): Response {
   return new Response(method === "HEAD" ? null : "{}", { headers: BASE_HEADERS });
 }
 
-/** How to pull. It is plain text, since it repeats the host that the client named. */
+/** Explains how to pull. Plain text, since it repeats the host that the client sent. */
 export function welcome({ method, url }: Received): Response {
   const { host } = new URL(url);
   const text = `This is Firn, a container registry whose images do not exist until somebody pulls them.
@@ -52,7 +55,7 @@ An image's name is the list of its packages, built with Nix at that moment:
   });
 }
 
-/** Throws 414 for a URL that no real client sends. Otherwise the next route goes on. */
+/** Throws 414 for a URL that no real client sends. Falls through otherwise. */
 export function refuseLong({ url }: Received): void {
   if (url.length > MAX_URL)
     throw new RegistryError({
@@ -62,9 +65,7 @@ export function refuseLong({ url }: Received): void {
     });
 }
 
-/**
- * Throws 405 for every method but GET and HEAD: there is no push. Otherwise the next route goes on.
- */
+/** Throws 405 for every method but GET and HEAD: there is no push. Falls through otherwise. */
 export function refuseWrites({ method }: Received): void {
   if (method !== "GET" && method !== "HEAD")
     throw unsupported(
@@ -75,7 +76,7 @@ export function refuseWrites({ method }: Received): void {
 }
 
 /**
- * `/v2/_catalog`, docker's list of a registry's names (no part of the distribution spec). Not
+ * `/v2/_catalog`, docker's list of a registry's names (not part of the distribution spec). Not
  * supported: every list of packages is a name here.
  */
 export function noCatalog(): never {

@@ -28,6 +28,7 @@ import { parseRange, type Part } from "./range.ts";
 import { redirectTo } from "./redirect.ts";
 import { requestedDigest, requestedImage } from "./request.ts";
 
+/** Throws DIGEST_INVALID (400), BLOB_UNKNOWN (404), RANGE_INVALID (416), and what pulls throw. */
 export async function blobs(
   request: IRequestStrict,
   env: Env,
@@ -49,10 +50,10 @@ export async function blobs(
   return (await stored(request, context, digest)) ?? madeAgain(request, context, { image, digest });
 }
 
-/** The parts of a request that decide how a blob is answered. */
+/** The parts of a request that affect how a blob is answered. */
 type BlobRequest = Pick<Request, "method" | "headers">;
 
-/** The answer with a blob of the bucket; null when the bucket lacks it. */
+/** The answer with a blob in the bucket; null when the bucket lacks it. */
 async function stored(
   request: BlobRequest,
   { bucket, config }: Context,
@@ -69,8 +70,8 @@ async function stored(
 
 /**
  * The answer with a blob that is made again: from records (pull/images/derived-blobs.ts), by an
- * origin, since the bucket has lost it (pull/images/restore-layer.ts), or as part of what refers
- * to an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
+ * origin because the bucket has lost it (pull/images/restore-layer.ts), or as part of a referrer of
+ * an image (referrers/find.ts). Throws BLOB_UNKNOWN (404), and what these throw.
  */
 async function madeAgain(
   request: BlobRequest,
@@ -88,14 +89,14 @@ async function madeAgain(
   const artifact = await findArtifact(context, image, digest);
   if (artifact !== null) return answer(request, artifact);
   throw blobUnknown(
-    `there is no blob ${digest} of the image ${image.name} in this registry: pull the image ` +
-      `by its tag, and its blobs are made`,
+    `the image ${image.name} has no blob ${digest} in this registry: pull the image by its ` +
+      `tag, which makes its blobs`,
     { digest },
   );
 }
 
 /**
- * A 304, or the answer to HEAD: a presigned URL answers HEAD with 403, so it is never redirected.
+ * A 304, or the answer to HEAD, which is never redirected: a presigned URL answers HEAD with 403.
  */
 function answerWithoutBody(
   { method, headers }: BlobRequest,
@@ -126,8 +127,8 @@ const isUnconditional = (headers: Headers): boolean =>
 
 /** Null for the whole blob. Throws RANGE_INVALID (416). */
 function requestedPart(headers: Headers, digest: Digest, size: number): Part | null {
-  // A Range holds only for the content that If-Range names (RFC 9110, section 13.1.5); a date never
-  // does, since nothing here has one.
+  // A Range applies only to the content that If-Range names (RFC 9110, section 13.1.5); never to a
+  // date, since nothing here has one.
   const condition = headers.get("If-Range");
   if (condition !== null && condition !== etagOf(digest)) return null;
   const range = parseRange(headers.get("Range"), size);
@@ -146,7 +147,7 @@ async function stream(bucket: Bucket, digest: Digest, part: Part | null): Promis
   return withBody(object.body, digest, object, part);
 }
 
-/** 200 with all of the blob, or 206 with a part of it, which `body` is. */
+/** 200 with the whole blob, or 206 with a part of it in `body`. */
 function withBody(
   body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>,
   digest: Digest,
@@ -167,11 +168,11 @@ function withBody(
   });
 }
 
-/** Headers that 200, 206 and 304 have in common. */
+/** Headers that 200, 206 and 304 share. */
 const headersOf = (digest: Digest, { contentType }: Presence): Record<string, string> => ({
   ...API_VERSION,
   // Origins choose the content types of blobs. A build's log can be read in a browser; nothing else
-  // is given a type that a browser would run.
+  // gets a type that a browser would run.
   "Content-Type": contentType?.startsWith("text/plain")
     ? "text/plain; charset=utf-8"
     : "application/octet-stream",

@@ -1,7 +1,7 @@
 /** Reads the body of a request. */
 
 /**
- * The body as text; null when it has more than `max` bytes, of which no more are read, whatever its
+ * The body as text; null when it has more than `max` bytes. No more than that is read, whatever its
  * Content-Length says.
  */
 export async function textOf(

@@ -1,6 +1,6 @@
 /**
- * `GET /builds/<id>`: what a build writes, while it runs, as text or, where Accept asks for
- * `text/event-stream`, as server-sent events. The errors of pulls that wait name the address.
+ * `GET /builds/<id>`: the log of a build while it runs, as text, or as server-sent events when
+ * Accept asks for `text/event-stream`. Errors of waiting pulls contain this address.
  */
 import { packagesRefusal } from "../access/accounts.ts";
 import { HEX256_PATTERN } from "../contract/digest.ts";
@@ -15,7 +15,7 @@ export async function buildLog(request: AuthorizedRequest, env: Env): Promise<Re
   if (!HEX256_PATTERN.test(id)) throw unknownBuild();
   const { headers, method, caller } = request;
   const form = headers.get("Accept")?.includes("text/event-stream") === true ? "events" : "text";
-  // The header of a browser that reconnects.
+  // The header that a reconnecting browser sends.
   const after = /^\d{1,9}$/.exec(headers.get("Last-Event-ID") ?? "")?.[0] ?? "-1";
   const { names, body } = await followBuild(env, id, { form, after });
   const refused = caller?.account == null ? undefined : packagesRefusal(caller.account, names);

@@ -7,7 +7,7 @@ import { inOrder } from "../pull/tags/tag-order.ts";
 import { API_VERSION } from "./headers.ts";
 import { requestedImage } from "./request.ts";
 
-/** Most tags in one answer; the others come with the Link. */
+/** Most tags in one answer; its Link header leads to the others. */
 const MAX_TAGS = 1_000;
 
 /** `GET|HEAD /v2/<name>/tags/list` ("Listing Tags"). */

@@ -1,6 +1,6 @@
 /**
  * The one place where errors become answers: the distribution spec's JSON ("Error Codes"), as
- * application/json, which HEAD gets without its body.
+ * application/json, without the body for HEAD.
  */
 import { ConfigError } from "../bucket-config.ts";
 import { InvalidName } from "../contract/names.ts";
@@ -12,7 +12,7 @@ import { note } from "../log.ts";
 import { API_VERSION, warning } from "./headers.ts";
 
 /**
- * Anything thrown while a request was answered, as its response. What is not the client's doing is
+ * The response for anything thrown while a request was answered. What is not the client's fault is
  * logged here, once.
  */
 export function errorResponse(error: unknown, request: Request): Response {
@@ -20,8 +20,7 @@ export function errorResponse(error: unknown, request: Request): Response {
   if (shown.cause !== undefined) log(shown, shown.cause, request);
 
   const { code, detail } = shown;
-  // One line, read from left to right: part of it may be what the client sent, and a terminal shows
-  // it.
+  // One line, shown as it is: part of it may be what the client sent, and a terminal shows it.
   const message = shown.message.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "?");
   const body = JSON.stringify({
     errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }],
@@ -31,7 +30,7 @@ export function errorResponse(error: unknown, request: Request): Response {
     "Content-Type": "application/json",
     "X-Content-Type-Options": "nosniff",
     ...API_VERSION,
-    // No cache may keep an error: a package may appear, an origin come back.
+    // No cache may keep an error: a package may appear, an origin may come back.
     "Cache-Control": "no-store",
   });
   if (request.method !== "HEAD") return new Response(body, { status: shown.status, headers });
@@ -41,26 +40,26 @@ export function errorResponse(error: unknown, request: Request): Response {
   return new Response(null, { status: shown.status, headers });
 }
 
-/** Retry-After when a blob is lost still after an origin has made it, seconds. */
+/** Retry-After when a blob is still lost after an origin has made it again, seconds. */
 const LOST_RETRY_SECONDS = 30;
 /** Retry-After when the bucket stays unreachable, seconds. */
 const BUCKET_RETRY_SECONDS = 5;
 
 /**
- * What the runtime itself says of a Durable Object that it had to end: its disk is full or fails, or
- * it does not say.
+ * What the runtime says about a Durable Object that it had to stop: its disk is full or failing, or
+ * no reason.
  */
 const RUNTIME_FAILED = /internal error; reference = \w+|\bSQLITE_(FULL|IOERR)\b/;
 
 /**
- * The error for the client of an error that another room threw. An unexpected error goes to the log
- * under a random id, and the client gets that id only.
+ * The client's error for an error of another room. An unexpected error is logged under a random id,
+ * and the client gets only that id.
  */
 function translated(error: unknown): RegistryError {
   if (error instanceof InvalidName) return nameInvalid(error.message, error.detail);
   if (error instanceof BlobsLost)
     return passing(
-      "the registry's storage has lost a part of this image, and it was not made again yet; " +
+      "the registry's storage has lost a part of this image, and it has not been rebuilt yet; " +
         "try again in half a minute",
       LOST_RETRY_SECONDS,
       error,
@@ -82,24 +81,24 @@ function translated(error: unknown): RegistryError {
       code: "UNKNOWN",
       status: 500,
       message:
-        "this registry is not configured correctly; its log tells its operator what is wrong",
+        "this registry is not configured correctly; its operator finds the reason in its log",
       cause: error,
     });
   const id = crypto.randomUUID();
   const what =
     error instanceof InvalidRecord
-      ? "what this registry has stored of this image's packages contradicts itself"
+      ? "this registry's records of this image's packages are inconsistent"
       : "internal error";
   return new RegistryError({
     code: "UNKNOWN",
     status: 500,
-    message: `${what}; give the operator of this registry the id ${id}`,
+    message: `${what}; please tell the registry's operator this id: ${id}`,
     detail: { id },
     cause: error,
   });
 }
 
-/** UNAVAILABLE (503), with what it was for the log. */
+/** UNAVAILABLE (503), with the cause for the log. */
 const passing = (message: string, retryAfter: number, cause: unknown): RegistryError =>
   Object.assign(unavailable(message, retryAfter), { cause });
 

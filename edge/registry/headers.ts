@@ -4,8 +4,8 @@ import type { Digest } from "../contract/digest.ts";
 export const API_VERSION = { "Docker-Distribution-API-Version": "registry/2.0" } as const;
 
 /**
- * Cache-Control of what is named by its digest: the bytes never change. no-transform: a proxy that
- * compresses would take Content-Length away and weaken the ETag.
+ * Cache-Control for content named by its digest: the bytes never change. no-transform, because a
+ * proxy that compresses would remove Content-Length and weaken the ETag.
  */
 export const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
 
@@ -20,8 +20,8 @@ const SEPARATOR = ", ".length;
 export const etagOf = (digest: Digest): string => `"${digest}"`;
 
 /**
- * Whether the client has the content of this entity tag already, which is a 304: its If-None-Match
- * names the tag, or is `*` (RFC 9110, section 13.1.2, weak comparison).
+ * Whether the client already has the content of this entity tag, which makes a 304: its
+ * If-None-Match contains the tag, or is `*` (RFC 9110, section 13.1.2, weak comparison).
  */
 export function isUnchanged(request: Pick<Headers, "get">, etag: string): boolean {
   const header = request.get("If-None-Match");
@@ -36,18 +36,15 @@ export function isUnchanged(request: Pick<Headers, "get">, etag: string): boolea
 }
 
 /**
- * The value of a Warning header: how a registry may talk to the person behind a client
- * (distribution spec 1.1, "Warnings"). One line of ASCII, quoted (RFC 9110, quoted-string).
+ * The value of a Warning header, with which a registry can tell something to the person behind a
+ * client (distribution spec 1.1, "Warnings"): one line of ASCII, quoted (RFC 9110, quoted-string).
  */
 export function warning(text: string): string {
   const line = text.replace(/[^\x20-\x7e]+/g, " ").replace(/["\\]/g, "'");
   return `299 - "${line.slice(0, MAX_WARNING)}"`;
 }
 
-/**
- * The values of Warning headers, one for each text, in their order; without those that are too
- * many.
- */
+/** The values of Warning headers, one for each text, in order, up to the size limit. */
 export function warningValues(texts: readonly string[]): string[] {
   let bytes = 0;
   return texts.map(warning).filter((value) => {

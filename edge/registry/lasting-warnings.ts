@@ -1,14 +1,14 @@
 /**
- * Warnings about the image itself, which every pull of it gets. Warnings of one pull (an origin
+ * Warnings about the image itself, which every pull of it gets. Warnings about one pull (an origin
  * that is away, a build) are in the context.
  */
 import type { ImageRecord, System } from "../contract/records.ts";
 
 const COARSE =
-  "these packages have more layers together than docker mounts, so the image has coarser ones, of " +
+  "these packages have more layers than docker can mount, so this image has coarser layers, of " +
   "which it shares fewer with other images";
 
-/** Of the images for these systems, each text once. */
+/** For the images of these systems, each text once. */
 export function lastingWarnings(
   { images }: Pick<ImageRecord, "images">,
   systems: readonly System[],

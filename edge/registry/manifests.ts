@@ -1,6 +1,6 @@
 /**
  * `GET|HEAD /v2/<name>/manifests/<reference>` (distribution spec, "Pulling manifests"). HEAD is GET
- * without its body, and starts a build just as GET does: docker sends HEAD first.
+ * without the body, and starts a build just as GET does: docker sends HEAD first.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
@@ -36,11 +36,12 @@ import { type Client, lacking, otherMachine, wantedSystems } from "./platform.ts
 import { artifactManifest, byReferrersTag, isReferrersTag } from "./referrers.ts";
 import { requestedImage, requestedReference } from "./request.ts";
 
-/** Cache-Control by tag, which may come to mean another manifest. */
+/** Cache-Control for a tag, which may change to another manifest. */
 const SHORT = "public, max-age=10, no-transform";
 /** How much of an Accept header an error repeats, characters. */
 const SHOWN_ACCEPT = 1_000;
 
+/** Throws what findImage throws, DIGEST_INVALID (400) and MANIFEST_UNKNOWN (404). */
 export async function manifests(
   request: IRequestStrict,
   env: Env,
@@ -74,7 +75,7 @@ export async function manifests(
   return respond(request, answer);
 }
 
-/** Null when the image has no manifest of this digest. */
+/** Null when the image has no manifest with this digest. */
 async function byDigest(
   context: Context,
   image: ImageRequest,
@@ -88,7 +89,7 @@ async function byDigest(
 }
 
 /**
- * The manifest of an artifact that refers to the image, which counts as no pull. Throws
+ * The manifest of an artifact that refers to the image; it does not count as a pull. Throws
  * MANIFEST_UNKNOWN (404).
  */
 async function artifact(context: Context, image: ImageRequest, digest: Digest): Promise<Answer> {
@@ -125,7 +126,7 @@ async function byTag(
   return answer;
 }
 
-/** The manifests that answer the client, by media type. */
+/** The manifests that this client can be answered with, by media type. */
 function offersOf(record: ImageRecord, { all, asked, only }: WantedSystems): Map<string, Digest> {
   const { images } = digestsOf(record);
   const systems = systemsOf(record).filter((system) =>
@@ -142,7 +143,7 @@ function offersOf(record: ImageRecord, { all, asked, only }: WantedSystems): Map
       [DOCKER_MANIFEST_LIST, index.docker],
     ]);
   return new Map([
-    // An index of one image costs a round trip more, which only its zstd layers are worth.
+    // An index of one image costs another round trip, which only its zstd layers are worth.
     ...(image.zstd === undefined ? [] : [[OCI_INDEX, index.oci] as const]),
     [OCI_MANIFEST, image.oci],
     [DOCKER_MANIFEST, image.docker],

@@ -1,18 +1,19 @@
 /**
- * Which manifest a client gets (RFC 9110, section 12.5.1). Clients differ: docker sends one header
- * a type, in random order and all equal, which HTTP joins with commas; containerd sends one line
- * that ends in a wildcard; curl sends only the wildcard; old ones send nothing.
+ * Chooses the manifest that a client gets (RFC 9110, section 12.5.1). Clients differ: docker sends
+ * one header for each type, in random order and with equal weights, which HTTP joins with commas;
+ * containerd sends one line that ends in a wildcard; curl sends only the wildcard; old ones send
+ * nothing.
  */
 import { DOCKER_MANIFEST_LIST, MANIFEST_TYPES, OCI_INDEX } from "../contract/media-types.ts";
 
 const INDEXES: ReadonlySet<string> = new Set([OCI_INDEX, DOCKER_MANIFEST_LIST]);
 /**
- * Longest Accept that is read, characters; docker's joined ones have about 600. The rest is
+ * Longest Accept that is parsed, characters; docker's joined ones have about 600. The rest is
  * ignored.
  */
 const MAX_ACCEPT = 8_192;
 
-/** Whether that is the type of an index or a list. */
+/** Whether it is the media type of an index or a list. */
 export const isIndex = (mediaType: string | null): boolean =>
   mediaType !== null && INDEXES.has(mediaType);
 
@@ -23,11 +24,11 @@ interface MediaRange {
 
 /**
  * The one of `offers` (media types) that the client prefers, or null when it accepts none: the
- * caller answers 404 MANIFEST_UNKNOWN, as docker's registry does. `accept` is the header, several
- * joined by commas; null, or without a readable range, accepts everything. By q, then a type named
- * exactly before one that only a wildcard allows, then the server's preference; the order of the
- * header never counts. A client that allows an index only by a wildcard, or sends no Accept, gets a
- * plain manifest: it may not know indexes.
+ * caller then answers 404 MANIFEST_UNKNOWN, as docker's registry does. `accept` is the header,
+ * several joined by commas; null, or without a valid range, accepts everything. Sorted by q, then
+ * exactly named types before those that only a wildcard allows, then the server's preference; the
+ * order in the header does not count. A client that allows an index only by a wildcard, or sends no
+ * Accept, gets a plain manifest: it may not know indexes.
  */
 export function negotiate(accept: string | null, offers: readonly string[]): string | null {
   const ranges = parseAccept(accept ?? "");
@@ -48,7 +49,7 @@ function preference(offer: string): number {
 
 /**
  * q of an offer: that of the most specific range that matches it; 0 when none does. Of two equal
- * ranges the higher q counts, whichever came first.
+ * ranges the higher q counts.
  */
 function bestMatch(offer: string, ranges: readonly MediaRange[]): { q: number; exact: boolean } {
   const q = (type: string): number | undefined => {
@@ -61,7 +62,7 @@ function bestMatch(offer: string, ranges: readonly MediaRange[]): { q: number; e
 }
 
 /**
- * Malformed ranges are left out; parameters other than q are ignored, since no manifest type has
+ * Malformed ranges are skipped; parameters other than q are ignored, since no manifest type has
  * any.
  */
 function parseAccept(accept: string): MediaRange[] {

@@ -1,10 +1,10 @@
 /**
- * The platforms that a client is answered for, by the image's name and the request's headers:
+ * The platforms with which a client is answered, by the image's name and the request's headers:
  *
  *   arm64/git, or one system in SYSTEMS   a manifest for that system
  *   an index is accepted by its type      an index of all of SYSTEMS; docker's User-Agent tells
  *                                         which of them is waited for first
- *   else                                  a manifest for the system that the User-Agent tells, or
+ *   otherwise                             a manifest for the system that the User-Agent tells, or
  *                                         the first of SYSTEMS
  */
 import { MANIFEST_TYPES } from "../contract/media-types.ts";
@@ -12,7 +12,7 @@ import { platformName, PLATFORMS, type System, SYSTEMS } from "../contract/recor
 import type { WantedSystems } from "../pull/wanted-systems.ts";
 import { isIndex, negotiate } from "./negotiation.ts";
 
-/** The parts of an image's name and a request that decide. */
+/** The parts of an image's name and a request that matter for it. */
 export interface Client {
   readonly pinned: System | undefined;
   readonly accept: string | null;
@@ -36,7 +36,7 @@ export function wantedSystems(
 const one = (system: System): WantedSystems => ({ all: [system], asked: system, only: true });
 
 /**
- * The system of the machine that docker's daemon runs on, as its User-Agent says, whatever
+ * The system of the machine on which docker's daemon runs, from its User-Agent, whatever
  * `--platform` is: `docker/28.0.4 go/go1.23.7 git-commit/6430e49 kernel/6.1.0 os/linux arch/arm64
  * UpstreamClient(…)`. Undefined for every other client: none of them tells.
  */
@@ -51,12 +51,12 @@ export function systemOf(userAgent: string | null): System | undefined {
 }
 
 const ARCH = " arch/";
-/** An architecture of PLATFORMS and what ends it, characters. */
+/** The longest architecture in PLATFORMS and the character after it. */
 const LONGEST = 6;
 
 /**
- * A warning for a person whose machine has another architecture than the image; undefined for
- * others.
+ * A warning for a person whose machine has another architecture than the image; otherwise
+ * undefined.
  */
 export function otherMachine(
   { pinned, userAgent }: Client,
@@ -70,4 +70,4 @@ export function otherMachine(
 
 /** A warning that the image lacks a platform. */
 export const lacking = (system: System, reason: string): string =>
-  `this image is not there for ${platformName(system)}: ${reason}`;
+  `this image is not available for ${platformName(system)}: ${reason}`;

@@ -14,10 +14,10 @@ const MAX_RANGE_HEADER = 200;
 const SINGLE = /^bytes=\s*(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))\s*$/i;
 
 /**
- * The requested part; `whole` without a range that must be honoured (no header, another unit,
- * several ranges, malformed: the whole blob is always a correct answer); `unsatisfiable`, which is
- * a 416, when no byte of it exists or it ends before it begins (`500-0`: the section lets a server
- * ignore or refuse that, and a client that counts wrongly should learn of it).
+ * The requested part. `whole` when there is no range that must be honoured (no header, another
+ * unit, several ranges, malformed: the whole blob is always a correct answer). `unsatisfiable`, a
+ * 416, when no byte of it exists or it ends before it begins (`500-0`: a server may ignore or
+ * refuse that, and a client that miscounts should notice).
  */
 export function parseRange(header: string | null, size: number): Part | "whole" | "unsatisfiable" {
   if (header === null || header.length > MAX_RANGE_HEADER) return "whole";

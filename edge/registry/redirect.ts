@@ -1,6 +1,6 @@
 /**
- * Where a client is sent for a blob that the Worker does not stream itself. No credentials of the
- * client go with it (CVE-2020-15157).
+ * Where a client is redirected for a blob that the Worker does not stream itself. The client's
+ * credentials are not passed on (CVE-2020-15157).
  */
 import { presign } from "../store/s3.ts";
 import type { BlobDelivery } from "../bucket-config.ts";
@@ -15,8 +15,8 @@ import { API_VERSION } from "./headers.ts";
  */
 export const PRESIGN_SECONDS = 300;
 /**
- * A signed URL is reused for this long, milliseconds: signing costs 0.1 ms, and a client that gets
- * it late still has half of its validity left.
+ * How long a signed URL is reused, milliseconds: signing costs 0.1 ms, and the last client to get
+ * it still has half of its validity left.
  */
 const REUSE_MS = (PRESIGN_SECONDS * 1_000) / 2;
 /** About 1,500 URLs. */
@@ -30,8 +30,8 @@ const signed = memory<{ readonly url: string; readonly until: number }>(
 );
 
 /**
- * The redirect to the blob, or null when BLOBS says that it is streamed. 307 keeps the method, and
- * every client follows it.
+ * The redirect to the blob, or null when BLOBS says to stream it. 307 keeps the method, and every
+ * client follows it.
  */
 export async function redirectTo(delivery: BlobDelivery, digest: Digest): Promise<Response | null> {
   switch (delivery.kind) {

@@ -1,7 +1,7 @@
 /**
  * `GET|HEAD /v2/<name>/referrers/<digest>` (distribution spec 1.1, "Listing Referrers"), and the
- * tags under which clients look for the same that do not know it: the spec's fallback
- * `sha256-<hex>`, and cosign's `sha256-<hex>.sig`, `.att` and `.sbom`.
+ * tags under which older clients look for the same: the spec's fallback `sha256-<hex>`, and
+ * cosign's `sha256-<hex>.sig`, `.att` and `.sbom`.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Digest } from "../contract/digest.ts";
@@ -18,19 +18,19 @@ import { type Answer, manifestAnswer, respond } from "./answers.ts";
 import { IMMUTABLE } from "./headers.ts";
 import { requestedDigest, requestedImage } from "./request.ts";
 
-/** The list may grow: with SIGNING_KEY, or when closures can be read again. */
+/** The list may grow: when SIGNING_KEY is set, or closures can be read again. */
 const SHORT = "public, max-age=60, no-transform";
 /** The distribution spec's "Referrers Tag Schema", and cosign's tags. */
 const TAG = /^sha256-([0-9a-f]{64})(?:\.(sig|att|sbom))?$/;
 
-/** What a tag is derived from: a signature needs nothing but the manifest. */
+/** What a tag is derived from: a signature needs only the manifest. */
 const PARTS_OF_TAG: Readonly<Record<string, readonly Part[]>> = {
   sig: ["signatures"],
   att: ["documents"],
   sbom: ["documents"],
 };
 
-/** An unknown digest has no referrers, and is no error. */
+/** An unknown digest has no referrers; that is not an error. */
 export async function referrers(
   request: IRequestStrict,
   env: Env,
@@ -50,7 +50,7 @@ export async function referrers(
     "Cache-Control": SHORT,
     ...(artifactType === null ? {} : { "OCI-Filters-Applied": "artifactType" }),
   });
-  // It is no manifest: nothing is found under its digest.
+  // The answer is not a manifest, so nothing can be found under its digest.
   answer.headers.delete("Docker-Content-Digest");
   return respond(request, answer);
 }

@@ -1,6 +1,7 @@
 /**
  * What a path names: an image, and a tag or digest (distribution spec 1.1, "Pulling manifests").
- * Names and references have no character that needs encoding, but some clients write `sha256%3A…`.
+ * Names and references contain no character that needs encoding, but some clients write
+ * `sha256%3A…`.
  */
 import type { IRequestStrict } from "itty-router";
 import { type Digest, isDigest } from "../contract/digest.ts";
@@ -18,10 +19,10 @@ export type Reference =
   | { readonly kind: "tag"; readonly tag: string }
   | { readonly kind: "digest"; readonly digest: Digest };
 
-/** How much of a wrong tag or digest an error repeats, characters. */
+/** How much of a wrong tag or digest is repeated in the error, characters. */
 const SHOWN = 200;
 
-/** The route's `:name`, checked, and its parts. Throws NAME_INVALID (400). */
+/** The route's `:name`, validated, and its parts. Throws NAME_INVALID (400). */
 export function requestedName({ params }: Pick<IRequestStrict, "params">): NameParts & {
   readonly name: string;
 } {
@@ -41,8 +42,8 @@ export function requestedImage({
 
 /**
  * The tag or digest of the route's `:reference`. Throws DIGEST_INVALID (400), and MANIFEST_UNKNOWN
- * (404) for what can be no tag: the spec's conformance tests before 1.1 ask for
- * `.INVALID_MANIFEST_NAME` and take nothing but a 404.
+ * (404) for an invalid tag: the spec's conformance tests before 1.1 ask for
+ * `.INVALID_MANIFEST_NAME` and accept only a 404.
  */
 export function requestedReference({ params }: Pick<IRequestStrict, "params">): Reference {
   const text = decode(params["reference"]);
@@ -62,7 +63,7 @@ function parseTag(text: string): string {
   const tag = text.slice(0, SHOWN);
   throw manifestUnknown(
     `the tag "${tag}" is not valid, so no image has it: a tag is 1 to 128 letters, digits, "_", ` +
-      `"." and "-", and begins with neither "." nor "-"`,
+      `"." or "-", and does not begin with "." or "-"`,
     { tag, rule: TAG_PATTERN.source },
   );
 }
@@ -76,7 +77,9 @@ function parseDigest(text: string): Digest {
   );
 }
 
-/** A path parameter decoded; as it is when its encoding is broken, for the grammar to refuse it. */
+/**
+ * A decoded path parameter. If its encoding is broken it stays as it is, for the grammar to refuse.
+ */
 function decode(parameter: string | undefined): string {
   const text = parameter ?? "";
   if (!text.includes("%")) return text;

@@ -1,21 +1,22 @@
 /**
  * Delays answers to clients that are over a limit. A client that heeds Retry-After does not notice;
- * one that asks again at once would get thousands of refusals a second, each as costly as a cached
- * answer. Waiting takes no CPU.
+ * one that asks again at once would otherwise get thousands of refusals a second, each as costly as
+ * a cached answer. Waiting takes no CPU.
  */
 
 /** How long a 429 is held back, milliseconds. */
 const HELD_MS = 1_000;
-/** Most that one isolate holds back at once; the others are answered, since each takes memory. */
+/**
+ * Most answers that one isolate delays at once, since each takes memory; others are sent at once.
+ */
 const MAX_HELD = 2_000;
 
 /**
- * How many were begun in this second. (Counting them down when they end would miss cancelled
- * requests.)
+ * How many delays began in this second. (Counting down at their end would miss cancelled requests.)
  */
 let begun = { second: 0, count: 0 };
 
-/** The same answer, later when it is a 429. */
+/** The same answer, delayed when it is a 429. */
 export async function slowDown(answer: Response): Promise<Response> {
   if (answer.status !== 429) return answer;
   const second = Math.floor(Date.now() / HELD_MS);

@@ -25,7 +25,10 @@ interface TokenRequest {
   readonly scopes: readonly string[];
 }
 
-/** Throws UNAUTHORIZED (401) for a wrong user or password, TOOMANYREQUESTS (429) for too many. */
+/**
+ * Throws UNAUTHORIZED (401) for a wrong user or password, TOOMANYREQUESTS (429) for too many
+ * attempts.
+ */
 export async function token(request: IRequestStrict, env: Env): Promise<Response> {
   const config = await readConfig(env);
   const { access } = config;
@@ -56,15 +59,15 @@ export async function token(request: IRequestStrict, env: Env): Promise<Response
   return Response.json(body, { headers: { ...API_VERSION, "Cache-Control": "no-store" } });
 }
 
-/** docker's and podman's way: Basic credentials, or none, and the scopes in the query. */
+/** As docker and podman do: Basic credentials, or none, and the scopes in the query. */
 const readQuery = (request: IRequestStrict): TokenRequest => ({
   credentials: basicCredentials(request.headers.get("Authorization")),
   scopes: new URL(request.url).searchParams.getAll("scope"),
 });
 
 /**
- * containerd's way: a form with user and password (OAuth 2, RFC 6749, section 4.3.2). Null for
- * every other grant: there are no refresh tokens here.
+ * As containerd does: a form with user and password (OAuth 2, RFC 6749, section 4.3.2). Null for
+ * any other grant: there are no refresh tokens here.
  */
 async function readForm(request: IRequestStrict): Promise<TokenRequest | null> {
   const text = await textOf(request, MAX_FORM_BYTES);
@@ -72,7 +75,7 @@ async function readForm(request: IRequestStrict): Promise<TokenRequest | null> {
     throw new RegistryError({
       code: "UNSUPPORTED",
       status: 413,
-      message: `the form of a token request has at most ${MAX_FORM_BYTES} bytes`,
+      message: `the form of a token request may have at most ${MAX_FORM_BYTES} bytes`,
     });
   const form = new URLSearchParams(text);
   if (form.get("grant_type") !== "password") return null;
@@ -90,7 +93,7 @@ const oauthError = (error: string): Response =>
 
 /**
  * The account of these credentials; undefined when user or password are wrong. Throws
- * TOOMANYREQUESTS (429), before it hashes, when too many passwords were tried.
+ * TOOMANYREQUESTS (429), before hashing, when too many passwords were tried.
  */
 export async function signIn(
   config: Config,

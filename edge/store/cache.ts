@@ -12,7 +12,7 @@ import { memory } from "./memory.ts";
 
 /** Keys whose objects are written once; tags/ and plans/ are not among them. */
 const IMMUTABLE = /^(images|packages|blobs)\//;
-/** Largest object that is kept, bytes: every record and manifest, no layer worth the name. */
+/** Largest object that is kept, bytes: every record and manifest, but hardly any layer. */
 const MAX_KEPT_BYTES = 2 ** 20;
 /** When the bucket was asked for a copy, milliseconds since 1970. */
 const ASKED_AT = "X-Firn-Asked-At";
@@ -29,6 +29,7 @@ export interface Copies {
   delete(name: string): Promise<boolean>;
 }
 
+/** The bucket with the cache in front of it. */
 export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUntil): Bucket {
   /** Reads the object and keeps a copy. */
   const fetched = async (key: string): Promise<StoredBody | null> => {
@@ -75,7 +76,7 @@ export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUnti
       if (copy === undefined) return fetched(key);
       const age = Date.now() - copy.askedAt;
       if (age >= KEPT_MS) {
-        // Nobody waits for what is not wanted.
+        // The response body that is not used must be cancelled.
         copy.body.cancel().catch(() => undefined);
         return fetched(key);
       }
@@ -85,7 +86,7 @@ export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUnti
   };
 }
 
-/** A copy that says what it is; without its length the object would count as empty. */
+/** A copy with its metadata; without its length the object would count as empty. */
 function asBody(
   copy: Response | undefined,
 ): (StoredBody & { readonly askedAt: number }) | undefined {

@@ -43,7 +43,7 @@ export async function readCurrent<T>(
   const now = Date.now();
   if (seen !== undefined && now < seen.rereadAt) return seen.record;
   const last = seen?.record ?? null;
-  // At once: other requests need not wait for this one's bucket.
+  // Immediately, so that other requests need not wait for this one's bucket.
   if (seen !== undefined && last !== null)
     remembered.set(path, { ...seen, rereadAt: now + ages.present });
   let record: T | null;
@@ -55,7 +55,7 @@ export async function readCurrent<T>(
     return last;
   }
   if (record !== null) seeCurrent(place, record, ages.present);
-  // Withdrawn, or damaged: then whoever makes it again mends it.
+  // Withdrawn, or damaged: whoever makes it again repairs it.
   else if (seen === undefined || last === null || now >= seen.foundAt + KEPT_MS)
     seeCurrent(place, null, ages.absent);
   else return last;

@@ -19,8 +19,8 @@ interface Names {
 /** Size of the cache of names, bytes: two revisions of nixpkgs. */
 const REMEMBERED_BYTES = 8 * 2 ** 20;
 /**
- * What a name takes in memory with what finds it (contract/package-index.ts), compared with its
- * JSON.
+ * Memory of a name, including its entry in the look-up table (contract/package-index.ts), as a
+ * multiple of its JSON.
  */
 const OBJECT_FACTOR = 8;
 const remembered = memory<Names>(REMEMBERED_BYTES, ({ size }) => size * OBJECT_FACTOR);

@@ -10,6 +10,7 @@ import {
   type StoredObject,
 } from "./bucket.ts";
 
+/** The bucket of a binding. */
 export function r2Bucket(r2: R2Bucket): Bucket {
   return {
     async head(key) {
@@ -23,8 +24,8 @@ export function r2Bucket(r2: R2Bucket): Bucket {
       return object && ({ ...stored(object), body: object.body } satisfies StoredBody);
     },
     async put(key, data, { contentType, ifAbsent }) {
-      // A failed condition is no error of the binding: it answers null, and the object that is
-      // there stays.
+      // A failed condition is not an error of the binding: it answers null, and the existing object
+      // stays.
       const written = await bucketOperation(`PUT of ${key}`, () =>
         r2.put(key, data, {
           httpMetadata: { contentType },

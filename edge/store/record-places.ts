@@ -57,6 +57,7 @@ export const imageRecord = (
   belongs: (record: ImageRecord) => boolean,
 ): RecordPlace<ImageRecord> => ({ path, schema: ImageRecordSchema, belongs, mutable: false });
 
+/** What an origin published for a package. */
 export const packageRecord = (scope: Scope, name: string): RecordPlace<PackageRecord> => ({
   path: packagePath(scope, name),
   schema: PackageRecordSchema,
@@ -69,6 +70,7 @@ export const packageRecord = (scope: Scope, name: string): RecordPlace<PackageRe
   mutable: false,
 });
 
+/** The made layers of one more level of a package. */
 export const levelRecord = (
   scope: Scope,
   name: string,
@@ -80,6 +82,7 @@ export const levelRecord = (
   mutable: false,
 });
 
+/** The blob that a layer key was packed to. */
 export const layerRecord = (key: string, codec: Codec): RecordPlace<LayerRecord> => ({
   path: layerPath(key, codec),
   schema: LayerRecordSchema,
@@ -87,6 +90,7 @@ export const layerRecord = (key: string, codec: Codec): RecordPlace<LayerRecord>
   mutable: false,
 });
 
+/** The attribute names of a package set, or of the nested set at `path`. */
 export const indexRecord = (
   scope: Omit<Scope, "plan">,
   path: readonly string[],
@@ -97,6 +101,7 @@ export const indexRecord = (
   mutable: false,
 });
 
+/** The revision that a tag means. */
 export const tagRecord = (packageSet: string, tag: string): RecordPlace<TagRecord> => ({
   path: tagPath(packageSet, tag),
   schema: TagRecordSchema,
@@ -112,6 +117,7 @@ export const tagNamesRecord = (packageSet: string): RecordPlace<TagNamesRecord> 
   mutable: true,
 });
 
+/** That a revision belongs to the set. */
 export const revisionRecord = (
   packageSet: string,
   revision: string,
@@ -138,6 +144,7 @@ export const dayRecord = (packageSet: string, day: string): RecordPlace<DayRecor
   mutable: true,
 });
 
+/** The layer plan in force. */
 export const planPointer = (packageSet: string): RecordPlace<PlanPointer> => ({
   path: planPath(packageSet),
   schema: PlanPointerSchema,

@@ -50,6 +50,7 @@ function adviceOn(status: number): string {
   return PASSING.has(status) ? "" : ": check S3_ENDPOINT, S3_BUCKET and the credentials";
 }
 
+/** The bucket at an S3-compatible endpoint. */
 export function s3Bucket(config: S3Config): Bucket {
   const client = clientOf(config);
 

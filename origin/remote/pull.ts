@@ -165,7 +165,10 @@ function chosen({ manifests }: Index, platform: string | undefined): Index["mani
   const found = manifests.find((one) => nameOf(one.platform) === platform);
   if (found === undefined) {
     const there = [...new Set(manifests.map((one) => nameOf(one.platform)))].join(", ");
-    throw new CommandFailed("unknown", `the image is not there for ${platform}, only for ${there}`);
+    throw new CommandFailed(
+      "unknown",
+      `the image is not available for ${platform}, only for ${there}`,
+    );
   }
   return [found];
 }

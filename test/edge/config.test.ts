@@ -171,7 +171,7 @@ const wrong: [string, Record<string, unknown>, RegExp][] = [
   [
     "a private key",
     { BUCKET, ORIGINS: '{"mine":{"kty":"RSA"}}' },
-    /ORIGINS: mine\.key is missing; mine\.kty is no field of an origin/,
+    /ORIGINS: mine\.key is missing; mine\.kty is not a field of an origin/,
   ],
   [
     "a day's uploads without a unit",

@@ -1,5 +1,5 @@
 /**
- * What is asked of the farm and what it answers, as types: Asker, Answer, Outcome; and the keys of
+ * Types of what is asked of the farm and what it answers (Asker, Answer, Outcome), and the keys of
  * items and builds.
  */
 import { HEX256_PATTERN, sha256Hex } from "../../contract/digest.ts";
@@ -15,7 +15,7 @@ import {
 import type { Region } from "../regions.ts";
 import type { Purpose } from "../schedule/state.ts";
 
-/** How an item ended, as everybody sees it: what an origin's result has been stored as. */
+/** How an item ended, as everybody sees it: what is stored of an origin's result. */
 export type Outcome =
   | { readonly kind: "revision"; readonly revision: string }
   | { readonly kind: "package"; readonly record: PackageRecord }
@@ -24,12 +24,13 @@ export type Outcome =
   | { readonly kind: "failure"; readonly failure: Failure };
 
 /**
- * The answer to a question for items.
- * - `done`: one outcome for each, in the order asked. Everything named is in the bucket, and the
- *   records are written. A failure is an outcome too; the others are published all the same.
- * - `building`: not ready within the time the caller waits; the work goes on.
+ * The answer to a request for items.
+ * - `done`: one outcome for each, in the order requested. Everything that they name is in the
+ *   bucket, and the records are written. A failure is an outcome too; the other items are published
+ *   anyway.
+ * - `building`: not ready within the time that the caller waits; the work goes on.
  * - `no-origin`: no connected origin builds for this system.
- * - `queue-full`: the farm takes nothing more for now, of this client (`yours`) or of anybody.
+ * - `queue-full`: the farm takes nothing more for now, from this client (`yours`) or from anybody.
  */
 export type Answer =
   | { readonly state: "done"; readonly results: readonly Outcome[] }
@@ -38,22 +39,22 @@ export type Answer =
 
 interface QueueFull {
   readonly state: "queue-full";
-  /** Whether it is the client's own share that is used up. */
+  /** Whether the client's own share is used up. */
   readonly yours: boolean;
-  /** Items that may wait. */
+  /** Most items that may wait. */
   readonly limit: number;
 }
 
-/** For whom items are made. */
+/** On whose behalf items are made. */
 export interface Asker {
-  /** Account or address (access/limits.ts); null when nobody can tell. */
+  /** Account or address (access/limits.ts); null when not known. */
   readonly client: string | null;
   readonly purpose: Purpose;
-  /** Regions in the order in which they are asked; none where there is one farm. */
+  /** Regions in the order in which they are asked; empty where there is one farm. */
   readonly regions: readonly Region[];
   /**
-   * Blobs that the bucket lacks although records name them. A remembered outcome that names one of
-   * them is not used. Build leaves out those that are in the bucket by now.
+   * Blobs that records name but the bucket lacks. A remembered outcome that names one of them is
+   * not used. Build removes those that are in the bucket by now.
    */
   readonly lost?: readonly Descriptor[];
 }
@@ -62,8 +63,8 @@ export interface Asker {
 export type Ending = Outcome | "no-origin";
 
 /**
- * What the farm says to a Build that asks for items: `taken`, with what is known already; the rest
- * is delivered later.
+ * The farm's reply to a Build that asks for items: `taken`, with the endings that are already
+ * known; the rest is delivered later.
  */
 export type Reply =
   | { readonly state: "taken"; readonly known: ReadonlyMap<string, Ending> }
@@ -81,15 +82,15 @@ export function namesOneOf(ending: Ending, lost: readonly Descriptor[]): boolean
 /** Equal items have equal keys. */
 export const itemKey = (item: Item): string => canonicalJson(item);
 
-/** The name of the Build object for these items: a hash, so equal items have one object. */
+/** The name of the Build object for these items: a hash, so equal items share an object. */
 export const buildName = (items: readonly Item[]): Promise<string> =>
   sha256Hex(canonicalJson(items));
 
 const TRACE_LENGTH = 12;
 
 /**
- * The short name of a build in logs and in Nix's environment: the first digits of its name. A
- * roll-forward (roll-forward.ts) has a name in words, which is not cut.
+ * The short name of a build in logs and in Nix's environment: the first digits of its name. The
+ * name of a roll-forward (roll-forward.ts) is not shortened.
  */
 export const traceOf = (build: string): string =>
   HEX256_PATTERN.test(build) ? build.slice(0, TRACE_LENGTH) : build;

@@ -1,6 +1,4 @@
-/**
- * Asks the farm to have items made, and waits until they ended: the way from a pull to the farm.
- */
+/** Asks the farm to have items made, and waits for them: the way from a pull to the farm. */
 import type { Item } from "../../contract/items.ts";
 import type { Env } from "../../env.ts";
 import { withRetries } from "../../store/retry.ts";
@@ -10,29 +8,29 @@ import { type Answer, type Asker, buildName } from "./answer.ts";
 export type { Answer, Outcome } from "./answer.ts";
 
 /**
- * Most errors, about 10 s of them, that the platform does not mark as retryable: they are faults of
- * Firn, and more attempts will not help.
+ * Most errors, about 10 s of them, that the platform does not mark as retryable: such errors are
+ * faults of Firn, and more attempts will not help.
  */
 const MAX_UNEXPLAINED = 10;
 
 /**
- * Longest wait in one call, ms. A request that waits longer calls again, so Build sees which
- * clients are still there: one that hung up makes no further call.
+ * Longest wait in one call, ms. A request that waits longer calls again, so that Build can tell
+ * which clients are still there: one that hung up makes no further call.
  */
 const SLICE = 20_000;
 
 export interface Ask extends Asker {
-  /** For how long the items are waited for. */
+  /** How long to wait for the items. */
   readonly waitMs: number;
-  /** Longest wait in one call; SLICE when left out. */
+  /** Longest wait in one call; default SLICE. */
   readonly sliceMs?: number;
 }
 
 /**
- * Has the items made by an origin, or joins those who wait for the same items already. The items
- * are one tag, packages of one revision, system and plan, or indexes of one revision and system.
- * Asking twice does no harm: a call that breaks because the Build object was moved, reset or
- * overloaded is made again within the time.
+ * Has an origin make the items, or joins those who already wait for the same items. The items are
+ * one tag, packages of one revision, system and plan, or indexes of one revision and system. Asking
+ * twice does no harm: a call that fails because the Build object was moved, reset or overloaded is
+ * repeated until the time is over.
  */
 export async function askFarm(
   env: Pick<Env, "BUILD">,
@@ -59,7 +57,7 @@ async function askOnce(
   const left = (): number => Math.max(0, deadline - Date.now());
   let unexplained = 0;
   try {
-    // A stub whose call failed may stay broken, so each attempt takes a new one.
+    // A stub whose call failed may stay broken, so each attempt gets a new one.
     return await withRetries(
       async () => (await env.BUILD.getByName(build).ask(items, left(), asker)) as Answer,
       {
@@ -76,8 +74,8 @@ async function askOnce(
 }
 
 /**
- * What the runtime says of errors of Durable Objects: moved, reset by a deploy, or given more than
- * they can take.
+ * Whether the runtime says that the error may pass: the Durable Object moved, was reset by a
+ * deploy, or is overloaded.
  */
 function isPassing(error: Error): boolean {
   const flags = error as {

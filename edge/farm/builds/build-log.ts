@@ -1,6 +1,6 @@
 /**
- * The log of a build, for everybody who follows it: the last lines are kept; a follower gets them,
- * and then each line as it comes. As text, or as server-sent events (HTML, "Server-sent events"):
+ * The log of a build, for everybody who follows it. The last lines are kept; a follower gets those
+ * and then each new line, as text or as server-sent events (HTML, "Server-sent events"):
  *
  *   building '/nix/store/…-git-2.44.drv'...        id: 17
  *                                                  data: building '/nix/store/…-git-2.44.drv'...
@@ -8,30 +8,34 @@
  *   done                                           event: end
  *                                                  data: {"state":"done"}
  *
- * A job's lines are numbered by its origin, so lines that arrive twice are dropped, and gaps noted.
- * A browser that lost its connection says in Last-Event-ID which line it had last.
+ * A job's origin numbers its lines, so that lines which arrive twice are dropped, and gaps noted. A
+ * browser that reconnects sends the number of the last line that it received in Last-Event-ID.
  */
 
-/** How often a Build object with followers tells the farm so, seconds (followed-builds.ts). */
+/**
+ * How often a Build object with followers reports them to the farm, seconds (followed-builds.ts).
+ */
 export const FOLLOW_SECONDS = 20;
-/** Lines that are kept. */
+/** Most characters in these lines: a hundredth of an isolate's memory. */
 const MAX_LINES = 2_000;
 /** … and characters in them: a hundredth of an isolate's memory. */
 const MAX_CHARACTERS = 512 * 1024;
 /** Most followers of one build: each is a connection. */
 export const MAX_FOLLOWERS = 100;
-/** A follower that reads too slowly is disconnected when so many chunks wait for it. */
+/** A follower that reads too slowly is disconnected when this many chunks are waiting for it. */
 const MAX_WAITING = 5_000;
 
-/** By these a request to the Build object says the form, and which line the follower had last. */
+/**
+ * Parameters of a request to the Build object: the format, and the last line that the follower had.
+ */
 export const LOG_FORM = "form";
 export const LOG_AFTER = "after";
-/** Names of the packages that the build is of, as JSON: for the Worker, not for the client. */
+/** Names of the build's packages, as JSON: for the Worker, not for the client. */
 export const PACKAGES_HEADER = "x-firn-packages";
 
 /** Some lines of one job. */
 export interface LogLines {
-  /** What numbers them: a job and an attempt at it. */
+  /** A job and an attempt at it, which number the lines. */
   readonly source: string;
   /** Number of the first line, from 0. */
   readonly first: number;
@@ -59,11 +63,11 @@ export class BuildLog {
   #characters = 0;
   #count = 0;
   #end: BuildEnd | undefined;
-  /** Number of the next line of each source. */
+  /** Number of the next line from each source. */
   readonly #next = new Map<string, number>();
   readonly #followers = new Map<ReadableStreamDefaultController<Uint8Array>, LogForm>();
 
-  /** Called when the first follower comes, and when the last has gone. */
+  /** Called when the first follower comes, and when the last has left. */
   readonly #onFollowed: (followed: boolean) => void;
 
   constructor(onFollowed: (followed: boolean) => void) {
@@ -74,7 +78,7 @@ export class BuildLog {
     return this.#followers.size;
   }
 
-  /** Takes lines of an origin; those that are known already are left out. */
+  /** Takes lines of an origin; lines that are already known are dropped. */
   add({ source, first, lines }: LogLines): void {
     const next = this.#next.get(source) ?? 0;
     if (first > next) this.note(`… ${first - next} lines left out`);
@@ -92,7 +96,7 @@ export class BuildLog {
     for (const [controller, form] of this.#followers) this.#send(controller, shown(line, form));
   }
 
-  /** The build is over: every follower is told, and gets no more. */
+  /** Tells every follower that the build is over, and disconnects them. */
   end(end: BuildEnd): void {
     this.#end = end;
     for (const [controller, form] of this.#followers) {
@@ -147,7 +151,7 @@ export class BuildLog {
   }
 }
 
-/** Control characters but tab, which a terminal or an event stream would interpret. */
+/** Control characters except tab, which a terminal or an event stream would interpret. */
 const CONTROLS = /(?!\t)\p{Cc}/gu;
 
 function shown({ number, text }: Line, form: LogForm): string {

@@ -1,12 +1,12 @@
 /**
- * The Build object (Durable Object), one for each set of missing items, by `buildName`. Every
+ * The Build object (Durable Object), one for each set of missing items, named by `buildName`. Every
  * request that needs these items waits on it, so 32 pulls of one unknown image are one build, for
- * which the farm is asked once per client. A retry joins. A client that hangs up cancels nothing at
- * once: while somebody waits, Build asks the farm again every `recheck`, and the farm drops items
- * that nobody asked for during `wanted` (limits.ts) and no origin has begun.
+ * which the farm is asked once per client. A retry joins. A client that hangs up does not cancel
+ * anything at once: while somebody waits, Build asks the farm again every `recheck`, and the farm
+ * drops items that nobody asked for during `wanted` (limits.ts) and no origin has begun.
  *
  * Regions are asked in the order of the first client that asked. A region that has no origin for
- * the items, or no place in its queue, is passed over for the next, unseen by those who wait.
+ * the items, or no place in its queue, is skipped; clients do not notice.
  *
  * It stores nothing: the farm's queue holds the items, and remembers for a while how they ended.
  * When this object is lost, ask.ts asks a new one, which asks the farm.
@@ -38,14 +38,14 @@ type Refusal = Exclude<Reply, { state: "taken" }> | null;
 
 export class Build extends DurableObject<Env> implements BuildRpc {
   #items: readonly Item[] = [];
-  /** Whose farms are asked, and which of them is in charge; undefined: the only farm. */
+  /** The regions to ask, and the index of the current one; undefined: the only farm. */
   #regions: readonly (Region | undefined)[] = [undefined];
   #region = 0;
   #asker: Asker | undefined;
   readonly #endings = new Map<string, Ending>();
-  /** Until when the endings answer further requests, ms since 1970; 0 while one is missing. */
+  /** How long the endings answer further requests, ms since 1970; 0 while one is missing. */
   #until = 0;
-  /** The last request to the farm for each client; further ones of the same client share it. */
+  /** The last request to the farm for each client, which its further requests share. */
   readonly #requests = new Map<
     string,
     { readonly until: number; readonly reply: Promise<Refusal> }
@@ -71,7 +71,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     this.#asker = asker;
     for (let asked = false; ; asked = true) {
       const refusal = await this.#askFarm(asker).catch((error: unknown) => {
-        // The first request must arrive; a later one only makes good a delivery that got lost.
+        // The first request must arrive; a later one only replaces a delivery that got lost.
         if (!asked) throw error;
         note("warn", "build.request", { error: String(error) });
         return null;
@@ -91,8 +91,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   /**
-   * A farm, by name, tells how items ended. For items that it has no origin for any more, the next
-   * region is asked, unless that farm is no longer the one in charge.
+   * A farm, by name, reports how items ended. When it no longer has an origin for some of them, the
+   * next region is asked, unless that farm is not the current one any more.
    */
   async deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void> {
     const at = this.#regions.findIndex((region) => farmName(region) === farm);
@@ -122,14 +122,13 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     return follow(this.#log, this.#items, new URL(request.url));
   }
 
-  /** An origin has written something. */
+  /** Lines of an origin have arrived. */
   async log(lines: LogLines): Promise<void> {
     this.#log.add(lines);
   }
 
   /**
-   * Tells the farm at once, and again while somebody follows, since the farm may have been
-   * restarted.
+   * Tells the farm now, and again while somebody follows, since the farm may have been restarted.
    */
   #tellFarm(followed: boolean): void {
     if (this.#following !== undefined) clearInterval(this.#following);
@@ -153,9 +152,9 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   /**
-   * Asks the farm for what has no ending yet, in each client's name at most once every `recheck`: a
-   * delivery that got lost costs no more than that. By chance up to a fifth less, so that after the
-   * farm was restarted not everybody asks in the same moment.
+   * Asks the farm for what has no ending yet, on behalf of each client at most once every
+   * `recheck`: a delivery that got lost costs no more than that. The time is shortened at random by
+   * up to a fifth, so that not everybody asks at the same moment after the farm was restarted.
    */
   #askFarm(asker: Asker): Promise<Refusal> {
     if (this.#answer() !== undefined) return Promise.resolve(null);
@@ -174,8 +173,8 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   /**
-   * Offers what is missing to the region in charge, and to the next ones until one takes it.
-   * Several clients may be at different regions at once.
+   * Offers what is missing to the current region, and then to the next ones until one takes it.
+   * Several clients may be at different regions at the same time.
    */
   async #send(asker: Asker): Promise<Refusal> {
     const missing = new Set(this.#missing());
@@ -202,7 +201,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     try {
       return (await farmOf(this.env, region).request(build, items, asker)) as Reply;
     } catch (error) {
-      // A farm that does not answer is passed over, but the last.
+      // A farm that does not answer is skipped, except the last.
       if (at >= this.#regions.length - 1) throw error;
       note("warn", "build.region", { build, region, error: String(error) });
       return { state: "no-origin" };

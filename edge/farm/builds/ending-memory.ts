@@ -4,7 +4,7 @@ import type { Ending } from "./answer.ts";
 
 /**
  * How long a failure is remembered: long enough that a client's retries do not build it in a loop,
- * short enough for a person who repaired it.
+ * short enough for a person who has repaired it.
  */
 const FAILURE_MEMORY: Record<Failure["reason"], number> = {
   failed: 60_000,
@@ -17,10 +17,11 @@ const FAILURE_MEMORY: Record<Failure["reason"], number> = {
   lacking: 5_000,
   error: 5_000,
 };
-/** A tag that was just resolved: who asks in the same moment shares the answer. */
+/** A tag that was just resolved: requests at the same moment share the answer. */
 const RESOLVED_MEMORY = 5_000;
 /**
- * A record that was just written lies in the bucket; this is for waiters whose connection broke.
+ * A record that was just written is in the bucket; this is for waiting requests whose connection
+ * broke.
  */
 const PUBLISHED_MEMORY = 60_000;
 

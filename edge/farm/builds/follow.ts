@@ -1,4 +1,4 @@
-/** What a client gets that follows a build: its log as a stream, and at the end how it ended. */
+/** The response to a client that follows a build: its log as a stream, and finally how it ended. */
 import type { Item } from "../../contract/items.ts";
 import type { Answer } from "./answer.ts";
 import {
@@ -10,7 +10,7 @@ import {
   PACKAGES_HEADER,
 } from "./build-log.ts";
 
-/** The log as the request's URL asks for it; 503 when the build has as many followers as it may. */
+/** The log as the request's URL specifies; 503 when the build has too many followers. */
 export function follow(log: BuildLog, items: readonly Item[], { searchParams }: URL): Response {
   if (log.followers >= MAX_FOLLOWERS) return new Response(null, { status: 503 });
   const form = searchParams.get(LOG_FORM) === "events" ? "events" : "text";

@@ -1,16 +1,14 @@
 /**
- * The builds whose logs somebody follows at this moment, so that origins send the logs of these
- * jobs and of no others. A Build object that has followers says so every FOLLOW_SECONDS; so nothing
- * is stored here, and a restarted Farm object knows them again soon.
+ * The builds whose logs somebody is following, so that origins send the logs of these jobs and no
+ * others. A Build object with followers reports that every FOLLOW_SECONDS, so nothing is stored
+ * here: a restarted Farm object soon knows them again.
  */
 import type { FromEdge } from "../../contract/messages.ts";
 import { FOLLOW_SECONDS } from "../builds/build-log.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type { Job } from "../schedule/state.ts";
 
-/**
- * A build that its Build object has not named for this long counts as not followed, milliseconds.
- */
+/** A build that was not reported for this long counts as not followed, milliseconds. */
 const FORGOTTEN = 3 * FOLLOW_SECONDS * 1_000;
 
 export interface FollowedBuildsParts {
@@ -20,7 +18,7 @@ export interface FollowedBuildsParts {
 
 export class FollowedBuilds {
   readonly #with: FollowedBuildsParts;
-  /** Build → until when it counts as followed, ms since 1970. */
+  /** Build → how long it counts as followed, ms since 1970. */
   readonly #until = new Map<string, number>();
 
   constructor(parts: FollowedBuildsParts) {
@@ -28,9 +26,9 @@ export class FollowedBuilds {
   }
 
   /**
-   * Notes that the build is followed from now on (`on`), or no more, and tells the origins of its
-   * jobs. An origin that is told again sends the log from the beginning; Build drops the lines that
-   * it has.
+   * Notes that the build is followed (`on`), or no longer, and tells the origins of its jobs. An
+   * origin that is told again sends the log from the beginning; Build drops the lines that it
+   * already has.
    */
   follow(build: string, on: boolean, now: number): void {
     const known = this.#isFollowed(build, now);
@@ -40,12 +38,12 @@ export class FollowedBuilds {
     for (const job of this.#jobsOf(build)) this.#tell(job, now);
   }
 
-  /** An origin has begun a job, or is back with it: tells it if somebody follows. */
+  /** An origin has begun a job, or has reconnected with it: tells it if somebody follows. */
   begun(job: Job, now: number): void {
     if (this.buildsOf(job, now).length > 0) this.#tell(job, now);
   }
 
-  /** The builds that are followed and want an item of the job. */
+  /** The followed builds that want an item of the job. */
   buildsOf(job: Job, now: number): string[] {
     if (this.#until.size === 0) return [];
     const builds = this.#with.schedule

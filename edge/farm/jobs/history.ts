@@ -1,28 +1,28 @@
 /**
  * What a farm has done, for operators: counts since it was created, and how the latest jobs ended.
- * Kept in SQLite, since a farm may hibernate between any two requests: two rows for each job that
- * ends.
+ * Kept in SQLite, since a farm may hibernate between any two requests, as two rows for each job
+ * that ends.
  *
- *   tally       one row: few numbers, as JSON
- *   past_jobs   the latest jobs, KEPT of those that made everything and as many of the others
+ *   tally       one row: a few numbers, as JSON
+ *   past_jobs   the latest jobs, KEPT of those that made everything and KEPT of the others
  */
 import { type EndedItem, type EndedJob, NO_TALLY, type Tally } from "../../contract/farm-state.ts";
 import type { Item } from "../../contract/items.ts";
 import type { Ending } from "../builds/answer.ts";
 import { type Job as Lease, systemOf } from "../schedule/state.ts";
 
-/** Jobs that are remembered, of each sort: what a person looks through. */
+/** Jobs that are kept, of each sort: as many as a person looks through. */
 const KEPT = 50;
-/** Those beyond are deleted so many at once. */
+/** Older ones are deleted this many at a time. */
 const FORGOTTEN_AT_ONCE = 20;
-/** Longest message of an item that is remembered, characters: a reason, not a log. */
+/** Longest message that is kept of an item, characters: a reason, not a log. */
 const MAX_MESSAGE = 500;
 
 /** An item that has ended. */
 export interface Ended {
   readonly item: Item;
   readonly ending: Ending;
-  /** What went wrong before, in the log's words. */
+  /** What went wrong before, as in the log. */
   readonly trouble: string;
 }
 
@@ -58,7 +58,7 @@ export class History {
     return { builds: read(0), failures: read(1) };
   }
 
-  /** Items ended: by a job, or without one because no origin could do them. */
+  /** Items ended: in a job, or without one because no origin could take them. */
   ended(all: readonly Ended[], lease: Lease | undefined, now: number): void {
     if (all.length === 0 && lease === undefined) return;
     const items = all.map(({ item, ending, trouble }): EndedItem => {
@@ -77,7 +77,7 @@ export class History {
       this.#remember({ at: now, origin: lease?.origin ?? null, seconds, items });
   }
 
-  /** Attempts at these items came to nothing, and others may follow. */
+  /** Attempts at these items failed, and others may follow. */
   lost(origin: string, items: readonly Item[], reason: string, now: number): void {
     if (items.length === 0) return;
     this.#count({ ...this.#tally, attemptsLost: this.#tally.attemptsLost + items.length });
@@ -126,7 +126,7 @@ const endedItem = (item: Item, result: EndedItem["result"], message: string): En
   message: message.slice(0, MAX_MESSAGE),
 });
 
-/** As a person would name it beside its kind. */
+/** The item's name, for a person who also sees its kind. */
 function nameOf(item: Item): string {
   switch (item.kind) {
     case "tag":
@@ -138,7 +138,7 @@ function nameOf(item: Item): string {
   }
 }
 
-/** The numbers of items by kind and result, with these counted. */
+/** The counts by kind and result, with these items added. */
 function added(counts: Tally["items"], items: readonly EndedItem[]): Tally["items"] {
   const all = counts.map((each) => ({ ...each }));
   for (const { kind, result } of items) {

@@ -1,4 +1,4 @@
-/** Takes items into the queue, within its bounds, or joins items that are queued already. */
+/** Takes items into the queue, within its limits, or joins items that are already queued. */
 import type { Item } from "../../contract/items.ts";
 import { note } from "../../log.ts";
 import { type Asker, itemKey, type Reply, traceOf } from "../builds/answer.ts";
@@ -9,9 +9,9 @@ import type { Schedule } from "../schedule/schedule.ts";
 import { newEntry, wantKey } from "../schedule/state.ts";
 
 export interface Bounds {
-  /** Items of one client that may wait; null: no limit of its own. */
+  /** Most items of one client that may wait; null: no separate limit. */
   readonly perClient: number | null;
-  /** Items that may wait. */
+  /** Most items that may wait. */
   readonly total: number;
 }
 
@@ -29,8 +29,7 @@ interface IntakeParts {
 
 /**
  * Takes items into the queue, or joins those that are there. Idempotent; repeating it keeps the
- * items wanted. A request is taken whole or not at all. Joining items that are queued already is
- * not bounded.
+ * items wanted. A request is taken whole or not at all. Joining queued items is not limited.
  */
 export function take(
   { build, items, client, purpose }: Wanted,
@@ -59,12 +58,15 @@ export function take(
     if (entry.job !== null && !entry.wants.has(wantKey(want))) joined.add(entry.job);
     backlog.want(entry, { ...want });
   }
-  // The job was assigned before, and logged with the builds of that time.
+  // The job was assigned, and logged with its builds, before this build joined.
   for (const job of joined) note("info", "job.joined", { job, builds: [traceOf(build)] });
   return { state: "taken", known };
 }
 
-/** A client whose queue is empty may have one request, however long that is. */
+/**
+ * The limit that is reached, if any. A client with nothing queued may have one request of any
+ * length.
+ */
 function whichIsFull(
   count: number,
   client: string | null,

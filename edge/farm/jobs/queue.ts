@@ -1,14 +1,14 @@
 /**
- * The farm's queue: what the schedule works on, and its copy in the Farm object's SQLite, so that
+ * The farm's queue: the schedule's state, and its copy in the Farm object's SQLite, so that
  * hibernation, eviction and deploys lose nothing.
  *
  *   entries   one row per item that is wanted and has not ended
- *   jobs      one row per job, written once; that it was accepted is a column of its own
- *   endings   how items ended lately, so that who asks next shares the answer
+ *   jobs      one row per job, written once; whether it was accepted is a column of its own
+ *   endings   how items ended lately, for requests that come soon after
  *
  * While the object lives, the state in memory is used. `save` writes what changed since the last
  * call, in the same event, and the constructor reads everything: 10,000 items in a tenth of a
- * second. How long an item is still wanted is not stored: after a restart that time begins anew.
+ * second. How long an item is still wanted is not stored: after a restart that time starts again.
  */
 import type { Item } from "../../contract/items.ts";
 import type { Descriptor } from "../../contract/records.ts";
@@ -25,7 +25,7 @@ export interface Job {
   readonly items: readonly Item[];
   /** The origin that holds it; undefined when its lease is over. */
   readonly holder: { readonly origin: string } | undefined;
-  /** The origin that it was given to. */
+  /** The origin to which it was given. */
   readonly origin: string;
 }
 
@@ -36,7 +36,7 @@ export class Queue {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #schedule: Schedule;
-  /** Items of jobs, those too that have ended. */
+  /** Items of jobs, including those that have ended. */
   readonly #items = new Map<string, readonly Item[]>();
   #endings: number;
 
@@ -94,7 +94,7 @@ export class Queue {
     return row && (JSON.parse(row.ending) as Outcome);
   }
 
-  /** The job begins: its items are kept with it. */
+  /** The job begins: its items are stored with it. */
   begin(lease: Lease): Item[] {
     const items = this.#schedule.open(lease).map(({ item }) => item);
     this.#items.set(lease.id, items);
@@ -116,7 +116,7 @@ export class Queue {
     this.#sql.exec("UPDATE jobs SET accepted = 1 WHERE key = ?", id);
   }
 
-  /** Remembers how an item ended, `ms` long. */
+  /** Remembers for `ms` how an item ended. */
   remember(key: string, ending: Ending, now: number, ms = memoryOf(ending)): void {
     if (ms === 0) return;
     this.#sql.exec(
@@ -129,7 +129,7 @@ export class Queue {
     if (this.#endings > MAX_ENDINGS + FORGOTTEN_AT_ONCE) this.#forgetOldest();
   }
 
-  /** Forgets endings whose time is over. Returns when to look again, null when none is left. */
+  /** Forgets expired endings. Returns when to check again, null when none is left. */
   forget(now: number): number | null {
     if (this.#endings === 0) return null;
     this.#sql.exec("DELETE FROM endings WHERE until <= ?", now);
@@ -148,7 +148,7 @@ export class Queue {
     this.#endings = 0;
   }
 
-  /** Forgets how items ended that were published, and have lost one of these blobs since. */
+  /** Forgets the endings of items that were published but have lost one of these blobs since. */
   forgetLost(items: readonly Item[], lost: readonly Descriptor[], now: number): void {
     if (lost.length === 0) return;
     for (const [key, ending] of this.look(items, now).known)
@@ -198,9 +198,9 @@ export class Queue {
   }
 }
 
-/** Endings beyond MAX_ENDINGS are deleted so many at once. */
+/** Endings beyond MAX_ENDINGS are deleted this many at a time. */
 const FORGOTTEN_AT_ONCE = 100;
-/** Endings are deleted this long after their time, ms, so that several go at one alarm. */
+/** Endings are deleted this long after they expire, ms, so that one alarm deletes several. */
 const FORGET_LATER = 30_000;
 
 /** An entry as JSON; its key is the row's. */

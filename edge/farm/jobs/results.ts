@@ -21,27 +21,27 @@ export interface ResultsParts extends DispatchParts {
 
 export class Results {
   readonly #with: ResultsParts;
-  /** Jobs whose results are being stored in this moment. */
+  /** Jobs whose results are being stored right now. */
   readonly #storing = new Set<string>();
 
   constructor(parts: ResultsParts) {
     this.#with = parts;
   }
 
-  /** Whether results of a job are being stored: it stays with its origin until that is over. */
+  /** Whether results of a job are being stored: until that is over it stays with its origin. */
   isStoring = (job: string): boolean => this.#storing.has(job);
 
   /**
-   * An origin tells how the items of a job ended: what it made is stored, and whoever wants it is
-   * told. Its own trouble with an item, or what it lacks for it, is for another origin to do
-   * better: these items go back to the queue.
+   * An origin reports how the items of a job ended: what it made is stored, and everybody who wants
+   * it is told. Items for which the origin had trouble of its own, or lacked something, go back
+   * into the queue for another origin.
    */
   async done(name: string, id: string, results: readonly Result[]): Promise<void> {
     const { queue, origins, publication, dispatch } = this.#with;
     const job = queue.job(id);
     if (job?.origin !== name) return void origins.send(name, { type: "settled", job: id });
     // The same results again, from an origin that reconnected meanwhile: the first ones are being
-    // dealt with.
+    // handled.
     if (this.#storing.has(id)) return;
     this.#storing.add(id);
     const stored = await publication
@@ -55,7 +55,7 @@ export class Results {
     await dispatch.schedule();
   }
 
-  /** The same failure for every item of a job. */
+  /** An origin reports the same failure for every item of a job. */
   async failed(name: string, id: string, failure: Failure): Promise<void> {
     const items = this.#with.queue.job(id)?.items ?? [];
     const results = items.map((): Result => ({ kind: "failure", failure }));
@@ -63,8 +63,8 @@ export class Results {
   }
 
   /**
-   * Results that are invalid cost the origin the job. For the bucket's trouble it keeps both job
-   * and results, and sends these again: nothing is built twice.
+   * Invalid results cost the origin the job. When the bucket fails, the origin keeps job and
+   * results, and sends them again: nothing is built twice.
    */
   async #notStored(name: string, job: string, error: Error): Promise<void> {
     if (error instanceof InvalidResult) return this.refuseResults(name, job, error.message);
@@ -103,7 +103,7 @@ export class Results {
     } else if (endings.size > 0) this.#with.dispatch.praise(origin);
   }
 
-  /** How an item goes back to the queue; undefined when its result is final. */
+  /** How an item goes back into the queue; undefined when its result is final. */
   #putBackOf(origin: string, result: Outcome | AnotherOwner, now: number): PutBack | undefined {
     if (result.kind === "another-owner") {
       const owner = this.#with.schedule.origins.get(origin)?.owner ?? origin;
@@ -125,7 +125,7 @@ export class Results {
     return { reason: `origin ${origin}: ${message}`, attempted: true, avoidUntil };
   }
 
-  /** Results that are not taken: the attempt was made, and another origin makes the next. */
+  /** Results that are not accepted count as an attempt; another origin makes the next. */
   async refuseResults(name: string, id: string, problem: string): Promise<void> {
     const now = Date.now();
     note("error", "origin.invalid", { origin: name, job: id, problem });
@@ -136,7 +136,7 @@ export class Results {
     await this.#with.dispatch.schedule();
   }
 
-  /** The origin does not want the job: that was no attempt. */
+  /** The origin does not want the job: not an attempt. */
   async handBack(name: string, id: string, message: string): Promise<void> {
     const reason = `origin ${name} refused: ${message}`;
     if (!this.#giveBack(name, id, { reason, attempted: false }, Date.now())) return;
@@ -145,7 +145,8 @@ export class Results {
   }
 
   /**
-   * All that an origin holds by a job goes back, to another one; false when it does not hold it.
+   * Puts the items of a job that the origin holds back into the queue; false when it does not hold
+   * it.
    */
   #giveBack(name: string, id: string, change: PutBack, now: number): boolean {
     const { schedule, times } = this.#with;
@@ -158,9 +159,9 @@ export class Results {
   }
 
   /**
-   * An origin is back: of the jobs that it held it keeps those that it is `running` still, also one
-   * that was lost meanwhile, as far as nobody else has its items; what it has lost goes back to the
-   * queue, and what others have by now, or is over, it is to stop.
+   * An origin has reconnected. It keeps those of its jobs that it is still `running`, even one that
+   * was lost meanwhile as far as nobody else has its items. Items of jobs that it no longer runs go
+   * back into the queue, and it is told to stop jobs that others have now or that are over.
    */
   resume(name: string, runningIds: readonly string[], now: number): void {
     const { schedule, queue, origins } = this.#with;
@@ -178,7 +179,7 @@ export class Results {
     for (const job of running) origins.send(name, { type: "cancel", job });
   }
 
-  /** Its process was restarted, maybe by what it was doing. */
+  /** Its process was restarted, maybe because of this job. */
   #cameBackWithout(lease: Lease, now: number): void {
     const { schedule } = this.#with;
     const reason = `origin ${lease.origin} came back without it`;

@@ -1,6 +1,6 @@
 /**
- * Whether an origin that has said hello may work for this edge, and what it may do. What it says of
- * itself counts only within what ORIGINS says of it:
+ * Decides whether an origin that has said hello may work for this edge, and what it may do. What it
+ * says about itself counts only within what ORIGINS allows:
  *
  *   hello    systems x86_64-linux, aarch64-linux   slots 8   revisions latest, nixos-25.11
  *   ORIGINS  systems x86_64-linux                  slots 4   tags latest
@@ -12,7 +12,7 @@ import { type ConfiguredOrigin, mayResolve, mayServe } from "./configured-origin
 
 export type Hello = Extract<FromOrigin, { type: "hello" }>;
 
-/** The edge's side of the decision. */
+/** The edge's own configuration. */
 export interface AdmissionRules {
   readonly packageSet: Pick<PackageSetSpec, "id" | "label">;
   /** Whether the edge has credentials to sign uploads with. */
@@ -23,7 +23,7 @@ export interface AdmissionRules {
 
 export type Admission =
   | { readonly hello: Hello }
-  /** `code`: for the close frame. `reason`: for both operators, in words. */
+  /** `code`: for the close frame. `reason`: for both operators. */
   | { readonly code: number; readonly refused: string };
 
 /** Decides about one hello. Pure. */
@@ -66,8 +66,8 @@ function mismatch(
 }
 
 /**
- * Clients choose what is built, so only the sandbox separates a build from the origin's machine and
- * from its other builds.
+ * Clients choose what is built, so the sandbox is all that separates a build from the origin's
+ * machine and from its other builds.
  */
 function unsafe(
   { sandbox, nixVulnerable, nix }: Hello,

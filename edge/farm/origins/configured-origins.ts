@@ -2,8 +2,8 @@
  * Which origins may connect, and what each may do: the variables ORIGINS, EDGE_HOST and
  * ALLOW_UNSAFE_ORIGINS.
  *
- * ORIGINS is a JSON object, name → origin. `firn keygen` prints a line of it; all but the key may
- * be left out:
+ * ORIGINS is a JSON object, name → origin. `firn keygen` prints an entry; all fields but the key
+ * are optional:
  *
  *   {"rack-1": {"key": "…", "owner": "acme", "systems": ["x86_64-linux"], "slots": 4,
  *               "packageSets": ["channel:*"], "tags": ["latest", "nixos-*"], "region": "weur"}}
@@ -16,8 +16,8 @@ import { isLoopback } from "../../contract/loopback.ts";
 
 export interface OriginVariables {
   /**
-   * Host and port (as in a URL) by which origins reach this edge: the only audience of their
-   * tokens. Comma-separated when there are several.
+   * Host and port (as in a URL) at which origins reach this edge: the only accepted audience of
+   * their tokens. Several are separated by commas.
    */
   readonly EDGE_HOST?: string;
   /** JSON object: origin name → its key and what it may do. Remove a name to revoke its key. */
@@ -26,11 +26,14 @@ export interface OriginVariables {
   readonly ALLOW_UNSAFE_ORIGINS?: string;
 }
 
-/** Most origins: a variable of the Worker has 5 kB on Cloudflare, a secret as well. */
+/**
+ * Most origins. They must fit into a variable of the Worker, 5 kB on Cloudflare, or a secret of the
+ * same size.
+ */
 const MAX_ORIGINS = 1_000;
 /** Most globs in one list of an origin. */
 const MAX_GLOBS = 100;
-/** Slots that the channel can tell (contract/messages.ts). */
+/** Most slots that the channel allows (contract/messages.ts). */
 const MAX_SLOTS = 1_000;
 
 const name = v.pipe(v.string("must be text"), v.regex(ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE));
@@ -82,7 +85,7 @@ const OriginSchema = v.strictObject(
   },
   ({ expected }) =>
     expected === "never"
-      ? "is no field of an origin: key, owner, systems, slots, packageSets, tags, region"
+      ? "is not a field of an origin: key, owner, systems, slots, packageSets, tags, region"
       : expected === "Object"
         ? 'must be an object: {"key": "…"}'
         : "is missing",
@@ -93,36 +96,36 @@ export interface ConfiguredOrigin {
   readonly name: string;
   /** Its public key: `x` of the Ed25519 JWK (RFC 8037). */
   readonly key: string;
-  /** Whose it is; origins of one owner vouch for nothing that another of them says. */
+  /** Its owner. Origins of one owner do not vouch for each other's results. */
   readonly owner: string;
-  /** What it may build for; whatever it says when left out. So the next four. */
+  /** Systems that it may build for; unset: whatever it says. The same holds for the next four. */
   readonly systems?: readonly v.InferOutput<typeof SystemSchema>[] | undefined;
   /** Most jobs that it is given at once. */
   readonly slots?: number | undefined;
-  /** Globs over the labels of package sets that it may serve: `channel:*`. */
+  /** Globs of the labels of package sets that it may serve: `channel:*`. */
   readonly packageSets?: readonly string[] | undefined;
-  /** Globs over the tags that it may resolve and announce. */
+  /** Globs of the tags that it may resolve and announce. */
   readonly tags?: readonly string[] | undefined;
-  /** Where it stands. */
+  /** Its region. */
   readonly region?: string | undefined;
 }
 
-/** EDGE_HOST: the hosts by which origins reach this edge. */
+/** EDGE_HOST: the hosts at which origins reach this edge. */
 export function originHosts({ EDGE_HOST = "" }: OriginVariables): string[] {
   const hosts = EDGE_HOST.split(",").map((host) => host.trim());
   return hosts.filter((host) => host !== "");
 }
 
 /**
- * Whether other machines reach the edge: one of its hosts is no loopback address. (An origin on the
- * same machine may connect by 127.0.0.1; what it builds is still served to others.)
+ * Whether other machines reach the edge: one of its hosts is not a loopback address. (An origin on
+ * the same machine may connect to 127.0.0.1; what it builds is still served to others.)
  */
 export const isForOthers = (variables: OriginVariables): boolean =>
   originHosts(variables).some((host) => !isLoopback(host));
 
 /**
- * Origins by name; empty (none is let in) when ORIGINS is not set. Throws an Error that names it,
- * the origin and the field when it is malformed, without showing a value.
+ * Origins by name; empty (none is admitted) when ORIGINS is not set. When it is malformed, throws
+ * an Error that names it, the origin and the field, without showing a value.
  */
 export function configuredOrigins({
   ORIGINS = "",
@@ -131,13 +134,13 @@ export function configuredOrigins({
   return latest.origins;
 }
 
-/** Parsed last; asked for with every message of an origin. */
+/** The last result, since every message of an origin asks for it. */
 let latest:
   | { readonly text: string; readonly origins: ReadonlyMap<string, ConfiguredOrigin> }
   | undefined;
 
 const FORM = 'ORIGINS must be a JSON object, origin name → origin: {"rack-1": {"key": "…"}}';
-/** Problems that one message tells. */
+/** Most problems in one message. */
 const MAX_PROBLEMS = 5;
 
 function parseOrigins(text: string): ReadonlyMap<string, ConfiguredOrigin> {

@@ -1,6 +1,6 @@
 /**
- * The endpoint where origins connect: the Worker checks the token, the Farm object of the origin's
- * region opens the WebSocket.
+ * The endpoint to which origins connect: the Worker checks the token, and the Farm object of the
+ * origin's region opens the WebSocket.
  */
 import type { Env } from "../../env.ts";
 import { note } from "../../log.ts";
@@ -12,14 +12,14 @@ import { type Caller, identify } from "./token.ts";
 import type { UsedTokens } from "./used-tokens.ts";
 
 /**
- * The header by which the Worker tells the Farm object which origin it let in. The Farm can only be
- * reached through the Worker, which passes on none of the client's headers.
+ * The header in which the Worker tells the Farm object which origin it admitted. The Farm can be
+ * reached only through the Worker, which passes on none of the client's headers.
  */
 const CALLER_HEADER = "x-firn-caller";
 
 /**
  * Answers CONNECT_PATH: 426 when it is not a WebSocket upgrade, 401 without a valid token (the
- * reason goes to the log, not to the client), else 101.
+ * reason goes to the log, not to the client), otherwise 101.
  */
 export async function connectOrigin(
   request: Request,
@@ -27,7 +27,7 @@ export async function connectOrigin(
   _ctx: ExecutionContext,
 ): Promise<Response> {
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return new Response("This address is for Firn's origins; it speaks WebSocket only.\n", {
+    return new Response("This address is for Firn's origins, which connect by WebSocket.\n", {
       status: 426,
     });
   }
@@ -46,7 +46,7 @@ export async function connectOrigin(
   });
 }
 
-/** What the Farm object accepts a connection with. */
+/** What the Farm object needs to accept a connection. */
 interface Accepting {
   readonly ctx: DurableObjectState;
   readonly usedTokens: UsedTokens;
@@ -54,8 +54,8 @@ interface Accepting {
 }
 
 /**
- * In the Farm object: accepts the connection of an origin that connectOrigin let in, 401 for a
- * token that was used before and for an origin that was revoked.
+ * In the Farm object: accepts the connection of an origin that connectOrigin admitted; 401 for a
+ * token that was used before, and for a revoked origin.
  */
 export function acceptConnection(
   request: Request,
@@ -84,7 +84,7 @@ export function acceptConnection(
 }
 
 /**
- * The answer to everybody without a valid token (RFC 6750, section 3: a bare challenge tells an
+ * The answer to every request without a valid token (RFC 6750, section 3: a bare challenge tells an
  * attacker nothing). The Date header lets an origin notice that its clock is wrong.
  */
 function unauthorized(): Response {

@@ -1,14 +1,14 @@
 /**
- * Origins that an operator has revoked or drained, by name, until that is taken back. Kept whether
- * the origin is connected or not; they override the configuration.
+ * Origins that an operator has revoked or drained, by name, until that is undone. Kept whether or
+ * not the origin is connected; they override the configuration.
  */
 
-/** `revoked`: it is not let in. `drained`: it is given no jobs. */
+/** `revoked`: it is not admitted. `drained`: it is given no jobs. */
 export type Control = "revoked" | "drained";
 
 export class Controls {
   readonly #sql: SqlStorage;
-  /** The table's rows, in memory, since they are read often. */
+  /** The table's rows, in memory because they are read often. */
   readonly #names: Readonly<Record<Control, Set<string>>> = {
     revoked: new Set(),
     drained: new Set(),
@@ -32,7 +32,7 @@ export class Controls {
       .toArray();
   }
 
-  /** Returns whether that is a change. */
+  /** Returns whether this changed anything. */
   set(name: string, control: Control, value: boolean): boolean {
     if (value) this.#names[control].add(name);
     else this.#names[control].delete(name);

@@ -1,5 +1,5 @@
 /**
- * What the farm stores of an origin (OriginFacts), and its conversion to and from the schedule's
+ * What the farm stores about an origin (OriginFacts), converted to and from the schedule's
  * OriginState. Pure.
  */
 import type { ConfiguredOrigin } from "./configured-origins.ts";
@@ -7,7 +7,7 @@ import { MAX_REVISIONS } from "../limits.ts";
 import { hashOf } from "../schedule/place.ts";
 import type { OriginState } from "../schedule/state.ts";
 
-/** What the farm stores of an origin, as JSON. */
+/** What the farm stores about an origin, as JSON. */
 export interface OriginFacts {
   readonly name: string;
   readonly connection: string;
@@ -16,7 +16,7 @@ export interface OriginFacts {
   readonly slots: number;
   readonly version: string;
   readonly nix: string;
-  /** Whether its builds are sandboxed; absent where an older edge kept the facts. */
+  /** Whether its builds are sandboxed; absent in facts that an older edge stored. */
   readonly sandbox?: boolean | undefined;
   readonly revisions: readonly string[];
   readonly accepting: boolean;
@@ -24,14 +24,14 @@ export interface OriginFacts {
   readonly reason?: string | undefined;
   readonly freeBytes?: number | undefined;
   readonly leaving: boolean;
-  /** When its connection dropped, ms since 1970; null while it is connected. */
+  /** When its connection was lost, ms since 1970; null while it is connected. */
   readonly gone: number | null;
   readonly failures: number;
   readonly restUntil: number;
   readonly onTrial: boolean;
 }
 
-/** `configured`: undefined when it is not in the configuration any more. */
+/** `configured`: undefined when it is no longer in the configuration. */
 export function stateOf(
   facts: OriginFacts,
   configured: ConfiguredOrigin | undefined,
@@ -60,7 +60,7 @@ export function stateOf(
   };
 }
 
-/** The facts, with what has changed since they were kept. */
+/** The facts, updated from the schedule's state. */
 export function factsNow(facts: OriginFacts, state: OriginState | undefined): OriginFacts {
   if (state === undefined) return facts;
   const { accepting, leaving, failures, restUntil, onTrial, connected, seen } = state;
@@ -69,6 +69,6 @@ export function factsNow(facts: OriginFacts, state: OriginState | undefined): Or
   return { ...facts, accepting, leaving, failures, restUntil, onTrial, revisions, gone };
 }
 
-/** The latest revisions: those that were just told last. */
+/** The latest revisions, those in `told` last. */
 export const latest = (told: readonly string[], known: Iterable<string>): string[] =>
   [...new Set([...known, ...told])].slice(-MAX_REVISIONS);

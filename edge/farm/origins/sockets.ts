@@ -1,40 +1,40 @@
-/** Sockets of origins: what each carries through hibernation, and closing it. */
+/** Sockets of origins: the data that each keeps through hibernation, and closing one. */
 
-/** What a socket carries through hibernation. */
+/** The data that a socket keeps through hibernation. */
 export interface Attachment {
   readonly connection: string;
   readonly name: string;
-  /** The public key (`x`) that it proved to have. */
+  /** The public key (`x`) for which it proved to have the private one. */
   readonly key: string;
   readonly connectedAt: number;
-  /** Whether it said hello; before that it can say nothing else. */
+  /** Whether it said hello; before that nothing else is accepted. */
   readonly hello: boolean;
 }
 
+/** The data of a socket. */
 export const attachmentOf = (socket: WebSocket): Attachment =>
   socket.deserializeAttachment() as Attachment;
 
-/** When its last ping came, ms since 1970; 0 when none did. */
+/** Time of its last ping, ms since 1970; 0 when there was none. */
 export const pingedAt = (ctx: DurableObjectState, socket: WebSocket): number =>
   ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
 
-/** When the socket was last heard of, as far as it tells itself. */
+/** When the socket was last heard from, as far as the socket itself tells. */
 export const seenOf = (ctx: DurableObjectState, socket: WebSocket): number =>
   Math.max(attachmentOf(socket).connectedAt, pingedAt(ctx, socket));
 
+/** Whether messages can be sent. */
 export const isOpen = (socket: WebSocket): boolean => socket.readyState === WebSocket.OPEN;
 
 /** A close frame has room for 123 bytes of reason (RFC 6455, section 5.5). */
 const MAX_CLOSE_REASON = 120;
 
-/**
- * Closes a socket that may be closing already. Returns false: the socket is not usable any more.
- */
+/** Closes a socket, which may already be closing. Returns false: it can no longer be used. */
 export function close(socket: WebSocket, code: number, reason: string): false {
   try {
     socket.close(code, reason.slice(0, MAX_CLOSE_REASON));
   } catch {
-    // It was closed by the other end already.
+    // The other end has already closed it.
   }
   return false;
 }

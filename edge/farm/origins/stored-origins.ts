@@ -1,4 +1,4 @@
-/** What the farm remembers of origins, in the Farm object's SQLite: one row for each, by name. */
+/** What the farm stores about origins, in the Farm object's SQLite: one row each, by name. */
 import type { OriginFacts } from "./origin-facts.ts";
 
 export class StoredOrigins {

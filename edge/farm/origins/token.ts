@@ -1,11 +1,11 @@
 /**
- * Checks the Ed25519-signed token (JWT) of an origin that connects, against the public keys in
+ * Verifies the Ed25519-signed token (JWT) of a connecting origin against the public keys in
  * ORIGINS.
  *
- * The key is chosen by the token's subject from configuration alone. What the token's header says
- * about keys (`jwk`, `jku`, `x5u`, `kid`) is never looked at (CVE-2025-24976: a registry that
- * trusted the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the
- * public key gets in.
+ * The token's subject selects the key, from the configuration alone. What the token's header says
+ * about keys (`jwk`, `jku`, `x5u`, `kid`) is never used (CVE-2025-24976: a registry that trusted
+ * the token's own `x5c`), and the algorithm is pinned, so neither `none` nor HS256 over the public
+ * key is accepted.
  */
 import { decodeJwt, importJWK, jwtVerify, type JWTPayload } from "jose";
 import { TOKEN_SECONDS } from "../../contract/messages.ts";
@@ -13,29 +13,29 @@ import { configuredOrigins, originHosts, type OriginVariables } from "./configur
 
 /** Tolerated difference between two clocks, seconds. */
 export const CLOCK_SKEW_SECONDS = 5;
-/** A token of ours has about 350 characters. */
+/** One of Firn's tokens has about 350 characters. */
 const MAX_TOKEN = 2_048;
 const MAX_JTI = 128;
 
 /**
- * An origin whose token is good, up to its single use, which the Farm object remembers. Times in ms
- * since 1970.
+ * An origin with a valid token, except for its single use, which the Farm object checks. Times in
+ * ms since 1970.
  */
 export interface Caller {
   readonly name: string;
   /**
-   * The public key (`x` of its JWK) that it proved to have: when ORIGINS has another one or
-   * none for this name, the origin is revoked.
+   * The public key (`x` of its JWK) for which it proved to have the private one. When ORIGINS has
+   * another key, or none, for this name, the origin is revoked.
    */
   readonly key: string;
   readonly jti: string;
-  /** From when on the token is worthless by itself. */
+  /** When the token expires. */
   readonly expires: number;
 }
 
 /**
- * The key that an origin has in the configuration now, or undefined when it is revoked, was never
- * there, or the configuration is malformed.
+ * The key that an origin currently has in the configuration; undefined when it is revoked, was
+ * never there, or the configuration is malformed.
  */
 export function keyInForce(name: string, env: OriginVariables): string | undefined {
   try {
@@ -46,8 +46,8 @@ export function keyInForce(name: string, env: OriginVariables): string | undefin
 }
 
 /**
- * Checks an Authorization header at the time `now` (ms). Never throws: whatever is wrong,
- * misconfiguration too, is `refused`.
+ * Verifies an Authorization header at the time `now` (ms). Never throws: any problem, even a
+ * misconfiguration, is `refused`.
  */
 export async function identify(
   authorization: string | null,
@@ -88,7 +88,7 @@ export async function identify(
 export const publicJwk = (x: string) => ({ kty: "OKP", crv: "Ed25519", x }) as const;
 
 /**
- * Checks that jose does not make. A token has one audience: with two it could be used once at each
+ * Checks that jose does not make. A token has one audience: with two, it could be used once at each
  * edge.
  */
 function wrongClaims({ aud, exp, iat, jti }: JWTPayload, now: number): string | undefined {

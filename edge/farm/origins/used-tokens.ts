@@ -1,5 +1,5 @@
 /**
- * Tokens that origins have connected with: each opens one connection. In the Farm object's SQLite.
+ * Tokens with which origins have connected, in the Farm object's SQLite: each opens one connection.
  */
 import type { Caller } from "./token.ts";
 
@@ -15,7 +15,7 @@ export class UsedTokens {
     `);
   }
 
-  /** Uses up a token; false when it was used before. `now`: ms since 1970. */
+  /** Marks a token as used; false when it already was. `now`: ms since 1970. */
   redeem({ name, jti, expires }: Caller, now: number): boolean {
     this.#sql.exec("DELETE FROM tokens WHERE expires <= ?", now);
     return (

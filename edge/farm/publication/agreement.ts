@@ -1,44 +1,44 @@
 /**
  * Agreement (AGREE): a result counts when that many origins of different owners made the same.
  *
- *   AGREE=2   a (owner x) makes git: statement S, layers K1 → X1, K2 → X2   kept; another's turn
- *             b (owner x) is not asked: it vouches for nothing that a says
+ *   AGREE=2   a (owner x) makes git: statement S, layers K1 → X1, K2 → X2   kept for now
+ *             b (owner x) is not asked: it does not count as another owner
  *             c (owner y) makes git: S, K1 → X1, K2 → X2, other compressed digests   stored
  *             c makes S, K1 → X1, K2 → Y instead     a difference: the log names a and c, and what
  *                                                    differs; a third owner decides
  *
- * What is compared is what is in an image once it is unpacked: all that is stated but how layers
- * were compressed, and of closures all but what each origin's own Nix says of it.
+ * What is compared is the unpacked contents of an image: everything that is stated, except how
+ * layers were compressed, and except what closures say about each origin's own Nix.
  */
 import { canonicalJson } from "../../contract/keys.ts";
 import type { Item, Result } from "../../contract/items.ts";
 import type { SignedLayer } from "../../contract/records.ts";
 import { note } from "../../log.ts";
 
-/** What an origin made of an item. */
+/** What one origin made of an item. */
 export interface Candidate {
   readonly origin: string;
   /** The public key with which the origin signed it. */
   readonly key: string;
   readonly owner: string;
   readonly result: Exclude<Result, { kind: "failure" }>;
-  /** Its own statements of the layers that the item needs. */
+  /** Its own statements about the layers that the item needs. */
   readonly layers: readonly SignedLayer[];
-  /** All that another origin must have made as well, by name. */
+  /** Everything that another origin must have made too, by name. */
   readonly content: Readonly<Record<string, string>>;
 }
 
 /**
- * In the place of a result that publication has stored: the origin made the item, and another one
- * of another owner is to make the same before it counts. The item goes back into the queue, for
- * origins of owners that have not made it; what was made so far is remembered (candidates.ts).
+ * Returned instead of a stored result: the origin made the item, and an origin of another owner
+ * must make the same before it counts. The item goes back into the queue, for origins of owners
+ * that have not made it yet; what was made so far is kept (candidates.ts).
  */
 export interface AnotherOwner {
   readonly kind: "another-owner";
 }
 
 /**
- * What is compared of a result. `contents`: of each layer, by key, once it is unpacked; `closure`:
+ * What is compared of a result. `contents`: the unpacked contents of each layer, by key; `closure`:
  * what a package's closure says, whoever made it.
  */
 export function contentOf(
@@ -66,13 +66,13 @@ export function contentOf(
   }
 }
 
-/** Names of what differs between two. */
+/** Names of what differs between two candidates. */
 export function differences(a: Candidate["content"], b: Candidate["content"]): string[] {
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...names].filter((name) => a[name] !== b[name]).sort();
 }
 
-/** Those that made the same as `latest`, one of each owner, when they are enough. */
+/** The candidates that made the same as `latest`, one for each owner, when they are enough. */
 export function agreeing(
   candidates: readonly Candidate[],
   latest: Candidate,
@@ -89,10 +89,10 @@ export function agreeing(
 /** Longest candidate as JSON, characters: a row of SQLite has 2 MB at most. */
 export const MAX_CANDIDATE = 1_500_000;
 
-/** Names of what differs that the log tells; the rest is of the same kind. */
+/** Most names of differences in the log; the rest is of the same kind. */
 const MAX_TOLD = 10;
 
-/** A difference between two, for the operator: which origins, and what differs. */
+/** Logs a difference for the operator: which origins, and what differs. */
 export function tellDifference(item: Item, a: Candidate, b: Candidate): void {
   const differs = differences(a.content, b.content);
   if (differs.length === 0) return;

@@ -6,11 +6,11 @@ import { agreeing, type Candidate, tellDifference } from "./agreement.ts";
 import { itemKey } from "../builds/answer.ts";
 import type { Trust } from "./trust.ts";
 
-/** How long what an origin made waits for another's, milliseconds. */
+/** How long a result waits for another origin's, milliseconds. */
 const CANDIDATE_MS = 24 * 3_600_000;
-/** The same for the revision of a tag, which changes by itself. */
+/** The same for a tag's revision, which changes by itself. */
 const REVISION_MS = 10 * 60_000;
-/** Most that wait; the oldest make room. */
+/** Most that wait; the oldest are dropped. */
 const MAX_CANDIDATES = 5_000;
 
 export class Candidates {
@@ -28,9 +28,9 @@ export class Candidates {
   }
 
   /**
-   * Adds what an origin made of an item. Returns all that agree, once they are enough, and forgets
-   * the item then; null before. What was signed with a key that is not in force any more does not
-   * count. A difference is in the log.
+   * Adds what an origin made of an item. Returns all that agree once they are enough, and forgets
+   * the item; null before that. Candidates signed with a key that is no longer valid do not count.
+   * Differences are logged.
    */
   add(item: Item, candidate: Candidate, agree: number, now: number): Candidate[] | null {
     const key = itemKey(item);

@@ -1,7 +1,6 @@
 /**
- * Checks results against the items of their job, as far as that is possible without the bucket.
- * (The schema has been checked already.) An origin may be faulty or malicious, and what it states
- * ends up in images.
+ * Checks results against the items of their job, as far as possible without the bucket. (The schema
+ * was checked before.) An origin may be faulty or malicious, and what it states ends up in images.
  */
 import { canonicalJson, indexPath, layerPath } from "../../contract/keys.ts";
 import type { IndexItem, Item, PackageItem, Result } from "../../contract/items.ts";
@@ -16,14 +15,14 @@ import type {
 import { isSignedBy } from "../../contract/signatures.ts";
 import { MAX_RECORD } from "../limits.ts";
 
-/** A result that is refused; the message says what is wrong with it. */
+/** A result is refused; the message says what is wrong with it. */
 export class InvalidResult extends Error {
   override readonly name = "InvalidResult";
 }
 
 /**
- * Throws InvalidResult unless there is one result for each item, in order, with a statement that
- * belongs to the item and is coherent in itself.
+ * Throws InvalidResult unless there is one result for each item, in order, whose statement belongs
+ * to the item and does not contradict itself.
  */
 export function checkResults(items: readonly Item[], results: readonly Result[]): void {
   if (results.length !== items.length)
@@ -52,7 +51,9 @@ function expectedKind(item: Item): Result["kind"] {
   }
 }
 
-/** An item in words: `git`, `git at level 1`, `the tag latest`, `the index of python3Packages`. */
+/**
+ * An item for people: `git`, `git at level 1`, `the tag latest`, `the index of python3Packages`.
+ */
 function shown(item: Item): string {
   switch (item.kind) {
     case "tag":
@@ -89,7 +90,7 @@ function checkPackage(item: PackageItem, statement: PackageStatement): void {
   partsOf(statement, statement.level);
 }
 
-/** The parts of a package at a level. Throws InvalidResult when it has none that can be used. */
+/** The parts of a package at a level. Throws InvalidResult when that level cannot be used. */
 export function partsOf(statement: PackageStatement, level: number): Part[] {
   const parts = (statement.levels[level] ?? []).flatMap((index) => statement.parts[index] ?? []);
   if (parts.length === 0)
@@ -97,13 +98,13 @@ export function partsOf(statement: PackageStatement, level: number): Part[] {
   return parts;
 }
 
-/** Throws InvalidResult when a record is longer than the farm takes. */
+/** Throws InvalidResult when a record is longer than the farm accepts. */
 export function checkLength(record: PackageRecord): void {
   if (canonicalJson(record).length > MAX_RECORD)
     throw new InvalidResult(`the record of ${record.name} is longer than ${MAX_RECORD} characters`);
 }
 
-/** What the results state of layers, by the path of the record that would say it. */
+/** What the results state about layers, by the path of the record that would say so. */
 export type Claims = ReadonlyMap<string, SignedLayer>;
 
 /** Throws InvalidResult when a layer is stated in two ways. */
@@ -123,7 +124,7 @@ export function claimsOf(results: readonly Result[]): Claims {
   return claims;
 }
 
-/** Throws InvalidResult unless each claim is of one of the parts, and fits it. */
+/** Throws InvalidResult unless each claim is about one of the parts, and fits it. */
 export function checkClaims(parts: ReadonlyMap<string, Part>, claims: Claims): void {
   for (const { statement } of claims.values()) {
     const { key, codec } = statement;
@@ -140,7 +141,7 @@ export function checkClaims(parts: ReadonlyMap<string, Part>, claims: Claims): v
   }
 }
 
-/** Throws InvalidResult when a blob is no layer for a part that is one, or the other way round. */
+/** Throws InvalidResult unless a blob has trees exactly when its part is small. */
 function checkTrees({ key, small }: Part, { trees, size, codec }: LayerStatement): void {
   if (codec === "gzip" && (small !== undefined) !== (trees !== undefined))
     throw new InvalidResult(`part ${key} is small, or its blob is: not both`);
@@ -149,7 +150,7 @@ function checkTrees({ key, small }: Part, { trees, size, codec }: LayerStatement
 }
 
 /**
- * Throws InvalidResult unless the origin, whose public key is `x`, has signed all that it states.
+ * Throws InvalidResult unless the origin with public key `x` has signed everything that it states.
  */
 export async function checkSignatures(
   results: readonly Result[],

@@ -1,12 +1,12 @@
 /**
  * Layer records: the first record of a layer stays in force, and all packages name its blob.
  *
- *   origin a packs key K to digest D1, diffId X       stored: it stands
- *   origin b packs key K to digest D2, diffId X       another compressor's bytes: D1 stands
+ *   origin a packs key K to digest D1, diffId X       stored
+ *   origin b packs key K to digest D2, diffId X       another compressor's bytes: D1 stays
  *   origin c packs key K to digest D3, diffId Y       a contradiction: refused; the log names both
  *
- * A record that no origin in force has signed (its origin was revoked, or has another key now), or
- * whose blob is gone, is replaced by the next origin's.
+ * A record that no valid key has signed (its origin was revoked, or has another key now), or whose
+ * blob is gone, is replaced by the next origin's.
  */
 import { findBlob } from "../../store/blobs.ts";
 import type { Bucket } from "../../store/bucket.ts";
@@ -36,7 +36,7 @@ export interface Claim extends SignedLayer {
   readonly origin: string;
 }
 
-/** The record that stands for a layer, null when there is none. */
+/** The record of a layer that is in force, null when there is none. */
 export async function standingLayer(
   bucket: Bucket,
   trust: Trust,
@@ -54,9 +54,9 @@ const isThere = async (bucket: Bucket, { digest, size }: Descriptor): Promise<bo
   (await findBlob(bucket, digest))?.size === size;
 
 /**
- * Stores what origins state of a layer, the first one's blob, once that is in the bucket, and
- * returns the record that stands: this one, or an earlier one. Throws InvalidResult when the blob
- * is not there, or when the one that stands contradicts it.
+ * Stores what origins state about a layer, naming the first one's blob, once that is in the bucket.
+ * Returns the record in force: this one, or an earlier one. Throws InvalidResult when the blob is
+ * missing, or the record in force contradicts it.
  */
 export async function storeLayer(
   bucket: Bucket,

@@ -1,6 +1,6 @@
 /**
- * The layers that the packages of a job consist of: finds those that were made before, and stores
- * those that were made now.
+ * The layers of a job's packages: finds those that were made before, and stores those that were
+ * made now.
  */
 import type { LimitFunction } from "p-limit";
 import { layerPath } from "../../contract/keys.ts";
@@ -18,7 +18,7 @@ export interface LayerParts {
   readonly trust: Trust;
   /** The layers that were made now. */
   readonly claims: Claims;
-  /** Origins of so many owners must make the same. */
+  /** How many owners' origins must make the same. */
   readonly agree: number;
   /** Whether layers are made with zstd as well. */
   readonly zstd: () => Promise<boolean>;
@@ -35,7 +35,7 @@ interface WantedLayer {
 
 /**
  * The records of the parts' layers that were not made now, by path. Throws InvalidResult when a
- * part has none: a package without all its layers is not published. (A zstd layer may be absent.)
+ * part has none: a package is not published without all its layers. (A zstd layer may be missing.)
  */
 export async function layersMadeBefore(
   parts: readonly Part[],
@@ -55,7 +55,7 @@ export async function layersMadeBefore(
     const record = await standingLayer(bucket, trust, key, codec);
     if (record !== null) known.set(path, record);
     else if (codec === "gzip")
-      throw new InvalidResult(`nothing is known of the layer ${key}, nor was it made`);
+      throw new InvalidResult(`the layer ${key} was not made, and there is no record of it`);
   };
   await Promise.all(wanted.map((layer) => limit(() => look(layer))));
   return known;
@@ -76,12 +76,12 @@ async function keepFromCollection(
   );
 }
 
-/** Stores the layers that origins agree on. Returns the records that are in force, by path. */
+/** Stores the layers on which origins agree. Returns the records that are in force, by path. */
 export async function storeLayers(
   agreed: readonly Candidate[],
   { bucket, trust, agree, limit }: LayerParts,
 ): Promise<Map<string, LayerRecord>> {
-  // Candidates that waited for another origin to agree: their blobs may have been condemned since.
+  // Candidates that waited for another origin's result: their blobs may have been condemned since.
   if (agree > 1)
     await keepBlobs(
       bucket,

@@ -51,9 +51,9 @@ interface Work {
   /** Its public key. */
   readonly key: string;
   readonly claims: Claims;
-  /** Origins of so many owners must make the same. */
+  /** How many owners' origins must make the same. */
   readonly agree: number;
-  /** Where origins must agree: what the closures of the packages say, by the digest of the blob. */
+  /** Where origins must agree: what the packages' closures say, by digest of the blob. */
   readonly closures: ReadonlyMap<Digest, string>;
   readonly limit: LimitFunction;
 }
@@ -65,11 +65,11 @@ export class Publication {
   }
 
   /**
-   * Checks the results of a job's items against these, the origin's signatures and the bucket,
-   * writes what they say, once enough origins agree, and returns what the bucket holds now: what
-   * everybody else sees too. Throws InvalidResult when a result cannot be trusted (no package's
-   * record has been written then), and any other error when the bucket does not answer. Running it
-   * twice, or for two origins at once, writes the same things.
+   * Checks the results of a job's items against the items, the origin's signatures and the bucket.
+   * Writes them, once enough origins agree, and returns what the bucket holds now, which everybody
+   * else sees too. Throws InvalidResult when a result cannot be trusted (no package record has been
+   * written then), and any other error when the bucket does not answer. Running it twice, or for
+   * two origins at once, writes the same.
    */
   async store(
     items: readonly Item[],
@@ -113,7 +113,7 @@ export class Publication {
   }
 
   /**
-   * The candidates of origins that made the same of an item, this one included; undefined while
+   * The candidates of origins that made the same of an item, including this one; undefined while
    * they are too few. A failure needs no agreement.
    */
   #agreed(
@@ -142,7 +142,7 @@ export class Publication {
     return candidates.add(item, candidate, agree, Date.now()) ?? undefined;
   }
 
-  /** What an origin says that a tag means, without having been asked: written once enough agree. */
+  /** What an origin says a tag means, without being asked: written once enough agree. */
   async announce(tag: Omit<ResolvedTag, "origin">, origin: string): Promise<void> {
     const { packageSet, revision } = tag;
     const item: Item = { kind: "tag", packageSet, tag: tag.tag };
@@ -170,7 +170,7 @@ export class Publication {
 
   /**
    * The statement of an item's package. For one more level it is that of the package's record, in
-   * the bucket or in the same job.
+   * the bucket or from the same job.
    */
   async #statementFor(
     item: Item,
@@ -187,13 +187,16 @@ export class Publication {
     return statement;
   }
 
-  /** One at a time: each is in memory whole. */
+  /** One at a time, since each is in memory as a whole. */
   async #checkSmallParts({ claims }: Work): Promise<void> {
     for (const { statement } of claims.values())
       if (statement.trees !== undefined) await requireContents(this.#with.bucket, statement);
   }
 
-  /** One at a time: each is in memory whole. Throws InvalidResult for a blob that is no closure. */
+  /**
+   * One at a time, since each is in memory as a whole. Throws InvalidResult for a blob that is not
+   * a closure.
+   */
   async #readClosures(results: readonly Result[], closures: Map<Digest, string>): Promise<void> {
     for (const result of results) {
       if (result.kind !== "package") continue;
@@ -206,7 +209,7 @@ export class Publication {
     }
   }
 
-  /** Every blob that a statement names, before anything is written. */
+  /** Checks every blob that a statement names, before anything is written. */
   async #checkBlobs(results: readonly Result[], { claims, limit }: Work): Promise<void> {
     const blobs: Descriptor[] = [...claims.values()].map(({ statement }) => statement);
     for (const result of results) {

@@ -1,7 +1,7 @@
 /**
  * Checks the contents of small parts, where several origins must agree. A client checks layers
- * against their diffIds. Small parts, however, are copied into the profile layer by the edge, so
- * the edge checks that a blob holds what the origins have stated.
+ * against their diffIds. But small parts are copied into the profile layer by the edge, so the edge
+ * checks that a blob contains what the origins have stated.
  */
 import { inflateTree } from "../../compose/small-parts.ts";
 import { digestOf } from "../../contract/digest.ts";
@@ -11,10 +11,10 @@ import type { Bucket } from "../../store/bucket.ts";
 import { readWhole } from "../../store/read-whole.ts";
 import { InvalidResult } from "./check-results.ts";
 
-/** Largest blob of a small part that is read, bytes: they have some MB at most. */
+/** Largest blob of a small part that is read, bytes: they have at most a few MB. */
 const MAX_BLOB_BYTES = 32 * 2 ** 20;
 
-/** Throws InvalidResult unless the blob is what the statement says, byte for byte. */
+/** Throws InvalidResult unless the blob matches the statement, byte for byte. */
 export async function requireContents(bucket: Bucket, statement: LayerStatement): Promise<void> {
   const { key, digest, diffId, trees = [] } = statement;
   const wrong = (reason: string): InvalidResult =>

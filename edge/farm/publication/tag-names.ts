@@ -1,6 +1,7 @@
 /**
- * The names of tags that origins list of a package set, in the bucket: one record, written when it
- * changes, and deleted when an origin that it rests on is revoked. Other origins list them again.
+ * Tag names that origins list for a package set, in the bucket: one record, written when it
+ * changes, and deleted when an origin on which it rests is revoked. Other origins list the names
+ * again.
  */
 import pLimit from "p-limit";
 import { MAX_TAG_NAMES, type TagNamesRecord } from "../../contract/tag-names.ts";
@@ -25,14 +26,14 @@ export interface TagNamesParts {
 
 export class TagNames {
   readonly #with: TagNamesParts;
-  /** One change at a time: each reads the record that it writes. */
+  /** One change at a time, since each reads the record that it writes. */
   readonly #inTurn = pLimit(1);
 
   constructor(parts: TagNamesParts) {
     this.#with = parts;
   }
 
-  /** Writes what an origin lists, unless it changes nothing or the origin was revoked meanwhile. */
+  /** Writes what an origin lists, unless nothing changes or the origin was revoked meanwhile. */
   store(listed: ListedTags): Promise<void> {
     return this.#change(listed.origin, async (packageSet) => {
       const { bucket, trust } = this.#with;
@@ -55,7 +56,7 @@ export class TagNames {
     });
   }
 
-  /** Never throws: names are only shown, and whatever else is to be done does not depend on them. */
+  /** Never throws: the names are only shown, and nothing else depends on them. */
   #change(origin: string, change: (packageSet: string) => Promise<void>): Promise<void> {
     return this.#inTurn(async () => change(await this.#with.packageSet())).catch((error: unknown) =>
       note("error", "farm.storage", { origin, problem: `names of tags: ${String(error)}` }),
@@ -64,8 +65,8 @@ export class TagNames {
 }
 
 /**
- * An origin's list takes the place of all names that it may tell of. What others told of others
- * stays, and then the record rests on them as well.
+ * An origin's list replaces all names that it may report. Names that others reported and it may not
+ * stay, and the record then rests on those origins too.
  */
 export function mergedTags(
   known: Pick<TagNamesRecord, "tags" | "origins"> | null,

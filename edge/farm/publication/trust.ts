@@ -1,16 +1,16 @@
 /**
- * Whose signatures count. An origin is in force while ORIGINS has its key and no operator has
- * revoked it; a record counts when origins of enough different owners (AGREE) that are in force
- * signed it.
+ * Whose signatures count. An origin's key is valid while ORIGINS has it and no operator has revoked
+ * the origin; a record counts when origins of enough different owners (AGREE) signed it with valid
+ * keys.
  */
 import type { LayerRecord } from "../../contract/records.ts";
 import { vouchersOf } from "../../contract/signatures.ts";
 
 export interface Trust {
-  /** The public key (`x` of the JWK) of an origin in force; undefined for any other. */
+  /** The valid public key (`x` of the JWK) of an origin; undefined when it has none. */
   readonly keyOf: (origin: string) => string | undefined;
   readonly ownerOf: (origin: string) => string;
-  /** Origins of so many owners must have made the same. */
+  /** How many owners' origins must have made the same. */
   readonly agree: () => Promise<number>;
 }
 

@@ -37,12 +37,12 @@ import { checkLength, InvalidResult } from "./check-results.ts";
 export interface OutcomeParts {
   readonly bucket: Bucket;
   /**
-   * Sets a tag to a revision; returns what it means now, as it may move later (roll-forward.ts).
+   * Sets a tag to a revision; returns what it means now, since it may move later (roll-forward.ts).
    */
   readonly setTag: (tag: ResolvedTag) => Promise<string>;
 }
 
-/** An item and its result; of a package's, the parts at the level that was made. */
+/** An item and its result; for a package also the parts at the level that was made. */
 export interface Pair {
   readonly item: Item;
   readonly result: Result;
@@ -56,7 +56,7 @@ interface Standing {
 }
 
 /**
- * Writes what a result says, of which every blob is in the bucket, and returns what stands there
+ * Writes what a result says, all of whose blobs are in the bucket, and returns what is in force
  * now. `standing`: layer records by path; `agreed`: the origins that made the same.
  */
 export async function writeOutcome(
@@ -111,9 +111,7 @@ export async function writeOutcome(
   }
 }
 
-/**
- * The package's listing, where it is short. Composing says what is wrong with one that is no text.
- */
+/** The package's listing, if short. One that is not text is reported when it is composed. */
 async function shortListing(
   bucket: Bucket,
   { listing: { digest, size } }: PackageStatement,
@@ -129,7 +127,7 @@ async function shortListing(
 }
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A log that is not in the bucket is left out: the failure is worth telling all the same. */
+/** Drops a log that is not in the bucket: the failure is worth reporting anyway. */
 async function withoutLostLog(bucket: Bucket, failure: Failure): Promise<Failure> {
   const { logBlob, ...rest } = failure;
   if (logBlob === undefined) return rest;
@@ -138,8 +136,8 @@ async function withoutLostLog(bucket: Bucket, failure: Failure): Promise<Failure
 }
 
 /**
- * Writes a record, and returns the one that stands: an earlier one, unless the bucket lacks a blob
- * that it names. Of two at once the later stands, and both are whole.
+ * Writes a record, and returns the one in force: an earlier one, unless the bucket lacks a blob
+ * that it names. Of two at once the later one wins, and both are complete.
  */
 async function settle<T extends PackageRecord | LevelRecord>(
   bucket: Bucket,
@@ -154,7 +152,7 @@ async function settle<T extends PackageRecord | LevelRecord>(
   return replaceRecord(bucket, place, record);
 }
 
-/** A layer as package records have it. */
+/** A layer as package records contain it. */
 function layerOf(records: ReadonlyMap<string, LayerRecord>, key: string): Standing {
   const gzip = records.get(layerPath(key));
   const zstd = records.get(layerPath(key, "zstd"));
@@ -174,7 +172,7 @@ function layerOf(records: ReadonlyMap<string, LayerRecord>, key: string): Standi
   return { layer, origins: signed.map(({ origin }) => origin) };
 }
 
-/** The signatures of those who agree. */
+/** The signatures of those that agree. */
 const vouches = (agreed: readonly Candidate[]): Vouch[] =>
   agreed
     .flatMap(({ origin, result }) =>
@@ -182,7 +180,7 @@ const vouches = (agreed: readonly Candidate[]): Vouch[] =>
     )
     .slice(0, MAX_VOUCHES);
 
-/** The same, each with the closure that it has signed where that is not the statement's. */
+/** The same, each with the closure that it signed if that is not the statement's. */
 const packageVouches = (
   { closure }: PackageStatement,
   agreed: readonly Candidate[],

@@ -18,22 +18,22 @@ import {
 } from "./state.ts";
 
 /**
- * Clients that are noted as wanting one item, and as many builds beside them. An entry is written
- * whole when this changes, and a row of SQLite has 2 MB at most.
+ * Most clients that are noted as wanting one item, and most builds besides. An entry is written
+ * whole when this changes, and a row of SQLite has at most 2 MB.
  */
 export const MAX_WANTS = 200;
 
 /** Items of one lane and purpose that wait. */
 export interface Level {
   readonly lane: Lane;
-  /** Those that an origin had already: they go first, as soon as another one can take them. */
+  /** Items that an origin had already: they go first, as soon as another one can take them. */
   readonly returned: Map<string, Entry>;
   readonly fair: FairQueue;
 }
 
 export class Backlog {
   readonly entries = new Map<string, Entry>();
-  /** Keys of entries that changed or ended since somebody looked. */
+  /** Keys of entries that changed or ended since the set was last read. */
   readonly changed = new Set<string>();
   readonly #levels: Readonly<Record<Lane, Readonly<Record<Purpose, Level>>>>;
   readonly #queuedBy = new Map<string, number>();
@@ -71,7 +71,7 @@ export class Backlog {
     for (const entry of this.entries.values()) if (entry.job === null) yield entry;
   }
 
-  /** Takes an entry in: a new one, or one that was kept over a restart. */
+  /** Adds an entry: a new one, or one that was kept over a restart. */
   add(entry: Entry): void {
     this.entries.set(entry.key, entry);
     this.changed.add(entry.key);
@@ -79,8 +79,8 @@ export class Backlog {
   }
 
   /**
-   * One more wants the item, or wants it still. Further clients than MAX_WANTS count as one for each
-   * build. Further builds are not noted: they ask again, and are told then.
+   * Notes that one more build wants the item, or still wants it. Clients beyond MAX_WANTS count as
+   * one for each build. Builds beyond it are not noted: they ask again, and learn the ending then.
    */
   want(entry: Entry, wanted: Want): void {
     const isNoted = entry.wants.size < MAX_WANTS || entry.wants.has(wantKey(wanted));
@@ -101,7 +101,7 @@ export class Backlog {
       this.#levels[laneOf(entry.item)][want.purpose].fair.add(want.client, entry);
   }
 
-  /** The entry waits for an origin from now on. */
+  /** From now on the entry waits for an origin. */
   enqueue(entry: Entry): void {
     this.#count(entry, 1);
     if (isReturned(entry)) return this.#toReturned(entry);
@@ -109,14 +109,14 @@ export class Backlog {
       this.#levels[laneOf(entry.item)][purpose].fair.add(client, entry);
   }
 
-  /** An origin has the entry from now on. */
+  /** From now on an origin has the entry. */
   hold(entry: Entry, job: string): void {
     this.#dequeue(entry);
     entry.job = job;
     this.changed.add(entry.key);
   }
 
-  /** Removes an entry that ended, or that is not wanted any more. */
+  /** Removes an entry that ended, or that is no longer wanted. */
   remove(entry: Entry): void {
     if (this.entries.get(entry.key) !== entry) return;
     if (entry.job === null) this.#dequeue(entry);
@@ -143,9 +143,7 @@ export class Backlog {
     }
   }
 
-  /**
-   * Whether an entry in a client's queue is to be taken from there; removes it if it is not wanted.
-   */
+  /** Whether an entry in a client's queue can be taken; removes it if it is no longer wanted. */
   #isNext(entry: Entry): boolean {
     if (this.entries.get(entry.key) !== entry || entry.job !== null || isReturned(entry))
       return false;

@@ -1,11 +1,11 @@
 /**
- * Fair between clients: deficit round robin (Shreedhar and Varghese, 1995).
+ * Fairness between clients, by deficit round robin (Shreedhar and Varghese, 1995).
  *
- * The clients that have something queued stand in a ring. The one in front is given QUANTUM seconds
- * of origins' time and takes its oldest items as long as it can pay for them, then goes to the end
- * of the ring with what is left; a client without items loses what it has left. So each turn brings
- * a client about as much work as every other, however much it has queued, and what is cheap is not
- * counted as if it were dear.
+ * The clients with queued items form a ring. The one in front gets QUANTUM seconds of origin time
+ * and takes its oldest items as long as it can pay for them, then goes to the end of the ring with
+ * the remainder; a client without items loses its remainder. So each turn gives every client about
+ * the same amount of work, however much it has queued, and cheap items do not count as expensive
+ * ones.
  *
  *   QUANTUM 160, a package 10, an index 5
  *   A queues 100 images of 4 packages, then B one of 2, then C one of 20
@@ -13,19 +13,19 @@
  *   turn 2  B  its 2 packages                           turn 5  C  its last 4
  *   turn 3  C  16 of its 20, as one job                 turn 6  A  the next 4 …
  *
- * An item that several clients want stands in the queue of each: whoever's turn comes first takes
- * it and pays for it, and the others have it for nothing. Clients whose items no free origin can
- * take are passed over, and keep their place.
+ * An item that several clients want is in the queue of each: the client whose turn comes first
+ * takes it and pays for it, and the others get it for nothing. Clients whose items no free origin
+ * can take are skipped, and keep their place.
  */
 import type { System } from "../../contract/records.ts";
 import type { Item } from "../../contract/items.ts";
 import { type Entry, groupOf, systemOf } from "./state.ts";
 
-/** Seconds of an origin that an item takes, very roughly. */
+/** Seconds of an origin's time that an item takes, very roughly. */
 const SECONDS = { tag: 1, index: 5, level: 5, package: 10 } as const;
-/** Most items in one job: so many evaluate together well, and none waits long for the last. */
+/** Most items in one job: this many evaluate well together, and none waits long for the last. */
 export const MAX_BATCH = 16;
-/** What a client may take in its turn, seconds: one full job. No item costs more. */
+/** Seconds that a client may take in its turn: one full job. No item costs more. */
 const QUANTUM = MAX_BATCH * SECONDS.package;
 
 function costOf(item: Item): number {
@@ -33,15 +33,15 @@ function costOf(item: Item): number {
   return item.level === undefined ? SECONDS.package : SECONDS.level;
 }
 
-/** Items of a kind that the same origins can take: those for one system, or tags. */
+/** Items that the same origins can take: those for one system, or tags. */
 type Class = System | undefined;
 
 interface ClientQueue {
   readonly client: string;
-  /** Oldest first; what is queued no more is passed over. */
+  /** Oldest first; entries that are no longer queued are skipped. */
   readonly byClass: Map<Class, Fifo<Entry>>;
   deficit: number;
-  /** Whether its turn has begun: it has been given its quantum. */
+  /** Whether its turn has begun: it has received its quantum. */
   inTurn: boolean;
 }
 
@@ -50,7 +50,7 @@ export class FairQueue {
   readonly #ring = new Map<string, ClientQueue>();
   readonly #isQueued: (entry: Entry) => boolean;
 
-  /** `isQueued`: whether an entry is to be taken still. */
+  /** `isQueued`: whether an entry can still be taken. */
   constructor(isQueued: (entry: Entry) => boolean) {
     this.#isQueued = isQueued;
   }
@@ -67,7 +67,7 @@ export class FairQueue {
   }
 
   /**
-   * Takes the next items that may go into one job, or into several that are begun together: of one
+   * Takes the next items that may go into one job, or into several that begin together: of one
    * client, one request and one group, as many as the client can pay for. Empty when no client has
    * anything of a class that `isServable`.
    */
@@ -77,13 +77,14 @@ export class FairQueue {
       if (queue.byClass.size === 0) this.#ring.delete(queue.client);
       if (fifo === undefined) continue;
       const taken = this.#takeFrom(queue, fifo);
-      // None: what its turn was kept for is gone, and the next is dearer. It stands at the end now.
+      // Otherwise what its turn was kept for is gone, and the next item costs more. It is now at
+      // the end.
       if (taken.length > 0) return taken;
     }
     return [];
   }
 
-  /** The client's queue whose first item is the oldest, of those that an origin can take. */
+  /** The queue of this client whose first item is the oldest, of those that an origin can take. */
   #nextOf(queue: ClientQueue, isServable: (system: Class) => boolean): Fifo<Entry> | undefined {
     let oldest: Fifo<Entry> | undefined;
     for (const [system, fifo] of queue.byClass) {
@@ -126,7 +127,7 @@ export class FairQueue {
 const areTogether = (a: Entry, b: Entry): boolean =>
   a.request === b.request && groupOf(a.item) === groupOf(b.item);
 
-/** First in, first out, without moving what is left. */
+/** First in, first out, without moving the remaining items. */
 class Fifo<T> {
   #items: T[];
   #head = 0;
@@ -139,7 +140,7 @@ class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** The first that is good; those before it are removed. */
+  /** The first that `isGood`; those before it are removed. */
   first(isGood: (item: T) => boolean): T | undefined {
     for (; this.#head < this.#items.length; this.shift()) {
       const item = this.#items[this.#head] as T;
@@ -155,5 +156,5 @@ class Fifo<T> {
     this.#head = 0;
   }
 }
-/** Fewer removed items than this are not worth copying the rest. */
+/** The rest is copied only when at least this many items were removed. */
 const COMPACT_AT = 32;

@@ -1,5 +1,5 @@
 /**
- * The origins that can take a job of a lane, during one round of dispatching: all origins are
+ * The origins that can take a job of a lane during one round of dispatching: all origins are
  * checked at the start, and after each job only the one that got it.
  */
 import type { System } from "../../contract/records.ts";
@@ -12,9 +12,9 @@ export class FreeOrigins {
   readonly #lane: Lane;
   readonly #now: number;
   #free: OriginState[];
-  /** How many in #free are free no more. */
+  /** How many in #free are no longer free. */
   #taken = 0;
-  /** How many of them build for a system, of the systems that were asked for. */
+  /** How many of them build for a system, for the systems that were requested. */
   readonly #bySystem = new Map<System, number>();
   readonly #isFree = (origin: OriginState): boolean => isFree(origin, this.#lane, this.#now);
 
@@ -25,7 +25,7 @@ export class FreeOrigins {
     this.#free = all.filter(this.#isFree);
   }
 
-  /** Those that were free, with some that have been given a job since. */
+  /** Those that were free, including some that were given a job since. */
   get origins(): readonly OriginState[] {
     return this.#free;
   }
@@ -34,7 +34,7 @@ export class FreeOrigins {
     return this.#free.length === this.#taken;
   }
 
-  /** Whether one is free that builds for the system; undefined: any will do. */
+  /** Whether one that builds for the system is free; undefined: any will do. */
   has(system: System | undefined): boolean {
     if (system === undefined) return !this.isEmpty;
     const known = this.#bySystem.get(system);
@@ -44,7 +44,7 @@ export class FreeOrigins {
     return these.length > 0;
   }
 
-  /** The origin, one that was free, was given a job. */
+  /** This origin, which was free, was given a job. */
   given(origin: OriginState): void {
     if (this.#isFree(origin)) return;
     for (const system of origin.systems) {
@@ -52,7 +52,7 @@ export class FreeOrigins {
       if (known !== undefined) this.#bySystem.set(system, known - 1);
     }
     this.#taken += 1;
-    // Not each time: removing costs as much as looking at all of them.
+    // Not every time: removing costs as much as looking at all of them.
     if (this.#taken * 2 < this.#free.length) return;
     this.#free = this.#free.filter(this.#isFree);
     this.#taken = 0;

@@ -1,5 +1,5 @@
 /**
- * Makes jobs of what waits, for the origins that are free: lane by lane, in each the most urgent
+ * Makes jobs of waiting items for the origins that are free: lane by lane, in each the most urgent
  * level first. In a level, items that came back from an origin go before the turns of clients.
  */
 import type { Backlog, Level } from "./backlog.ts";
@@ -16,7 +16,7 @@ import {
   type OriginState,
 } from "./state.ts";
 
-/** What is known of items, jobs and origins (schedule.ts). */
+/** What is known about items, jobs and origins (schedule.ts). */
 export interface ScheduleState {
   readonly backlog: Backlog;
   readonly jobs: Map<string, Job>;
@@ -31,10 +31,12 @@ interface Round {
   readonly newId: () => string;
 }
 
-/** Items that came back and are looked at in one round, so that a round stays short. */
+/** Most returned items that one round looks at, so that a round stays short. */
 const MAX_RETRIED = 64;
 
-/** Gives to free origins what they can take now. Returns the new jobs, which `state` has as well. */
+/**
+ * Gives free origins what they can take now. Returns the new jobs, which are in `state` as well.
+ */
 export const giveOut = (state: ScheduleState, now: number, newId: () => string): Job[] =>
   LANES.flatMap((lane) => {
     if (state.backlog.queuedIn(lane) === 0) return [];
@@ -53,21 +55,22 @@ function giveOutLane(round: Round, lane: Lane): Job[] {
       const batch = level.fair.take((system) => free.has(system));
       if (batch.length === 0) break;
       made.push(...give(round, batch));
-      // What only some origins may do, and none of those is free, no longer stands in the way.
+      // Items that only some origins may do, none of which is free, no longer block the others.
       for (const entry of batch) if (entry.job === null) level.returned.set(entry.key, entry);
     }
   }
   return made;
 }
 
-/** Items that came back, in batches that may be one job; the next round begins with others. */
+/** Returned items, in batches that may be one job; the next round begins with others. */
 function returnedBatches({ returned }: Level, backlog: Backlog, now: number): Entry[][] {
   const batches = new Map<string, Entry[]>();
   for (const entry of [...returned.values()].slice(0, MAX_RETRIED)) {
     returned.delete(entry.key);
     returned.set(entry.key, entry);
     if (!isWanted(entry, now)) backlog.remove(entry);
-    // What an origin was lost under goes alone, so that it takes nothing else down with it.
+    // An item during which an origin was lost goes alone, so that it takes nothing else down with
+    // it.
     else if (entry.losses > 0) batches.set(entry.key, [entry]);
     else {
       const together = `${entry.request} ${groupOf(entry.item)}`;

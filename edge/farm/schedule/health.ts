@@ -1,28 +1,28 @@
 /**
- * Origins that keep failing are rested, items that crash their origins are quarantined. Pure.
+ * Rests origins that keep failing, and quarantines items that crash their origins. Pure.
  *
- * An origin that failed REST_AFTER jobs in a row, for reasons of its own (its disk, the bucket, not
- * accepted, overdue, results that are not valid), is rested: REST, then twice as long each time, at
- * most LONGEST_REST. After that it is on trial: one job at a time, until one is done. The last
- * origin for a system is not rested, it goes on trial at once: worse than a failing origin is none.
+ * An origin that failed REST_AFTER jobs in a row, for reasons of its own (disk, bucket, not
+ * accepted, overdue, invalid results), is rested: for REST, then twice as long each time, at most
+ * LONGEST_REST. After that it is on trial: one job at a time, until one is done. The last origin
+ * for a system is not rested but put on trial at once: a failing origin is better than none.
  *
- * An item whose origin was lost while it ran goes alone next time, so that it can be told from
- * those that were in the same job. After QUARANTINE_AFTER losses it is put into quarantine: an
- * ending like a failure, remembered for longer. When many origins are lost at once, by a network or
- * a deploy, that is blamed on no item.
+ * An item whose origin was lost while it ran goes alone next time, so that it can be told from the
+ * others in the same job. After QUARANTINE_AFTER losses it is quarantined: that is an ending like a
+ * failure, remembered for longer. When many origins are lost at once, by a network failure or a
+ * deploy, no item is blamed.
  */
 import type { OriginState } from "./state.ts";
 import { takesJobs } from "./place.ts";
 
 export const REST_AFTER = 3;
-/** The first rest, ms: a full disk or a bucket that is away often mends itself in a minute. */
+/** The first rest, ms: a full disk or an unavailable bucket is often fine again after a minute. */
 const REST = 60_000;
 const LONGEST_REST = 30 * 60_000;
-/** One lost origin may be chance. */
+/** A single lost origin may be chance. */
 export const QUARANTINE_AFTER = 2;
-/** Origins lost within this time, ms, are lost at once. */
+/** Origins lost within this time count as lost at once, ms. */
 export const AT_ONCE = 60_000;
-/** Fewer than these are not many, on however small a farm. */
+/** Fewer than these are not many, however small the farm. */
 const MANY_LOST = 3;
 
 /** The origin did a job. */
@@ -31,7 +31,7 @@ export function succeeded(origin: OriginState): void {
   origin.onTrial = false;
 }
 
-/** A job failed for a reason of the origin's own. Says until when it is rested, if it now is. */
+/** A job failed for a reason of the origin's own. Returns until when it rests, if it now does. */
 export function failed(
   origin: OriginState,
   others: Iterable<OriginState>,
@@ -46,7 +46,7 @@ export function failed(
   return origin.restUntil;
 }
 
-/** Whether other origins that take jobs and are not at rest build for all of its systems. */
+/** Whether other origins that take jobs and do not rest build for all of its systems. */
 export function isCovered(
   origin: OriginState,
   others: Iterable<OriginState>,
@@ -59,7 +59,7 @@ export function isCovered(
   return open.size === 0;
 }
 
-/** Whether so many origins were lost at once that no item is to blame. `lost`: when, ms. */
+/** Whether so many origins were lost at once that no item is to blame. `lost`: times, ms. */
 export function isOutage(lost: readonly number[], origins: number, now: number): boolean {
   const recent = lost.filter((at) => now - at < AT_ONCE).length;
   return recent >= MANY_LOST && recent * 4 > origins;

@@ -1,4 +1,4 @@
-/** Until when an origin keeps a job if it sends nothing more. Pure. */
+/** How long an origin keeps a job if it sends nothing more. Pure. */
 import type { Times } from "../limits.ts";
 import type { Job, OriginState } from "./state.ts";
 

@@ -1,21 +1,22 @@
 /**
- * Which origin does an item soonest: a pure function from what is known of the origins.
+ * Chooses the origin that finishes an item soonest: a pure function of what is known about the
+ * origins.
  *
  * An origin must fit: it builds for the system, has the features, lacks nothing that the item
- * needs, may resolve the tag, and its owner has not made the item already. Then it must be free:
- * connected, taking jobs, not at rest, with a slot. Of those that are free the one that would end
- * first:
+ * needs, may resolve the tag, and its owner has not made the item already. And it must be free:
+ * connected, taking jobs, not resting, with a free slot. Of the free origins the one is chosen that
+ * would finish first:
  *
  *     ( evaluation + seconds of each item ) × ( 1 + share of its slots in use )
  *
- * Evaluating takes EVALUATE_WARM where the revision is held already, EVALUATE_COLD elsewhere. An
- * item takes less at its homes: the HOMES origins that rendezvous hashing names for its package, so
- * that the same package always comes to the same origins, whose stores hold most of its closure
- * (Thaler and Ravishankar, 1998: when an origin comes or goes, only its own packages move).
+ * Evaluating takes EVALUATE_WARM where the origin already holds the revision, EVALUATE_COLD
+ * elsewhere. An item takes less at its homes: the HOMES origins that rendezvous hashing selects for
+ * its package, so that a package always comes to the same origins, whose stores hold most of its
+ * closure (Thaler and Ravishankar, 1998: when an origin comes or goes, only its own packages move).
  *
- * The items of one request are placed one after another, each where it ends first, so they spread
- * over origins when that is faster, and share one evaluation when it is not. Worked example, one
- * slot each, b and c hold the revision, homes of nodejs and fish: a and b, of rsync: b and c:
+ * The items of one request are placed one after another, each where it finishes first, so they
+ * spread over origins when that is faster, and share one evaluation when it is not. Worked example,
+ * one slot each, b and c hold the revision, homes of nodejs and fish: a and b, of rsync: b and c:
  *
  *     nodejs   a: 30 + 4 = 34     b: 3 + 4 = 7       c: 3 + 10 = 13    → b
  *     rsync    a: 30 + 10 = 40    b: 7 + 4 = 11      c: 3 + 4 = 7      → c
@@ -28,14 +29,14 @@ import type { Times } from "../limits.ts";
 import { MAX_BATCH } from "./fair-queue.ts";
 import { type Entry, type Lane, laneOf, type OriginState, revisionOf, systemOf } from "./state.ts";
 
-/** Rough seconds; only their order matters. */
+/** Rough seconds; only how they compare matters. */
 const EVALUATE_WARM = 3;
 const EVALUATE_COLD = 30;
 const ITEM_AT_HOME = 4;
 const ITEM_ELSEWHERE = 10;
-/** Origins of a package: two, so that one that is busy or away is no loss. */
+/** Home origins of a package: two, so that it does no harm when one is busy or away. */
 const HOMES = 2;
-/** Most origins for one request at once: each evaluates, and packs what the packages share. */
+/** Most origins for one request at a time: each evaluates, and packs what the packages share. */
 const MAX_SPREAD = 4;
 
 export interface Placement {
@@ -43,7 +44,10 @@ export interface Placement {
   readonly entries: Entry[];
 }
 
-/** Whether the origin could do the item if it were free; nothing of this passes by itself. */
+/**
+ * Whether the origin could do the item if it were free; a reason against it does not pass by
+ * itself.
+ */
 export function fits(origin: OriginState, entry: Entry): boolean {
   const system = systemOf(entry.item);
   return (
@@ -58,7 +62,7 @@ export function fits(origin: OriginState, entry: Entry): boolean {
   );
 }
 
-/** Whether the origin takes jobs, as far as it and the operator say. */
+/** Whether the origin takes jobs, according to itself and the operator. */
 export const takesJobs = (origin: OriginState): boolean =>
   origin.connected && origin.accepting && !origin.leaving && !origin.drained;
 
@@ -69,7 +73,7 @@ export const isFree = (origin: OriginState, lane: Lane, now: number): boolean =>
 const capacity = ({ onTrial, slots }: OriginState, lane: Lane): number =>
   lane === "tags" ? TAG_SLOTS : onTrial ? 1 : slots;
 
-/** Whether an origin that could do the item is there, or may be back in a moment. */
+/** Whether an origin that could do the item is connected, or may be back shortly. */
 export function isServed(
   entry: Entry,
   origins: Iterable<OriginState>,
@@ -89,7 +93,7 @@ export function isServed(
 
 /**
  * Places the items of one request; those that no free origin can take now are left out. `free`: the
- * origins that are looked at, when it is known already which can be free.
+ * origins to consider, when it is already known which may be free.
  */
 export function place(
   entries: readonly Entry[],
@@ -115,7 +119,7 @@ export function place(
 interface Choice {
   readonly origins: readonly OriginState[];
   readonly free: readonly OriginState[];
-  /** What origins are given of the same request. */
+  /** What origins are given of this request. */
   readonly jobs: ReadonlyMap<
     OriginState,
     { readonly entries: readonly Entry[]; readonly seconds: number }
@@ -137,7 +141,7 @@ function soonest(
     fits(origin, entry) &&
     now >= (entry.avoid.get(origin.name) ?? 0) &&
     (mayRepeat || !entry.tried.has(origin.name));
-  // A home that holds the revision and does nothing else: no origin ends sooner.
+  // An idle home that holds the revision: no origin finishes sooner.
   const isIdeal = (origin: OriginState): boolean =>
     !jobs.has(origin) &&
     origin.held[lane] === 0 &&
@@ -176,7 +180,7 @@ function homesOf(entry: Entry, hash: number, origins: readonly OriginState[]): O
   const homes: { readonly origin: OriginState; readonly weight: number }[] = [];
   let enough = -1;
   for (const origin of origins) {
-    // First what nearly every origin of a large farm fails.
+    // First the check that most origins of a large farm fail.
     const weight = weightOf(origin, hash);
     if (weight <= enough || !origin.connected) continue;
     if (system !== undefined && !origin.systems.includes(system)) continue;
@@ -187,7 +191,7 @@ function homesOf(entry: Entry, hash: number, origins: readonly OriginState[]): O
   return homes.map(({ origin }) => origin);
 }
 
-/** What must be equal for an item to come to the same origins: not its revision. */
+/** Equal for items that should come to the same origins: it does not contain the revision. */
 const affinityOf = (item: Item): string =>
   item.kind === "package" ? `${item.packageSet} ${item.name}` : `${item.packageSet} ${item.kind}`;
 

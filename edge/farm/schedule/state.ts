@@ -1,4 +1,4 @@
-/** What the schedule knows: the items of the queue, jobs, and origins. Plain data. */
+/** The schedule's data: items of the queue, jobs, and origins. Plain data. */
 import type { Item } from "../../contract/items.ts";
 import type { System } from "../../contract/records.ts";
 import type { Times } from "../limits.ts";
@@ -11,18 +11,18 @@ export type Lane = (typeof LANES)[number];
 export const PURPOSES = ["waiting", "background"] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
-/** How long an item counts as wanted, ms. Nobody asks again for background work. */
+/** How long an item counts as wanted, ms. Nobody repeats the request for background work. */
 export const wantedFor = (purpose: Purpose, { wanted, queue }: Times): number =>
   purpose === "waiting" ? wanted : queue;
 
-/** Who wants an item: by whom it is paid for, and whom to tell. */
+/** Who wants an item: who pays for it, and whom to tell. */
 export interface Want {
-  /** The name of the Build object that is told. */
+  /** Name of the Build object to tell. */
   readonly build: string;
-  /** Account or address; empty for nobody in particular. */
+  /** Account or address; empty when it is nobody in particular. */
   readonly client: string;
   readonly purpose: Purpose;
-  /** It counts until then, unless Build asks again: nobody may be waiting any more. */
+  /** It counts until this time, unless Build asks again: nobody may be waiting any more. */
   until: number;
 }
 
@@ -30,28 +30,28 @@ export interface Want {
 export interface Entry {
   readonly key: string;
   readonly item: Item;
-  /** The request that it came with: a job is made of items that came together. */
+  /** The request with which it came: a job is made of items that came together. */
   readonly request: string;
   readonly queuedAt: number;
   /** Who wants it, by wantKey. */
   readonly wants: Map<string, Want>;
   /** The job by which an origin holds it; null while it is queued. */
   job: string | null;
-  /** How often it was begun without an end. */
+  /** How often it was begun without coming to an end. */
   attempts: number;
-  /** Origins that began it: the next attempt is another one's, if there is one. */
+  /** Origins that began it: the next attempt goes to another one, if there is one. */
   readonly tried: Set<string>;
   /** Origin → until when it is not offered this item. */
   readonly avoid: Map<string, number>;
   /** Origins that lack what it needs: its revision. */
   readonly lacking: Set<string>;
-  /** Nix's system features that it needs, as far as an origin said so. */
+  /** Nix system features that it needs, as far as an origin said so. */
   readonly features: Set<string>;
-  /** Owners of origins that have made it already, where several must agree. */
+  /** Owners whose origins have already made it, where several must agree. */
   readonly owners: Set<string>;
   /** How many origins were lost while they worked on it. */
   losses: number;
-  /** What went wrong last, for the operator's log. */
+  /** The last problem, for the operator's log. */
   trouble: string;
 }
 
@@ -87,8 +87,8 @@ export interface Job {
   since: number;
   accepted: boolean;
   /**
-   * When it was taken back, ms since 1970; null while the origin holds it. Late results are taken
-   * all the same, and an origin that comes back keeps those items that nobody else has by then.
+   * When it was taken back, ms since 1970; null while the origin holds it. Late results are still
+   * accepted, and an origin that comes back keeps those items that nobody else has by then.
    */
   lostAt: number | null;
 }
@@ -100,39 +100,42 @@ export interface OriginState {
   readonly owner: string;
   readonly systems: readonly System[];
   readonly features: readonly string[];
-  /** Jobs that it does at once, tags aside. */
+  /** Jobs that it can run at once, not counting tags. */
   readonly slots: number;
   /** Globs of tags that it may resolve; undefined: any. */
   readonly tags?: readonly string[] | undefined;
   readonly revisions: Set<string>;
   connected: boolean;
-  /** When it was last heard of; for one that is not connected, when its connection dropped. */
+  /** When it was last heard from; if it is not connected, when its connection was lost. */
   seen: number;
   /** It said bye: it finishes what it has and takes nothing more. */
   leaving: boolean;
   /** Whether it takes jobs now, as it says: not while its disk is full. */
   accepting: boolean;
-  /** The operator wants it to take nothing more. */
+  /** An operator wants it to take no more jobs. */
   drained: boolean;
-  /** Jobs in a row that it did not get done. */
+  /** Jobs that it failed in a row. */
   failures: number;
-  /** It is given nothing until then, and after that one job at a time until one is done. */
+  /** It is given nothing until this time, and then one job at a time until one is done. */
   restUntil: number;
-  /** Whether its next job decides if it is well again. */
+  /** Whether its next job decides if it is healthy again. */
   onTrial: boolean;
   /** Jobs that it holds. */
   readonly held: Record<Lane, number>;
 }
 
+/** Key of a want: one for each build and client. */
 export const wantKey = ({ build, client }: Pick<Want, "build" | "client">): string =>
   `${client}\n${build}`;
 
+/** The lane in which an item is queued. */
 export const laneOf = ({ kind }: Item): Lane => (kind === "tag" ? "tags" : "packages");
 
 /** The system that an origin must build for; undefined for a tag, which any can resolve. */
 export const systemOf = (item: Item): System | undefined =>
   item.kind === "tag" ? undefined : item.system;
 
+/** The revision that an origin must have; undefined for a tag. */
 export const revisionOf = (item: Item): string | undefined =>
   item.kind === "tag" ? undefined : item.revision;
 
@@ -154,11 +157,12 @@ export function purposeOf(entry: Pick<Entry, "wants">): Purpose {
   return "background";
 }
 
+/** Whether somebody still wants an entry. */
 export const isWanted = (entry: Pick<Entry, "wants">, now: number): boolean => {
   for (const { until } of entry.wants.values()) if (now < until) return true;
   return false;
 };
 
-/** Whether something has happened to it that decides which origin may have it next. */
+/** Whether something happened to it that affects which origin may have it next. */
 export const isReturned = ({ attempts, avoid, lacking, features, owners }: Entry): boolean =>
   attempts > 0 || avoid.size + lacking.size + features.size + owners.size > 0;

@@ -11,21 +11,21 @@ import { isReturned, isWanted, type Job, systemOf } from "./state.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface Sweep {
-  /** Origins that fell silent: their sockets are to be closed. */
+  /** Origins that fell silent, whose sockets should be closed. */
   readonly silent: readonly string[];
-  /** Jobs whose leases are over, and why, for the log. */
+  /** Jobs whose leases ended, and why, for the log. */
   readonly lost: readonly { readonly job: Job; readonly reason: string }[];
-  /** Origins that are rested from now on. */
+  /** Origins that rest from now on. */
   readonly rested: readonly { readonly origin: string; readonly until: number }[];
   /** Items that end without a result. */
   readonly verdicts: readonly Verdict[];
-  /** When to look again even if nothing happens until then; null: never. */
+  /** When to sweep again even if nothing happens; null: never. */
   readonly wakeAt: number | null;
 }
 
-/** Late results of a lost job are taken for this long, ms: longer than any reconnect. */
+/** How long late results of a lost job are accepted, ms: longer than any reconnect. */
 const LOST_MEMORY = 10 * 60_000;
-/** While something waits, whether it is wanted still is looked at this often, ms. */
+/** While items wait, it is checked this often whether they are still wanted, ms. */
 const LOOK = 60_000;
 
 /** `isBusy`: whether a job's results are being stored, so that it stays with its origin. */
@@ -61,7 +61,7 @@ interface Leases {
   readonly wakes: number[];
 }
 
-/** Takes back the jobs whose leases are over. */
+/** Takes back the jobs whose leases have ended. */
 function takeBack(schedule: Schedule, now: number, times: Times, { isBusy, wakes }: Leases) {
   const over = [];
   for (const job of schedule.jobs.values()) {
@@ -96,23 +96,23 @@ function takeBack(schedule: Schedule, now: number, times: Times, { isBusy, wakes
   return { lost: over.map(({ job, lease }) => ({ job, reason: lease.reason })), rested, ended };
 }
 
-/** An origin that fell silent counts as gone since it was last heard of. */
+/** An origin that fell silent counts as gone since it was last heard from. */
 function disconnect(schedule: Schedule, name: string): void {
   const origin = schedule.origins.get(name);
   if (origin !== undefined) origin.connected = false;
 }
 
-/** An origin that has become the only one for a system need not rest: it is tried with one job. */
+/** An origin that is now the only one for a system does not rest: it is tried with one job. */
 function endNeedlessRests(schedule: Schedule, now: number): void {
   for (const origin of schedule.origins.values())
     if (now < origin.restUntil && origin.connected && origin.failures >= REST_AFTER)
       if (!isCovered(origin, schedule.origins.values(), now)) origin.restUntil = now;
 }
 
-/** Drops what nobody wants, and says which items end. */
+/** Drops what nobody wants, and returns which items end. */
 function judge(schedule: Schedule, now: number, times: Times, wakes: number[]): Verdict[] {
   const verdicts: Verdict[] = [];
-  /** Systems that an origin serves: what was never begun and is for those need not be looked up. */
+  /** Systems that an origin serves: items for these that were never begun need no check. */
   const served = new Set<unknown>();
   let oldest = Infinity;
   for (const entry of schedule.backlog.waiting()) {
@@ -135,7 +135,7 @@ function judge(schedule: Schedule, now: number, times: Times, wakes: number[]): 
   return verdicts;
 }
 
-/** When an origin may be gone or is rested enough, while something waits. */
+/** Times at which an origin may be gone or has rested enough, while something waits. */
 function reasonsToLook(schedule: Schedule, now: number, times: Times): number[] {
   return Array.from(schedule.origins.values()).flatMap((origin) => [
     ...future(origin.seen + (origin.connected ? times.lease : times.reconnect), now),

@@ -1,6 +1,6 @@
 /**
- * Why an item ends without a result: it took its origins down, failed too often, waited too long,
- * or no connected origin could make it. Pure.
+ * Why an item ends without a result: it crashed its origins, failed too often, waited too long, or
+ * no connected origin could make it. Pure.
  */
 import { MAX_ATTEMPTS, type Times } from "../limits.ts";
 import { QUARANTINE_AFTER } from "./health.ts";
@@ -8,7 +8,7 @@ import { isServed } from "./place.ts";
 import type { Entry, OriginState } from "./state.ts";
 
 /**
- * Why an item ends without a result. `reason` is for clients, the entry's trouble for operators.
+ * An item that ends without a result. `reason` is for clients, the entry's `trouble` for operators.
  */
 export interface Verdict {
   readonly entry: Entry;
@@ -17,8 +17,8 @@ export interface Verdict {
 }
 
 /**
- * Why a queued item ends now, or undefined when it waits on. `origins`: all that are connected, or
- * whose connection dropped within `reconnect`.
+ * Why a queued item ends now; undefined when it keeps waiting. `origins`: all that are connected,
+ * or whose connection was lost within `reconnect`.
  */
 export function verdictOn(
   entry: Entry,
@@ -49,7 +49,7 @@ export function verdictOn(
   return undefined;
 }
 
-/** What an item lacks that no connected origin has, for clients. */
+/** What the item needs and no connected origin has, for clients. */
 function lack({ item, lacking, features, owners }: Entry): string {
   if (features.size > 0) {
     const needed = [...features].join(", ");

@@ -1,6 +1,6 @@
 /**
- * Signs URLs by which origins store and read files of the farm's Nix binary cache. These requests
- * belong to no job: files are stored after a job is done, and read by Nix at any time. The edge
+ * Signs URLs with which origins store and read files of the farm's Nix binary cache. These requests
+ * belong to no job: files are stored after a job is done, and Nix reads them at any time. The edge
  * does not look into them, since Nix accepts only what is signed with a key that its operator
  * trusts.
  */
@@ -13,12 +13,12 @@ import { presign, signPut } from "../../store/s3.ts";
 import { RequestRefused } from "./uploads.ts";
 
 /**
- * Most bytes that one origin stores in the cache in a day: some thousand packages, 20 builds of the
- * largest size. What is above is built where it is needed.
+ * Most bytes that one origin stores in the cache in a day: some thousand packages, or 20 builds of
+ * the largest size. What does not fit is built where it is needed.
  */
 const BYTES_PER_DAY = 20 * 2 ** 30;
 const DAY_MS = 86_400_000;
-/** How long a URL holds, seconds: reading begins at once, a large file takes a while. */
+/** How long a URL is valid, seconds: reading begins at once, but a large file takes a while. */
 const READ_SECONDS = 300;
 const NARINFO = "text/x-nix-narinfo";
 const NAR = "application/x-nix-nar";
@@ -41,8 +41,8 @@ export class BinaryCache {
   }
 
   /**
-   * A signed PUT for the file, unless it is there: the first narinfo of a store path stands. Throws
-   * RequestRefused when a limit is met or there is no cache, and BucketUnavailable.
+   * A signed PUT for the file, unless it exists: the first narinfo of a store path stays. Throws
+   * RequestRefused when a limit is reached or there is no cache, and BucketUnavailable.
    */
   async store({ key, digest, size }: CacheFile, terms: CacheTerms): Promise<Grant> {
     const s3 = signer(terms);
@@ -50,8 +50,7 @@ export class BinaryCache {
     if (!isNarinfo && key !== narKey(digest))
       throw new RequestRefused(`${key} is not the name of a file with the digest ${digest}`);
     const most = isNarinfo ? MAX_NARINFO_BYTES : MAX_NAR_BYTES;
-    if (size > most)
-      throw new RequestRefused(`${key} has ${size} bytes, and may have ${most} at most`);
+    if (size > most) throw new RequestRefused(`${key} has ${size} bytes; the most is ${most}`);
     await claim(this.#bucket, [key]);
     const there = await this.#bucket.head(key);
     if (there !== null && (isNarinfo || there.size === size)) return { kind: "present" };
@@ -61,7 +60,7 @@ export class BinaryCache {
     return { kind: "put", ...(await signPut(s3, { key, digest, size, contentType, ifAbsent })) };
   }
 
-  /** Where a file of the cache is read, whether or not it is there. */
+  /** URL at which a file of the cache can be read, whether or not it exists. */
   url(key: string, terms: CacheTerms): Promise<string> {
     return presign(signer(terms), key, READ_SECONDS);
   }
@@ -82,8 +81,8 @@ export class BinaryCache {
         .one().bytes;
       if (used > BYTES_PER_DAY)
         throw new RequestRefused(
-          `origin ${origin} stores at most ${BYTES_PER_DAY} bytes in the binary cache in a ` +
-            `day; more from 00:00 UTC on`,
+          `origin ${origin} may store at most ${BYTES_PER_DAY} bytes in the binary cache in a ` +
+            `day; the count starts again at 00:00 UTC`,
         );
     });
   }

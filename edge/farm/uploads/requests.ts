@@ -29,7 +29,7 @@ import { RequestRefused, type Uploads } from "./uploads.ts";
 /** Longest message of an answer (contract/messages.ts). */
 const MAX_MESSAGE = 2_000;
 
-/** How long a URL of a layer plan holds, seconds: it is read at once. */
+/** How long a URL of a layer plan is valid, seconds: it is read at once. */
 const READ_SECONDS = 300;
 
 export interface RequestsParts {
@@ -44,7 +44,7 @@ export interface RequestsParts {
 
 export class Requests {
   readonly #with: RequestsParts;
-  /** One for all requests: a job of many layers asks for hundreds at once. */
+  /** Shared by all requests: a job of many layers sends hundreds at once. */
   readonly #limit = pLimit(BUCKET_CONCURRENCY);
 
   constructor(parts: RequestsParts) {
@@ -92,7 +92,7 @@ export class Requests {
       : { type: "url", id, url: await cache.url(request.key, terms) };
   }
 
-  /** Of everything in the bucket an origin reads the layer plan of its job alone. */
+  /** The layer plan of its job is the only thing that an origin may read from the bucket. */
   async #planUrl({ items }: Job, digest: Digest): Promise<string> {
     const { s3 } = await this.#with.config();
     if (s3 === null) throw new RequestRefused("this edge has no credentials to sign with");
@@ -101,9 +101,7 @@ export class Requests {
     return presign(s3, blobPath(digest), READ_SECONDS);
   }
 
-  /**
-   * The public keys of the origins that signed the record, so that the asking origin can check it.
-   */
+  /** Public keys of the origins that signed the record, so that the asking origin can verify it. */
   #keysOf({ signed }: LayerRecord): Record<string, string> {
     const { keyOf } = this.#with.trust;
     return Object.fromEntries(
@@ -134,7 +132,7 @@ export class Requests {
         // Asked of the bucket, not of memory, so that a deleted blob is made again.
         const found = await bucket.head(blobPath(record.digest));
         const present = found?.size === record.size;
-        // Else publication would find it in memory and leave the record in force.
+        // Otherwise publication would find it in memory and leave the record in force.
         if (!present) forgetBlob(record.digest);
         return { record, present, keys: this.#keysOf(record) };
       });

@@ -1,6 +1,6 @@
 /**
- * Signs uploads of origins, so that they need no credentials: for each blob one PUT, valid for its
- * key, size, content and type only (store/s3.ts), and for 15 minutes. The bytes for a job and in a
+ * Signs uploads of origins, so that they need no credentials: one PUT for each blob, valid only for
+ * its key, size, content and type (store/s3.ts), and for 15 minutes. The bytes for a job and in a
  * day are limited, so that an origin cannot fill the bucket.
  */
 import pLimit from "p-limit";
@@ -13,14 +13,14 @@ import { keepBlobs } from "../../store/claims.ts";
 import { signPut } from "../../store/s3.ts";
 import { BUCKET_CONCURRENCY, TIMES } from "../limits.ts";
 
-/** A request that is refused; the message is for the origin's operator. */
+/** A request is refused; the message is for the origin's operator. */
 export class RequestRefused extends Error {
   override readonly name = "RequestRefused";
 }
 
 /**
- * Most blobs of one job: 80 packages with all new layers, in both compressions, have some 10,000;
- * retries count.
+ * Most blobs of one job: 80 packages with only new layers, in both compressions, have some 10,000;
+ * retries count too.
  */
 const JOB_BLOBS = 20_000;
 /** Most bytes of one job: the largest closures of nixpkgs have 10 GB. */
@@ -55,8 +55,8 @@ export class Uploads {
   }
 
   /**
-   * A signed PUT for each blob that the bucket lacks, in their order. Throws RequestRefused when a
-   * limit is met or the edge cannot sign, and BucketUnavailable.
+   * A signed PUT for each blob that the bucket lacks, in order. Throws RequestRefused when a limit
+   * is reached or the edge cannot sign, and BucketUnavailable.
    */
   async grant(blobs: readonly Upload[], terms: UploadTerms): Promise<Grant[]> {
     const { s3 } = terms;
@@ -64,7 +64,7 @@ export class Uploads {
     const large = blobs.find(({ size }) => size > MAX_UPLOAD_BYTES);
     if (large !== undefined)
       throw new RequestRefused(
-        `the blob ${large.digest} has ${large.size} bytes, and an upload at most ` +
+        `the blob ${large.digest} has ${large.size} bytes; the most in one upload is ` +
           `${MAX_UPLOAD_BYTES}`,
       );
     await keepBlobs(
@@ -80,7 +80,7 @@ export class Uploads {
       blobs.map(async (blob, at): Promise<Grant> => {
         const there = found[at] ?? null;
         if (there?.size === blob.size) return { kind: "present" };
-        // The object of another size under the blob's key is damaged: it is replaced.
+        // An object of another size under the blob's key is damaged, so it is replaced.
         if (there !== null)
           note("warn", "blob.damaged", { digest: blob.digest, size: blob.size, has: there.size });
         return { kind: "put", ...(await signPut(s3, { ...blob, ifAbsent: there === null })) };
@@ -109,14 +109,14 @@ export class Uploads {
       this.#storage.sql.exec("DELETE FROM uploads WHERE until <= ?", now);
       const ofJob = this.#count(`job ${job}`, more, now + TIMES.job);
       if (ofJob.blobs > JOB_BLOBS)
-        throw new RequestRefused(`a job stores at most ${JOB_BLOBS} blobs`);
+        throw new RequestRefused(`a job may store at most ${JOB_BLOBS} blobs`);
       if (ofJob.bytes > JOB_BYTES)
-        throw new RequestRefused(`a job stores at most ${JOB_BYTES} bytes`);
+        throw new RequestRefused(`a job may store at most ${JOB_BYTES} bytes`);
       const ofDay = this.#count(`origin ${origin} ${day}`, more, (day + 1) * DAY_MS);
       if (uploadsPerDay !== null && ofDay.bytes > uploadsPerDay)
         throw new RequestRefused(
-          `origin ${origin} stores at most ${uploadsPerDay} bytes in a day (UPLOADS_PER_DAY ` +
-            `at the edge); more from 00:00 UTC on`,
+          `origin ${origin} may store at most ${uploadsPerDay} bytes in a day (UPLOADS_PER_DAY ` +
+            `at the edge); the count starts again at 00:00 UTC`,
         );
     });
     note("info", "uploads.signed", { origin, job, ...more });

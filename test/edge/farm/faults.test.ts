@@ -337,7 +337,7 @@ describe("origins that are wrong", () => {
     [
       "a layer that was not made",
       ({ statement, layers }) => ({ statement, layers: layers.slice(1) }),
-      /nothing is known of the layer/,
+      /was not made, and there is no record of it/,
     ],
   ];
   for (const [what, change, says] of invalid) {

@@ -116,7 +116,7 @@ describe("refusals", () => {
       () => "/v2/git/manifests/--upload-pack=x",
       404,
       "MANIFEST_UNKNOWN",
-      /not valid.*neither "\." nor "-"/,
+      /not valid.*does not begin with "\." or "-"/,
     ],
     [
       "a tag of 129 characters",

@@ -53,7 +53,7 @@ describe("ORIGINS", () => {
     ["no key", '{"a":{}}', /^ORIGINS: a\.key is missing$/],
     ["a short key", '{"a":{"key":"hush"}}', /^ORIGINS: a\.key must be the x of an Ed25519/],
     ["a bad name", JSON.stringify({ "a b": { key } }), /^ORIGINS: "a b": a name is at most 63/],
-    ["a misspelt field", JSON.stringify({ a: { key, slot: 2 } }), /a\.slot is no field.*slots/],
+    ["a misspelt field", JSON.stringify({ a: { key, slot: 2 } }), /a\.slot is not a field.*slots/],
     ["no slots", JSON.stringify({ a: { key, slots: 0 } }), /a\.slots must be a whole number/],
     ["slots in words", JSON.stringify({ a: { key, slots: "4" } }), /a\.slots must be a whole/],
     ["no systems", JSON.stringify({ a: { key, systems: [] } }), /a\.systems must not be empty/],

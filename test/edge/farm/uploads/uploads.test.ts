@@ -127,7 +127,7 @@ test("a blob that no single PUT can hold is refused", async () => {
   const { origin, job } = await withJob();
   const blobs = await claimed(1, MAX_UPLOAD_BYTES + 1);
   const { message } = await refusal(origin, job, blobs);
-  assert.match(message, new RegExp(`has ${MAX_UPLOAD_BYTES + 1} bytes, and an upload at most`));
+  assert.match(message, new RegExp(`has ${MAX_UPLOAD_BYTES + 1} bytes; the most in one upload is`));
   await bye(origin, job);
 });
 
@@ -138,15 +138,15 @@ test("what a job stores is limited, and what an origin stores in a day; others g
   const more = await claimed(2, 4 * GIB - 1);
   assert.match(
     (await refusal(origin, job, more)).message,
-    /^a job stores at most 68719476736 bytes$/,
+    /^a job may store at most 68719476736 bytes$/,
   );
   assert.equal((await grants(origin, job, more.slice(0, 1))).length, 1, "what fits is signed");
   const next = await nextJob(origin);
   assert.match(
     (await refusal(origin, next, await claimed(10, 4 * GIB))).message,
     new RegExp(
-      "^origin a stores at most 107374182400 bytes in a day " +
-        "\\(UPLOADS_PER_DAY at the edge\\); more from 00:00 UTC on$",
+      "^origin a may store at most 107374182400 bytes in a day " +
+        "\\(UPLOADS_PER_DAY at the edge\\); the count starts again at 00:00 UTC$",
     ),
   );
   // The farm forgets none of it when its memory goes.

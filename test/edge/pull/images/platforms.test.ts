@@ -273,7 +273,7 @@ describe("built for a pull", () => {
     });
     const early = await pull("slow", INDEXES, docker("amd64"));
     assert.deepEqual(platforms(early), ["amd64"]);
-    assert.match(warning(early), /not there for linux\/arm64: it is being built/);
+    assert.match(warning(early), /not available for linux\/arm64: it is being built/);
     assert.deepEqual((await pull("slow")).body, early.body);
     await elsewhere(async (edge) => {
       const found = await getFrom(edge, `slow/manifests/${digestOf(early.body)}`);
