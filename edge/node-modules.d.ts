@@ -8,6 +8,8 @@ declare module "node:zlib" {
     data: Uint8Array,
     options?: { readonly maxOutputLength?: number },
   ): Uint8Array<ArrayBuffer>;
+  /** CRC-32 as in gzip (RFC 1952, 8), unsigned. */
+  export function crc32(data: Uint8Array): number;
 }
 
 declare module "node:crypto" {

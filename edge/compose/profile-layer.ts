@@ -1,11 +1,10 @@
 /**
- * Packs the profile into a layer. fflate, in plain JavaScript, compresses it in workerd and in
- * Node, never the runtime's zlib: the same profile must be the same bytes everywhere and at any
- * time. The trees of small parts arrive compressed by an origin.
+ * Packs the profile into a layer: its links, compressed here, and the trees of small parts, which an
+ * origin compressed. The same profile is the same bytes everywhere and at any time.
  */
 import { createHash } from "node:crypto";
-import { gzipSync } from "fflate";
 import { type Digest, digestOf } from "../contract/digest.ts";
+import { gzipLinks } from "./gzip-links.ts";
 import { ImageBudget, imageTooLarge } from "../contract/image-budget.ts";
 import { bytesOf, MAX_PROFILE_BYTES, type ProfileEntry } from "./profile.ts";
 import { type Inflate, inflateTree, type SmallTree } from "./small-parts.ts";
@@ -19,13 +18,7 @@ export interface ProfileLayer {
   readonly diffId: Digest;
 }
 
-/**
- * `mtime: 0` leaves the time out. `mem` is fixed because fflate would otherwise derive it from the
- * length: 4 is a table of 128 kB instead of 2 MB for 8, and the links come out as small. Every
- * option is part of the format: changing one changes every image.
- */
-const GZIP = { level: 6, mem: 4, mtime: 0 } as const;
-const END = gzipSync(tarEnd, GZIP);
+const END = gzipLinks(tarEnd);
 /**
  * The links are compressed in members of this many bytes of tar (the last may be shorter), so that
  * their tar, up to MAX_PROFILE_BYTES, is never in memory as a whole. Part of the format.
@@ -60,7 +53,7 @@ export async function packProfile(
   const members: Uint8Array[] = [];
   for (const part of linksTar(entries, trees.length > 0, MAX_PROFILE_BYTES - treesSize)) {
     tar.update(part);
-    const member = gzipSync(part, GZIP);
+    const member = gzipLinks(part);
     budget.take(2 * member.length);
     members.push(member);
   }

@@ -6,7 +6,7 @@ import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
  * Increased whenever the bytes of layers, records or images from the same inputs change, or the
  * meaning of a record; it is part of every key.
  */
-export const RECORD_FORMAT = 5;
+export const RECORD_FORMAT = 6;
 
 /** OCI platforms by Nix system. */
 export const PLATFORMS = {

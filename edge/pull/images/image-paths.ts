@@ -2,7 +2,7 @@
  * What the path of an image record says, and whether a record belongs to it: the platforms that the
  * record knows, and its digests.
  *
- *   images/v5/<name key>/<image key>.amd64.no-arm64.<digest hints, separated by dots>.json
+ *   images/v6/<name key>/<image key>.amd64.no-arm64.<digest hints, separated by dots>.json
  */
 import { imageKey, imageNameKey, imagePath } from "../../contract/keys.ts";
 import type { ImageRequest } from "../../contract/names.ts";

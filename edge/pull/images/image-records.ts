@@ -1,7 +1,7 @@
 /**
  * Reads and writes the records of an image: of a name at one revision and plan.
  *
- *   images/v5/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
+ *   images/v6/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
  *
  * A record covers the platforms for which the image was known when it was written. When a platform
  * is added later, another record is written beside it, so that every index that was ever answered

@@ -2,7 +2,7 @@
  * Finds images of a name, at any revision and plan, by one of their digests or layers. A digest
  * belongs to a name (distribution spec, "Pulling manifests"), and does not tell the revision.
  *
- *   images/v5/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
+ *   images/v6/<name key>/<image key>.<platforms>.<digest hints>.json     (image-paths.ts)
  *
  * The paths of the name's images are listed, one or a few for each revision and plan at which it
  * was pulled, and the path that contains the digest's hint is the one. Paths do not contain the
