@@ -18,6 +18,7 @@ import { findImageByDigest } from "../pull/images/images-of-name.ts";
 import { nameKeyOf } from "../pull/images/image-paths.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import { openBucket } from "../store/open.ts";
+import { readRecord, type RecordPlace } from "../store/records.ts";
 import { PINS } from "./phases.ts";
 
 /** `POST` pins an image, or answers 404 when it is not known. `DELETE` unpins it. */
@@ -47,6 +48,13 @@ export async function pinImage(request: OperatorRequest, env: Env): Promise<Resp
 const MAX_LISTED = 900;
 const PinSchema = v.object({ name: v.string(), digest: v.string() });
 
+const pinAt = (path: string): RecordPlace<v.InferOutput<typeof PinSchema>> => ({
+  path,
+  schema: PinSchema,
+  belongs: () => true,
+  mutable: true,
+});
+
 /** Lists the pinned images. */
 export async function listPins(_request: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
@@ -55,9 +63,8 @@ export async function listPins(_request: OperatorRequest, env: Env): Promise<Res
   const pins = await Promise.all(
     objects.map(({ key }) =>
       limit(async () => {
-        const object = await bucket.get(key);
-        const pin = object && v.safeParse(PinSchema, await new Response(object.body).json());
-        return pin?.success ? [pin.output] : [];
+        const pin = await readRecord(bucket, pinAt(key));
+        return pin === null ? [] : [{ name: pin.name, digest: pin.digest }];
       }),
     ),
   );

@@ -4,13 +4,13 @@
  * were seen since the command began are not looked up again.
  */
 import pLimit from "p-limit";
-import { createHash } from "node:crypto";
 import { blobPath } from "../contract/keys.ts";
 import { RECORD_FORMAT } from "../contract/records.ts";
 import type { Finding, VerifyKind, VerifyPage } from "../contract/verify.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
+import { hashObject, readObject } from "../store/read-whole.ts";
 import { type Checked, checkRecord, type KeyOf } from "./check-record.ts";
 
 export type { KeyOf } from "./check-record.ts";
@@ -156,12 +156,12 @@ async function isThere(
 }
 
 /** Null when it no longer exists; empty when it is too long for a record. */
-export async function readText(bucket: Bucket, key: string): Promise<string | null> {
-  const object = await bucket.get(key);
-  if (object === null) return null;
-  if (object.size <= MAX_RECORD_BYTES) return new Response(object.body).text();
-  await object.body.cancel();
-  return "";
+export function readText(bucket: Bucket, key: string): Promise<string | null> {
+  return readObject(bucket, key, undefined, async ({ body, size }) => {
+    if (size <= MAX_RECORD_BYTES) return new Response(body).text();
+    await body.cancel();
+    return "";
+  });
 }
 
 async function hashed(
@@ -188,9 +188,6 @@ const damagedBlob = (key: string): Finding => ({
 
 /** Whether a blob's bytes do not match its digest. */
 async function isDamaged(bucket: Bucket, key: string): Promise<boolean> {
-  const object = await bucket.get(key);
-  if (object === null) return false;
-  const hash = createHash("sha256");
-  for await (const chunk of object.body) hash.update(chunk);
-  return hash.digest("hex") !== key.slice(VERIFIED.blobs.length);
+  const found = await hashObject(bucket, key);
+  return found !== null && found.digest !== `sha256:${key.slice(VERIFIED.blobs.length)}`;
 }

@@ -3,11 +3,10 @@
  * positive result is reused for a few minutes and then refreshed in the background. A blob that is
  * lost nevertheless is noticed when it is read, or when its cache entry expires.
  */
-import { createHash } from "node:crypto";
 import pLimit from "p-limit";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
-import { readObject } from "./read-whole.ts";
+import { hashObject } from "./read-whole.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { Descriptor } from "../contract/records.ts";
@@ -81,11 +80,7 @@ export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<voi
   const path = blobPath(digest);
   forgetBlob(digest);
   await bucket.dropCopy?.(path);
-  const found = await readObject(bucket, path, undefined, async ({ size, body }) => {
-    const hash = createHash("sha256");
-    for await (const chunk of body) hash.update(chunk);
-    return { size, digest: `sha256:${hash.digest("hex")}` };
-  });
+  const found = await hashObject(bucket, path);
   if (found === null || found.digest === digest) return;
   note("error", "blob.damaged", { digest, size: found.size });
   await bucket.delete(path);

@@ -12,10 +12,9 @@
  * Manifests derived from records are cached for DERIVED_MS, and responses for as long again: a
  * withdrawn record is served for a minute at most.
  */
-import type { LRUCache } from "lru-cache";
 import { note } from "../log.ts";
 import type { WaitUntil } from "./bucket.ts";
-import { memory } from "./memory.ts";
+import { type Memory, memory } from "./memory.ts";
 
 /** How long an entry is used, milliseconds. */
 export const KEPT_MS = 30_000;
@@ -50,7 +49,7 @@ export interface Lifetime {
 const RECORDS: Lifetime = { kept: KEPT_MS, refresh: REFRESH_MS };
 
 export class FreshMemory<Value extends object> {
-  readonly #entries: LRUCache<string, Entry<Value>>;
+  readonly #entries: Memory<Entry<Value>>;
   readonly #lifetime: Lifetime;
 
   /** `budget` and `bytesOf` as in `memory`. */

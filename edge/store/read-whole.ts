@@ -1,4 +1,6 @@
 /** Reads objects and listings to their end. */
+import { createHash } from "node:crypto";
+import type { Digest } from "../contract/digest.ts";
 import {
   ATTEMPT_MS,
   ATTEMPTS,
@@ -33,10 +35,14 @@ export async function readObject<T>(
   range: ByteRange | undefined,
   read: (object: StoredBody) => Promise<T>,
 ): Promise<T | null> {
-  const attempt = async (): Promise<T | null> => {
+  return patiently(key, async () => {
     const object = await bucket.get(key, range);
     return object && (await withinTime(() => read(object), ATTEMPT_MS));
-  };
+  });
+}
+
+/** Attempts to read a body. Throws a BucketUnavailable when they are used up. */
+async function patiently<T>(key: string, attempt: () => Promise<T>): Promise<T> {
   try {
     return await withRetries(attempt, { attempts: ATTEMPTS, mayPass: isOfBody });
   } catch (cause) {
@@ -65,6 +71,37 @@ export const readWhole = (
     }
     await object.body.cancel();
     return null;
+  });
+
+/** An object as its bytes say. */
+export interface HashedObject {
+  readonly size: number;
+  readonly digest: Digest;
+}
+
+/**
+ * The hash of an object's bytes; null when it is absent. A layer may have gigabytes: no piece of it
+ * may take longer than ATTEMPT_MS, and all of it as long as it takes. Throws a BucketUnavailable.
+ */
+export const hashObject = (
+  bucket: Pick<Bucket, "get">,
+  key: string,
+): Promise<HashedObject | null> =>
+  patiently(key, async () => {
+    const object = await bucket.get(key);
+    if (object === null) return null;
+    const hash = createHash("sha256");
+    const reader = object.body.getReader();
+    try {
+      for (;;) {
+        const { done, value } = await withinTime(() => reader.read(), ATTEMPT_MS);
+        if (done) return { size: object.size, digest: `sha256:${hash.digest("hex")}` };
+        hash.update(value);
+      }
+    } catch (error) {
+      await reader.cancel(error).catch(() => undefined);
+      throw error;
+    }
   });
 
 /** Objects of one page of a listing: the most that R2 and S3 give. */

@@ -20,12 +20,9 @@ export * from "./record-places.ts";
  * Largest record that is read, bytes: a package record of 2,000 parts has about 300 kB.
  */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
-/**
- * Size of the cache, bytes. Most records have 1 to 50 kB as JSON, and two to three times that
- * parsed.
- */
-const REMEMBERED_BYTES = 20 * 2 ** 20;
-const OBJECT_FACTOR = 3;
+/** Size of the cache, bytes. Most records have 1 to 50 kB as JSON, and up to twice that parsed. */
+const REMEMBERED_BYTES = 16 * 2 ** 20;
+const OBJECT_FACTOR = 2;
 /**
  * By path, which determines the type: only values that were validated against the place's schema.
  */

@@ -11,10 +11,14 @@ import { memory } from "../../store/memory.ts";
 const SUGGESTED_A_SECOND = 10;
 /** Most suggestions that can be saved up in quiet seconds. */
 const SUGGESTED_AT_ONCE = 50;
-/** About 500 for each list: docker asks by HEAD and then by GET, and people try again. */
-const REMEMBERED_BYTES = 2 ** 17;
+/** About 500: docker asks by HEAD and then by GET, and people try again. */
+const REMEMBERED_BYTES = 2 ** 18;
 
-const byList = new WeakMap<readonly string[], ReturnType<typeof memory<string[]>>>();
+/** By the number of the list, and the component. */
+const remembered = memory<string[]>(REMEMBERED_BYTES, (names) => 2 * names.join("").length);
+/** Numbers of the lists that were asked for. */
+const numbers = new WeakMap<readonly string[], number>();
+let lists = 0;
 let budget = { at: 0, left: 0 };
 
 /**
@@ -26,16 +30,16 @@ export function suggest(
   path: readonly string[],
   component: string,
 ): string[] {
-  let known = byList.get(index);
-  if (known === undefined)
-    byList.set(index, (known = memory(REMEMBERED_BYTES, (names) => 2 * names.join("").length)));
-  const before = known.get(component);
+  let number = numbers.get(index);
+  if (number === undefined) numbers.set(index, (number = ++lists));
+  const key = `${number} ${component}`;
+  const before = remembered.get(key);
   if (before !== undefined) return before;
   const now = Date.now();
   const left = budget.left + ((now - budget.at) / 1_000) * SUGGESTED_A_SECOND;
   if (left < 1) return [];
   budget = { at: now, left: Math.min(left, SUGGESTED_AT_ONCE) - 1 };
   const names = nearest(index, path, component);
-  known.set(component, names);
+  remembered.set(key, names);
   return names;
 }

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import type { Digest } from "../../../edge/contract/digest.ts";
 import { demandPath } from "../../../edge/contract/demand.ts";
 import { blobPath, levelPath, packagePath } from "../../../edge/contract/keys.ts";
-import { OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
+import { LISTING, OCI_MANIFEST } from "../../../edge/contract/media-types.ts";
 import { until } from "../../harness/until.ts";
 import { startOrigin } from "../registry/origin.ts";
 import {
@@ -199,6 +199,54 @@ describe("what saves it", { concurrency: 1 }, () => {
     await pullWhole("published/fresh");
     await pullWhole("published");
     await origin.stop();
+  });
+
+  test("a job that was told that the bucket has it: it stays until the job is done", async () => {
+    // Nothing else is left to be deleted.
+    await firn.collect();
+    await firn.pass(GRACE + 1);
+    await firn.collect();
+    const blob = await putBlob(bucket(), new TextEncoder().encode("of a job that was broken off"));
+    await firn.collect();
+    await firn.pass(GRACE + 1);
+    const done = Promise.withResolvers<boolean>();
+    const origin = await startOrigin(firn.firn, {
+      gate: async (items, { requests, signal }) => {
+        if (items[0]?.kind !== "package") return;
+        const wanted = [{ ...blob, contentType: LISTING }];
+        const [grant] = await requests.uploads(wanted, signal);
+        await firn.collectSome();
+        done.resolve(grant?.kind === "present" && (await isThere(blobPath(blob.digest))));
+      },
+    });
+    const answer = ask("GET", "reuses");
+    assert.equal(await done.promise, true);
+    assert.equal((await answer).status, 200);
+    await origin.stop();
+  });
+});
+
+describe("an image of which a blob is deleted", () => {
+  test("stays deleted, whoever pulls it then: nothing names what is not there", async () => {
+    const unused = { unused: DAY, grace: GRACE, delete: true };
+    await putBase(bucket());
+    await putPackage(bucket(), { name: "late" });
+    const digest = await pullWhole("late");
+    await recorded();
+    await firn.pass(3 * DAY);
+    await firn.collect(unused);
+    await firn.pass(GRACE + 1);
+    const { waitMs } = await firn.collectSome(unused);
+    assert.equal((await imagesOf(bucket(), "late")).length, 0);
+    await firn.advance(waitMs);
+    // Until the blobs are deleted too; the run remembers the image still.
+    let progress = await firn.client.beginGc(unused);
+    while (progress.at !== "nars") progress = await firn.client.stepGc(progress.run);
+    assert.equal(progress.done, false);
+    assert.ok((progress.kinds.blobs?.deleted.objects ?? 0) > 0);
+    assert.equal((await ask("GET", "late", digest)).status, 404);
+    assert.deepEqual(await imagesOf(bucket(), "late"), []);
+    await firn.collectSome(unused);
   });
 });
 

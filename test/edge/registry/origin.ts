@@ -51,7 +51,7 @@ export interface OriginOptions {
   /** What it lists of the set's tags; nothing when left out. */
   readonly listed?: readonly string[];
   /** Awaited before each job is begun. */
-  readonly gate?: (items: readonly Item[]) => Promise<void>;
+  readonly gate?: (items: readonly Item[], context: RunContext) => Promise<void>;
 }
 
 const NO_INDEX: Failure = { reason: "refused", message: "this set cannot be listed" };
@@ -118,10 +118,10 @@ export async function startOrigin(
     const signature = sign("package", statement);
     return { kind: "package", statement, signature, layers: signed(record.layers, sign) };
   };
-  const run = async (items: readonly Item[], { sign }: RunContext): Promise<readonly Result[]> => {
+  const run = async (items: readonly Item[], context: RunContext): Promise<readonly Result[]> => {
     jobs.push(items);
-    await gate?.(items);
-    return Promise.all(items.map((item) => resultOf(item, sign)));
+    await gate?.(items, context);
+    return Promise.all(items.map((item) => resultOf(item, context.sign)));
   };
 
   const channel = await new Promise<ReturnType<typeof connect>>((resolve) => {

@@ -37,3 +37,30 @@ test("joins of one price are made in the order of the classes, whatever the orde
     assert.deepEqual(mergeClasses(backwards), mergeClasses(classes), `seed ${seed}`);
   }
 });
+
+/** How many different cuts the packages have of each group. */
+function cutsOf({ users }: Classes, groupOf: Int32Array): number[] {
+  const held = new Map<number, Map<number, number[]>>();
+  for (const [number, own] of users.entries())
+    for (const user of own) {
+      const cuts = held.get(groupOf[number]!) ?? new Map<number, number[]>();
+      held.set(groupOf[number]!, cuts.set(user, [...(cuts.get(user) ?? []), number]));
+    }
+  return Array.from(held.values(), (cuts) => new Set(Array.from(cuts.values(), String)).size);
+}
+
+test("no group has more than 32 cuts, whatever joining would save", () => {
+  const count = 100;
+  const pairs: Pair[] = [];
+  for (let a = 0; a < count; a += 1) for (let b = a + 1; b < count; b += 1) pairs.push([a, b]);
+  // One package that is in every pull holds all classes, and each of the others one.
+  const classes: Classes = {
+    sizes: Array.from({ length: count }, () => 1),
+    users: Array.from({ length: count }, (_, number) => Int32Array.of(0, number + 1)),
+    loads: Float64Array.from({ length: count + 1 }, (_, user) => (user === 0 ? 1 : 0.001)),
+    pairs,
+  };
+  const cuts = cutsOf(classes, mergeClasses(classes).groupOf);
+  assert.ok(Math.max(...cuts) <= 32, `cuts of the groups: ${cuts.join(" ")}`);
+  assert.ok(Math.max(...cuts) > 16, "and they are joined up to that");
+});
