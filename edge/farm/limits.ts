@@ -20,6 +20,16 @@ export interface Times {
    */
   readonly avoid: number;
   /**
+   * What only origins could make that have taken no jobs for this long ends: a disk that is full has
+   * room again by then if collecting garbage makes any.
+   */
+  readonly paused: number;
+  /**
+   * Those who wait for results that the bucket does not take are told after this time: most trouble
+   * of a bucket passes sooner. When it refuses them, they are told at once.
+   */
+  readonly unstored: number;
+  /**
    * Longest wait for a free origin, from when the work was asked for. Longer than anybody's
    * BUILD_WAIT: who asks after that starts over.
    */
@@ -46,6 +56,8 @@ export const TIMES: Times = {
   reconnect: 10_000,
   lease: LEASE_SECONDS * 1_000,
   avoid: 5_000,
+  paused: 30_000,
+  unstored: 30_000,
   queue: 60 * 60_000,
   job: 3 * 60 * 60_000,
   wanted: 90_000,

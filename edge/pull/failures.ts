@@ -144,6 +144,22 @@ export function notDone(
         FARM_RETRY_SECONDS,
         detail,
       );
+    case "paused":
+      return unavailable(
+        `every origin${system ? ` for ${system}` : ""} of this registry is out of room at the ` +
+          `moment and takes no work, and ${doing} needs one: try again in half a minute; images ` +
+          `of packages that were built before can still be pulled`,
+        FARM_RETRY_SECONDS,
+        detail,
+      );
+    case "unstored":
+      return unavailable(
+        `the registry's storage takes nothing new at the moment, so ${doing} cannot be finished; ` +
+          `what is made is kept, and stored as soon as that is possible: try again in half a ` +
+          `minute`,
+        FARM_RETRY_SECONDS,
+        detail,
+      );
     case "queue-full":
       return unavailable(
         answer.yours

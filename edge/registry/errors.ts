@@ -7,7 +7,7 @@ import { InvalidName } from "../contract/names.ts";
 import { InvalidRecord } from "../contract/records.ts";
 import { nameInvalid, RegistryError, unavailable } from "../pull/errors.ts";
 import { BlobsLost } from "../store/blobs.ts";
-import { BucketUnavailable } from "../store/bucket.ts";
+import { BucketUnavailable, isRefused } from "../store/bucket.ts";
 import { note } from "../log.ts";
 import { API_VERSION, warning } from "./headers.ts";
 
@@ -42,6 +42,8 @@ export function errorResponse(error: unknown, request: Request): Response {
 
 /** Retry-After when a blob is still lost after an origin has made it again, seconds. */
 const LOST_RETRY_SECONDS = 30;
+/** Retry-After when the bucket refuses: it is full, or its credentials are wrong, seconds. */
+const REFUSED_RETRY_SECONDS = 30;
 /** Retry-After when the bucket stays unreachable, seconds. */
 const BUCKET_RETRY_SECONDS = 5;
 
@@ -63,6 +65,13 @@ function translated(error: unknown): RegistryError {
         "try again in half a minute",
       LOST_RETRY_SECONDS,
       error,
+    );
+  if (isRefused(error))
+    return passing(
+      "the registry's storage refuses requests at the moment, it may be full; its operator's log " +
+        "says why; try again in half a minute",
+      REFUSED_RETRY_SECONDS,
+      error as Error,
     );
   if (error instanceof BucketUnavailable)
     return passing(

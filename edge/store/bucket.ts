@@ -85,6 +85,15 @@ export class BucketUnavailable extends Error {
   override readonly name = "BucketUnavailable";
 }
 
+/** The bucket refuses a request: it is full, a quota is used up, or the credentials are wrong. */
+export class BucketRefused extends Error {
+  override readonly name = "BucketRefused";
+}
+
+/** Whether the cause of an error is that the bucket refuses, which does not pass by itself. */
+export const isRefused = (error: unknown): boolean =>
+  error instanceof Error && (error instanceof BucketRefused || isRefused(error.cause));
+
 /**
  * Timeout of one attempt, milliseconds. The edge itself reads and writes objects of a few MB at
  * most, which takes tens of milliseconds; of what it only passes on, this is the time until the

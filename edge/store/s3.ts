@@ -13,9 +13,11 @@
  */
 import { AwsClient, AwsV4Signer } from "aws4fetch";
 import type { Digest } from "../contract/digest.ts";
+import { FULL, mayPass } from "../contract/bucket-status.ts";
 import { blobPath } from "../contract/keys.ts";
 import {
   type Bucket,
+  BucketRefused,
   type ByteRange,
   bucketOperation,
   type ListedPage,
@@ -36,19 +38,9 @@ export interface S3Config {
   readonly secretAccessKey: string;
 }
 
-/**
- * Statuses that may pass: failures of the service, throttling, and two writers of one key at once
- * (409 ConditionalRequestConflict).
- */
-const PASSING = new Set([408, 409, 429, 500, 502, 503, 504]);
-/** RFC 4918, section 11.5; S3 itself is never full, a disk under an S3-compatible service is. */
-const FULL = 507;
-
-/** What an operator should look at, for the log. */
-function adviceOn(status: number): string {
-  if (status === FULL) return ": it is full";
-  return PASSING.has(status) ? "" : ": check S3_ENDPOINT, S3_BUCKET and the credentials";
-}
+/** What an operator should look at when the bucket refuses, for the log. */
+const adviceOn = (status: number): string =>
+  status === FULL ? "it is full" : "check S3_ENDPOINT, S3_BUCKET, its quota and the credentials";
 
 /** The bucket at an S3-compatible endpoint. */
 export function s3Bucket(config: S3Config): Bucket {
@@ -63,7 +55,9 @@ export function s3Bucket(config: S3Config): Bucket {
     const response = await client.fetch(url, { cache: "no-store", ...init });
     if (response.ok || expected.includes(response.status)) return response;
     await response.body?.cancel();
-    throw new Error(`the bucket answered ${response.status}${adviceOn(response.status)}`);
+    const said = `the bucket answered ${response.status}`;
+    if (mayPass(response.status)) throw new Error(said);
+    throw new BucketRefused(`${said}: ${adviceOn(response.status)}`);
   };
   const send = (
     method: string,

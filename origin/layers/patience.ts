@@ -1,5 +1,6 @@
 /** Trying again while a bucket is in trouble. */
 import pRetry from "p-retry";
+import { answered, mayPass } from "../../edge/contract/bucket-status.ts";
 
 /** The bucket refused, or could not be reached for as long as we try. */
 export class BucketError extends Error {
@@ -10,7 +11,7 @@ export class BucketError extends Error {
   /** `what`: `PUT blobs/… at https://…`; `why`: the service's own word for it, or the network's. */
   constructor(what: string, status: number | undefined, why: string, cause?: unknown) {
     super(
-      `${what}: ${status === undefined ? `no answer (${why})` : `status ${status} (${why})`}`,
+      `${what}: ${status === undefined ? `no answer (${why})` : answered(status, why)}`,
       cause === undefined ? {} : { cause },
     );
     this.status = status;
@@ -28,8 +29,6 @@ export interface Patience {
  */
 const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
-/** Statuses that pass, besides all from 500 on: timeouts, writes at once, too many requests. */
-const PASSING = new Set([408, 409, 425, 429]);
 
 /** Runs `attempt` again on a BucketError that may pass. Throws any other error at once. */
 export function patiently<T>(
@@ -53,5 +52,4 @@ export function patiently<T>(
 }
 
 const isPassing = (error: unknown): error is BucketError =>
-  error instanceof BucketError &&
-  (error.status === undefined || error.status >= 500 || PASSING.has(error.status));
+  error instanceof BucketError && (error.status === undefined || mayPass(error.status));

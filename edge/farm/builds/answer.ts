@@ -30,11 +30,13 @@ export type Outcome =
  *   anyway.
  * - `building`: not ready within the time that the caller waits; the work goes on.
  * - `no-origin`: no connected origin builds for this system.
+ * - `paused`: those that do take no jobs at the moment: their disks are full.
+ * - `unstored`: it is made, and the bucket does not take it. The origin keeps it, and tries again.
  * - `queue-full`: the farm takes nothing more for now, from this client (`yours`) or from anybody.
  */
 export type Answer =
   | { readonly state: "done"; readonly results: readonly Outcome[] }
-  | { readonly state: "building" | "no-origin" }
+  | { readonly state: "building" | Unmade }
   | QueueFull;
 
 interface QueueFull {
@@ -59,8 +61,11 @@ export interface Asker {
   readonly lost?: readonly Descriptor[];
 }
 
-/** How an item ended, or that no origin is left that could make it. */
-export type Ending = Outcome | "no-origin";
+/** Why there is nothing of an item now, for a reason that says nothing about the item. */
+export type Unmade = "no-origin" | "paused" | "unstored";
+
+/** How an item ended, or why there is nothing of it now. */
+export type Ending = Outcome | Unmade;
 
 /**
  * The farm's reply to a Build that asks for items: `taken`, with the endings that are already
@@ -68,12 +73,12 @@ export type Ending = Outcome | "no-origin";
  */
 export type Reply =
   | { readonly state: "taken"; readonly known: ReadonlyMap<string, Ending> }
-  | { readonly state: "no-origin" }
+  | { readonly state: "no-origin" | "paused" }
   | QueueFull;
 
 /** Whether an outcome names one of these blobs. */
 export function namesOneOf(ending: Ending, lost: readonly Descriptor[]): boolean {
-  if (ending === "no-origin" || (ending.kind !== "package" && ending.kind !== "level"))
+  if (typeof ending === "string" || (ending.kind !== "package" && ending.kind !== "level"))
     return false;
   const digests = new Set(blobsOf(ending.record).map(({ digest }) => digest));
   return lost.some(({ digest }) => digests.has(digest));

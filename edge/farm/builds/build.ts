@@ -97,12 +97,14 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   async deliver(endings: ReadonlyMap<string, Ending>, farm: string): Promise<void> {
     const at = this.#regions.findIndex((region) => farmName(region) === farm);
     const isLast = at === this.#region && at === this.#regions.length - 1;
-    const ended = [...endings].filter(([, ending]) => ending !== "no-origin" || isLast);
+    const ended = [...endings].filter(([, ending]) => !isRefusal(ending) || isLast);
     this.#end(new Map(ended));
     if (ended.length === endings.size || at !== this.#region || !this.#asker) return;
     this.#region += 1;
     const refusal = await this.#send(this.#asker);
-    if (refusal !== null) this.#end(new Map(this.#missing().map((key) => [key, "no-origin"])));
+    if (refusal === null) return;
+    const why = isRefusal(refusal.state) ? refusal.state : "no-origin";
+    this.#end(new Map(this.#missing().map((key) => [key, why])));
   }
 
   #end(endings: ReadonlyMap<string, Ending>): void {
@@ -224,10 +226,15 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   #answer(): Answer | undefined {
     const endings = this.#items.map((item) => this.#endings.get(itemKey(item)));
     if (endings.includes(undefined)) return undefined;
-    const results = endings.filter((ending) => typeof ending === "object");
-    return results.length < endings.length ? { state: "no-origin" } : { state: "done", results };
+    const unmade = endings.find((ending) => typeof ending === "string");
+    if (unmade !== undefined) return { state: unmade };
+    return { state: "done", results: endings.filter((ending) => typeof ending === "object") };
   }
 }
+
+/** Whether a farm has nobody who could make an item now: another region may. */
+const isRefusal = (ending: Ending | Reply["state"]): ending is "no-origin" | "paused" =>
+  ending === "no-origin" || ending === "paused";
 
 const requestKey = ({ purpose, client, lost = [] }: Asker): string =>
   [purpose, client ?? "", ...lost.map(({ digest }) => digest)].join(" ");

@@ -27,7 +27,7 @@ const PUBLISHED_MEMORY = 60_000;
 
 /** How long an ending is remembered, ms. */
 export function memoryOf(ending: Ending): number {
-  if (ending === "no-origin") return 0;
+  if (typeof ending === "string") return 0;
   switch (ending.kind) {
     case "revision":
       return RESOLVED_MEMORY;

@@ -21,9 +21,16 @@ export function follow(log: BuildLog, items: readonly Item[], { searchParams }: 
   });
 }
 
+const NONE_LEFT = "no origin is left to build it";
+const UNMADE: Readonly<Record<string, string>> = {
+  paused: "no origin takes jobs at the moment",
+  unstored: "it is made, and the registry's storage does not take it at the moment",
+};
+
 /** How a build ended, from the answer that its clients get. */
 export function endOf(answer: Answer): BuildEnd {
-  if (answer.state !== "done") return { state: "failed", message: "no origin is left to build it" };
+  if (answer.state !== "done")
+    return { state: "failed", message: UNMADE[answer.state] ?? NONE_LEFT };
   const failed = answer.results.find((result) => result.kind === "failure");
   return failed === undefined
     ? { state: "done" }

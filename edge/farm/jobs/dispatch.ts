@@ -111,6 +111,25 @@ export class Dispatch {
       queue.remember(key, ending, now, memory);
     }
     history.ended(ended, job, now);
+    this.#deliver(deliveries);
+  }
+
+  /**
+   * Tells those who wait for a job's items that the bucket does not take its results. The items stay
+   * with their origin; who asks for them before `until` is told the same.
+   */
+  unstored(lease: Lease, until: number): void {
+    const deliveries = new Map<string, Map<string, Ending>>();
+    for (const entry of this.#with.schedule.open(lease)) {
+      entry.unstoredUntil = until;
+      for (const { build, purpose } of entry.wants.values())
+        if (purpose === "waiting")
+          deliveries.set(build, (deliveries.get(build) ?? new Map()).set(entry.key, "unstored"));
+    }
+    this.#deliver(deliveries);
+  }
+
+  #deliver(deliveries: ReadonlyMap<string, ReadonlyMap<string, Ending>>): void {
     for (const [wantedBy, delivery] of deliveries) {
       const lost = (error: unknown): void =>
         note("warn", "build.delivery", { build: wantedBy, error: String(error) });
@@ -191,7 +210,7 @@ const failure = (reason: Failure["reason"], message: string): Ending => ({
 });
 
 function endingOf({ entry, kind, reason }: Verdict): Ending {
-  if (kind === "no-origin") return "no-origin";
+  if (kind === "no-origin" || kind === "paused") return kind;
   const lacksRevision = kind === "lacking" && entry.features.size === 0 && entry.owners.size === 0;
   return failure(lacksRevision ? "unknown-revision" : "error", reason);
 }

@@ -112,7 +112,9 @@ export class History {
 }
 
 function told(ending: Ending): { readonly result: EndedItem["result"]; readonly message: string } {
-  if (ending === "no-origin")
+  if (ending === "paused")
+    return { result: "no-origin", message: "no origin that could do it takes jobs" };
+  if (typeof ending === "string")
     return { result: "no-origin", message: "no origin that could do it is connected" };
   if (ending.kind !== "failure") return { result: "done", message: "" };
   return { result: ending.failure.reason, message: ending.failure.message };

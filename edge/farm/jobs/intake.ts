@@ -39,14 +39,20 @@ export function take(
 ): Reply {
   const { backlog } = schedule;
   const { known, open } = queue.look(items, now);
+  for (const item of open) {
+    const until = backlog.entries.get(itemKey(item))?.unstoredUntil ?? 0;
+    if (now < until) known.set(itemKey(item), "unstored");
+  }
   const want = { build, client: client ?? "", purpose, until: now + wantedFor(purpose, times()) };
   const fresh = open.filter((item) => !backlog.entries.has(itemKey(item)));
   if (fresh.length > 0) {
     const entries = fresh.map((item) =>
       newEntry({ key: itemKey(item), item, request: build, queuedAt: now }),
     );
-    if (entries.some((entry) => schedule.verdict(entry, now)?.kind === "no-origin"))
-      return { state: "no-origin" };
+    for (const entry of entries) {
+      const kind = schedule.verdict(entry, now)?.kind;
+      if (kind === "no-origin" || kind === "paused") return { state: kind };
+    }
     const full = whichIsFull(fresh.length, client, schedule, bounds);
     if (full !== undefined) return { state: "queue-full", ...full };
     for (const entry of entries) backlog.add(entry);

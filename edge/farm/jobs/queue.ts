@@ -224,6 +224,8 @@ function entryOf({ key, data }: Row, times: Times, now: number): Entry {
   return {
     ...row,
     key,
+    // The origin says its results again, now that the farm was restarted.
+    unstoredUntil: 0,
     wants: new Map(wants),
     tried: new Set(row.tried),
     avoid: new Map(row.avoid),

@@ -7,12 +7,19 @@ import type { Failure, Result } from "../../contract/items.ts";
 import { note } from "../../log.ts";
 import type { AnotherOwner } from "../publication/agreement.ts";
 import { type Ending, itemKey, type Outcome } from "../builds/answer.ts";
+import { isRefused } from "../../store/bucket.ts";
 import { InvalidResult } from "../publication/check-results.ts";
 import type { Dispatch, DispatchParts } from "./dispatch.ts";
 import type { Publication } from "../publication/publication.ts";
 import type { Job } from "./queue.ts";
 import type { PutBack } from "../schedule/schedule.ts";
 import type { Job as Lease } from "../schedule/state.ts";
+
+/**
+ * Who asks within this time after results were not stored is told that, ms: longer than the origin
+ * waits until it says them again.
+ */
+const UNSTORED = 40_000;
 
 export interface ResultsParts extends DispatchParts {
   readonly dispatch: Dispatch;
@@ -23,6 +30,8 @@ export class Results {
   readonly #with: ResultsParts;
   /** Jobs whose results are being stored right now. */
   readonly #storing = new Set<string>();
+  /** Since when the bucket has not taken the results of a job, ms since 1970. */
+  readonly #unstoredSince = new Map<string, number>();
 
   constructor(parts: ResultsParts) {
     this.#with = parts;
@@ -49,6 +58,7 @@ export class Results {
       .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
     this.#storing.delete(id);
     if (stored instanceof Error) return this.#notStored(name, id, stored);
+    this.#unstoredSince.delete(id);
     this.#endOrPutBack(job, stored, Date.now());
     queue.save();
     origins.send(name, { type: "settled", job: id });
@@ -64,12 +74,22 @@ export class Results {
 
   /**
    * Invalid results cost the origin the job. When the bucket fails, the origin keeps job and
-   * results, and sends them again: nothing is built twice.
+   * results, and sends them again: nothing is built twice. Those who wait are told when this takes
+   * longer than they should be held.
    */
   async #notStored(name: string, job: string, error: Error): Promise<void> {
     if (error instanceof InvalidResult) return this.refuseResults(name, job, error.message);
     note("error", "farm.storage", { origin: name, job, problem: error.message });
     this.#with.origins.send(name, { type: "repeat", job });
+    const { schedule, dispatch, times } = this.#with;
+    const now = Date.now();
+    for (const id of this.#unstoredSince.keys())
+      if (!schedule.jobs.has(id)) this.#unstoredSince.delete(id);
+    const since = this.#unstoredSince.get(job) ?? now;
+    this.#unstoredSince.set(job, since);
+    const lease = schedule.jobs.get(job);
+    if (lease !== undefined && (isRefused(error) || now >= since + times().unstored))
+      dispatch.unstored(lease, now + UNSTORED);
   }
 
   #endOrPutBack(job: Job, stored: readonly (Outcome | AnotherOwner)[], now: number): void {

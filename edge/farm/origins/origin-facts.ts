@@ -20,6 +20,8 @@ export interface OriginFacts {
   readonly sandbox?: boolean | undefined;
   readonly revisions: readonly string[];
   readonly accepting: boolean;
+  /** Since when it does not, ms since 1970; absent where an older edge kept the facts. */
+  readonly pausedAt?: number;
   /** Why it takes no jobs, in its own words. */
   readonly reason?: string | undefined;
   readonly freeBytes?: number | undefined;
@@ -38,7 +40,7 @@ export function stateOf(
   { drained, seen }: Pick<OriginState, "drained" | "seen">,
 ): OriginState {
   const { name, systems, features, slots, revisions, gone } = facts;
-  const { accepting, leaving, failures, restUntil, onTrial } = facts;
+  const { accepting, pausedAt = 0, leaving, failures, restUntil, onTrial } = facts;
   return {
     name,
     hash: hashOf(name),
@@ -52,6 +54,7 @@ export function stateOf(
     seen,
     leaving,
     accepting,
+    pausedAt,
     drained,
     failures,
     restUntil,
@@ -63,10 +66,11 @@ export function stateOf(
 /** The facts, updated from the schedule's state. */
 export function factsNow(facts: OriginFacts, state: OriginState | undefined): OriginFacts {
   if (state === undefined) return facts;
-  const { accepting, leaving, failures, restUntil, onTrial, connected, seen } = state;
+  const { accepting, pausedAt, leaving, failures, restUntil, onTrial, connected, seen } = state;
   const revisions = [...state.revisions];
   const gone = connected ? null : seen;
-  return { ...facts, accepting, leaving, failures, restUntil, onTrial, revisions, gone };
+  const health = { failures, restUntil, onTrial };
+  return { ...facts, accepting, pausedAt, leaving, ...health, revisions, gone };
 }
 
 /** The latest revisions, those in `told` last. */

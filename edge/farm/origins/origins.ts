@@ -156,6 +156,8 @@ export class Origins {
   status(name: string, { accepting, reason, freeBytes }: Status): void {
     const state = this.#schedule.origins.get(name);
     if (state === undefined) return;
+    if (accepting) state.pausedAt = 0;
+    else if (state.accepting) state.pausedAt = Date.now();
     state.accepting = accepting;
     this.save(name, { reason, freeBytes });
   }

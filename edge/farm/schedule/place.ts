@@ -91,6 +91,22 @@ export function isServed(
   return false;
 }
 
+/** Whether every origin that could do the item has taken no jobs for a while. */
+export function isPaused(
+  entry: Entry,
+  origins: Iterable<OriginState>,
+  now: number,
+  { paused }: Times,
+): boolean {
+  let some = false;
+  for (const origin of origins) {
+    if (origin.leaving || origin.drained || !fits(origin, entry)) continue;
+    if (origin.accepting || now < origin.pausedAt + paused) return false;
+    some = true;
+  }
+  return some;
+}
+
 /**
  * Places the items of one request; those that no free origin can take now are left out. `free`: the
  * origins to consider, when it is already known which may be free.

@@ -118,6 +118,7 @@ export class Schedule {
       if (entry.job !== job.id) continue;
       entry.job = null;
       entry.trouble = change.reason;
+      entry.unstoredUntil = 0;
       if (change.attempted) entry.tried.add(job.origin);
       else entry.attempts -= 1;
       if (change.avoidUntil !== undefined) entry.avoid.set(job.origin, change.avoidUntil);
@@ -191,6 +192,6 @@ export class Schedule {
 
   /** Why a queued item ends now; undefined when it keeps waiting (verdict.ts). */
   verdict(entry: Entry, now: number): Verdict | undefined {
-    return verdictOn(entry, this.origins.values(), now, this.#times());
+    return verdictOn(entry, this.origins, now, this.#times());
   }
 }

@@ -53,6 +53,8 @@ export interface Entry {
   losses: number;
   /** The last problem, for the operator's log. */
   trouble: string;
+  /** Until when it counts as made and not stored, ms since 1970; 0 when it does not. */
+  unstoredUntil: number;
 }
 
 /** A new entry: no origin has had the item, and no client wants it yet. */
@@ -76,6 +78,7 @@ export const newEntry = ({
   owners: new Set(),
   losses: 0,
   trouble: "",
+  unstoredUntil: 0,
 });
 
 /** Items that one origin was given under one lease. They never change. */
@@ -112,6 +115,8 @@ export interface OriginState {
   leaving: boolean;
   /** Whether it takes jobs now, as it says: not while its disk is full. */
   accepting: boolean;
+  /** Since when it takes none, ms since 1970; 0 when it does, or that is not known. */
+  pausedAt: number;
   /** An operator wants it to take no more jobs. */
   drained: boolean;
   /** Jobs that it failed in a row. */

@@ -140,6 +140,7 @@ function reasonsToLook(schedule: Schedule, now: number, times: Times): number[] 
   return Array.from(schedule.origins.values()).flatMap((origin) => [
     ...future(origin.seen + (origin.connected ? times.lease : times.reconnect), now),
     ...future(origin.restUntil, now),
+    ...(origin.accepting ? [] : future(origin.pausedAt + times.paused, now)),
   ]);
 }
 

@@ -4,7 +4,8 @@
  */
 import { MAX_ATTEMPTS, type Times } from "../limits.ts";
 import { QUARANTINE_AFTER } from "./health.ts";
-import { isServed } from "./place.ts";
+import { saysRefused } from "../../contract/bucket-status.ts";
+import { isPaused, isServed } from "./place.ts";
 import type { Entry, OriginState } from "./state.ts";
 
 /**
@@ -12,7 +13,7 @@ import type { Entry, OriginState } from "./state.ts";
  */
 export interface Verdict {
   readonly entry: Entry;
-  readonly kind: "give-up" | "quarantine" | "no-origin" | "lacking";
+  readonly kind: "give-up" | "quarantine" | "no-origin" | "paused" | "lacking";
   readonly reason: string;
 }
 
@@ -22,7 +23,7 @@ export interface Verdict {
  */
 export function verdictOn(
   entry: Entry,
-  origins: Iterable<OriginState>,
+  origins: ReadonlyMap<string, OriginState>,
   now: number,
   times: Times,
 ): Verdict | undefined {
@@ -38,12 +39,16 @@ export function verdictOn(
     return {
       entry,
       kind: "give-up",
-      reason: `${MAX_ATTEMPTS} attempts failed; the operator's log says why`,
+      reason: saysRefused(entry.trouble)
+        ? "the registry's storage takes nothing new, it may be full; the operator's log says why"
+        : `${MAX_ATTEMPTS} attempts failed; the operator's log says why`,
     };
-  if (!isServed(entry, origins, now, times))
+  if (!isServed(entry, origins.values(), now, times))
     return entry.lacking.size + entry.features.size + entry.owners.size > 0
       ? { entry, kind: "lacking", reason: lack(entry) }
       : { entry, kind: "no-origin", reason: "no origin that could do it is connected" };
+  if (isPaused(entry, origins.values(), now, times))
+    return { entry, kind: "paused", reason: "no origin that could do it takes jobs" };
   if (now >= entry.queuedAt + times.queue)
     return { entry, kind: "give-up", reason: "no origin had a free slot in time" };
   return undefined;

@@ -8,6 +8,7 @@ import type { Times } from "../../../edge/farm/limits.ts";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
+import { until } from "../../harness/until.ts";
 import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
 import {
@@ -237,6 +238,23 @@ describe("jobs that are not done", () => {
     assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), record);
     for (const event of ["job.trouble", "job.take-back", "origin.invalid"])
       assert.deepEqual(edge.events(event), []);
+  });
+
+  test("the bucket goes on failing: who waits is told, and it is stored when the bucket takes it", async (t) => {
+    await start({ lease: 120_000, unstored: 0 });
+    const [a] = await origins(t, { a: honest(edge) });
+    await edge.change({ bucketFails: true });
+    const items = packageItems(["git"]);
+    assert.deepEqual(await edge.ask(items, 120_000), { state: "unstored" });
+    assert.deepEqual(await edge.ask(items, 120_000), { state: "unstored" }, "and who asks again");
+    await edge.change({ bucketFails: false });
+    const stored = await until("git is stored", async () => {
+      const answer = await edge.ask(items, 120_000);
+      return answer.state === "unstored" ? undefined : answer;
+    });
+    const record = await packageRecord(edge, "git");
+    assert.deepEqual(stored, { state: "done", results: [{ kind: "package", record }] });
+    assert.equal(a?.jobs.length, 1, "it was made once");
   });
 
   test("an origin without the revision: another one does it at once, as no attempt", async (t) => {

@@ -219,6 +219,25 @@ test("an origin that takes no jobs gets none until it says otherwise; what it ha
   await full.leave();
 });
 
+test("when no origin takes jobs for a while, who waits is told so; then it is asked again", async () => {
+  const full = await welcomed(edge, "a");
+  full.say({ type: "status", accepting: false, reason: "the disk is full", freeBytes: 1 });
+  const items = tagItems(freshTag());
+  let answered: unknown;
+  const waiting = edge.ask(items).then((answer) => (answered = answer));
+  await until("the wait for a paused origin ends", async () => {
+    await edge.lapse("paused");
+    return answered;
+  });
+  assert.deepEqual(await waiting, { state: "paused" });
+  const next = edge.ask(items);
+  full.say({ type: "status", accepting: true });
+  const { job } = await full.heard("job");
+  full.say(resolved(job));
+  assert.equal((await next).state, "done");
+  await full.leave();
+});
+
 test("a revoked origin loses its connection at once, and gets none, until it is reinstated", async () => {
   const origin = await welcomed(edge, "a");
   assert.equal(await edge.farm("revoke", "a"), true);

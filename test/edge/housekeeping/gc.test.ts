@@ -213,8 +213,7 @@ describe("what saves it", { concurrency: 1 }, () => {
     const origin = await startOrigin(firn.firn, {
       gate: async (items, { requests, signal }) => {
         if (items[0]?.kind !== "package") return;
-        const wanted = [{ ...blob, contentType: LISTING }];
-        const [grant] = await requests.uploads(wanted, signal);
+        const [grant] = await requests.uploads([{ ...blob, contentType: LISTING }], signal);
         await firn.collectSome();
         done.resolve(grant?.kind === "present" && (await isThere(blobPath(blob.digest))));
       },

@@ -19,6 +19,7 @@ import {
   send,
 } from "../registry/support.ts";
 import { until } from "../../harness/until.ts";
+import { startOrigin } from "../registry/origin.ts";
 import { type FrontedEdge, startFrontedEdge } from "./front.ts";
 
 const HOUR = 3_600_000;
@@ -185,6 +186,48 @@ describe("an answer of the bucket that breaks off in the middle", () => {
     });
   }
 });
+
+for (const [status, why] of [
+  [507, "it is full"],
+  [403, "it has a quota, or other credentials"],
+] as const)
+  test(`a bucket that refuses every write (${status}, ${why}): told at once, and nothing is lost`, async () => {
+    // Longer than any test: nobody is held until then.
+    const edge = await startFrontedEdge({ BUILD_WAIT: "3600" });
+    const { bucket, url, logged } = edge.firn;
+    const origin = await startOrigin(edge.firn);
+    try {
+      await putBase(bucket);
+      for (const name of ["known", "other"]) await putPackage(bucket, { name });
+      await putTag(bucket, "latest", REVISION);
+      const pull = (name: string) => send("GET", `${url}/v2/${name}/manifests/latest`);
+      assert.equal((await pull("known")).status, 200);
+      edge.front.refuses = ({ method }) => (method === "PUT" ? status : undefined);
+
+      for (let times = 0; times < 2; times += 1) {
+        const { status: answered, headers, body } = await pull("fresh");
+        assert.equal(answered, 503, String(body));
+        assert.match(String(body), /storage takes nothing new at the moment/);
+        assert.match(String(headers["retry-after"]), /^\d+$/);
+      }
+      const composed = await pull("known/other");
+      assert.equal(composed.status, 503, String(composed.body));
+      assert.match(String(composed.body), /storage refuses requests at the moment/);
+      assert.match(String((await logged("farm.storage"))[0]?.["problem"]), /PUT of .* failed/);
+      assert.equal((await pull("known")).status, 200, "what is there is served");
+
+      edge.front.refuses = () => undefined;
+      await until("the image of the package that was kept", async () => {
+        const answer = await pull("fresh");
+        return answer.status === 200 ? true : undefined;
+      });
+      const made = origin.jobs.filter(([item]) => item?.kind === "package");
+      assert.equal(made.length, 1, "it was made once");
+    } finally {
+      await origin.stop();
+      await edge.stop();
+    }
+  });
 
 test("so many images at once in an isolate; others wait, too many are told to come again", async () => {
   const edge = await startFrontedEdge({ LIMIT_IMAGES: "off" });

@@ -25,6 +25,8 @@ export interface BucketFront {
   target: string;
   /** Awaited before a request goes on to the bucket. */
   before: (seen: Seen) => Promise<void> | void;
+  /** The status with which this request is refused; undefined: it goes on to the bucket. */
+  refuses: (seen: Seen) => number | undefined;
   /** Whether the answer to this request breaks off in the middle of its body. */
   cuts: (seen: Seen) => boolean;
   stop(): Promise<void>;
@@ -61,6 +63,7 @@ export async function startBucketFront(): Promise<BucketFront> {
     down: false,
     target: "",
     before: () => undefined,
+    refuses: () => undefined,
     cuts: () => false,
     stop: async () => {
       server.closeAllConnections();
@@ -77,6 +80,9 @@ export async function startBucketFront(): Promise<BucketFront> {
     if (front.down) return { status: 503, headers: {}, body: Buffer.from("down"), isCut: false };
     const seen = { method, key, contentType: headers["content-type"] ?? "", body };
     await front.before(seen);
+    const status = front.refuses(seen);
+    if (status !== undefined)
+      return { status, headers: {}, body: Buffer.from("refused"), isCut: false };
     // The Host header stays the front's own: the request is signed for it.
     const outgoing = httpRequest(new URL(url, front.target), { method, headers, agent: false });
     outgoing.end(body);

@@ -144,6 +144,14 @@ describe("trouble on the way", () => {
     assert.equal(await has(blob), false);
   });
 
+  test("a bucket that is full is an error at once", async (t) => {
+    const { store } = signed(t);
+    let asked = 0;
+    proxy.trouble = ({ method }) => (method === "PUT" && ++asked > 0 ? { status: 507 } : "pass");
+    await assert.rejects(store.put(inFile(t, blobOf(1_000)), never), /: status 507 \(Trouble\)$/);
+    assert.equal(asked, 1);
+  });
+
   test("an old signature is asked for once more; refused again, it is an error at once", async (t) => {
     const { store, requests } = signed(t);
     let refused = 0;
