@@ -127,7 +127,7 @@ for (const [kind, { bytesOf, make }] of Object.entries(KINDS))
     const used = (await usedMemory()) - before;
     const counted = cache.bytes;
     assert.ok(used < counted * 1.6, `${counted} bytes are counted, ${used} are used`);
-    for (const key of [...cache.keys()]) cache.delete(key);
+    for (const key of Array.from(cache.keys())) cache.delete(key);
   });
 
 /**
