@@ -21,6 +21,17 @@ let
     default = "channel:nixos-unstable";
     description = "PACKAGE_SET: the same for the edge and all its origins.";
   };
+  # What the units have in common.
+  sandboxed = {
+    DynamicUser = true;
+    CapabilityBoundingSet = "";
+    NoNewPrivileges = true;
+    ProtectSystem = "strict";
+    ProtectHome = true;
+    PrivateTmp = true;
+    PrivateDevices = true;
+    RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
+  };
   secrets = file: if file == null then { } else { EnvironmentFile = file; };
 in
 {
@@ -63,8 +74,9 @@ in
 
   config = mkMerge [
     (mkIf cfg.origin.enable {
-      # Whoever can pull chooses what is built.
+      # Whoever can pull chooses what is built. Nix takes BUILD_LOG from nobody whom it does not trust.
       nix.settings.sandbox = true;
+      nix.settings.max-build-log-size = 67108864;
       systemd.services.firn-origin = {
         description = "An origin of Firn: builds and stores packages";
         wantedBy = [ "multi-user.target" ];
@@ -77,6 +89,7 @@ in
           ORIGIN_NAME = cfg.origin.name;
           ORIGIN_KEY_FILE = "%d/key";
           STATE_DIR = "/var/lib/firn-origin";
+          NIX_REMOTE = "daemon";
         } // cfg.origin.settings;
         serviceConfig = {
           Type = "exec";
@@ -86,8 +99,26 @@ in
           RestartSec = 5;
           # DRAIN (60 s) for its jobs, and a little more.
           TimeoutStopSec = 90;
+          KillMode = "mixed";
+          OOMPolicy = "continue";
           StateDirectory = "firn-origin";
-        } // secrets cfg.origin.environmentFile;
+          StateDirectoryMode = "0700";
+          UMask = "0077";
+          ProtectClock = true;
+          ProtectControlGroups = true;
+          ProtectHostname = true;
+          ProtectKernelLogs = true;
+          ProtectKernelModules = true;
+          ProtectKernelTunables = true;
+          ProtectProc = "invisible";
+          LockPersonality = true;
+          RestrictNamespaces = true;
+          RestrictRealtime = true;
+          RestrictSUIDSGID = true;
+          SystemCallArchitectures = "native";
+          SystemCallFilter = "@system-service";
+          SystemCallErrorNumber = "EPERM";
+        } // sandboxed // secrets cfg.origin.environmentFile;
       };
     })
     (mkIf cfg.server.enable (
@@ -125,15 +156,8 @@ in
             # Answers that have begun may end; then workerd is stopped.
             TimeoutStopSec = 15;
             KillMode = "mixed";
-            DynamicUser = true;
             StateDirectory = "firn";
-            NoNewPrivileges = true;
-            ProtectSystem = "strict";
-            ProtectHome = true;
-            PrivateTmp = true;
-            PrivateDevices = true;
-            RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
-          } // secrets cfg.server.environmentFile;
+          } // sandboxed // secrets cfg.server.environmentFile;
         };
       }
     ))

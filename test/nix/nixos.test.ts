@@ -116,6 +116,7 @@ test(
       ORIGIN_NAME: "rack-1",
       PACKAGE_SET: "channel:nixos-unstable",
       STATE_DIR: "/var/lib/firn-origin",
+      NIX_REMOTE: "daemon",
     });
     assert.equal(unit.serviceConfig["ExecStart"], "/firn/bin/firn origin");
     assert.deepEqual(written(unit.serviceConfig), {
