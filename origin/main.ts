@@ -19,6 +19,7 @@ import { groupCommands } from "./commands/help-groups.ts";
 import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
+import { goOnWithoutOutput, writeOutput } from "./output-lines.ts";
 import { fileText, tell } from "./process.ts";
 import { useProxy } from "./proxy.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -48,6 +49,7 @@ program
     ),
   )
   .action(async (options) => {
+    goOnWithoutOutput();
     const { start } = await import("./local/start.ts");
     try {
       await start(options, process.env);
@@ -74,7 +76,11 @@ program
         "S3_ENDPOINT and the rest of S3_* the bucket is there, else in a directory of the state.",
     ),
   )
-  .action(async (options) => (await import("./server/serve.ts")).serve(options, process.env));
+  .action(async (options) => {
+    goOnWithoutOutput();
+    const { serve } = await import("./server/serve.ts");
+    await serve(options, process.env);
+  });
 
 program
   .command("origin")
@@ -124,9 +130,10 @@ program
     ),
   )
   .action(async (options) => {
+    goOnWithoutOutput();
     const log = pino(
       { base: null, level: options.logLevel },
-      pino.destination({ dest: 2, sync: true }),
+      { write: (line) => writeOutput(2, line) },
     );
     const { packagesAllow: allow, packagesDeny: deny } = options;
     const origin = {

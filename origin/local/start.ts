@@ -9,6 +9,7 @@ import { join, resolve } from "node:path";
 import { hashPassword } from "../../edge/contract/account.ts";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nixVersion } from "../nix/version.ts";
+import { writeOutput } from "../output-lines.ts";
 import { firstPlan } from "../plan/first-plan.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
 import { type Edge, startEdge } from "../server/edge.ts";
@@ -45,7 +46,7 @@ export interface StartOptions {
   readonly stateDir: string;
 }
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const say = (line: string): void => writeOutput(1, `${line}\n`);
 const note = (line: string): void => say(`firn: ${line}`);
 
 /**

@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { isLoopback } from "../../edge/contract/loopback.ts";
 import type { BucketAccess } from "../layers/index.ts";
 import { lockState } from "../local/lock.ts";
+import { writeOutput } from "../output-lines.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
 import { startEdge } from "./edge.ts";
 import { variablesOf } from "./variables.ts";
@@ -24,7 +25,7 @@ export interface ServeOptions {
   readonly bucketUrl?: string | undefined;
 }
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const say = (line: string): void => writeOutput(1, `${line}\n`);
 
 /**
  * Runs until SIGINT or SIGTERM. Throws an Error for a person when it cannot start, and when workerd
@@ -70,7 +71,7 @@ export async function serve(options: ServeOptions, env: NodeJS.ProcessEnv): Prom
 /** The Worker's own lines are JSON, and go on as they are. */
 function log({ level, message }: EdgeLog): void {
   const line = message.startsWith("{") ? message : JSON.stringify({ level, message });
-  (level === "error" || level === "warn" ? process.stderr : process.stdout).write(`${line}\n`);
+  writeOutput(level === "error" || level === "warn" ? 2 : 1, `${line}\n`);
 }
 
 /**
