@@ -22,6 +22,8 @@ export interface BucketServerOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly log: (line: string) => void;
+  /** Longest silence on a connection in the middle of a request, ms; SILENCE_MS when left out. */
+  readonly silenceMs?: number;
 }
 
 export interface BucketServer {
@@ -38,6 +40,12 @@ const READ_BYTES = 2 ** 18;
 const MAX_KEYS = 1_000;
 /** Longest key, bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"). */
 const MAX_KEY = 1_024;
+/**
+ * Longest silence of a client that sends or reads a blob, ms: it holds a connection and a file. How
+ * long a whole request takes does not count, of which Node's own limit is five minutes: a layer of
+ * some GB takes longer to upload by many a line.
+ */
+const SILENCE_MS = 120_000;
 const UNSIGNED = "UNSIGNED-PAYLOAD";
 /** What range-parser answers in place of ranges. */
 const UNSATISFIABLE = -1;
@@ -46,11 +54,12 @@ const UNREADABLE = -2;
 /** Serves the directory until it is stopped. */
 export async function serveBucket(options: BucketServerOptions): Promise<BucketServer> {
   const directory = await DirectoryBucket.open(options.dir);
-  const server = createServer((request, response) => {
+  const server = createServer({ requestTimeout: 0 }, (request, response) => {
     answer(request, response, directory, options).catch((error: unknown) =>
       fail(request, response, error, options),
     );
   });
+  server.setTimeout(options.silenceMs ?? SILENCE_MS);
   server.listen(options.port, options.host);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -226,6 +235,9 @@ const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
 
 const absent = (key: string): S3Error => new S3Error(404, "NoSuchKey", `there is no ${key}`);
 
+/** Without the signature of a presigned URL, by which anybody could read. */
+const pathOf = ({ url = "/" }: IncomingMessage): string => url.replace(/\?.*/s, "");
+
 /** Tells the client, unless it has gone or the answer has begun; what is no S3Error is logged. */
 function fail(
   request: IncomingMessage,
@@ -237,7 +249,7 @@ function fail(
   // Not the request: whoever stops reading it in the middle destroys it, as a full disk does.
   const hasGone = response.destroyed || response.socket?.destroyed !== false;
   if (known === undefined && !hasGone)
-    log(`the bucket's directory: ${request.method} of ${request.url}: ${String(error)}`);
+    log(`the bucket's directory: ${request.method} of ${pathOf(request)}: ${String(error)}`);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;

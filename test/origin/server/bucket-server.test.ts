@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir } from "node:fs/promises";
-import { connect } from "node:net";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { readdir, readlink, rm, symlink } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -245,4 +246,96 @@ test("a large object comes whole to clients that read slowly, and in part", asyn
   ]);
   const parts = [contents, contents, contents.subarray(1_000_000), contents.subarray(7, 2_000_007)];
   for (const [at, part] of parts.entries()) assert.ok(all[at]?.equals(part), `download ${at}`);
+});
+
+/** Sends the head of a request and a little more, and then nothing; it reads nothing either. */
+const silent = async (method: string, url: string, more: string): Promise<Socket> => {
+  const { hostname, port, pathname, search } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, "connect");
+  socket.pause();
+  socket.write(`${method} ${pathname}${search} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${more}`);
+  return socket;
+};
+
+/** Files below the directory that this process has open. */
+async function openFiles(directory: string): Promise<string[]> {
+  const fds = await readdir("/proc/self/fd");
+  const paths = fds.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ""));
+  return (await Promise.all(paths)).filter((path) => path.startsWith(directory));
+}
+
+describe("a client that falls silent", () => {
+  let patient: Awaited<ReturnType<typeof openBucket>>;
+  let place: string;
+  before(async () => {
+    place = await tempDir("silence");
+    patient = await openBucket(place, { silenceMs: 1_000 });
+  });
+  after(async () => {
+    await patient?.server.stop();
+    await removeTree(place);
+    assert.deepEqual(patient.logged, []);
+  });
+
+  test("in the middle of an upload is cut off, and nothing of it is kept", async () => {
+    const upload = { digest: digestOf("content"), size: 7, contentType: "text/plain" };
+    const { url, headers } = await signPut(patient.config, { ...upload, ifAbsent: true });
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    const socket = await silent("PUT", url, `${lines.join("")}\r\ncon`);
+    const directory = join(place, "incoming");
+    await until("the upload has begun", async () => (await readdir(directory)).length > 0);
+    await until(
+      "what had come of it is removed",
+      async () => (await readdir(directory)).length === 0,
+    );
+    socket.destroy();
+  });
+
+  test("in the middle of a download is cut off, and its file closed", async () => {
+    const type = { contentType: "application/octet-stream", ifAbsent: false };
+    const key = "blobs/sha256/large";
+    await s3Bucket(patient.config).put(key, new Uint8Array(20_000_000), type);
+    const socket = await silent("GET", await presign(patient.config, key, 60), "\r\n");
+    await until("the file is open", async () => (await openFiles(place)).length > 0);
+    await until("the file is closed", async () => (await openFiles(place)).length === 0);
+    socket.destroy();
+  });
+
+  test("one that is not silent may take as long as it takes", async () => {
+    let limit: number | undefined;
+    const onRequest = (message: unknown): void => {
+      limit = (message as { readonly server: { readonly requestTimeout: number } }).server
+        .requestTimeout;
+    };
+    subscribe("http.server.request.start", onRequest);
+    try {
+      await s3Bucket(patient.config).head("blobs/sha256/none");
+    } finally {
+      unsubscribe("http.server.request.start", onRequest);
+    }
+    assert.equal(limit, 0, "five minutes is Node's own limit, which a large layer does not keep");
+  });
+});
+
+test("what goes wrong is logged without the signature of a URL", async () => {
+  const place = await tempDir("broken");
+  const broken = await openBucket(place);
+  try {
+    await s3Bucket(broken.config).put("blobs/sha256/x", "x", {
+      contentType: "text/plain",
+      ifAbsent: false,
+    });
+    // A link that leads to itself: reading fails.
+    await rm(join(place, "objects/blobs"), { recursive: true });
+    await symlink("blobs", join(place, "objects/blobs"));
+    const answer = await fetch(await presign(broken.config, "blobs/sha256/x", 60));
+    assert.equal(answer.status, 500);
+    assert.equal(broken.logged.length, 1);
+    assert.match(broken.logged[0] ?? "", /GET of \/firn\/blobs\/sha256\/x: .*ELOOP/);
+    assert.doesNotMatch(broken.logged[0] ?? "", /X-Amz|Signature/i);
+  } finally {
+    await broken.server.stop();
+    await removeTree(place);
+  }
 });

@@ -13,7 +13,10 @@ export interface OpenBucket {
 }
 
 /** Serves the directory on a free port, until `server.stop()`. */
-export async function openBucket(dir: string): Promise<OpenBucket> {
+export async function openBucket(
+  dir: string,
+  more: { readonly silenceMs?: number } = {},
+): Promise<OpenBucket> {
   const logged: string[] = [];
   const server = await serveBucket({
     dir,
@@ -22,6 +25,7 @@ export async function openBucket(dir: string): Promise<OpenBucket> {
     host: "127.0.0.1",
     port: 0,
     log: (line) => void logged.push(line),
+    ...more,
   });
   return { server, config: { ...CREDENTIALS, endpoint: server.url, bucket: "firn" }, logged };
 }
