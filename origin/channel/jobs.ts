@@ -32,6 +32,12 @@ interface Job {
 /** An ending that the edge has not confirmed after this long is said again, milliseconds. */
 const UNCONFIRMED = 15_000;
 
+/**
+ * Jobs whose results an edge has not taken, at most: each holds its results, and garbage collector
+ * roots of what it built. An edge that is well takes them within a second.
+ */
+const MAX_UNSETTLED = 256;
+
 export interface JobsOptions {
   readonly run: Run;
   readonly slots: Slots;
@@ -75,7 +81,7 @@ export class Jobs {
       if (known.ending !== undefined) send(known.ending);
       return;
     }
-    const why = this.#closed ?? this.#paused;
+    const why = this.#closed ?? this.#paused ?? this.#unsettled();
     if (why !== undefined) return send({ type: "refused", job: id, message: why });
     // Tags have slots of their own: who waits for a tag does not wait for builds.
     const places = items[0]?.kind === "tag" ? this.#tagSlots : slots;
@@ -118,6 +124,14 @@ export class Jobs {
       job.ending = ending;
       this.#tell(id, job, ending);
     })();
+  }
+
+  /** Why it takes no jobs of an edge that takes no results. */
+  #unsettled(): string | undefined {
+    const ended = [...this.#jobs.values()].filter(({ ending }) => ending !== undefined).length;
+    return ended < MAX_UNSETTLED
+      ? undefined
+      : `the edge has not taken the results of ${ended} jobs`;
   }
 
   /**
@@ -216,7 +230,10 @@ export class Jobs {
       () => false,
       () => Promise.all(handedBack),
     );
-    for (const until = Date.now() + confirmMs; this.#jobs.size > 0 && Date.now() < until;)
+    for (
+      const until = performance.now() + confirmMs;
+      this.#jobs.size > 0 && performance.now() < until;
+    )
       await new Promise((resolve) => setTimeout(resolve, 20));
     for (const [id, job] of this.#jobs) handBack(id, job);
   }

@@ -123,7 +123,7 @@ export async function openSession({
         return give(`the edge sent a message that is not of this protocol: ${text.slice(0, 200)}`);
       if (message.type === "welcome") {
         clearTimeout(welcome);
-        welcomedAt = Date.now();
+        welcomedAt = performance.now();
       }
       onMessage(message);
     });
@@ -149,7 +149,7 @@ export async function openSession({
       resolve({
         why,
         refused: refusal !== undefined || REFUSED_CODES.has(code),
-        lasted: welcomedAt === undefined ? 0 : Date.now() - welcomedAt,
+        lasted: welcomedAt === undefined ? 0 : performance.now() - welcomedAt,
         ...(edgeClock === undefined ? {} : { clockOffset: edgeClock }),
       });
     });

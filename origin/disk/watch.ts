@@ -106,7 +106,7 @@ export class Disk {
 
   async #check(): Promise<void> {
     const room = await this.#look();
-    if (toFree(room) === 0 || Date.now() < this.#pausedUntil) return;
+    if (toFree(room) === 0 || performance.now() < this.#pausedUntil) return;
     const { stateDir, gc, nixTimeout, release, logger, pauseMs = PAUSE_MS } = this.#options;
     logger.info({ why: room.why, free: shown(toFree(room)) }, "the disk is short: making room");
     const aim = toFree(room) + room.room;
@@ -119,7 +119,7 @@ export class Disk {
     });
     const after = await this.#look(true);
     logger.info({ freed: shown(after.room - room.room), why: after.why }, "made room");
-    if (toFree(after) > 0) this.#pausedUntil = Date.now() + pauseMs;
+    if (toFree(after) > 0) this.#pausedUntil = performance.now() + pauseMs;
   }
 
   /** Measures, and tells when the origin begins or ceases to take jobs. */

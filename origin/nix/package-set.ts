@@ -161,7 +161,8 @@ class NixPackageSet implements PackageSet {
     { signal, log, settled, trace }: BuildOptions,
   ): Promise<Job> {
     const source = await this.#sources.source(revision, signal);
-    const end = Date.now() + this.#settings.nixTimeout * 1_000;
+    // Not by the clock, which may be set meanwhile.
+    const end = performance.now() + this.#settings.nixTimeout * 1_000;
     return {
       revision,
       settings: { ...this.#settings, trace },
@@ -171,7 +172,7 @@ class NixPackageSet implements PackageSet {
       log,
       settled,
       write: source.importFromDerivation,
-      timeLeft: () => end - Date.now(),
+      timeLeft: () => end - performance.now(),
     };
   }
 

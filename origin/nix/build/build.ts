@@ -116,7 +116,7 @@ async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<str
   let derivations = new FailedDerivations();
   const tail = new Tail(FAILURE_LINES);
   const cached = new CachedBuild(job.settings.cache);
-  const begun = Date.now();
+  const begun = performance.now();
   const limits = withDefaults(job.settings.limits);
   const attempt = (options: readonly string[]): Promise<RunResult> =>
     job.roots.with((link) => {
@@ -127,7 +127,7 @@ async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<str
         run("nix-build", [...options, ...args], {
           env: nixEnvironment(job.settings, { network: true }),
           signal,
-          timeout: Math.max(job.timeout - (Date.now() - begun), 1),
+          timeout: Math.max(Math.ceil(job.timeout - (performance.now() - begun)), 1),
           onLine(line) {
             const shown = cached.read(line);
             derivations.add(shown);

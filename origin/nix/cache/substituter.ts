@@ -63,7 +63,7 @@ export class Substituter {
     if (path === "/nix-cache-info") return void response.end(INFO);
     const key = v.safeParse(CacheKeySchema, `cache${path}`);
     if (!key.success || !["GET", "HEAD"].includes(request.method ?? "")) return gone(response);
-    if (Date.now() < this.#restsUntil) return gone(response);
+    if (performance.now() < this.#restsUntil) return gone(response);
     try {
       const file = await this.#file(key.output);
       if (file?.body == null) return gone(response);
@@ -77,7 +77,7 @@ export class Substituter {
     } catch (error) {
       // Nix went away: its build was ended.
       if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") return;
-      this.#restsUntil = Date.now() + REST_MS;
+      this.#restsUntil = performance.now() + REST_MS;
       const { message } = error as Error;
       this.#options.logger.warn({ key: key.output, reason: message }, TROUBLE);
       if (response.headersSent) response.destroy();

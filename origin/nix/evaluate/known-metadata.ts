@@ -59,10 +59,10 @@ export class KnownMetadata {
         }),
       );
     const evaluation = await this.#evaluation(request, signal);
-    const end = Date.now() + METADATA_TIME;
+    const end = performance.now() + METADATA_TIME;
     // Names and licences need no builds: a set that builds for them has none.
     const source = { ...evaluation.source, importFromDerivation: false };
-    const timeLeft = (): number => end - Date.now();
+    const timeLeft = (): number => end - performance.now();
     return metadataByName({ ...evaluation, source, write: false, timeLeft }, names).catch(
       (error: unknown) => {
         if (timeLeft() > 0 || signal.aborted) throw error;

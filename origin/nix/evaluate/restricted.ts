@@ -148,7 +148,7 @@ class Progress {
 
 /** The time of one evaluation. One that builds may take all that the job has left. */
 function timeoutOf({ settings, source, timeLeft }: Evaluation): { ms: number; ofJob: boolean } {
-  const left = Math.max(timeLeft(), 1);
+  const left = Math.max(Math.ceil(timeLeft()), 1);
   const limit = withDefaults(settings.limits).evalTimeout * 1_000;
   return source.importFromDerivation || left <= limit
     ? { ms: left, ofJob: true }

@@ -221,6 +221,26 @@ describe("jobs", () => {
     assert.equal((await second?.heard("accepted"))?.job, "3", "tags have slots of their own");
   });
 
+  test("of an edge that takes no results it takes no more jobs, until it does", async (t) => {
+    const edge = await rudeEdge(t);
+    open(t, edge);
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    for (let job = 0; job < 256; job++) {
+      connection.say(tagJob(String(job)));
+      await connection.heard("done");
+    }
+    connection.say(tagJob("more"));
+    assert.deepEqual(await connection.heard("refused"), {
+      type: "refused",
+      job: "more",
+      message: "the edge has not taken the results of 256 jobs",
+    });
+    connection.say({ type: "settled", job: "0" });
+    connection.say(tagJob("more"));
+    assert.equal((await connection.heard("done")).job, "more");
+  });
+
   test("every line about a job names the build of the edge's log, and the run knows it", async (t) => {
     const edge = await rudeEdge(t);
     const logs: Record<string, unknown>[] = [];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DryRun } from "../../../../origin/nix/build/dry-run.ts";
 import { closureFailure, DEFAULT_LIMITS, withDefaults } from "../../../../origin/nix/limits.ts";
-import { buildOf, needs, summary } from "../support.ts";
+import { buildOf, directoryWith, needs, open, packageSet, summary, system } from "../support.ts";
 
 const nix = { ...needs("nix-build"), timeout: 120_000 };
 
@@ -28,6 +28,21 @@ describe("builds", nix, () => {
       /^limit: .*loud was killed after .*50000 bytes of log.*limit of this origin \(BUILD_LOG\)$/,
     );
   });
+});
+
+test("a clock that is set meanwhile takes no time from a job", nix, async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+  const attributes = `late = builtins.trace "evaluating" (program "late");`;
+  const set = await open(t, `path:${directoryWith(t, packageSet(attributes))}`);
+  const revision = await set.resolve("latest", t.signal);
+  let isSet = false;
+  const log = (line: string): void => {
+    if (!isSet && line.includes("evaluating")) t.mock.timers.tick(24 * 60 * 60 * 1_000);
+    isSet ||= line.includes("evaluating");
+  };
+  const request = { revision, system, names: ["late"] } as const;
+  assert.deepEqual(summary(await set.build(request, { signal: t.signal, log })), { late: "late" });
+  assert.ok(isSet);
 });
 
 const planned = (text: string): DryRun => {
