@@ -25,12 +25,13 @@ export async function demand(
   const context = await openContext(request, env, ctx);
   spend(context, "looks");
   const { account } = context.caller;
-  const { pulls, packages } = await rememberedDemand(context.bucket, context.config.packageSet.id);
+  const { id } = context.config.packageSet;
+  const { pulls, packages, sampled } = await rememberedDemand(context.bucket, id);
   const most = Object.entries(packages)
     .filter(([name]) => !BASE_PACKAGES.includes(name))
     .filter(([name]) => account === null || packagesRefusal(account, [name]) === undefined)
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
     .slice(0, limit)
     .map(([name, times]) => ({ name, pulls: times }));
-  return answer({ pulls, packages: most } satisfies DemandAnswer, CACHED_SECONDS);
+  return answer({ pulls, packages: most, sampled } satisfies DemandAnswer, CACHED_SECONDS);
 }

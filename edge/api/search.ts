@@ -19,6 +19,7 @@ import { knownRecords } from "../pull/packages/package-records.ts";
 import { knownRevision } from "../pull/tags/resolve-tag.ts";
 import { askForIndexes } from "../pull/packages/unknown-packages.ts";
 import type { AuthorizedRequest } from "../registry/authorize.ts";
+import { note } from "../log.ts";
 import { planInForce } from "../store/current.ts";
 import { rememberedDemand } from "../store/demand.ts";
 import { readAbout, readNames } from "../store/package-index.ts";
@@ -61,7 +62,7 @@ export async function search(
   const set = await setOf(context, scope, query.q.trim());
   if (set === null) return answer({ ...nothing, revision } satisfies SearchAnswer);
 
-  const { packages: pulled } = await rememberedDemand(context.bucket, packageSet.id);
+  const pulled = await pullsByName(context);
   // A package may be called `constructor`, which is a property of every object.
   const pullsOf = (name: string): number => (Object.hasOwn(pulled, name) ? (pulled[name] ?? 0) : 0);
   const found = rank(set.word, {
@@ -82,6 +83,16 @@ export async function search(
     } satisfies SearchAnswer,
     CACHED_SECONDS,
   );
+}
+
+/** What is pulled more comes first; a search is worth an answer without that. */
+async function pullsByName({ bucket, config }: Context): Promise<Readonly<Record<string, number>>> {
+  try {
+    return (await rememberedDemand(bucket, config.packageSet.id)).packages;
+  } catch (error) {
+    note("warn", "demand.unread", { error: String(error) });
+    return {};
+  }
 }
 
 /** Whether the registry's policy and the caller's account allow the package. */

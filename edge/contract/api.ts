@@ -204,5 +204,7 @@ const DemandAnswerSchema = v.object({
   /** Pulls of today and yesterday; each client counts once a day per image. */
   pulls: bytes,
   packages: v.array(v.object({ name: v.string(), pulls: bytes })),
+  /** Whether the numbers are estimates, by a sample of what was counted. */
+  sampled: v.boolean(),
 });
 export type DemandAnswer = v.InferOutput<typeof DemandAnswerSchema>;

@@ -86,7 +86,10 @@ function Most() {
             <a class="name" href={`/i/${name}`}>
               {name}
             </a>{" "}
-            <small>{plural(pulls, "pull")}</small>
+            <small>
+              {answer.sampled && "about "}
+              {plural(pulls, "pull")}
+            </small>
           </li>
         ))}
       </ul>
