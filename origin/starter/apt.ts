@@ -15,6 +15,8 @@ import type { Architecture } from "./lock.ts";
 const REFRESH_HOURS = 12;
 /** An unreachable mirror shall not hold the start up for apt's own two minutes. */
 const NETWORK_TIMEOUT_SECONDS = 30;
+/** One that sends a byte now and then shall not hold it up for ever: longest refresh, ms. */
+const UPDATE_MS = 10 * 60_000;
 /** Uncompressed, main of a Debian release is 50 MB. */
 const MAX_LIST_BYTES = 512 * 2 ** 20;
 
@@ -72,6 +74,7 @@ export async function openApt(
   dir: string,
   architectures: readonly Architecture[],
   log: (line: string) => void,
+  updateMs = UPDATE_MS,
 ): Promise<Apt> {
   // apt reads this file as one of its own: a quote or a line break in the path would end the
   // string.
@@ -110,7 +113,7 @@ export async function openApt(
       const result = await execa(
         "flock",
         [join(dir, "lock"), "apt-get", "-c", config, "-qq", "update"],
-        { env, reject: false, all: true },
+        { env, reject: false, all: true, timeout: updateMs, killDescendants: true },
       );
       if (!result.failed) return writeWhole(stamp, (path) => writeFile(path, current));
       const lines = withoutCredentials(result.all ?? "")
@@ -120,7 +123,7 @@ export async function openApt(
       log(
         [
           "the package lists could not be refreshed; going on with those that are there",
-          ...lines,
+          ...(result.timedOut ? [`it took longer than ${updateMs / 1_000} s`] : lines),
         ].join("\n  "),
       );
     },

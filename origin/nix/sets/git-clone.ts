@@ -5,6 +5,7 @@
 import { mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import pLimit from "p-limit";
+import { whileLocked } from "../../disk/file-lock.ts";
 import { temporaryDirectory } from "../../disk/temporary.ts";
 import { nixOutput } from "../nix-output.ts";
 import type { RunResult } from "../run.ts";
@@ -55,7 +56,10 @@ export class GitClone {
   /** What stands on command lines: without user and password. */
   readonly #url: string;
   readonly #remoteEnv: Readonly<Record<string, string>>;
-  /** Of the calls that write to a clone: git's own locks fail, they do not wait. */
+  /**
+   * Of the calls that write to a clone: git's own locks fail, they do not wait. Another `firn build`
+   * may use the clones as well.
+   */
   readonly #oneAtATime = pLimit(1);
 
   /** Makes the directory when it is absent. */
@@ -94,7 +98,7 @@ export class GitClone {
    * hand out single commits.
    */
   fetchTip(commit: string, signal: AbortSignal): Promise<string | undefined> {
-    return this.#oneAtATime(() => this.#fetchCommit(commit, signal));
+    return this.#alone(signal, () => this.#fetchCommit(commit, signal));
   }
 
   async #fetchCommit(commit: string, signal: AbortSignal): Promise<string | undefined> {
@@ -150,12 +154,17 @@ export class GitClone {
   }
 
   #fetchAll(signal: AbortSignal): Promise<string> {
-    return this.#oneAtATime(async () => {
+    return this.#alone(signal, async () => {
       const refs = ["--prune", "--", this.#url, ...EVERY_REF];
       const { directory, result } = await this.#fetch("history", refs, signal);
       if (result.exitCode !== 0) throw gitFailure("the repository cannot be fetched", result);
       return directory;
     });
+  }
+
+  #alone<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { directory } = this.#repository;
+    return this.#oneAtATime(() => whileLocked(directory, signal, work));
   }
 
   /** Fetches into a clone; one that a killed git has left unusable is made anew. */

@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { lockFile } from "../../../../origin/disk/file-lock.ts";
 import { withoutUserinfo } from "../../../../origin/nix/sets/git-command.ts";
 import { gitSources } from "../../../../origin/nix/sets/git.ts";
 import { tagNames } from "../../../../origin/nix/sets/tag-names.ts";
@@ -282,3 +292,37 @@ for (const [clone, lock, isOld] of [
     assert.ok(existsSync((await set.source(isOld ? second : third, signal)).path));
     assert.ok(!existsSync(join(directory, lock)));
   });
+
+test(
+  "a clone that another process is fetching into is waited for, not made anew",
+  nix,
+  async (t) => {
+    const { url, commit } = repository(t);
+    const stateDir = temporary(t);
+    const settings = { stateDir, nixTimeout: 60 };
+    const revisions = new Revisions(settings, "id");
+    const set = await gitSources({ id: "id", url, settings, revisions });
+    await set.source(commit("first"), signal);
+    const directory = join(stateDir, "git/id");
+    // As another process has it in the middle of a fetch.
+    const [lock, mark] = ["shallow.lock", "mark"].map((name) => join(directory, "tips.git", name));
+    for (const file of [lock, mark]) writeFileSync(file!, "");
+    const fd = openSync(directory, "r");
+    assert.equal(lockFile(fd), "locked");
+    const second = set.source(commit("second"), signal);
+    const left = new AbortController();
+    const third = assert.rejects(
+      (
+        await gitSources({ id: "id", url, settings, revisions: new Revisions(settings, "id") })
+      ).source(commit("third"), left.signal),
+      /nobody waits/,
+    );
+    await sleep(1_000);
+    left.abort(new Error("nobody waits"));
+    await third;
+    rmSync(lock!);
+    closeSync(fd);
+    assert.ok(existsSync((await second).path));
+    assert.ok(existsSync(mark!), "it is the same clone");
+  },
+);
