@@ -16,6 +16,7 @@ import type { DiskBudget } from "./disk/budget.ts";
 import { isDiskFull } from "./disk/full.ts";
 import { Disk } from "./disk/watch.ts";
 import { type BucketAccess, openLayers } from "./layers/index.ts";
+import { lockState } from "./local/lock.ts";
 import { Metrics } from "./metrics.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
 import { openFarmCache } from "./nix/cache/index.ts";
@@ -80,6 +81,12 @@ export interface OriginOptions extends NixLimits {
 }
 
 /**
+ * How long an origin that was told to stop may take after DRAIN, ms: one that is started in its
+ * place waits for it.
+ */
+const HANDING_BACK_MS = 30_000;
+
+/**
  * Runs until `stop` aborts; then finishes or hands back its jobs and returns. Throws when it cannot
  * start.
  */
@@ -90,6 +97,8 @@ export async function serve(
 ): Promise<void> {
   const nix = await checkVersion(options, logger);
   const spec = await parsePackageSet(options.packageSet);
+  const unlock = await takeState(options, logger, stop);
+  if (unlock === undefined) return;
   const channels: Channel[] = [];
   const { cacheKeyFile, cacheTrustedKeys } = options;
   const farmCache = await openFarmCache({
@@ -240,6 +249,25 @@ export async function serve(
   await farmCache.close();
   await disk.close();
   await store.close();
+  unlock();
+}
+
+/** One origin per state directory; undefined when it was told to stop while it waited. */
+function takeState(
+  { stateDir, drain }: OriginOptions,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<(() => void) | undefined> {
+  return lockState(stateDir, {
+    variable: "STATE_DIR",
+    waitMs: drain * 1_000 + HANDING_BACK_MS,
+    signal: stop,
+    onWait: (holder) =>
+      logger.warn({ holder, stateDir }, "another origin has the state directory: waiting for it"),
+  }).catch((error: unknown) => {
+    if (!stop.aborted) throw error;
+    return undefined;
+  });
 }
 
 /** Before the package set is open. */

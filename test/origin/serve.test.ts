@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { generateOriginKey } from "../../origin/channel/index.ts";
 import { soon } from "../harness/soon.ts";
+import { until } from "../harness/until.ts";
 import { WELCOME } from "./channel/open.ts";
 import { rudeEdge } from "./channel/rude-edge.ts";
 import { directoryWith, needs, packageSet, system, temporary } from "./nix/support.ts";
@@ -92,6 +93,23 @@ test(
       message: "this origin is stopping",
     });
     assert.equal(await origin.ended(), 0, origin.log());
+  },
+);
+
+test(
+  "two origins never share a state directory: the second waits for the first to end",
+  limits,
+  async (t) => {
+    const state = { STATE_DIR: join(temporary(t), "state") };
+    const edges = [await rudeEdge(t), await rudeEdge(t)];
+    const [first, second] = edges.map(({ url }) => [url.href]);
+    const before = startOrigin(t, first ?? [], state);
+    await (await edges[0]!.connected()).heard("hello");
+    const after = startOrigin(t, second ?? [], state);
+    await until("the second waits", () => after.log().includes("another origin has the state"));
+    assert.match(after.log(), new RegExp(`process ${before.child.pid}`));
+    before.child.kill("SIGKILL");
+    await (await edges[1]!.connected()).heard("hello");
   },
 );
 

@@ -68,6 +68,30 @@ async function starter(t: TestContext) {
   };
 }
 
+test("who waits for the holder gets it when that ends, and waits no longer than it may", async (t) => {
+  const directory = join(stateDir, "waited");
+  const holder = await starter(t);
+  holder.tell(directory);
+  assert.equal(await holder.next(), "locked");
+  const variable = "STATE_DIR";
+  const inUse = new RegExp(`in use by process ${holder.pid}:.*STATE_DIR=`);
+  await assert.rejects(lockState(directory, { variable, waitMs: 300 }), inUse);
+  const stop = new AbortController();
+  const onWait = (): void => stop.abort(new Error("told to stop"));
+  const stopped = lockState(directory, { variable, waitMs: 60_000, signal: stop.signal, onWait });
+  await assert.rejects(stopped, /told to stop/);
+  const waiting: string[] = [];
+  const unlock = await lockState(directory, {
+    waitMs: 60_000,
+    onWait(name) {
+      waiting.push(name);
+      void holder.kill();
+    },
+  });
+  unlock();
+  assert.deepEqual(waiting, [`process ${holder.pid}`]);
+});
+
 test("of many that start at once beside a stale lock one gets it, and one more when that is killed", async (t) => {
   const starters = await Promise.all(Array.from({ length: 8 }, () => starter(t)));
   const winners = new Map<string, (typeof starters)[number]>();
