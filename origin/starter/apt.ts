@@ -64,6 +64,14 @@ Acquire::IndexTargets::deb::CNF::DefaultEnabled "false";
 Acquire::IndexTargets::deb-src::Sources::DefaultEnabled "false";
 `;
 
+/**
+ * With the lock: the stamp's path, its inode before the lock was waited for, what it is to say, and
+ * apt's configuration. Who waited while another one fetched the same lists reads those.
+ */
+const UPDATE = `
+[ "$(stat -c %i "$1" 2>/dev/null)" = "$2" ] || [ "$(cat "$1")" != "$3" ] || exit 0
+apt-get -c "$4" -qq update && printf %s "$3" >"$1.new" && mv "$1.new" "$1"`;
+
 const withoutCredentials = (text: string): string => text.replace(/:\/\/[^/@\s]*@/g, "://");
 const env = { LC_ALL: "C" };
 
@@ -100,11 +108,11 @@ export async function openApt(
   return {
     async refresh() {
       const current = await sources();
-      const [previous, age] = await Promise.all([
+      const [previous, { age, inode }] = await Promise.all([
         readFile(stamp, "utf8").catch(() => ""),
         stat(stamp).then(
-          ({ mtimeMs }) => Date.now() - mtimeMs,
-          () => Infinity,
+          ({ mtimeMs, ino }) => ({ age: Date.now() - mtimeMs, inode: String(ino) }),
+          () => ({ age: Infinity, inode: "" }),
         ),
       ]);
       if (previous === current && age >= 0 && age < REFRESH_HOURS * 3_600_000) return;
@@ -112,10 +120,10 @@ export async function openApt(
       // Two origins may start at once on one state: apt's own lock would make the second one fail.
       const result = await execa(
         "flock",
-        [join(dir, "lock"), "apt-get", "-c", config, "-qq", "update"],
+        [join(dir, "lock"), "sh", "-c", UPDATE, "sh", stamp, inode, current, config],
         { env, reject: false, all: true, timeout: updateMs, killDescendants: true },
       );
-      if (!result.failed) return writeWhole(stamp, (path) => writeFile(path, current));
+      if (!result.failed) return;
       const lines = withoutCredentials(result.all ?? "")
         .split("\n")
         .filter((line) => /^[EW]:/.test(line))
