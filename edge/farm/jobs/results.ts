@@ -199,13 +199,16 @@ export class Results {
     for (const job of running) origins.send(name, { type: "cancel", job });
   }
 
-  /** Its process was restarted, maybe because of this job. */
+  /**
+   * Its process was restarted, maybe because of this job; or the job was lost with a connection
+   * before it began.
+   */
   #cameBackWithout(lease: Lease, now: number): void {
     const { schedule } = this.#with;
     const reason = `origin ${lease.origin} came back without it`;
     note("warn", "job.take-back", { job: lease.id, origin: lease.origin, reason });
     schedule.lostAt.push(now);
-    const change = { reason, attempted: true, lost: !schedule.isOutage(now) };
+    const change = { reason, attempted: true, lost: lease.accepted && !schedule.isOutage(now) };
     this.#with.dispatch.putBack(lease, schedule.open(lease), change, now);
     schedule.release(lease);
     this.#with.dispatch.blame(lease.origin, now);

@@ -8,8 +8,9 @@
  *
  * An item whose origin was lost while it ran goes alone next time, so that it can be told from the
  * others in the same job. After QUARANTINE_AFTER losses it is quarantined: that is an ending like a
- * failure, remembered for longer. When many origins are lost at once, by a network failure or a
- * deploy, no item is blamed.
+ * failure, remembered for longer. A job that was not accepted is no loss, nor is one that its origin
+ * comes back with. When many origins are lost at once, by a network failure or a deploy, no item is
+ * blamed.
  */
 import type { OriginState } from "./state.ts";
 import { takesJobs } from "./place.ts";

@@ -6,7 +6,7 @@ export interface Lease {
   readonly until: number;
   /** Why it ended, for the log. */
   readonly reason: string;
-  /** Whether the origin itself was lost, perhaps because of the job. */
+  /** Whether the origin itself was lost, perhaps because of the job: it had begun with it. */
   readonly lost: boolean;
 }
 
@@ -19,11 +19,11 @@ export function leaseOf(
   if (origin === undefined) return { until: -Infinity, reason: `origin ${name} left`, lost: false };
   const ends: Lease[] = [
     origin.connected
-      ? { until: origin.seen + times.lease, reason: `origin ${name} fell silent`, lost: true }
+      ? { until: origin.seen + times.lease, reason: `origin ${name} fell silent`, lost: accepted }
       : {
           until: origin.seen + times.reconnect,
           reason: `the connection to origin ${name} was lost`,
-          lost: true,
+          lost: accepted,
         },
     { until: since + times.job, reason: `origin ${name} took too long`, lost: false },
   ];

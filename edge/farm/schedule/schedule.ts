@@ -149,14 +149,20 @@ export class Schedule {
     else job.lostAt = lostAt;
   }
 
-  /** An origin is back with a job that was lost: it keeps what nobody else has; false: nothing. */
+  /**
+   * An origin is back with a job that was lost: it keeps what nobody else has; false: nothing. It
+   * runs, so it was the connection that was lost, and no item is to blame for that.
+   */
   reclaim(job: Job, now: number): boolean {
     const entries = job.keys.flatMap((key) => {
       const entry = this.backlog.entries.get(key);
       return entry?.job === null ? [entry] : [];
     });
     if (job.lostAt === null || entries.length === 0) return false;
-    for (const entry of entries) this.backlog.hold(entry, job.id);
+    for (const entry of entries) {
+      this.backlog.hold(entry, job.id);
+      entry.losses = Math.max(0, entry.losses - 1);
+    }
     Object.assign(job, { lostAt: null, since: now, accepted: true });
     this.changedJobs.add(job.id);
     const origin = this.origins.get(job.origin);

@@ -49,7 +49,7 @@ export interface Entry {
   readonly features: Set<string>;
   /** Owners whose origins have already made it, where several must agree. */
   readonly owners: Set<string>;
-  /** How many origins were lost while they worked on it. */
+  /** How many origins were lost while they worked on it, and did not come back with it. */
   losses: number;
   /** The last problem, for the operator's log. */
   trouble: string;

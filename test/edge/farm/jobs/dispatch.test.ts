@@ -114,6 +114,22 @@ test("an item under which two origins are lost is in quarantine, and a third one
   assert.equal((await edge.logged("item.quarantine")).length, 1);
 });
 
+test("connections that are lost before a job is accepted put no item into quarantine", async (t) => {
+  await start({ avoid: 100 });
+  let waiting: Promise<unknown> | undefined;
+  for (let time = 0; time < 2; time += 1) {
+    const a = await rawOrigin(edge, "a");
+    a.say(hello);
+    await a.heard("welcome");
+    waiting ??= ask("harmless");
+    await a.heard("job");
+    a.cut();
+  }
+  await connected(t, "a", honest(edge));
+  assert.deepEqual((await waiting) as object, await ask("harmless"));
+  assert.deepEqual(edge.events("item.quarantine"), []);
+});
+
 describe("an origin that keeps failing", () => {
   test("is given nothing after three jobs, and another one does its items", async (t) => {
     await start({ avoid: 100 });

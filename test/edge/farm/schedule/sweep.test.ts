@@ -142,6 +142,25 @@ test("a late result may come, and an origin that comes back keeps what nobody el
   assert.deepEqual([job.lostAt, a.held.packages, schedule.open(job).length], [null, 1, 1]);
 });
 
+test("an item is to blame for a lost origin that had begun with it, and has not come back with it", () => {
+  for (const accepted of [false, true]) {
+    const a = origin("a");
+    const [git] = request("x", ["git"]);
+    const schedule = farm([a], git === undefined ? [] : [git]);
+    const [job] = schedule.dispatch(0);
+    if (!job || !git) throw new Error("no job");
+    Object.assign(job, { accepted });
+    Object.assign(a, { connected: false });
+    schedule.enter(origin("b", { connected: false, seen: 5 }));
+    sweep(schedule, 10, TIMES);
+    assert.equal(job.lostAt, 10);
+    assert.equal(git.losses, accepted ? 1 : 0);
+    Object.assign(a, { connected: true, seen: 11 });
+    assert.equal(schedule.reclaim(job, 11), true);
+    assert.equal(git.losses, 0);
+  }
+});
+
 test("what another origin has by then is not taken from it", () => {
   const a = origin("a");
   const schedule = farm([a], request("x", ["git"]));
