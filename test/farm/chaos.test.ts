@@ -91,17 +91,19 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + Number(CHAOS_SEEDS); seed++) {
           const digests = new Map<string, Set<string>>();
 
           const stop = new AbortController();
-          const known = pullKnown(world, fault, knownDigest, stop.signal);
+          const known = Promise.allSettled([pullKnown(world, fault, knownDigest, stop.signal)]);
           const fault_ = fault.run(world, { slow, random });
           const pulls = names.map(async (name) => {
             await sleep(random() * 800);
             const digest = await firstPull(world, name, fault);
             if (digest !== undefined) add(digests, name, digest);
           });
-          await Promise.all([fault_, ...pulls]);
-          await world.heal();
+          // Whatever fails, the next fault begins in a world that works, and on its own.
+          const ends = await Promise.allSettled([fault_, ...pulls]);
+          const healed = await Promise.allSettled([world.heal()]);
           stop.abort();
-          await known;
+          for (const end of [...ends, ...healed, ...(await known)])
+            if (end.status === "rejected") throw end.reason;
 
           for (const name of new Set([...names, later]))
             add(digests, name, await endPull(world, name));

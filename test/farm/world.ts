@@ -25,8 +25,8 @@ const NAMES = ["origin-1", "origin-2"] as const;
 const WORKER = join(import.meta.dirname, "worker.ts");
 /** Longest time for an origin to connect again, ms: its waits grow with its failures. */
 const RECONNECT = 90_000;
-/** The Farm counts as idle when nothing was logged for so long, ms. */
-const QUIET = 300;
+/** Farms count as idle when they were at work neither now nor so long before, ms. */
+const QUIET = 100;
 
 export interface ChaosOrigin {
   readonly name: string;
@@ -147,19 +147,21 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
       edge = await openEdge();
     },
     async evictFarms(webSockets) {
-      // An object that is at work cannot be evicted, and all of workerd waits half a minute for it.
-      await until("a moment in which nothing is logged", async () => {
-        const lines = log.length;
-        await sleep(QUIET);
-        return log.length === lines;
-      });
-      const names = regions ? REGIONS.map((region) => `farm-${region}`) : ["farm"];
-      const evicted = await Promise.allSettled(
-        names.map((name) => edge.evict("Farm", name, webSockets)),
-      );
-      // One that sleeps already, or is at work in this moment, cannot be evicted; one of them can.
-      const failed = evicted.filter(({ status }) => status === "rejected");
-      if (failed.length === names.length) throw (failed[0] as PromiseRejectedResult).reason;
+      // An object that is at work cannot be evicted: all of workerd waits half a minute for it, also
+      // what the work waits for. So nothing new comes from origins until it is done.
+      const release = holdBack(wires);
+      try {
+        await until("a moment without work of a farm", () => areIdle(edge.url));
+        const names = regions ? REGIONS.map((region) => `farm-${region}`) : ["farm"];
+        const evicted = await Promise.allSettled(
+          names.map((name) => edge.evict("Farm", name, webSockets)),
+        );
+        // One that sleeps already cannot be evicted; one of them can.
+        const failed = evicted.filter(({ status }) => status === "rejected");
+        if (failed.length === names.length) throw (failed[0] as PromiseRejectedResult).reason;
+      } finally {
+        release();
+      }
     },
     async heal() {
       proxy.trouble = () => "pass";
@@ -185,6 +187,27 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
     throw new Error(`the origins did not connect:\n${world.log()}`, { cause: error });
   }
   return world;
+}
+
+/** What passes the wires from now on waits until the returned function is called. */
+function holdBack(wires: readonly Wire[]): () => void {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  for (const wire of wires)
+    wire.intercept = async (text) => {
+      await released;
+      return [text];
+    };
+  return () => {
+    for (const wire of wires) wire.intercept = undefined;
+    release();
+  };
+}
+
+async function areIdle(url: string): Promise<boolean> {
+  const works = async (): Promise<unknown> => (await fetch(`${url}/test/at-work`)).json();
+  if ((await works()) !== 0) return false;
+  await sleep(QUIET);
+  return (await works()) === 0;
 }
 
 interface ChaosOriginParts {
