@@ -47,6 +47,7 @@ import { buildLog } from "./registry/build-log.ts";
 import { BUILDS_PATH } from "./pull/build-log.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
+import { byMethod } from "./registry/methods.ts";
 import { referrers } from "./registry/referrers.ts";
 import { slowDown } from "./registry/slow-down.ts";
 import { token } from "./registry/token.ts";
@@ -67,27 +68,29 @@ const router = Router<AuthorizedRequest, [Env, ExecutionContext]>({
 // belongs to the route.
 router
   .all("*", refuseLong)
-  .all(CONNECT_PATH, limitRequests, connectOrigin)
-  .get(TOKEN_PATH, limitRequests, token)
-  .post(TOKEN_PATH, limitRequests, token)
-  .get(METRICS_PATH, limitRequests, authorizeOperator, metrics)
-  .get(OPERATOR_PATH, limitRequests, authorizeViewer, farmState)
+  .all(CONNECT_PATH, limitRequests, byMethod({ GET: connectOrigin }))
+  .all(TOKEN_PATH, limitRequests, byMethod({ GET: token, POST: token }))
+  .all(METRICS_PATH, limitRequests, authorizeOperator, byMethod({ GET: metrics }))
+  .all(OPERATOR_PATH, limitRequests, authorizeViewer, byMethod({ GET: farmState }))
   .all(`${OPERATOR_PATH}/*`, limitRequests, authorizeOperator)
-  .post(`${OPERATOR_PATH}/origins/:origin/revoke`, revokeOrigin)
-  .delete(`${OPERATOR_PATH}/origins/:origin/revoke`, liftRevocation)
-  .post(`${OPERATOR_PATH}/origins/:origin/drain`, drainOrigin)
-  .delete(`${OPERATOR_PATH}/origins/:origin/drain`, undrainOrigin)
-  .post(`${OPERATOR_PATH}/origins/:origin/rest`, restOrigin)
-  .get(`${OPERATOR_PATH}/origins/:origin/records`, originRecords)
-  .delete(`${OPERATOR_PATH}/origins/:origin/records`, withdrawRecords)
-  .get(VERIFY_PATH, verifyPage)
-  .post(VERIFY_PATH, repairObject)
-  .get(PINS_PATH, listPins)
-  .post(PINS_PATH, pinImage)
-  .delete(PINS_PATH, pinImage)
-  .post(GC_PATH, beginGc)
-  .post(`${GC_PATH}/:run`, stepGc)
-  .post(ALIASES_PATH, authorizeAccount, makeAlias)
+  .all(
+    `${OPERATOR_PATH}/origins/:origin/revoke`,
+    byMethod({ POST: revokeOrigin, DELETE: liftRevocation }),
+  )
+  .all(
+    `${OPERATOR_PATH}/origins/:origin/drain`,
+    byMethod({ POST: drainOrigin, DELETE: undrainOrigin }),
+  )
+  .all(`${OPERATOR_PATH}/origins/:origin/rest`, byMethod({ POST: restOrigin }))
+  .all(
+    `${OPERATOR_PATH}/origins/:origin/records`,
+    byMethod({ GET: originRecords, DELETE: withdrawRecords }),
+  )
+  .all(VERIFY_PATH, byMethod({ GET: verifyPage, POST: repairObject }))
+  .all(PINS_PATH, byMethod({ GET: listPins, POST: pinImage, DELETE: pinImage }))
+  .all(GC_PATH, byMethod({ POST: beginGc }))
+  .all(`${GC_PATH}/:run`, byMethod({ POST: stepGc }))
+  .all(ALIASES_PATH, authorizeAccount, byMethod({ POST: makeAlias }))
   .all("*", refuseWrites)
   .all(`${SITE_PATH}:file`, asset)
   .all("*", browsers)

@@ -10,6 +10,7 @@
  *           "build": false, "limits": {"images": "1000/3600"}}}
  */
 import * as v from "valibot";
+import { byName } from "../contract/by-name.ts";
 import { firstMatch, globFault } from "../contract/globs.ts";
 import { canonicalName, hasAlias, type ImageRequest } from "../contract/names.ts";
 import { formOf, type Limit, parseLimit } from "./limits.ts";
@@ -93,7 +94,7 @@ export interface Caller {
 }
 
 const AccountsSchema = v.pipe(
-  v.record(
+  byName(
     v.pipe(
       v.string(),
       v.regex(ACCOUNT_NAME_PATTERN, "an account name is 1 to 64 letters, digits, . _ @ and -"),

@@ -1,6 +1,7 @@
 /** An origin's requests concerning the bucket, over the channel, and the edge's answers. */
 import * as v from "valibot";
 import { CacheKeySchema } from "./binary-cache.ts";
+import { byName } from "./by-name.ts";
 import { JobIdSchema, text } from "./items.ts";
 import {
   CLOSURE,
@@ -106,7 +107,7 @@ const GrantSchema = v.variant("kind", [
 export type Grant = v.InferOutput<typeof GrantSchema>;
 
 /** Public keys (`x` of the JWK) by origin name. */
-const KeysSchema = v.record(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)));
+const KeysSchema = byName(OriginNameSchema, v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)));
 /**
  * A record, whether its blob is in the bucket, and the public keys of its signers that are
  * currently valid.

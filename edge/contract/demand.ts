@@ -4,6 +4,7 @@
  * it counts for every package of the image, under its (lower-case) name in requests.
  */
 import * as v from "valibot";
+import { byName } from "./by-name.ts";
 import { ComponentSchema } from "./records.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -12,7 +13,7 @@ export const DemandSchema = v.strictObject({
   /** Number of pulls. */
   pulls: count,
   /** By package: number of pulls whose image contains it. */
-  packages: v.record(ComponentSchema, count),
+  packages: byName(ComponentSchema, count),
 });
 export type DemandCount = v.InferOutput<typeof DemandSchema>;
 

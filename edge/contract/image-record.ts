@@ -4,6 +4,7 @@
  * composed again from the records of its packages.
  */
 import * as v from "valibot";
+import { byName } from "./by-name.ts";
 import {
   DescriptorSchema,
   OriginNamesSchema,
@@ -23,22 +24,10 @@ const MAX_CONFIG_BYTES = 2 ** 20;
 /** Longest reason, characters: a Warning shows a quarter of it. */
 export const MAX_REASON = 4_000;
 
-/**
- * Levels by package name. (valibot's `record` drops the names `constructor` and `prototype`, which
- * a package may have.)
- */
-const LevelsSchema = v.custom<Record<string, number>>(
-  (value) =>
-    typeof value === "object" &&
-    value !== null &&
-    Object.values(value).every((level) => typeof level === "number"),
-  "levels are numbers, by the names of packages",
-);
-
 /** An image for one system. */
 const SystemImageSchema = v.strictObject({
   /** How it was composed: the level of each package, by name. */
-  levels: LevelsSchema,
+  levels: byName(v.string(), v.number()),
   /** The config blob. */
   config: v.pipe(v.string(), v.maxLength(MAX_CONFIG_BYTES)),
   /** Bottom first; the last is the profile layer. */

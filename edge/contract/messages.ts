@@ -82,7 +82,7 @@ export const CLOSE = {
   protocol: 4400,
   /** Its key was removed from ORIGINS. */
   unauthorized: 4401,
-  /** Silent for LEASE_SECONDS. */
+  /** Silent for LEASE_SECONDS, or no hello soon after connecting. */
   lost: 4408,
   /**
    * It serves another package set, speaks another version of the protocol, has no way to store

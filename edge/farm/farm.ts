@@ -142,11 +142,13 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   /** A connection of an origin that connect.ts has identified. */
   override async fetch(request: Request): Promise<Response> {
-    return acceptConnection(request, {
+    const answer = acceptConnection(request, {
       ctx: this.ctx,
       usedTokens: this.#usedTokens,
       isRevoked: (name) => this.#origins.controls.is(name, "revoked"),
     });
+    if (answer.webSocket != null) this.#wakeBy(Date.now() + this.times.hello);
+    return answer;
   }
 
   /** Takes what is wanted into the queue, unless it is there; idempotent (intake.ts). */

@@ -3,6 +3,11 @@ import { LEASE_SECONDS } from "../contract/messages.ts";
 
 export interface Times {
   /**
+   * A connection that was let in says hello within this time, or is closed: origins say it first of
+   * all, and pings alone would keep a socket open for good.
+   */
+  readonly hello: number;
+  /**
    * A job that was sent and not accepted within this time is taken back: the origin answers at
    * once, so the connection is as good as dead.
    */
@@ -52,6 +57,7 @@ export interface Times {
 }
 
 export const TIMES: Times = {
+  hello: 10_000,
   accept: 10_000,
   reconnect: 10_000,
   lease: LEASE_SECONDS * 1_000,

@@ -40,6 +40,8 @@ export async function popularPackages(
     found.set(name, systems.add(system));
   }
   const packages = Array.from(found, ([name, systems]) => ({ name, systems: [...systems] }));
-  const count = ({ name }: PublishedPackage): number => pulls[name] ?? 0;
+  // A package may be called `constructor`, which every object has.
+  const count = ({ name }: PublishedPackage): number =>
+    Object.hasOwn(pulls, name) ? (pulls[name] ?? 0) : 0;
   return packages.sort((a, b) => count(b) - count(a) || (a.name < b.name ? -1 : 1));
 }

@@ -17,6 +17,7 @@
  * layer.
  */
 import pLimit from "p-limit";
+import { byName } from "../contract/by-name.ts";
 import type { OriginRecordKind, OriginRecordsPage, OriginRecord } from "../contract/operator.ts";
 import { RECORD_FORMAT } from "../contract/records.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
@@ -85,7 +86,7 @@ const RestsSchema = v.object({
   signed: v.optional(v.array(v.object({ origin: v.string() })), []),
   origin: v.optional(v.string()),
   by: v.optional(v.string()),
-  images: v.optional(v.record(v.string(), v.object({ levels: v.record(v.string(), v.number()) }))),
+  images: v.optional(v.record(v.string(), v.object({ levels: byName(v.string(), v.number()) }))),
   without: v.optional(v.record(v.string(), v.unknown()), {}),
 });
 

@@ -1,5 +1,6 @@
 /** The layer plan as data, its identity, and how a store path finds its class in it. */
 import * as v from "valibot";
+import { byName } from "../../edge/contract/by-name.ts";
 import { sha256Hex } from "../../edge/contract/digest.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
 import { MAX_LEVELS } from "../../edge/contract/records.ts";
@@ -29,7 +30,7 @@ export const LayerPlanSchema = v.strictObject({
    * Store path's name without the hash (`git-2.39.5`) → [number of its class, packages of a mean
    * pull that hold this path].
    */
-  names: v.record(v.string(), v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), amount])),
+  names: byName(v.string(), v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0)), amount])),
 });
 export type LayerPlan = v.InferOutput<typeof LayerPlanSchema>;
 

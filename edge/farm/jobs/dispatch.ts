@@ -187,7 +187,8 @@ export class Dispatch {
     for (const { origin, until } of rested) note("warn", "origin.rested", { origin, until });
     for (const name of new Set(lost.map(({ job }) => job.origin))) origins.save(name);
     this.#conclude(verdicts, now);
-    alarm.by(Math.min(wakeAt ?? Infinity, queue.forget(now) ?? Infinity));
+    const mute = origins.endMute(now, times().hello);
+    alarm.by(Math.min(wakeAt ?? Infinity, queue.forget(now) ?? Infinity, mute));
   }
 }
 

@@ -3,6 +3,7 @@
  * keeps sockets over hibernation; which of them is an origin's is found again by its attachment.
  */
 import { CLOSE, type FromEdge } from "../../contract/messages.ts";
+import { note } from "../../log.ts";
 import { type Attachment, attachmentOf, close, isOpen, pingedAt, seenOf } from "./sockets.ts";
 
 export class Connections {
@@ -65,6 +66,25 @@ export class Connections {
   /** When each origin pinged last, ms since 1970. */
   *pings(): Generator<readonly [name: string, at: number]> {
     for (const [name, socket] of this.#sockets) yield [name, pingedAt(this.#ctx, socket)];
+  }
+
+  /**
+   * Closes the sockets on which no hello came within `ms`, whatever pings came. Returns when the
+   * next one is due, ms since 1970; Infinity when no other waits for its hello.
+   */
+  endMute(now: number, ms: number): number {
+    let next = Infinity;
+    for (const socket of this.#ctx.getWebSockets().filter(isOpen)) {
+      const { hello, connectedAt, name } = attachmentOf(socket);
+      if (hello) continue;
+      const due = connectedAt + ms;
+      if (now < due) next = Math.min(next, due);
+      else {
+        note("warn", "origin.mute", { origin: name });
+        close(socket, CLOSE.lost, `no hello within ${ms / 1_000} s of connecting`);
+      }
+    }
+    return next;
   }
 
   /** What all sockets carry, those too on which nothing was said yet. */

@@ -140,6 +140,11 @@ export class Origins {
     }
   }
 
+  /** Closes connections that say no hello (connections.ts). */
+  endMute(now: number, ms: number): number {
+    return this.#connections.endMute(now, ms);
+  }
+
   /** Remembers that the origin has this revision. */
   has(name: string, revision: string): void {
     const state = this.#schedule.origins.get(name);

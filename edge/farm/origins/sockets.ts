@@ -26,13 +26,23 @@ export const seenOf = (ctx: DurableObjectState, socket: WebSocket): number =>
 /** Whether messages can be sent. */
 export const isOpen = (socket: WebSocket): boolean => socket.readyState === WebSocket.OPEN;
 
-/** A close frame has room for 123 bytes of reason (RFC 6455, section 5.5). */
-const MAX_CLOSE_REASON = 120;
+/**
+ * A close frame has room for 123 bytes of reason (RFC 6455, section 5.5); the runtime refuses to
+ * close a socket with a longer one.
+ */
+const MAX_CLOSE_REASON = 123;
+
+/** As much of a text as has room in a close frame, in whole characters. */
+function cut(reason: string): string {
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.length <= MAX_CLOSE_REASON) return reason;
+  return new TextDecoder().decode(bytes.subarray(0, MAX_CLOSE_REASON)).replace(/\uFFFD$/, "");
+}
 
 /** Closes a socket, which may already be closing. Returns false: it can no longer be used. */
 export function close(socket: WebSocket, code: number, reason: string): false {
   try {
-    socket.close(code, reason.slice(0, MAX_CLOSE_REASON));
+    socket.close(code, cut(reason));
   } catch {
     // The other end has already closed it.
   }

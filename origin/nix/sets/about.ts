@@ -10,6 +10,7 @@ import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { createBrotliDecompress } from "node:zlib";
 import * as v from "valibot";
+import { byName } from "../../../edge/contract/by-name.ts";
 import type { About } from "../../../edge/contract/package-about.ts";
 import type { Metadata } from "../../../edge/contract/closure.ts";
 import { PLATFORMS, type System } from "../../../edge/contract/records.ts";
@@ -28,8 +29,8 @@ export function aboutsAt(all: Abouts, path: readonly string[]): Abouts {
 }
 
 const LockSchema = v.object({
-  attributes: v.record(v.string(), v.string()),
-  units: v.record(
+  attributes: byName(v.string(), v.string()),
+  units: byName(
     v.string(),
     v.object({
       pname: v.optional(v.string(), ""),

@@ -9,6 +9,7 @@
  * Pure: where each input comes from; fetching it is flake-inputs.ts's.
  */
 import * as v from "valibot";
+import { byName } from "../../../edge/contract/by-name.ts";
 import { failed } from "../failures.ts";
 
 /** Most inputs, those of inputs included: large flakes have some hundred. */
@@ -32,7 +33,7 @@ const LockedSchema = v.looseObject({
 });
 export type Locked = v.InferOutput<typeof LockedSchema>;
 
-const InputsSchema = v.record(text, v.union([text, v.array(text)]));
+const InputsSchema = byName(text, v.union([text, v.array(text)]));
 const NodeSchema = v.looseObject({
   inputs: v.optional(InputsSchema, {}),
   locked: v.optional(LockedSchema),
@@ -44,7 +45,7 @@ const LockSchema = v.looseObject({
   version: v.picklist(VERSIONS),
   root: text,
   nodes: v.pipe(
-    v.record(text, NodeSchema),
+    byName(text, NodeSchema),
     v.check((nodes) => Object.keys(nodes).length <= MAX_NODES, `more than ${MAX_NODES} inputs`),
   ),
 });

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { byName } from "../../../edge/contract/by-name.ts";
 import type { System } from "../../../edge/contract/records.ts";
 import { componentOf } from "../component.ts";
 import type { GraphNode } from "../graph.ts";
@@ -15,9 +16,9 @@ const ARCHITECTURES: Readonly<Record<System, string>> = {
  * Installed-Size in bytes.
  */
 const LockSchema = v.object({
-  attributes: v.record(v.string(), v.string()),
-  debs: v.record(v.string(), v.object({ installed: v.number() })),
-  units: v.record(
+  attributes: byName(v.string(), v.string()),
+  debs: byName(v.string(), v.object({ installed: v.number() })),
+  units: byName(
     v.string(),
     v.object({
       pname: v.string(),

@@ -18,6 +18,15 @@ describe("ACCOUNTS", () => {
     assert.deepEqual(account(), { name: "ci", password, build: true, operator: false });
   });
 
+  test("an account may be called as what every object has", () => {
+    const accounts = parseAccounts(
+      JSON.stringify({ constructor: { password }, prototype: { password, build: false } }),
+    );
+    assert.deepEqual([...accounts.keys()], ["constructor", "prototype"]);
+    assert.equal(accounts.get("constructor")?.name, "constructor");
+    assert.equal(accounts.get("prototype")?.build, false);
+  });
+
   test("an account may have limits of its own, written as the registry's are", () => {
     const { limits } = account({ limits: { images: "1000/60", waits: "5", tags: "off" } });
     assert.deepEqual(limits, {
@@ -31,6 +40,8 @@ describe("ACCOUNTS", () => {
     ["no JSON", "ci:secret", /JSON object/],
     ["a plain password", JSON.stringify({ ci: { password: "secret" } }), /ci\.password.*firn user/],
     ["a colon in a name", JSON.stringify({ "a:b": { password } }), /1 to 64 letters/],
+    ["a name that is none", `{"__proto__": {"password": "${password}"}}`, /__proto__.*1 to 64/],
+    ["a list", "[]", /must be an object/],
     ["an unknown key", JSON.stringify({ ci: { password, admin: true } }), /admin/],
     [
       "a limit in words",

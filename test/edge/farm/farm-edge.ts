@@ -176,7 +176,7 @@ export async function startFarm({
      * The time of that limit is over now, for all that the farm holds by it: a job that must be
      * accepted, an origin that must come back. Set the limit to more than any machine takes.
      */
-    async lapse(limit: "accept" | "reconnect" | "paused"): Promise<void> {
+    async lapse(limit: "accept" | "hello" | "paused" | "reconnect"): Promise<void> {
       await this.farm("lapse", limit);
     },
     /** Resets the memory of the farm; its sockets stay (`hibernate`) or not. */

@@ -1,7 +1,7 @@
 /** Message by message: what the farm takes from an origin, what it does not, and what it says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CLOSE, EDGE_PROTOCOL } from "../../../edge/contract/messages.ts";
+import { CLOSE, EDGE_PROTOCOL, PING } from "../../../edge/contract/messages.ts";
 import type { FarmOverview } from "../../../edge/farm/overview.ts";
 import { until } from "../../harness/until.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
@@ -17,7 +17,7 @@ let edge: FarmEdge;
 before(async () => {
   edge = await startFarm({
     // Tests that need the end of the first two have it come (lapse).
-    times: { reconnect: NEVER, accept: NEVER, avoid: 200 },
+    times: { hello: NEVER, reconnect: NEVER, accept: NEVER, avoid: 200 },
     vars: { ORIGINS: originKeys("a", "b"), ZSTD: "on" },
   });
 });
@@ -58,6 +58,11 @@ describe("messages that close the socket", () => {
       CLOSE.mismatch,
     ],
     [
+      "a package set whose name is longer in bytes than a reason may be",
+      [{ ...hello, packageSet: { id: "path", label: "ü".repeat(200) } }],
+      CLOSE.mismatch,
+    ],
+    [
       "another package set of the same kind",
       [{ ...hello, packageSet: { id: "starter", label: "starter:other" } }],
       CLOSE.mismatch,
@@ -73,6 +78,26 @@ describe("messages that close the socket", () => {
       assert.equal(await origin.closed(), code);
     });
   }
+});
+
+test("a message of bytes closes the socket", async () => {
+  const origin = await rawOrigin(edge, "a");
+  origin.say(Buffer.from(JSON.stringify(hello)));
+  assert.equal(await origin.closed(), CLOSE.protocol);
+  assert.equal(await origin.closedBecause(), "messages are text");
+});
+
+test("who says no hello in time is closed, whatever its pings; who said it stays", async () => {
+  const talks = await welcomed(edge, "a");
+  const mute = await rawOrigin(edge, "b");
+  mute.say(PING);
+  await edge.lapse("hello");
+  assert.equal(await mute.closed(), CLOSE.lost);
+  assert.match(await mute.closedBecause(), /^no hello within/);
+  const answer = edge.ask(tagItems(freshTag()));
+  talks.say(resolved((await talks.heard("job")).job));
+  assert.equal((await answer).state, "done");
+  await talks.leave();
 });
 
 describe("a job", () => {

@@ -4,7 +4,12 @@
  */
 import { once } from "node:events";
 import { WebSocket } from "ws";
-import { CONNECT_PATH, type FromEdge, PROTOCOL_VERSION } from "../../../edge/contract/messages.ts";
+import {
+  CONNECT_PATH,
+  type FromEdge,
+  PONG,
+  PROTOCOL_VERSION,
+} from "../../../edge/contract/messages.ts";
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import { Inbox } from "../../harness/inbox.ts";
@@ -28,11 +33,14 @@ export const hello = {
 };
 
 export interface RawOrigin {
-  say(message: object | string): void;
+  /** Text and bytes are sent as they are. */
+  say(message: object | string | Buffer): void;
   /** The next message of this type, past or future; each is returned once. */
   heard<T extends FromEdge["type"]>(type: T): Promise<Extract<FromEdge, { type: T }>>;
   /** The code that the edge closed with. */
   closed(): Promise<number>;
+  /** The reason that the edge closed with. */
+  closedBecause(): Promise<string>;
   /** Says that it leaves, and closes; resolves when the farm has heard of both. */
   leave(): Promise<void>;
   /** Cuts the connection without a word. */
@@ -46,18 +54,29 @@ export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin
     headers: { authorization: `Bearer ${token}` },
   });
   const inbox = new Inbox<FromEdge>(name);
-  socket.on("message", (data: Buffer) => inbox.add(JSON.parse(data.toString("utf8")) as FromEdge));
+  socket.on("message", (data: Buffer) => {
+    const text = data.toString("utf8");
+    if (text !== PONG) inbox.add(JSON.parse(text) as FromEdge);
+  });
   socket.on("error", () => undefined);
-  const closed = new Promise<number>((resolve) => socket.on("close", resolve));
+  const end = new Promise<{ code: number; reason: string }>((resolve) =>
+    socket.on("close", (code, reason) => resolve({ code, reason: reason.toString("utf8") })),
+  );
+  const closed = (): Promise<{ code: number; reason: string }> =>
+    soon(`the edge closes the connection of ${name}`, end);
   await soon(`${name} connects`, once(socket, "open"));
   return {
-    say: (message) => socket.send(typeof message === "string" ? message : JSON.stringify(message)),
+    say: (message) =>
+      socket.send(
+        typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message),
+      ),
     heard: (type) => inbox.heard(type),
-    closed: () => soon(`the edge closes the connection of ${name}`, closed),
+    closed: async () => (await closed()).code,
+    closedBecause: async () => (await closed()).reason,
     leave: async () => {
       socket.send(JSON.stringify({ type: "bye" }));
       socket.close();
-      await soon(`the edge hears that ${name} leaves`, closed);
+      await soon(`the edge hears that ${name} leaves`, end);
     },
     cut: () => socket.terminate(),
   };

@@ -14,6 +14,7 @@ import {
 
 export const REVISION = "a".repeat(40);
 export const TIMES: Times = {
+  hello: 10,
   accept: 5,
   reconnect: 10,
   lease: 60,
