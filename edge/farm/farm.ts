@@ -5,6 +5,7 @@
  * connections, also while origins build.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { Bucket } from "../store/bucket.ts";
 import { openBucket } from "../store/open.ts";
 import { type Config, readConfig } from "../config.ts";
 import type { Env, FarmRpc } from "../env.ts";
@@ -43,6 +44,7 @@ import { UsedTokens } from "./origins/used-tokens.ts";
 
 export class Farm extends DurableObject<Env> implements FarmRpc {
   readonly #alarm: Alarm;
+  readonly #bucket: Bucket;
   readonly #schedule: Schedule;
   readonly #queue: Queue;
   readonly #origins: Origins;
@@ -60,6 +62,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     const { storage } = ctx;
     const [now, bucket, trust] = [Date.now(), openBucket(env), this.#trust];
+    this.#bucket = bucket;
     const times = (): Times => this.times;
     this.#alarm = new Alarm(storage);
     const candidates = new Candidates(storage.sql, trust);
@@ -157,6 +160,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
     const { lost = [] } = asker;
     for (const { digest } of lost) forgetBlob(digest);
     this.#queue.forgetLost(items, lost, Date.now());
+    await this.#queue.forgetWithdrawn(items, this.#bucket, Date.now());
     const reply = await this.#intake({ build, items, ...asker });
     await this.#dispatch.schedule();
     return reply;

@@ -1,5 +1,6 @@
 /** The farm's limits, each with its reason. Times are milliseconds. */
 import { LEASE_SECONDS } from "../contract/messages.ts";
+import { KEPT_MS } from "../store/fresh.ts";
 
 export interface Times {
   /**
@@ -54,6 +55,11 @@ export interface Times {
    * this.
    */
   readonly recheck: number;
+  /**
+   * A Build object reads a record again that it was given longer ago than this: it may be withdrawn.
+   * As long as isolates remember records.
+   */
+  readonly kept: number;
 }
 
 export const TIMES: Times = {
@@ -68,6 +74,7 @@ export const TIMES: Times = {
   job: 3 * 60 * 60_000,
   wanted: 90_000,
   recheck: 30_000,
+  kept: KEPT_MS,
 };
 
 /** An item is begun at most this often: one lost origin is chance, three are the item's fault. */

@@ -62,6 +62,10 @@ export async function readRecord<T>(bucket: Bucket, place: RecordPlace<T>): Prom
   return (found?.value.value as T | undefined) ?? null;
 }
 
+/** The record as the bucket has it now, whatever this isolate remembers. */
+export const readRecordNow = <T>(bucket: Bucket, place: RecordPlace<T>): Promise<T | null> =>
+  readRecord(bucket, { ...place, mutable: true });
+
 /** A record that is written once, if it is in this isolate's cache. */
 export function rememberedRecord<T>(bucket: Bucket, place: RecordPlace<T>): T | null {
   const known = remembered.get(place.path, bucket.background, () => readStored(bucket, place));

@@ -15,21 +15,13 @@ import { DurableObject } from "cloudflare:workers";
 import type { BuildRpc, Env } from "../../env.ts";
 import type { Item } from "../../contract/items.ts";
 import { note } from "../../log.ts";
-import {
-  type Answer,
-  type Asker,
-  buildName,
-  type Ending,
-  itemKey,
-  namesOneOf,
-  type Reply,
-} from "./answer.ts";
+import { type Answer, type Asker, buildName, type Ending, itemKey, type Reply } from "./answer.ts";
 import { BuildLog, FOLLOW_SECONDS, type LogLines } from "./build-log.ts";
+import { Endings } from "./endings.ts";
 import { endOf, follow } from "./follow.ts";
 import { missingNow } from "../../store/blobs.ts";
 import { openBucket } from "../../store/open.ts";
 import { TIMES, type Times } from "../limits.ts";
-import { memoryOf } from "./ending-memory.ts";
 import { farmName, farmOf } from "../farms.ts";
 import type { Region } from "../regions.ts";
 
@@ -37,12 +29,11 @@ import type { Region } from "../regions.ts";
 type Refusal = Exclude<Reply, { state: "taken" }> | null;
 
 export class Build extends DurableObject<Env> implements BuildRpc {
-  #items: readonly Item[] = [];
+  readonly #endings = new Endings();
   /** The regions to ask, and the index of the current one; undefined: the only farm. */
   #regions: readonly (Region | undefined)[] = [undefined];
   #region = 0;
   #asker: Asker | undefined;
-  readonly #endings = new Map<string, Ending>();
   /** How long the endings answer further requests, ms since 1970; 0 while one is missing. */
   #until = 0;
   /** The last request to the farm for each client, which its further requests share. */
@@ -50,23 +41,25 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     string,
     { readonly until: number; readonly reply: Promise<Refusal> }
   >();
-  readonly #waiting = new Set<(answer: Answer) => void>();
+  readonly #waiting = new Set<() => void>();
+  /** The endings are being read again, for all that wait. */
+  #refreshing: Promise<void> | undefined;
   readonly #log = new BuildLog((followed) => this.#tellFarm(followed));
   #following: ReturnType<typeof setInterval> | undefined;
 
   /** The waiting times in force. */
-  protected get times(): Pick<Times, "recheck"> {
+  protected get times(): Pick<Times, "recheck" | "kept"> {
     return TIMES;
   }
 
   /** Has the items made, or joins those who wait for them; `building` after `waitMs`. */
   async ask(items: readonly Item[], waitMs: number, said: Asker): Promise<Answer> {
     const deadline = Date.now() + waitMs;
-    if (this.#items.length === 0) this.#begin(items, said);
+    if (this.#endings.items.length === 0) this.#begin(items, said);
     if (this.#until !== 0 && Date.now() >= this.#until) this.#forget();
     const { lost: named = [] } = said;
     const lost = named.length > 0 ? await missingNow(openBucket(this.env), named) : [];
-    if ([...this.#endings.values()].some((ending) => namesOneOf(ending, lost))) this.#forget();
+    if (this.#endings.nameOneOf(lost)) this.#forget();
     const asker = { ...said, lost };
     this.#asker = asker;
     for (let asked = false; ; asked = true) {
@@ -77,17 +70,31 @@ export class Build extends DurableObject<Env> implements BuildRpc {
         return null;
       });
       if (refusal !== null) return refusal;
-      const left = deadline - Date.now();
-      const answer = this.#answer() ?? (await this.#delivered(Math.min(left, this.times.recheck)));
+      if (this.#endings.answer() === undefined)
+        await this.#delivered(Math.min(deadline - Date.now(), this.times.recheck));
+      await (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
+      const answer = this.#endings.answer();
       if (answer !== undefined) return answer;
-      if (left <= this.times.recheck) return { state: "building" };
+      if (Date.now() >= deadline) return { state: "building" };
     }
   }
 
   #begin(items: readonly Item[], { regions }: Asker): void {
-    this.#items = items;
+    this.#endings.begin(items);
     this.#regions = regions.length === 0 ? [undefined] : regions;
     this.#log.note("waiting for an origin");
+    // What was told before belongs to an object that was lost.
+    this.#end(new Map());
+  }
+
+  /** Items whose records were withdrawn since they ended are asked for again. */
+  async #refresh(): Promise<void> {
+    if (this.#endings.answer() === undefined) return;
+    const bucket = openBucket(this.env);
+    const gone = await this.#endings.refresh(bucket, Date.now() - this.times.kept);
+    if (gone.length === 0) return;
+    note("info", "build.withdrawn", { items: gone });
+    this.#reopen();
   }
 
   /**
@@ -104,24 +111,23 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     const refusal = await this.#send(this.#asker);
     if (refusal === null) return;
     const why = isRefusal(refusal.state) ? refusal.state : "no-origin";
-    this.#end(new Map(this.#missing().map((key) => [key, why])));
+    this.#end(new Map(this.#endings.missing.map((item) => [itemKey(item), why])));
   }
 
   #end(endings: ReadonlyMap<string, Ending>): void {
-    for (const [key, ending] of endings) this.#endings.set(key, ending);
-    const answer = this.#answer();
+    this.#endings.add(endings, Date.now());
+    const answer = this.#endings.answer();
     if (answer === undefined || this.#until !== 0) return;
-    this.#until = Date.now() + Math.min(...[...this.#endings.values()].map(memoryOf));
-    for (const tell of this.#waiting) tell(answer);
+    this.#until = Date.now() + this.#endings.memory();
+    for (const tell of this.#waiting) tell();
     this.#log.end(endOf(answer));
   }
 
-  #missing = (): string[] => this.#items.map(itemKey).filter((key) => !this.#endings.has(key));
-
   /** The log, as a stream (build-log.ts); 404 when nobody has asked for the items lately. */
   override async fetch(request: Request): Promise<Response> {
-    if (this.#items.length === 0) return new Response(null, { status: 404 });
-    return follow(this.#log, this.#items, new URL(request.url));
+    const { items } = this.#endings;
+    if (items.length === 0) return new Response(null, { status: 404 });
+    return follow(this.#log, items, new URL(request.url));
   }
 
   /** Lines of an origin have arrived. */
@@ -135,7 +141,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   #tellFarm(followed: boolean): void {
     if (this.#following !== undefined) clearInterval(this.#following);
     const tell = (): void => {
-      const told = buildName(this.#items).then((build) =>
+      const told = buildName(this.#endings.items).then((build) =>
         farmOf(this.env, this.#regions[this.#region]).follow(build, followed),
       );
       this.ctx.waitUntil(
@@ -147,8 +153,13 @@ export class Build extends DurableObject<Env> implements BuildRpc {
   }
 
   #forget(): void {
-    this.#log.restart();
     this.#endings.clear();
+    this.#reopen();
+  }
+
+  /** Not all items have ended any more. */
+  #reopen(): void {
+    this.#log.restart();
     this.#until = 0;
     this.#requests.clear();
   }
@@ -159,7 +170,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
    * up to a fifth, so that not everybody asks at the same moment after the farm was restarted.
    */
   #askFarm(asker: Asker): Promise<Refusal> {
-    if (this.#answer() !== undefined) return Promise.resolve(null);
+    if (this.#endings.answer() !== undefined) return Promise.resolve(null);
     const now = Date.now();
     const key = requestKey(asker);
     const last = this.#requests.get(key);
@@ -179,8 +190,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
    * Several clients may be at different regions at the same time.
    */
   async #send(asker: Asker): Promise<Refusal> {
-    const missing = new Set(this.#missing());
-    const items = this.#items.filter((item) => missing.has(itemKey(item)));
+    const items = this.#endings.missing;
     let refusal: Refusal = null;
     for (let at = this.#region; at < this.#regions.length; at += 1) {
       const reply = await this.#offer(items, asker, at);
@@ -199,7 +209,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
 
   async #offer(items: readonly Item[], asker: Asker, at: number): Promise<Reply> {
     const region = this.#regions[at];
-    const build = await buildName(this.#items);
+    const build = await buildName(this.#endings.items);
     try {
       return (await farmOf(this.env, region).request(build, items, asker)) as Reply;
     } catch (error) {
@@ -210,25 +220,17 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     }
   }
 
-  /** The answer, as soon as it is complete, or undefined after `ms`. */
-  #delivered(ms: number): Promise<Answer | undefined> {
+  /** Resolves as soon as all items have ended, or after `ms`. */
+  #delivered(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const finish = (answer?: Answer): void => {
+      const finish = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(finish);
-        resolve(answer);
+        resolve();
       };
       const timer = setTimeout(finish, Math.max(0, ms));
       this.#waiting.add(finish);
     });
-  }
-
-  #answer(): Answer | undefined {
-    const endings = this.#items.map((item) => this.#endings.get(itemKey(item)));
-    if (endings.includes(undefined)) return undefined;
-    const unmade = endings.find((ending) => typeof ending === "string");
-    if (unmade !== undefined) return { state: unmade };
-    return { state: "done", results: endings.filter((ending) => typeof ending === "object") };
   }
 }
 

@@ -15,6 +15,8 @@ import type { Descriptor } from "../../contract/records.ts";
 import { type Ending, itemKey, namesOneOf, type Outcome } from "../builds/answer.ts";
 import { MAX_ENDINGS, type Times } from "../limits.ts";
 import { memoryOf } from "../builds/ending-memory.ts";
+import { standing } from "../builds/standing.ts";
+import type { Bucket } from "../../store/bucket.ts";
 import { wantedFor } from "../schedule/state.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { type Entry, type Job as Lease, type Want, wantKey } from "../schedule/state.ts";
@@ -153,6 +155,19 @@ export class Queue {
     if (lost.length === 0) return;
     for (const [key, ending] of this.look(items, now).known)
       if (namesOneOf(ending, lost)) this.#sql.exec("DELETE FROM endings WHERE key = ?", key);
+  }
+
+  /** Forgets the endings of items whose records were withdrawn since. */
+  async forgetWithdrawn(items: readonly Item[], bucket: Bucket, now: number): Promise<void> {
+    const { known } = this.look(items, now);
+    const remembered = items.flatMap((item) => {
+      const ending = known.get(itemKey(item));
+      return ending === undefined ? [] : [{ item, ending }];
+    });
+    for (const [key, current] of await standing(bucket, remembered))
+      if (current === null) this.#sql.exec("DELETE FROM endings WHERE key = ?", key);
+      else
+        this.#sql.exec("UPDATE endings SET ending = ? WHERE key = ?", JSON.stringify(current), key);
   }
 
   #forgetOldest(): void {

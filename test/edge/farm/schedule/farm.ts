@@ -25,6 +25,7 @@ export const TIMES: Times = {
   job: 10_800,
   wanted: 90,
   recheck: 30,
+  kept: 30,
 };
 
 export const origin = (name: string, more: Partial<OriginState> = {}): OriginState => ({
