@@ -91,6 +91,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
       bucket,
       limits: () => warmLimits(env),
       want: (wantedBy, items) => this.#want(wantedBy, items),
+      isInForce: (origin) => this.#keyOf(origin) !== undefined,
       wakeBy: (at) => this.#wakeBy(at),
     });
     const publication = new Publication({
@@ -168,6 +169,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
 
   async #intake(wanted: Wanted): Promise<Reply> {
     const { limits, queueTotal: total } = await readConfig(this.env);
+    this.#origins.refresh();
     const bounds = { perClient: limits.queued?.count ?? null, total };
     const parts = { schedule: this.#schedule, queue: this.#queue, times: () => this.times };
     return take(wanted, parts, bounds, Date.now());

@@ -50,6 +50,8 @@ export interface RollForwardParts {
     wantedBy: string,
     items: readonly PackageItem[],
   ) => Promise<readonly string[] | null>;
+  /** Whether an origin may be believed: it is configured, and not revoked. */
+  readonly isInForce: (origin: string) => boolean;
   /** Has `wake` called at this time, ms since 1970. */
   readonly wakeBy: (at: number) => void;
 }
@@ -144,17 +146,27 @@ export class RollForward {
 
   async #move(move: Move): Promise<void> {
     const { packageSet, tag, revision, origin, from, begunAt, pending } = move;
+    if (!this.#with.isInForce(origin)) {
+      note("warn", "tag.stays", { tag, from, origin, reason: "the origin was revoked" });
+      return this.#forget(tag);
+    }
     try {
       await writeTag(this.#with.bucket, { packageSet, tag, revision, origin });
     } catch (error) {
       note("error", "farm.storage", { tag, problem: String(error) });
       const again = Date.now() + AGAIN;
-      return this.#save({ ...move, pending: [], until: again });
+      if (this.#isUnderWay(move)) this.#save({ ...move, pending: [], until: again });
+      return;
     }
-    this.#forget(tag);
+    // Meanwhile an origin may have said that it means another one by now.
+    if (this.#isUnderWay(move)) this.#forget(tag);
     const seconds = Math.round((Date.now() - begunAt) / 1_000);
     note("info", "tag.moved", { tag, from, to: revision, seconds, unfinished: pending.length });
   }
+
+  /** Whether the tag is still on its way to this revision. */
+  #isUnderWay = ({ tag, revision }: Move): boolean =>
+    this.#moves().some((each) => each.tag === tag && each.revision === revision);
 
   #moves = (): Move[] =>
     this.#with.sql

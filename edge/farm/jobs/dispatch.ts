@@ -51,6 +51,7 @@ export class Dispatch {
 
   /** Puts items of a job back into the queue; those that no origin could take end. */
   putBack(lease: Lease, entries: readonly Entry[], change: PutBack, now: number): void {
+    this.#with.origins.refresh();
     const verdicts = this.#with.schedule.putBack(lease, entries, change, now);
     if (change.attempted) {
       const items = entries.map(({ item }) => item);

@@ -130,8 +130,8 @@ export class Origins {
   }
 
   /**
-   * Reads when the last pings came, which the runtime answers by itself. Call it before leases are
-   * checked.
+   * Reads when the last pings came, which the runtime answers by itself. Call it before it matters
+   * which origins are there: before leases are checked, and before an item ends for want of one.
    */
   refresh(): void {
     for (const [name, pinged] of this.#connections.pings()) {

@@ -97,6 +97,7 @@ export class Publication {
     }
     const layers = { ...this.#with, ...work };
     const known = await layersMadeBefore([...parts.values()], layers);
+    this.#requireInForce(work);
     const agreed = pairs.map((pair) => this.#agreed(pair, known, work));
     const stored = await storeLayers(
       agreed.flatMap((group) => group ?? []),
@@ -107,9 +108,18 @@ export class Publication {
       pairs.map(({ item, result, parts }, at) => {
         const group = agreed[at];
         if (group === undefined) return { kind: "another-owner" } as const;
-        return limit(() => writeOutcome({ item, result, parts }, standing, group, this.#with));
+        return limit(() => {
+          this.#requireInForce(work);
+          return writeOutcome({ item, result, parts }, standing, group, this.#with);
+        });
       }),
     );
+  }
+
+  /** Throws InvalidResult when the origin was revoked while its results were looked at. */
+  #requireInForce({ origin, key }: Work): void {
+    if (this.#with.trust.keyOf(origin) !== key)
+      throw new InvalidResult(`the origin ${origin} has been revoked`);
   }
 
   /**

@@ -156,7 +156,9 @@ export async function startFarm({
      * Changes what the farm sees of its bucket and its configuration, while it runs. Returns how
      * often Build objects have asked the farm.
      */
-    async change(values: { bucketFails?: boolean; keys?: string } = {}): Promise<number> {
+    async change(
+      values: { bucketFails?: boolean; bucketWaits?: boolean; keys?: string } = {},
+    ): Promise<number> {
       const response = await fetch(`http://${host}/change`, {
         method: "POST",
         body: JSON.stringify(values),

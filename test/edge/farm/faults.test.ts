@@ -4,12 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Times } from "../../../edge/farm/limits.ts";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { until } from "../../harness/until.ts";
 import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
+import { signOf } from "./keys.ts";
 import { hello, rawOrigin } from "./raw-origin.ts";
 import {
   packageItems,
@@ -135,6 +137,16 @@ describe("origins that go away", () => {
       (await edge.logged("job.take-back")).map(({ reason }) => reason),
       ["origin a fell silent"],
     );
+  });
+
+  test("an origin that only pings is there, however long ago it said something", async (t) => {
+    const lease = 2_000;
+    await start({ lease });
+    const quiet = startOrigin(t, edge, "a", { pingMs: 200 });
+    await quiet.reached("connected");
+    await sleep(2 * lease);
+    assert.equal((await edge.ask(tagItems())).state, "done");
+    assert.equal(quiet.jobs.length, 1);
   });
 
   test("an origin that stops hands its jobs back, and that is no attempt", async (t) => {
@@ -414,6 +426,30 @@ describe("origins that are wrong", () => {
     origin.say({ type: "revision", tag: "latest", revision: "f".repeat(40) });
     assert.equal(await origin.closed(), CLOSE.unauthorized);
     assert.equal(await edge.get(tagPath("starter", "latest")), undefined);
+  });
+
+  test("an origin that is revoked while its results are stored: nothing of it is", async (t) => {
+    await start();
+    const revoked = await rawOrigin(edge, "a");
+    revoked.say(hello);
+    await revoked.heard("welcome");
+    const answer = edge.ask(packageItems(["git"]));
+    const { job } = await revoked.heard("job");
+    const results = [packageResult(await statedPackage(edge, "git"), signOf("a"))];
+    const [b] = await origins(t, { b: honest(edge) });
+    await edge.change({ bucketWaits: true });
+    revoked.say({ type: "done", job, results });
+    // Its answer follows the results on the same connection, and needs no bucket.
+    revoked.say({ type: "read", id: "1", job, digest: `sha256:${"0".repeat(64)}` });
+    await revoked.heard("error");
+    const done = edge.farm("revoke", "a");
+    assert.equal(await revoked.closed(), CLOSE.unauthorized);
+    await edge.change({ bucketWaits: false });
+    assert.equal(await done, true);
+    const record = await packageRecord(edge, "git", "b");
+    assert.deepEqual(await answer, { state: "done", results: [{ kind: "package", record }] });
+    assert.deepEqual(await edge.get(packagePath(SCOPE, "git")), record);
+    assert.equal(b?.jobs.length, 1);
   });
 
   test("another channel of nixpkgs: both ends say so, in words", async (t) => {

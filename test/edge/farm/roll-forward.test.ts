@@ -116,6 +116,28 @@ test("a build that does not end holds the tag up for WARM_SECONDS, farm moved or
 /** No test waits for this, ms. */
 const NEVER = 10 * 60_000;
 
+test("a tag does not move to what an origin said that is revoked meanwhile", async (t) => {
+  const { now } = await start(t, {
+    vars: { ORIGINS: configured(["a", "b"]) },
+    publish: () => new Promise(() => undefined),
+  });
+  await resolve();
+  await edge.ask(packageItems(["git"]));
+  const other = startOrigin(t, edge, "b");
+  await other.reached("connected");
+  await edge.farm("rest", "b", NEVER);
+  now.revision = NEXT;
+  await forget();
+  await edge.farm("revoke", "a");
+  await edge.farm("rest", "b", 0);
+  await other.begun(1);
+  assert.deepEqual(namesAt(other.jobs, NEXT), ["git"]);
+  const [stays] = await edge.logged("tag.stays");
+  assert.equal(stays?.["origin"], "a");
+  assert.equal(await recorded(), REVISION);
+  assert.deepEqual(edge.events("tag.moved"), []);
+});
+
 test("an origin tells of a new revision: packages are begun at once, whatever else happens", async (t) => {
   const { origin } = await start(t, { times: { accept: NEVER, lease: NEVER } });
   await resolve();

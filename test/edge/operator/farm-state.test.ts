@@ -233,6 +233,7 @@ describe("an operator", () => {
       ["POST", "test/rest?seconds=-1", 400, /seconds must be/],
       ["POST", "test/rest?seconds=604801", 400, /seconds must be/],
       ["POST", "a%20b/drain", 400, /an origin's name is/],
+      ["POST", "%zz/drain", 400, /an origin's name is/],
     ] as const) {
       const answer = await control(method, path);
       assert.equal(answer.status, status, `${method} ${path}: ${String(answer.body)}`);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test, type TestContext } from "node:test";
 import { packagePath } from "../../../../edge/contract/keys.ts";
+import { soon } from "../../../harness/soon.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "../farm-edge.ts";
 import { gate, honest, originKeys, startOrigin } from "../origins.ts";
 import { packageItems, packageRecord, SCOPE } from "../records.ts";
@@ -85,9 +86,8 @@ test("an object that was lost, and told of one item before it is asked, tells of
   await edge.crashBuild(BOTH);
   open("git");
   assert.equal((await first).state, "done");
-  const answer = edge.ask(BOTH);
-  await edge.logged("job.assigned", 2);
+  const answer = edge.ask(BOTH, NEVER);
   open("slow");
-  assert.equal((await answer).state, "done");
+  assert.equal((await soon("who waits is told", answer)).state, "done");
   assert.deepEqual(origin.names(), [["git"], ["slow"]]);
 });
