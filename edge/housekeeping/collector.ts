@@ -7,7 +7,7 @@ import pLimit from "p-limit";
 import { type GcProgress, type GcTerms, pulledImage } from "../contract/housekeeping.ts";
 import { note } from "../log.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
-import type { Bucket, ListedObject } from "../store/bucket.ts";
+import type { Bucket, ListedObject, ListedPage } from "../store/bucket.ts";
 import { readWhole } from "../store/read-whole.ts";
 import { WITHDRAWN_MS } from "../store/fresh.ts";
 import { counted } from "./counts.ts";
@@ -22,6 +22,8 @@ import type { Run, Tables } from "./tables.ts";
  */
 const READ_PAGE = 400;
 const PAGE = 900;
+/** Bytes of records that one step reads: with what they name they are in memory together. */
+const READ_BYTES = 8 * 2 ** 20;
 /** Largest record that is read, bytes. */
 const MAX_RECORD_BYTES = 8 * 2 ** 20;
 /** After this time all pulls that were answered from memory have been recorded, milliseconds. */
@@ -125,7 +127,8 @@ export class Collector {
     const phase = PHASES[run.phase];
     if (phase === undefined) return this.#end(run);
     const limit = phase.refersTo === undefined ? PAGE : READ_PAGE;
-    const page = await this.#bucket.list(phase.prefix, { limit, after: run.after });
+    const listed = await this.#bucket.list(phase.prefix, { limit, after: run.after });
+    const page = phase.refersTo === undefined ? listed : readable(listed);
     const looked = await this.#look(phase, page.objects);
     this.#tables.transaction(() => {
       const decisions = looked.map((object) => this.#decisionOn(run, phase, object));
@@ -237,6 +240,13 @@ export class Collector {
 
 const sameTerms = (a: GcTerms, b: GcTerms): boolean =>
   a.unused === b.unused && a.grace === b.grace && a.delete === b.delete;
+
+/** The first part of a page that one step may read; at least one object. */
+function readable({ objects, more }: ListedPage): ListedPage {
+  let bytes = 0;
+  const end = objects.findIndex(({ size }, at) => (bytes += size) > READ_BYTES && at > 0);
+  return end < 0 ? { objects, more } : { objects: objects.slice(0, end), more: true };
+}
 
 /** Where the run continues after this page. */
 function afterPage(run: Run, page: { objects: readonly ListedObject[]; more: boolean }): Run {

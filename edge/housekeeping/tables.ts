@@ -3,6 +3,7 @@
  * marks also have keys for pins and revisions.
  */
 import type { GcProgress } from "../contract/housekeeping.ts";
+import { listsOf } from "./key-lists.ts";
 
 /** A run, and how far it is. */
 export interface Run extends Omit<GcProgress, "since" | "at" | "waitMs"> {
@@ -84,12 +85,13 @@ export class Tables {
   }
 
   notePulls(images: readonly string[], day: number): void {
-    this.#run(
-      `INSERT INTO pulls SELECT value, ?2 FROM json_each(?1) WHERE true
-       ON CONFLICT (image) DO UPDATE SET day = excluded.day WHERE excluded.day > day`,
-      JSON.stringify(images),
-      day,
-    );
+    for (const list of listsOf(images))
+      this.#run(
+        `INSERT INTO pulls SELECT value, ?2 FROM json_each(?1) WHERE true
+         ON CONFLICT (image) DO UPDATE SET day = excluded.day WHERE excluded.day > day`,
+        list,
+        day,
+      );
   }
 
   /** The last day on which any of these was pulled. */
@@ -106,12 +108,13 @@ export class Tables {
   }
 
   mark(keys: readonly string[], live: boolean): void {
-    this.#run(
-      `INSERT INTO marks SELECT value, ?2 FROM json_each(?1) WHERE true
-       ON CONFLICT (key) DO UPDATE SET live = 1 WHERE excluded.live > live`,
-      JSON.stringify(keys),
-      live ? 1 : 0,
-    );
+    for (const list of listsOf(keys))
+      this.#run(
+        `INSERT INTO marks SELECT value, ?2 FROM json_each(?1) WHERE true
+         ON CONFLICT (key) DO UPDATE SET live = 1 WHERE excluded.live > live`,
+        list,
+        live ? 1 : 0,
+      );
   }
 
   markOf(key: string): "live" | "held" | undefined {
@@ -125,11 +128,8 @@ export class Tables {
 
   /** Keys that are already condemned keep their time. */
   condemn(keys: readonly string[], now: number): void {
-    this.#run(
-      "INSERT OR IGNORE INTO condemned SELECT value, ?2 FROM json_each(?1)",
-      JSON.stringify(keys),
-      now,
-    );
+    for (const list of listsOf(keys))
+      this.#run("INSERT OR IGNORE INTO condemned SELECT value, ?2 FROM json_each(?1)", list, now);
   }
 
   forgetCondemned(before: number): void {
@@ -138,16 +138,18 @@ export class Tables {
 
   /** The keys are no longer condemned, and those that are not deleted yet stay. */
   reprieve(keys: readonly string[]): void {
-    for (const table of ["condemned", "deleting"])
-      this.#run(`DELETE FROM ${table} WHERE key IN ${KEYS}`, JSON.stringify(keys));
+    for (const list of listsOf(keys))
+      for (const table of ["condemned", "deleting"])
+        this.#run(`DELETE FROM ${table} WHERE key IN ${KEYS}`, list);
   }
 
   /** From now on the keys count as deleted. */
   noteGone(keys: readonly string[], now: number): void {
-    const all = JSON.stringify(keys);
-    this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, all);
-    this.#run("INSERT OR REPLACE INTO deleting SELECT value FROM json_each(?)", all);
-    this.#run("INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)", all, now);
+    for (const list of listsOf(keys)) {
+      this.#run(`DELETE FROM condemned WHERE key IN ${KEYS}`, list);
+      this.#run("INSERT OR REPLACE INTO deleting SELECT value FROM json_each(?)", list);
+      this.#run("INSERT OR REPLACE INTO gone SELECT value, ?2 FROM json_each(?1)", list, now);
+    }
   }
 
   /** At most `most` keys that were to be deleted and are not known to be. */
@@ -157,16 +159,18 @@ export class Tables {
   }
 
   noteDeleted(keys: readonly string[]): void {
-    this.#run(`DELETE FROM deleting WHERE key IN ${KEYS}`, JSON.stringify(keys));
+    for (const list of listsOf(keys)) this.#run(`DELETE FROM deleting WHERE key IN ${KEYS}`, list);
   }
 
   /** Those of the keys that were deleted after `since`. */
   gone(keys: readonly string[], since: number): string[] {
-    return this.#all<{ key: string }>(
-      `SELECT key FROM gone WHERE at > ?2 AND key IN (SELECT value FROM json_each(?1))`,
-      JSON.stringify(keys),
-      since,
-    ).map(({ key }) => key);
+    return listsOf(keys).flatMap((list) =>
+      this.#all<{ key: string }>(
+        `SELECT key FROM gone WHERE at > ?2 AND key IN (SELECT value FROM json_each(?1))`,
+        list,
+        since,
+      ).map(({ key }) => key),
+    );
   }
 
   forgetGone(before: number): void {
