@@ -22,7 +22,7 @@ export function bucketOf(options: {
 
 const S3_VARIABLES = ["S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"];
 
-/** The bucket by the origin's own credentials; undefined when none of them is given. */
+/** The bucket with the origin's own credentials; undefined when none of them is given. */
 export function ownBucketOf({
   s3Endpoint,
   s3Bucket,

@@ -12,8 +12,8 @@ export interface TagListing {
 }
 
 /**
- * A function that lists the tags and tells them, unless that was done a moment ago: to be called when
- * the origin begins, and whenever somebody has asked what a tag means.
+ * A function that lists the tags and reports them, unless that was done a moment ago. To be called
+ * when the origin starts, and whenever somebody has asked what a tag means.
  */
 export function tagLister({ list, tell, onError, again = LIST_AGAIN }: TagListing): () => void {
   let next = 0;

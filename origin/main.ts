@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The `firn` command. Secrets are variables only, for `ps` shows flags to everybody. What only one
- * command needs is loaded by it: an origin runs for months and has no use for an edge's emulator.
+ * The `firn` command. Secrets are read only from variables, since `ps` shows flags to everybody.
+ * Code that only one command needs is loaded by that command: an origin runs for months and does
+ * not need the emulator of an edge.
  */
 import { Command, CommanderError, type Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
@@ -61,7 +62,7 @@ program
 
 program
   .command("serve")
-  .description("the edge on a server of one's own, without Cloudflare; origins connect to it")
+  .description("the edge on your own server, without Cloudflare; origins connect to it")
   .addOption(SERVE.packageSet)
   .addOption(SERVE.port)
   .addOption(SERVE.host)
@@ -72,8 +73,8 @@ program
     "after",
     help(
       '  ORIGINS="$(firn keygen --name rack-1 --out rack-1.key)" firn serve --port 8787',
-      "The Worker's variables (ORIGINS, EDGE_HOST, ACCESS …: README.md) come from the environment. With\n" +
-        "S3_ENDPOINT and the rest of S3_* the bucket is there, else in a directory of the state.",
+      "The edge's variables (edge/configuration.md) come from the environment. With\n" +
+        "S3_ENDPOINT and the rest of S3_* it uses that bucket, otherwise a directory of its state.",
     ),
   )
   .action(async (options) => {
@@ -124,8 +125,8 @@ program
     help(
       "  firn origin --edges https://firn.example --name rack-1 --key-file rack-1.key \\\n" +
         "    --package-set channel:nixos-unstable",
-      "It stores by uploads that the edge signs. With S3_ENDPOINT, S3_BUCKET, " +
-        "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two from the environment alone) " +
+      "By default the edge signs its uploads. With S3_ENDPOINT, S3_BUCKET, " +
+        "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY (the\nlast two only from the environment) " +
         "it writes blobs/ itself.",
     ),
   )
@@ -165,7 +166,7 @@ program
   .description("make an account: a line for the edge's ACCOUNTS, on standard output")
   .argument("<name>", "the account's name, which `docker login` asks for")
   .option("--names <globs...>", "image names that it may pull; any when left out")
-  .option("--no-build", "it may pull what is there, and have nothing built")
+  .option("--no-build", "it may only pull images that are already built")
   .option("--operator", "it may use the operator API: firn farm, drain, rest, revoke")
   .option("--password-stdin", "read its password from standard input instead of making one")
   .addHelpText(
@@ -195,7 +196,7 @@ async function sayWhatIsWrong({ packageSet, stateDir, host, port }: StartOptions
   const listen = port === 0 ? undefined : { host, port };
   const lines = await whatIsWrong({ packageSet, stateDir, edges: [], listen }, process.env);
   for (const line of lines) tell(line);
-  if (lines.length > 0) tell("`npm run firn -- doctor` shows this, and what is well, again.");
+  if (lines.length > 0) tell("`npm run firn -- doctor` shows this again, and what is fine.");
 }
 
 /** commander names a missing option by its flag alone; most operators set variables. */
@@ -226,7 +227,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
   else {
     const message = error instanceof Error ? error.message : String(error);
-    // What was opened by then (a watch of the disk, a server) must not keep the process alive.
+    // What is open by now (a watch of the disk, a server) must not keep the process alive.
     process.stderr.write(`firn: ${message}\n`, () => process.exit(exitStatus(error)));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * An origin's figures for Prometheus, at http://127.0.0.1:METRICS_PORT/metrics. On loopback alone:
- * a scraper elsewhere comes through a proxy or an agent of the operator's.
+ * An origin's figures for Prometheus, at http://127.0.0.1:METRICS_PORT/metrics. Only on loopback: a
+ * scraper elsewhere needs a proxy or an agent on this machine.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -9,7 +9,7 @@ import type { Run } from "./channel/index.ts";
 import { requirePort } from "./local/ports.ts";
 
 const LOOPBACK = "127.0.0.1";
-/** Seconds: from a tag that is known to a long build. */
+/** Seconds: from a known tag to a long build. */
 const BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000];
 
 /** What is looked up when somebody asks. */
@@ -40,7 +40,7 @@ export class Metrics {
     });
     this.#items = new Counter({
       name: "firn_origin_items_total",
-      help: "Items that ended; result: done, or why not",
+      help: "Items that ended; result: done, or the reason for the failure",
       labelNames: ["kind", "result"],
       registers,
     });
@@ -105,7 +105,7 @@ function gaugesOf({ version, slots, connections, status }: MetricsSources): Gaug
     }),
     new Gauge({
       name: "firn_origin_slots",
-      help: "Jobs that it may do at once (state: total) and does now (state: used)",
+      help: "Jobs that it can run at once (state: total) and runs now (state: used)",
       labelNames: ["state"],
       registers: [],
       collect() {

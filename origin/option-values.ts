@@ -47,7 +47,7 @@ export function diskBudget(text: string): DiskBudget {
   const [, keep, size = ""] = /^(free:)?(.*)$/s.exec(text.trim()) ?? [];
   const limit = bytes(size);
   if (limit < MIN_BUDGET)
-    throw new InvalidArgumentError("Give 100M or more: less holds no package set.");
+    throw new InvalidArgumentError("Give 100M or more: no package set fits into less.");
   return keep === undefined ? { used: limit } : { free: limit };
 }
 

@@ -81,7 +81,7 @@ export const SERVE = {
     .env("BUCKET_PORT")
     .argParser(whole("a port", 1, 65_535))
     .default(8788),
-  bucketUrl: new Option("--bucket-url <url>", "by which origins elsewhere reach that port")
+  bucketUrl: new Option("--bucket-url <url>", "URL at which origins elsewhere reach that port")
     .env("BUCKET_URL")
     .argParser((text) => httpUrl(text).replace(/\/$/, "")),
 } as const;
@@ -130,7 +130,7 @@ export const ORIGIN = {
     .env("BUILD_LOG")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.buildLog, "64M"),
-  buildSize: new Option("--build-size <size>", "most that the disk may lose while a job is built")
+  buildSize: new Option("--build-size <size>", "most disk space that the builds of a job may take")
     .env("BUILD_SIZE")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.buildSize, "40G"),
@@ -229,18 +229,18 @@ export const ORIGIN = {
   )
     .env("ALLOW_UNSANDBOXED")
     .default(false),
-  logLevel: new Option("--log-level <level>", "least severity of a line in its log")
+  logLevel: new Option("--log-level <level>", "lowest severity that it logs")
     .env("LOG_LEVEL")
     .choices(["fatal", "error", "warn", "info", "debug", "trace"])
     .default("info"),
 } as const;
 
-/** What a variable may say where it switches something off. */
+/** Values of a variable that switch something off. */
 const OFF = new Set(["0", "false", "no", "off"]);
 
 /**
- * commander takes a variable for a flag without a value as set whatever it says, and an empty one
- * as given: ALLOW_VULNERABLE_NIX=false would allow, PORT= would be no number. Removes these.
+ * commander takes a variable for a flag without value as set whatever it says, and an empty one as
+ * given: ALLOW_VULNERABLE_NIX=false would allow, PORT= would not be a number. Removes these.
  */
 export function withoutUnset(env: NodeJS.ProcessEnv, options: readonly Option[]): void {
   for (const { envVar = "", required, optional } of options) {

@@ -1,18 +1,19 @@
 /**
- * The operator's package policy at an origin. The edge has checked it already; an origin checks it
- * again, so that an edge that was set up otherwise has nothing built that this operator denies.
+ * The operator's package policy at an origin. The edge has already checked its own policy; an
+ * origin checks again, so that an edge with another policy cannot have it build what this operator
+ * denies.
  */
 import { firstMatch } from "../edge/contract/globs.ts";
 import type { Item, Result } from "../edge/contract/items.ts";
 import { BASE_PACKAGES, SHELL_PACKAGES } from "../edge/contract/names.ts";
 import { type PackagePolicy, policyRefusal } from "../edge/contract/package-policy.ts";
 
-/** In images whatever the policy says: nobody has to ask for them. */
+/** In images whatever the policy says: nobody has to request them. */
 const IMPLIED = new Set([...BASE_PACKAGES, ...SHELL_PACKAGES]);
 
 /**
- * Has `work` do those items that the policy allows; the others fail without an evaluation. One
- * result for each item, in their order.
+ * Has `work` do the items that the policy allows; the others fail without being evaluated. Returns
+ * one result for each item, in order.
  */
 export async function withPolicy<T extends Item>(
   policy: PackagePolicy,
@@ -37,7 +38,7 @@ function refusalOf(policy: PackagePolicy, item: Item): string | undefined {
     case "package":
       return IMPLIED.has(item.name) ? undefined : policyRefusal(policy, item.name);
     case "index": {
-      // A set that is not on the list of what is allowed may hold packages that are.
+      // A set that the allow list does not name may contain packages that it does.
       const denied = firstMatch(policy.deny, item.path.join("."));
       return denied === undefined ? undefined : policyRefusal(policy, item.path.join("."));
     }

@@ -8,7 +8,7 @@ import { CommandFailed } from "./commands/exit-codes.ts";
 export function secret(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "")
-    throw new CommandFailed("usage", `${name} is not set: it is read from the environment alone`);
+    throw new CommandFailed("usage", `${name} is not set (it can only be set in the environment)`);
   return value;
 }
 
@@ -21,5 +21,5 @@ export function fileText(path: string): string {
   }
 }
 
-/** Tells the person at the terminal, beside what the command writes. */
+/** Tells the person at the terminal something that is not part of the command's output. */
 export const tell = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -1,16 +1,16 @@
 /**
- * A proxy between this machine and the world, by the variables that curl and git read as well:
- * HTTPS_PROXY for https:// and wss://, HTTP_PROXY for http://, NO_PROXY for hosts that are reached
- * without. Node's own part of it is off unless it is asked for; `useProxy` asks for it once, when a
- * command starts. From then on `fetch` and the global agents go by the proxy, and agents of one's own
- * where they are given `proxyEnv: process.env`.
+ * HTTP proxies, configured by the variables that curl and git read as well: HTTPS_PROXY for
+ * https:// and wss://, HTTP_PROXY for http://, NO_PROXY for hosts that are reached directly. Node
+ * ignores them unless told otherwise; `useProxy` does that once, when a command starts. From then
+ * on `fetch` and the global agents use the proxy, and custom agents do if they are given `proxyEnv:
+ * process.env`.
  *
  *   HTTPS_PROXY=proxy.example:3128
  *     wss://firn.example   CONNECT firn.example:443 at http://proxy.example:3128
- *     http://127.0.0.1     straight: this machine is never asked for by a proxy
+ *     http://127.0.0.1     directly: this machine is never reached through a proxy
  *
- * A WebSocket without TLS (an edge at http://, on one's own network) is always opened straight: HTTP
- * proxies do not pass on what is upgraded.
+ * A WebSocket without TLS (an edge at http:// in one's own network) is always opened directly: HTTP
+ * proxies do not pass on upgraded connections.
  */
 import { setGlobalProxyFromEnv } from "node:http";
 import { CommandFailed } from "./commands/exit-codes.ts";

@@ -42,27 +42,29 @@ export interface OriginOptions extends NixLimits {
   readonly systems: readonly System[];
   /** Jobs at once, over all edges. */
   readonly slots: number;
-  /** Credentials for the bucket; without them it stores by uploads that its edges sign. */
+  /** Credentials for the bucket; without them the edges sign its uploads. */
   readonly ownBucket?: BucketAccess | undefined;
   /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
   readonly stateDir: string;
   /** Longest nix-build, seconds. */
   readonly nixTimeout: number;
-  /** The farm's binary cache: the file of the key that signs, and the keys that are believed. */
+  /** The farm's binary cache: the file with the key that signs, and the keys that are trusted. */
   readonly cacheKeyFile?: string;
   readonly cacheTrustedKeys: readonly string[];
   /** How much disk it may use, and whether it may run Nix's garbage collector for that. */
   readonly diskBudget: DiskBudget;
   readonly diskGc: "on" | "off";
-  /** How long jobs may finish when it is told to stop, seconds; those left are handed back. */
+  /**
+   * How long jobs may take to finish when it is told to stop, seconds; the rest are handed back.
+   */
   readonly drain: number;
   /** Memory that packing may use, bytes. */
   readonly packMemory: number;
   /** libdeflate's file, where the system's loader does not find it. */
   readonly libdeflate?: string;
   /**
-   * Base URL of the channels, and URL of a commit's archive with {revision} in it; nixos.org's and
-   * GitHub's when left out.
+   * Base URL of the channels, and URL of a commit's archive with {revision} in it; by default those
+   * of nixos.org and GitHub.
    */
   readonly channelsUrl?: string;
   readonly archiveUrl?: string;
@@ -73,8 +75,8 @@ export interface OriginOptions extends NixLimits {
   /** What may be evaluated and built. */
   readonly policy: PackagePolicy;
   /**
-   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, or without
-   * a sandbox, or building as root.
+   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, without a
+   * sandbox, or building as root.
    */
   readonly allowVulnerableNix: boolean;
   readonly allowUnsandboxed: boolean;
@@ -233,7 +235,7 @@ export async function serve(
   };
   const unwatch = packageSet.watch(announce);
   listTags();
-  // Known before anybody asks: the first pull then waits for no resolving. A set that cannot be
+  // Resolved before anybody asks, so that the first pull does not wait for it. A set that cannot be
   // resolved now (no network yet) is resolved when somebody pulls.
   packageSet.resolve("latest", stop).then(
     (revision) => announce("latest", revision),

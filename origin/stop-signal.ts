@@ -5,9 +5,9 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const SAME_REQUEST = 1_000;
 
 /**
- * A signal that aborts at the first of them. Another one that comes with it is the same request: npm
- * passes on the Ctrl-C that the terminal has sent to this process as well. A later one ends the
- * process at once.
+ * A signal that aborts at the first of these signals. Another one that comes with it is the same
+ * request: npm passes on the Ctrl-C that the terminal has sent to this process too. A later one
+ * ends the process at once.
  */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();

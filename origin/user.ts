@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { ACCOUNT_NAME_PATTERN, hashPassword } from "../edge/contract/account.ts";
 import { CommandFailed } from "./commands/exit-codes.ts";
 
-/** Random bits of a password that is made here: no number of guesses finds it. */
+/** Random bits of a generated password, which nobody can guess. */
 const PASSWORD_BITS = 160;
 
 export interface UserOptions {
@@ -14,9 +14,9 @@ export interface UserOptions {
   readonly build: boolean;
   /** Whether it may use the operator API. */
   readonly operator?: boolean | undefined;
-  /** Where its password comes from; made here, and told through `tell`, when left out. */
+  /** Where its password comes from; unset: generated, and shown through `tell`. */
   readonly password?: NodeJS.ReadableStream | undefined;
-  /** Says something to the person at the terminal; the line itself is the result. */
+  /** Tells the person at the terminal something; the account itself is the result. */
   readonly tell: (line: string) => void;
 }
 
@@ -28,7 +28,7 @@ export async function makeUser(name: string, options: UserOptions): Promise<stri
   if (!ACCOUNT_NAME_PATTERN.test(name))
     throw new CommandFailed(
       "usage",
-      `${JSON.stringify(name)} is no account name: give 1 to 64 letters, digits, . _ @ and -`,
+      `${JSON.stringify(name)} is not a valid account name: use 1 to 64 letters, digits, . _ @ and -`,
     );
   const password = await passwordOf(options);
   const account = {

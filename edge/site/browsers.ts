@@ -1,6 +1,6 @@
 /**
- * Requests of browsers, which are told by their Accept header, at addresses where registry clients
- * get something else:
+ * Requests of browsers, recognized by their Accept header, at addresses where registry clients get
+ * something else:
  *
  *   /  /farm  /i/shell/git  /builds/<id>      the page
  *   /v2/shell/git/manifests/latest            to /i/shell/git
@@ -17,7 +17,7 @@ import { document } from "./serve.ts";
 const isBrowser = (headers: Headers): boolean =>
   headers.get("Accept")?.startsWith("text/html") === true;
 
-/** Undefined for what is no browser's, or nothing to show. */
+/** Undefined when the request is not a browser's, or there is nothing to show. */
 export async function browsers(request: Request, env: Env): Promise<Response | undefined> {
   if (env.ASSETS === undefined || !isBrowser(request.headers)) return undefined;
   const { pathname } = new URL(request.url);
@@ -43,7 +43,7 @@ interface Named {
   readonly tag: string;
 }
 
-/** The image that an address of the registry, or an image's reference, is about. */
+/** The image named by an address of the registry, or by an image's reference. */
 function imageAt(path: string): Named | undefined {
   const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(path);
   if (manifest === null && isForPrograms(path)) return undefined;

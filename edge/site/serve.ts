@@ -1,7 +1,7 @@
 /**
- * The page: static files (edge/site/app, bundled by origin/server/site.ts) behind the binding
- * ASSETS, the same for every visitor. It gets its data from the JSON API, so the files hold nothing
- * secret and need no account.
+ * The page: static files (edge/site/app, bundled by origin/server/site.ts) behind the ASSETS
+ * binding, the same for every visitor. Its data comes from the JSON API, so the files contain
+ * nothing secret and need no account.
  */
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
@@ -39,13 +39,13 @@ const HEADERS = {
   "Cross-Origin-Resource-Policy": "same-origin",
 } as const;
 
-/** Compressed forms that the bundle has of every file, the smaller first. */
+/** Compressed forms in which the bundle has every file, smallest first. */
 const ENCODINGS = [
   ["br", ".br"],
   ["gzip", ".gz"],
 ] as const;
 
-/** A file of the page; undefined when there is none, or no page at all. */
+/** A file of the page; undefined when it does not exist, or there is no page. */
 export async function asset(request: IRequestStrict, env: Env): Promise<Response | undefined> {
   const file = request.params["file"] ?? "";
   if (!FILE.test(file)) return undefined;
@@ -63,7 +63,7 @@ async function answer(
   { caching, status = 200 }: { readonly caching: string; readonly status?: number },
 ): Promise<Response | undefined> {
   if (ASSETS === undefined) return undefined;
-  // Cloudflare puts its own Accept-Encoding in the place of the client's.
+  // Cloudflare replaces the client's Accept-Encoding with its own.
   const ofClient = (cf as IncomingRequestCfProperties | undefined)?.clientAcceptEncoding;
   const accepted = ofClient ?? headers.get("Accept-Encoding") ?? "";
   const [encoding, suffix] = ENCODINGS.find(([name]) => accepted.includes(name)) ?? [null, ""];

@@ -1,4 +1,4 @@
-/** The tags that the edge is told of unasked: which revision each of them means now. */
+/** Tags that the edge is told about unasked: the revision that each of them means now. */
 
 interface TagRevision {
   readonly tag: string;
@@ -13,7 +13,7 @@ export class AnnouncedTags {
   /** Tags that have changed since `all` or `unsent` was called. */
   readonly #unsent = new Set<string>();
 
-  /** Of more than MAX_TAGS the one that was set longest ago is forgotten. */
+  /** Beyond MAX_TAGS, the tag that was set longest ago is forgotten. */
   set(tag: string, revision: string): void {
     this.#revisions.delete(tag);
     this.#revisions.set(tag, revision);
@@ -25,13 +25,13 @@ export class AnnouncedTags {
     }
   }
 
-  /** All tags, for a hello: none of them is unsent any more. */
+  /** All tags, for a hello: after that none counts as unsent. */
   all(): TagRevision[] {
     this.#unsent.clear();
     return [...this.#revisions].map(([tag, revision]) => ({ tag, revision }));
   }
 
-  /** What the edge has not been told, oldest first; it counts as sent from here on. */
+  /** The tags that the edge has not been told, oldest first; they count as sent from now on. */
   unsent(): TagRevision[] {
     const tags = [...this.#revisions].filter(([tag]) => this.#unsent.has(tag));
     this.#unsent.clear();

@@ -1,15 +1,16 @@
 /**
- * How long to wait before the next try, to connect or to have results stored: exponential with full
- * jitter, so that a farm's origins do not all return in the same moment after a deploy.
+ * How long to wait before the next attempt to connect or to have results stored: exponential
+ * backoff with full jitter, so that a farm's origins do not all return at the same moment after a
+ * deploy.
  */
 
 /** Upper bound of the first wait, ms; it doubles with every failure in a row. */
 const FIRST = 1_000;
-/** The bound grows no further, ms: an edge that is back is found within half a minute. */
+/** The bound grows no further, ms, so that an edge that is back is found within half a minute. */
 const LONGEST = 30_000;
 /**
- * Waits after a refusal that only a person can mend (wrong key, wrong package set, another process
- * of the same name) are between half this and this, ms.
+ * Waits after a refusal that only a person can resolve (wrong key, wrong package set, another
+ * process with the same name) are between half of this and this, ms.
  */
 const REFUSED = 60_000;
 

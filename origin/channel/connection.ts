@@ -1,7 +1,7 @@
 /**
- * An origin's end of the channel to one edge: connects outward, says hello, does the jobs that it
- * is given, and comes back when the connection is lost. Jobs outlive connections: what runs goes
- * on, and its results are sent on the next one.
+ * An origin's end of the channel to one edge: connects to it, says hello, does the jobs that it is
+ * given, and reconnects when the connection is lost. Jobs outlive connections: running jobs
+ * continue, and their results are sent on the next connection.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -23,16 +23,16 @@ import { openSession, type Session } from "./session.ts";
 import { Slots } from "./slots.ts";
 
 /**
- * A service manager kills 90 s after SIGTERM (systemd's default), Docker after 10: finishing must
- * leave time to hand back.
+ * A service manager kills 90 s after SIGTERM (systemd's default), Docker after 10 s. Finishing must
+ * leave time to hand jobs back.
  */
 const DRAIN = 60_000;
-/** A connection that lasted this long, ms, was a good one: the next failure is the first again. */
+/** A connection that lasted this long counts as good, ms: the next failure is the first again. */
 const STABLE = 30_000;
-/** How long the edge has for confirming the last results, ms. */
+/** How long the edge may take to confirm the last results, ms. */
 const CONFIRM = 5_000;
 
-/** Connects, and stays connected until `drain`. Throws at once when the key cannot be one. */
+/** Connects, and stays connected until `drain`. Throws at once when the key is invalid. */
 export function connect(options: ConnectOptions): Channel {
   return new Connection(options);
 }

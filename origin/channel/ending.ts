@@ -14,7 +14,7 @@ export type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 /** Longest message of a failure or a refusal (contract/messages.ts). */
 export const MAX_TEXT = 2_000;
 
-/** Runs a job, and tells how it ended in a form that the edge will take. Never rejects. */
+/** Runs a job, and reports how it ended in a form that the edge accepts. Never rejects. */
 export async function endingOf(
   job: string,
   items: readonly Item[],

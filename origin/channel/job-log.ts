@@ -1,11 +1,11 @@
 /**
- * What a job writes (Nix's output, above all), kept for whoever follows it at the edge. Nothing
- * crosses the channel while nobody does. Who comes later gets the last lines first. Lines are
- * numbered, so that the edge sees which it has already and which were left out: a build that talks
- * faster than it may send is cut short here, and is whole in its log.
+ * A job's output (mostly Nix's), kept for whoever follows it at the edge. Nothing crosses the
+ * channel while nobody does; a follower that comes later first gets the last lines. Lines are
+ * numbered, so that the edge can tell which it already has and which were left out: a build that
+ * writes faster than it may send loses lines here, but none in its log.
  */
 
-/** Lines are sent this often, ms: often enough to watch, seldom enough for a Farm object. */
+/** Lines are sent this often, ms: often enough to watch, rarely enough for a Farm object. */
 const INTERVAL = 500;
 /** Most lines in one message, and in one interval (contract/messages.ts). */
 const MAX_LINES = 100;
@@ -39,14 +39,14 @@ export class JobLog {
     this.#schedule();
   }
 
-  /** Somebody follows the job, and gets what is kept; or nobody does any more. */
+  /** Somebody follows the job, and gets the kept lines; or nobody follows it any more. */
   follow(on: boolean): void {
     this.#next = 0;
     this.#followed = on;
     this.#schedule();
   }
 
-  /** The job is over: sends all that is left, and nothing afterwards. */
+  /** The job is over: sends the remaining lines, and then nothing more. */
   end(): void {
     while (this.#followed && this.#sendBatch());
     this.#followed = false;

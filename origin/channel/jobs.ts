@@ -18,18 +18,18 @@ interface Job {
   readonly abort: AbortController;
   readonly settled: AbortController;
   readonly log: JobLog;
-  /** Says of every line which job it is about, and for which build. */
+  /** Adds the job and its build to every line. */
   readonly logger: Logger;
-  /** Resolves when the run is over, however. */
+  /** Resolves when the run is over, however it ended. */
   ended: Promise<void>;
   ending?: Ending;
-  /** How often the edge's bucket did not take the ending. */
+  /** How often the edge's bucket failed to take the ending. */
   repeats: number;
-  /** When the ending is said again. */
+  /** When the ending is sent again. */
   again?: NodeJS.Timeout;
 }
 
-/** An ending that the edge has not confirmed after this long is said again, milliseconds. */
+/** An ending that the edge has not confirmed after this time is sent again, milliseconds. */
 const UNCONFIRMED = 15_000;
 
 /**
@@ -43,8 +43,8 @@ export interface JobsOptions {
   readonly slots: Slots;
   readonly logger: Logger;
   /**
-   * Sends now or never: what is sent while there is no connection is lost, except for endings,
-   * which are sent again.
+   * Sends now or never: what is sent without a connection is lost, except for endings, which are
+   * sent again.
    */
   readonly send: (message: FromOrigin) => void;
   readonly requests: Requests;
@@ -63,7 +63,7 @@ export class Jobs {
     this.#options = options;
   }
 
-  /** Jobs that run, or whose ending the edge has not confirmed. */
+  /** Jobs that are running, or whose ending the edge has not confirmed. */
   ids(): string[] {
     return [...this.#jobs.keys()];
   }
@@ -83,7 +83,7 @@ export class Jobs {
     }
     const why = this.#closed ?? this.#paused ?? this.#unsettled();
     if (why !== undefined) return send({ type: "refused", job: id, message: why });
-    // Tags have slots of their own: who waits for a tag does not wait for builds.
+    // Tags have slots of their own, so that a pull that waits for a tag does not wait for builds.
     const places = items[0]?.kind === "tag" ? this.#tagSlots : slots;
     const release = places.take();
     if (release === undefined)
@@ -135,8 +135,8 @@ export class Jobs {
   }
 
   /**
-   * Says how a job ended, and again until the edge confirms it: a message may be lost on a
-   * connection that lives on.
+   * Reports how a job ended, and again until the edge confirms it: a message may get lost even when
+   * the connection survives.
    */
   #tell(id: string, job: Job, ending: Ending): void {
     this.#options.send(ending);
@@ -147,8 +147,8 @@ export class Jobs {
   }
 
   /**
-   * The job while it runs, then any that does: a layer that two jobs want is made once, for the job
-   * that asked first, and goes on for the other one.
+   * The job while it runs, otherwise any that does: a layer that two jobs want is made once, for
+   * the job that asked first, and continues for the other one.
    */
   #running(id: string): string {
     const job = this.#jobs.get(id);
@@ -162,7 +162,8 @@ export class Jobs {
   }
 
   /**
-   * On a new connection: sends every unconfirmed ending again; the edge says anew what is followed.
+   * On a new connection: sends every unconfirmed ending again; the edge says again what is
+   * followed.
    */
   repeatAll(): void {
     for (const { ending, log } of this.#jobs.values()) {
@@ -171,7 +172,7 @@ export class Jobs {
     }
   }
 
-  /** The edge could not store the results: they are sent again after a while. */
+  /** The edge could not store the results: they are sent again later. */
   repeat(id: string): void {
     const job = this.#jobs.get(id);
     const ending = job?.ending;
@@ -204,8 +205,8 @@ export class Jobs {
   }
 
   /**
-   * Takes no more jobs; finishes what runs within `ms` and hands back the rest. Returns when
-   * nothing runs any more and every ending is confirmed; those that are not within `confirmMs` are
+   * Takes no more jobs, finishes running ones within `ms`, and hands back the rest. Returns when
+   * nothing runs and every ending is confirmed; those that are not confirmed within `confirmMs` are
    * handed back too.
    */
   async drain(why: string, ms: number, confirmMs: number): Promise<void> {
@@ -239,7 +240,7 @@ export class Jobs {
   }
 }
 
-/** Waits for the work, at most `ms`, unless it is over already. */
+/** Waits for the work, at most `ms`, unless it is already over. */
 async function within(
   ms: number,
   over: () => boolean,

@@ -1,5 +1,5 @@
 /**
- * An origin's own key pair: Ed25519, made at the origin; the edge only ever sees the public half.
+ * An origin's key pair: Ed25519, generated at the origin; the edge only ever sees the public half.
  */
 import {
   createPrivateKey,
@@ -12,10 +12,11 @@ import {
 export interface OriginKey {
   /** JWK as JSON: the secret that `connect` takes. */
   readonly privateKey: string;
-  /** As it stands in the edge's ORIGINS: `x` of the public JWK. */
+  /** As in the edge's ORIGINS: `x` of the public JWK. */
   readonly publicKey: string;
 }
 
+/** A new key pair. */
 export function generateOriginKey(): OriginKey {
   const { privateKey } = generateKeyPairSync("ed25519");
   return {
@@ -35,7 +36,7 @@ export function readOriginKey(text: string): KeyObject {
       ? createPrivateKey({ key: JSON.parse(text) as JsonWebKey, format: "jwk" })
       : createPrivateKey(text);
   } catch {
-    // What OpenSSL says of a broken key helps nobody, and may quote it.
+    // OpenSSL's message about a broken key helps nobody, and may quote the key.
   }
   if (key?.asymmetricKeyType !== "ed25519")
     throw new Error(

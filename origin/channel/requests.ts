@@ -1,6 +1,6 @@
 /**
- * What jobs ask the edge (contract/messages.ts): every request has one answer. A request that has
- * none when the connection is lost is sent again on the next one.
+ * Requests of jobs to the edge (contract/messages.ts): every request has one answer. One that has
+ * no answer when the connection is lost is sent again on the next one.
  */
 import pRetry from "p-retry";
 import { type FromOrigin } from "../../edge/contract/messages.ts";
@@ -16,9 +16,9 @@ import {
 } from "../../edge/contract/bucket-requests.ts";
 import type { Digest } from "../../edge/contract/digest.ts";
 
-/** What a job may ask the edge. A RequestError says why there is no answer. */
+/** What a job may ask the edge. Throws a RequestError when there is no answer. */
 export interface JobRequests {
-  /** The edge, for whoever keeps things apart by it. */
+  /** Identifies the edge, for callers that keep things separate by edge. */
   readonly edge: string;
   /** How to store each of at most MAX_REQUESTED blobs. */
   uploads(blobs: readonly Upload[], signal: AbortSignal): Promise<readonly Grant[]>;
@@ -28,15 +28,17 @@ export interface JobRequests {
     zstd: boolean,
     signal: AbortSignal,
   ): Promise<readonly KnownLayer[]>;
-  /** Where the layer plan of this digest is read. */
+  /** URL at which the layer plan with this digest can be read. */
   url(digest: Digest, signal: AbortSignal): Promise<string>;
 }
 
-/** What the origin asks the edge for its Nix, whatever its jobs are: the farm's binary cache. */
+/**
+ * What the origin asks the edge for its Nix, independently of its jobs: the farm's binary cache.
+ */
 export interface CacheRequests {
   /** How to store a file. */
   store(file: CacheFile, signal: AbortSignal): Promise<Grant>;
-  /** Where a file is read, if it is there. */
+  /** URL at which a file can be read, if it exists. */
   url(key: string, signal: AbortSignal): Promise<string>;
 }
 
@@ -55,15 +57,13 @@ interface Pending {
 }
 
 /**
- * Longest wait for an answer, lost connections included, ms. By then the edge has given the job to
+ * Longest wait for an answer, including lost connections, ms. By then the edge has given the job to
  * another origin.
  */
 const ANSWER_MS = 120_000;
-/**
- * A request without an answer is sent again this often, ms: either may have got lost on the way.
- */
+/** A request without an answer is sent again this often, ms: either may have got lost. */
 const REPEAT_MS = 30_000;
-/** How long a request is repeated that the edge cannot answer for the moment, ms, and how often. */
+/** How long a request that the edge cannot answer at the moment is repeated, ms, and how often. */
 const PATIENCE_MS = 60_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
@@ -80,7 +80,7 @@ export class Requests {
     this.#send = send;
   }
 
-  /** `job`: the job that a request is made for, asked when it is made. */
+  /** `job`: returns the job for which a request is made. */
   of(job: () => string): JobRequests {
     const ask = <K extends Kind>(
       kind: K,
@@ -120,7 +120,7 @@ export class Requests {
     this.#pending.get(answer.id)?.answered(answer);
   }
 
-  /** Sends again what has no answer, on a new connection. */
+  /** Sends unanswered requests again on a new connection. */
   repeatAll(): void {
     for (const { request } of this.#pending.values()) this.#send(request);
   }

@@ -12,12 +12,12 @@ export interface EdgeTerms {
 }
 
 /**
- * What a job may use. `signal` aborts when nobody wants the job any more; `settled` when the edge
- * has its results too: what they were made from is needed until then. `log` takes one line of
- * output; `requests`: what it may ask the edge.
+ * What a job may use. `signal` aborts when nobody wants the job any more; `settled` aborts when, in
+ * addition, the edge has its results: until then, what they were made from is needed. `log` takes
+ * one line of output; `requests`: what it may ask the edge.
  */
 export interface RunContext extends EdgeTerms {
-  /** What the edge's log calls the build that the job is for. */
+  /** The edge's name of the build for which the job is. */
   readonly trace?: string | undefined;
   readonly signal: AbortSignal;
   readonly settled: AbortSignal;
@@ -26,8 +26,8 @@ export interface RunContext extends EdgeTerms {
 }
 
 /**
- * Does a job: one result for each of its items, in their order. Throws an error with a `failure`
- * (contract/messages.ts) when one reason holds for all of them; any other error is the origin's own
- * trouble.
+ * Does a job: returns one result for each of its items, in order. Throws an error with a `failure`
+ * (contract/messages.ts) when one reason applies to all of them; any other error is the origin's
+ * own trouble.
  */
 export type Run = (items: readonly Item[], context: RunContext) => Promise<readonly Result[]>;

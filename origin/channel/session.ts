@@ -17,16 +17,16 @@ import {
 import { signToken } from "./token.ts";
 
 /**
- * How a connection ended. `refused`: only a person can mend it. `lasted`: ms from the welcome on, 0
- * without one.
+ * How a connection ended. `refused`: only a person can resolve it. `lasted`: ms since the welcome,
+ * 0 without one.
  */
 export interface End {
   readonly why: string;
   readonly refused: boolean;
   readonly lasted: number;
   /**
-   * By how much the edge's clock is ahead of this machine's, ms: told when the edge refused the
-   * token and the clocks differ by more than CLOCK_SKEW.
+   * How far the edge's clock is ahead of this machine's, ms: set when the edge refused the token
+   * and the clocks differ by more than CLOCK_SKEW.
    */
   readonly clockOffset?: number;
 }
@@ -36,7 +36,7 @@ export interface SessionOptions {
   readonly name: string;
   readonly key: KeyObject;
   readonly pingMs: number;
-  /** By how much the edge's clock is known to be ahead of this machine's, ms. */
+  /** How far the edge's clock is known to be ahead of this machine's, ms. */
   readonly clockOffset: number;
   readonly hello: () => Extract<FromOrigin, { type: "hello" }>;
   readonly onMessage: (message: FromEdge) => void;
@@ -44,8 +44,7 @@ export interface SessionOptions {
 
 export interface Session {
   /**
-   * Drops the message when the edge has not said welcome yet, or the connection is not open any
-   * more.
+   * Drops the message when the edge has not said welcome yet, or the connection is no longer open.
    */
   send(message: FromOrigin): void;
   close(): void;
@@ -53,13 +52,13 @@ export interface Session {
 }
 
 /**
- * Longest time from the first packet to the upgrade, and from hello to welcome, ms: what a slow
- * start of the edge's objects takes, with a margin.
+ * Longest time from the first packet to the upgrade, and from hello to welcome, ms: a slow start of
+ * the edge's objects, with a margin.
  */
 const HANDSHAKE = 15_000;
-/** How long the edge has for closing in turn, ms: everything was said. */
+/** How long the edge may take to close its side, ms: everything has been said. */
 const CLOSING = 2_000;
-/** Statuses and close codes that trying again soon will not mend. */
+/** Statuses and close codes after which trying again soon does not help. */
 const REFUSED_STATUS = new Set([401, 403, 404, 426]);
 const REFUSED_CODES = new Set<number>([
   CLOSE.unauthorized,
@@ -68,10 +67,10 @@ const REFUSED_CODES = new Set<number>([
   CLOSE.protocol,
 ]);
 
-/** A difference between two clocks that no token fails by, ms; a Date header has whole seconds. */
+/** Clock difference at which no token fails yet, ms; a Date header has whole seconds. */
 const CLOCK_SKEW = 3_000;
 
-/** Opens a connection. Redirects are not followed: the token is for this edge alone. */
+/** Opens a connection. Redirects are not followed: the token is for this edge only. */
 export async function openSession({
   edge,
   name,
@@ -170,7 +169,7 @@ export async function openSession({
   };
 }
 
-/** What an answer that is no upgrade means, where that can be told. */
+/** The likely meaning of an answer that is not an upgrade. */
 function meaningOf({ statusCode = 0, headers }: IncomingMessage, { host }: URL): string {
   if (statusCode === 401)
     return (

@@ -1,4 +1,4 @@
-/** An origin's slots: how many jobs it does at once, over all the edges that it serves. */
+/** An origin's slots: how many jobs it runs at once, over all edges that it serves. */
 export class Slots {
   readonly total: number;
   #used = 0;
@@ -11,7 +11,10 @@ export class Slots {
     return this.#used;
   }
 
-  /** A slot, to be given back by calling what is returned, once; undefined when all are taken. */
+  /**
+   * Takes a slot; the returned function gives it back and must be called once. Undefined when all
+   * are taken.
+   */
   take(): (() => void) | undefined {
     if (this.#used >= this.total) return undefined;
     this.#used += 1;

@@ -11,7 +11,7 @@ export interface ConnectOptions {
   readonly name: string;
   /** Ed25519 private key, as JWK (JSON) or PEM. */
   readonly key: string;
-  /** What it says of itself. `slots`: jobs that the edge may give it at once. */
+  /** What it says about itself. `slots`: jobs that the edge may give it at once. */
   readonly hello: {
     readonly version: string;
     readonly nix: string;
@@ -29,8 +29,8 @@ export interface ConnectOptions {
   readonly run: Run;
   readonly logger: Logger;
   /**
-   * Shared by the channels of an origin that serves several edges, so that all of them together
-   * fill its slots; a limit of its own when left out.
+   * Shared by the channels of an origin that serves several edges, so that together they fill its
+   * slots; unset: slots of its own.
    */
   readonly slots?: Slots;
   /** Between pings, ms. A ping that is not answered before the next ends the connection. */
@@ -58,7 +58,7 @@ export interface Channel {
   listTags(tags: readonly string[]): void;
   /** The binary cache of this edge's farm. */
   readonly cache: CacheRequests;
-  /** Whether it takes jobs from now on: the edge is told, and on every later connection. */
+  /** Whether it takes jobs from now on: sent now, and on every later connection. */
   status(status: ChannelStatus): void;
   /** Takes no more jobs, finishes those it has or hands them back, and closes. */
   drain(): Promise<void>;

@@ -15,10 +15,10 @@ const STDIN = "-";
 export function addAliasCommand(program: Command): void {
   program
     .command("alias")
-    .description("a short name for a long list of packages: names of images have 255 characters")
+    .description("a short name for a list of packages that is too long for an image name")
     .argument("<names...>", "packages, as in an image's name; - for those on standard input")
     .addOption(REMOTE.edge)
-    .option("--image", "write HOST/x/… alone, without the command that pulls it", false)
+    .option("--image", "print only HOST/x/…, not the command that pulls it", false)
     .addOption(BUILD.json)
     .addHelpText(
       "after",
@@ -26,7 +26,7 @@ export function addAliasCommand(program: Command): void {
         "  firn alias --edge https://firn.example shell git curl jq\n" +
           "  firn alias - < packages.txt\n" +
           '  docker pull "$(firn alias --image - < packages.txt)"',
-        "The same packages have the same alias at every registry, and it never means others.\n\n" +
+        "The same packages have the same alias at every registry, and it never changes.\n\n" +
           ACCOUNT_HELP,
       ),
     )
@@ -57,7 +57,7 @@ async function makeAlias(edge: URL, list: readonly string[]): Promise<AliasAnswe
     });
     const said = v.safeParse(AliasAnswerSchema, await answer.json().catch(() => undefined));
     if (!said.success)
-      throw new CommandFailed("failed", `${edge.host} is no registry of Firn, or an older one`);
+      throw new CommandFailed("failed", `${edge.host} is not a Firn registry, or an older version`);
     return said.output;
   } finally {
     progress.end();

@@ -29,7 +29,7 @@ export async function askAliases(edge: URL, parts: NameParts, work: Work): Promi
     if (!said.success || (await aliasKey(said.output)) !== key)
       throw new CommandFailed(
         "failed",
-        `${edge.host} gave another list for the alias ${ALIAS}/${key}: ${WHAT_TO_DO}`,
+        `${edge.host} returned a list that does not match the alias ${ALIAS}/${key}: ${WHAT_TO_DO}`,
       );
     return [key, said.output] as const;
   });

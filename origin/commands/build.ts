@@ -37,7 +37,7 @@ export interface Wanted {
 }
 
 /**
- * Parses `NAME[:TAG]`, whose aliases `edge` is asked for. Throws a CommandFailed that says what is
+ * Parses `NAME[:TAG]`, asking `edge` about its aliases. Throws a CommandFailed that says what is
  * wrong with it.
  */
 export async function wantedImage(text: string, edge: URL, work: Work): Promise<Wanted> {
@@ -56,7 +56,10 @@ export async function wantedImage(text: string, edge: URL, work: Work): Promise<
 /** Last lines of a build's log that an error shows. */
 const LOG_LINES = 20;
 
-/** Builds, writes, and prints what was made: its digest, or with `json` all that is known of it. */
+/**
+ * Builds, writes, and prints what was made: its digest, or with `json` everything that is known of
+ * it.
+ */
 export async function build(text: string, options: BuildOptions): Promise<void> {
   const toStdout = options.output.kind === "stdout";
   if (toStdout && options.json)
@@ -127,11 +130,11 @@ function systemsOf(
   if (systems.length === 1 && systems[0] === pinned) return systems;
   throw new CommandFailed(
     "usage",
-    `the name ${name} is for one platform already: leave out --platform`,
+    `the name ${name} already pins the platform: leave out --platform`,
   );
 }
 
-/** Warnings and errors of the parts, as lines; the rest as what is being done. */
+/** Prints warnings and errors of the parts as lines; shows the rest as progress. */
 function tellLine(line: string, progress: Progress): void {
   const { level, msg, err, reason } = JSON.parse(line) as {
     readonly level: number;

@@ -74,4 +74,4 @@ export const REMOTE = {
 
 export const ACCOUNT_HELP =
   "Where the registry asks for an account: what `docker login` has kept for its host, or FIRN_USER and\n" +
-  "FIRN_PASSWORD, from the environment alone.";
+  "FIRN_PASSWORD, only from the environment.";

@@ -10,8 +10,8 @@ export function addExport(program: Command): void {
     .command("export")
     .summary("an image of a registry as a directory or archive")
     .description(
-      "Pulls an image from a registry of Firn, by the registry protocol alone, and writes it. What the " +
-        "directory has is not fetched again, what was cut off goes on where it ended.",
+      "Pulls an image from a Firn registry by the registry protocol. Blobs that are already there " +
+        "are not downloaded again, and interrupted downloads are resumed.",
     )
     .argument("<name>", "NAME[:TAG] or NAME@DIGEST")
     .argument(

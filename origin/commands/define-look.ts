@@ -10,7 +10,7 @@ export function addInspect(program: Command): void {
     .summary("what an image is, without pulling it: layers, sizes, packages, store paths")
     .description(
       "What a registry knows of an image: its packages, its layers and their sizes, what must be built " +
-        "first, and what a client still fetches that has another image. Nothing is built for it.",
+        "first, and what a client that has another image still downloads. It builds nothing.",
     )
     .argument("<name>", "NAME[:TAG]")
     .option("--has <name>", "an image that the client has already", "shell")
@@ -33,7 +33,7 @@ export function addInspect(program: Command): void {
 export function addDiff(program: Command): void {
   program
     .command("diff")
-    .summary("what changes from one image to another, and what that moves")
+    .summary("what differs between two images, and what a client downloads")
     .argument("<from>", "NAME[:TAG] that a client has")
     .argument("<to>", "NAME[:TAG] that it pulls")
     .option("--exit-code", `exit with ${EXIT.found} where they differ`, false)

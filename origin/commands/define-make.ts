@@ -32,7 +32,7 @@ export function addBuild(program: Command): void {
     .command("build")
     .summary("make an image with this machine's Nix, without a server")
     .description(
-      "Makes an image with this machine's Nix, without a server: byte for byte the registry's, for " +
+      "Makes an image with this machine's Nix, without a server. Its bytes are those of a registry with " +
         "the same package set, revision, layer plan and version of libdeflate. Its digest goes to " +
         "standard output, all else to standard error.",
     )

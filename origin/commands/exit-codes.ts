@@ -14,8 +14,7 @@ const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   done: "it is done",
   failed: "it failed, and standard error says why",
   usage: "the command line or a variable is wrong",
-  found:
-    "it ran, and what it found or left wants a person (doctor, diff --exit-code, mirror, revoke)",
+  found: "it ran, and something needs attention (doctor, diff --exit-code, mirror, revoke)",
   unknown: "there is no such image, package, tag or registry",
   denied: "not signed in, or not allowed",
   later: "the registry cannot do it now: it is building, busy, or limits how often one may ask",

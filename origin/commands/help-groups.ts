@@ -3,7 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   "Images:": ["build", "push", "export", "mirror", "alias", "inspect", "diff", "search"],
-  "A Firn of one's own:": [
+  "Run your own Firn:": [
     "start",
     "serve",
     "origin",

@@ -43,7 +43,7 @@ async function ask<T>(
     const answer = await registry.send(`${path}?${search}`, { scopes: names.map(pullScope) });
     const body: unknown = await answer.json().catch(() => undefined);
     if (body === undefined)
-      throw new CommandFailed("failed", `${edge.host} is no registry of Firn, or an older one`);
+      throw new CommandFailed("failed", `${edge.host} is not a Firn registry, or an older version`);
     return parse(schema, body);
   } finally {
     progress.end();

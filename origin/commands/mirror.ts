@@ -91,7 +91,7 @@ export async function mirror(file: string, options: MirrorOptions): Promise<void
       const failed = reports.filter(({ state }) => state === "failed").length;
       process.exitCode = failed === 0 ? EXIT.done : EXIT.found;
       const took = duration((Date.now() - started) / 1_000);
-      progress.note(`${length - failed} of ${length} images are there, after ${took}`);
+      progress.note(`${length - failed} of ${length} images are ready, after ${took}`);
       if (every === undefined) return;
       await sleep(Math.max(0, started + every * 1_000 - Date.now()), undefined, { signal });
     }

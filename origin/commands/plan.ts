@@ -43,7 +43,7 @@ export function addPlanCommand(program: Command): void {
       help(
         "  firn plan --package-set channel:nixos-unstable --dry-run\n" +
           "  firn plan --package-set starter",
-        "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read from the environment alone; they " +
+        "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are read only from the environment; they " +
           "must be allowed to list, and to write blobs/ and plans/.\nSo is CLOUDFLARE_API_TOKEN " +
           "(Account Analytics: Read) with --analytics-account.",
       ),

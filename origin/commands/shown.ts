@@ -135,7 +135,7 @@ function paths(closure: NonNullable<DiffAnswer["closure"]>): string[] {
     ...closure.removed.map(({ name, size: bytes }) => removed(`- ${name}  ${size(bytes)}`)),
     ...closure.added.map(({ name, size: bytes }) => added(`+ ${name}  ${size(bytes)}`)),
     ...closure.changed.map((one) => changed(`~ ${one.name} ${one.from} -> ${one.to}`)),
-    ...(rebuilt === 0 ? [] : [`${rebuilt} were built again, with an equal name`]),
+    ...(rebuilt === 0 ? [] : [`${rebuilt} were rebuilt under the same name`]),
   ]);
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the doctor finds: one line for each thing that it looked at, and the cure where it is ill.
+ * What the doctor finds: one line for each thing that it checked, and what to do if it is not ok.
  */
 
 /**

@@ -21,7 +21,7 @@ export function checkVersions(): Finding {
     : fault(
         "versions",
         text,
-        `run it by npm, which brings Node ${OLDEST_NODE}: npm run firn -- doctor`,
+        `run it with npm, which brings Node ${OLDEST_NODE}: npm run firn -- doctor`,
       );
 }
 
@@ -33,7 +33,7 @@ export async function checkPrograms(needs: readonly Need[]): Promise<Finding> {
   return fault(
     "programs",
     `missing: ${names}`,
-    `apt-get install ${packages}, or your system's way`,
+    `apt-get install ${packages}, or use your system's package manager`,
   );
 }
 
@@ -66,14 +66,14 @@ export async function checkState(directory: string): Promise<Finding> {
   try {
     // Where it is not there yet, whoever needs it makes it: nothing is changed here.
     const there = await existing(resolve(directory));
-    if (!(await stat(there)).isDirectory()) throw new Error(`${there} is no directory`);
+    if (!(await stat(there)).isDirectory()) throw new Error(`${there} is not a directory`);
     await access(there, constants.W_OK);
     return ok("state", `${directory} can be written`);
   } catch (error) {
     return fault(
       "state",
       `${directory} cannot be written: ${(error as Error).message}`,
-      "name another directory with FIRN_STATE or STATE_DIR, or give this user the right",
+      "name another directory with FIRN_STATE or STATE_DIR, or make it writable for this user",
     );
   }
 }

@@ -28,7 +28,7 @@ export async function checkNix({ env, starter, forOthers }: NixCheck): Promise<F
     ? ok("Nix", `version ${found}`)
     : (forOthers ? fault : warning)(
         "Nix",
-        `version ${found}, of which builds can leave the sandbox (CVE-2024-27297, CVE-2026-39860)`,
+        `version ${found}, whose sandbox builds can escape (CVE-2024-27297, CVE-2026-39860)`,
         `update it to ${FIXED_VERSIONS.join(", ")} or newer; until then build only for people you trust`,
       );
   return [version, await checkSandbox({ env, starter, forOthers })];

@@ -37,7 +37,7 @@ export async function checkEdge(edge: URL): Promise<Finding[]> {
     return [
       fault(
         "edge",
-        `${where} answers ${response.status} to /v2/, as no registry does`,
+        `${where} answers ${response.status} to /v2/, so it is not a registry`,
         "check the host in FIRN_EDGE or FIRN_EDGES, and that a proxy in front passes /v2/ on",
       ),
     ];

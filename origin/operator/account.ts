@@ -4,7 +4,7 @@ import { edgeUrl } from "../option-values.ts";
 import { secret } from "../process.ts";
 
 export const ACCOUNT_HELP =
-  "FIRN_PASSWORD is read from the environment alone. The account needs `operator` " +
+  "FIRN_PASSWORD is read only from the environment. The account needs `operator` " +
   "(firn user --operator).";
 
 /** Which edge, and which account there. */

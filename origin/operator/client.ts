@@ -170,7 +170,7 @@ export class OperatorClient {
           const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
           if (parsed.success) return parsed.output;
           throw new AbortError(
-            new CommandFailed("failed", `${edge.host} is no registry of Firn, or another version`),
+            new CommandFailed("failed", `${edge.host} is not a Firn registry, or another version`),
           );
         }
         const said = refusal(edge, response.status, text);

@@ -79,7 +79,7 @@ describe("the firn command", () => {
     const account = parseAccounts(made.stdout).get("ci");
     assert.equal(await verifyPassword("correct horse battery", account?.password), true);
     assert.match((await userWith("short\n")).stderr, /5 characters; it must have 12/);
-    assert.match((await firn(["user", "a:b"])).stderr, /"a:b" is no account name/);
+    assert.match((await firn(["user", "a:b"])).stderr, /"a:b" is not a valid account name/);
   });
 
   const SET = {

@@ -22,8 +22,8 @@ export function ShortName({ composition, onMade }: ShortNameProps) {
   if (why === "packages")
     return (
       <p class="notice bad" role="alert">
-        An image holds {MAX_PACKAGES} packages at most, since docker mounts so many layers and no
-        more. These are {count}: leave out {count - MAX_PACKAGES}.
+        An image has at most {MAX_PACKAGES} packages, because docker limits its layers. The list has{" "}
+        {count}: remove {count - MAX_PACKAGES}.
       </p>
     );
   const make = async (): Promise<void> => {
@@ -48,9 +48,8 @@ export function ShortName({ composition, onMade }: ShortNameProps) {
     <div class="short-name">
       <p class="notice">
         A list this long does not fit into a name
-        {why === "characters" && `, which has ${MAX_NAME} characters at most`}. A short name stands
-        for it instead: the same packages have the same one at every Firn, and it never means
-        others.
+        {why === "characters" && `, which has at most ${MAX_NAME} characters`}. A short name can
+        stand for it instead. It is the same for these packages at every Firn, and never changes.
       </p>
       <button type="button" class="primary" disabled={busy} onClick={() => void make()}>
         Make a short name

@@ -1,19 +1,17 @@
-/**
- * Requests to the JSON API. Credentials of whoever signed in are kept in memory, until the page is
- * left.
- */
+/** Requests to the JSON API. Credentials are kept in memory until the page is left. */
 import { useEffect, useState } from "preact/hooks";
 
 let credentials: string | null = null;
 const listeners = new Set<() => void>();
 
-/** Remembers user and password for the requests that follow. */
+/** Remembers user and password for the following requests. */
 export function signIn(user: string, password: string): void {
   const bytes = new TextEncoder().encode(`${user}:${password}`);
   credentials = `Basic ${btoa(String.fromCharCode(...bytes))}`;
   refresh();
 }
 
+/** Forgets the credentials. */
 export function signOut(): void {
   credentials = null;
   refresh();
@@ -24,6 +22,7 @@ export function refresh(): void {
   for (const listener of listeners) listener();
 }
 
+/** Whether requests carry credentials. */
 export const isSignedIn = (): boolean => credentials !== null;
 
 /** An error that the registry answered; its message is for people. */
@@ -41,8 +40,8 @@ export class Refused extends Error {
 }
 
 /**
- * The response to a request with the credentials of whoever signed in, and never those that the
- * browser has stored. Throws Refused.
+ * The response to a request with the credentials that were signed in with, never with those that
+ * the browser stores. Throws Refused.
  */
 export async function send(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
@@ -68,7 +67,7 @@ async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
 }
 
 export interface Asked<T> {
-  /** The last answer; while the next is on its way, too. */
+  /** The last answer, also while the next is loading. */
   readonly answer: T | null;
   readonly error: Error | null;
   readonly loading: boolean;
@@ -77,7 +76,8 @@ export interface Asked<T> {
 const NOTHING = { answer: null, error: null, loading: false } as const;
 
 /**
- * Keeps the answer of an address, asked anew when that changes, or who is signed in. Null: nothing.
+ * Keeps the answer of an address, requested again when the address or the credentials change. Null:
+ * no address.
  */
 export function useAnswer<T>(path: string | null, { delay = 0, every = 0 } = {}): Asked<T> {
   const [state, setState] = useState<Asked<T>>({ ...NOTHING, loading: path !== null });
@@ -114,9 +114,7 @@ export function useAnswer<T>(path: string | null, { delay = 0, every = 0 } = {})
   return state;
 }
 
-/**
- * A request for a part of an image, as a client sends it: with a token for it, where one signed in.
- */
+/** A request for a part of an image, as a registry client sends it: with a token if signed in. */
 export async function fromRegistry(name: string, path: string, init: RequestInit = {}) {
   const headers = new Headers(init.headers);
   if (credentials !== null) {

@@ -48,7 +48,7 @@ export function Build({ id }: { readonly id: string }) {
   const { packages, end, error, phase, building } = watched;
   const name = query.get("image") ?? packages.filter((each) => !BASE.has(each)).join("/");
   const heading = title(watched, name);
-  // Tells from another tab how far it is.
+  // Shows the progress in the tab's title.
   useEffect(() => {
     document.title = `${heading} · Firn`;
   }, [heading]);
@@ -72,7 +72,7 @@ export function Build({ id }: { readonly id: string }) {
       {end?.state === "done" && <Pull name={name} tag={query.get("tag") ?? ""} />}
       {end?.state === "failed" && (
         <p class="notice bad" role="alert">
-          {end.message ?? "The build failed; its last lines say why."}
+          {end.message ?? "The build failed; the end of the log says why."}
         </p>
       )}
       {watched.lines.length > 0 && <Log lines={watched.lines} following={end === null} />}
@@ -80,7 +80,7 @@ export function Build({ id }: { readonly id: string }) {
   );
 }
 
-/** Time since the page was opened, so that a step without lines is seen to go on. */
+/** Time since the page was opened, so that a silent step is seen to be running. */
 function Elapsed() {
   const [since] = useState(Date.now);
   const [now, setNow] = useState(since);
@@ -132,7 +132,7 @@ function BuildTrouble({ error, name }: { readonly error: Error; readonly name: s
 function Phases({ phase, end }: { readonly phase: Phase; readonly end: End | null }) {
   const reached = end?.state === "done" ? PHASES.length - 1 : PHASES.indexOf(phase);
   return (
-    <ol class={`phases ${end?.state ?? ""}`} aria-label="How far it is">
+    <ol class={`phases ${end?.state ?? ""}`} aria-label="Progress">
       {PHASES.map((each, at) => (
         <li
           key={each}
@@ -179,7 +179,7 @@ interface LogProps {
   readonly following: boolean;
 }
 
-/** The end of the log stays in view, as long as nobody scrolls up. */
+/** The end of the log stays in view unless somebody scrolls up. */
 function Log({ lines, following }: LogProps) {
   const box = useRef<HTMLPreElement>(null);
   const atEnd = useRef(true);
@@ -204,7 +204,7 @@ function Log({ lines, following }: LogProps) {
   );
 }
 
-/** Reads the log until the build ends, from where it was when the connection is lost. */
+/** Reads the log until the build ends; after a lost connection it continues where it was. */
 function useLog(id: string): Watched {
   const [watched, setWatched] = useState(BEGUN);
   useEffect(() => {
@@ -238,7 +238,7 @@ function useLog(id: string): Watched {
         await follow(last === "" ? tries + 1 : 0);
       }
     };
-    // Only a build that was just asked for here is worth waiting for.
+    // Only a build that was just requested from this page is worth waiting for.
     void follow(location.search.includes("image=") ? 0 : TRIES - 1);
     return () => stop.abort();
   }, [id]);

@@ -16,13 +16,13 @@ const RULES: readonly (readonly [RegExp, Phase])[] = [
 const phaseOf = (line: string): Phase | undefined =>
   RULES.find(([pattern]) => pattern.test(line))?.[1];
 
-/** A phase never goes back, but for another attempt that waits again. */
+/** A phase never goes back, except when another attempt waits again. */
 export function nextPhase(phase: Phase, line: string): Phase {
   const told = phaseOf(line);
   if (told === undefined) return phase;
   return told === "Waiting" || PHASES.indexOf(told) > PHASES.indexOf(phase) ? told : phase;
 }
 
-/** What is being built, of a line of Nix's: `git-2.51.0`. */
+/** The name of what is being built, from a line of Nix's: `git-2.51.0`. */
 export const builtName = (line: string): string | undefined =>
   /^building '\/nix\/store\/[0-9a-z]{32}-(.+?)\.drv'/.exec(line)?.[1];

@@ -18,8 +18,8 @@ const reference = ({ host, name, tag }: Image): string =>
   `${host}/${name}${tag === "" ? "" : `:${tag}`}`;
 
 /**
- * Whether an image without `shell` has a command of its own: of several packages mostly none, since
- * it cannot be all of their main programs.
+ * Whether an image without `shell` has a command of its own: with several packages mostly not,
+ * since it cannot be the main programs of all.
  */
 const hasCommand = ({ name }: Image): boolean =>
   name.split("/").filter((part) => part !== "amd64" && part !== "arm64").length === 1;

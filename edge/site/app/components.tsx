@@ -6,6 +6,7 @@ import { isSignedIn, Refused, signIn } from "./api.ts";
 /** How long a button says that it has copied, milliseconds. */
 const COPIED_MS = 2_000;
 
+/** A button that copies a text to the clipboard. */
 export function Copy({ text, what }: { readonly text: string; readonly what: string }) {
   const [told, setTold] = useState<"Copied" | "Not copied" | null>(null);
   useEffect(() => {
@@ -105,14 +106,15 @@ export function Tabs<T extends string>(props: TabsProps<T>) {
   );
 }
 
-/** What went wrong, in the registry's words, where they are meant for a browser. */
+/** What went wrong: the registry's message, if it is meant for browsers. */
 export function messageOf(error: Error): string {
-  if (!(error instanceof Refused)) return "The registry does not answer. Are you online?";
-  // Its words tell of `docker login`.
+  if (!(error instanceof Refused))
+    return "The registry does not answer. Check your connection, or try again later.";
+  // Its message mentions `docker login`.
   if (isSignedOut(error))
     return error.wasSignedIn
       ? "The user or the password is wrong."
-      : "This takes an account: sign in.";
+      : "This requires an account: sign in.";
   return error.message;
 }
 
@@ -120,7 +122,7 @@ const isSignedOut = (error: Error): boolean => error instanceof Refused && error
 
 /** The same, and where signing in may help, the way to do it. */
 export function Trouble({ error }: { readonly error: Error }) {
-  // Of an error from before somebody signed in, nothing is left to say.
+  // An error from before somebody signed in is outdated.
   if (error instanceof Refused && error.status === 401 && !error.wasSignedIn)
     return isSignedIn() ? null : <SignIn />;
   return (
@@ -133,6 +135,7 @@ export function Trouble({ error }: { readonly error: Error }) {
   );
 }
 
+/** The form to sign in with an account of the registry. */
 export function SignIn() {
   const [user, setUser] = useState("");
   const [password, setPassword] = useState("");

@@ -90,7 +90,11 @@ export function Compose() {
             tag={tag}
             view={view}
             title={alias}
-            empty={isNamed ? "Nothing is chosen yet." : "This list has no name yet."}
+            empty={
+              isNamed
+                ? "Add packages to see what the image contains."
+                : "Make a short name to see what the image contains."
+            }
             onReplace={replaceIn(composition, change)}
           />
           <p class="sr" role="status">
@@ -104,7 +108,7 @@ export function Compose() {
   );
 }
 
-/** What changed beside what somebody is at, for those who hear the page; empty while it loads. */
+/** What changed, for people who use a screen reader; empty while it loads. */
 function summary({ answer, error, loading }: Asked<ImageView>): string {
   const [first] = answer?.platforms ?? [];
   if (loading || error !== null || answer === null || first === undefined) return "";
@@ -139,7 +143,7 @@ interface ChipsProps {
 function Chips({ packages, view, onRemove }: ChipsProps) {
   const list = useRef<HTMLUListElement>(null);
   if (packages.length === 0) return null;
-  /** The keyboard stays where it was: at the next package, else at the search. */
+  /** The focus stays close: it moves to the next package, or else to the search. */
   const remove = (name: string, at: number): void => {
     const buttons = list.current?.querySelectorAll("button");
     const next = buttons?.[at + 1] ?? buttons?.[at - 1] ?? document.getElementById("find");
@@ -266,9 +270,11 @@ interface CommandsProps {
 function Commands({ composition, name, view }: CommandsProps) {
   const [kind, setKind] = useState<Kind>("Docker");
   if (name === "")
-    return <p class="notice">Add a package or the shell, and the command to pull it is here.</p>;
+    return (
+      <p class="notice">Add a package or the shell to get the command that pulls the image.</p>
+    );
   if (isRefused(view))
-    return <p class="notice">The registry has no such image, so there is no command yet.</p>;
+    return <p class="notice">This image does not exist, so there is no command to pull it.</p>;
   const text = command(kind, {
     host: location.host,
     plain: location.protocol === "http:",
@@ -297,7 +303,7 @@ function Explained() {
           <dt>
             <code>git/curl</code>
           </dt>
-          <dd>An image of these packages, in any order. Certificates are always there.</dd>
+          <dd>An image of these packages, in any order. CA certificates are always included.</dd>
         </div>
         <div>
           <dt>
@@ -315,22 +321,22 @@ function Explained() {
           <dt>
             <code>arm64/git</code>
           </dt>
-          <dd>For one platform. Otherwise everybody gets the image for their own.</dd>
+          <dd>Pins the platform. Otherwise every machine gets the image for its own.</dd>
         </div>
         <div>
           <dt>
             <code>git:TAG</code>
           </dt>
           <dd>
-            From another state of the package set: a tag, a date, or a revision of 40 digits, which
-            always means the same image.
+            From another state of the package set: a channel or branch, a date, or a revision of 40
+            digits, which always means the same image.
           </dd>
         </div>
         <div>
           <dt>Built once</dt>
           <dd>
-            A package is built when somebody asks for it first, on the operator’s own machines.
-            Images share layers, so what you have is not downloaded again.
+            A package is built when somebody first asks for it, on the operator’s own machines.
+            Images share layers, so you download each of them only once.
           </dd>
         </div>
       </dl>

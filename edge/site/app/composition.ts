@@ -1,5 +1,5 @@
 /**
- * What is composed on the first page, and how the address says it, so that a link is the whole
+ * What is composed on the first page. The address holds all of it, so that a link is the whole
  * state:
  *
  *   /?p=git+curl&platform=arm64&tag=nixos-25.05&pin=1&shell=0
@@ -15,7 +15,7 @@ export interface Composition {
   readonly platform: Platform;
   /** Empty for latest. */
   readonly tag: string;
-  /** Whether the commands name the revision that the tag means now. */
+  /** Whether the commands contain the revision that the tag means now. */
   readonly pin: boolean;
 }
 
@@ -28,9 +28,10 @@ const MAX_COMPONENTS = 64;
 /** Most packages of any image, with an alias. */
 export const MAX_PACKAGES = 112;
 
+/** Whether a component is a package, rather than a meta-package or invalid. */
 export const isPackage = (name: string): boolean => COMPONENT.test(name) && !META.has(name);
 
-/** What an address says; what it says wrong is left out. */
+/** Parses an address; anything invalid is left out. */
 export function parseComposition(query: string): Composition {
   const parameters = new URLSearchParams(query);
   const names = (parameters.get("p") ?? "").toLowerCase().split(/[\s/,]+/);
@@ -44,7 +45,7 @@ export function parseComposition(query: string): Composition {
   };
 }
 
-/** The query of an address; what is as it is by itself is left out. */
+/** The query of an address, without default values. */
 export function formatComposition({ packages, shell, platform, tag, pin }: Composition): string {
   const parts = [
     packages.length > 0 ? `p=${packages.join("+")}` : "",
@@ -65,7 +66,7 @@ export function components({ packages, shell, platform }: Composition): string[]
 /** The image's name, written out; empty when nothing is chosen. */
 export const imageName = (composition: Composition): string => components(composition).join("/");
 
-/** Why the image cannot be named by its packages; by `packages` it can be named by nothing. */
+/** Why the packages do not fit into a name; `packages`: not even into an alias. */
 export function whyLong(composition: Composition): "packages" | "components" | "characters" | null {
   if (composition.packages.length > MAX_PACKAGES) return "packages";
   if (components(composition).length > MAX_COMPONENTS) return "components";

@@ -1,11 +1,11 @@
-/** Why a store path is in an image: the shortest way to it from a package of the image. Pure. */
+/** Why a store path is in an image: the shortest path to it from a package of the image. Pure. */
 
 export interface Node {
   readonly references: readonly number[];
   readonly packages: readonly string[];
 }
 
-/** Indexes from a package's own store path to this one; none when no package needs it. */
+/** Indexes from a package's own store path to this one; empty when no package needs it. */
 export function wayTo(target: number, nodes: readonly Node[]): number[] {
   const roots = nodes.flatMap(({ packages }, at) => (packages.length > 0 ? [at] : []));
   const cameFrom = new Map<number, number>(roots.map((root) => [root, -1]));

@@ -57,7 +57,7 @@ function Regions({ regions }: { readonly regions: PublicView["regions"] }) {
           <h2>
             {region === WORLD ? "All regions" : region}
             <small class={`tagged ${reachable && origins.connected > 0 ? "built" : "unknown"}`}>
-              {!reachable ? "does not answer" : origins.connected > 0 ? "at work" : "no origin"}
+              {!reachable ? "does not answer" : origins.connected > 0 ? "online" : "no origin"}
             </small>
           </h2>
           <dl class="numbers">
@@ -104,7 +104,7 @@ function PackageFailures() {
   return (
     <>
       <h2>Recent failures</h2>
-      {answer.failures.length === 0 && <p class="quiet">No package failed to build lately.</p>}
+      {answer.failures.length === 0 && <p class="quiet">No recent failures.</p>}
       <ul class="jobs">
         {answer.failures.map(({ at, name, system, message }) => (
           <li key={`${system} ${name}`}>
@@ -132,7 +132,7 @@ function ForOperators({ view }: { readonly view: FarmView }) {
         ))}
       </ul>
       <h2>Recent builds</h2>
-      <Jobs jobs={view.builds} now={view.at} empty="Nothing was built so far." />
+      <Jobs jobs={view.builds} now={view.at} empty="Nothing has been built yet." />
       <h2>Recent failures</h2>
       <Jobs jobs={view.failures} now={view.at} empty="Nothing failed." />
       {isSignedIn() && (
@@ -250,7 +250,7 @@ function Controls({ origin: { name, state, connected, restUntil } }: { readonly 
         <button
           type="button"
           class="secondary"
-          onClick={() => void act("POST", "/drain", `${name} finishes what it has.`)}
+          onClick={() => void act("POST", "/drain", `${name} finishes its jobs and gets no more.`)}
         >
           Drain<span class="sr"> {name}</span>
         </button>
@@ -270,7 +270,7 @@ function Controls({ origin: { name, state, connected, restUntil } }: { readonly 
           <button
             type="button"
             class="secondary"
-            onClick={() => void act("POST", "/rest?seconds=0", `${name} rests no more.`)}
+            onClick={() => void act("POST", "/rest?seconds=0", `${name} no longer rests.`)}
           >
             End its rest<span class="sr">: {name}</span>
           </button>

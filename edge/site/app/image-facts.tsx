@@ -1,6 +1,6 @@
 /**
- * What an image is, beside what composes it: its state, sizes, layers, and what must be built.
- * Platforms of which the same is to be said have one paragraph for it.
+ * What an image is, beside its composition: its state, sizes, layers, and what must be built.
+ * Platforms about which the same can be said share a paragraph.
  */
 import { useState } from "preact/hooks";
 import type { ImageView, PlatformView } from "../../contract/api.ts";
@@ -19,9 +19,9 @@ interface FactsProps {
   readonly name: string;
   readonly tag: string;
   readonly view: Asked<ImageView>;
-  /** In the place of the name written out, which may be long. */
+  /** Shown instead of the written-out name, which may be long. */
   readonly title: string | undefined;
-  /** What stands there while there is no name. */
+  /** Shown while there is no name. */
   readonly empty: string;
   readonly onReplace: (wrong: string, right: string) => void;
 }
@@ -85,7 +85,7 @@ export function ImageFacts({ name, tag, view, title, empty, onReplace }: FactsPr
 
 type Alike = readonly [PlatformView, ...PlatformView[]];
 
-/** Platforms in the same state, with the same to be built or to be mended, together. */
+/** Groups platforms in the same state, with the same packages to build or correct. */
 function alike(platforms: readonly PlatformView[]): readonly Alike[] {
   const groups = new Map<string, Alike>();
   for (const platform of platforms) {
@@ -120,7 +120,7 @@ function Amounts({ platform: { platform, layers, ...view }, alone, name }: Amoun
       {view.client !== null && name !== view.client.has && (
         <p class="quiet">
           {about}
-          {bytes(view.client.size)} where <code>{view.client.has}</code> is there already
+          {bytes(view.client.size)} if you already have <code>{view.client.has}</code>
         </p>
       )}
     </div>
@@ -160,11 +160,11 @@ function Unbuilt({ platform: { build, packages }, pull }: Pick<StateProps, "plat
     setBusy(true);
     setError(null);
     try {
-      // The build page tells how it ends: this request is what asks for it.
+      // This request starts the build; the build page shows how it ends.
       const asked = fromRegistry(name, `manifests/${tag || "latest"}`, init);
       await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, REFUSED_MS))]);
     } catch (refused) {
-      // A build that failed at once has a log; what nobody may begin has none.
+      // A build that failed at once has a log; one that was not allowed has none.
       if (refused instanceof Refused && refused.status < 500) {
         setBusy(false);
         return setError(refused);
@@ -195,8 +195,9 @@ function Unbuilt({ platform: { build, packages }, pull }: Pick<StateProps, "plat
 }
 
 /**
- * How long a refusal (no account, a limit) is waited for before the build is watched, milliseconds;
- * also until the request is on its way, since a page that is left cancels what it only prepares.
+ * How long the page waits for a refusal (no account, a limit) before it shows the build,
+ * milliseconds; also the time for the request to be sent, since leaving a page cancels unsent
+ * requests.
  */
 const REFUSED_MS = 400;
 

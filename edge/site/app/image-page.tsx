@@ -51,7 +51,7 @@ function Platforms({ answer, chosen, onChoose, reference }: PlatformsProps) {
   const { platforms, revision } = answer;
   const [first] = platforms;
   if (first === undefined || revision === null)
-    return <p class="notice">Nobody has asked for this tag yet: pull the image, and look again.</p>;
+    return <p class="notice">Nobody has pulled this tag yet. Pull the image, then look again.</p>;
   const platform = platforms.find((each) => each.platform === chosen) ?? first;
   const view = (
     <Platform key={platform.platform} answer={answer} platform={platform} reference={reference} />
@@ -94,7 +94,7 @@ function Platform({ answer, platform, reference }: PlatformProps) {
         {unpacked !== null && <Fact label="Unpacked" value={bytes(unpacked)} />}
         <Fact label="Layers" value={String(layers.length)} />
         {closure != null && <Fact label="Store paths" value={String(closure.length)} />}
-        {client !== null && <Fact label="With shell already there" value={bytes(client.size)} />}
+        {client !== null && <Fact label="If you have shell" value={bytes(client.size)} />}
       </dl>
       <div class="command">
         <pre tabIndex={0} aria-label="Docker command">

@@ -4,7 +4,7 @@ import { bytes, plural } from "./format.ts";
 
 const WIDTH = 1_000;
 const HEIGHT = 28;
-/** Between two layers, so that small ones are seen apart. */
+/** Gap between two layers, so that small ones can be told apart. */
 const GAP = 3;
 /** Colours of the style sheet. */
 export const SHADES = 6;

@@ -6,7 +6,7 @@ import { SHADES } from "./layer-bar.tsx";
 import { type Box, squarify } from "./treemap.ts";
 
 const WIDTH = 1_000;
-/** Higher than wide on a phone, where a map of little height could not be read. */
+/** Higher than wide on a phone, where a flat map could not be read. */
 const HEIGHT = { wide: 420, narrow: 1_100 } as const;
 const GAP = 4;
 /** Smallest box with a text in it. */
@@ -36,7 +36,7 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
   const order = layers
     .map((_, at) => at)
     .sort((a, b) => (layers[b]?.size ?? 0) - (layers[a]?.size ?? 0));
-  /** The one in the tab order: the largest, until the arrows have moved. */
+  /** The one in the tab order: the largest, until an arrow key moves. */
   const stop = focused !== null && focused < layers.length ? focused : (order[0] ?? 0);
   const move = (event: KeyboardEvent): void => {
     const steps: Record<string, number> = {
@@ -160,7 +160,7 @@ interface LabelProps {
   readonly scale: number;
 }
 
-/** What stands in a box, where there is room: beside its button, whose name says it whole. */
+/** The text in a box, where there is room. Its button has the full name. */
 function Label({ title, size, box: { x, y, width, height }, scale }: LabelProps) {
   if (width < TEXT_WIDTH * scale || height < TEXT_HEIGHT * scale) return null;
   return (
@@ -178,7 +178,7 @@ function Label({ title, size, box: { x, y, width, height }, scale }: LabelProps)
 const fitting = (text: string, characters: number): string =>
   text.length <= characters ? text : `${text.slice(0, Math.max(1, characters - 1))}…`;
 
-/** What most of a layer is. */
+/** What most of a layer consists of. */
 function titleOf({ paths = [], own, packages }: ImageLayer, closure: MapProps["closure"]): string {
   if (own) return "links and small parts";
   const largest = [...paths].sort((a, b) => sizeOf(closure, b) - sizeOf(closure, a))[0];
@@ -209,7 +209,7 @@ function LayerDetail({ at, layer, closure }: DetailProps) {
       </h3>
       <p class="quiet">
         {layer.own
-          ? "The image’s own: links to its packages, and parts too small for a layer."
+          ? "Only in this image: links to its packages, and parts too small for a layer."
           : `Shared by every image with ${either(layer.packages)}.`}
       </p>
       <ul class="paths">

@@ -4,7 +4,8 @@ export function NotFound({ path }: { readonly path: string }) {
     <>
       <h1>There is nothing here</h1>
       <p class="lede">
-        <code class="break">{path}</code> is no page of this registry, and no image’s name.
+        <code class="break">{path}</code> is neither a page of this registry nor the name of an
+        image.
       </p>
       <p>
         <a class="look" href="/">

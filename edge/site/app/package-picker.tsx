@@ -97,7 +97,7 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
             {option.version !== undefined && <span class="version">{option.version}</span>}
             <span class="description">
               {isSet(option.name)
-                ? "A set of packages: choose it to search it"
+                ? "A set of packages: select it to search in it"
                 : option.description}
             </span>
           </li>
@@ -114,10 +114,10 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
   );
 }
 
-/** Whether a name is that of a nested set by the customs of nixpkgs, and no package itself. */
+/** Whether a name is that of a nested set, by nixpkgs' naming conventions. */
 const isSet = (name: string): boolean => name.endsWith("packages");
 
-/** What is typed may be taken as it is, where there is no list of names. */
+/** What is typed can be used as it is when there is no list of names. */
 function withTyped(
   found: readonly FoundPackage[],
   word: string,

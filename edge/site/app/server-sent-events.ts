@@ -9,7 +9,7 @@ export interface LogEvent {
   readonly data: string;
 }
 
-/** Reads events out of the chunks of a stream: EventSource itself cannot send credentials. */
+/** Reads events from the chunks of a stream, because EventSource itself cannot send credentials. */
 export class EventReader {
   #rest = "";
 

@@ -1,6 +1,6 @@
 /**
- * A squarified treemap (Bruls, Huizing, van Wijk, 2000): rectangles whose areas are as given, as
- * near to squares as can be, row by row along the shorter side. Pure.
+ * A squarified treemap (Bruls, Huizing, van Wijk, 2000): rectangles with given areas, as square as
+ * possible, row by row along the shorter side. Pure.
  */
 
 export interface Box {

@@ -145,7 +145,7 @@ async function inspect(page: Page, name: string): Promise<void> {
 const PAGES: Record<string, { path: string; ready: (page: Page) => Promise<unknown> }> = {
   compose: {
     path: "/?p=git+curl",
-    ready: (page) => page.getByText("where shell is there already").waitFor(),
+    ready: (page) => page.getByText("if you already have shell").waitFor(),
   },
   unknown: { path: "/?p=gti&shell=0", ready: (page) => page.getByText("Did you mean").waitFor() },
   unbuilt: {
@@ -192,7 +192,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByRole("option", { name: /^git/ }).click();
     await page.getByRole("combobox", { name: "Find packages" }).fill("cur");
     await page.getByRole("option", { name: "curl" }).click();
-    await page.getByText("where shell is there already").waitFor();
+    await page.getByText("if you already have shell").waitFor();
     await page.getByRole("button", { name: "Remove curl" }).waitFor();
     await page.waitForURL((url) => url.search === "?p=git+curl");
     const host = new URL(firn.url).host;
@@ -235,7 +235,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByRole("option", { name: /^curl/ }).waitFor();
     await page.keyboard.press("Enter");
     await page.keyboard.press("Escape");
-    await page.getByText("where shell is there already").waitFor();
+    await page.getByText("if you already have shell").waitFor();
     await page.getByRole("tab", { name: "Docker" }).focus();
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("ArrowRight");
@@ -249,11 +249,11 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     const page = await open(t, `/?p=git+${long.join("+")}`);
     const make = page.getByRole("button", { name: "Make a short name" });
     await make.waitFor();
-    await page.getByText("This list has no name yet.").waitFor();
+    await page.getByText("Make a short name to see what the image contains.").waitFor();
     await inspect(page, "long-list");
     await make.focus();
     await page.keyboard.press("Enter");
-    await page.getByText("where shell is there already").waitFor();
+    await page.getByText("if you already have shell").waitFor();
     const { host } = new URL(firn.url);
     await page.getByRole("heading", { name: /^x\/[0-9a-f]{40}$/ }).waitFor();
     const command = page.getByLabel("Docker command");
@@ -279,7 +279,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
 
   test("a pinned image keeps its revision", async (t) => {
     const page = await open(t, "/?p=git");
-    await page.getByText("where shell is there already").waitFor();
+    await page.getByText("if you already have shell").waitFor();
     await page.getByRole("checkbox", { name: /^pin/ }).check();
     const command = await page.getByLabel("Docker command").innerText();
     assert.ok(command.endsWith(`/shell/git:${REVISION}`), command);
@@ -309,7 +309,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     const page = await open(t, "/?p=git");
     await page.getByLabel("Docker command").waitFor();
     await page.getByLabel("Tag").fill("!!");
-    await page.getByText("so there is no command yet").waitFor();
+    await page.getByText("so there is no command to pull it").waitFor();
     assert.equal(await page.getByLabel("Tag").getAttribute("aria-invalid"), "true");
     assert.equal(await page.getByLabel("Docker command").count(), 0);
     await page.getByLabel("Tag").fill("");
@@ -321,7 +321,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
     await page.getByText("Ready to pull:").waitFor();
     await page.context().setOffline(true);
     await page.getByRole("combobox", { name: "Find packages" }).fill("git");
-    await page.getByText("Are you online?").first().waitFor();
+    await page.getByText("The registry does not answer.").first().waitFor();
   });
 
   test("what changed beside the keyboard is told to those who hear the page", async (t) => {

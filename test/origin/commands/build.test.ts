@@ -317,6 +317,6 @@ describe("firn build of the starter set", { skip }, () => {
       "linux/amd64",
     ]);
     assert.equal(both.exitCode, 2);
-    assert.match(text(both.stderr), /arm64\/tree is for one platform already/);
+    assert.match(text(both.stderr), /arm64\/tree already pins the platform/);
   });
 });

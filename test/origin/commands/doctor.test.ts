@@ -72,7 +72,7 @@ describe("firn doctor", { skip }, () => {
       "an edge that is none",
       "edge",
       async () => ((answer = { registry: false, date: new Date() }), { FIRN_EDGE: url }),
-      /as no registry does/,
+      /so it is not a registry/,
       /proxy/,
     ],
     [

@@ -230,7 +230,7 @@ describe("firn mirror", { skip }, () => {
     assert.match(found.get("bad:latest")?.error ?? "", /answered 500/);
     const { digest } = await pullManifest(firn.url, "snow");
     assert.equal(found.get("snow:latest")?.digest, digest);
-    assert.match(made.stderr, /2 of 3 images are there/);
+    assert.match(made.stderr, /2 of 3 images are ready/);
   });
 
   test("on a schedule, until it is told to stop; the list is read again, and no change is said", async () => {

@@ -13,7 +13,7 @@ const clientOf = (edge: string): OperatorClient =>
 for (const [what, edge, kind, says] of [
   ["nobody listens there", "http://127.0.0.1:22222", "later", /cannot be reached: .*ECONNREFUSED/],
   ["it speaks no TLS", "https://127.0.0.1:PORT", "later", /no(t speak)? TLS: is it plain HTTP\?/],
-  ["it is no registry", "http://127.0.0.1:PORT", "failed", /is no registry of Firn/],
+  ["it is no registry", "http://127.0.0.1:PORT", "failed", /is not a Firn registry/],
 ] as const)
   test(`${what}: that is said, with the host, and at once`, async (t) => {
     const server = createServer((_, response) => response.end("<html>")).listen(0, "127.0.0.1");
