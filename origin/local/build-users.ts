@@ -1,6 +1,6 @@
 /**
- * The users as whom Nix builds when root calls it: without them builds run as root. Nix's installer
- * makes them, Debian's package does not.
+ * The users as which Nix builds when root calls it: without them builds run as root. Nix's
+ * installer creates them, Debian's package does not.
  */
 import { readFile } from "node:fs/promises";
 import { execa } from "execa";
@@ -10,22 +10,22 @@ import { which } from "./needs.ts";
 /** Nix's own default for build-users-group. */
 export const BUILD_GROUP = "nixbld";
 
-/** Whether the group of build users is there, and somebody in it. `groups`: as in /etc/group. */
+/** Whether the group of build users exists and has members. `groups`: the text of /etc/group. */
 export const hasBuildUsers = (groups: string): boolean =>
   new RegExp(`^${BUILD_GROUP}:[^:]*:\\d+:[^:\\s]+$`, "m").test(groups);
 
-/** The same of this machine. */
+/** The same for this machine. */
 export const buildUsersExist = async (): Promise<boolean> =>
   hasBuildUsers(await readFile("/etc/group", "utf8").catch(() => ""));
 
 /**
- * Makes build users where there are none and root can; `say` tells it. Where they cannot be made,
- * `say` tells that builds run as root.
+ * Creates build users if there are none and root can; `say` reports it. If they cannot be created,
+ * `say` warns that builds run as root.
  */
 export async function makeBuildUsers(say: (line: string) => void): Promise<void> {
   if (await buildUsersExist()) return;
   if ((await which("groupadd")) !== undefined && (await which("useradd")) !== undefined) {
-    say(`making users for builds (group ${BUILD_GROUP}), so that no build runs as root`);
+    say(`creating users for builds (group ${BUILD_GROUP}), so that no build runs as root`);
     // `|| true`: a group that an attempt before this one has left.
     const script = BUILD_USERS_COMMAND.replace(" && ", " || true; ");
     const { failed, stderr } = await execa("/bin/sh", ["-c", script], {

@@ -1,6 +1,6 @@
 /**
- * Programs that Firn needs and npm does not bring: found on PATH, or installed by apt as root on
- * Debian, or asked for in words.
+ * Programs that Firn needs and npm does not install: found on PATH, installed by apt as root on
+ * Debian, or else requested in an error.
  */
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
@@ -9,13 +9,13 @@ import { execa } from "execa";
 import { libdeflateIsThere } from "../layers/libdeflate.ts";
 
 export interface Need {
-  /** The program, as looked for on PATH, or its absolute path. */
+  /** The program as looked up on PATH, or its absolute path. */
   readonly command: string;
-  /** Debian's package that has it. */
+  /** Debian's package that contains it. */
   readonly debian: string;
   /** What it is for, in a few words. */
   readonly purpose: string;
-  /** Whether it is there, for what is no program; `command` is its name then. */
+  /** Checks for something that is not a program; `command` is then its name. */
   readonly isThere?: () => boolean;
 }
 
@@ -31,11 +31,11 @@ export const ORIGIN_NEEDS: readonly Need[] = [
     isThere: libdeflateIsThere,
   },
 ];
-/** No program on the PATH, but part of apt since 1.1. */
+/** Not a program on the PATH, but part of apt since 1.1. */
 export const APT_HELPER = "/usr/lib/apt/apt-helper";
 /**
- * What the starter set needs besides: Debian's own tools. patchelf and whatever else builds a unit
- * comes from the archive (nix/starter/tools.sh).
+ * What the starter set needs besides: Debian's own tools. patchelf and everything else that builds
+ * a unit comes from the archive (nix/starter/tools.sh).
  */
 export const STARTER_NEEDS: readonly Need[] = [
   { command: "apt-get", debian: "apt", purpose: "fetches and verifies .deb files" },
@@ -47,11 +47,11 @@ export const STARTER_NEEDS: readonly Need[] = [
   { command: "tar", debian: "tar", purpose: "unpacks" },
 ];
 
-/** Looked at besides PATH: a user's PATH may lack what daemons and dpkg-deb live in. */
+/** Searched besides PATH: a user's PATH may lack the directories of daemons and of dpkg-deb. */
 const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
-/** apt's lists as the downloads leave them; without any, no package can be found. */
+/** apt's package lists, as downloaded; without any, no package can be found. */
 const APT_LISTS = "/var/lib/apt/lists";
-/** One for the machine, whatever TMPDIR is. */
+/** One for the whole machine, whatever TMPDIR is. */
 const APT_LOCK = "/tmp/firn-apt.lock";
 /** Seconds that apt waits for another apt or dpkg to finish. */
 const APT_LOCK_SECONDS = 300;
@@ -73,7 +73,7 @@ export async function which(command: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The needs whose program is not there. */
+/** The needs whose program is missing. */
 export async function missing(needs: readonly Need[]): Promise<Need[]> {
   const found = await Promise.all(
     needs.map(async ({ command, isThere }) => isThere?.() ?? (await which(command)) !== undefined),
@@ -81,13 +81,13 @@ export async function missing(needs: readonly Need[]): Promise<Need[]> {
   return needs.filter((_, index) => found[index] !== true);
 }
 
-/** Throws an Error for a person when a program is not there, with the way to install it. */
+/** Throws an Error for a person when a program is missing, with the way to install it. */
 export async function requirePrograms(needs: readonly Need[]): Promise<void> {
   const lacking = await missing(needs);
   if (lacking.length > 0) throw new Error(howToInstall(lacking));
 }
 
-/** True where this process may install packages: root, with apt. */
+/** Whether this process may install packages: it is root, and there is apt. */
 export async function canInstall(): Promise<boolean> {
   return (
     process.getuid?.() === 0 &&
@@ -97,8 +97,8 @@ export async function canInstall(): Promise<boolean> {
 }
 
 /**
- * Installs what is not there, where this process may; `say` tells what is being installed. Throws
- * an Error for a person when something is missing still.
+ * Installs what is missing, if this process may; `say` reports what is being installed. Throws an
+ * Error for a person when something is still missing.
  */
 export async function satisfy(needs: readonly Need[], say: (line: string) => void): Promise<void> {
   const lacking = await missing(needs);
@@ -120,7 +120,7 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
   try {
     await apt(install);
   } catch {
-    // Old lists name files that the archive no longer has: get new ones, then let a second failure
+    // Old lists name files that the archive no longer has: update them, and let a second failure
     // speak for itself.
     await apt(["update"]);
     await apt(install);
@@ -160,7 +160,7 @@ function howToInstall(lacking: readonly Need[]): string {
   return [
     `these programs are missing:\n${programs}`,
     `On Debian or Ubuntu: apt-get install ${packages.join(" ")} (as root, npm start does it ` +
-      `by itself). Elsewhere: install them with your system's own means.`,
+      `by itself). Elsewhere: install them with your system's package manager.`,
     ...hints,
   ].join("\n");
 }

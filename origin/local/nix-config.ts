@@ -1,9 +1,9 @@
 /**
- * How Nix must be configured to work where it is used without its daemon: a container, a fresh
- * Debian machine. Nothing that somebody has configured is overruled.
+ * How Nix must be configured to work without its daemon: in a container, or on a fresh Debian
+ * machine. It overrides nothing that somebody has configured.
  *
- * Builds are sandboxed, but for the starter set, whose builds use the machine's own apt and dpkg
- * and ask Nix to run outside of a sandbox (nix/starter/units.nix).
+ * Builds are sandboxed, except for the starter set, whose builds use the machine's own apt and dpkg
+ * and ask Nix to run outside of the sandbox (nix/starter/units.nix).
  */
 import { existsSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
@@ -14,22 +14,22 @@ import { BUILD_GROUP, buildUsersExist } from "./build-users.ts";
 const SYSTEM_CONFIG = "/etc/nix/nix.conf";
 const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
 /**
- * The machine's programs and their libraries, as a sandbox shows them: package sets that people
- * write themselves use /bin/sh at least, which Debian's Nix gives to no sandbox.
+ * The machine's programs and their libraries, shown in the sandbox: package sets that people write
+ * themselves use at least /bin/sh, which Debian's Nix does not add to its sandbox.
  */
 const PROGRAMS = ["/bin", "/usr", "/lib", "/lib64", "/etc/alternatives"];
 
 export interface NixSituation {
   readonly root: boolean;
-  /** A Nix daemon listens: it builds, by its own configuration. */
+  /** Whether a Nix daemon listens: then it builds, with its own configuration. */
   readonly daemon: boolean;
-  /** There are users that builds can run as. */
+  /** Whether there are users as which builds can run. */
   readonly buildUsers: boolean;
-  /** What somebody configured: NIX_CONFIG and nix.conf together. */
+  /** What somebody has configured: NIX_CONFIG and nix.conf together. */
   readonly configured: string;
   /**
-   * The packages come from nixpkgs, whose binary cache saves hours; the starter set's are on no
-   * cache at all.
+   * Whether packages come from nixpkgs, whose binary cache saves hours; those of the starter set
+   * are on no cache.
    */
   readonly starter: boolean;
   /** Those of PROGRAMS that this machine has. */
@@ -107,9 +107,9 @@ export interface LocalSafety {
 }
 
 /**
- * Why a Firn on this machine must not build, in words and with what to do; undefined when it may.
- * On this machine alone the starter set may do without a sandbox, and so may who has configured
- * that.
+ * Why a Firn on this machine must not build, and what to do, for a person; undefined when it may.
+ * For this machine alone, the starter set may build without a sandbox, and so may anybody who has
+ * configured that.
  */
 export async function unsafeHere(
   { starter, forOthers, config, nix }: LocalSafety,

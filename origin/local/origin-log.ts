@@ -21,10 +21,11 @@ const MAX_VALUE = 200;
 
 export interface OriginLine {
   /**
-   * pino's level: 30 info, 40 warn, 50 error. Text that is no JSON (Node's own) counts as an error.
+   * pino's level: 30 info, 40 warn, 50 error. Text that is not JSON (Node's own) counts as an
+   * error.
    */
   readonly level: number;
-  /** The message, then what it is about: `built (package=git seconds=3)`. */
+  /** The message, then its fields: `built (package=git seconds=3)`. */
   readonly text: string;
   /** The origin has just been welcomed by its edge. */
   readonly connected: boolean;

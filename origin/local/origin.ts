@@ -1,6 +1,6 @@
 /**
- * An origin as a process of its own, kept running: what `npm start` has beside its edge, and tests
- * have several of.
+ * An origin as a separate process that is kept running: `npm start` has one beside its edge, and
+ * tests have several.
  */
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,7 +20,9 @@ const SYSTEMS = (["x86_64-linux", "aarch64-linux"] as const).toSorted(
 function isHost(system: System): boolean {
   return PLATFORMS[system].architecture === (process.arch === "x64" ? "amd64" : process.arch);
 }
-/** Seconds in which jobs may finish after Ctrl-C: a person waits, and what was packed is packed. */
+/**
+ * Seconds in which jobs may finish after Ctrl-C: a person is waiting, and packed layers are kept.
+ */
 const DRAIN = "5";
 /** A stopped origin that has not ended after this long is killed, milliseconds. */
 const STOP_GRACE = 20_000;
@@ -42,7 +44,7 @@ export interface LocalOrigin {
 
 /**
  * The options of an origin beside a local edge, as environment variables. `env`: what the user set
- * (SLOTS, NIX_TIMEOUT, …), which the origin checks itself.
+ * (SLOTS, NIX_TIMEOUT, …), which the origin validates itself.
  */
 export async function originEnv(
   env: NodeJS.ProcessEnv,
@@ -52,7 +54,7 @@ export async function originEnv(
   return {
     SYSTEMS: env["SYSTEMS"] || SYSTEMS.join(","),
     DRAIN: env["DRAIN"] ?? DRAIN,
-    // The Nix store is a person's own: what else lies in it is not Firn's to remove.
+    // The Nix store is a person's own: Firn must not remove what else is in it.
     DISK_GC: env["DISK_GC"] ?? "off",
     // One large store path is compressed by libuv's threads, four unless it is told (README.md).
     UV_THREADPOOL_SIZE: env["UV_THREADPOOL_SIZE"] ?? String(Math.max(4, availableParallelism())),
@@ -62,7 +64,7 @@ export async function originEnv(
     PACKAGE_SET: origin.packageSet,
     STATE_DIR: origin.stateDir,
     NIX_CONFIG: await nixConfig(env, kind === "starter"),
-    // The edge signs its uploads, whatever bucket this process may have been given.
+    // The edge signs its uploads, even if this process was given a bucket.
     S3_ENDPOINT: "",
     S3_BUCKET: "",
     S3_ACCESS_KEY_ID: "",
@@ -71,10 +73,10 @@ export async function originEnv(
 }
 
 /**
- * SYSTEMS of an edge with such an origin, when the user says none. Nix builds for a foreign system
- * only what needs no program of it to run: the starter set's packages need none, and nixpkgs' come
- * from its cache. Those of other sets mostly need one, so their images are for this machine, and
- * for another one where a name pins it.
+ * SYSTEMS of an edge with such an origin, unless the user sets it. Nix can build for a foreign
+ * system only what runs no program of it: packages of the starter set run none, and nixpkgs' come
+ * from its cache. Packages of other sets mostly do, so their images are for this machine's system,
+ * and for another one only where a name pins it.
  */
 export async function localSystems(packageSet: string): Promise<string> {
   const { kind } = await parsePackageSet(packageSet);
@@ -83,13 +85,15 @@ export async function localSystems(packageSet: string): Promise<string> {
 }
 
 export interface OriginProcessOptions {
-  /** Environment variables over those of this process. */
+  /** Environment variables that override those of this process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Every line that it writes: JSON (pino), or plain text from Node when it cannot even start. */
+  /**
+   * Called with every line that it writes: JSON (pino), or plain text from Node if it cannot start.
+   */
   readonly onLine: (line: string) => void;
   /**
-   * It died without being told to, and is started again after `delay` milliseconds; null: it is
-   * not.
+   * Called when it died without being stopped. It is started again after `delay` milliseconds;
+   * null: it is not.
    */
   readonly onExit?: (how: string, delay: number | null) => void;
   /** Start it again when it dies. */
@@ -97,16 +101,16 @@ export interface OriginProcessOptions {
 }
 
 export interface OriginProcess {
-  /** Lets it finish or hand back its jobs, then ends it. */
+  /** Lets it finish or hand back its jobs, then stops it. */
   stop(): Promise<void>;
-  /** Ends it at once, as a power cut would. It is not started again. */
+  /** Kills it, as a power failure would. It is not started again. */
   kill(): Promise<void>;
 }
 
 /**
- * Starts `firn origin`, in a process group of its own: Ctrl-C in the terminal reaches the parent
- * alone, which then stops everything in order. It gets SIGTERM when this process dies, where the
- * kernel can do that (tied), and still hands back its jobs.
+ * Starts `firn origin` in a process group of its own: Ctrl-C in the terminal reaches only the
+ * parent, which then stops everything in order. When this process dies it gets SIGTERM, if the
+ * kernel supports that (process-tie.ts), and still hands back its jobs.
  */
 export function startOriginProcess(options: OriginProcessOptions): OriginProcess {
   const over = new AbortController();
@@ -148,10 +152,10 @@ const spawnOrigin = (env: Readonly<Record<string, string>>) => {
   });
 };
 
-/** How a process ended that ended by itself: `exit code 1`. */
+/** How a process ended by itself: `exit code 1`. */
 export const EXIT_CODE = "exit code";
 
-/** Reads its lines to the end; how it ended, in a word. */
+/** Reads its output to the end; returns how it ended, in a few words. */
 async function untilExit(
   child: ReturnType<typeof spawnOrigin>,
   onLine: (line: string) => void,

@@ -2,15 +2,12 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 
-/**
- * A free TCP port of `host`, chosen by the kernel. It is free again when this returns: take it at
- * once.
- */
+/** A free TCP port of `host`, chosen by the kernel. It is released again, so use it at once. */
 export const freePort = (host = "127.0.0.1"): Promise<number> => listenOnce(host, 0);
 
 /**
- * Throws, in words for a person, when nobody can listen there; `variable`: by which the port is set. workerd would share a port that is
- * taken, or say so less clearly.
+ * Throws an Error for a person when nobody can listen there; `variable`: the one that sets the
+ * port. workerd would share a port that is in use, or report it less clearly.
  */
 export async function requirePort(host: string, port: number, variable = "PORT"): Promise<void> {
   try {

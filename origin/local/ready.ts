@@ -1,9 +1,7 @@
-/** Whether pulls work: one has been made, through the edge, the origin, Nix and the bucket. */
+/** Waits until pulls work: makes one, through the edge, the origin, Nix and the bucket. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/**
- * In every image (edge/contract/names.ts), so the first pull needs what is built here.
- */
+/** In every image (edge/contract/names.ts), so the first pull needs what is built here. */
 const PROBE = "/v2/cacert/manifests/latest";
 /** Waits between probes, milliseconds. */
 const FIRST_WAIT = 200;
@@ -12,9 +10,9 @@ const LONGEST_WAIT = 10_000;
 export interface Probe {
   readonly url: string;
   readonly signal: AbortSignal;
-  /** Gets every new reason why the probe is not answered. */
+  /** Called with every new reason why the probe is not answered. */
   readonly onTrouble: (reason: string) => void;
-  /** Of an account that may build, where pulls take one. */
+  /** Credentials of an account that may build, if pulls require one. */
   readonly credentials?: { readonly user: string; readonly password: string };
 }
 

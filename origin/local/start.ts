@@ -129,7 +129,9 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     });
     await Promise.race([stopped, ended, connected.promise]);
     const { url } = edge;
-    note("pulling once, to see that it works; the first time, what every image holds is built");
+    note(
+      "pulling an image to check that it works; the first time, this builds what every image needs",
+    );
     const ready = pullsWork({
       url,
       signal,

@@ -1,7 +1,7 @@
 /**
- * A directory as an S3-compatible bucket, for the edge and the origins of one's own server: HEAD,
- * GET with Range, PUT (If-None-Match, the content's SHA-256), DELETE, ListObjectsV2, all of them
- * signed. Uploads in parts are not offered: the edge signs one PUT for each blob.
+ * A directory as an S3-compatible bucket, for the edge and the origins of a self-hosted Firn: HEAD,
+ * GET with Range, PUT (If-None-Match, the content's SHA-256), DELETE, ListObjectsV2, all signed.
+ * Multipart uploads are not supported: the edge signs one PUT for each blob.
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -32,22 +32,20 @@ export interface BucketServer {
   stop(): Promise<void>;
 }
 
-/**
- * A file is read in pieces of this size, bytes: of 64 kB it takes more CPU time, of 1 MiB no less.
- */
+/** A file is read in pieces of this size, bytes: 64 kB takes more CPU time, 1 MiB no less. */
 const READ_BYTES = 2 ** 18;
 /** Most objects of one answer to ListObjectsV2 (Amazon S3 API Reference). */
 const MAX_KEYS = 1_000;
 /** Longest key, bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"). */
 const MAX_KEY = 1_024;
 /**
- * Longest silence of a client that sends or reads a blob, ms: it holds a connection and a file. How
- * long a whole request takes does not count, of which Node's own limit is five minutes: a layer of
- * some GB takes longer to upload by many a line.
+ * Longest silence of a client that sends or reads a blob, ms, since it holds a connection and a
+ * file. The duration of the whole request is not limited (Node's default is five minutes): uploading
+ * a layer of some GB takes longer on many lines.
  */
 const SILENCE_MS = 120_000;
 const UNSIGNED = "UNSIGNED-PAYLOAD";
-/** What range-parser answers in place of ranges. */
+/** What range-parser returns instead of ranges. */
 const UNSATISFIABLE = -1;
 const UNREADABLE = -2;
 
@@ -89,7 +87,7 @@ async function answer(
   if (key === "" && method === "GET") return list(url, response, directory, bucket);
   const decoded = decodeKey(key);
   if (url.searchParams.has("uploads") || url.searchParams.has("uploadId"))
-    throw new S3Error(501, "NotImplemented", "uploads in parts are not offered here");
+    throw new S3Error(501, "NotImplemented", "multipart uploads are not supported here");
   switch (method) {
     case "HEAD":
     case "GET":
@@ -150,9 +148,10 @@ async function read(
 }
 
 /**
- * A part of a file, all in the same buffer, which holds the first piece: a stream, with a new
- * buffer for each piece, takes twice the CPU time. A piece holds until the next one is asked for;
- * `pipeline` asks when a piece larger than the response's highWaterMark has been sent.
+ * A part of a file, all of it in one buffer, which holds the first piece: a stream, with a new
+ * buffer for each piece, takes twice the CPU time. A piece is valid until the next one is
+ * requested; `pipeline` requests it when a piece larger than the response's highWaterMark has been
+ * sent.
  */
 async function* pieces(
   buffer: Buffer,
@@ -172,7 +171,7 @@ async function fill(piece: Buffer, file: FileHandle, start: number): Promise<voi
   if (bytesRead !== piece.length) throw new Error(`the file has ended at ${start + bytesRead}`);
 }
 
-/** Undefined for the whole object: no range is asked for, or none that must be honoured. */
+/** Undefined for the whole object: no range is requested, or none that must be honoured. */
 function rangeOf({ headers }: IncomingMessage, size: number) {
   const ranges = headers.range === undefined ? UNREADABLE : parseRange(size, headers.range);
   if (ranges === UNSATISFIABLE)
@@ -199,7 +198,7 @@ async function write(
   const isWritten = await directory.put(key, hashed(), {
     contentType: request.headers["content-type"] ?? "application/octet-stream",
     ifAbsent: request.headers["if-none-match"] === "*",
-    // What origins store comes with its hash, and nobody reads it again before a client does. The
+    // What origins store comes with its hash, since nobody reads it again before a client does. The
     // edge's own records come without, and are checked whenever they are read.
     durable: stated !== UNSIGNED,
     accept: () => {
@@ -235,10 +234,12 @@ const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
 
 const absent = (key: string): S3Error => new S3Error(404, "NoSuchKey", `there is no ${key}`);
 
-/** Without the signature of a presigned URL, by which anybody could read. */
+/** The path without a presigned URL's signature, with which anybody could read. */
 const pathOf = ({ url = "/" }: IncomingMessage): string => url.replace(/\?.*/s, "");
 
-/** Tells the client, unless it has gone or the answer has begun; what is no S3Error is logged. */
+/**
+ * Tells the client, unless it is gone or the answer has begun; anything but an S3Error is logged.
+ */
 function fail(
   request: IncomingMessage,
   response: ServerResponse,
@@ -255,7 +256,7 @@ function fail(
     return;
   }
   const { status, code, message } = known ?? systemError((error as NodeJS.ErrnoException).code);
-  // What the client still sends is not read.
+  // The rest of what the client sends is not read.
   if (!request.complete) response.setHeader("Connection", "close");
   if (request.method === "HEAD") response.writeHead(status).end();
   else sendXml(response, status, errorText(code, message));

@@ -1,6 +1,6 @@
 /**
- * A bucket in a directory: one file an object, under its own key (object-path.ts), so that people can
- * look at it and copy it with any tool.
+ * A bucket in a directory: each object is a file named by its key (object-path.ts), so that people
+ * can look at it and copy it with any tool.
  *
  *   objects/images/v2/0123….json       an object; written elsewhere first, so it is whole or absent
  *   types/blobs/sha256/ab…             its content type, where the key does not tell it
@@ -32,7 +32,7 @@ export interface PutOptions {
   readonly contentType: string;
   readonly ifAbsent: boolean;
   readonly durable: boolean;
-  /** Throws where the content must not be stored, once it has come. */
+  /** Called once the content has arrived; throws when it must not be stored. */
   readonly accept: () => void;
 }
 
@@ -57,7 +57,7 @@ export class DirectoryBucket {
   }
 
   /**
-   * Opens the bucket in `dir`, which is made. What a process that died has left behind is removed.
+   * Opens the bucket in `dir`, creating it if needed. Leftovers of a process that died are removed.
    */
   static async open(dir: string): Promise<DirectoryBucket> {
     const bucket = new DirectoryBucket(dir);
@@ -78,7 +78,9 @@ export class DirectoryBucket {
     };
   }
 
-  /** The open file, to be closed by the caller, with what `head` says; null when there is none. */
+  /**
+   * The open file, which the caller must close, and the result of `head`; null when there is none.
+   */
   async read(key: string): Promise<(ObjectInfo & { readonly file: FileHandle }) | null> {
     const file = await orAbsent(open(this.#path(key)));
     if (file === null) return null;
@@ -100,9 +102,9 @@ export class DirectoryBucket {
   }
 
   /**
-   * Writes an object once all of `content` has come and `accept` has not thrown; with `ifAbsent`,
-   * one that is there stays, and the answer is false. With `durable` its content is on the disk
-   * when this resolves; without, a power cut may leave a part of it.
+   * Writes an object once all of `content` has arrived and `accept` has not thrown. With `ifAbsent`
+   * an existing object stays, and the answer is false. With `durable` the content is on the disk
+   * when this resolves; otherwise a power failure may leave a part of it.
    */
   async put(
     key: string,
@@ -127,7 +129,7 @@ export class DirectoryBucket {
         await rename(incoming, path);
         return true;
       }
-      // link(2) fails where the name is taken: of two writers one wins.
+      // link(2) fails if the name exists: of two writers one wins.
       try {
         await link(incoming, path);
         return true;
@@ -140,7 +142,7 @@ export class DirectoryBucket {
     }
   }
 
-  /** One that is not there is no error. */
+  /** A missing object is not an error. */
   async delete(key: string): Promise<void> {
     await rm(this.#path(key), { force: true });
     await rm(this.#typePath(key), { force: true });
@@ -152,7 +154,7 @@ export class DirectoryBucket {
     { after, limit }: { readonly after: string; readonly limit: number },
   ): Promise<{ readonly objects: ListedKey[]; readonly more: boolean }> {
     const objects: ListedKey[] = [];
-    // Beside the prefix's last directory there may be thousands of others, which are not read.
+    // There may be thousands of other names beside the prefix's last directory, which are not read.
     const begun = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     const dir = begun === "" ? this.#objects : this.#path(begun.slice(0, -1));
     for await (const { key, path } of this.#walk(dir, begun, { prefix, after })) {
@@ -212,6 +214,6 @@ export class DirectoryBucket {
 
 const typeByName = (key: string): string => (key.endsWith(".json") ? JSON_TYPE : OTHER_TYPE);
 
-/** The order of S3's listings: that of the bytes. */
+/** The order of S3's listings: by bytes. */
 const compareKeys = (a: string, b: string): number =>
   Buffer.compare(Buffer.from(a), Buffer.from(b));

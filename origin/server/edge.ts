@@ -1,5 +1,5 @@
 /**
- * The edge on one's own server: the Worker in workerd, its Durable Objects on disk, and the bucket
+ * The edge on your own server: the Worker in workerd, its Durable Objects on disk, and the bucket
  * in a directory, or an S3-compatible one elsewhere. No part of it is Cloudflare's, or an
  * emulation.
  *
@@ -19,26 +19,28 @@ import { type EdgeLog, INHERITED, startWorkerd } from "./workerd.ts";
 import { SOCKET, storageOf, workerdConfig } from "./workerd-config.ts";
 
 export interface EdgeOptions {
-  /** Port for clients and origins; a free one when left out. */
+  /** Port for clients and origins; default: a free one. */
   readonly port?: number;
-  /** Address for clients and origins; 127.0.0.1 when left out. */
+  /** Address for clients and origins; default: 127.0.0.1. */
   readonly host?: string;
-  /** Whether it takes the socket of descriptor 3, which listens already on `host` and `port`. */
+  /**
+   * Whether it takes over the socket of descriptor 3, which already listens on `host` and `port`.
+   */
   readonly inherited?: boolean;
-  /** Keeps the bucket, the Durable Objects and the bucket's credentials. */
+  /** Directory for the bucket, the Durable Objects and the bucket's credentials. */
   readonly stateDir: string;
   /** Variables of the Worker (edge/env.ts). EDGE_HOST and S3_* are set here unless given. */
   readonly env: Readonly<Record<string, string>>;
-  /** An S3-compatible bucket elsewhere; a directory in stateDir when left out. */
+  /** An S3-compatible bucket elsewhere; default: a directory in stateDir. */
   readonly bucket?: BucketAccess | undefined;
-  /** Port of the directory's server, on 127.0.0.1; a free one when left out. */
+  /** Port of the directory's server, on 127.0.0.1; default: a free one. */
   readonly bucketPort?: number | undefined;
   /**
-   * The Worker's module; edge/worker.ts is bundled when left out. Must export the Durable Objects
-   * Farm, Build, Totals and Housekeeping.
+   * The Worker's module; default: edge/worker.ts, bundled. Must export the Durable Objects Farm,
+   * Build, Totals and Housekeeping.
    */
   readonly module?: string;
-  /** Whether browsers get the page, which is bundled first; they do when left out. */
+  /** Whether browsers get the page, which is bundled first; default: yes. */
   readonly site?: boolean;
   /** More Workers in the same workerd, each on a free port, by name: module text. */
   readonly beside?: Readonly<Record<string, string>>;
@@ -46,13 +48,13 @@ export interface EdgeOptions {
 }
 
 export interface Edge {
-  /** Where clients and origins reach it, as seen from this machine. */
+  /** Its URL for clients and origins, as seen from this machine. */
   readonly url: string;
-  /** How the operator's commands reach the bucket. */
+  /** How an operator's commands reach the bucket. */
   readonly s3: BucketAccess;
   /** URLs of `beside`. */
   readonly beside: Readonly<Record<string, string>>;
-  /** Resolves when workerd ended without having been stopped, with how. */
+  /** Resolves, with how it ended, when workerd ended without having been stopped. */
   readonly ended: Promise<string>;
   stop(): Promise<void>;
 }
@@ -83,7 +85,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     if (s3 === undefined) throw new Error("there is no bucket");
     const port = options.port ?? (await freePort(host));
     const authority = `${urlHost(host)}:${port}`;
-    // An edge that listens on every address says so: others reach it, whatever address origins use.
+    // An edge that listens on all addresses says so: others reach it, whatever address origins use.
     const hosts = [...new Set([authority, `${bracketed(host)}:${port}`])].join(",");
     const env = { EDGE_HOST: hosts, ...s3Vars(s3), ...options.env };
     const beside = await Promise.all(
@@ -130,7 +132,7 @@ async function writeConfig(
   const objectsDir = join(stateDir, "objects");
   await mkdir(dir, { recursive: true });
   await mkdir(objectsDir, { recursive: true });
-  // Build objects store nothing, and workerd keeps an empty file for each that ever lived.
+  // Build objects store nothing, but workerd keeps an empty file for each that ever existed.
   await rm(join(objectsDir, storageOf("Build")), { recursive: true, force: true });
   const beside = Object.entries(options.beside ?? {});
   await writeFile(join(dir, "index.js"), options.module ?? bundleWorker(WORKER_ENTRY));
@@ -170,7 +172,7 @@ async function directoryBucket(
   return { server, access: { endpoint: server.url, bucket: BUCKET, ...credentials } };
 }
 
-/** An address to listen on, as an address to reach this machine by. */
+/** The address at which this machine is reached, for an address to listen on. */
 const urlHost = (host: string): string =>
   host === "0.0.0.0" || host === "::" ? LOOPBACK : bracketed(host);
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
@@ -184,7 +186,7 @@ export const s3Vars = (s3: BucketAccess) => ({
   S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
 });
 
-/** Where the edge's log goes when nobody takes it: what is worth a look. */
+/** Where the edge's log goes if no callback takes it: only what is worth a look. */
 export function toStderr({ level, message }: EdgeLog): void {
   if (level === "warn" || level === "error") process.stderr.write(`edge: ${message}\n`);
 }

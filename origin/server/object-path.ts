@@ -1,7 +1,7 @@
 /**
- * Where the directory has an object, by its key, and which keys a directory has.
+ * The file of an object, by its key, and the keys of a directory's files.
  *
- * A component of a key that is too long for a file name goes on in a directory whose name ends in
+ * A component of a key that is too long for a file name continues in a directory whose name ends in
  * `+`; other characters that a file name cannot have, and `+` itself, are escaped as in a URL.
  *
  *   images/v2/0123….json     images/v2/0123….json
@@ -12,21 +12,21 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
- * Longest file name of Linux's file systems is 255 bytes; an escaped component is cut into these.
+ * The longest file name of Linux's file systems is 255 bytes; an escaped component is cut to this.
  */
 const NAME_BYTES = 200;
 const CONTINUED = "+";
 
 export interface Entry {
   readonly path: string;
-  /** Of a directory the beginning of its keys, with `/` at its end. */
+  /** For a directory the beginning of its keys, ending in `/`. */
   readonly key: string;
   readonly isDirectory: boolean;
 }
 
 /**
- * What is in a directory, and in those in which names that were too long for it go on; `begun`: the
- * escaped beginning of such names.
+ * The entries of a directory, and of those in which names that were too long for it continue.
+ * `begun`: the escaped beginning of such names.
  */
 export async function entriesOf(dir: string, before: string, begun = ""): Promise<Entry[]> {
   const found = (await orAbsent(readdir(dir, { withFileTypes: true }))) ?? [];
@@ -42,7 +42,7 @@ export async function entriesOf(dir: string, before: string, begun = ""): Promis
   return (await Promise.all(entries)).flat();
 }
 
-/** Where an object is, below the directory of objects. No key leads out of it. */
+/** The path of an object below the directory of objects. No key leads out of it. */
 export function keyToPath(key: string): string {
   return key
     .split("/")
@@ -64,7 +64,7 @@ function escape(component: string): string {
   return /^\.+$/.test(escaped) ? escaped.replaceAll(".", "%2E") : escaped;
 }
 
-/** Null for what is not there. */
+/** Null when it does not exist. */
 export async function orAbsent<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;

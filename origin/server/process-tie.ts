@@ -1,7 +1,7 @@
-/** Processes that cannot outlive this one, workerd above all. */
+/** Ties processes to this one, so that they cannot outlive it; used for workerd above all. */
 import { spawnSync } from "node:child_process";
 
-/** True where util-linux can tie a child's life to its parent's. */
+/** Whether util-linux can tie a child's life to its parent's. */
 export const canTie: boolean =
   process.platform === "linux" &&
   spawnSync("setpriv", ["--version"]).status === 0 &&
@@ -9,7 +9,7 @@ export const canTie: boolean =
 
 /**
  * The command, changed so that its process gets the signal when its parent dies; unchanged where
- * the system cannot do that.
+ * the system does not support that.
  */
 export const tied = (
   signal: "TERM" | "KILL",

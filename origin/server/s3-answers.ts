@@ -1,8 +1,8 @@
-/** What S3 answers in XML: a listing (ListObjectsV2), and why a request fails. */
+/** S3's answers in XML: a listing (ListObjectsV2), and the errors. */
 import type { ServerResponse } from "node:http";
 import type { ListedKey } from "./directory.ts";
 
-/** What is answered to a request that fails, as S3 words it. */
+/** The answer to a request that fails, in S3's terms. */
 export class S3Error extends Error {
   readonly status: number;
   readonly code: string;
@@ -14,7 +14,7 @@ export class S3Error extends Error {
   }
 }
 
-/** What is answered to an error of the system, by its name (errno(3)). */
+/** The answer to an error of the system, by its name (errno(3)). */
 export function systemError(name: string | undefined): S3Error {
   switch (name) {
     case "ENOSPC":
@@ -28,11 +28,12 @@ export function systemError(name: string | undefined): S3Error {
   }
 }
 
+/** An error as S3 writes it. */
 export const errorText = (code: string, message: string): string =>
   `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code>` +
   `<Message>${escapeXml(message)}</Message></Error>`;
 
-/** One page of a listing; `limit`: most objects that it may have. */
+/** One page of a listing; `limit`: most objects in it. */
 export function listing({
   bucket,
   prefix,
@@ -66,6 +67,7 @@ export function listing({
   );
 }
 
+/** Answers with XML. */
 export function sendXml(response: ServerResponse, status: number, text: string): void {
   response
     .writeHead(status, {

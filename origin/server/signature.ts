@@ -1,7 +1,7 @@
 /**
- * Whether a request to the bucket is signed by one who has its secret key: AWS Signature Version 4,
+ * Verifies that whoever has the secret key signed a request to the bucket: AWS Signature Version 4,
  * in the Authorization header or in the query of a presigned URL ("Authenticating Requests", Amazon
- * S3 API Reference). The same library that signs makes the signature again, to be compared.
+ * S3 API Reference). The library that signs computes the signature again, for comparison.
  */
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -13,27 +13,27 @@ export interface Credentials {
   readonly region: string;
 }
 
-/** For how long a signed header holds, and how far clocks may differ, milliseconds. */
+/** How long a signed header is valid, and how far clocks may differ, milliseconds. */
 const HEADER_MS = 15 * 60_000;
 
-/** Derived keys, which hold for a day. */
+/** Derived keys, which are valid for a day. */
 const keys = new Map<string, ArrayBuffer>();
 
-/** Undefined when it is signed and in time; else why not, for the one who sent it. */
+/** Undefined when it is signed and in time; otherwise the reason, for the sender. */
 export async function signatureFault(
   request: IncomingMessage,
   credentials: Credentials,
 ): Promise<string | undefined> {
   const { host } = request.headers;
   const url = URL.parse(`http://${host}${request.url ?? "/"}`);
-  if (host === undefined || url === null) return "the request names no host, or no valid path";
+  if (host === undefined || url === null) return "the request has no host, or no valid path";
   const given = fromHeader(request) ?? fromQuery(url);
   if (given === null) return "the request is not signed";
-  if (given.accessKeyId !== credentials.accessKeyId) return "the access key is not known";
+  if (given.accessKeyId !== credentials.accessKeyId) return "the access key is unknown";
   const { from, until } = given;
   const now = Date.now();
   if (!(now >= from && now <= until)) return "the signature is not valid at this time";
-  if (!given.signedHeaders.includes("host")) return "the signature leaves out the host";
+  if (!given.signedHeaders.includes("host")) return "the signature does not cover the host";
   const names = given.signedHeaders.filter((name) => name !== "host");
   const headers = names.map((name) => [name, headerOf(request, name)] as [string, string]);
   const signer = new AwsV4Signer({
@@ -51,7 +51,7 @@ export async function signatureFault(
   const stated = Buffer.from(given.signature);
   const isEqual = expected.length === stated.length && timingSafeEqual(expected, stated);
   if (keys.size > 10) keys.clear();
-  return isEqual ? undefined : "the signature is not that of this request";
+  return isEqual ? undefined : "the signature does not match the request";
 }
 
 interface Stated {
@@ -60,7 +60,7 @@ interface Stated {
   readonly signedHeaders: readonly string[];
   readonly signature: string;
   readonly inQuery: boolean;
-  /** When it holds, milliseconds since 1970. */
+  /** When it is valid, milliseconds since 1970. */
   readonly from: number;
   readonly until: number;
 }
@@ -85,7 +85,7 @@ function fromHeader(request: IncomingMessage): Stated | null {
   };
 }
 
-/** Takes the signature out of the URL: it is made of the rest. */
+/** Takes the signature out of the URL, since it covers only the rest. */
 function fromQuery(url: URL): Stated | null {
   const query = url.searchParams;
   const datetime = query.get("X-Amz-Date") ?? "";

@@ -1,8 +1,8 @@
 /**
- * The disk of a server's state, watched: bucket and Durable Objects lie there, and when it is full
- * SQLite and the bucket fail in words that name neither the disk nor what to do. This says both,
- * once when the disk becomes full and once when there is room again; nothing else has to be done,
- * for the edge goes on by itself.
+ * Watches the disk of a server's state, where bucket and Durable Objects are. When it is full,
+ * SQLite and the bucket fail with errors that name neither the disk nor what to do. This logs both,
+ * once when the disk becomes full and once when there is room again. Nothing else has to be done:
+ * the edge continues by itself.
  */
 import { statfs } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
