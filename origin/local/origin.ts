@@ -9,7 +9,7 @@ import { execa } from "execa";
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import { PLATFORMS, type System } from "../../edge/contract/records.ts";
 import { nixConfig } from "./nix-config.ts";
-import { tied } from "../server/process-tie.ts";
+import { tied } from "../process-tie.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** This machine's system first. */

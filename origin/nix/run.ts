@@ -1,7 +1,8 @@
 /**
  * Runs one program of the Nix side with execa: arguments as an array, never a shell; the given
  * environment and nothing else; stdout and stderr read at the same time. On a timeout or an abort,
- * and when this process exits, its whole process group is ended.
+ * and when this process exits, its whole process group is ended; when this process is killed, the
+ * program is: a build without a limit of time, for nobody, would keep others from its derivation.
  *
  * Three things are done here because execa does not do them:
  *   - lines are bounded in length while they are read (lines.ts): execa keeps a line of any length;
@@ -11,6 +12,7 @@
  *     execa waits for it: reading ends here.
  */
 import { execa } from "execa";
+import { tied, whyNotStarted } from "../process-tie.ts";
 import { LineSplitter, Tail } from "./lines.ts";
 
 /**
@@ -58,7 +60,8 @@ export async function run(
   { env, signal, timeout, cwd, onLine, onOutput }: RunOptions,
 ): Promise<RunResult> {
   signal?.throwIfAborted();
-  const child = execa(command, args, {
+  const [program, ...words] = tied("TERM", [command, ...args]);
+  const child = execa(program, words, {
     env,
     extendEnv: false,
     cwd: cwd ?? process.cwd(),
@@ -94,10 +97,10 @@ export async function run(
   const result = await child;
   clearTimeout(timer);
   signal?.removeEventListener("abort", onAbort);
-  if (child.pid === undefined)
-    throw new Error(`cannot run ${command}: ${result.originalMessage ?? "it did not start"}`, {
-      cause: result.cause,
-    });
+  const why = child.pid === undefined ? (result.originalMessage ?? "it did not start") : undefined;
+  const notStarted = why ?? whyNotStarted(result.exitCode, tail.lines.at(-1));
+  if (notStarted !== undefined)
+    throw new Error(`cannot run ${command}: ${notStarted}`, { cause: result.cause });
   if (result.timedOut || result.isCanceled || result.isMaxBuffer) child.kill("SIGKILL");
   errors.end();
   output.end();

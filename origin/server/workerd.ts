@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 import workerd from "workerd";
-import { tied } from "./process-tie.ts";
+import { tied } from "../process-tie.ts";
 
 /** A line that the Worker wrote to its console, or that workerd wrote itself. */
 export interface EdgeLog {

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { tied } from "../../origin/server/process-tie.ts";
+import { tied } from "../../origin/process-tie.ts";
 
 /**
  * Longest time a daemon has to become ready, milliseconds: a loaded CI machine is slow, a broken

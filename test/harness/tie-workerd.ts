@@ -1,7 +1,7 @@
 /** Miniflare's workerd, made to end with this process. */
 import { fileURLToPath } from "node:url";
 import workerd from "workerd";
-import { canTie } from "../../origin/server/process-tie.ts";
+import { canTie } from "../../origin/process-tie.ts";
 
 const WRAPPER = fileURLToPath(new URL("workerd.sh", import.meta.url));
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { run } from "../../../origin/nix/run.ts";
+import { canTie } from "../../../origin/process-tie.ts";
 import { script, temporary } from "./support.ts";
 
 const env = { PATH: process.env["PATH"] ?? "" };
@@ -210,3 +211,23 @@ test("after an abort nothing is started", limit, async (t) => {
   );
   assert.equal(existsSync(mark), false);
 });
+
+test(
+  "a program does not outlive a process that is killed",
+  { ...limit, skip: canTie ? false : "needs setpriv and setsid of util-linux" },
+  async (t) => {
+    const program = script(t, "echo $$ >&2; trap '' PIPE; while :; do sleep 1; done");
+    const caller = `
+      import { run } from ${JSON.stringify(new URL("../../../origin/nix/run.ts", import.meta.url).href)};
+      await run(process.argv[1], [], { env: process.env, onLine: (line) => console.log(line) });`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", caller, program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = (await once(createInterface(child.stdout), "line")) as [string];
+    const pid = Number(line);
+    t.after(() => alive(pid) && process.kill(pid, "SIGKILL"));
+    assert.ok(alive(pid));
+    child.kill("SIGKILL");
+    await assertGone(pid, "the program");
+  },
+);

@@ -11,7 +11,7 @@ import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { startEdge } from "../../../origin/server/edge.ts";
 import { startOwnEdge } from "../../harness/start-edge.ts";
 import { bundled } from "../../harness/bundle.ts";
-import { canTie } from "../../../origin/server/process-tie.ts";
+import { canTie } from "../../../origin/process-tie.ts";
 import { until } from "../../harness/until.ts";
 
 const STARTER = new URL("../../../origin/server/edge.ts", import.meta.url).href;
