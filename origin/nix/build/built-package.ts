@@ -1,9 +1,10 @@
-import { lstatSync, readdirSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Failure } from "../../../edge/contract/items.ts";
 import type { Found } from "../evaluate/describe.ts";
 import { failure } from "../failures.ts";
 import { MAX_TEXT, metadataOf } from "../metadata.ts";
+import { storeDir } from "../settings.ts";
 import type { BuiltPackage } from "../types.ts";
 
 /** The metadata of a package that is in the store, within the limits of a package record. */
@@ -33,18 +34,25 @@ function programOf({ storePath, mainProgram, pname }: Found): string | undefined
     (name) => /^[^/\0]{1,255}$/.test(name) && isProgram(join(bin, name)),
   );
   if (named !== undefined) return named;
-  const all =
-    statSync(bin, { throwIfNoEntry: false })?.isDirectory() === true
-      ? readdirSync(bin).filter((name) => isProgram(join(bin, name)))
-      : [];
+  const all = namesIn(bin).filter((name) => isProgram(join(bin, name)));
   return all.length === 1 ? all[0] : undefined;
+}
+
+/** Of what is no directory, leads nowhere or in a circle, or out of the store, none. */
+function namesIn(directory: string): string[] {
+  try {
+    const real = realpathSync(directory);
+    return real.startsWith(`${realpathSync(storeDir())}/`) ? readdirSync(real) : [];
+  } catch {
+    return [];
+  }
 }
 
 function isProgram(path: string): boolean {
   try {
     return statSync(path).isFile();
   } catch {
-    // A dangling link, or one that leads to where this process may not read.
+    // A dangling link, or a circle, or one that leads to where this process may not read.
     return false;
   }
 }

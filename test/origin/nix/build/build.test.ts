@@ -92,6 +92,8 @@ test(
   "metadata: the package's own, else its name; a program only when it exists; none of it can fail a package",
   nix,
   async (t) => {
+    const alone = temporary(t);
+    writeFileSync(join(alone, "secret"), "");
     const attributes = `
     said = program "tool" // {
       pname = "said"; version = "1.2";
@@ -100,8 +102,12 @@ test(
     lies = program "other" // { meta.mainProgram = "missing"; };
     named = mk "named-3.4" "mkdir -p $out/bin; : > $out/bin/named; : > $out/bin/zzz";
     library = mk "library-1" "mkdir $out";
+    circle = mk "circle-1" "mkdir $out; ln -s bin $out/bin";
+    inside = mk "inside-1" "mkdir -p $out/libexec; : > $out/libexec/tool; ln -s libexec $out/bin";
+    outside = mk "outside-1" "mkdir $out; ln -s ${alone} $out/bin";
     evil = program "evil" // { meta = { description = throw "x"; mainProgram = "../../etc/passwd"; }; };`;
-    const outcomes = await buildOf(t, attributes, ["said", "lies", "named", "library", "evil"]);
+    const names = "said lies named library circle inside outside evil".split(" ");
+    const outcomes = await buildOf(t, attributes, names);
     const shown = outcomes.map((outcome) => {
       assert.equal(outcome.kind, "built");
       if (outcome.kind !== "built") return [];
@@ -113,6 +119,9 @@ test(
       ["other", "", undefined, "other"],
       ["named", "3.4", undefined, "named"],
       ["library", "1", undefined, undefined],
+      ["circle", "1", undefined, undefined],
+      ["inside", "1", undefined, "tool"],
+      ["outside", "1", undefined, undefined],
       ["evil", "", undefined, "evil"],
     ]);
   },
