@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { MAX_ATTEMPTS } from "../../../../edge/farm/limits.ts";
 import { MAX_WANTS } from "../../../../edge/farm/schedule/backlog.ts";
-import { isWanted } from "../../../../edge/farm/schedule/state.ts";
-import type { PutBack } from "../../../../edge/farm/schedule/schedule.ts";
+import { type Entry, isWanted, type Job } from "../../../../edge/farm/schedule/state.ts";
+import type { PutBack, Schedule } from "../../../../edge/farm/schedule/schedule.ts";
 import { sweep } from "../../../../edge/farm/schedule/sweep.ts";
 import {
   done,
@@ -243,6 +243,93 @@ describe("items that come back", () => {
     schedule.release(job);
     assert.equal(short(schedule.dispatch(4)), "");
     assert.equal(short(schedule.dispatch(5)), "git,curl→a");
+  });
+});
+
+/** The keys and jobs that changed by `change`, of a farm in which a does git and curl. */
+const changes = (change: (schedule: Schedule, job: Job, git: Entry) => void) => {
+  const both = request("x", ["git", "curl"]);
+  const schedule = farm([origin("a")], both);
+  const [job] = schedule.dispatch(0);
+  const [git] = both;
+  if (job === undefined || git === undefined) throw new Error("no job");
+  schedule.backlog.changed.clear();
+  schedule.changedJobs.clear();
+  change(schedule, job, git);
+  const { backlog, changedJobs, jobs } = schedule;
+  return { keys: [...backlog.changed], jobs: [...changedJobs], left: jobs.size, schedule };
+};
+
+describe("what the farm's copy in SQLite is told of", () => {
+  test("an item that comes back", () => {
+    const back = { reason: "trouble", attempted: true };
+    const { keys } = changes((schedule, job, git) => schedule.putBack(job, [git], back, 1));
+    assert.deepEqual(keys, ["git"]);
+  });
+  test("an item that one more owner has made", () => {
+    assert.deepEqual(changes((schedule, _, git) => schedule.madeBy(git, "acme")).keys, ["git"]);
+  });
+  test("a job that is over, or lost, or taken up again", () => {
+    assert.deepEqual(changes((schedule, job) => schedule.release(job)).jobs, ["1"]);
+    assert.deepEqual(changes((schedule, job) => schedule.release(job, 5)).jobs, ["1"]);
+    const again = changes((schedule, job, git) => {
+      schedule.release(job, 5);
+      schedule.putBack(job, [git], { reason: "lost", attempted: true }, 5);
+      schedule.changedJobs.clear();
+      assert.ok(schedule.reclaim(job, 6));
+    });
+    assert.deepEqual(again.jobs, ["1"]);
+  });
+  test("a job of which one item has ended goes on with the other", () => {
+    const { jobs, left, schedule } = changes((all, _, git) =>
+      assert.equal(all.end(git), undefined),
+    );
+    assert.deepEqual([jobs, left], [[], 1]);
+    assert.equal(schedule.origins.get("a")?.held.packages, 1);
+    assert.equal(jobOf(schedule, "curl").id, "1");
+  });
+});
+
+const heldJob = (more: Partial<Job> = {}): Job => ({
+  id: "j",
+  origin: "a",
+  lane: "packages",
+  keys: ["git"],
+  since: 0,
+  accepted: true,
+  lostAt: null,
+  ...more,
+});
+
+describe("jobs that an origin holds", () => {
+  test("count when they are read after a restart, and not those that were lost", () => {
+    const a = origin("a");
+    const schedule = farm([a]);
+    schedule.load(heldJob());
+    schedule.load(heldJob({ id: "k", lostAt: 5 }));
+    assert.equal(a.held.packages, 1);
+  });
+
+  test("one that was lost, and whose late result came, is not counted a second time", () => {
+    const a = origin("a", { slots: 2 });
+    const schedule = farm([a], [...request("x", ["git"]), ...request("x", ["curl"])]);
+    const [lost] = schedule.dispatch(0);
+    if (lost === undefined) throw new Error("no job");
+    assert.equal(a.held.packages, 2);
+    schedule.release(lost, 5);
+    schedule.release(lost);
+    assert.equal(a.held.packages, 1);
+  });
+
+  test("one that is taken up again has its whole time anew, and need not be accepted", () => {
+    const [git] = request("x", ["git"]);
+    const schedule = farm([origin("a")], git ? [git] : []);
+    const [lost] = schedule.dispatch(0);
+    if (lost === undefined || git === undefined) throw new Error("no job");
+    schedule.release(lost, 5);
+    schedule.putBack(lost, [git], { reason: "lost", attempted: true }, 5);
+    assert.ok(schedule.reclaim(lost, 7));
+    assert.deepEqual([lost.since, lost.accepted, lost.lostAt], [7, true, null]);
   });
 });
 

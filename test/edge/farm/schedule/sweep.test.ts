@@ -101,6 +101,14 @@ test("while its results are being stored a job stays with its origin, whatever t
   assert.equal(short(schedule.dispatch(100)), "git→b");
 });
 
+/** When a farm of one origin, which is heard of for long, looks at a waiting item again. */
+const looksAt = (more: Partial<OriginState>): number | null =>
+  sweep(farm([origin("a", { seen: 99_000, ...more })], request("x", ["git"])), 0, {
+    ...TIMES,
+    lease: 1_000_000,
+    queue: 1_000_000,
+  }).wakeAt;
+
 describe("when to look again", () => {
   test("nothing to do: never", () =>
     assert.equal(sweep(farm([origin("a")]), 0, TIMES).wakeAt, null));
@@ -116,6 +124,10 @@ describe("when to look again", () => {
     const schedule = farm([origin("a")], [git]);
     schedule.dispatch(4);
     assert.equal(sweep(schedule, 4, TIMES).wakeAt, 9);
+  });
+  test("while it rests: when it has rested, and while it is busy: after a while", () => {
+    assert.equal(looksAt({ restUntil: 40_000 }), 40_000);
+    assert.equal(looksAt({ held: { tags: 0, packages: 1 } }), 60_000);
   });
   test("while the only origin may come back: when it has not", () => {
     const schedule = farm([origin("a", { connected: false, seen: 3 })], request("x", ["git"]));
@@ -159,6 +171,105 @@ test("an item is to blame for a lost origin that had begun with it, and has not 
     assert.equal(schedule.reclaim(job, 11), true);
     assert.equal(git.losses, 0);
   }
+});
+
+/** Origins of one job each, all silent since 0. */
+const lost = (names: readonly string[], more: Partial<Job> = {}) => {
+  const origins = names.map((name) => origin(name));
+  const entries = names.map((name) => entry(packageItem(`of-${name}`)));
+  const schedule = farm(origins, entries);
+  const jobs = schedule.dispatch(0);
+  assert.equal(jobs.length, names.length);
+  for (const job of jobs) Object.assign(job, { accepted: true, ...more });
+  return { schedule, entries, origins };
+};
+const losses = (entries: readonly { readonly losses: number }[]): number[] =>
+  entries.map((each) => each.losses);
+
+describe("origins that are lost with a job", () => {
+  test("two: their items are under suspicion, and they have failed a job", () => {
+    const { schedule, entries, origins } = lost(["a", "b"]);
+    sweep(schedule, 60, TIMES);
+    assert.deepEqual(losses(entries), [1, 1]);
+    assert.deepEqual(
+      origins.map(({ failures }) => failures),
+      [1, 1],
+    );
+  });
+  test("three at once: no item is", () => {
+    const { schedule, entries } = lost(["a", "b", "c"]);
+    sweep(schedule, 60, TIMES);
+    assert.deepEqual(losses(entries), [0, 0, 0]);
+  });
+  test("one, long after three others: that was not at once", () => {
+    const { schedule, entries } = lost(["a"]);
+    schedule.lostAt.push(-60_000, -60_000, -60_000);
+    sweep(schedule, 60, TIMES);
+    assert.deepEqual(losses(entries), [1]);
+    assert.deepEqual(schedule.lostAt, [60]);
+  });
+  test("an origin that is there and has not accepted it is not lost", () => {
+    const { schedule, entries, origins } = lost(["a"], { accepted: false });
+    Object.assign(origins[0] ?? {}, { seen: 5 });
+    sweep(schedule, 5, TIMES);
+    assert.deepEqual(losses(entries), [0]);
+  });
+});
+
+test("a lost job is forgotten in the end, and is looked for until then", () => {
+  const schedule = farm([origin("a"), origin("b", { seen: 1_000_000 })], request("x", ["git"]));
+  const [job] = schedule.dispatch(0);
+  if (!job) throw new Error("no job");
+  const holder = schedule.origins.get(job.origin);
+  if (holder) Object.assign(holder, { connected: false, seen: 0 });
+  const { wakeAt } = sweep(schedule, 10, TIMES);
+  assert.equal(job.lostAt, 10);
+  assert.ok(wakeAt !== null && wakeAt <= 10 + 10 * 60_000, `looks again at ${wakeAt}`);
+  for (const each of schedule.backlog.entries.values()) schedule.end(each);
+  assert.equal(sweep(schedule, 11, TIMES).wakeAt, 10 + 10 * 60_000);
+  sweep(schedule, 10 + 10 * 60_000, TIMES);
+  assert.equal(schedule.jobs.size, 0);
+});
+
+test("a job whose origin has left is taken back at once", () => {
+  const schedule = farm([origin("a"), origin("b", { seen: 1 })], request("x", ["git"]));
+  const [job] = schedule.dispatch(0);
+  if (!job) throw new Error("no job");
+  schedule.origins.delete(job.origin);
+  assert.equal(sweep(schedule, 1, TIMES).lost.length, 1);
+  assert.equal(schedule.dispatch(1).length, 1);
+});
+
+test("an origin that is gone already does not fall silent", () => {
+  const schedule = farm([origin("a", { connected: false, seen: 0 })]);
+  assert.deepEqual(sweep(schedule, 1_000, TIMES).silent, []);
+});
+
+describe("what waited too long, or came back, is looked at each for itself", () => {
+  test("two that waited too long for a slot: both end", () => {
+    const schedule = farm(
+      [origin("a", { seen: 3_600, held: { tags: 0, packages: 1 } })],
+      request("x", ["git", "curl"]),
+    );
+    const { verdicts } = sweep(schedule, 3_600, TIMES);
+    assert.deepEqual(
+      verdicts.map(({ kind }) => kind),
+      ["give-up", "give-up"],
+    );
+  });
+  test("one that nobody can do any more, behind one that somebody can", () => {
+    const [git, curl] = request("x", ["git", "curl"]);
+    curl?.lacking.add("a");
+    const schedule = farm(
+      [origin("a", { seen: 5 })],
+      [git, curl].flatMap((each) => each ?? []),
+    );
+    const { verdicts } = sweep(schedule, 5, TIMES);
+    assert.deepEqual(
+      verdicts.map(({ entry: { key } }) => key),
+      ["curl"],
+    );
+  });
 });
 
 test("what another origin has by then is not taken from it", () => {
@@ -205,6 +316,10 @@ describe("origins that keep failing", () => {
     const one = a();
     assert.equal(fail(one, [origin("b", { systems: ["aarch64-linux"] })], REST_AFTER), undefined);
     assert.deepEqual([one.onTrial, one.restUntil], [true, 0]);
+  });
+  test("one that takes no jobs, and one that rests, cover no other", () => {
+    for (const more of [{ accepting: false }, { restUntil: 90_000 }])
+      assert.equal(fail(a(), [origin("b", more)], REST_AFTER), undefined);
   });
   test("one that rests while the others leave is tried at once", () => {
     const [one, other] = [a(), origin("b")];
