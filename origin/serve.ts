@@ -1,86 +1,30 @@
 /** `firn origin`: connects to its edges and does their jobs until it is told to stop. */
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { IndexItem, Item, PackageItem, Result } from "../edge/contract/items.ts";
-import type { PackagePolicy } from "../edge/contract/package-policy.ts";
-import { parsePackageSet } from "../edge/contract/package-set.ts";
-import type { System } from "../edge/contract/records.ts";
+import { type PackageSetSpec, parsePackageSet } from "../edge/contract/package-set.ts";
 import {
+  type CacheRequests,
   type Channel,
   type ChannelState,
   connect,
-  type RunContext,
   Slots,
 } from "./channel/index.ts";
-import type { DiskBudget } from "./disk/budget.ts";
-import { isDiskFull } from "./disk/full.ts";
 import { Disk } from "./disk/watch.ts";
-import { type BucketAccess, openLayers } from "./layers/index.ts";
+import { openLayers } from "./layers/index.ts";
+import { tagLister } from "./list-tags.ts";
 import { lockState } from "./local/lock.ts";
 import { Metrics } from "./metrics.ts";
-import { checkSandbox, checkVersion } from "./nix/safety.ts";
-import { openFarmCache } from "./nix/cache/index.ts";
+import { type FarmCache, openFarmCache } from "./nix/cache/index.ts";
 import { readSigningKey } from "./nix/cache/signing-key.ts";
-import type { NixLimits } from "./nix/limits.ts";
-import { systemFeatures } from "./nix/system-features.ts";
 import { openPackageSet } from "./nix/package-set.ts";
+import { checkSandbox, checkVersion } from "./nix/safety.ts";
+import { systemFeatures } from "./nix/system-features.ts";
+import type { PackageSet, StopWatching } from "./nix/types.ts";
+import type { OriginOptions } from "./origin-options.ts";
 import { fileText } from "./process.ts";
-import { planStore } from "./plan/plans.ts";
-import { withPolicy } from "./policy.ts";
-import { publishIndexes } from "./publish/indexes.ts";
-import { tagLister } from "./list-tags.ts";
-import { publish } from "./publish/publish.ts";
+import { jobRunner } from "./run-job.ts";
 import { aborted } from "./stop-signal.ts";
 import { version } from "./version.ts";
-
-export interface OriginOptions extends NixLimits {
-  readonly edges: readonly URL[];
-  readonly name: string;
-  /** Its Ed25519 private key, JWK as JSON. */
-  readonly key: string;
-  readonly packageSet: string;
-  readonly systems: readonly System[];
-  /** Jobs at once, over all edges. */
-  readonly slots: number;
-  /** Credentials for the bucket; without them the edges sign its uploads. */
-  readonly ownBucket?: BucketAccess | undefined;
-  /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
-  readonly stateDir: string;
-  /** Longest nix-build, seconds. */
-  readonly nixTimeout: number;
-  /** The farm's binary cache: the file with the key that signs, and the keys that are trusted. */
-  readonly cacheKeyFile?: string;
-  readonly cacheTrustedKeys: readonly string[];
-  /** How much disk it may use, and whether it may run Nix's garbage collector for that. */
-  readonly diskBudget: DiskBudget;
-  readonly diskGc: "on" | "off";
-  /**
-   * How long jobs may take to finish when it is told to stop, seconds; the rest are handed back.
-   */
-  readonly drain: number;
-  /** Memory that packing may use, bytes. */
-  readonly packMemory: number;
-  /** libdeflate's file, where the system's loader does not find it. */
-  readonly libdeflate?: string;
-  /**
-   * Base URL of the channels, and URL of a commit's archive with {revision} in it; by default those
-   * of nixos.org and GitHub.
-   */
-  readonly channelsUrl?: string;
-  readonly archiveUrl?: string;
-  /** URI prefixes that an evaluation may fetch from. */
-  readonly allowedUris?: readonly string[];
-  /** Port of 127.0.0.1 for its metrics; none when left out. */
-  readonly metricsPort?: number;
-  /** What may be evaluated and built. */
-  readonly policy: PackagePolicy;
-  /**
-   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, without a
-   * sandbox, or building as root.
-   */
-  readonly allowVulnerableNix: boolean;
-  readonly allowUnsandboxed: boolean;
-}
 
 /**
  * How long an origin that was told to stop may take after DRAIN, ms: one that is started in its
@@ -102,14 +46,7 @@ export async function serve(
   const unlock = await takeState(options, logger, stop);
   if (unlock === undefined) return;
   const channels: Channel[] = [];
-  const { cacheKeyFile, cacheTrustedKeys } = options;
-  const farmCache = await openFarmCache({
-    directory: join(options.stateDir, "cache"),
-    key: cacheKeyFile === undefined ? undefined : readSigningKey(fileText(cacheKeyFile)),
-    trustedKeys: cacheTrustedKeys,
-    requests: () => channels[0]?.cache,
-    logger,
-  });
+  const farmCache = await openCache(options, () => channels[0]?.cache, logger);
   // Before anything else: on a full disk nothing else can be opened.
   let release = noRoots;
   const disk = await Disk.open({
@@ -122,17 +59,7 @@ export async function serve(
     onStatus: (status) => channels.forEach((channel) => channel.status(status)),
   });
   if (!disk.status.accepting) await disk.check();
-  const packageSet = await openPackageSet(spec, {
-    cache: farmCache.hooks,
-    stateDir: join(options.stateDir, "sets"),
-    systems: options.systems,
-    nixTimeout: options.nixTimeout,
-    limits: options,
-    ...(options.channelsUrl === undefined ? {} : { channels: options.channelsUrl }),
-    ...(options.archiveUrl === undefined ? {} : { archive: options.archiveUrl }),
-    ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
-    logger,
-  });
+  const packageSet = await openSet(spec, options, { hooks: farmCache.hooks, logger });
   release = () => packageSet.release();
   const sandbox = await checkSandbox(options, logger);
   const store = openLayers({
@@ -142,55 +69,20 @@ export async function serve(
     ...(options.libdeflate === undefined ? {} : { libdeflate: options.libdeflate }),
     logger,
   });
-  const plans = planStore();
-
   const listTags = tagLister({
     list: () => packageSet.tags(stop),
     tell: (tags) => channels.forEach((channel) => channel.listTags(tags)),
     onError: ({ message }) => logger.warn({ reason: message }, "cannot list the set's tags"),
   });
-
-  const results = async (
-    items: readonly Item[],
-    context: RunContext,
-  ): Promise<readonly Result[]> => {
-    const [first] = items;
-    if (first === undefined) return [];
-    if (first.kind === "tag") {
-      const revision = await packageSet.resolve(first.tag, context.signal);
-      listTags();
-      return [{ kind: "revision", revision }];
-    }
-    const { signal, sign } = context;
-    const layers = store.of(context.requests);
-    if (first.kind === "index")
-      return withPolicy(options.policy, items.filter(isIndex), (allowed) =>
-        publishIndexes(allowed, { packageSet, layers, signal, sign }),
-      );
-    return withPolicy(options.policy, items.filter(isPackage), (allowed) =>
-      publish(first, allowed, {
-        ...context,
-        packageSet,
-        metadata: (request, names, until) => packageSet.metadata(request, names, until),
-        layers,
-        plans,
-        nix: nix.nix,
-        limits: options,
-      }),
-    );
-  };
-
-  const run = async (items: readonly Item[], context: RunContext): Promise<readonly Result[]> => {
-    try {
-      const made = await results(items, context);
-      if (made.some((result) => result.kind === "failure" && isDiskFull(result.failure)))
-        void disk.full();
-      return made;
-    } catch (error) {
-      if (isDiskFull(error)) void disk.full();
-      throw error;
-    }
-  };
+  const run = jobRunner({
+    packageSet,
+    store,
+    policy: options.policy,
+    limits: options,
+    nix: nix.nix,
+    onTagResolved: listTags,
+    onFullDisk: () => void disk.full(),
+  });
 
   const hello = {
     version,
@@ -226,22 +118,8 @@ export async function serve(
     channel.status(disk.status);
     channels.push(channel);
   }
-  const announced = new Map<string, string>();
-  const announce = (tag: string, revision: string): void => {
-    if (announced.get(tag) === revision) return;
-    announced.set(tag, revision);
-    logger.info({ tag, revision }, "the package set is at a revision");
-    for (const channel of channels) channel.announce(tag, revision);
-  };
-  const unwatch = packageSet.watch(announce);
   listTags();
-  // Resolved before anybody asks, so that the first pull does not wait for it. A set that cannot be
-  // resolved now (no network yet) is resolved when somebody pulls.
-  packageSet.resolve("latest", stop).then(
-    (revision) => announce("latest", revision),
-    (error: Error) =>
-      logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"),
-  );
+  const unwatch = announceRevisions(packageSet, channels, { logger, stop });
 
   await aborted(stop);
   logger.info("stopping: finishing the jobs at hand, or handing them back");
@@ -252,6 +130,63 @@ export async function serve(
   await disk.close();
   await store.close();
   unlock();
+}
+
+/** The farm's binary cache, through the first edge's channel. */
+function openCache(
+  { stateDir, cacheKeyFile, cacheTrustedKeys }: OriginOptions,
+  requests: () => CacheRequests | undefined,
+  logger: Logger,
+): Promise<FarmCache> {
+  return openFarmCache({
+    directory: join(stateDir, "cache"),
+    key: cacheKeyFile === undefined ? undefined : readSigningKey(fileText(cacheKeyFile)),
+    trustedKeys: cacheTrustedKeys,
+    requests,
+    logger,
+  });
+}
+
+function openSet(
+  spec: PackageSetSpec,
+  options: OriginOptions,
+  { hooks, logger }: { readonly hooks: FarmCache["hooks"]; readonly logger: Logger },
+): Promise<PackageSet> {
+  return openPackageSet(spec, {
+    cache: hooks,
+    stateDir: join(options.stateDir, "sets"),
+    systems: options.systems,
+    nixTimeout: options.nixTimeout,
+    limits: options,
+    ...(options.channelsUrl === undefined ? {} : { channels: options.channelsUrl }),
+    ...(options.archiveUrl === undefined ? {} : { archive: options.archiveUrl }),
+    ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
+    logger,
+  });
+}
+
+/** Tells the edges what tags mean: `latest` at once, and whatever the package set reports later. */
+function announceRevisions(
+  packageSet: PackageSet,
+  channels: readonly Channel[],
+  { logger, stop }: { readonly logger: Logger; readonly stop: AbortSignal },
+): StopWatching {
+  const announced = new Map<string, string>();
+  const announce = (tag: string, revision: string): void => {
+    if (announced.get(tag) === revision) return;
+    announced.set(tag, revision);
+    logger.info({ tag, revision }, "the package set is at a revision");
+    for (const channel of channels) channel.announce(tag, revision);
+  };
+  const unwatch = packageSet.watch(announce);
+  // Resolved before anybody asks, so that the first pull does not wait for it. A set that cannot be
+  // resolved now (no network yet) is resolved when somebody pulls.
+  packageSet.resolve("latest", stop).then(
+    (revision) => announce("latest", revision),
+    (error: Error) =>
+      logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"),
+  );
+  return unwatch;
 }
 
 /** One origin per state directory; undefined when it was told to stop while it waited. */
@@ -275,5 +210,3 @@ function takeState(
 /** Before the package set is open. */
 const noRoots = (): number => 0;
 const isConnected = (state: ChannelState): boolean => state === "connected" || state === "draining";
-const isIndex = (item: Item): item is IndexItem => item.kind === "index";
-const isPackage = (item: Item): item is PackageItem => item.kind === "package";

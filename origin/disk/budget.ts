@@ -20,7 +20,7 @@
 export interface DiskBudget {
   /** Most bytes of the Nix store and the state directory together. */
   readonly used?: number;
-  /** Bytes that stay free on every file system; FLOOR_BYTES or FLOOR_SHARE when left out. */
+  /** Bytes that stay free on every file system; default: FLOOR_BYTES or FLOOR_SHARE. */
   readonly free?: number;
 }
 
@@ -78,7 +78,7 @@ export function roomOf(budget: DiskBudget, { fileSystems, used }: Measured): Roo
 export const toFree = ({ room, reserve }: Room): number =>
   room < reserve ? 2 * reserve - room : 0;
 
-/** Whether to take jobs. Between the two limits it stays as it is, so that it does not flap. */
+/** Whether to take jobs. Between the two limits it does not change, so that it does not flap. */
 export const takesJobs = ({ room, reserve }: Room, before: boolean): boolean =>
   before ? room > 0 : room >= reserve / 2;
 

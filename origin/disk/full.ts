@@ -1,4 +1,4 @@
-/** A full disk as the cause of an error, and what a person is told of it. */
+/** Recognizes a full disk as the cause of an error, and says so to a person. */
 
 /** What a full disk makes programs say, Nix's failures (nix/error-message.ts) among them. */
 const DISK_FULL = /the disk is full|\b(ENOSPC|EDQUOT)\b/;
@@ -10,7 +10,7 @@ export const isDiskFull = (error: unknown): boolean =>
   (("message" in error && DISK_FULL.test(String(error.message))) ||
     ("cause" in error && isDiskFull(error.cause)));
 
-/** Says which directory lies on the full disk, and what to do. */
+/** Names the directory on the full disk, and what to do. */
 class DiskFullError extends Error {
   override name = "DiskFullError";
 }

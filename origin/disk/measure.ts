@@ -1,4 +1,4 @@
-/** How full the disk is: by the file systems, and by what this origin's part of them holds. */
+/** Measures how full the disk is: the file systems, and what this origin's files take. */
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";

@@ -59,7 +59,7 @@ function remove(path: string): void {
   rmSync(gone, { recursive: true, force: true });
 }
 
-/** What lies so many directories deep, with names of this form. */
+/** Entries this many directories deep whose names have this form. */
 function oldestFirst(directory: string, depth: number, names = /^[^.]/): Entry[] {
   const entries = list(directory).flatMap((name): Entry[] => {
     const path = join(directory, name);

@@ -34,7 +34,7 @@ export interface DiskOptions {
   readonly budget: DiskBudget;
   /** Whether Nix's garbage collector may be run. */
   readonly gc: boolean;
-  /** Longest evaluation and build of one job, seconds: what is used for so long is in use. */
+  /** Longest evaluation and build of one job, seconds: what was used within this time is in use. */
   readonly nixTimeout: number;
   /** Gives up roots of what was built and no job needs; says how many. */
   readonly release: () => number;
@@ -54,7 +54,7 @@ export class Disk {
   /** No collection before this time. */
   #pausedUntil = 0;
 
-  /** Looks once, without freeing anything; then goes on looking until `close`. */
+  /** Measures once, without freeing anything, and then regularly until `close`. */
   static async open(options: DiskOptions): Promise<Disk> {
     const left = removeLeftovers(options.stateDir);
     if (left > 0) options.logger.info({ files: left }, "removed what a killed process left behind");

@@ -4,12 +4,12 @@ import { read } from "node:fs";
 import { promisify } from "node:util";
 import type { Descriptor } from "../../edge/contract/records.ts";
 
-/** A blob's file that does not hold what was written to it. */
+/** A blob's file does not contain what was written to it. */
 export class DamagedError extends Error {
   override name = "DamagedError";
 }
 
-/** Bytes of a file that are read at once. */
+/** Bytes of a file that are read at a time. */
 const READ_BYTES = 2 ** 20;
 /** Up to here a file waits for no other: many small ones wait for the bucket's answers together. */
 export const SMALL_BYTES = 2 ** 20;

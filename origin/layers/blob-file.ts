@@ -41,7 +41,7 @@ export class BlobFile {
     this.#members.push(member.length);
   }
 
-  /** The blob; the file now belongs to whoever asked. */
+  /** The blob; the caller now owns the file. */
   finish(): SpooledBlob {
     return {
       digest: `sha256:${this.#hash.digest("hex")}`,

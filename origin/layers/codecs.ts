@@ -20,7 +20,7 @@ import { type Compressor, type Libdeflate, loadLibdeflate } from "./libdeflate.t
 
 export type CodecName = "gzip" | "zstd";
 
-/** Bytes of tar that are compressed at once. */
+/** Bytes of tar that are compressed at a time. */
 export const PIECE_BYTES = 2 ** 20;
 const GZIP_LEVEL = 5;
 const ZSTD_LEVEL = 3;

@@ -35,9 +35,9 @@ export interface LayersOptions {
   readonly storage?: Storage;
   /** Keeps temporary files and notes; processes may share it, and it may be lost at any time. */
   readonly cacheDir: string;
-  /** Memory for packing, bytes: bounds the pieces that are compressed at once. */
+  /** Memory for packing, bytes: limits the pieces that are compressed at the same time. */
   readonly packMemory?: number;
-  /** Compressors at once; one for each core when left out. */
+  /** Concurrent compressors; default: one for each core. */
   readonly concurrency?: number;
   /** libdeflate's file, where the system's loader does not find it. */
   readonly libdeflate?: string;
@@ -98,7 +98,7 @@ const DEFAULT_PACK_MEMORY = 256 * 2 ** 20;
  * gives up.
  */
 const RETRY_MS = 60_000;
-/** One request up to here; above it, one part that fails is sent again alone. */
+/** Up to this size one request; above it, only a part that fails is sent again. */
 const PART_BYTES = 8 * 2 ** 20;
 
 /** Throws when libdeflate is not there. */

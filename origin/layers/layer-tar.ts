@@ -18,7 +18,7 @@ const DIRECTORIES = Buffer.concat(
 const ZEROS = new Uint8Array(512);
 
 export interface LayerTarOptions {
-  /** Directory that /nix/store lies in. */
+  /** Directory that contains /nix/store. */
   readonly root: string;
   /** In any order; the tar has them sorted. */
   readonly storePaths: readonly string[];

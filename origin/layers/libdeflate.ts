@@ -19,7 +19,7 @@ export interface Libdeflate {
   readonly version: Promise<string>;
   allocate(level: number): Compressor;
   free(compressor: Compressor): void;
-  /** Most bytes that a gzip member of so many can have. */
+  /** Largest possible gzip member for that many bytes. */
   bound(bytes: number): number;
   /**
    * Compresses `input` into one gzip member (RFC 1952) at the start of `output`, on a thread of the

@@ -40,7 +40,7 @@ export async function listTree(
   try {
     return encodeListing(tree);
   } catch (error) {
-    // A name that no listing can hold.
+    // A name that a listing cannot contain.
     if (error instanceof TypeError) throw new UnfitError(`${storePath}: ${error.message}`);
     throw error;
   }

@@ -15,7 +15,7 @@ import type { JobBucket } from "./job-bucket.ts";
 import { listTree } from "./list-tree.ts";
 import { putBytes } from "./put-bytes.ts";
 
-/** Goes up when the walk of the same files comes to give other entries. */
+/** Increased when the walk of the same files gives other entries. */
 const WALK_FORMAT = 1;
 
 export interface ListingsParts {

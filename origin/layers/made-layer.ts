@@ -44,7 +44,7 @@ export function withSizes(trees: PackedLayer["trees"], sizes: readonly number[])
   });
 }
 
-/** The layer, by what records say of its blobs, or this origin states. */
+/** The layer, from what records say about its blobs, or what this origin states. */
 export function madeLayer({ recorded, own }: Sources): MadeLayer {
   const { gzip, zstd } = { ...recorded, ...own };
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");

@@ -25,7 +25,7 @@ import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
 
-/** What a layer is made of. */
+/** What a layer consists of. */
 export interface LayerPart {
   readonly key: string;
   readonly paths: readonly StorePathInfo[];
@@ -40,7 +40,7 @@ export interface MakeOptions {
   readonly signal: AbortSignal;
   /** Make zstd blobs as well. */
   readonly zstd: boolean;
-  /** Hears of each layer when it is there. */
+  /** Called with each layer when it is in the bucket. */
   readonly onMade?: ((part: LayerPart) => void) | undefined;
 }
 
@@ -57,7 +57,7 @@ export interface LayerMakerParts {
 interface Work {
   readonly bucket: JobBucket;
   readonly codecs: readonly CodecName[];
-  /** What the edge knows of each, by key. */
+  /** What the edge knows about each, by key. */
   readonly answers: ReadonlyMap<string, Promise<Answer>>;
   /**
    * They are read one after another, so that the first is whole as early as can be. Two jobs take
@@ -215,7 +215,7 @@ export class LayerMaker {
 interface Known extends Sources {
   readonly key: string;
   readonly bucket: JobBucket;
-  /** All that records say, also of blobs that are gone. */
+  /** Everything that records say, also about blobs that are gone. */
   readonly found: KnownLayer;
   readonly missing: readonly CodecName[];
 }
@@ -223,7 +223,7 @@ interface Known extends Sources {
 const ownKey = ({ edge }: JobBucket, key: string, codec: CodecName): string =>
   `${edge} ${key} ${codec}`;
 
-/** Asks about all layers of a job at once; the answers by key. */
+/** Asks about all layers of a job in one request; the answers by key. */
 function lookUp(
   parts: readonly LayerPart[],
   bucket: JobBucket,

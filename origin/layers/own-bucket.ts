@@ -21,7 +21,7 @@ import { BucketError, patiently, type Patience } from "./patience.ts";
 import { type BucketAccess, s3Client } from "./s3-client.ts";
 
 export interface OwnBucketOptions extends Patience {
-  /** Blobs above so many bytes go in parts of that size. */
+  /** Blobs above this size are uploaded in parts of that size. */
   readonly partBytes: number;
 }
 
@@ -30,9 +30,11 @@ export interface OwnBucketOptions extends Patience {
  * longer trouble of the bucket is `retryMs`' matter.
  */
 const SDK_ATTEMPTS = 3;
-/** Requests at once; the SDK keeps 50 sockets, and complains of more requests than that. */
+/** Concurrent requests; the SDK has 50 sockets, and warns about more requests than that. */
 const REQUESTS_AT_ONCE = 40;
-/** Large files sent at once, and parts of one: with the size of a part they bound the memory. */
+/**
+ * Large files sent concurrently, and parts of one: with the size of a part they limit the memory.
+ */
 const FILES_AT_ONCE = 4;
 const PARTS_AT_ONCE = 2;
 /** Most parts of one upload (S3 takes 10,000). */

@@ -25,14 +25,14 @@ export interface PackedLayer {
 export interface PackedTree {
   /** File name below /nix/store. */
   readonly name: string;
-  /** How many members of the blob hold it: every tree begins with a member of its own. */
+  /** How many members of the blob contain it: every tree begins with a member of its own. */
   readonly members: number;
   readonly tarSize: number;
 }
 
 export interface PackRequest {
   readonly storePaths: readonly string[];
-  /** Only the trees of the store paths, to stand inside another tar: see LayerTar. */
+  /** Only the trees of the store paths, to be put inside another tar: see LayerTar. */
   readonly bare?: boolean;
   readonly codecs: readonly CodecName[];
 }
@@ -40,7 +40,7 @@ export interface PackRequest {
 export interface PackerOptions {
   readonly codecs: Codecs;
   readonly pieces: Pieces;
-  /** Directory that /nix/store lies in. */
+  /** Directory that contains /nix/store. */
   readonly root: string;
   /** Where blobs wait for their upload. */
   readonly spoolDir: string;
@@ -105,7 +105,7 @@ export class Packer {
     return { packed };
   }
 
-  /** The tar, piece by piece; whoever takes a piece gives it back. */
+  /** The tar, piece by piece; the caller returns each piece. */
   async *#filled(tar: LayerTar, signal: AbortSignal): AsyncGenerator<[Piece, number]> {
     const { pieces } = this.#options;
     for (;;) {
@@ -122,7 +122,7 @@ export class Packer {
     }
   }
 
-  /** Compresses a piece at once and appends it to the files after all before it. */
+  /** Compresses a piece and appends it to the files after all pieces before it. */
   async #write(piece: Piece, length: number, files: Files, before: Promise<void>): Promise<void> {
     const { codecs, pieces } = this.#options;
     try {

@@ -30,7 +30,7 @@ export interface Patience {
 const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
 
-/** Runs `attempt` again on a BucketError that may pass. Throws any other error at once. */
+/** Repeats `attempt` on a BucketError that may pass. Throws any other error at once. */
 export function patiently<T>(
   attempt: () => Promise<T>,
   { retryMs, onRetry }: Patience,

@@ -4,7 +4,7 @@
  */
 import { type Codecs, type Piece, PIECE_MEMORY } from "./codecs.ts";
 
-/** koffi's calls at once. */
+/** Concurrent calls of koffi. */
 const MOST_PIECES = 256;
 
 export class Pieces {
@@ -31,7 +31,7 @@ export class Pieces {
     return this.#lent;
   }
 
-  /** Most pieces that were lent at once. */
+  /** Most pieces that were lent at the same time. */
   get peak(): number {
     return this.#peak;
   }

@@ -14,13 +14,13 @@ import { BucketError, patiently, type Patience } from "./patience.ts";
 import { type PutAnswer, type SignedPut, SignedRequests } from "./signed-request.ts";
 import { UnfitError } from "./tree.ts";
 
-/** Requests at once. */
+/** Concurrent requests. */
 const REQUESTS_AT_ONCE = 40;
-/** Larger files sent at once. */
+/** Larger files sent concurrently. */
 const FILES_AT_ONCE = 4;
 /** What a bucket answers to a signature that is too old, or wrong. */
 const FORBIDDEN = 403;
-/** What it answers to If-None-Match when the object is there by now. */
+/** The answer to If-None-Match when the object exists by now. */
 const PRESENT = 412;
 
 type Body = () => Promise<Uint8Array> | AsyncGenerator<Buffer>;

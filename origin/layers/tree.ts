@@ -44,7 +44,7 @@ const OWNER_EXECUTES = 0o100;
 /** Bytes that a file system call takes for a binary string. */
 export const fileName = (binary: string): Buffer => Buffer.from(binary, "latin1");
 
-/** A store path that no layer or listing can hold: another attempt would fail as well. */
+/** A store path that a layer or listing cannot contain: another attempt would fail as well. */
 export class UnfitError extends Error {
   override name = "UnfitError";
 }

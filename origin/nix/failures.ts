@@ -7,7 +7,7 @@ const MAX_MESSAGE = 2_000;
 /** Log lines that travel in a failure. */
 export const FAILURE_LINES = 50;
 
-/** `nearest`: names that do exist; `log`: lines of output, of which the last ones are kept. */
+/** `nearest`: names that exist; `log`: lines of output, the last of which are kept. */
 export function failure(
   reason: Failure["reason"],
   message: string,

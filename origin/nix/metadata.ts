@@ -15,7 +15,7 @@ export const SaidEntries = {
   licenses: v.array(v.object({ spdxId: text, name: text })),
 };
 type Said = v.InferOutput<v.ObjectSchema<typeof SaidEntries, undefined>>;
-/** What the evaluation said, within the limits of records; what it did not say is left out. */
+/** What the evaluation said, within the limits of records. */
 export function metadataOf(said: Said): Metadata & { pname: string; version: string } {
   const description = said.description.replace(/\s+/g, " ").trim().slice(0, MAX_TEXT);
   const licenses = licensesOf(said);

@@ -31,7 +31,7 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Ends the program; `run` then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Longest time it may take, whole ms; no limit when left out. */
+  /** Longest time that it may take, whole ms; unset: no limit. */
   readonly timeout?: number | undefined;
   readonly cwd?: string | undefined;
   /** Takes every line of stderr as it comes. */

@@ -14,9 +14,9 @@ export interface NixSettings {
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout: number;
-  /** What a package may cost; the defaults where left out. */
+  /** What a package may cost; unset: the defaults. */
   readonly limits?: Partial<NixLimits> | undefined;
-  /** NIX_CONFIG for every call; the machine's own configuration when left out. */
+  /** NIX_CONFIG for every call; unset: the machine's own configuration. */
   readonly nixConfig?: string | undefined;
   /**
    * URIs that an evaluation may fetch (Nix's allowed-uris). None by default: an evaluation could

@@ -52,7 +52,7 @@ export type BuildOutcome =
   | { readonly kind: "failure"; readonly name: string; readonly failure: Failure };
 
 export interface BuildRequest {
-  /** 40 lower-case hex digits, from `resolve` or from whoever pulls. */
+  /** 40 lower-case hex digits, from `resolve` or from a client. */
   readonly revision: string;
   readonly system: System;
   /** Components of an image name, lower case; duplicates are answered once. */

@@ -12,9 +12,9 @@ export interface Grouped {
   readonly classOf: Int32Array;
   /** By class what a layer of its own saves a client, bytes; see gainOf. */
   readonly gains: readonly number[];
-  /** By component how many packages of a mean pull hold it. */
+  /** By component: how many packages of a mean pull contain it. */
   readonly componentLoads: Float64Array;
-  /** By component how many packages that hold it a client is expected to meet. */
+  /** By component: how many packages containing it a client is expected to meet. */
   readonly componentHolders: Float64Array;
 }
 

@@ -29,7 +29,7 @@ export interface PlanOptions {
   readonly analytics?: AnalyticsAccess | undefined;
   /** Leave things as they are when a plan is in force already that this version of Firn can use. */
   readonly onlyFirst?: boolean;
-  /** Make it, say what it is, and write nothing. */
+  /** Make it and describe it, but write nothing. */
   readonly dryRun?: boolean;
   readonly log: (line: string) => void;
 }

@@ -29,7 +29,7 @@ export interface Group<P extends CutPath> {
   readonly rank: number;
   /** NAR bytes. */
   readonly size: number;
-  /** Too small for a layer: its blob holds only the trees, to stand in an image's own layer. */
+  /** Too small for a layer: its blob contains only the trees, to be put into a profile layer. */
   readonly bare: boolean;
   /** Sorted by path. */
   readonly paths: readonly P[];

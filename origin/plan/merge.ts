@@ -35,10 +35,10 @@ const MAX_CUTS = 32;
 /** Two classes that may be joined, the lower number first. */
 export type Pair = readonly [number, number];
 
-/** Classes, the packages that hold them, and which may be joined. */
+/** Classes, the packages that contain them, and which may be joined. */
 export interface Classes {
   readonly sizes: readonly number[];
-  /** By class the packages whose closure holds it, ascending. */
+  /** By class: the packages whose closure contains it, ascending. */
   readonly users: readonly Int32Array[];
   /** By package how often it is in a mean pull. */
   readonly loads: Float64Array;
@@ -137,7 +137,7 @@ export function mergeClasses({ sizes, users, loads, pairs }: Classes): Merged {
   };
 }
 
-/** How many packages of a mean pull hold both. */
+/** How many packages of a mean pull contain both. */
 function commonLoad(a: Int32Array, b: Int32Array, loads: Float64Array): number {
   let sum = 0;
   for (let i = 0, j = 0; i < a.length && j < b.length;) {

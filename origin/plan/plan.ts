@@ -22,7 +22,7 @@ export const LayerPlanSchema = v.strictObject({
     v.minLength(1),
     v.maxLength(MAX_LEVELS - 1),
   ),
-  /** NAR bytes below which a part is no layer but travels in the image's own; the base never is. */
+  /** NAR bytes below which a part goes into the profile layer; the base never does. */
   smallPart: amount,
   /** By class: what a layer of its own saves a client in some pulls, bytes. */
   gains: v.array(v.pipe(v.number(), v.finite())),
@@ -40,7 +40,7 @@ export interface Place {
   readonly number: number;
   /** What a layer of its own for the class saves a client, bytes. */
   readonly gain: number;
-  /** How many packages of a mean pull hold the path itself. */
+  /** How many packages of a mean pull contain the path itself. */
   readonly load: number;
 }
 
@@ -64,7 +64,7 @@ export async function planId(plan: LayerPlan): Promise<string> {
   return plan === NO_PLAN ? NO_PLAN_ID : sha256Hex(canonicalJson(plan));
 }
 
-/** Text → plan, for one that comes from the bucket or a file; says what is wrong with it. */
+/** Parses a plan from the bucket or a file. Throws an Error that says what is wrong with it. */
 export function parsePlan(text: string): LayerPlan {
   const plan = v.parse(LayerPlanSchema, JSON.parse(text));
   if (Object.values(plan.names).some(([number]) => number >= plan.gains.length))

@@ -9,7 +9,7 @@ import { type LayerPlan, NO_PLAN, NO_PLAN_ID, parsePlan } from "./index.ts";
 const MAX_KEPT = 3;
 
 export interface PlanStore {
-  /** Throws when the bucket does not hold the plan, or holds something else under its name. */
+  /** Throws when the bucket does not have the plan, or has something else under its name. */
   load(id: string, read: ReadPlan): Promise<LayerPlan>;
 }
 

@@ -1,4 +1,4 @@
-/** What a layer costs a client, what it saves, and where it stands. */
+/** What a layer costs a client, what it saves, and its position in an image. */
 
 /**
  * What fetching one more layer costs a client, in uncompressed bytes. docker needs 50 to 60 ms for
@@ -11,7 +11,9 @@ export const LAYER_COST = 4_000_000;
  */
 export const PULLS = 12;
 
-/** The chance that a client meets in PULLS pulls what `load` packages of a mean pull hold. */
+/**
+ * The chance that a client, within PULLS pulls, meets what `load` packages of a mean pull contain.
+ */
 export const chance = (load: number): number => -Math.expm1(-PULLS * load);
 
 /**

@@ -9,7 +9,7 @@ export interface PublishContext {
   readonly packageSet: Pick<PackageSet, "build">;
   /** What the set says of what the packages depend on, by names of store paths; else nothing is. */
   readonly metadata?: PackageSet["metadata"] | undefined;
-  /** Reads the closure of what was built; of Nix's database when left out. */
+  /** Reads the closure of what was built; default: from Nix's database. */
   readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
   readonly layers: LayerStore;
   readonly plans: PlanStore;

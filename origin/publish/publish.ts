@@ -105,7 +105,9 @@ async function make(
   return { layers: made, listings, closures };
 }
 
-/** Found while the layers are packed. That the set says nothing is no reason for a package to fail. */
+/**
+ * Found while the layers are packed. A package does not fail because the set says nothing about it.
+ */
 async function dependenciesMetadata(
   { revision, system }: Scope,
   packages: ReadonlyMap<string, CutPackage>,

@@ -13,7 +13,7 @@ import type { Architecture } from "./lock.ts";
 
 /** Lists change a few times a day at most; every start need not ask. */
 const REFRESH_HOURS = 12;
-/** An unreachable mirror shall not hold the start up for apt's own two minutes. */
+/** An unreachable mirror must not delay the start by apt's own two minutes. */
 const NETWORK_TIMEOUT_SECONDS = 30;
 /** One that sends a byte now and then shall not hold it up for ever: longest refresh, ms. */
 const UPDATE_MS = 10 * 60_000;
@@ -117,7 +117,8 @@ export async function openApt(
       ]);
       if (previous === current && age >= 0 && age < REFRESH_HOURS * 3_600_000) return;
       log(`fetching the archive's package lists for ${architectures.join(" and ")}`);
-      // Two origins may start at once on one state: apt's own lock would make the second one fail.
+      // Two origins may start at the same time on one state: apt's own lock would make the second
+      // fail.
       const result = await execa(
         "flock",
         [join(dir, "lock"), "sh", "-c", UPDATE, "sh", stamp, inode, current, config],

@@ -160,7 +160,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
     const name = await contentHash(temporary);
     const dir = join(sets, name);
     if (!existsSync(dir)) await writeNpmRegistry(temporary);
-    // The name is the hash of the content: a directory that is there already is the same.
+    // The name is the hash of the content: a directory that exists already has the same content.
     await rename(temporary, dir).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });

@@ -42,7 +42,7 @@ export function makeUnits(recipe: Recipe, { dependencies }: Resolution): Map<str
   );
 }
 
-/** Depth first; an edge to a unit that is still being walked closes a circle and is left out. */
+/** Depth first; an edge to a unit that is still being visited closes a cycle and is dropped. */
 export function withoutCircles(
   edges: ReadonlyMap<string, ReadonlySet<string>>,
 ): Map<string, Set<string>> {

@@ -29,7 +29,7 @@ export interface Watched {
   readonly directory: string;
   readonly limit: number;
   readonly signal: AbortSignal;
-  /** Between two looks, ms; LOOK_MS when left out. */
+  /** Between two checks, ms; default LOOK_MS. */
   readonly lookMs?: number;
 }
 
@@ -54,7 +54,7 @@ export async function withinGrowth<T>(
   const watch = async (): Promise<void> => {
     while (!over.signal.aborted) {
       await sleep(lookMs, undefined, { signal: over.signal }).catch(() => undefined);
-      // A file system that cannot be asked is the trouble of whoever writes to it.
+      // A file system that cannot be queried is a problem for those who write to it.
       const lost = before - (await free().catch(() => before));
       if (!over.signal.aborted && lost > limit) return grown.abort(new GrowthError(self.alone));
     }

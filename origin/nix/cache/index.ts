@@ -10,7 +10,7 @@ import { Pusher } from "./pusher.ts";
 import type { SigningKey } from "./signing-key.ts";
 import { Substituter } from "./substituter.ts";
 
-/** Until a channel is there, ms: the package set opens before the origin connects. */
+/** How long to wait for a channel, ms: the package set opens before the origin connects. */
 const CONNECTING_MS = 1_000;
 
 export interface FarmCacheOptions {

@@ -1,4 +1,4 @@
-/** A store path as the farm's binary cache holds it: a NAR, compressed by zstd. */
+/** Packs a store path for the farm's binary cache: a NAR, compressed with zstd. */
 import { createHash } from "node:crypto";
 import { pipeline } from "node:stream/promises";
 import { createZstdCompress } from "node:zlib";

@@ -57,7 +57,7 @@ export class Pusher {
       .then(() => this.#wake());
   }
 
-  /** Ends at once; what is not stored yet is stored after the next start. */
+  /** Stops at once; what is not stored yet is stored after the next start. */
   async close(): Promise<void> {
     this.#stop.abort(new Error("the origin stops"));
     this.#wake();

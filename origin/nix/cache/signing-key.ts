@@ -6,7 +6,7 @@ import { createPrivateKey, type KeyObject, sign } from "node:crypto";
 
 const SEED_BYTES = 32;
 const SECRET_BYTES = 64;
-/** RFC 8410: what stands before the seed in PKCS #8. */
+/** RFC 8410: the bytes before the seed in PKCS #8. */
 const PKCS8_ED25519 = Buffer.from("302e020100300506032b657004220420", "hex");
 const KEY = /^([^\s:]+):([A-Za-z0-9+/]+={0,2})$/;
 

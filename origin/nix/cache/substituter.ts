@@ -96,7 +96,7 @@ export class Substituter {
     );
     if (response.ok) return response;
     await response.body?.cancel();
-    // 403 is what S3 says of what is not there to whoever may not list.
+    // S3 answers 403 for a missing object to those who may not list.
     if (response.status === 404 || response.status === 403) return undefined;
     throw new Error(`the bucket answered ${response.status}`);
   }

@@ -28,7 +28,7 @@ export class KnownMetadata {
     this.#evaluation = evaluation;
   }
 
-  /** By name; names without a version, and those that the set says nothing of, are left out. */
+  /** By name; without names that have no version, or of which the set says nothing. */
   async of(
     { revision, system }: Asked,
     names: readonly string[],

@@ -138,7 +138,7 @@ class Progress {
 
   isMark = (line: string): boolean => line.startsWith(`trace: ${this.mark} `);
 
-  /** Whether the line is for this object alone. */
+  /** Whether the line is meant only for this object. */
   take(line: string): boolean {
     if (!this.isMark(line)) return false;
     this.#begun = Number(line.split(" ").at(-1));

@@ -1,4 +1,4 @@
-/** The failure of a name that is no package that can be built. */
+/** The failure for a name that is not a package which can be built. */
 import type { Failure } from "../../../edge/contract/items.ts";
 import { failure } from "../failures.ts";
 import type { Description } from "./describe.ts";

@@ -46,7 +46,7 @@ async function readLock(source: string, system: System): Promise<v.InferOutput<t
   return v.parse(LockSchema, JSON.parse(await readFile(file, "utf8")));
 }
 
-/** What a starter set says in its lock; its source holds one for each system. */
+/** What a starter set's lock says; its source has one for each system. */
 export async function starterAbout(source: string, system: System): Promise<Abouts> {
   const { attributes, units } = await readLock(source, system);
   return new Map(
@@ -128,7 +128,7 @@ class EntryReader {
   #depth = 0;
   #inString = false;
   #escaped = false;
-  /** Of what is being read: the entry, or what stands before it. */
+  /** What has been read of the current entry, or of what comes before it. */
   #text = "";
   #name = "";
 

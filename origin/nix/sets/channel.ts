@@ -18,7 +18,7 @@ import { isRevision, type Sources, unwatched } from "./source.ts";
 
 /** Where channels are published (Nixery reads the same). */
 const DEFAULT_CHANNELS = "https://channels.nixos.org";
-/** Where the archive of a commit of nixpkgs is; `{revision}` stands for the commit. */
+/** URL of the archive of a commit of nixpkgs; `{revision}` is replaced by the commit. */
 const DEFAULT_ARCHIVE = "https://github.com/NixOS/nixpkgs/archive/{revision}.tar.gz";
 
 /** Longest wait for a channel's revision, ms: somebody waits for the answer. */

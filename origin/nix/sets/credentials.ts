@@ -7,12 +7,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 export interface BareUrl {
-  /** Without user and password; of ssh:// without the password, for there the user is no secret. */
+  /**
+   * Without user and password; for ssh:// without the password, since there the user is not secret.
+   */
   readonly url: string;
   readonly credentials?: { readonly user: string; readonly password?: string };
 }
 
-/** Takes the credentials out of a URL; what is no URL (`git@host:path`) holds none. */
+/** Takes the credentials out of a URL. Text that is not a URL (`git@host:path`) contains none. */
 export function bareUrl(text: string): BareUrl {
   const url = URL.parse(text);
   if (url === null || (url.username === "" && url.password === "")) return { url: text };
@@ -74,7 +76,7 @@ export function withGitCredentials(
   };
 }
 
-/** Writes credentials for Nix's downloads (netrc-file), for this process's user alone. */
+/** Writes credentials for Nix's downloads (netrc-file), readable only by this process's user. */
 export function writeNetrc({ url, credentials }: BareUrl, file: string): void {
   const { user = "", password = "" } = credentials ?? {};
   mkdirSync(dirname(file), { recursive: true });

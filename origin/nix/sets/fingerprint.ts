@@ -9,7 +9,7 @@ import pLimit from "p-limit";
 
 /** Directories deeper than this are not read: nixpkgs has 8, a loop of bind mounts has no end. */
 const MAX_DEPTH = 64;
-/** File system calls at once. */
+/** Concurrent file system calls. */
 const CALLS = 64;
 /**
  * Not part of a package set: git's own files, which change without the sources changing.
@@ -24,7 +24,9 @@ export interface Fingerprint {
   readonly directories: readonly string[];
 }
 
-/** `ignored`: absolute paths that are left out. A file removed meanwhile counts as absent. */
+/**
+ * `ignored`: absolute paths that are skipped. A file that was removed meanwhile counts as absent.
+ */
 export async function fingerprint(
   directory: string,
   ignored: readonly string[] = [],
@@ -40,7 +42,7 @@ export async function fingerprint(
         const full = join(path, item.name);
         if (IGNORED.has(item.name) || ignored.includes(full)) return;
         if (!item.isDirectory()) return void entries.push(await limited(() => fileEntry(full)));
-        // A directory's own times also change with files that are left out.
+        // A directory's own times also change with files that are skipped.
         entries.push(JSON.stringify([full]));
         if (depth < MAX_DEPTH) await read(full, depth + 1);
       }),

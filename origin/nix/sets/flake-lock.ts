@@ -153,7 +153,7 @@ export function placeOf(
   return { base, directory: directories.filter((part) => part !== "").join("/") };
 }
 
-/** A directory below the files, without `.`; out of them there is no way. */
+/** A directory below the files, without leading `./`. Throws when it leads out of them. */
 function below(name: string, path: string): string {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.some((part) => part === ".." || !/^[\w.+-]+$/.test(part)))

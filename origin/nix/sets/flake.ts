@@ -36,7 +36,7 @@ export interface FlakeSetOptions {
   readonly revisions: Revisions;
 }
 
-/** Inputs that are fetched at once. */
+/** Inputs that are fetched concurrently. */
 const FETCHES = 4;
 
 export function flakeSources({
@@ -95,7 +95,7 @@ async function lockFlake(
   const lock = await readLock(join(flake.path, flake.directory, "flake.lock"));
   const limited = pLimit(FETCHES);
   const files = new Map<string, Promise<Files>>();
-  /** Of a node that lies in no other one. */
+  /** For a node that is not contained in another one. */
   const filesOf = (name: string): Promise<Files> => {
     let found = files.get(name);
     if (found === undefined) files.set(name, (found = make(name)));

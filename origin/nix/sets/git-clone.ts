@@ -53,7 +53,7 @@ interface Repository {
 
 export class GitClone {
   readonly #repository: Repository;
-  /** What stands on command lines: without user and password. */
+  /** The URL for command lines: without user and password. */
   readonly #url: string;
   readonly #remoteEnv: Readonly<Record<string, string>>;
   /**
@@ -167,7 +167,7 @@ export class GitClone {
     return this.#oneAtATime(() => whileLocked(directory, signal, work));
   }
 
-  /** Fetches into a clone; one that a killed git has left unusable is made anew. */
+  /** Fetches into a clone; one that a killed git has left unusable is cloned again. */
   async #fetch(
     name: "tips" | "history",
     refs: readonly string[],

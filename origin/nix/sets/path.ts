@@ -35,14 +35,14 @@ export function pathSources({
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Error(`the package set's directory ${resolve(directory)} does not exist`);
   const top = realpathSync(directory);
-  // The origin's state may be inside the directory (`npm start` with path:.). It is no source.
+  // The origin's state may be inside the directory (`npm start` with path:.), but it is not source.
   const state = resolve(settings.stateDir);
   const inside = relative(top, state);
   const ignored = inside !== "" && !inside.startsWith("..") && !isAbsolute(inside) ? [state] : [];
   let last: { readonly hash: string; readonly revision: string } | undefined;
 
   const oneAtATime = pLimit(1);
-  /** The revision of the directory as it is now; makes a snapshot when it has changed. */
+  /** The revision of the directory as it is now; takes a snapshot when it has changed. */
   const current = (signal: AbortSignal): Promise<string> =>
     oneAtATime(async () => {
       const { hash } = await fingerprint(top, ignored);

@@ -11,7 +11,7 @@ import type { Abouts } from "./about.ts";
 
 /** The files of one revision, in the store. */
 export interface Source {
-  /** Store path of the directory that holds default.nix, or of a locked flake (flake.ts). */
+  /** Store path of the directory with default.nix, or of a locked flake (flake.ts). */
   readonly path: string;
   /**
    * Whether evaluating may build (import from derivation). nixpkgs needs none and Hydra forbids it;
@@ -22,7 +22,7 @@ export interface Source {
 
 /** Every failure is thrown as a FailureError. */
 export interface Sources {
-  /** When a revision was committed, seconds since 1970; of a git repository alone. */
+  /** When a revision was committed, seconds since 1970; only for git repositories. */
   committedAt?(revision: string, signal: AbortSignal): Promise<number>;
   /** The revision that a tag means now. */
   resolve(tag: string, signal: AbortSignal): Promise<string>;
@@ -35,9 +35,9 @@ export interface Sources {
    * elsewhere the set is evaluated.
    */
   metadata?(revision: string, system: System): Promise<ReadonlyMap<string, Metadata> | undefined>;
-  /** Names of all tags but `latest`, commits and days; of a git repository alone. */
+  /** Names of all tags except `latest`, commits and days; only for git repositories. */
   tags?(signal: AbortSignal): Promise<readonly string[]>;
-  /** Calls back when a tag comes to mean another revision; returns how to stop. */
+  /** Calls back when a tag changes to another revision; returns a function that stops it. */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
 }
 

@@ -17,7 +17,7 @@ const POLL = 30_000;
 const MAX_WATCHED = 4_000;
 
 export interface WatchOptions {
-  /** Absolute paths that are left out. */
+  /** Absolute paths that are skipped. */
   readonly ignored: readonly string[];
   readonly onError: (error: unknown) => void;
   /** Time between two slow scans, ms. */

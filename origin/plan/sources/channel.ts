@@ -27,7 +27,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Requests at once: caches answer in tens of ms, and HTTP keeps this many connections open. */
+/** Concurrent requests: caches answer in tens of ms, and HTTP keeps this many connections open. */
 const CONCURRENCY = 48;
 const ATTEMPTS = 4;
 /** First pause before asking again, ms; doubled each time. */

@@ -14,7 +14,7 @@ export interface DemandBucket {
   get(key: string): Promise<Uint8Array | null>;
 }
 
-/** Objects read at once. */
+/** Objects read concurrently. */
 const CONCURRENCY = 16;
 /**
  * Adds up everything that was counted for a package set. An object that is no count is reported and

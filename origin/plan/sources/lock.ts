@@ -1,4 +1,4 @@
-/** The starter set's graph, from its lock alone: nothing is built or fetched for it. */
+/** The starter set's graph, from its lock alone: it builds and fetches nothing. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";

@@ -1,0 +1,55 @@
+/** What an origin is told by its operator: the values of its options (options.ts). */
+import type { PackagePolicy } from "../edge/contract/package-policy.ts";
+import type { System } from "../edge/contract/records.ts";
+import type { DiskBudget } from "./disk/budget.ts";
+import type { BucketAccess } from "./layers/index.ts";
+import type { NixLimits } from "./nix/limits.ts";
+
+export interface OriginOptions extends NixLimits {
+  readonly edges: readonly URL[];
+  readonly name: string;
+  /** Its Ed25519 private key, JWK as JSON. */
+  readonly key: string;
+  readonly packageSet: string;
+  readonly systems: readonly System[];
+  /** Jobs at once, over all edges. */
+  readonly slots: number;
+  /** Credentials for the bucket; without them the edges sign its uploads. */
+  readonly ownBucket?: BucketAccess | undefined;
+  /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
+  readonly stateDir: string;
+  /** Longest nix-build, seconds. */
+  readonly nixTimeout: number;
+  /** The farm's binary cache: the file with the key that signs, and the keys that are trusted. */
+  readonly cacheKeyFile?: string;
+  readonly cacheTrustedKeys: readonly string[];
+  /** How much disk it may use, and whether it may run Nix's garbage collector for that. */
+  readonly diskBudget: DiskBudget;
+  readonly diskGc: "on" | "off";
+  /**
+   * How long jobs may take to finish when it is told to stop, seconds; the rest are handed back.
+   */
+  readonly drain: number;
+  /** Memory that packing may use, bytes. */
+  readonly packMemory: number;
+  /** libdeflate's file, where the system's loader does not find it. */
+  readonly libdeflate?: string;
+  /**
+   * Base URL of the channels, and URL of a commit's archive with {revision} in it; by default those
+   * of nixos.org and GitHub.
+   */
+  readonly channelsUrl?: string;
+  readonly archiveUrl?: string;
+  /** URI prefixes that an evaluation may fetch from. */
+  readonly allowedUris?: readonly string[];
+  /** Port of 127.0.0.1 for its metrics; none when left out. */
+  readonly metricsPort?: number;
+  /** What may be evaluated and built. */
+  readonly policy: PackagePolicy;
+  /**
+   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, without a
+   * sandbox, or building as root.
+   */
+  readonly allowVulnerableNix: boolean;
+  readonly allowUnsandboxed: boolean;
+}
