@@ -86,8 +86,12 @@ export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<voi
   await bucket.delete(path);
 }
 
-/** Like missingBlobs, without the cache. */
-export function missingNow(bucket: Bucket, blobs: readonly Descriptor[]): Promise<Descriptor[]> {
+/** Like missingBlobs, without anything that is remembered: the bucket itself is asked. */
+export async function missingNow(
+  bucket: Bucket,
+  blobs: readonly Descriptor[],
+): Promise<Descriptor[]> {
+  await Promise.all(blobs.map(({ digest }) => bucket.dropCopy?.(blobPath(digest))));
   for (const { digest } of blobs) forgetBlob(digest);
   return missingBlobs(bucket, blobs);
 }

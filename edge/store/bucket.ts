@@ -69,7 +69,8 @@ export interface Bucket {
   /** `waitUntil` of the request that is being answered. */
   readonly background?: WaitUntil;
   /**
-   * With a cache in front of the bucket (cache.ts): drops its copy of this object, which is wrong.
+   * With copies of the bucket's objects nearer to the client (cache.ts, replica.ts): drops that of
+   * this object, which is wrong. The bucket itself is asked for it from then on.
    */
   dropCopy?(key: string): Promise<void>;
 }

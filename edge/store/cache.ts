@@ -68,6 +68,7 @@ export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUnti
       await cache.delete(CACHE_HOST + key);
     },
     async dropCopy(key) {
+      await bucket.dropCopy?.(key);
       await cache.delete(CACHE_HOST + key);
     },
     async get(key, range) {

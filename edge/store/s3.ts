@@ -68,24 +68,30 @@ export function s3Bucket(config: S3Config): Bucket {
     bucketOperation(`${method} of ${key}`, (signal) =>
       request(objectUrl(config, key), expected, { method, signal, ...init }),
     );
+  /** The same for what is read. An answer that cannot be relied on throws. */
+  const read = (method: "GET" | "HEAD", key: string, range?: ByteRange): Promise<Response> =>
+    bucketOperation(`${method} of ${key}`, async (signal) => {
+      const headers: Record<string, string> = range ? { Range: rangeHeader(range) } : {};
+      const response = await request(objectUrl(config, key), [404], { method, signal, headers });
+      const mistake = response.ok ? mistakeOf(response, range !== undefined) : undefined;
+      if (mistake === undefined) return response;
+      await response.body?.cancel();
+      throw new Error(mistake);
+    });
 
   return {
     async head(key) {
-      const response = await send("HEAD", key, [404]);
+      const response = await read("HEAD", key);
       return response.status === 404 ? null : stored(response);
     },
     async get(key, range) {
-      const response = await send(
-        "GET",
-        key,
-        [404],
-        range ? { headers: { Range: rangeHeader(range) } } : {},
-      );
-      if (response.status === 404 || response.body === null) {
-        await response.body?.cancel();
+      const response = await read("GET", key, range);
+      const { status, body } = response;
+      if (status === 404 || body === null) {
+        await body?.cancel();
         return null;
       }
-      return { ...stored(response), body: response.body };
+      return { ...stored(response), body };
     },
     async put(key, data, { contentType, ifAbsent }) {
       const response = await send("PUT", key, [412], {
@@ -198,12 +204,16 @@ const rangeHeader = (range: ByteRange): string =>
  * other text (the page of a proxy, for instance), which would be read as an empty listing.
  */
 function readListing(xml: string): ListedPage {
-  if (!xml.includes("<ListBucketResult")) throw new Error("the bucket did not answer a listing");
+  if (!xml.includes("<ListBucketResult") || !xml.includes("</ListBucketResult>"))
+    throw new Error("the bucket did not answer a listing");
   const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, text = ""]) => ({
     key: field("Key", text),
     size: Number(field("Size", text)),
     writtenAt: Date.parse(field("LastModified", text)),
   }));
+  // What is of no known time would count as old, and be collected.
+  if (objects.some(({ size, writtenAt }) => Number.isNaN(size + writtenAt)))
+    throw new Error("the bucket lists objects without their sizes or times");
   return { objects, more: field("IsTruncated", xml) === "true" };
 }
 
@@ -224,9 +234,24 @@ const unescaped = (text: string): string =>
       : (ENTITIES[name] ?? entity),
   );
 
-function stored(response: Response): StoredObject {
-  const total =
-    /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ??
-    response.headers.get("Content-Length");
-  return { size: Number(total), contentType: response.headers.get("Content-Type") ?? undefined };
+/**
+ * Why what is read cannot be relied on: without the object's size it would be taken for another
+ * one, and the whole for the part that was asked for. Proxies in front of a bucket do that.
+ */
+function mistakeOf(response: Response, isPart: boolean): string | undefined {
+  const encoding = response.headers.get("Content-Encoding") ?? "";
+  if (/gzip|br|deflate|zstd/.test(encoding))
+    return `something in front of the bucket compresses its answers (${encoding})`;
+  if (totalOf(response) === null) return "the bucket answered without the object's size";
+  if (isPart && response.status !== 206) return "the bucket answered more than the part asked for";
+  return undefined;
 }
+
+/** Bytes of the whole object, as text. */
+const totalOf = ({ headers }: Response): string | null =>
+  /\/(\d+)$/.exec(headers.get("Content-Range") ?? "")?.[1] ?? headers.get("Content-Length");
+
+const stored = (response: Response): StoredObject => ({
+  size: Number(totalOf(response)),
+  contentType: response.headers.get("Content-Type") ?? undefined,
+});

@@ -12,7 +12,7 @@
 import type { ComposedImage, ComposeInput } from "../../compose/compose.ts";
 import type { ImageScope } from "../../contract/keys.ts";
 import type { ImageRequest } from "../../contract/names.ts";
-import { BlobsLost, missingBlobs } from "../../store/blobs.ts";
+import { BlobsLost, missingNow } from "../../store/blobs.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { planInForce } from "../../store/current.ts";
 import { inheritAge } from "../../store/records.ts";
@@ -96,7 +96,7 @@ async function composeImage(
     composeWithin(bucket, input),
     keepPackages(bucket, input),
   ]);
-  const missing = await missingBlobs(bucket, deleted);
+  const missing = await missingNow(bucket, deleted);
   if (missing.length > 0) throw new BlobsLost(missing.map(({ digest }) => digest));
   rememberDerived(name, composed.blobs);
   inheritAge(composed.image, recordsOf(input));

@@ -4,6 +4,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
+import { digestOf } from "../../../edge/contract/digest.ts";
+import { blobPath } from "../../../edge/contract/keys.ts";
+import { deleteDamaged, missingNow } from "../../../edge/store/blobs.ts";
 import { replicatedBucket } from "../../../edge/store/replica.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
 
@@ -69,6 +72,33 @@ test("what the copy does not have yet comes from the bucket; what neither has is
   assert.equal(await text(BLOB), "home");
   assert.equal(await bucket.head(BLOB.replace("a", "b")), null);
   assert.equal(copy.asked.length, 2);
+});
+
+test("an object that the copy has wrong comes from the bucket itself from then on", async (t) => {
+  const { home, copy, bucket, text } = await open(t, { [BLOB]: "right" }, { [BLOB]: "wrong" });
+  assert.equal(await text(BLOB), "wrong");
+  await bucket.dropCopy?.(BLOB);
+  assert.equal(await text(BLOB), "right");
+  assert.equal((await bucket.head(BLOB))?.size, 5);
+  const other = BLOB.replace("a", "b");
+  copy.objects = { [other]: "other" };
+  assert.equal(await text(other), "other", "others do not");
+  delete home.objects?.[BLOB];
+  assert.equal(await text(BLOB), null);
+});
+
+test("a blob that only the copy has damaged is not deleted; one that it still has is missing", async (t) => {
+  const digest = await digestOf("right");
+  const path = blobPath(digest);
+  const { home, bucket } = await open(t, { [path]: "right" }, { [path]: "wrong" });
+  await deleteDamaged(bucket, digest);
+  assert.equal(
+    home.asked.some((request) => request.startsWith("DELETE")),
+    false,
+  );
+  const gone = await digestOf("gone");
+  const late = await open(t, {}, { [blobPath(gone)]: "gone" });
+  assert.equal((await missingNow(late.bucket, [{ digest: gone, size: 4 }])).length, 1);
 });
 
 test("a record is never read from the copy: it may have been withdrawn", async (t) => {

@@ -11,10 +11,11 @@ import { ATTEMPTS, bucketOperation, BucketUnavailable } from "../../../edge/stor
 import { presign, s3Bucket, type S3Config, signPut } from "../../../edge/store/s3.ts";
 
 let server: Server | undefined;
-afterEach(() => {
+const close = (): void => {
   server?.closeAllConnections();
   server?.close();
-});
+};
+afterEach(close);
 
 /**
  * An S3 endpoint that does as it is told, request by request; the last instruction stays in force.
@@ -22,6 +23,7 @@ afterEach(() => {
 async function endpoint(
   ...steps: ((response: ServerResponse) => void)[]
 ): Promise<{ config: S3Config; requests: string[] }> {
+  close();
   const requests: string[] = [];
   server = createServer((request, response) => {
     requests.push(
@@ -47,7 +49,7 @@ async function endpoint(
 const status =
   (code: number, body = "") =>
   (response: ServerResponse) =>
-    void response.writeHead(code).end(body);
+    void response.writeHead(code, { "content-length": body.length }).end(body);
 const hangUp = (response: ServerResponse): void => void response.destroy();
 
 const isUnavailable = (error: unknown): boolean =>
@@ -94,6 +96,41 @@ test("trouble that passes is not noticed", async () => {
   const { config } = await endpoint(status(503), hangUp, status(200, "body"));
   const found = await s3Bucket(config).get("k");
   assert.equal(await new Response(found?.body).text(), "body");
+});
+
+const listing = (contents: string): string =>
+  `<ListBucketResult><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`;
+const entry = (modified: string): string =>
+  `<Contents><Key>k</Key><Size>1</Size><LastModified>${modified}</LastModified></Contents>`;
+
+test("an answer that cannot be relied on is no object: a proxy's, for instance", async () => {
+  const text = (headers: Record<string, string>) => (response: ServerResponse) =>
+    void response.writeHead(200, headers).end("text");
+  for (const [step, range, why] of [
+    [text({}), undefined, /without the object's size/],
+    [text({ "content-length": "4" }), { offset: 1, length: 2 }, /more than the part asked for/],
+  ] as const) {
+    const { config } = await endpoint(step);
+    await assert.rejects(s3Bucket(config).get("k", range), (error: Error) => {
+      assert.ok(isUnavailable(error));
+      assert.match(String(error.cause), why);
+      return true;
+    });
+  }
+  const { config } = await endpoint(text({ "content-length": "4", "content-encoding": "br" }));
+  await assert.rejects(s3Bucket(config).head("k"), isUnavailable);
+});
+
+test("a listing that is cut short, or does not say when objects were written, is none", async () => {
+  const whole = listing(entry("2026-01-02T03:04:05.000Z"));
+  const { config } = await endpoint(status(200, whole));
+  const { objects, more } = await s3Bucket(config).list("", { limit: 10 });
+  assert.deepEqual(objects, [{ key: "k", size: 1, writtenAt: Date.UTC(2026, 0, 2, 3, 4, 5) }]);
+  assert.equal(more, false);
+  for (const text of [whole.slice(0, -10), listing(entry("yesterday")), listing(entry(""))]) {
+    const { config: other } = await endpoint(status(200, text));
+    await assert.rejects(s3Bucket(other).list("", { limit: 10 }), isUnavailable);
+  }
 });
 
 test("a throttled read that then finds nothing is an absent object", async () => {
