@@ -41,9 +41,15 @@ async function restore(
     return whole;
   });
   if (found.length > 0) await deletions.settled();
-  for (const { key, body } of found) {
-    note("info", "gc.restored", { key });
-    await bucket.put(key, body, { contentType: "application/json", ifAbsent: true });
-  }
+  const results = await Promise.allSettled(
+    found.map(async ({ key, body }) => {
+      await bucket.put(key, body, { contentType: "application/json", ifAbsent: true });
+      note("info", "gc.restored", { key });
+    }),
+  );
+  // For the next one who asks.
+  for (const [at, { key, body }] of found.entries())
+    if (results[at]?.status === "rejected") tables.keepDeletedImage(key, body);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
   return found.length > 0;
 }

@@ -63,7 +63,7 @@ async function send(env: Env): Promise<void> {
   try {
     const config = await readConfig(env);
     const bucket = openBucket(env);
-    const images = await Promise.all(
+    const told = await Promise.allSettled(
       pulled.map(async ([, { name, digest }]) =>
         pulledImage(
           await nameKeyOf(imageNameOf({ config }, await resolveName(bucket, name))),
@@ -71,7 +71,11 @@ async function send(env: Env): Promise<void> {
         ),
       ),
     );
-    await env.HOUSEKEEPING?.getByName(KEEPER).pulled(images);
+    await env.HOUSEKEEPING?.getByName(KEEPER).pulled(
+      told.flatMap((each) => (each.status === "fulfilled" ? [each.value] : [])),
+    );
+    // An alias that cannot be read keeps no other image from being recorded.
+    for (const each of told) if (each.status === "rejected") throw each.reason;
   } catch (error) {
     // The next pull reports it again.
     for (const [key] of pulled) noted.delete(key);

@@ -103,9 +103,10 @@ const listing = (contents: string): string =>
 const entry = (modified: string): string =>
   `<Contents><Key>k</Key><Size>1</Size><LastModified>${modified}</LastModified></Contents>`;
 
+const text = (headers: Record<string, string>) => (response: ServerResponse) =>
+  void response.writeHead(200, headers).end("text");
+
 test("an answer that cannot be relied on is no object: a proxy's, for instance", async () => {
-  const text = (headers: Record<string, string>) => (response: ServerResponse) =>
-    void response.writeHead(200, headers).end("text");
   for (const [step, range, why] of [
     [text({}), undefined, /without the object's size/],
     [text({ "content-length": "4" }), { offset: 1, length: 2 }, /more than the part asked for/],
@@ -127,8 +128,8 @@ test("a listing that is cut short, or does not say when objects were written, is
   const { objects, more } = await s3Bucket(config).list("", { limit: 10 });
   assert.deepEqual(objects, [{ key: "k", size: 1, writtenAt: Date.UTC(2026, 0, 2, 3, 4, 5) }]);
   assert.equal(more, false);
-  for (const text of [whole.slice(0, -10), listing(entry("yesterday")), listing(entry(""))]) {
-    const { config: other } = await endpoint(status(200, text));
+  for (const xml of [whole.slice(0, -10), listing(entry("yesterday")), listing(entry(""))]) {
+    const { config: other } = await endpoint(status(200, xml));
     await assert.rejects(s3Bucket(other).list("", { limit: 10 }), isUnavailable);
   }
 });

@@ -1,0 +1,74 @@
+/** An image that somebody pulls while it is deleted, and a bucket that refuses to take it back. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { hashPassword } from "../../../edge/contract/account.ts";
+import type { GcProgress } from "../../../edge/contract/housekeeping.ts";
+import { OperatorClient } from "../../../origin/operator/client.ts";
+import { type FrontedEdge, startFrontedEdge } from "../pull/front.ts";
+import {
+  type Answer,
+  digestOf,
+  imagesOf,
+  putBase,
+  putPackage,
+  putTag,
+  REVISION,
+  send,
+} from "../registry/support.ts";
+import { until } from "../../harness/until.ts";
+import { DAY, GRACE, PASSWORD } from "./support.ts";
+
+let edge: FrontedEdge;
+let client: OperatorClient;
+before(async () => {
+  const password = await hashPassword(PASSWORD);
+  edge = await startFrontedEdge({
+    ACCOUNTS: JSON.stringify({ root: { password, operator: true } }),
+    TOKEN_KEY: "0123456789abcdef0123456789abcdef",
+  });
+  client = new OperatorClient({ edge: new URL(edge.firn.url), user: "root", password: PASSWORD });
+  await putBase(edge.firn.bucket);
+  await putPackage(edge.firn.bucket, { name: "git" });
+  await putTag(edge.firn.bucket, "latest", REVISION);
+});
+after(() => edge?.stop());
+
+/** Steps of a run, up to the packages or to its end. */
+async function collect(end: "packages" | "all"): Promise<GcProgress> {
+  let progress = await client.beginGc({ unused: DAY, grace: GRACE, delete: true });
+  const isThere = ({ done, at }: GcProgress): boolean => done || (end !== "all" && at === end);
+  while (!isThere(progress)) {
+    await edge.advance(progress.waitMs);
+    progress = await client.stepGc(progress.run);
+  }
+  return progress;
+}
+
+test("it is taken back as soon as the bucket takes it", async () => {
+  const { url, bucket } = edge.firn;
+  const manifest = (reference: string): Promise<Answer> =>
+    send("GET", `${url}/v2/git/manifests/${reference}`);
+  const first = await manifest("latest");
+  assert.equal(first.status, 200, String(first.body));
+  const digest = digestOf(first.body);
+  await until("the pull is recorded", async () => {
+    const { body } = await send("GET", `${url}/test/behind`);
+    return String(body) === "0";
+  });
+  await edge.advance(3_000 * DAY);
+  await collect("all");
+  await edge.advance(1_000 * (GRACE + 1));
+  await collect("packages");
+  assert.deepEqual(await imagesOf(bucket, "git"), [], "it is deleted");
+  // No isolate remembers it.
+  await edge.advance(60_000);
+
+  edge.front.refuses = ({ method, key }) =>
+    method === "PUT" && key.startsWith("images/") ? 507 : undefined;
+  assert.equal((await manifest(digest)).status, 404);
+  edge.front.refuses = () => undefined;
+  const again = await manifest(digest);
+  assert.equal(again.status, 200, String(again.body));
+  assert.equal(digestOf(again.body), digest);
+  assert.equal((await imagesOf(bucket, "git")).length, 1);
+});
