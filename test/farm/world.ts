@@ -156,6 +156,8 @@ export async function startWorld({ attributes, regions }: WorldOptions): Promise
         const evicted = await Promise.allSettled(
           names.map((name) => edge.evict("Farm", name, webSockets)),
         );
+        for (const [at, end] of evicted.entries())
+          log.push(`test: ${names[at]} evicted: ${end.status === "rejected" ? end.reason : "yes"}`);
         // One that sleeps already cannot be evicted; one of them can.
         const failed = evicted.filter(({ status }) => status === "rejected");
         if (failed.length === names.length) throw (failed[0] as PromiseRejectedResult).reason;
