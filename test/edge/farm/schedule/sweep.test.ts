@@ -246,6 +246,20 @@ test("an origin that is gone already does not fall silent", () => {
 });
 
 describe("what waited too long, or came back, is looked at each for itself", () => {
+  test("one that waited too long, behind one that did not", () => {
+    const [young, old] = [packageItem("young"), packageItem("old")].map((item, at) =>
+      entry(item, "x", { queuedAt: at === 0 ? 3_000 : 0 }),
+    );
+    const schedule = farm(
+      [origin("a", { seen: 3_600, held: { tags: 0, packages: 1 } })],
+      [young, old].flatMap((each) => each ?? []),
+    );
+    const { verdicts } = sweep(schedule, 3_600, TIMES);
+    assert.deepEqual(
+      verdicts.map(({ entry: { key } }) => key),
+      ["old"],
+    );
+  });
   test("two that waited too long for a slot: both end", () => {
     const schedule = farm(
       [origin("a", { seen: 3_600, held: { tags: 0, packages: 1 } })],
