@@ -3,7 +3,8 @@
  *
  * valibot's `record` leaves out the keys `constructor`, `prototype` and `__proto__` without a word,
  * and the first two are names that any of these may have. `byName` keeps every key that its schema
- * takes. What it returns inherits nothing, so a look-up finds a name that was given or none.
+ * takes. Who looks a name up in what it returns asks with Object.hasOwn: every object has a
+ * `constructor`.
  */
 import * as v from "valibot";
 
@@ -15,7 +16,7 @@ export const byName = <Value>(
   v.pipe(
     v.custom<Record<string, unknown>>(isObject, "must be an object"),
     v.rawTransform(({ dataset: { value: input }, addIssue, NEVER }): Record<string, Value> => {
-      const found = Object.create(null) as Record<string, Value>;
+      const found: (readonly [string, Value])[] = [];
       let isWrong = false;
       for (const [key, value] of Object.entries(input)) {
         const name = v.safeParse(nameSchema, key);
@@ -25,9 +26,9 @@ export const byName = <Value>(
           addIssue({ message, path: [at, ...path] });
           isWrong = true;
         }
-        if (parsed.success) found[key] = parsed.output;
+        if (parsed.success) found.push([key, parsed.output]);
       }
-      return isWrong ? NEVER : found;
+      return isWrong ? NEVER : Object.fromEntries(found);
     }),
   );
 

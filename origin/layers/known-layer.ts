@@ -21,8 +21,9 @@ export async function vouched(key: string, answer: Answer): Promise<KnownLayer> 
   for (const codec of CODECS) {
     const { record, keys } = answer[codec] ?? {};
     if (record?.key !== key || record.codec !== codec) continue;
-    if ((await vouchersOf(record, (name) => keys?.[name])).length > 0)
-      known[codec] = statementOf(record);
+    const keyOf = (name: string): string | undefined =>
+      keys !== undefined && Object.hasOwn(keys, name) ? keys[name] : undefined;
+    if ((await vouchersOf(record, keyOf)).length > 0) known[codec] = statementOf(record);
   }
   return known;
 }
