@@ -1,7 +1,7 @@
 /**
- * What is wrong with a deployment, before it is one: what the Worker itself would refuse to start
- * with (its own check, edge/config.ts, is asked), and what only its operator can have meant
- * otherwise.
+ * Finds what is wrong with a deployment before it is made: everything with which the Worker itself
+ * would refuse to start (checked by its own edge/config.ts), and settings that its operator can
+ * hardly have meant.
  */
 import { isLoopback } from "../../edge/contract/loopback.ts";
 import { isVariable } from "../../edge/contract/variable-names.ts";

@@ -1,6 +1,6 @@
 /**
- * What is about to be deployed, as wrangler.toml and Cloudflare say it: read by wrangler itself, so
- * that an environment inherits here what it inherits there.
+ * What is about to be deployed, according to wrangler.toml and Cloudflare. wrangler itself reads
+ * the file, so that an environment inherits here what it inherits when deployed.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

@@ -1,14 +1,14 @@
 /**
- * Makes room, in steps that cost more and more to undo, until there is enough:
+ * Makes room, in steps that are more and more costly to undo, until there is enough:
  *
  *   1. store paths that nothing refers to any more: Nix's own collector, with its own rules
- *   2. clones of git repositories, and notes on file listings: fetched and made again
- *   3. what was built and no job needs: the least recently used half, again and again
- *   4. sources of revisions but the newest two
+ *   2. clones of git repositories, and cached file listings: fetched and made again
+ *   3. what was built and no job needs: the least recently used half, repeatedly
+ *   4. sources of all revisions but the newest two
  *
- * Nix frees store paths of everybody who shares the store: each that no root protects. With
- * `DISK_GC=off` nothing but 2 happens, and 3 and 4 give up this origin's roots, so that whoever
- * collects has something to collect.
+ * Nix frees every store path that no root protects, whoever put it into the store. With
+ * `DISK_GC=off` only step 2 frees anything; steps 3 and 4 give up this origin's roots, for whoever
+ * collects.
  */
 import { run } from "../nix/run.ts";
 import { nixEnvironment } from "../nix/settings.ts";

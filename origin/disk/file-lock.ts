@@ -1,7 +1,7 @@
 /**
- * Locks of files and directories by flock(2): the kernel gives a lock back when its process ends,
- * however it ends, and knows nothing of process numbers, so containers that share a directory see
- * each other's. Node has no call for it.
+ * Locks files and directories with flock(2). The kernel releases a lock when its process ends,
+ * however it ends, and does not depend on process numbers, so containers that share a directory see
+ * each other's locks. Node has no call for it.
  */
 import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,6 +1,6 @@
 /**
- * What an origin keeps in its state directory to save time, and can make or fetch again. The time
- * of an entry says when it was last used; the least recently used goes first.
+ * Files in an origin's state directory that save time, and can be made or fetched again. The time
+ * of an entry says when it was last used; the least recently used are removed first.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * Temporary files and directories. Whoever writes one holds a lock on it, which the kernel gives
- * back when the process ends: so what a killed process left behind is told from what another one is
- * writing now, in a container of its own as well.
+ * Temporary files and directories. Their writer holds a lock on each, which the kernel releases
+ * when the process ends. So leftovers of a killed process can be told from files that another
+ * process is writing, even in another container.
  */
 import { randomUUID } from "node:crypto";
 import {

@@ -1,7 +1,7 @@
 /**
- * Keeps an origin within its disk budget: looks every CHECK_MS, and at once when a job met a full
- * disk; makes room when it becomes short; and says when there is none, so that the origin takes no
- * jobs rather than fail them. It takes jobs again by itself.
+ * Keeps an origin within its disk budget: checks every CHECK_MS, and at once when a job met a full
+ * disk; makes room when it gets short; and when there is none, has the origin take no jobs rather
+ * than fail them. It takes jobs again by itself.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";

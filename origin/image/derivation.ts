@@ -1,6 +1,7 @@
 /**
- * The program that a derivation of nix/image.nix runs: the image of store paths that Nix has built
- * already, and describes in the derivation's attributes. It asks neither Nix nor any network.
+ * The program that a derivation of nix/image.nix runs. It makes an image of store paths that Nix
+ * has already built and describes in the derivation's attributes. It uses neither Nix nor a
+ * network.
  *
  *   .attrs.json → packages, closure → makeImage → $out
  */

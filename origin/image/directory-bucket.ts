@@ -1,11 +1,11 @@
 /**
- * A directory in the place of a bucket, for images that are made without a server: the same blobs
- * by the same digests, and what each layer was packed to.
+ * A directory instead of a bucket, for images that are made without a server: the same blobs by the
+ * same digests, and the records of what each layer was packed to.
  *
  *   blobs/sha256/<hex>     layers, listings, layer plans
  *   layers/<key>.json      what a layer was packed to, by which compressor; <key>.zstd.json its zstd
  *
- * It may be deleted at any time. A file has its name only when it is whole.
+ * It may be deleted at any time. A file gets its name only when it is complete.
  */
 import { createHash } from "node:crypto";
 import { open, readFile, stat, writeFile } from "node:fs/promises";

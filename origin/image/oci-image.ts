@@ -1,5 +1,6 @@
 /**
- * An image in OCI form, wherever its bytes are: what outputs, archives and pushes are made from.
+ * An image in OCI form, independent of where its bytes are: the input of outputs, archives and
+ * pushes.
  */
 import { createReadStream } from "node:fs";
 import type { Digest } from "../../edge/contract/digest.ts";

@@ -1,5 +1,6 @@
 /**
- * What makes images on this machine: a package set, a directory for layers, and Nix as it is here.
+ * Opens what is needed to make images on this machine: a package set, a directory for layers, and
+ * Nix.
  */
 import { join } from "node:path";
 import type { Logger } from "pino";

@@ -1,6 +1,6 @@
 /**
- * A blob being made: its members are appended to a temporary file and hashed on the way. The file
- * has no name, so nothing is left behind by a process that dies.
+ * A blob in the making: its members are appended to a temporary file and hashed on the way. The
+ * file has no name, so a process that dies leaves nothing behind.
  */
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";

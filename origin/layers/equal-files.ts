@@ -1,8 +1,8 @@
 /**
- * Finds the files of a layer that are equal to an earlier one: they become hard links to it. What
- * counts is contents and mode, never which files share an inode, so a layer is the same from a
- * store that is optimised and from one that is not. Of the starter set 2 % of all bytes are such
- * files, 6 % of `shell` (perl is there twice); a compressor finds no equals so far apart.
+ * Finds the files of a layer that equal an earlier one, which become hard links to it. Contents and
+ * mode decide, not which files share an inode, so an optimised store and one that is not give the
+ * same layer. Such files are 2 % of the bytes of the starter set, and 6 % of `shell` (which has
+ * perl twice); a compressor does not find repetitions that far apart.
  *
  * Only files of equal size and mode are read for this, each once more.
  */

@@ -1,6 +1,6 @@
 /**
- * Asks the edge for uploads. What is asked for in one turn of the event loop is one request, and
- * several requests may be under way: no blob waits for another's.
+ * Asks the edge for uploads. Everything that is asked for in one turn of the event loop is one
+ * request, and several requests may be in flight: no blob waits for another's.
  */
 import { type Grant, MAX_REQUESTED, type Upload } from "../../edge/contract/bucket-requests.ts";
 import type { JobRequests } from "../channel/requests.ts";

@@ -1,7 +1,7 @@
 /**
- * What a layer was packed to the first time, by any origin. The edge has the records, from what
- * origins state of the layers that they make; one counts here when an origin has signed it by a key
- * that the edge gives with it.
+ * What a layer was first packed to, by any origin. The edge has the records, made from the
+ * statements of origins; a record counts here when an origin has signed it with a public key that
+ * the edge sends along.
  */
 import type { KnownLayer as Answer } from "../../edge/contract/bucket-requests.ts";
 import {

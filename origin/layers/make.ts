@@ -1,7 +1,7 @@
 /**
- * Makes layers: for each part, by its key, what the bucket has a record of is done; the rest is
- * packed and uploaded. What this origin states of it goes to the edge with the job's results, and
- * the edge makes the records.
+ * Makes layers. Parts of which the bucket has a record, by key, are done; the others are packed and
+ * uploaded. What this origin states about them goes to the edge with the job's results, and the
+ * edge makes the records.
  */
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";

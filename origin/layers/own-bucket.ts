@@ -1,6 +1,6 @@
 /**
- * The bucket by an origin's own S3 credentials, for operators who want that: blobs of any size, in
- * parts when they are large. Every operation tries again on what may pass.
+ * The bucket with an origin's own S3 credentials, for operators who want that: blobs of any size,
+ * large ones in parts. Every operation is repeated after errors that may pass.
  */
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";

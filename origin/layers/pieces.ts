@@ -1,6 +1,6 @@
 /**
- * The memory that packing works in: a fixed number of pieces, lent to whichever layer is read next.
- * Their number bounds memory as well as how many are compressed at once.
+ * The memory for packing: a fixed number of pieces, lent to whichever layer is read next. Their
+ * number limits the memory, and how many are compressed at the same time.
  */
 import { type Codecs, type Piece, PIECE_MEMORY } from "./codecs.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Follows symlinks as the kernel would with `root` for its root directory, so that a store that
- * lies elsewhere is read the same. Paths are binary strings.
+ * Follows symlinks as the kernel would with `root` as its root directory, so that a store at
+ * another place is read in the same way. Paths are binary strings.
  */
 import { lstatSync, readlinkSync } from "node:fs";
 import { fileName } from "./tree.ts";

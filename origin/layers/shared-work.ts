@@ -1,6 +1,6 @@
 /**
- * Work that several callers want at once is done once. It ends early only when the last of them has
- * gone.
+ * Does work only once that several callers want at the same time. It is cancelled only when all of
+ * them have left.
  */
 export class SharedWork<T> {
   readonly #running = new Map<

@@ -1,6 +1,6 @@
 /**
- * The bucket without credentials: the edge looks into it, and signs what the origin stores and
- * reads. Blobs go straight to the bucket; it checks what they are.
+ * The bucket without credentials: the edge looks up objects in it, and signs what the origin stores
+ * and reads. Blobs go straight to the bucket, which checks their hashes.
  */
 import { buffer } from "node:stream/consumers";
 import pLimit from "p-limit";

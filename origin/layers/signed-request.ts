@@ -1,6 +1,6 @@
 /**
- * Sends a PUT that the edge has signed. By node:http, whose requests have just the headers that are
- * given, Content-Length among them; fetch sends a stream in chunks, which no signature allows.
+ * Sends a PUT that the edge has signed. Uses node:http, whose requests have exactly the given
+ * headers, including Content-Length; fetch sends a stream in chunks, which no signature allows.
  */
 import {
   Agent as HttpAgent,

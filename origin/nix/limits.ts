@@ -1,6 +1,6 @@
 /**
- * What one package may cost this origin. Each is an option (origin/options.ts); what is beyond it
- * fails, with the name of the option.
+ * What one package may cost this origin. Each limit is an option (origin/options.ts); whatever
+ * exceeds it fails with the name of the option.
  */
 import type { Failure } from "../../edge/contract/items.ts";
 import { failure } from "./failures.ts";

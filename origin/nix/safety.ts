@@ -1,7 +1,7 @@
 /**
- * Whether the builds of strangers may run on this machine. Whoever can pull chooses what is built,
- * so three things must hold where anybody but oneself can: builds are in Nix's sandbox, the sandbox
- * is not known to leak, and they do not run as root.
+ * Whether builds of strangers may run on this machine. Whoever can pull chooses what is built, so
+ * wherever others can pull, three things are required: builds run in Nix's sandbox, the sandbox is
+ * not known to leak, and they do not run as root.
  */
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";

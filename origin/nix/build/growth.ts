@@ -1,8 +1,8 @@
 /**
- * Ends a build that writes without end. Nix has limits for a build's time and log, none for what it
- * writes, and outputs grow where only Nix looks. So the file system of the store is watched: what
- * it has lost since the build began counts, whoever wrote it. Builds that run at once are told
- * apart by nothing: then it is this machine's trouble, and another origin may do better.
+ * Stops a build that writes without end. Nix limits a build's time and log, but not what it writes,
+ * and outputs grow where only Nix can see them. So the file system of the store is watched: what it
+ * has lost since the build began counts, whoever wrote it. When several builds run, nothing tells
+ * which of them grew: then it counts as this machine's trouble, and another origin may do better.
  */
 import { statfs } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";

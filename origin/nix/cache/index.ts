@@ -1,6 +1,6 @@
 /**
- * The farm's Nix binary cache: what one origin built, the others need not build. Both halves are by
- * option: storing takes a signing key, reading takes the public keys that are believed.
+ * The farm's Nix binary cache, so that what one origin has built, others need not build. Both
+ * halves are optional: storing needs a signing key, reading needs trusted public keys.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";

@@ -1,7 +1,7 @@
 /**
- * Stores what was built here in the farm's binary cache, one store path after another, when nobody
- * waits for it. What is still to be stored is a garbage collector root in a directory: it outlives
- * a restart, and Nix keeps it. A failure is told once and tried again later; nothing depends on it.
+ * Stores what was built here in the farm's binary cache, one store path after another, while nobody
+ * is waiting. What is still to be stored is a garbage collector root in a directory: it survives a
+ * restart, and Nix keeps it. A failure is logged once and retried later; nothing depends on it.
  */
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readlink, rm } from "node:fs/promises";

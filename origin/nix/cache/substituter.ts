@@ -1,7 +1,7 @@
 /**
  * The farm's binary cache as this machine's Nix sees it: an HTTP server on a free port of 127.0.0.1
- * that gets every file by a URL which the edge signs. So Nix needs no credentials, and the origin
- * none that last. What cannot be had now does not exist, as far as Nix is told: it builds then.
+ * that fetches every file from a URL which the edge signs. So Nix needs no credentials, and the
+ * origin no lasting ones. What is not available is reported to Nix as absent, and Nix builds it.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

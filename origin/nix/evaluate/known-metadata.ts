@@ -1,6 +1,7 @@
 /**
- * What a package set says of packages by the names of their store paths: from its list where it has
- * one, else evaluated. A revision never changes, so what was found of a name, or not, is remembered.
+ * What a package set says about packages, by the names of their store paths: from its list if it
+ * has one, otherwise evaluated. Results, also negative ones, are remembered: a revision never
+ * changes.
  */
 import { LRUCache } from "lru-cache";
 import type { Metadata } from "../../../edge/contract/closure.ts";

@@ -1,7 +1,7 @@
 /**
- * User and password in a URL of the operator's. Command lines are for everybody to read (ps), those
- * of the programs that git starts too, so a program is given the bare URL, and the credentials by
- * its environment or a file of its own.
+ * User and password in a URL that the operator gave. Everybody can read command lines (ps),
+ * including those of the programs that git starts. So a program is given the URL without them, and
+ * the credentials through its environment or a file of its own.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";

@@ -1,11 +1,11 @@
 /**
- * The files of a locked input, in the store. Nothing is believed but the hash in the lock: it says
- * which store path the files are, so what is in the store already is not fetched, and what comes
- * and is not that path is refused.
+ * The files of a locked input, in the store. Only the hash in the lock is trusted: it says which
+ * store path the files are, so what the store already has is not fetched, and files that give
+ * another path are refused.
  *
- * Whoever writes the lock chooses what is fetched, so that must not reach hosts of the operator's
- * own network: by default only archives of github.com, gitlab.com and git.sr.ht are; anything else
- * takes a prefix of it in ALLOWED_URIS, as what evaluations fetch does.
+ * Whoever writes the lock chooses what is fetched, which must not reach hosts in the operator's own
+ * network. So by default only archives of github.com, gitlab.com and git.sr.ht are fetched; for
+ * anything else a prefix of its URL must be in ALLOWED_URIS, as for evaluations.
  */
 import { join } from "node:path";
 import { whyFailed } from "../error-message.ts";

@@ -2,7 +2,7 @@
  * Calls git with the machine's own credentials, or those of its URL (credentials.ts). URL and refs
  * come from elsewhere, so:
  *   - arguments are arrays, never a shell, and what is not an option stands after `--`:
- *     `--upload-pack=…` as a ref would run a program (nova-nix#143);
+ *     `--upload-pack=…` as a ref would run a program;
  *   - only transports that run no program of the URL's choosing are allowed (`ext::` does);
  *   - git never asks on a terminal, and no hook, filter or attribute of the machine's configuration
  *     touches what is checked out.

@@ -1,7 +1,7 @@
 /**
  * The sources that this origin keeps: for each revision a link to its store path. The links are
- * garbage collector roots and outlive a restart, so a revision resolved once can be built later; an
- * old revision of a path set exists nowhere else.
+ * garbage collector roots and survive a restart, so that a revision resolved once can be built
+ * later; old revisions of a path set exist nowhere else.
  */
 import { lstatSync, lutimesSync, mkdirSync, readdirSync, readlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * Where the files of a package set come from. The five kinds of package sets differ in this alone:
+ * Where the files of a package set come from. The five kinds of package sets differ only in this:
  * how a tag becomes a revision, and a revision a source in the Nix store.
  */
 export { isRevision } from "../../../edge/contract/records.ts";
