@@ -273,6 +273,21 @@ test("a revoked origin loses its connection at once, and gets none, until it is 
   await back.leave();
 });
 
+test("an origin does not end its rest by coming back", async () => {
+  const origin = await welcomed(edge, "a");
+  assert.equal(await edge.farm("rest", "a", NEVER), true);
+  origin.cut();
+  const back = await welcomed(edge, "a");
+  const { origins } = (await edge.farm("overview")) as FarmOverview;
+  const seen = origins.find(({ name }) => name === "a");
+  assert.deepEqual([seen?.state, seen?.onTrial], ["rested", true]);
+  await edge.farm("rest", "a", 0);
+  const answer = edge.ask(tagItems(freshTag()));
+  back.say(resolved((await back.heard("job")).job));
+  assert.equal((await answer).state, "done");
+  await back.leave();
+});
+
 test("a drained origin gets no jobs, also when it comes back, until that is taken back", async () => {
   const origin = await welcomed(edge, "a");
   assert.equal(await edge.farm("drain", "a"), true);
