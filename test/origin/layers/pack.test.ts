@@ -48,6 +48,23 @@ class CountingCodecs extends Codecs {
   }
 }
 
+/** Its compressor fails at one of the pieces. */
+class FailingCodecs extends Codecs {
+  readonly #at: number;
+  #pieces = 0;
+
+  constructor(at: number) {
+    super();
+    this.#at = at;
+  }
+
+  override async compress(...args: Parameters<Codecs["compress"]>): Promise<Buffer> {
+    const member = await super.compress(...args);
+    if (this.#pieces++ === this.#at) throw new Error("no memory");
+    return member;
+  }
+}
+
 function packer(options: { with?: Codecs; pieces?: Pieces; spoolDir?: string } = {}): Packer {
   const { with: used = codecs, spoolDir = join(store.scratch, "spool") } = options;
   const pieces = options.pieces ?? new Pieces(used, 2 ** 30, 2);
@@ -65,6 +82,22 @@ function openFiles(spoolDir: string): string[] {
     }
   });
 }
+
+test("a piece that cannot be compressed fails the layer, wherever it is: nothing is left out", async () => {
+  const { path } = store.add("failing", { data: prose(4_000_000) });
+  for (const at of [0, 2, 3]) {
+    const failing = new FailingCodecs(at);
+    const pieces = new Pieces(failing, 2 ** 30, 2);
+    const spoolDir = join(store.scratch, `failing-${at}`);
+    const packing = packer({ with: failing, pieces, spoolDir }).pack(
+      { storePaths: [path], codecs: GZIP },
+      never,
+    );
+    await assert.rejects(packing, /no memory/);
+    assert.deepEqual(openFiles(spoolDir), []);
+    assert.equal(pieces.lent, 0);
+  }
+});
 
 test("pieces of one store path are compressed at once, as many as there are threads", async () => {
   const { path } = store.add("one", { data: prose(9_000_000) });

@@ -240,7 +240,13 @@ test("a record counts only when an origin in force has signed it: a forged one i
   const part = await partOf(store.add("forged", { data: "what the name promises" }));
   const theirs = await anothers(part);
   const signed = [{ origin: mine.name, signature: mine.sign("layer", theirs) }];
+  const [other, zstd] = [
+    { ...theirs, key: "0".repeat(64) },
+    { ...theirs, codec: "zstd" as const },
+  ];
   const forgeries: readonly [string, object][] = [
+    ["of another layer, signed as that", { ...other, ...vouchedBy(mine, other) }],
+    ["of another codec, signed as that", { ...zstd, ...vouchedBy(mine, zstd) }],
     ["of nobody", { ...theirs, signed: [] }],
     ["of an origin that is not in force", { ...theirs, ...vouchedBy(stranger, theirs) }],
     ["in another's name", { ...theirs, ...vouchedBy({ ...stranger, name: mine.name }, theirs) }],
