@@ -38,7 +38,7 @@ export async function downloadBlob(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   await namingFullDisk(dirname(path), () => mkdir(dirname(path), { recursive: true }));
-  const file = await partialFile(path);
+  const file = await namingFullDisk(dirname(path), () => partialFile(path));
   try {
     const partial = await readPartial(file, blob.size);
     onBytes(partial.size);

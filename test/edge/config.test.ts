@@ -207,7 +207,7 @@ describe("a Worker that is configured wrongly", () => {
     assert.equal((await send("GET", `${firn.url}/v2/`)).status, 200);
     const answer = await send("GET", `${firn.url}/v2/git/manifests/latest`);
     assert.equal(answer.status, 500);
-    assert.match(errorsOf(answer)[0]?.message ?? "", /not configured correctly; its log/);
+    assert.match(errorsOf(answer)[0]?.message ?? "", /not configured correctly; its operator/);
     assert.doesNotMatch(String(answer.body), /BUILD_WAIT/);
     const [line] = await firn.logged("request.failed");
     assert.match(JSON.stringify(line), /BUILD_WAIT must be whole seconds/);

@@ -38,6 +38,13 @@ const missed = (name: string): Promise<unknown> =>
     return origins.some((origin) => origin.name === name && !origin.connected);
   });
 
+/** Resolves when the farm knows that the origin takes no jobs. */
+const pausedAtFarm = (name: string): Promise<unknown> =>
+  until(`the farm knows that ${name} takes no jobs`, async () => {
+    const { origins } = (await edge.farm("overview")) as FarmOverview;
+    return origins.some((origin) => origin.name === name && origin.reason !== null);
+  });
+
 describe("messages that close the socket", () => {
   const table: readonly [string, (object | string)[], number][] = [
     ["something before hello", [{ type: "bye" }], CLOSE.protocol],
@@ -233,7 +240,7 @@ test("an origin that takes no jobs gets none until it says otherwise; what it ha
   const { job } = await full.heard("job");
   full.say({ type: "accepted", job });
   full.say({ type: "status", accepting: false, reason: "the disk is full", freeBytes: 1 });
-  await edge.logged("origin.status");
+  await pausedAtFarm("a");
   const waiting = tagItems(freshTag());
   assert.deepEqual(await edge.ask(waiting, 500), { state: "building" });
   full.say(resolved(job));
@@ -247,6 +254,7 @@ test("an origin that takes no jobs gets none until it says otherwise; what it ha
 test("when no origin takes jobs for a while, who waits is told so; then it is asked again", async () => {
   const full = await welcomed(edge, "a");
   full.say({ type: "status", accepting: false, reason: "the disk is full", freeBytes: 1 });
+  await pausedAtFarm("a");
   const items = tagItems(freshTag());
   let answered: unknown;
   const waiting = edge.ask(items).then((answer) => (answered = answer));

@@ -47,7 +47,9 @@ async function counts(): Promise<DemandCount[]> {
   const found: DemandCount[] = [];
   for await (const key of bucket.list(demandPrefix(SCOPE.packageSet))) {
     const bytes = await bucket.get(key);
-    found.push(v.parse(DemandSchema, JSON.parse(new TextDecoder().decode(bytes ?? undefined))));
+    const text = new TextDecoder().decode(bytes ?? undefined);
+    const count = v.parse(DemandSchema, JSON.parse(text));
+    found.push({ ...count, packages: { ...count.packages } });
   }
   return found;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readFile, symlink } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -13,7 +13,9 @@ import { downloadBlob } from "../../../origin/remote/download.ts";
 import { fetchManifest } from "../../../origin/remote/pull.ts";
 import { Registry } from "../../../origin/remote/registry.ts";
 import { soon } from "../../harness/soon.ts";
+import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
+import { mountSmall, smallMountUnavailable } from "../disk/small-mount.ts";
 import { temporary } from "../nix/support.ts";
 
 const PASSWORD = { user: "snow", password: "secret" } satisfies Credentials;
@@ -180,13 +182,16 @@ test("two processes that download one blob into one directory at once do not mee
   assert.deepEqual(await readdir(directory), [HEX]);
 });
 
-test("a full disk is told with the directory that lies on it", async (t) => {
+const noMount = await smallMountUnavailable();
+test("a full disk is told with the directory that lies on it", { skip: noMount }, async (t) => {
   const server = await serveHalf(t, Promise.resolve());
-  // Writing to it always says that there is no space (full(4)).
-  const directory = temporary(t);
+  const root = await tempDir("full");
+  t.after(() => removeTree(root));
+  const directory = join(root, "blobs");
+  await mountSmall(directory, "4k");
+  await writeFile(join(directory, "filler"), Buffer.alloc(4_096));
   const registry = registryAt(server.url, t.signal);
   const path = join(directory, HEX);
-  await symlink("/dev/full", join(directory, `.${HEX}.${process.pid}.part`));
   await assert.rejects(
     downloadBlob(registry, "a", DESCRIPTOR, path, () => {}),
     new RegExp(`the disk of ${directory} is full \\(ENOSPC.*\\): free some space there`),
