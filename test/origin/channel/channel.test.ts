@@ -16,6 +16,7 @@ import { connect, generateOriginKey, Slots } from "../../../origin/channel/index
 import { readOriginKey } from "../../../origin/channel/key.ts";
 import { signToken } from "../../../origin/channel/token.ts";
 import { held, open, RESOLVED, tagJob, WELCOME } from "./open.ts";
+import { until } from "../../harness/until.ts";
 import { rudeEdge } from "./rude-edge.ts";
 
 const welcome = (protocol: number): FromEdge => ({
@@ -221,6 +222,31 @@ describe("jobs", () => {
     assert.equal((await second?.heard("accepted"))?.job, "3", "tags have slots of their own");
   });
 
+  test("a job that is cancelled holds nothing when its run has ended, and tells no results", async (t) => {
+    const edge = await rudeEdge(t);
+    const { promise, resolve: end } = Promise.withResolvers<readonly Result[]>();
+    let settled: AbortSignal | undefined;
+    open(t, edge, {
+      run: (_, context) => {
+        settled ??= context.settled;
+        return context.settled === settled ? promise : Promise.resolve(RESOLVED);
+      },
+    });
+    const connection = await edge.connected();
+    connection.say(WELCOME);
+    connection.say(tagJob("1"));
+    await connection.heard("accepted");
+    connection.say({ type: "cancel", job: "1" });
+    connection.say(tagJob("2"));
+    // Its run does not look at its signal, and ends all the same.
+    assert.equal((await connection.heard("done")).job, "2");
+    end(RESOLVED);
+    await until("what the job held is given up", () => settled?.aborted);
+    connection.say(tagJob("3"));
+    assert.equal((await connection.heard("done")).job, "3", "and nothing is told of the first");
+    for (const job of ["2", "3"]) connection.say({ type: "settled", job });
+  });
+
   test("of an edge that takes no results it takes no more jobs, until it does", async (t) => {
     const edge = await rudeEdge(t);
     open(t, edge);
@@ -239,6 +265,8 @@ describe("jobs", () => {
     connection.say({ type: "settled", job: "0" });
     connection.say(tagJob("more"));
     assert.equal((await connection.heard("done")).job, "more");
+    for (let job = 1; job < 256; job++) connection.say({ type: "settled", job: String(job) });
+    connection.say({ type: "settled", job: "more" });
   });
 
   test("every line about a job names the build of the edge's log, and the run knows it", async (t) => {
