@@ -53,6 +53,11 @@ const BUCKET_RETRY_SECONDS = 5;
  */
 const RUNTIME_FAILED = /internal error; reference = \w+|\bSQLITE_(FULL|IOERR)\b/;
 
+/** Whether the runtime marks an error as one of a Durable Object that it has reset, or cannot reach. */
+const isOfRuntime = (error: unknown): boolean =>
+  error instanceof Error &&
+  ("durableObjectReset" in error || "overloaded" in error || "retryable" in error);
+
 /**
  * The client's error for an error of another room. An unexpected error is logged under a random id,
  * and the client gets only that id.
@@ -79,7 +84,7 @@ function translated(error: unknown): RegistryError {
       BUCKET_RETRY_SECONDS,
       error,
     );
-  if (RUNTIME_FAILED.test(String(error)))
+  if (RUNTIME_FAILED.test(String(error)) || isOfRuntime(error))
     return passing(
       "the registry cannot keep its own records at the moment; try again in a few seconds",
       BUCKET_RETRY_SECONDS,

@@ -16,6 +16,7 @@ for (const [error, status, code, logged] of [
   [new DamagedBlob("secret/key is broken", SECRET, { listing: "secret" }), 500, "UNKNOWN", true],
   [new BlobsLost([SECRET]), 503, "UNAVAILABLE", true],
   [new BucketUnavailable("GET of secret/key failed"), 503, "UNAVAILABLE", true],
+  [Object.assign(new Error("secret"), { durableObjectReset: true }), 503, "UNAVAILABLE", true],
   [new TypeError("secret"), 500, "UNKNOWN", true],
 ] as const) {
   test(`${error.name} is ${status} ${code}${logged ? ", and is logged" : ""}`, async (t) => {
