@@ -1,8 +1,9 @@
-/** `npm start` as a process, as a person meets it. */
+/** `npm start` as a process, as a person meets it; it does not outlive the test's own process. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { tied } from "../../origin/process-tie.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
 const COMMAND = [process.execPath, join(ROOT, "origin/main.ts"), "start"];
@@ -14,7 +15,8 @@ export class StartProcess {
   readonly child: ChildProcess;
   readonly #waiting = new Set<() => void>();
 
-  constructor(env: Readonly<Record<string, string>>, [program = "", ...args] = COMMAND) {
+  constructor(env: Readonly<Record<string, string>>, [first = "", ...rest] = COMMAND) {
+    const [program, ...args] = tied("TERM", [first, ...rest]);
     this.child = spawn(program, args, {
       cwd: ROOT,
       env: { ...process.env, ...env },

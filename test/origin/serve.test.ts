@@ -11,6 +11,7 @@ import { until } from "../harness/until.ts";
 import { WELCOME } from "./channel/open.ts";
 import { rudeEdge } from "./channel/rude-edge.ts";
 import { directoryWith, needs, packageSet, system, temporary } from "./nix/support.ts";
+import { tied } from "../../origin/process-tie.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "origin", "main.ts");
 const limits = { ...needs("nix-build"), timeout: 120_000 };
@@ -29,7 +30,8 @@ function startOrigin(t: TestContext, edges: readonly string[], env: NodeJS.Proce
   const keyFile = join(directory, "key");
   writeFileSync(keyFile, generateOriginKey().privateKey, { mode: 0o600 });
   const set = directoryWith(t, packageSet(`slow = mk "slow" "sleep 600";`));
-  const child = spawn(process.execPath, [MAIN, "origin"], {
+  const [program, ...args] = tied("TERM", [process.execPath, MAIN, "origin"]);
+  const child = spawn(program, args, {
     env: {
       ...process.env,
       FIRN_EDGES: edges.join(","),

@@ -17,6 +17,7 @@ import { until } from "../harness/until.ts";
 import { cleanUp } from "../harness/clean-up.ts";
 import { removeTree, tempDir } from "../harness/temp.ts";
 import { tinySet } from "./tiny-set.ts";
+import { tied } from "../../origin/process-tie.ts";
 
 const MAIN = fileURLToPath(new URL("../../origin/main.ts", import.meta.url));
 const skip = (await firnUnavailable()) || (await ownNixUnavailable());
@@ -53,7 +54,8 @@ test("a derivation is built once for the whole farm", { skip, timeout: 240_000 }
     more: Readonly<Record<string, string>>,
     before: readonly string[] = [],
   ) => {
-    const [command = "", ...args] = [...before, process.execPath, MAIN, "origin"];
+    const [program = "", ...rest] = [...before, process.execPath, MAIN, "origin"];
+    const [command, ...args] = tied("TERM", [program, ...rest]);
     const env = await originEnv(process.env, {
       edgeUrl: firn.edge.url,
       name,

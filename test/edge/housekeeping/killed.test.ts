@@ -37,6 +37,7 @@ import {
   send,
 } from "../registry/support.ts";
 import { DAY, GRACE, keysOf } from "./support.ts";
+import { tied } from "../../../origin/process-tie.ts";
 
 const SERVE = fileURLToPath(new URL("fixtures/serve.ts", import.meta.url));
 const USED = ["used0", "used1"];
@@ -54,7 +55,8 @@ let bucket: Bucket;
 let ahead = 0;
 
 async function start(): Promise<void> {
-  server = spawn(process.execPath, [SERVE, optionsFile], {
+  const [program, ...args] = tied("KILL", [process.execPath, SERVE, optionsFile]);
+  server = spawn(program, args, {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines = createInterface(server.stdout as NodeJS.ReadableStream);

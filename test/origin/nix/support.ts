@@ -16,6 +16,7 @@ import {
   type PackageSet,
   UnknownRevisionError,
 } from "../../../origin/nix/types.ts";
+import { tied } from "../../../origin/process-tie.ts";
 
 // Debian's single-user Nix has no configuration; a machine that has one keeps its own.
 if (process.env["NIX_CONFIG"] === undefined && !existsSync("/etc/nix/nix.conf")) {
@@ -141,7 +142,8 @@ export function firnOrigin(
     writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   const key = join(directory, "key");
   writeFileSync(key, generateOriginKey().privateKey);
-  const [command = "", ...args] = [...before, process.execPath, MAIN, "origin"];
+  const [program = "", ...rest] = [...before, process.execPath, MAIN, "origin"];
+  const [command, ...args] = tied("TERM", [program, ...rest]);
   return execa(command, args, {
     env: {
       PATH: `${directory}${delimiter}${process.env["PATH"] ?? ""}`,
