@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Answer } from "../../../edge/farm/builds/answer.ts";
 import type { Times } from "../../../edge/farm/limits.ts";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../edge/contract/messages.ts";
@@ -47,6 +48,11 @@ const troubled: TestRun = () => Promise.reject(new Error("the disk is full"));
 
 const withoutRevision: TestRun = (items) =>
   Promise.resolve(items.map(() => failure("unknown-revision", "this origin keeps it no more")));
+
+/** Throws when the answer comes, since it is too early for one. */
+async function failed(answer: Promise<Answer>): Promise<never> {
+  throw new Error(`the farm answers ${(await answer).state}`);
+}
 
 /** Starts origins and waits until all are connected. */
 async function origins(t: TestContext, runs: Readonly<Record<string, TestRun>>, slots = 2) {
@@ -139,14 +145,19 @@ describe("origins that go away", () => {
     );
   });
 
-  test("an origin that only pings is there, however long ago it said something", async (t) => {
-    const lease = 2_000;
-    await start({ lease });
-    const quiet = startOrigin(t, edge, "a", { pingMs: 200 });
-    await quiet.reached("connected");
-    await sleep(2 * lease);
-    assert.equal((await edge.ask(tagItems())).state, "done");
-    assert.equal(quiet.jobs.length, 1);
+  test("an origin that only pings is there, however long ago it said something", async () => {
+    const lease = 5_000;
+    await start({ lease, hello: 10 * 60_000 });
+    const quiet = await rawOrigin(edge, "a");
+    quiet.say(hello);
+    await quiet.heard("welcome");
+    await sleep(lease + 500);
+    await quiet.ping();
+    const answer = edge.ask(tagItems());
+    const { job } = await Promise.race([quiet.heard("job"), failed(answer)]);
+    quiet.say({ type: "done", job, results: [{ kind: "revision", revision: SCOPE.revision }] });
+    assert.equal((await answer).state, "done");
+    quiet.cut();
   });
 
   test("an origin that stops hands its jobs back, and that is no attempt", async (t) => {

@@ -1,7 +1,7 @@
 /** Message by message: what the farm takes from an origin, what it does not, and what it says. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CLOSE, EDGE_PROTOCOL, PING } from "../../../edge/contract/messages.ts";
+import { CLOSE, EDGE_PROTOCOL } from "../../../edge/contract/messages.ts";
 import type { FarmOverview } from "../../../edge/farm/overview.ts";
 import { until } from "../../harness/until.ts";
 import { type FarmEdge, startFarm } from "./farm-edge.ts";
@@ -97,7 +97,7 @@ test("a message of bytes closes the socket", async () => {
 test("who says no hello in time is closed, whatever its pings; who said it stays", async () => {
   const talks = await welcomed(edge, "a");
   const mute = await rawOrigin(edge, "b");
-  mute.say(PING);
+  await mute.ping();
   await edge.lapse("hello");
   assert.equal(await mute.closed(), CLOSE.lost);
   assert.match(await mute.closedBecause(), /^no hello within/);

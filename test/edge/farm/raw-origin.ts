@@ -7,6 +7,7 @@ import { WebSocket } from "ws";
 import {
   CONNECT_PATH,
   type FromEdge,
+  PING,
   PONG,
   PROTOCOL_VERSION,
 } from "../../../edge/contract/messages.ts";
@@ -37,6 +38,8 @@ export interface RawOrigin {
   say(message: object | string | Buffer): void;
   /** The next message of this type, past or future; each is returned once. */
   heard<T extends FromEdge["type"]>(type: T): Promise<Extract<FromEdge, { type: T }>>;
+  /** Pings; resolves when that is answered. */
+  ping(): Promise<void>;
   /** The code that the edge closed with. */
   closed(): Promise<number>;
   /** The reason that the edge closed with. */
@@ -54,9 +57,11 @@ export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin
     headers: { authorization: `Bearer ${token}` },
   });
   const inbox = new Inbox<FromEdge>(name);
+  const pinged: (() => void)[] = [];
   socket.on("message", (data: Buffer) => {
     const text = data.toString("utf8");
-    if (text !== PONG) inbox.add(JSON.parse(text) as FromEdge);
+    if (text === PONG) for (const resolve of pinged.splice(0)) resolve();
+    else inbox.add(JSON.parse(text) as FromEdge);
   });
   socket.on("error", () => undefined);
   const end = new Promise<{ code: number; reason: string }>((resolve) =>
@@ -71,6 +76,11 @@ export async function rawOrigin(edge: FarmEdge, name: string): Promise<RawOrigin
         typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message),
       ),
     heard: (type) => inbox.heard(type),
+    ping: () => {
+      const answered = new Promise<void>((resolve) => pinged.push(resolve));
+      socket.send(PING);
+      return soon(`a ping of ${name} is answered`, answered);
+    },
     closed: async () => (await closed()).code,
     closedBecause: async () => (await closed()).reason,
     leave: async () => {
