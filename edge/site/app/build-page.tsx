@@ -42,6 +42,7 @@ const BEGUN: Watched = {
   error: null,
 };
 
+/** The page that follows a build. */
 export function Build({ id }: { readonly id: string }) {
   const watched = useLog(id);
   const query = new URLSearchParams(location.search);

@@ -15,6 +15,7 @@ interface ClosureProps {
   readonly onLayer: (layer: number | null) => void;
 }
 
+/** The list of store paths. */
 export function Closure({ closure, layers, layer, onLayer }: ClosureProps) {
   const [word, setWord] = useState("");
   const [shown, setShown] = useState(FIRST);

@@ -29,6 +29,7 @@ const PLATFORM_WORDS: Record<Platform, string> = {
   arm64: "linux/arm64",
 };
 
+/** The page on which an image is composed. */
 export function Compose() {
   const [composition, setComposition] = useState(() => parseComposition(location.search));
   const change = (more: Partial<Composition>): void => setComposition({ ...composition, ...more });

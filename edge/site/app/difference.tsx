@@ -12,6 +12,7 @@ interface DifferenceProps {
   readonly platform: string;
 }
 
+/** A form that compares the image with another one, and the result. */
 export function Difference({ reference, name, platform }: DifferenceProps) {
   const asked = new URLSearchParams(location.search).get("from") ?? "";
   const [text, setText] = useState(asked);

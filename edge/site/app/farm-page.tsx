@@ -18,6 +18,7 @@ const REST_SECONDS = 3_600;
 
 const isOperators = (view: FarmView | PublicView): view is FarmView => "origins" in view;
 
+/** The page about the farm; operators who sign in see more. */
 export function Farm() {
   const { answer, error } = useAnswer<FarmView | PublicView>("/api/farm", { every: EVERY_MS });
   return (

@@ -26,6 +26,7 @@ interface FactsProps {
   readonly onReplace: (wrong: string, right: string) => void;
 }
 
+/** What is known about an image: its revision, and the state of each platform. */
 export function ImageFacts({ name, tag, view, title, empty, onReplace }: FactsProps) {
   if (name === "") return <div class="card empty">{empty}</div>;
   const { answer, error, loading } = view;
@@ -49,9 +50,7 @@ export function ImageFacts({ name, tag, view, title, empty, onReplace }: FactsPr
         <ImageName name={title ?? answer.title} />
       </h2>
       {answer.revision === null ? (
-        <p class="notice">
-          Nobody has asked for this tag yet: the first pull finds out what it means.
-        </p>
+        <p class="notice">Nobody has pulled this tag yet. The first pull resolves it.</p>
       ) : (
         <p class="quiet">
           Packages from {answer.packageSet}, revision{" "}

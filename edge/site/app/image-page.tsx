@@ -12,6 +12,7 @@ import { LayerMap } from "./layer-map.tsx";
 import { Copy, Fact, ImageName, Tabs, Trouble } from "./components.tsx";
 import { SbomLink } from "./sbom.tsx";
 
+/** The page about one image. */
 export function Inside({ name }: { readonly name: string }) {
   const query = new URLSearchParams(location.search);
   const tag = query.get("tag") ?? "";
@@ -51,7 +52,12 @@ function Platforms({ answer, chosen, onChoose, reference }: PlatformsProps) {
   const { platforms, revision } = answer;
   const [first] = platforms;
   if (first === undefined || revision === null)
-    return <p class="notice">Nobody has pulled this tag yet. Pull the image, then look again.</p>;
+    return (
+      <>
+        <p class="notice">Nobody has pulled this tag yet. Pull the image, then look again.</p>
+        <PullCommand answer={answer} />
+      </>
+    );
   const platform = platforms.find((each) => each.platform === chosen) ?? first;
   const view = (
     <Platform key={platform.platform} answer={answer} platform={platform} reference={reference} />
@@ -70,6 +76,25 @@ function Platforms({ answer, chosen, onChoose, reference }: PlatformsProps) {
   );
 }
 
+/** The command that pulls the image. */
+function PullCommand({ answer: { name, tag } }: { readonly answer: ImageView }) {
+  const text = command("Docker", {
+    host: location.host,
+    plain: location.protocol === "http:",
+    name,
+    tag: tag === "latest" ? "" : tag,
+    shell: name.split("/").includes("shell"),
+  });
+  return (
+    <div class="command">
+      <pre tabIndex={0} aria-label="Docker command">
+        {text}
+      </pre>
+      <Copy text={text} what="the command" />
+    </div>
+  );
+}
+
 interface PlatformProps {
   readonly answer: ImageView;
   readonly platform: PlatformView;
@@ -80,13 +105,6 @@ function Platform({ answer, platform, reference }: PlatformProps) {
   const [layer, setLayer] = useState<number | null>(null);
   const { layers, closure, client, size, unpacked, manifests, exact } = platform;
   if (layers === null) return <NotBuilt answer={answer} platform={platform} />;
-  const pull = command("Docker", {
-    host: location.host,
-    plain: location.protocol === "http:",
-    name: answer.name,
-    tag: answer.tag === "latest" ? "" : answer.tag,
-    shell: answer.name.split("/").includes("shell"),
-  });
   return (
     <>
       <dl class="numbers wide">
@@ -96,12 +114,7 @@ function Platform({ answer, platform, reference }: PlatformProps) {
         {closure != null && <Fact label="Store paths" value={String(closure.length)} />}
         {client !== null && <Fact label="If you have shell" value={bytes(client.size)} />}
       </dl>
-      <div class="command">
-        <pre tabIndex={0} aria-label="Docker command">
-          {pull}
-        </pre>
-        <Copy text={pull} what="the command" />
-      </div>
+      <PullCommand answer={answer} />
       <dl class="ids">
         <div>
           <dt>Package set</dt>

@@ -9,6 +9,7 @@ const GAP = 3;
 /** Colours of the style sheet. */
 export const SHADES = 6;
 
+/** The bar. */
 export function Strip({ layers }: { readonly layers: readonly ImageLayer[] }) {
   const total = layers.reduce((sum, { size }) => sum + size, 0);
   const free = WIDTH - GAP * (layers.length - 1);

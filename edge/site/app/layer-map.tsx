@@ -22,6 +22,7 @@ interface MapProps {
   readonly onChoose: (layer: number | null) => void;
 }
 
+/** The treemap, and details of the chosen layer. */
 export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
   const [pointed, setPointed] = useState<number | null>(null);
   const [focused, setFocused] = useState<number | null>(null);

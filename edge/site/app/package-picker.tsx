@@ -18,6 +18,7 @@ interface PickerProps {
   readonly onRemoveLast: () => void;
 }
 
+/** The search field with its list of packages. */
 export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
   const [text, setText] = useState("");
   const [open, setOpen] = useState(false);

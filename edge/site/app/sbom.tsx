@@ -19,6 +19,7 @@ interface SbomProps {
   readonly digest: string;
 }
 
+/** A button that downloads the bill of materials, if the manifest has one. */
 export function SbomLink({ name, digest }: SbomProps) {
   const [referrer, setReferrer] = useState<string | null>(null);
   const [failure, setFailure] = useState<string | null>(null);

@@ -273,7 +273,7 @@ describe("composing an image", { skip, concurrency: 2 }, () => {
   test("more packages than an image holds are told", async (t) => {
     const many = Array.from({ length: 113 }, (_, at) => `package-${at}`);
     const page = await open(t, `/?p=${many.join("+")}`);
-    await page.getByText("These are 113: leave out 1.").waitFor();
+    await page.getByText("The list has 113: remove 1.").waitFor();
     assert.equal(await page.getByRole("button", { name: "Make a short name" }).count(), 0);
   });
 
