@@ -2,11 +2,11 @@
  * Ports for servers that tests start. A port that the kernel chooses (port 0) is free until it is
  * told, and from then on anybody's: before the server listens, or while it is restarted, another
  * test's socket may be given it. So these lie where the kernel chooses none, and are held meanwhile:
- * by a UDP socket of the same number, which no server wants and the kernel gives to one process.
+ * by an abstract Unix socket (unix(7)) named after them, which the kernel gives to one process.
  */
-import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { requirePort } from "../../origin/local/ports.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -37,10 +37,12 @@ async function endOfRange(): Promise<number> {
 
 /** Whether the port is free, and this process's own from now on. */
 async function hold(port: number): Promise<boolean> {
-  const holder = createSocket("udp4");
+  const holder = createServer();
   try {
-    holder.bind({ address: LOOPBACK, port, exclusive: true });
-    await once(holder, "listening");
+    if (process.platform === "linux") {
+      holder.listen(`\0firn-test-port-${port}`);
+      await once(holder, "listening");
+    }
     await requirePort(LOOPBACK, port);
   } catch {
     holder.close();
