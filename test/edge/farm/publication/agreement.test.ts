@@ -1,6 +1,7 @@
 /** AGREE=2: nothing counts that the origins of one owner alone have made. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import type { Answer, Outcome } from "../../../../edge/farm/builds/answer.ts";
 import {
   agreeing,
@@ -8,6 +9,7 @@ import {
   contentOf,
   differences,
 } from "../../../../edge/farm/publication/agreement.ts";
+import { digestOf } from "../../../../edge/contract/digest.ts";
 import { layerPath, levelPath, packagePath, tagPath } from "../../../../edge/contract/keys.ts";
 import type { Item } from "../../../../edge/contract/items.ts";
 import type {
@@ -24,6 +26,7 @@ import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { keys, signOf } from "../keys.ts";
 import { honest, startOrigin, type TestOrigin, type TestRun } from "../origins.ts";
 import {
+  blob,
   layerStatement,
   ownPath,
   packageItems,
@@ -121,6 +124,24 @@ describe("two origins of different owners", () => {
       }),
     );
 
+  /** One whose small part holds other bytes than it says; the edge copies those into images. */
+  const smuggling: TestRun = async (items, { sign }) =>
+    Promise.all(
+      items.map(async (item) => {
+        if (item.kind !== "package") throw new Error("it lies about packages alone");
+        const { statement, layers } = await statedPackage(edge, item.name, item);
+        const [libc, own] = layers as readonly [LayerStatement, LayerStatement];
+        const [stated, held] = ["what it states", "what it holds!"];
+        const packed = await blob(edge, new Uint8Array(gzipSync(held)));
+        const tree = { name: `${"1".repeat(32)}-x`, size: packed.size, tarSize: held.length };
+        const small = { ...own, ...packed, diffId: await digestOf(stated), trees: [tree] };
+        const parts = statement.parts.map((part) =>
+          part.key === own.key ? { ...part, small: held.length } : part,
+        );
+        return packageResult({ statement: { ...statement, parts }, layers: [libc, small] }, sign);
+      }),
+    );
+
   /** Asks until it is there: a failure is remembered for some seconds. */
   const asked = async (items: readonly Item[]) => {
     let found: Outcome | undefined;
@@ -130,6 +151,14 @@ describe("two origins of different owners", () => {
     });
     return found;
   };
+
+  test("a small part whose blob holds something else is refused", async (t) => {
+    await startOrigin(t, edge, "a", { run: smuggling }).reached("connected");
+    assert.equal(outcomeOf(await edge.ask(packageItems(["smuggled"])))?.kind, "failure");
+    await until("the log tells why", () =>
+      edge.events("item.give-up").some(({ trouble }) => /not unpack to/.test(String(trouble))),
+    );
+  });
 
   test("one alone is not enough; two count, signed by both, whatever compressed it", async (t) => {
     const a = startOrigin(t, edge, "a");
