@@ -30,12 +30,6 @@ export const SOCKET = "http";
 /** By what name the objects of a class are stored: changing it loses them. */
 export const storageOf = (className: string): string => `firn-${className}`;
 
-/**
- * The whole Worker is compiled when the process starts, and stays compiled. V8 would compile each
- * function when it is first called, and that took a fifth of the time of the first new image.
- */
-const V8_FLAGS = ["--no-lazy", "--no-flush-bytecode"];
-
 /** The configuration's text. Sockets get their addresses on the command line. */
 export async function workerdConfig(config: WorkerdConfig): Promise<string> {
   const date = JSON.stringify(await compatibilityDate());
@@ -85,7 +79,6 @@ const config :Workerd.Config = (
   ],
   sockets = [${sockets.join(",\n    ")}],
   logging = (structuredLogging = true),
-  v8Flags = [${V8_FLAGS.map((flag) => JSON.stringify(flag)).join(", ")}],
 );
 `;
 }
