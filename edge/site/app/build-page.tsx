@@ -1,10 +1,10 @@
 /** `/builds/ID`: watching a build. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, send } from "./api.ts";
-import { command } from "./commands.ts";
 import { composeLink } from "./composition.ts";
 import { EventReader, type LogEvent } from "./server-sent-events.ts";
-import { Copy, ImageName, Trouble } from "./components.tsx";
+import { ImageName, Trouble } from "./components.tsx";
+import { PullCommand } from "./pull-command.tsx";
 import { elapsed } from "./format.ts";
 import { builtName, nextPhase, type Phase, PHASES } from "./build-phases.ts";
 
@@ -148,24 +148,12 @@ function Phases({ phase, end }: { readonly phase: Phase; readonly end: End | nul
 }
 
 function Pull({ name, tag }: { readonly name: string; readonly tag: string }) {
-  const text = command("Docker", {
-    host: location.host,
-    plain: location.protocol === "http:",
-    name,
-    tag,
-    shell: name.split("/").includes("shell"),
-  });
   return (
     <>
       <p class="state good" role="status">
         It is ready. Pull it:
       </p>
-      <div class="command">
-        <pre tabIndex={0} aria-label="Docker command">
-          {text}
-        </pre>
-        <Copy text={text} what="the command" />
-      </div>
+      <PullCommand name={name} tag={tag} />
       <p>
         <a class="look" href={`/i/${name}${tag === "" ? "" : `?tag=${encodeURIComponent(tag)}`}`}>
           Look inside

@@ -6,6 +6,18 @@ import { isSignedIn, Refused, signIn } from "./api.ts";
 /** How long a button says that it has copied, milliseconds. */
 const COPIED_MS = 2_000;
 
+/** A command in a box, with a button that copies it. `kind`: what it is for, such as Docker. */
+export function CommandBox({ kind, text }: { readonly kind: string; readonly text: string }) {
+  return (
+    <div class="command">
+      <pre tabIndex={0} aria-label={`${kind} command`}>
+        {text}
+      </pre>
+      <Copy text={text} what="the command" />
+    </div>
+  );
+}
+
 /** A button that copies a text to the clipboard. */
 export function Copy({ text, what }: { readonly text: string; readonly what: string }) {
   const [told, setTold] = useState<"Copied" | "Not copied" | null>(null);

@@ -16,7 +16,7 @@ import {
 } from "./composition.ts";
 import { ImageFacts } from "./image-facts.tsx";
 import { ago, bytes } from "./format.ts";
-import { Copy, Tabs } from "./components.tsx";
+import { CommandBox, Tabs } from "./components.tsx";
 import { Picker } from "./package-picker.tsx";
 
 /** After the last change, milliseconds. */
@@ -285,12 +285,7 @@ function Commands({ composition, name, view }: CommandsProps) {
   });
   return (
     <Tabs label="Command for" id="command" tabs={KINDS} chosen={kind} onChoose={setKind}>
-      <div class="command">
-        <pre tabIndex={0} aria-label={`${kind} command`}>
-          {text}
-        </pre>
-        <Copy text={text} what="the command" />
-      </div>
+      <CommandBox kind={kind} text={text} />
     </Tabs>
   );
 }

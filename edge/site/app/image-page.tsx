@@ -3,13 +3,13 @@ import { useState } from "preact/hooks";
 import type { ImagePackage, ImageView, PlatformView } from "../../contract/api.ts";
 import { useAnswer } from "./api.ts";
 import { Closure } from "./closure.tsx";
-import { command } from "./commands.ts";
 import { composeLink } from "./composition.ts";
 import { Difference } from "./difference.tsx";
 import { bytes } from "./format.ts";
 import { State } from "./image-facts.tsx";
 import { LayerMap } from "./layer-map.tsx";
-import { Copy, Fact, ImageName, Tabs, Trouble } from "./components.tsx";
+import { Fact, ImageName, Tabs, Trouble } from "./components.tsx";
+import { PullCommand } from "./pull-command.tsx";
 import { SbomLink } from "./sbom.tsx";
 
 /** The page about one image. */
@@ -55,7 +55,7 @@ function Platforms({ answer, chosen, onChoose, reference }: PlatformsProps) {
     return (
       <>
         <p class="notice">Nobody has pulled this tag yet. Pull the image, then look again.</p>
-        <PullCommand answer={answer} />
+        <PullCommand name={answer.name} tag={answer.tag === "latest" ? "" : answer.tag} />
       </>
     );
   const platform = platforms.find((each) => each.platform === chosen) ?? first;
@@ -73,25 +73,6 @@ function Platforms({ answer, chosen, onChoose, reference }: PlatformsProps) {
     >
       {view}
     </Tabs>
-  );
-}
-
-/** The command that pulls the image. */
-function PullCommand({ answer: { name, tag } }: { readonly answer: ImageView }) {
-  const text = command("Docker", {
-    host: location.host,
-    plain: location.protocol === "http:",
-    name,
-    tag: tag === "latest" ? "" : tag,
-    shell: name.split("/").includes("shell"),
-  });
-  return (
-    <div class="command">
-      <pre tabIndex={0} aria-label="Docker command">
-        {text}
-      </pre>
-      <Copy text={text} what="the command" />
-    </div>
   );
 }
 
@@ -114,7 +95,7 @@ function Platform({ answer, platform, reference }: PlatformProps) {
         {closure != null && <Fact label="Store paths" value={String(closure.length)} />}
         {client !== null && <Fact label="If you have shell" value={bytes(client.size)} />}
       </dl>
-      <PullCommand answer={answer} />
+      <PullCommand name={answer.name} tag={answer.tag === "latest" ? "" : answer.tag} />
       <dl class="ids">
         <div>
           <dt>Package set</dt>
