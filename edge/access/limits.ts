@@ -14,7 +14,7 @@ export interface Limit {
   readonly seconds: number;
 }
 
-/** What is limited, and how it is called in the error that a client gets. */
+/** What is limited, and what the error that a client gets calls it. */
 export const LIMITED = {
   /**
    * A pull of 40 layers is 45 requests, so this serves a cluster of 60 nodes behind one address.
@@ -27,15 +27,15 @@ export const LIMITED = {
     default: { count: 5_000, seconds: 3_600 },
     words: "new images of all clients together",
   },
-  /** Tags that nobody asked for before: each asks an origin. */
-  tags: { default: { count: 30, seconds: 3_600 }, words: "new tags" },
   /** Tags that nobody has pulled before: each asks an origin. */
-  packages: { default: { count: 300, seconds: 3_600 }, words: "new packages" },
+  tags: { default: { count: 30, seconds: 3_600 }, words: "new tags" },
   /** Packages that nobody has pulled before: each asks an origin for a build. */
-  indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
+  packages: { default: { count: 300, seconds: 3_600 }, words: "new packages" },
   /**
    * Lists of package names that nobody has needed before: each asks an origin for an evaluation.
    */
+  indexes: { default: { count: 60, seconds: 3_600 }, words: "new lists of package names" },
+  /** Images of which a package does not exist: finding the nearest names takes CPU time. */
   unknown: { default: { count: 120, seconds: 60 }, words: "unknown packages" },
   /** Searches, and looks at images in the API: each reads dozens of records, or 25,000 names. */
   looks: { default: { count: 600, seconds: 60 }, words: "searches and looks at images" },

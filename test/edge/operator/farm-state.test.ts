@@ -78,6 +78,22 @@ describe("who sees what", () => {
   });
 });
 
+test("a wrong password counts once in the limit of logins, where the counts are public too", async () => {
+  const firn = await start({
+    FARM_PUBLIC: "on",
+    LIMIT_LOGINS: "2/60",
+    CLIENT_ADDRESS_HEADER: "X-Client",
+  });
+  try {
+    const wrong = { ...basic("root", "wrong horse battery"), "X-Client": "192.0.2.1" };
+    const ask = async (): Promise<number> =>
+      (await send("GET", `${firn.url}/api/farm`, wrong)).status;
+    assert.deepEqual([await ask(), await ask(), await ask()], [401, 401, 429]);
+  } finally {
+    await firn.stop();
+  }
+});
+
 describe("an operator", () => {
   let firn: TestEdge;
   let test1: TestOrigin;
