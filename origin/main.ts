@@ -109,6 +109,7 @@ program
   .addOption(ORIGIN.diskGc)
   .addOption(ORIGIN.metricsPort)
   .addOption(ORIGIN.libdeflate)
+  .addOption(ORIGIN.bucketHosts)
   .addOption(ORIGIN.s3Endpoint)
   .addOption(ORIGIN.s3Bucket)
   .addOption(SHARED.s3Region)

@@ -83,6 +83,19 @@ export function edges(text: string): URL[] {
   return urls;
 }
 
+/** Comma-separated hosts, each with or without a port, as URLs have them. */
+export function hosts(text: string): string[] {
+  return list(text).map((part) => {
+    const url = URL.parse(`http://${part}`);
+    const [, port] = /:(\d+)$/.exec(part) ?? [];
+    if (url === null || url.href !== `http://${url.host}/`)
+      throw new InvalidArgumentError(
+        `${JSON.stringify(part)} is not a host: give HOST or HOST:PORT, or several with commas.`,
+      );
+    return port === undefined ? url.hostname : `${url.hostname}:${Number(port)}`;
+  });
+}
+
 /** Comma-separated Nix systems that this origin builds for. */
 export function systems(text: string): System[] {
   const found = list(text);

@@ -12,6 +12,7 @@ import {
   bytes,
   diskBudget,
   edges,
+  hosts,
   httpUrl,
   originName,
   packageSet,
@@ -110,6 +111,13 @@ export const ORIGIN = {
   // Without them the edge signs what it stores.
   s3Endpoint: s3Endpoint(),
   s3Bucket: s3Bucket(),
+  bucketHosts: new Option(
+    "--bucket-hosts <hosts>",
+    "hosts that an edge may have it upload to, with commas: HOST or HOST:PORT",
+  )
+    .env("BUCKET_HOSTS")
+    .argParser(hosts)
+    .default([] as readonly string[], "none further in than the edge is"),
   nixTimeout: new Option("--nix-timeout <seconds>", "longest nix-build")
     .env("NIX_TIMEOUT")
     .argParser(whole("seconds", 1, 86_400))

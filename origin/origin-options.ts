@@ -16,6 +16,8 @@ export interface OriginOptions extends NixLimits {
   readonly slots: number;
   /** Credentials for the bucket; without them the edges sign its uploads. */
   readonly ownBucket?: BucketAccess | undefined;
+  /** Hosts to which an edge may send it, `host` or `host:port`; empty: by where the edge is. */
+  readonly bucketHosts: readonly string[];
   /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
   readonly stateDir: string;
   /** Longest nix-build, seconds. */

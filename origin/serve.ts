@@ -2,19 +2,13 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { type PackageSetSpec, parsePackageSet } from "../edge/contract/package-set.ts";
-import {
-  type CacheRequests,
-  type Channel,
-  type ChannelState,
-  connect,
-  Slots,
-} from "./channel/index.ts";
+import { type Channel, type ChannelState, connect, Destinations, Slots } from "./channel/index.ts";
 import { Disk } from "./disk/watch.ts";
 import { openLayers } from "./layers/index.ts";
 import { tagLister } from "./list-tags.ts";
 import { lockState } from "./local/lock.ts";
 import { Metrics } from "./metrics.ts";
-import { type FarmCache, openFarmCache } from "./nix/cache/index.ts";
+import { type FarmCache, type FarmCacheOptions, openFarmCache } from "./nix/cache/index.ts";
 import { readSigningKey } from "./nix/cache/signing-key.ts";
 import { openPackageSet } from "./nix/package-set.ts";
 import { checkSandbox, checkVersion } from "./nix/safety.ts";
@@ -46,7 +40,12 @@ export async function serve(
   const unlock = await takeState(options, logger, stop);
   if (unlock === undefined) return;
   const channels: Channel[] = [];
-  const farmCache = await openCache(options, () => channels[0]?.cache, logger);
+  const destinations = options.edges.map(() => new Destinations(options.bucketHosts));
+  const farmCache = await openCache(
+    options,
+    { requests: () => channels[0]?.cache, destinations: destinations[0]! },
+    logger,
+  );
   // Before anything else: on a full disk nothing else can be opened.
   let release = noRoots;
   const disk = await Disk.open({
@@ -104,9 +103,10 @@ export async function serve(
   });
   const closeMetrics =
     options.metricsPort === undefined ? undefined : await metrics.listen(options.metricsPort);
-  for (const edge of options.edges) {
+  for (const [at, edge] of options.edges.entries()) {
     const channel = connect({
       edge,
+      destinations: destinations[at]!,
       name: options.name,
       key: options.key,
       hello,
@@ -135,14 +135,14 @@ export async function serve(
 /** The farm's binary cache, through the first edge's channel. */
 function openCache(
   { stateDir, cacheKeyFile, cacheTrustedKeys }: OriginOptions,
-  requests: () => CacheRequests | undefined,
+  edge: Pick<FarmCacheOptions, "requests" | "destinations">,
   logger: Logger,
 ): Promise<FarmCache> {
   return openFarmCache({
     directory: join(stateDir, "cache"),
     key: cacheKeyFile === undefined ? undefined : readSigningKey(fileText(cacheKeyFile)),
     trustedKeys: cacheTrustedKeys,
-    requests,
+    ...edge,
     logger,
   });
 }

@@ -15,6 +15,7 @@ import { AnnouncedTags } from "./announced-tags.ts";
 import { backoff, refusedBackoff } from "./backoff.ts";
 import { Jobs } from "./jobs.ts";
 import type { EdgeTerms } from "./run.ts";
+import { Destinations } from "./destinations.ts";
 import type { Channel, ChannelState, ChannelStatus, ConnectOptions } from "./types.ts";
 import { readOriginKey } from "./key.ts";
 import { type CacheRequests, Requests } from "./requests.ts";
@@ -39,6 +40,7 @@ export function connect(options: ConnectOptions): Channel {
 
 class Connection implements Channel {
   readonly #options: ConnectOptions;
+  readonly #destinations: Destinations;
   readonly #requests: Requests;
   readonly #jobs: Jobs;
   readonly #tags = new AnnouncedTags();
@@ -58,9 +60,10 @@ class Connection implements Channel {
   constructor(options: ConnectOptions) {
     const key = readOriginKey(options.key);
     this.#options = options;
+    this.#destinations = options.destinations ?? new Destinations();
     const { run, logger, hello, slots = new Slots(hello.slots) } = options;
     const send = (message: FromOrigin): void => this.#send(message);
-    this.#requests = new Requests(options.edge.host, send);
+    this.#requests = new Requests(options.edge.host, this.#destinations, send);
     this.#jobs = new Jobs({ run, slots, logger, send, requests: this.#requests });
     this.#terms = { zstd: false, sign: signer(key) };
     this.#over = this.#stayConnected(key);
@@ -115,6 +118,7 @@ class Connection implements Channel {
         key,
         pingMs,
         clockOffset: this.#clockOffset,
+        onReached: (reach) => this.#destinations.edgeIsAt(reach),
         hello: () => this.#hello(),
         onMessage: (message) => this.#take(message),
       });

@@ -15,11 +15,14 @@ import {
   type Upload,
 } from "../../edge/contract/bucket-requests.ts";
 import type { Digest } from "../../edge/contract/digest.ts";
+import type { Destinations } from "./destinations.ts";
 
 /** What a job may ask the edge. Throws a RequestError when there is no answer. */
 export interface JobRequests {
   /** Identifies the edge, for callers that keep things separate by edge. */
   readonly edge: string;
+  /** Where the URLs of its answers may lead. */
+  readonly destinations: Destinations;
   /** How to store each of at most MAX_REQUESTED blobs. */
   uploads(blobs: readonly Upload[], signal: AbortSignal): Promise<readonly Grant[]>;
   /** What each of the layers was packed to. */
@@ -70,13 +73,15 @@ const LONGEST_WAIT_MS = 10_000;
 
 export class Requests {
   readonly #edge: string;
+  readonly #destinations: Destinations;
   readonly #send: (message: FromOrigin) => void;
   readonly #pending = new Map<string, Pending>();
   #count = 0;
 
   /** `send`: sends now or never. */
-  constructor(edge: string, send: (message: FromOrigin) => void) {
+  constructor(edge: string, destinations: Destinations, send: (message: FromOrigin) => void) {
     this.#edge = edge;
+    this.#destinations = destinations;
     this.#send = send;
   }
 
@@ -90,6 +95,7 @@ export class Requests {
       this.#patiently(() => this.#ask(kind, { ...request, job: job() }, signal), signal);
     return {
       edge: this.#edge,
+      destinations: this.#destinations,
       uploads: async (blobs, signal) => {
         const { grants } = await ask("uploads", { type: "upload", blobs: [...blobs] }, signal);
         return allOf(blobs, grants);

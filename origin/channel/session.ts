@@ -1,6 +1,7 @@
 /** One connection to an edge, from the token to the close. */
 import type { KeyObject } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { lookup } from "node:dns";
 import { Agent } from "node:https";
 import * as v from "valibot";
 import { WebSocket } from "ws";
@@ -14,6 +15,7 @@ import {
   PING,
   PONG,
 } from "../../edge/contract/messages.ts";
+import { type Reach, spaceOfEdge } from "./destinations.ts";
 import { signToken } from "./token.ts";
 
 /**
@@ -38,6 +40,8 @@ export interface SessionOptions {
   readonly pingMs: number;
   /** How far the edge's clock is known to be ahead of this machine's, ms. */
   readonly clockOffset: number;
+  /** The connection is there, before anything is said on it. */
+  readonly onReached: (reach: Reach) => void;
   readonly hello: () => Extract<FromOrigin, { type: "hello" }>;
   readonly onMessage: (message: FromEdge) => void;
 }
@@ -77,18 +81,29 @@ export async function openSession({
   key,
   pingMs,
   clockOffset,
+  onReached,
   hello,
   onMessage,
 }: SessionOptions): Promise<Session> {
   const token = await signToken(key, name, edge.host, Date.now() + clockOffset);
   const url = new URL(CONNECT_PATH, edge);
   url.protocol = { "http:": "ws:", "https:": "wss:" }[url.protocol] ?? url.protocol;
+  const secure = url.protocol === "wss:";
+  let direct = !secure;
+  // Behind a proxy the edge's name is not resolved here.
+  const agent = new Agent({
+    proxyEnv: process.env,
+    lookup: (hostname, options, callback) => {
+      direct ||= hostname === url.hostname;
+      lookup(hostname, options, callback);
+    },
+  });
   const socket = new WebSocket(url, {
     headers: { authorization: `Bearer ${token}` },
     handshakeTimeout: HANDSHAKE,
     maxPayload: MAX_MESSAGE,
     perMessageDeflate: false,
-    ...(url.protocol === "wss:" ? { agent: new Agent({ proxyEnv: process.env }) } : {}),
+    ...(secure ? { agent } : {}),
   });
   let welcomedAt: number | undefined;
   let refusal: string | undefined;
@@ -109,6 +124,9 @@ export async function openSession({
   let welcome: NodeJS.Timeout | undefined;
 
   const ended = new Promise<End>((resolve) => {
+    socket.on("upgrade", ({ socket: connection }) =>
+      onReached({ secure, space: spaceOfEdge(url, connection, direct) }),
+    );
     socket.on("open", () => {
       socket.send(JSON.stringify(hello()));
       welcome = setTimeout(() => give(`no welcome within ${HANDSHAKE} ms`), HANDSHAKE);

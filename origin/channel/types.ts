@@ -1,6 +1,7 @@
 /** The channel to one edge, as the origin uses it. */
 import type { Logger } from "pino";
 import type { System } from "../../edge/contract/records.ts";
+import type { Destinations } from "./destinations.ts";
 import type { CacheRequests } from "./requests.ts";
 import type { Run } from "./run.ts";
 import type { Slots } from "./slots.ts";
@@ -26,6 +27,8 @@ export interface ConnectOptions {
     /** Whether it stores blobs with credentials of its own. */
     readonly ownBucket: boolean;
   };
+  /** Where this edge may send the origin; unset: by where the edge is. */
+  readonly destinations?: Destinations;
   readonly run: Run;
   readonly logger: Logger;
   /**

@@ -24,6 +24,7 @@ import {
   LayerStatementSchema,
 } from "../../edge/contract/records.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
+import { Destinations } from "../channel/destinations.ts";
 import type { JobRequests } from "../channel/requests.ts";
 import { writeWhole } from "../disk/write-whole.ts";
 import { fileBytes } from "../layers/blob-bytes.ts";
@@ -38,6 +39,7 @@ const nobody = (): never => {
 /** What jobs may ask where a directory stands in the place of a bucket: nothing. */
 export const NO_EDGE: JobRequests = {
   edge: "",
+  destinations: new Destinations(),
   uploads: nobody,
   layers: nobody,
   url: nobody,

@@ -13,11 +13,13 @@ import {
 } from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
 import pLimit from "p-limit";
+import type { Digest } from "../../edge/contract/digest.ts";
 import { blobPath } from "../../edge/contract/keys.ts";
 import type { JobRequests } from "../channel/requests.ts";
 import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
 import type { Blob, JobBucket, Storage } from "./job-bucket.ts";
 import { BucketError, patiently, type Patience } from "./patience.ts";
+import { planBytes, PlanTooLarge } from "./plan-bytes.ts";
 import { type BucketAccess, s3Client } from "./s3-client.ts";
 
 export interface OwnBucketOptions extends Patience {
@@ -71,7 +73,7 @@ export class OwnBucket implements Storage {
       has: async ({ digest, size }, signal) =>
         (await this.#size(blobPath(digest), signal)) === size,
       put: (blob, signal) => this.#put(blob, signal),
-      plan: (digest, signal) => this.#get(blobPath(digest), signal),
+      plan: (digest, signal) => this.#plan(digest, signal),
     };
   }
 
@@ -87,13 +89,11 @@ export class OwnBucket implements Storage {
     });
   }
 
-  #get(key: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#try("GET", key, signal, async (target) => {
+  #plan(digest: Digest, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#try("GET", blobPath(digest), signal, async (target) => {
       const get = this.#client.send(new GetObjectCommand(target), { abortSignal: signal });
-      const found = await orNull(get);
-      return found === null
-        ? null
-        : new Uint8Array((await found.Body?.transformToByteArray()) ?? []);
+      const body = (await orNull(get))?.Body;
+      return body === undefined ? null : planBytes(body as Readable, blobPath(digest));
     });
   }
 
@@ -148,7 +148,7 @@ export class OwnBucket implements Storage {
         return await this.#requests(() => attempt({ Bucket, Key: key }));
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof DamagedError) throw error;
+        if (error instanceof DamagedError || error instanceof PlanTooLarge) throw error;
         const what = `${operation} ${key} in bucket ${Bucket} at ${endpoint}`;
         throw new BucketError(what, statusOf(error), wordOf(error), error);
       }

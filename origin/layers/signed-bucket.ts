@@ -5,13 +5,16 @@
 import { buffer } from "node:stream/consumers";
 import pLimit from "p-limit";
 import type { Digest } from "../../edge/contract/digest.ts";
+import { blobPath } from "../../edge/contract/keys.ts";
 import { MAX_UPLOAD_BYTES } from "../../edge/contract/bucket-requests.ts";
+import { DestinationRefused } from "../channel/destinations.ts";
 import type { JobRequests } from "../channel/requests.ts";
+import { SignedRequests } from "../channel/signed-requests.ts";
 import { DamagedError, fileBytes, SMALL_BYTES } from "./blob-bytes.ts";
 import { Grants } from "./grants.ts";
 import type { Blob, JobBucket, Storage } from "./job-bucket.ts";
 import { BucketError, patiently, type Patience } from "./patience.ts";
-import { type PutAnswer, type SignedPut, SignedRequests } from "./signed-request.ts";
+import { planBytes, PlanTooLarge } from "./plan-bytes.ts";
 import { UnfitError } from "./tree.ts";
 
 /** Concurrent requests. */
@@ -23,11 +26,21 @@ const FORBIDDEN = 403;
 /** The answer to If-None-Match when the object exists by now. */
 const PRESENT = 412;
 
-type Body = () => Promise<Uint8Array> | AsyncGenerator<Buffer>;
+/** Errors that have their own words, and that no second attempt mends. */
+const FINAL = [BucketError, DamagedError, DestinationRefused, PlanTooLarge];
+
+interface Job {
+  readonly requests: JobRequests;
+  readonly grants: Grants;
+  readonly http: SignedRequests;
+}
+
+type Bytes = () => Promise<Uint8Array> | AsyncGenerator<Buffer>;
 
 export class SignedBucket implements Storage {
   readonly #patience: Patience;
-  readonly #http = new SignedRequests();
+  /** By edge: each may send this origin elsewhere. */
+  readonly #http = new Map<string, SignedRequests>();
   readonly #requests = pLimit(REQUESTS_AT_ONCE);
   readonly #files = pLimit(FILES_AT_ONCE);
 
@@ -37,28 +50,36 @@ export class SignedBucket implements Storage {
 
   of(requests: JobRequests): JobBucket {
     const { edge, layers } = requests;
-    const grants = new Grants(requests);
+    const job = { requests, grants: new Grants(requests), http: this.#httpOf(requests) };
     return {
       edge,
       layers,
-      has: async (blob, signal) => (await grants.ask(blob, signal)).kind === "present",
-      put: (blob, signal) => this.#put(blob, grants, signal),
-      plan: async (digest, signal) => this.#read(digest, requests, signal),
+      has: async (blob, signal) => (await job.grants.ask(blob, signal)).kind === "present",
+      put: (blob, signal) => this.#put(blob, job, signal),
+      plan: (digest, signal) => this.#readPlan(digest, job, signal),
     };
   }
 
   close(): void {
-    this.#http.close();
+    for (const http of this.#http.values()) http.close();
   }
 
-  async #put(blob: Blob, grants: Grants, signal: AbortSignal): Promise<void> {
+  #httpOf({ edge, destinations }: JobRequests): SignedRequests {
+    const known = this.#http.get(edge);
+    if (known !== undefined) return known;
+    const http = new SignedRequests(destinations);
+    this.#http.set(edge, http);
+    return http;
+  }
+
+  async #put(blob: Blob, job: Job, signal: AbortSignal): Promise<void> {
     const { content, size } = blob;
     if (size > MAX_UPLOAD_BYTES)
       throw new UnfitError(
         `a blob of it has ${size} bytes, and an upload that the edge signs at most ` +
           `${MAX_UPLOAD_BYTES}: an origin needs S3 credentials of its own for more`,
       );
-    const send = (body: Body): Promise<void> => this.#send(blob, body, grants, signal);
+    const send = (bytes: Bytes): Promise<void> => this.#send(blob, bytes, job, signal);
     if (content instanceof Uint8Array) return send(() => Promise.resolve(content));
     const bytes = (): AsyncGenerator<Buffer> => fileBytes(blob, content.fd, signal);
     if (size <= SMALL_BYTES) return send(() => buffer(bytes()));
@@ -66,13 +87,17 @@ export class SignedBucket implements Storage {
   }
 
   /** Asks for the upload before it waits for its turn. */
-  async #send(blob: Blob, body: Body, grants: Grants, signal: AbortSignal): Promise<void> {
+  async #send(blob: Blob, bytes: Bytes, job: Job, signal: AbortSignal): Promise<void> {
+    const { grants, http } = job;
     const turn = blob.size <= SMALL_BYTES ? this.#requests : this.#files;
     let grant = await grants.ask(blob, signal);
     let renewed = false;
     const attempt = async (): Promise<void> => {
-      if (grant.kind === "present") return;
-      const { status, code } = await this.#sendOnce(grant, body, signal);
+      const put = grant;
+      if (put.kind === "present") return;
+      const { status, code } = await once(signal, `PUT ${put.url}`, async () =>
+        http.put(put, { size: blob.size, bytes: await bytes() }, signal),
+      );
       if (status === 200 || status === PRESENT) return;
       // It waited for too long: once more with a fresh one.
       if (status === FORBIDDEN && !renewed) {
@@ -80,40 +105,40 @@ export class SignedBucket implements Storage {
         grant = await grants.ask(blob, signal);
         return attempt();
       }
-      throw new BucketError(`PUT ${grant.url}`, status, code);
+      throw new BucketError(`PUT ${put.url}`, status, code);
     };
     await turn(() => patiently(attempt, this.#patience, signal));
   }
 
-  /** Throws a BucketError when there is no answer. */
-  async #sendOnce(put: SignedPut, body: Body, signal: AbortSignal): Promise<PutAnswer> {
-    try {
-      return await this.#http.put(put, await body(), signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (error instanceof DamagedError) throw error;
-      const { code, message } = error as NodeJS.ErrnoException;
-      throw new BucketError(`PUT ${put.url}`, undefined, code ?? message, error);
-    }
-  }
-
-  async #read(
+  async #readPlan(
     digest: Digest,
-    requests: JobRequests,
+    { requests, http }: Job,
     signal: AbortSignal,
   ): Promise<Uint8Array<ArrayBuffer> | null> {
     const read = async (): Promise<Uint8Array<ArrayBuffer> | null> => {
       const url = await requests.url(digest, signal);
-      const what = `GET ${new URL(url).pathname}`;
-      const response = await fetch(url, { signal, redirect: "error" }).catch((error: Error) => {
-        signal.throwIfAborted();
-        throw new BucketError(what, undefined, String(error.cause ?? error.message), error);
+      const what = `GET ${URL.parse(url)?.pathname}`;
+      return once(signal, what, async () => {
+        const response = await http.get(url, signal);
+        const { statusCode: status = 0, statusMessage = "" } = response;
+        if (status === 200) return await planBytes(response, blobPath(digest));
+        response.destroy();
+        if (status === 404) return null;
+        throw new BucketError(what, status, statusMessage);
       });
-      if (response.ok) return new Uint8Array(await response.arrayBuffer());
-      await response.body?.cancel();
-      if (response.status === 404) return null;
-      throw new BucketError(what, response.status, response.statusText);
     };
     return patiently(read, this.#patience, signal);
+  }
+}
+
+/** What the network throws is a BucketError without a status: there was no answer to `what`. */
+async function once<T>(signal: AbortSignal, what: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (FINAL.some((type) => error instanceof type)) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new BucketError(what, undefined, code ?? message, error);
   }
 }

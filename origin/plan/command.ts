@@ -11,6 +11,7 @@ import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/packag
 import { PackageRecordSchema, type System, SYSTEMS } from "../../edge/contract/records.ts";
 import { type AnalyticsAccess, analyticsDemand } from "./sources/analytics.ts";
 import { type LayerPlan, makePlan, planId, type PlanSource, readDemand } from "./index.ts";
+import { MAX_PLAN_BYTES, PlanTooLarge } from "../layers/plan-bytes.ts";
 import { queryClosure, validPaths } from "../nix/build/closure.ts";
 import type { OperatorBucket } from "./operator-bucket.ts";
 import { planStore } from "./plans.ts";
@@ -92,7 +93,9 @@ async function putInForce(
   log: (line: string) => void,
 ): Promise<void> {
   const digest: Digest = `sha256:${id}`;
-  await bucket.put(blobPath(digest), canonicalJson(made), "application/json");
+  const text = canonicalJson(made);
+  if (Buffer.byteLength(text) > MAX_PLAN_BYTES) throw new PlanTooLarge(`the layer plan ${id}`);
+  await bucket.put(blobPath(digest), text, "application/json");
   await bucket.put(planPath(set), JSON.stringify({ plan: id, by: maker() }), "application/json");
   log(`layer plan ${id} is in force; edges see it within a minute`);
 }

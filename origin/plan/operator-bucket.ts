@@ -9,12 +9,13 @@ import {
   PutObjectCommand,
 } from "@aws-sdk/client-s3";
 import type { BucketAccess } from "../layers/index.ts";
+import { planBytes } from "../layers/plan-bytes.ts";
 import { s3Client } from "../layers/s3-client.ts";
 
 export interface OperatorBucket {
   /** Keys with a prefix, in order. */
   list(prefix: string): AsyncIterable<string>;
-  /** Null when it is not there. */
+  /** Null when it is not there. Throws for what is longer than a layer plan may be. */
   get(key: string): Promise<Uint8Array<ArrayBuffer> | null>;
   put(key: string, text: string, contentType: string): Promise<void>;
 }
@@ -43,7 +44,7 @@ export function operatorBucket(access: BucketAccess): OperatorBucket {
     async get(key) {
       try {
         const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
-        return new Uint8Array((await Body?.transformToByteArray()) ?? []);
+        return await planBytes((Body ?? []) as AsyncIterable<Uint8Array>, key);
       } catch (error) {
         if (error instanceof NoSuchKey) return null;
         throw failed("read", error);

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { CacheRequests } from "../../channel/index.ts";
+import { type CacheRequests, type Destinations, SignedRequests } from "../../channel/index.ts";
 import type { CacheHooks } from "../settings.ts";
 import { Pusher } from "./pusher.ts";
 import type { SigningKey } from "./signing-key.ts";
@@ -19,6 +19,8 @@ export interface FarmCacheOptions {
   readonly trustedKeys: readonly string[];
   /** The edge that is asked; the first of several. */
   readonly requests: () => CacheRequests | undefined;
+  /** Of that edge. */
+  readonly destinations: Destinations;
   readonly logger: Pick<Logger, "info" | "warn" | "debug">;
 }
 
@@ -29,16 +31,18 @@ export interface FarmCache {
 }
 
 export async function openFarmCache(options: FarmCacheOptions): Promise<FarmCache> {
-  const { directory, key, trustedKeys, requests, logger } = options;
+  const { directory, key, trustedKeys, requests, destinations, logger } = options;
   if (key === undefined && trustedKeys.length === 0)
     return { hooks: undefined, close: () => Promise.resolve() };
   const cache: CacheRequests = {
     store: async (file, signal) => (await connected(requests, signal)).store(file, signal),
     url: async (path, signal) => (await connected(requests, signal)).url(path, signal),
   };
+  const http = new SignedRequests(destinations);
   const substituter =
-    trustedKeys.length === 0 ? undefined : await Substituter.open({ cache, logger });
-  const pusher = key === undefined ? undefined : new Pusher({ directory, key, cache, logger });
+    trustedKeys.length === 0 ? undefined : await Substituter.open({ cache, http, logger });
+  const pusher =
+    key === undefined ? undefined : new Pusher({ directory, key, cache, http, logger });
   return {
     hooks: {
       substituter: substituter && { url: substituter.url, keys: trustedKeys },
@@ -47,6 +51,7 @@ export async function openFarmCache(options: FarmCacheOptions): Promise<FarmCach
     async close() {
       await substituter?.close();
       await pusher?.close();
+      http.close();
     },
   };
 }

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { MAX_NAR_BYTES, narinfoKey, narKey } from "../../../edge/contract/binary-cache.ts";
 import { digestOf } from "../../../edge/contract/digest.ts";
-import type { CacheRequests } from "../../channel/index.ts";
+import type { CacheRequests, SignedRequests } from "../../channel/index.ts";
 import { queryPaths, validPaths } from "../build/closure.ts";
 import { nixOutput } from "../nix-output.ts";
 import { nixEnvironment } from "../settings.ts";
@@ -33,6 +33,7 @@ export interface PusherOptions {
   readonly directory: string;
   readonly key: SigningKey;
   readonly cache: Pick<CacheRequests, "store">;
+  readonly http: Pick<SignedRequests, "put">;
   readonly logger: Pick<Logger, "info" | "warn" | "debug">;
   readonly retryMs?: number;
 }
@@ -149,7 +150,8 @@ export class Pusher {
         return logger.info({ storePath, bytes: file.size }, "too large for the farm's cache");
       const { digest, size } = file;
       const content = () => createReadStream("", { fd: file.fd, start: 0, autoClose: false });
-      await this.#put(await cache.store({ key: narKey(digest), digest, size }, signal), content);
+      const grant = await cache.store({ key: narKey(digest), digest, size }, signal);
+      await this.#put(grant, size, content);
       const query = ["--query", "--references", "--", storePath];
       const references = await nixOutput("references cannot be read", "nix-store", query, {
         env: nixEnvironment(),
@@ -173,7 +175,9 @@ export class Pusher {
         digest: await digestOf(text),
         size: text.length,
       };
-      await this.#put(await cache.store(described, signal), () => Readable.from([text]));
+      await this.#put(await cache.store(described, signal), text.length, () =>
+        Readable.from([text]),
+      );
       logger.debug({ storePath, bytes: size }, "stored in the farm's cache");
     } finally {
       file.close();
@@ -182,22 +186,14 @@ export class Pusher {
 
   async #put(
     grant: Awaited<ReturnType<CacheRequests["store"]>>,
-    content: () => Readable,
+    size: number,
+    bytes: () => Readable,
   ): Promise<void> {
     if (grant.kind === "present") return;
-    const { host: _, ...headers } = grant.headers;
-    const response = await fetch(grant.url, {
-      method: "PUT",
-      headers,
-      body: Readable.toWeb(content()) as ReadableStream,
-      duplex: "half",
-      redirect: "error",
-      signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(UPLOAD_MS)]),
-    } as RequestInit);
-    await response.body?.cancel();
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(UPLOAD_MS)]);
+    const { status } = await this.#options.http.put(grant, { size, bytes: bytes() }, signal);
     // 412: another origin was first.
-    if (!response.ok && response.status !== 412)
-      throw new Error(`the bucket answered ${response.status}`);
+    if (status !== 200 && status !== 412) throw new Error(`the bucket answered ${status}`);
   }
 
   #warn(what: string, error: Error): void {

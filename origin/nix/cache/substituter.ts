@@ -6,12 +6,11 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Logger } from "pino";
 import * as v from "valibot";
 import { CacheKeySchema } from "../../../edge/contract/binary-cache.ts";
-import type { CacheRequests } from "../../channel/index.ts";
+import type { CacheRequests, SignedRequests } from "../../channel/index.ts";
 import { storeDir } from "../settings.ts";
 
 /** Longest wait for the edge and for the first byte of a file, ms: a build waits for the answer. */
@@ -28,6 +27,7 @@ const INFO = `StoreDir: ${storeDir()}\nWantMassQuery: 1\nPriority: 60\n`;
 
 export interface SubstituterOptions {
   readonly cache: Pick<CacheRequests, "url">;
+  readonly http: Pick<SignedRequests, "get">;
   readonly logger: Pick<Logger, "warn">;
 }
 
@@ -66,14 +66,14 @@ export class Substituter {
     if (performance.now() < this.#restsUntil) return gone(response);
     try {
       const file = await this.#file(key.output);
-      if (file?.body == null) return gone(response);
-      const length = file.headers.get("content-length");
-      response.writeHead(200, length === null ? {} : { "content-length": length });
+      if (file === undefined) return gone(response);
+      const length = file.headers["content-length"];
+      response.writeHead(200, length === undefined ? {} : { "content-length": length });
       if (request.method === "HEAD") {
-        await file.body.cancel();
+        file.destroy();
         return void response.end();
       }
-      await pipeline(Readable.fromWeb(file.body), response);
+      await pipeline(file, response);
     } catch (error) {
       // Nix went away: its build was ended.
       if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") return;
@@ -86,19 +86,19 @@ export class Substituter {
   }
 
   /** The file, or undefined when there is none. */
-  async #file(key: string): Promise<Response | undefined> {
-    const url = await this.#options.cache.url(key, AbortSignal.timeout(ANSWER_MS));
+  async #file(key: string): Promise<IncomingMessage | undefined> {
+    const { cache, http } = this.#options;
+    const url = await cache.url(key, AbortSignal.timeout(ANSWER_MS));
     const given = new AbortController();
     const late = setTimeout(() => given.abort(new Error("no answer")), ANSWER_MS);
     const signal = AbortSignal.any([given.signal, AbortSignal.timeout(READ_MS)]);
-    const response = await fetch(url, { signal, redirect: "error" }).finally(() =>
-      clearTimeout(late),
-    );
-    if (response.ok) return response;
-    await response.body?.cancel();
+    const response = await http.get(url, signal).finally(() => clearTimeout(late));
+    const { statusCode } = response;
+    if (statusCode === 200) return response;
+    response.destroy();
     // S3 answers 403 for a missing object to those who may not list.
-    if (response.status === 404 || response.status === 403) return undefined;
-    throw new Error(`the bucket answered ${response.status}`);
+    if (statusCode === 404 || statusCode === 403) return undefined;
+    throw new Error(`the bucket answered ${statusCode}`);
   }
 }
 

@@ -147,6 +147,7 @@ test("a revoked origin is refused until the revocation is lifted", async () => {
     pingMs: 30_000,
     clockOffset: 0,
     hello: () => assert.fail("it is let in"),
+    onReached: () => undefined,
     onMessage: () => {},
   });
   assert.match((await session.ended).why, /^the edge answered 401/);

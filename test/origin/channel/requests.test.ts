@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Result } from "../../../edge/contract/items.ts";
 import type { BucketAnswer } from "../../../edge/contract/bucket-requests.ts";
-import { type RunContext, Slots } from "../../../origin/channel/index.ts";
+import { Destinations, type RunContext, Slots } from "../../../origin/channel/index.ts";
 import { soon } from "../../harness/soon.ts";
 import { open, RESOLVED, tagJob, WELCOME } from "./open.ts";
 import { type RudeConnection, rudeEdge } from "./rude-edge.ts";
@@ -143,5 +143,23 @@ test("a request that got lost on a connection that lives on is sent again", asyn
   assert.deepEqual(await connection.heard("layers"), request);
   connection.say(none);
   assert.deepEqual(await outcome, [{}, {}]);
+  await settled(connection);
+});
+
+test("an edge on this machine may send its origin here, and only once it was reached", async (t) => {
+  const edge = await rudeEdge(t);
+  const destinations = new Destinations();
+  const here = "http://127.0.0.1:1/bucket";
+  assert.throws(() => destinations.check(here), /127.0.0.1:1, on this machine/);
+  const checked = Promise.withResolvers<URL>();
+  const run = async (_: unknown, { requests }: RunContext): Promise<readonly Result[]> => {
+    checked.resolve(requests.destinations.check(here));
+    return RESOLVED;
+  };
+  open(t, edge, { run, destinations });
+  const connection = await edge.connected();
+  connection.say(WELCOME);
+  connection.say(tagJob("j"));
+  await soon("the job", checked.promise);
   await settled(connection);
 });

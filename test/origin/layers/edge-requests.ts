@@ -3,7 +3,14 @@ import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
 import type { Grant, KnownLayer, Upload } from "../../../edge/contract/bucket-requests.ts";
 import type { Codec, Descriptor, LayerRecord } from "../../../edge/contract/records.ts";
 import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
-import type { JobRequests } from "../../../origin/channel/index.ts";
+import { Destinations, type JobRequests } from "../../../origin/channel/index.ts";
+
+/** Those of an edge on this machine: any address. */
+export function edgeHere(): Destinations {
+  const destinations = new Destinations();
+  destinations.edgeIsAt({ space: "machine", secure: false });
+  return destinations;
+}
 
 export interface EdgeRequests extends JobRequests {
   /** The blobs that each request for uploads named. */
@@ -30,6 +37,7 @@ export function edgeRequests(
   };
   return {
     edge: "edge.example",
+    destinations: edgeHere(),
     asked,
     uploads: async (blobs, signal) => {
       asked.push(blobs);

@@ -8,8 +8,11 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test, type TestContext } from "node:test";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import { MAX_UPLOAD_BYTES } from "../../../edge/contract/bucket-requests.ts";
+import { DestinationRefused } from "../../../origin/channel/index.ts";
+import type { SignedPut } from "../../../origin/channel/signed-requests.ts";
 import { BucketError, UnfitError } from "../../../origin/layers/index.ts";
 import type { Blob } from "../../../origin/layers/job-bucket.ts";
+import { MAX_PLAN_BYTES } from "../../../origin/layers/plan-bytes.ts";
 import { SignedBucket } from "../../../origin/layers/signed-bucket.ts";
 import { soon } from "../../harness/soon.ts";
 import { edgeRequests } from "./edge-requests.ts";
@@ -234,4 +237,80 @@ test("a layer plan is read by a signed GET; one that is not there is null; troub
   proxy.trouble = ({ method }) => (method === "GET" && failed++ < 1 ? { status: 503 } : "pass");
   assert.deepEqual(await store.plan(blob.digest, never), blob.content);
   assert.equal(failed, 2);
+});
+
+test("a layer plan that breaks off is read again, whole; one that always does is an error", async (t) => {
+  const { store } = signed(t, 2_000);
+  const blob = blobOf(200_000);
+  await store.put(blob, never);
+  let cut = 0;
+  proxy.trouble = ({ method }) => (method === "GET" && cut++ < 2 ? { cutAt: 100_000 } : "pass");
+  assert.deepEqual(await store.plan(blob.digest, never), blob.content);
+  assert.equal(cut, 3);
+  proxy.trouble = () => ({ cutAt: 100_000 });
+  await assert.rejects(store.plan(blob.digest, never), (error: unknown) => {
+    assert.ok(error instanceof BucketError);
+    assert.match(error.message, /^GET \/.*blobs\/sha256\/[0-9a-f]{64}: no answer/);
+    return true;
+  });
+});
+
+test("what is longer than any layer plan is not read to its end, nor again", async (t) => {
+  const { store } = signed(t);
+  const blob = blobOf(MAX_PLAN_BYTES + 1);
+  await store.put(inFile(t, blob), never);
+  const from = proxy.seen.length;
+  await assert.rejects(store.plan(blob.digest, never), /has more than 33554432 bytes/);
+  assert.equal(proxy.seen.slice(from).filter((line) => line.startsWith("GET")).length, 1);
+});
+
+/** What comes of a blob when the edge answers with this request for it. */
+async function storeAt(t: TestContext, change: (put: SignedPut) => Partial<SignedPut>) {
+  const storage = new SignedBucket({ retryMs: 5_000, onRetry: () => undefined });
+  t.after(() => storage.close());
+  const requests = edgeRequests(s3);
+  const blob = blobOf(1_000);
+  const from = proxy.seen.length;
+  const store = storage.of({
+    ...requests,
+    uploads: async (...asked) => {
+      const grants = await requests.uploads(...asked);
+      return grants.map((grant) => (grant.kind === "put" ? { ...grant, ...change(grant) } : grant));
+    },
+  });
+  const error = await store.put(blob, never).then(
+    () => undefined,
+    (error: unknown) => error as Error,
+  );
+  return { blob, error, seen: proxy.seen.slice(from) };
+}
+
+describe("where the edge sends the origin", () => {
+  test("a redirect is not followed", async (t) => {
+    proxy.trouble = ({ method }) => (method === "PUT" ? { redirect: "/elsewhere" } : "pass");
+    const { error, seen } = await storeAt(t, () => ({}));
+    assert.match(error?.message ?? "", /status 307/);
+    assert.equal(seen.filter((line) => line.includes("elsewhere")).length, 0);
+  });
+
+  for (const [what, headers] of [
+    ["a header that a metadata service asks for", { "X-aws-ec2-metadata-token-ttl-seconds": "60" }],
+    [
+      "a header that has the server take it for another method",
+      { "X-HTTP-Method-Override": "POST" },
+    ],
+    ["a transfer encoding", { "transfer-encoding": "chunked" }],
+    ["a cookie", { cookie: "a=b" }],
+    ["another host", { host: "inner.example" }],
+    ["a length after which the body is a second request", { "content-length": "10" }],
+  ] as const)
+    test(`${what} is not sent`, async (t) => {
+      const { blob, error, seen } = await storeAt(t, (put) => ({
+        headers: { ...put.headers, ...headers },
+      }));
+      assert.ok(error instanceof DestinationRefused, String(error));
+      assert.match(error.message, /a header of this origin that is none of a signed PUT/);
+      assert.equal(seen.filter((line) => line.startsWith("PUT")).length, 0);
+      assert.equal(await has(blob), false);
+    });
 });

@@ -7,9 +7,11 @@ import type { AddressInfo } from "node:net";
 
 /**
  * `silence`: the request is taken and never answered. `delay`: it passes after so many
- * milliseconds.
+ * milliseconds. `cutAt`: the connection is lost after so many bytes of the answer.
  */
 export type Trouble =
+  | { readonly redirect: string }
+  | { readonly cutAt: number }
   | { readonly status: number }
   | { readonly delay: number }
   | "hang-up"
@@ -36,6 +38,12 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
     if (trouble === "silence") return void incoming.resume();
     if (typeof trouble === "object" && "delay" in trouble)
       return void setTimeout(() => pass(incoming, answer), trouble.delay);
+    if (typeof trouble === "object" && "cutAt" in trouble)
+      return pass(incoming, answer, trouble.cutAt);
+    if (typeof trouble === "object" && "redirect" in trouble) {
+      incoming.resume();
+      return void answer.writeHead(307, { location: trouble.redirect }).end();
+    }
     if (trouble !== "pass") {
       const fail = (): void => {
         if (trouble === "hang-up") return void incoming.socket.destroy();
@@ -51,14 +59,20 @@ export async function startProxy(target: string): Promise<TamperingProxy> {
     }
     pass(incoming, answer);
   });
-  const pass = (incoming: IncomingMessage, answer: ServerResponse): void => {
+  const pass = (incoming: IncomingMessage, answer: ServerResponse, cutAt = Infinity): void => {
     // The signature covers the Host header: it goes through as it came.
     const outgoing = request(
       new URL(incoming.url ?? "/", proxy.target),
       { method: incoming.method ?? "GET", headers: incoming.headers, setHost: false },
       (response) => {
         answer.writeHead(response.statusCode ?? 502, response.headers);
-        response.pipe(answer);
+        if (cutAt === Infinity) return void response.pipe(answer);
+        let sent = 0;
+        response.on("data", (chunk: Buffer) => {
+          answer.write(chunk);
+          sent += chunk.length;
+          if (sent >= cutAt) answer.destroy();
+        });
       },
     );
     outgoing.on("error", () => incoming.socket.destroy());

@@ -22,6 +22,7 @@ import {
   type MadeLayer,
   openLayers,
 } from "../../../origin/layers/index.ts";
+import { MAX_PLAN_BYTES } from "../../../origin/layers/plan-bytes.ts";
 import { soon } from "../../harness/soon.ts";
 import { edgeRequests } from "./edge-requests.ts";
 import { type LocalBucket, startBucket } from "./local-bucket.ts";
@@ -342,4 +343,16 @@ test("logs and other small blobs are named by their digest", async () => {
   assert.equal((await bucket.bytes(blobPath(log.digest))).toString(), "line\n");
   assert.equal(Buffer.from((await layers.plan(log.digest)) ?? []).toString(), "line\n");
   assert.equal(await layers.plan(`sha256:${"0".repeat(64)}`), null);
+});
+
+test("what is longer than any layer plan is not read, and a plan that breaks off is read again", async () => {
+  const digest = `sha256:${"9".repeat(64)}` as const;
+  await bucket.put(blobPath(digest), "x".repeat(MAX_PLAN_BYTES + 1));
+  const from = proxy.seen.length;
+  await assert.rejects(layers.plan(digest), /has more than 33554432 bytes/);
+  assert.equal(proxy.seen.length, from + 1);
+  const log = await layers.log("x".repeat(200_000));
+  let cut = 0;
+  proxy.trouble = ({ method }) => (method === "GET" && cut++ < 2 ? { cutAt: 100_000 } : "pass");
+  assert.equal((await layers.plan(log.digest))?.length, 200_000);
 });

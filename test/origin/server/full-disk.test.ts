@@ -9,10 +9,11 @@ import { join } from "node:path";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
 import { type Bucket, BucketUnavailable } from "../../../edge/store/bucket.ts";
 import { type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
-import { SignedRequests } from "../../../origin/layers/signed-request.ts";
+import { SignedRequests } from "../../../origin/channel/index.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
 import { mountSmall, type SmallMount, smallMountUnavailable } from "../disk/small-mount.ts";
+import { edgeHere } from "../layers/edge-requests.ts";
 import { type OpenBucket, openBucket } from "./open-bucket.ts";
 
 const MB = 2 ** 20;
@@ -25,7 +26,7 @@ describe("a full disk", { skip: await smallMountUnavailable() }, () => {
   let opened: OpenBucket;
   let config: S3Config;
   let bucket: Bucket;
-  const http = new SignedRequests();
+  const http = new SignedRequests(edgeHere());
 
   beforeEach(async () => {
     root = await tempDir("full");
@@ -49,7 +50,11 @@ describe("a full disk", { skip: await smallMountUnavailable() }, () => {
       for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
     }
     const put = { kind: "put", ...(await signPut(config, terms)) } as const;
-    const { status, code } = await http.put(put, pieces(), AbortSignal.timeout(30_000));
+    const { status, code } = await http.put(
+      put,
+      { size: bytes.length, bytes: pieces() },
+      AbortSignal.timeout(30_000),
+    );
     return `${status} ${code}`;
   }
   const listed = async (): Promise<string[]> =>

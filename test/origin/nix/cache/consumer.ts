@@ -5,6 +5,7 @@
  */
 import { openFarmCache } from "../../../../origin/nix/cache/index.ts";
 import { openPackageSet } from "../../../../origin/nix/package-set.ts";
+import { edgeHere } from "../../layers/edge-requests.ts";
 import { quiet, signal, system } from "../support.ts";
 
 const [spec = "", name = "", stateDir = "", bucket = "", keys = ""] = process.argv.slice(2);
@@ -21,6 +22,7 @@ const cache = await openFarmCache({
     store: () => Promise.reject(new Error("a reader stores nothing")),
     url: (key) => Promise.resolve(`${bucket}/${key}`),
   }),
+  destinations: edgeHere(),
   logger,
 });
 const set = await openPackageSet(spec, {

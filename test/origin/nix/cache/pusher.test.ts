@@ -3,14 +3,18 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { after, test, type TestContext } from "node:test";
 import type { CacheFile, Grant } from "../../../../edge/contract/bucket-requests.ts";
+import { SignedRequests } from "../../../../origin/channel/index.ts";
 import { Pusher } from "../../../../origin/nix/cache/pusher.ts";
 import { readSigningKey } from "../../../../origin/nix/cache/signing-key.ts";
 import { until } from "../../../harness/until.ts";
+import { edgeHere } from "../../layers/edge-requests.ts";
 import { buildOf, needs, quiet, temporary } from "../support.ts";
 
 const KEY = readSigningKey(`rack-1:${Buffer.alloc(64, 1).toString("base64")}`);
+const http = new SignedRequests(edgeHere());
+after(() => http.close());
 const limits = { ...needs("nix-build"), timeout: 60_000 };
 
 /** A pusher of this directory; `store`: what the edge answers. */
@@ -28,7 +32,7 @@ function pusher(directory: string, store: (file: CacheFile) => Promise<Grant>) {
       return store(file);
     },
   };
-  return { warnings, files, pushing: new Pusher({ directory, key: KEY, cache, logger }) };
+  return { warnings, files, pushing: new Pusher({ directory, key: KEY, cache, http, logger }) };
 }
 
 async function builtDerivation(t: TestContext): Promise<string> {

@@ -19,6 +19,7 @@ import { readSigningKey } from "../../../../origin/nix/cache/signing-key.ts";
 import { unavailable } from "../../../harness/available.ts";
 import { ownNixUnavailable, withSmallNix } from "../../../harness/own-nix.ts";
 import { until } from "../../../harness/until.ts";
+import { edgeHere } from "../../layers/edge-requests.ts";
 import { directoryWith, open, packageSet, quiet, system, temporary } from "../support.ts";
 
 const CONSUMER = fileURLToPath(new URL("consumer.ts", import.meta.url));
@@ -77,6 +78,7 @@ async function stored(t: TestContext) {
       store: async (file) => ({ kind: "put", url: `${files.url}/${file.key}`, headers: {} }),
       url: () => Promise.reject(new Error("a writer reads nothing")),
     }),
+    destinations: edgeHere(),
     logger: { ...quiet, debug: () => {} },
   });
   t.after(() => cache.close());
