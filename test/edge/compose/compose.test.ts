@@ -346,6 +346,23 @@ test("two names of one package do not take its command away", async () => {
   );
 });
 
+test("an image names every origin that it rests on, once, and the warnings of its packages", async () => {
+  const { image, origins } = await imageOf("git");
+  assert.deepEqual([origins, "warnings" in image], [["mine"], false]);
+  const changed = await imageOf("curl/git", (packages) =>
+    packages.map(({ record: { name, ...own } }) => ({
+      record: {
+        ...own,
+        name,
+        ...(name === "curl" && { origins: ["zoe", "mine"], warning: "curl is old" }),
+        ...(name === "git" && { origins: ["anna"], warning: "git is old" }),
+      },
+    })),
+  );
+  assert.deepEqual(changed.origins, ["anna", "mine", "zoe"]);
+  assert.deepEqual(changed.image.warnings, ["curl is old", "git is old"]);
+});
+
 test("another level brings its own layers", async () => {
   const base = catalogue.get("git") as PackageRecord;
   const coarse = layer("git and all below");

@@ -8,7 +8,7 @@ import { execa } from "execa";
 import { compose, type ComposedImage } from "../../../edge/compose/compose.ts";
 import { packProfile } from "../../../edge/compose/profile-layer.ts";
 import { MAX_PROFILE_BYTES } from "../../../edge/compose/profile.ts";
-import { readTrees } from "../../../edge/compose/small-parts.ts";
+import { inflateTree, readTrees } from "../../../edge/compose/small-parts.ts";
 import { parseImageName } from "../../../edge/contract/names.ts";
 import { InvalidRecord, type Layer } from "../../../edge/contract/records.ts";
 import { tarHeader, tarPadding } from "../../../edge/contract/tar.ts";
@@ -144,6 +144,20 @@ test("a blob that is not what its part says is refused", async () => {
     InvalidRecord,
   );
   await assert.rejects(packed([{ ...tree, tarSize: MAX_PROFILE_BYTES }]), /overlap in too many/);
+  const two = smallPart(blobs, ["a", "b"]);
+  const cut = { ...two, trees: two.trees!.slice(0, 1) };
+  await assert.rejects(readTrees([cut], blobs.read), /do not match its blob/);
+});
+
+test("a store path of more than 4 MiB is refused: it would be inflated whole", () => {
+  const tar = Buffer.alloc(4 * 2 ** 20 + 512);
+  const tree = { key: "", name: `${HASH}-large`, compressed: gzipSync(tar), tarSize: tar.length };
+  assert.throws(() => inflateTree(tree), /has more than 4194304 bytes/);
+  const fits = tar.subarray(512);
+  assert.equal(
+    inflateTree({ ...tree, compressed: gzipSync(fits), tarSize: fits.length }).length,
+    fits.length,
+  );
 });
 
 test("links and small parts count together: each fits into an image's memory, not both", async () => {
