@@ -52,15 +52,19 @@ export interface Cut {
   readonly level: number;
 }
 
-/** How a part is made, where its size does not decide it. */
-interface Wanted {
-  readonly rank?: number;
-  readonly isLayer?: boolean;
-}
-
 interface Class<P> {
   readonly gain: number;
   readonly paths: P[];
+}
+
+/** The paths of a closure by the plan's classes. */
+interface Classified<P> {
+  /** By gain, the largest first. */
+  readonly classes: readonly Class<P>[];
+  /** Paths that the plan does not know, sorted. */
+  readonly unknown: readonly P[];
+  /** For each path that the plan knows: how many packages of a mean pull contain it. */
+  readonly loads: ReadonlyMap<P, number>;
 }
 
 const byPath = (a: CutPath, b: CutPath): number => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0);
@@ -74,15 +78,32 @@ export function cutGroups<P extends CutPath>(
   closure: Iterable<P>,
   base: readonly P[] = [],
 ): Groups<P> {
-  const classify = classifier(plan);
+  const inBase = new Set(base.map(({ path }) => path));
+  const others = [...closure].filter(({ path }) => !inBase.has(path));
+  const { classes, unknown, loads } = classify(plan, others.sort(byPath));
+  const parts = new Parts({ classes, unknown, loads }, plan.smallPart);
+  const first = base.length > 0 ? [parts.base(base)] : [];
+  const levels = [...plan.thresholds, Infinity].map((threshold) => {
+    const own = classes.findLastIndex(({ gain }) => gain >= threshold) + 1;
+    const hasRest = own < classes.length || unknown.length > 0;
+    if (first.length + own + (hasRest ? 1 : 0) > BUDGET.layers) return [];
+    const level = [...first, ...Array.from({ length: own }, (_, number) => parts.ofClass(number))];
+    if (!hasRest) return level;
+    const rest = parts.rest(own);
+    return [...level, threshold === Infinity ? parts.asLayer(rest) : rest];
+  });
+  return { parts: parts.all, levels, level: levels.findIndex((level) => level.length > 0) };
+}
+
+/** `paths`: sorted. */
+function classify<P extends CutPath>(plan: LayerPlan, paths: readonly P[]): Classified<P> {
+  const placeOf = classifier(plan);
   const classes = new Map<number, Class<P>>();
   const unknown: P[] = [];
   const loads = new Map<P, number>();
-  const inBase = new Set(base.map(({ path }) => path));
-  const paths = [...closure].filter(({ path }) => !inBase.has(path)).sort(byPath);
   paths.forEach((path, number) => {
-    const place = plan === NO_PLAN ? { number, gain: path.narSize, load: 1 } : classify(path.path);
-    if (!place) {
+    const place = plan === NO_PLAN ? { number, gain: path.narSize, load: 1 } : placeOf(path.path);
+    if (place === null) {
       unknown.push(path);
       return;
     }
@@ -94,52 +115,68 @@ export function cutGroups<P extends CutPath>(
   const sorted = [...classes.values()].sort(
     (a, b) => b.gain - a.gain || byPath(a.paths[0]!, b.paths[0]!),
   );
+  return { classes: sorted, unknown, loads };
+}
 
-  const parts: Group<P>[] = [];
-  const owns: number[] = [];
-  const add = (contents: readonly P[], { rank, isLayer = false }: Wanted = {}): number => {
-    const size = contents.reduce((sum, { narSize }) => sum + narSize, 0);
-    // A part is as wanted as the least wanted of its paths that the plan knows.
-    const known = contents.flatMap((path) => loads.get(path) ?? []);
-    const load = known.length === 0 ? 0 : Math.min(...known);
-    const bare = !isLayer && size < plan.smallPart;
-    parts.push({ rank: rank ?? rankOf(load, size), size, bare, paths: contents });
-    return parts.length - 1;
-  };
-  const first =
-    base.length > 0 ? [add([...base].sort(byPath), { rank: BASE_RANK, isLayer: true })] : [];
-  const own = (number: number): number => (owns[number] ??= add(sorted[number]!.paths));
-  /**
-   * Part of everything but the first `count` classes; made once, as several levels may have the
-   * same rest.
-   */
-  const rests = new Map<number, number>();
-  const rest = (count: number): number => {
-    let part = rests.get(count);
+/** What the size of a part does not decide. */
+interface Wanted {
+  readonly isLayer?: boolean;
+  readonly rank?: number;
+}
+
+/** The parts of a closure, each made when the first level needs it; methods return its index. */
+class Parts<P extends CutPath> {
+  readonly all: Group<P>[] = [];
+  readonly #closure: Classified<P>;
+  readonly #smallPart: number;
+  /** By the number of the class. */
+  readonly #ofClass: number[] = [];
+  /** By the number of classes that are parts of their own. */
+  readonly #rests = new Map<number, number>();
+
+  constructor(closure: Classified<P>, smallPart: number) {
+    this.#closure = closure;
+    this.#smallPart = smallPart;
+  }
+
+  base(paths: readonly P[]): number {
+    return this.#add([...paths].sort(byPath), { isLayer: true, rank: BASE_RANK });
+  }
+
+  ofClass(number: number): number {
+    return (this.#ofClass[number] ??= this.#add(this.#closure.classes[number]!.paths));
+  }
+
+  /** Everything but the first `own` classes. Levels with the same rest share the part. */
+  rest(own: number): number {
+    let part = this.#rests.get(own);
     if (part === undefined) {
-      const others = sorted.slice(count);
+      const { classes, unknown } = this.#closure;
+      const others = classes.slice(own);
       part =
         others.length === 1 && unknown.length === 0
-          ? own(count)
-          : add([...others.flatMap(({ paths }) => paths), ...unknown].sort(byPath));
-      rests.set(count, part);
+          ? this.ofClass(own)
+          : this.#add([...others.flatMap(({ paths }) => paths), ...unknown].sort(byPath));
+      this.#rests.set(own, part);
     }
     return part;
-  };
-  /** The same part, which is a layer however small it is. */
-  const layerOf = (part: number): number => {
-    const { bare, paths: contents } = parts[part]!;
-    return bare ? add(contents, { isLayer: true }) : part;
-  };
-  const levels = [...plan.thresholds, Number.POSITIVE_INFINITY].map((threshold) => {
-    const count = sorted.findLastIndex(({ gain }) => gain >= threshold) + 1;
-    const hasRest = count < sorted.length || unknown.length > 0;
-    if (first.length + count + (hasRest ? 1 : 0) > BUDGET.layers) return [];
-    const level = [...first, ...Array.from({ length: count }, (_, number) => own(number))];
-    if (hasRest) level.push(threshold === Infinity ? layerOf(rest(count)) : rest(count));
-    return level;
-  });
-  return { parts, levels, level: levels.findIndex((level) => level.length > 0) };
+  }
+
+  /** The same part, as a layer however small it is. */
+  asLayer(part: number): number {
+    const { bare, paths } = this.all[part]!;
+    return bare ? this.#add(paths, { isLayer: true }) : part;
+  }
+
+  #add(paths: readonly P[], { isLayer = false, rank }: Wanted = {}): number {
+    const size = paths.reduce((sum, { narSize }) => sum + narSize, 0);
+    // A part is as wanted as the least wanted of its paths that the plan knows.
+    const known = paths.flatMap((path) => this.#closure.loads.get(path) ?? []);
+    const load = known.length === 0 ? 0 : Math.min(...known);
+    const bare = !isLayer && size < this.#smallPart;
+    this.all.push({ rank: rank ?? rankOf(load, size), size, bare, paths });
+    return this.all.length - 1;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * A private state of apt: its own package lists, for the architectures we want, made from the
- * machine's own configuration (sources, keys, proxies, credentials). Nothing of the system is read
- * or changed, no root is needed, and no foreign architecture is added to it.
+ * apt with a state of its own: package lists for the architectures of the starter set, fetched with
+ * the machine's configuration (sources, keys, proxies, credentials). The system's own lists are
+ * neither read nor changed, root is not needed, and no foreign architecture is added to the system.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -11,14 +11,16 @@ import { writeWhole } from "../disk/write-whole.ts";
 import { APT_HELPER } from "../local/needs.ts";
 import type { Architecture } from "./lock.ts";
 
-/** Lists change a few times a day at most; every start need not ask. */
-const REFRESH_HOURS = 12;
-/** An unreachable mirror must not delay the start by apt's own two minutes. */
+/** Age at which lists are fetched again, ms: they change a few times a day at most. */
+const REFRESH_MS = 12 * 3_600_000;
+/** apt would wait two minutes for a mirror that cannot be reached. */
 const NETWORK_TIMEOUT_SECONDS = 30;
-/** One that sends a byte now and then shall not hold it up for ever: longest refresh, ms. */
+/** Longest time in which lists are fetched, ms: a slow mirror must not delay the start for ever. */
 const UPDATE_MS = 10 * 60_000;
-/** Uncompressed, main of a Debian release is 50 MB. */
+/** Largest list, unpacked: that of Debian's main component has 50 MB. */
 const MAX_LIST_BYTES = 512 * 2 ** 20;
+/** Lines of apt's errors that are shown. */
+const MAX_ERRORS = 5;
 
 export interface PackageList {
   readonly file: string;
@@ -32,13 +34,15 @@ export interface PackageList {
 
 export interface Apt {
   /**
-   * Fetches the lists when they are older than REFRESH_HOURS or the machine's sources have changed.
-   * Never throws: says what went wrong, and what is there stays.
+   * Fetches the lists when they are older than REFRESH_MS or the machine's sources have changed.
+   * A failure is logged, and the lists from before stay.
    */
   refresh(): Promise<void>;
-  /** Changes whenever a list does; cheap. */
+  /** Changes whenever a list does; reads none of them. */
   fingerprint(): Promise<string>;
+  /** The lists of the machine's sources. */
   lists(): Promise<PackageList[]>;
+  /** The text of a list (a Packages file), unpacked. */
   read(list: PackageList): Promise<string>;
 }
 
@@ -65,8 +69,9 @@ Acquire::IndexTargets::deb-src::Sources::DefaultEnabled "false";
 `;
 
 /**
- * With the lock: the stamp's path, its inode before the lock was waited for, what it is to say, and
- * apt's configuration. Who waited while another one fetched the same lists reads those.
+ * A shell script to be run with the lock. $1: the stamp's path; $2: its inode before the wait for
+ * the lock; $3: the stamp's new text; $4: apt's configuration. It does nothing when another process
+ * has fetched the same lists in the meantime.
  */
 const UPDATE = `
 [ "$(stat -c %i "$1" 2>/dev/null)" = "$2" ] || [ "$(cat "$1")" != "$3" ] || exit 0
@@ -75,17 +80,40 @@ apt-get -c "$4" -qq update && printf %s "$3" >"$1.new" && mv "$1.new" "$1"`;
 const withoutCredentials = (text: string): string => text.replace(/:\/\/[^/@\s]*@/g, "://");
 const env = { LC_ALL: "C" };
 
-/** Hex. */
+/** The SHA-256 of a text, in hex. */
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
+/**
+ * The private apt in a directory, which is made where it is missing. `log` takes lines for the
+ * operator; `updateMs` is the longest that fetching the lists may take. Throws an Error when apt
+ * cannot use the path.
+ */
 export async function openApt(
   dir: string,
   architectures: readonly Architecture[],
   log: (line: string) => void,
   updateMs = UPDATE_MS,
 ): Promise<Apt> {
-  // apt reads this file as one of its own: a quote or a line break in the path would end the
-  // string.
+  const state = await makeState(dir, architectures);
+  return {
+    refresh: () => refresh(state, log, updateMs),
+    fingerprint: () => fingerprint(state),
+    lists: () => lists(state),
+    read: (list) => read(state, list),
+  };
+}
+
+interface State {
+  readonly dir: string;
+  readonly architectures: readonly Architecture[];
+  /** apt's configuration file. */
+  readonly config: string;
+  /** Says which sources the lists were fetched from; its time says when. */
+  readonly stamp: string;
+}
+
+async function makeState(dir: string, architectures: readonly Architecture[]): Promise<State> {
+  // The path stands in a string of apt's configuration, which a quote or line break would end.
   if (/["\n\\]/.test(dir))
     throw new Error(`the state directory's path cannot be used with apt: ${JSON.stringify(dir)}`);
   await mkdir(join(dir, "lists/partial"), { recursive: true });
@@ -93,84 +121,99 @@ export async function openApt(
   await writeFile(join(dir, "status"), "");
   const config = join(dir, `apt-${architectures.join("-")}.conf`);
   await writeWhole(config, (path) => writeFile(path, configuration(dir, architectures)));
-  const stamp = join(dir, "refreshed");
+  return { dir, architectures, config, stamp: join(dir, "refreshed") };
+}
 
-  const aptGet = async (...args: string[]): Promise<string> =>
-    (await execa("apt-get", ["-c", config, ...args], { env })).stdout;
-  const targets = (format: string, ...args: string[]): Promise<string> =>
-    aptGet("indextargets", "--format", format, ...args, "Created-By: Packages");
-  /**
-   * What would be fetched: without Release files, of which there are none there, it comes at once.
-   */
-  const sources = async (): Promise<string> =>
-    sha256(await targets("$(URI)", "--no-release-info", "-o", `Dir::State::lists=${dir}/none`));
+async function refresh(state: State, log: (line: string) => void, updateMs: number): Promise<void> {
+  const { dir, architectures, config, stamp } = state;
+  const sources = await sourcesOf(state);
+  const last = await readStamp(stamp);
+  if (last.sources === sources && last.ageMs >= 0 && last.ageMs < REFRESH_MS) return;
+  log(`fetching the archive's package lists for ${architectures.join(" and ")}`);
+  // Two origins may start at the same time with one state: apt's own lock would fail the second.
+  const result = await execa(
+    "flock",
+    [join(dir, "lock"), "sh", "-c", UPDATE, "sh", stamp, last.inode, sources, config],
+    { env, reject: false, all: true, timeout: updateMs, killDescendants: true },
+  );
+  if (!result.failed) return;
+  const errors = withoutCredentials(result.all ?? "")
+    .split("\n")
+    .filter((line) => /^[EW]:/.test(line))
+    .slice(0, MAX_ERRORS);
+  log(
+    [
+      "the package lists could not be fetched; the ones from before are used",
+      ...(result.timedOut ? [`it took longer than ${updateMs / 1_000} s`] : errors),
+    ].join("\n  "),
+  );
+}
 
-  return {
-    async refresh() {
-      const current = await sources();
-      const [previous, { age, inode }] = await Promise.all([
-        readFile(stamp, "utf8").catch(() => ""),
-        stat(stamp).then(
-          ({ mtimeMs, ino }) => ({ age: Date.now() - mtimeMs, inode: String(ino) }),
-          () => ({ age: Infinity, inode: "" }),
-        ),
-      ]);
-      if (previous === current && age >= 0 && age < REFRESH_HOURS * 3_600_000) return;
-      log(`fetching the archive's package lists for ${architectures.join(" and ")}`);
-      // Two origins may start at the same time on one state: apt's own lock would make the second
-      // fail.
-      const result = await execa(
-        "flock",
-        [join(dir, "lock"), "sh", "-c", UPDATE, "sh", stamp, inode, current, config],
-        { env, reject: false, all: true, timeout: updateMs, killDescendants: true },
-      );
-      if (!result.failed) return;
-      const lines = withoutCredentials(result.all ?? "")
-        .split("\n")
-        .filter((line) => /^[EW]:/.test(line))
-        .slice(0, 5);
-      log(
-        [
-          "the package lists could not be refreshed; going on with those that are there",
-          ...(result.timedOut ? [`it took longer than ${updateMs / 1_000} s`] : lines),
-        ].join("\n  "),
-      );
-    },
-    async fingerprint() {
-      const names = (await readdir(join(dir, "lists")))
-        .filter((name) => name.includes("_Packages"))
-        .sort();
-      const stats = await Promise.all(names.map((name) => stat(join(dir, "lists", name))));
-      return sha256(
-        JSON.stringify(names.map((name, i) => [name, stats[i]?.size, stats[i]?.mtimeMs])),
-      );
-    },
-    async lists() {
-      const fields = "FILENAME RELEASE CODENAME COMPONENT ARCHITECTURE ORIGIN".split(" ");
-      const lines = await targets(fields.map((field) => `$(${field})`).join("|"));
-      return lines
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => {
-          const [
-            file = "",
-            suite = "",
-            codename = "",
-            component = "",
-            architecture = "",
-            origin = "",
-          ] = line.split("|");
-          return { file, suite, codename, component, architecture, origin };
-        });
-    },
-    async read({ file }) {
-      // The lists may be compressed in any way that apt knows.
-      const { stdout } = await execa(APT_HELPER, ["-c", config, "cat-file", file], {
-        env,
-        maxBuffer: MAX_LIST_BYTES,
-        stripFinalNewline: false,
-      });
-      return stdout;
-    },
-  };
+interface Stamp {
+  /** Empty where the lists were never fetched. */
+  readonly sources: string;
+  readonly ageMs: number;
+  readonly inode: string;
+}
+
+async function readStamp(file: string): Promise<Stamp> {
+  const sources = await readFile(file, "utf8").catch(() => "");
+  const found = await stat(file).catch(() => undefined);
+  return found === undefined
+    ? { sources, ageMs: Infinity, inode: "" }
+    : { sources, ageMs: Date.now() - found.mtimeMs, inode: String(found.ino) };
+}
+
+/**
+ * Identifies the machine's sources: the URLs that apt would fetch. In a directory without Release
+ * files apt lists them without reading anything.
+ */
+const sourcesOf = async (state: State): Promise<string> => {
+  const options = ["--no-release-info", "-o", `Dir::State::lists=${state.dir}/none`];
+  return sha256(await indexTargets(state, "$(URI)", options));
+};
+
+async function fingerprint({ dir }: State): Promise<string> {
+  const names = (await readdir(join(dir, "lists")))
+    .filter((name) => name.includes("_Packages"))
+    .sort();
+  const files = names.map(async (name) => {
+    const { size, mtimeMs } = await stat(join(dir, "lists", name));
+    return [name, size, mtimeMs];
+  });
+  return sha256(JSON.stringify(await Promise.all(files)));
+}
+
+const FIELDS = ["FILENAME", "RELEASE", "CODENAME", "COMPONENT", "ARCHITECTURE", "ORIGIN"];
+
+async function lists(state: State): Promise<PackageList[]> {
+  const lines = await indexTargets(state, FIELDS.map((field) => `$(${field})`).join("|"));
+  return lines
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const [file = "", suite = "", codename = "", component = "", architecture = "", origin = ""] =
+        line.split("|");
+      return { file, suite, codename, component, architecture, origin };
+    });
+}
+
+/** One line for each package list of the machine's sources. */
+async function indexTargets(
+  { config }: State,
+  format: string,
+  options: readonly string[] = [],
+): Promise<string> {
+  const args = ["indextargets", "--format", format, ...options, "Created-By: Packages"];
+  return (await execa("apt-get", ["-c", config, ...args], { env })).stdout;
+}
+
+async function read({ config }: State, { file }: PackageList): Promise<string> {
+  // The lists may be compressed in any way that apt knows.
+  const { stdout } = await execa(APT_HELPER, ["-c", config, "cat-file", file], {
+    env,
+    maxBuffer: MAX_LIST_BYTES,
+    stripFinalNewline: false,
+  });
+  return stdout;
 }

@@ -41,13 +41,21 @@ function withGrandchild(t: TestContext, grandchild: string, before = "") {
     if (found > 0 && alive(found)) process.kill(found, "SIGKILL");
   });
   const started = Promise.withResolvers<number>();
+  const onLine = (line: string): void => {
+    found = Number(/^grandchild (\d+)$/.exec(line)?.[1]);
+    assert.ok(alive(found), `the grandchild ${found} is not running`);
+    started.resolve(found);
+  };
   return {
     program,
     started: started.promise,
-    onLine: (line: string): void => {
-      found = Number(/^grandchild (\d+)$/.exec(line)?.[1]);
-      assert.ok(alive(found), `the grandchild ${found} is not running`);
-      started.resolve(found);
+    onLine,
+    /** Runs it with a timeout, longer and longer until the grandchild is ready before it. */
+    async runUntilTimeout(): Promise<void> {
+      for (let timeout = 1_000; found === 0; timeout *= 2) {
+        const { timedOut } = await run(program, [], { env, timeout, onLine });
+        assert.equal(timedOut, true);
+      }
     },
   };
 }
@@ -118,9 +126,8 @@ const FORMS: readonly { readonly grandchild: string; readonly start: string }[] 
 
 for (const { grandchild, start } of FORMS) {
   test(`a timeout ends a grandchild ${grandchild}`, limit, async (t) => {
-    const { program, started, onLine } = withGrandchild(t, start);
-    const { timedOut } = await run(program, [], { env, timeout: 3_000, onLine });
-    assert.equal(timedOut, true);
+    const { started, runUntilTimeout } = withGrandchild(t, start);
+    await runUntilTimeout();
     await assertGone(await started, "the grandchild");
   });
 
@@ -143,9 +150,7 @@ test("a program that ignores SIGTERM is killed", limit, async (t) => {
 });
 
 test("a process that left the group and holds the pipes delays no timeout", limit, async (t) => {
-  const { program, onLine } = withGrandchild(t, SLEEP, "setsid");
-  const { timedOut } = await run(program, [], { env, timeout: 1_000, onLine });
-  assert.equal(timedOut, true);
+  await withGrandchild(t, SLEEP, "setsid").runUntilTimeout();
 });
 
 /** A process of its own that calls `run` with the program; `main` is its other code. */
