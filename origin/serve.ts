@@ -2,7 +2,14 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { type PackageSetSpec, parsePackageSet } from "../edge/contract/package-set.ts";
-import { type Channel, type ChannelState, connect, Destinations, Slots } from "./channel/index.ts";
+import {
+  type Channel,
+  type ChannelState,
+  connect,
+  Destinations,
+  type Run,
+  Slots,
+} from "./channel/index.ts";
 import { Disk } from "./disk/watch.ts";
 import { openLayers } from "./layers/index.ts";
 import { tagLister } from "./list-tags.ts";
@@ -21,14 +28,14 @@ import { aborted } from "./stop-signal.ts";
 import { version } from "./version.ts";
 
 /**
- * How long an origin that was told to stop may take after DRAIN, ms: one that is started in its
- * place waits for it.
+ * How long an origin may take to stop after DRAIN, ms. An origin that is started in its place waits
+ * for it so long.
  */
 const HANDING_BACK_MS = 30_000;
 
 /**
- * Runs until `stop` aborts; then finishes or hands back its jobs and returns. Throws when it cannot
- * start.
+ * Runs until `stop` aborts; then finishes its jobs or hands them back, and returns. Throws an Error
+ * for a person when it cannot start.
  */
 export async function serve(
   options: OriginOptions,
@@ -46,32 +53,23 @@ export async function serve(
     { requests: () => channels[0]?.cache, destinations: destinations[0]! },
     logger,
   );
-  // Before anything else: on a full disk nothing else can be opened.
-  let release = noRoots;
-  const disk = await Disk.open({
-    stateDir: options.stateDir,
-    budget: options.diskBudget,
-    gc: options.diskGc === "on",
-    nixTimeout: options.nixTimeout,
-    release: () => release(),
-    logger,
-    onStatus: (status) => channels.forEach((channel) => channel.status(status)),
-  });
-  if (!disk.status.accepting) await disk.check();
+  // Before anything else that writes: on a full disk nothing else can be opened.
+  const roots = { release: (): number => 0 };
+  const disk = await openDisk(options, { channels, roots, logger });
   const packageSet = await openSet(spec, options, { hooks: farmCache.hooks, logger });
-  release = () => packageSet.release();
-  const sandbox = await checkSandbox(options, logger);
-  const store = openLayers({
-    ...(options.ownBucket === undefined ? {} : { ownBucket: options.ownBucket }),
-    cacheDir: join(options.stateDir, "layers"),
-    packMemory: options.packMemory,
-    ...(options.libdeflate === undefined ? {} : { libdeflate: options.libdeflate }),
-    logger,
-  });
+  roots.release = () => packageSet.release();
+  const hello = {
+    ...nix,
+    ...(await checkSandbox(options, logger)),
+    ...(await describeOrigin(options, spec, stop)),
+  };
+  const { ownBucket, stateDir, packMemory, libdeflate } = options;
+  const cacheDir = join(stateDir, "layers");
+  const store = openLayers({ ownBucket, cacheDir, packMemory, libdeflate, logger });
   const listTags = tagLister({
     list: () => packageSet.tags(stop),
     tell: (tags) => channels.forEach((channel) => channel.listTags(tags)),
-    onError: ({ message }) => logger.warn({ reason: message }, "cannot list the set's tags"),
+    onError: ({ message: reason }) => logger.warn({ reason }, "the set's tags cannot be listed"),
   });
   const run = jobRunner({
     packageSet,
@@ -82,54 +80,87 @@ export async function serve(
     onTagResolved: listTags,
     onFullDisk: () => void disk.full(),
   });
-
-  const hello = {
-    version,
-    ...nix,
-    ...sandbox,
-    features: await systemFeatures(stop),
-    systems: [...options.systems],
-    slots: options.slots,
-    packageSet: { id: spec.id, label: spec.label },
-    ownBucket: options.ownBucket !== undefined,
-  };
   const slots = new Slots(options.slots);
-  const metrics = new Metrics({
-    version,
-    slots,
-    connections: () =>
-      new Map(channels.map(({ state }, at) => [options.edges[at]?.host ?? "", isConnected(state)])),
-    status: () => disk.status,
-  });
-  const closeMetrics =
-    options.metricsPort === undefined ? undefined : await metrics.listen(options.metricsPort);
+  const metrics = await openMetrics(options, { slots, channels, disk });
+  const { name, key, drain } = options;
+  const channel = { name, key, hello, run: metrics.counted(run), slots, logger };
   for (const [at, edge] of options.edges.entries()) {
-    const channel = connect({
-      edge,
-      destinations: destinations[at]!,
-      name: options.name,
-      key: options.key,
-      hello,
-      run: metrics.counted(run),
-      slots,
-      drainMs: options.drain * 1_000,
-      logger,
-    });
-    channel.status(disk.status);
-    channels.push(channel);
+    const own = { edge, destinations: destinations[at]! };
+    const connection = connect({ ...channel, ...own, drainMs: drain * 1_000 });
+    connection.status(disk.status);
+    channels.push(connection);
   }
   listTags();
   const unwatch = announceRevisions(packageSet, channels, { logger, stop });
 
   await aborted(stop);
-  logger.info("stopping: finishing the jobs at hand, or handing them back");
+  logger.info("stopping: finishing running jobs, or handing them back");
   await unwatch();
   await Promise.all(channels.map((channel) => channel.drain()));
-  await closeMetrics?.();
+  await metrics.close();
   await farmCache.close();
   await disk.close();
   await store.close();
   unlock();
+}
+
+/** What the edges are told of this origin, beside its Nix. */
+const describeOrigin = async (
+  { systems, slots, ownBucket }: OriginOptions,
+  { id, label }: PackageSetSpec,
+  signal: AbortSignal,
+) => ({
+  version,
+  features: await systemFeatures(signal),
+  systems,
+  slots,
+  packageSet: { id, label },
+  ownBucket: ownBucket !== undefined,
+});
+
+/** Watches the disk; when it is short now, makes room before anything else is opened. */
+async function openDisk(
+  { stateDir, diskBudget, diskGc, nixTimeout }: OriginOptions,
+  {
+    channels,
+    roots,
+    logger,
+  }: {
+    readonly channels: readonly Channel[];
+    readonly roots: { readonly release: () => number };
+    readonly logger: Logger;
+  },
+): Promise<Disk> {
+  const disk = await Disk.open({
+    stateDir,
+    budget: diskBudget,
+    gc: diskGc === "on",
+    nixTimeout,
+    release: () => roots.release(),
+    logger,
+    onStatus: (status) => channels.forEach((channel) => channel.status(status)),
+  });
+  if (!disk.status.accepting) await disk.check();
+  return disk;
+}
+
+async function openMetrics(
+  { edges, metricsPort }: OriginOptions,
+  {
+    slots,
+    channels,
+    disk,
+  }: { readonly slots: Slots; readonly channels: readonly Channel[]; readonly disk: Disk },
+): Promise<{ readonly counted: (run: Run) => Run; readonly close: () => Promise<void> }> {
+  const metrics = new Metrics({
+    version,
+    slots,
+    connections: () =>
+      new Map(channels.map(({ state }, at) => [edges[at]?.host ?? "", isConnected(state)])),
+    status: () => disk.status,
+  });
+  const close = metricsPort === undefined ? undefined : await metrics.listen(metricsPort);
+  return { counted: (run) => metrics.counted(run), close: async () => close?.() };
 }
 
 /** The farm's binary cache, through the first edge's channel. */
@@ -158,14 +189,14 @@ function openSet(
     systems: options.systems,
     nixTimeout: options.nixTimeout,
     limits: options,
-    ...(options.channelsUrl === undefined ? {} : { channels: options.channelsUrl }),
-    ...(options.archiveUrl === undefined ? {} : { archive: options.archiveUrl }),
-    ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
+    channels: options.channelsUrl,
+    archive: options.archiveUrl,
+    allowedUris: options.allowedUris,
     logger,
   });
 }
 
-/** Tells the edges what tags mean: `latest` at once, and whatever the package set reports later. */
+/** Tells the edges the revision of `latest`, now and whenever the package set reports another. */
 function announceRevisions(
   packageSet: PackageSet,
   channels: readonly Channel[],
@@ -179,17 +210,20 @@ function announceRevisions(
     for (const channel of channels) channel.announce(tag, revision);
   };
   const unwatch = packageSet.watch(announce);
-  // Resolved before anybody asks, so that the first pull does not wait for it. A set that cannot be
-  // resolved now (no network yet) is resolved when somebody pulls.
+  // So that the first pull does not wait for it. A set that cannot be resolved now (the network is
+  // not up yet) is resolved when somebody pulls.
   packageSet.resolve("latest", stop).then(
     (revision) => announce("latest", revision),
     (error: Error) =>
-      logger.warn({ reason: error.message }, "cannot tell the package set's revision yet"),
+      logger.warn({ reason: error.message }, "the package set's revision is not known yet"),
   );
   return unwatch;
 }
 
-/** One origin per state directory; undefined when it was told to stop while it waited. */
+/**
+ * Locks the state directory, for one origin alone. Returns how to unlock it; undefined when `stop`
+ * aborted during the wait.
+ */
 function takeState(
   { stateDir, drain }: OriginOptions,
   logger: Logger,
@@ -200,13 +234,11 @@ function takeState(
     waitMs: drain * 1_000 + HANDING_BACK_MS,
     signal: stop,
     onWait: (holder) =>
-      logger.warn({ holder, stateDir }, "another origin has the state directory: waiting for it"),
+      logger.warn({ holder, stateDir }, "waiting for another origin that uses the state directory"),
   }).catch((error: unknown) => {
     if (!stop.aborted) throw error;
     return undefined;
   });
 }
 
-/** Before the package set is open. */
-const noRoots = (): number => 0;
 const isConnected = (state: ChannelState): boolean => state === "connected" || state === "draining";

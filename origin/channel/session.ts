@@ -18,13 +18,12 @@ import {
 import { type Reach, spaceOfEdge } from "./destinations.ts";
 import { signToken } from "./token.ts";
 
-/**
- * How a connection ended. `refused`: only a person can resolve it. `lasted`: ms since the welcome,
- * 0 without one.
- */
+/** How a connection ended. */
 export interface End {
   readonly why: string;
+  /** Whether only a person can resolve it (wrong key, another package set). */
   readonly refused: boolean;
+  /** Time since the welcome, ms; 0 without one. */
   readonly lasted: number;
   /**
    * How far the edge's clock is ahead of this machine's, ms: set when the edge refused the token
@@ -47,22 +46,20 @@ export interface SessionOptions {
 }
 
 export interface Session {
-  /**
-   * Drops the message when the edge has not said welcome yet, or the connection is no longer open.
-   */
+  /** Sends the message; drops it before the edge's welcome, and when the connection has ended. */
   send(message: FromOrigin): void;
   close(): void;
   readonly ended: Promise<End>;
 }
 
 /**
- * Longest time from the first packet to the upgrade, and from hello to welcome, ms: a slow start of
- * the edge's objects, with a margin.
+ * Longest time from the first packet to the upgrade, and from hello to welcome, ms: Durable Objects
+ * may take some seconds to start.
  */
 const HANDSHAKE = 15_000;
-/** How long the edge may take to close its side, ms: everything has been said. */
+/** How long the edge may take to close its side, ms. */
 const CLOSING = 2_000;
-/** Statuses and close codes after which trying again soon does not help. */
+/** HTTP statuses and close codes after which an attempt soon afterwards would fail as well. */
 const REFUSED_STATUS = new Set([401, 403, 404, 426]);
 const REFUSED_CODES = new Set<number>([
   CLOSE.unauthorized,
@@ -71,20 +68,12 @@ const REFUSED_CODES = new Set<number>([
   CLOSE.protocol,
 ]);
 
-/** Clock difference at which no token fails yet, ms; a Date header has whole seconds. */
+/** Difference of clocks that no token fails by, ms; a Date header has whole seconds. */
 const CLOCK_SKEW = 3_000;
 
-/** Opens a connection. Redirects are not followed: the token is for this edge only. */
-export async function openSession({
-  edge,
-  name,
-  key,
-  pingMs,
-  clockOffset,
-  onReached,
-  hello,
-  onMessage,
-}: SessionOptions): Promise<Session> {
+/** Opens a connection. Redirects are not followed: the token is for this edge alone. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { edge, name, key, clockOffset } = options;
   const token = await signToken(key, name, edge.host, Date.now() + clockOffset);
   const url = new URL(CONNECT_PATH, edge);
   url.protocol = { "http:": "ws:", "https:": "wss:" }[url.protocol] ?? url.protocol;
@@ -105,86 +94,114 @@ export async function openSession({
     perMessageDeflate: false,
     ...(secure ? { agent } : {}),
   });
-  let welcomedAt: number | undefined;
-  let refusal: string | undefined;
-  let trouble: string | undefined;
-  let edgeClock: number | undefined;
-  let answered = true;
+  socket.on("upgrade", ({ socket: connection }) =>
+    options.onReached({ secure, space: spaceOfEdge(url, connection, direct) }),
+  );
+  return new SocketSession(socket, options);
+}
 
-  const give = (why: string): void => {
-    trouble ??= why;
-    socket.terminate();
-  };
-  const pings = setInterval(() => {
-    if (socket.readyState !== WebSocket.OPEN) return;
-    if (!answered) return give(`no answer to a ping within ${pingMs} ms`);
-    answered = false;
-    socket.send(PING);
-  }, pingMs);
-  let welcome: NodeJS.Timeout | undefined;
+class SocketSession implements Session {
+  readonly ended: Promise<End>;
+  readonly #socket: WebSocket;
+  readonly #options: SessionOptions;
+  readonly #pings: NodeJS.Timeout;
+  /** Ends the connection when no welcome comes. */
+  #handshake: NodeJS.Timeout | undefined;
+  #welcomedAt: number | undefined;
+  /** Whether anything has come since the last ping. */
+  #answered = true;
+  /** Why it ends: the first cause. */
+  #why: string | undefined;
+  #refused = false;
+  #clockOffset: number | undefined;
 
-  const ended = new Promise<End>((resolve) => {
-    socket.on("upgrade", ({ socket: connection }) =>
-      onReached({ secure, space: spaceOfEdge(url, connection, direct) }),
+  constructor(socket: WebSocket, options: SessionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#pings = setInterval(() => this.#ping(), options.pingMs);
+    socket.on("open", () => this.#opened());
+    socket.on("message", (data, isBinary) =>
+      this.#take(isBinary ? "" : (data as Buffer).toString("utf8")),
     );
-    socket.on("open", () => {
-      socket.send(JSON.stringify(hello()));
-      welcome = setTimeout(() => give(`no welcome within ${HANDSHAKE} ms`), HANDSHAKE);
-    });
-    socket.on("message", (data, isBinary) => {
-      answered = true;
-      const text = isBinary ? "" : (data as Buffer).toString("utf8");
-      if (text === PONG) return;
-      const message = parse(text);
-      if (message === undefined)
-        return give(`the edge sent a message that is not of this protocol: ${text.slice(0, 200)}`);
-      if (message.type === "welcome") {
-        clearTimeout(welcome);
-        welcomedAt = performance.now();
-      }
-      onMessage(message);
-    });
     socket.on("unexpected-response", (request, response) => {
-      const offset = Date.parse(response.headers.date ?? "") - Date.now();
-      const clockDiffers = Math.abs(offset - clockOffset) > CLOCK_SKEW;
-      if (response.statusCode === 401 && clockDiffers) edgeClock = offset;
-      const why = `the edge answered ${response.statusCode}${meaningOf(response, edge)}`;
-      if (REFUSED_STATUS.has(response.statusCode ?? 0) && edgeClock === undefined) refusal = why;
-      trouble ??= why;
+      this.#notUpgraded(response);
       response.resume();
       request.destroy();
       socket.terminate();
     });
-    socket.on("error", (error) => {
-      trouble ??= error.message;
+    socket.on("error", (error) => (this.#why ??= error.message));
+    this.ended = new Promise((resolve) => {
+      socket.on("close", (code, reason) => resolve(this.#end(code, reason.toString("utf8"))));
     });
-    socket.on("close", (code, reason) => {
-      clearInterval(pings);
-      clearTimeout(welcome);
-      const why =
-        trouble ?? `closed with ${code}${reason.length > 0 ? `: ${reason.toString("utf8")}` : ""}`;
-      resolve({
-        why,
-        refused: refusal !== undefined || REFUSED_CODES.has(code),
-        lasted: welcomedAt === undefined ? 0 : performance.now() - welcomedAt,
-        ...(edgeClock === undefined ? {} : { clockOffset: edgeClock }),
-      });
-    });
-  });
+  }
 
-  return {
-    send: (message) => {
-      if (welcomedAt !== undefined && socket.readyState === WebSocket.OPEN)
-        socket.send(JSON.stringify(message));
-    },
-    close: () => {
-      if (socket.readyState === WebSocket.CONNECTING) return socket.terminate();
-      socket.close(1000);
-      const timer = setTimeout(() => socket.terminate(), CLOSING);
-      socket.once("close", () => clearTimeout(timer));
-    },
-    ended,
-  };
+  send(message: FromOrigin): void {
+    if (this.#welcomedAt !== undefined && this.#socket.readyState === WebSocket.OPEN)
+      this.#socket.send(JSON.stringify(message));
+  }
+
+  close(): void {
+    const socket = this.#socket;
+    if (socket.readyState === WebSocket.CONNECTING) return socket.terminate();
+    socket.close(1000);
+    const timer = setTimeout(() => socket.terminate(), CLOSING);
+    socket.once("close", () => clearTimeout(timer));
+  }
+
+  #giveUp(why: string): void {
+    this.#why ??= why;
+    this.#socket.terminate();
+  }
+
+  #ping(): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    if (!this.#answered)
+      return this.#giveUp(`no answer to a ping within ${this.#options.pingMs} ms`);
+    this.#answered = false;
+    this.#socket.send(PING);
+  }
+
+  #opened(): void {
+    this.#socket.send(JSON.stringify(this.#options.hello()));
+    const late = (): void => this.#giveUp(`no welcome within ${HANDSHAKE} ms`);
+    this.#handshake = setTimeout(late, HANDSHAKE);
+  }
+
+  #take(text: string): void {
+    this.#answered = true;
+    if (text === PONG) return;
+    const message = parse(text);
+    if (message === undefined)
+      return this.#giveUp(
+        `the edge sent a message that is not of this protocol: ${text.slice(0, 200)}`,
+      );
+    if (message.type === "welcome") {
+      clearTimeout(this.#handshake);
+      this.#welcomedAt = performance.now();
+    }
+    this.#options.onMessage(message);
+  }
+
+  #notUpgraded(response: IncomingMessage): void {
+    const { edge, clockOffset } = this.#options;
+    const { statusCode = 0, headers } = response;
+    this.#why ??= `the edge answered ${statusCode}${meaningOf(response, edge)}`;
+    const offset = Date.parse(headers.date ?? "") - Date.now();
+    const clockDiffers = Math.abs(offset - clockOffset) > CLOCK_SKEW;
+    if (statusCode === 401 && clockDiffers) this.#clockOffset = offset;
+    else this.#refused = REFUSED_STATUS.has(statusCode);
+  }
+
+  #end(code: number, reason: string): End {
+    clearInterval(this.#pings);
+    clearTimeout(this.#handshake);
+    return {
+      why: this.#why ?? `closed with ${code}${reason === "" ? "" : `: ${reason}`}`,
+      refused: this.#refused || REFUSED_CODES.has(code),
+      lasted: this.#welcomedAt === undefined ? 0 : performance.now() - this.#welcomedAt,
+      ...(this.#clockOffset === undefined ? {} : { clockOffset: this.#clockOffset }),
+    };
+  }
 }
 
 /** The likely meaning of an answer that is not an upgrade. */
@@ -194,9 +211,8 @@ function meaningOf({ statusCode = 0, headers }: IncomingMessage, { host }: URL):
       `: it does not know this origin's name and key, or this machine's clock is wrong, or the ` +
       `edge's EDGE_HOST is not ${host}`
     );
-  // Not followed: the token is for one edge alone.
   if (statusCode >= 300 && statusCode < 400)
-    return `: it sends to ${headers.location ?? "elsewhere"}; FIRN_EDGES must have the edge's own URL`;
+    return `: a redirect to ${headers.location ?? "elsewhere"}; FIRN_EDGES must have the edge's own URL`;
   return "";
 }
 

@@ -1,14 +1,14 @@
 /**
- * Opens what is needed to make images on this machine: a package set, a directory for layers, and
- * Nix.
+ * Makes images on this machine (make-image.ts), for which it opens a package set, Nix, and a
+ * directory for layers.
  */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { ComposedImage } from "../../edge/compose/compose.ts";
-import { canonicalJson } from "../../edge/contract/keys.ts";
+import { canonicalJson, type Scope } from "../../edge/contract/keys.ts";
 import type { ImageRequest } from "../../edge/contract/names.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
-import { PLATFORMS, type System, SYSTEMS } from "../../edge/contract/records.ts";
+import { platformName, type System, SYSTEMS } from "../../edge/contract/records.ts";
 import { publicKeyOf, readOriginKey, generateOriginKey } from "../channel/key.ts";
 import { signer } from "../channel/sign.ts";
 import { removeLeftovers } from "../disk/temporary.ts";
@@ -19,6 +19,7 @@ import { ORIGIN_NEEDS, satisfy, STARTER_NEEDS } from "../local/needs.ts";
 import { needsBuildUsers, nixConfig, unsafeHere } from "../local/nix-config.ts";
 import type { NixLimits } from "../nix/limits.ts";
 import { openPackageSet } from "../nix/package-set.ts";
+import type { PackageSet } from "../nix/types.ts";
 import { nixVersion } from "../nix/version.ts";
 import { type LayerPlan, makePlan, NO_PLAN_ID, parsePlan, planId } from "../plan/index.ts";
 import { planStore } from "../plan/plans.ts";
@@ -36,7 +37,7 @@ export interface BuilderOptions {
   /** Longest evaluation and nix-build, seconds. */
   readonly nixTimeout: number;
   readonly limits: Partial<NixLimits>;
-  /** A layer plan's file; when left out, the one that a new registry of this set has. */
+  /** A layer plan's file; default: the plan that a new registry of this package set has. */
   readonly planFile?: string | undefined;
   readonly zstd: boolean;
   readonly libdeflate?: string | undefined;
@@ -46,14 +47,15 @@ export interface BuilderOptions {
   readonly allowedUris?: readonly string[] | undefined;
 }
 
-/** What hears how far it is. */
+/** Called as the work goes on. */
 export interface BuilderEvents {
-  /** What is being done, in a few words. */
+  /** What begins now, in a few words. */
   readonly step: (text: string) => void;
   /** One line of Nix's output. */
   readonly nixLine: (line: string) => void;
-  /** Bytes of store paths that are packed, of all that are to be. */
+  /** Bytes of store paths that are packed, and that are to be packed in all. */
   readonly packed: (done: number, total: number) => void;
+  /** A line for the user. */
   readonly note: (line: string) => void;
 }
 
@@ -64,8 +66,11 @@ export interface MadeImage {
   readonly plan: string;
 }
 
-/** Makes images; one at a time. */
 export interface Builder {
+  /**
+   * Makes an image; one at a time. `systems`: default, as a registry on this machine. Throws
+   * PackagesFailed when packages cannot be had, a FailureError when the tag cannot be resolved.
+   */
   make(
     request: ImageRequest,
     options: { readonly tag: string; readonly systems: readonly System[] | undefined },
@@ -73,7 +78,10 @@ export interface Builder {
   close(): Promise<void>;
 }
 
-/** Throws an Error for a person where this machine cannot build. */
+/**
+ * Opens a builder. `signal` ends its work. Throws an Error for a person where this machine cannot
+ * build.
+ */
 export async function openBuilder(
   options: BuilderOptions,
   events: BuilderEvents,
@@ -81,72 +89,38 @@ export async function openBuilder(
 ): Promise<Builder> {
   const spec = await parsePackageSet(options.packageSet);
   removeLeftovers(options.stateDir);
-  const nix = await readyNix(spec, events.note);
-  const key = generateOriginKey();
-  const privateKey = readOriginKey(key.privateKey);
-  const sign = signer(privateKey);
-  const codecs = new Codecs(options.libdeflate);
-  const bucket = new DirectoryBucket({
-    directory: options.stateDir,
-    sign,
-    publicKey: publicKeyOf(privateKey),
-    compressor: (codec) => codecs.describe(codec),
-  });
+  const nix = await prepareNix(spec, events.note);
+  const { bucket, sign } = openDirectory(options);
   const setsDir = join(options.stateDir, "sets");
   events.step(`reading the package set ${spec.label}`);
-  const packageSet = await openPackageSet(spec, {
-    stateDir: setsDir,
-    // All of them, whatever is wanted: they are part of a starter set's revision.
-    systems: SYSTEMS,
-    nixTimeout: options.nixTimeout,
-    limits: options.limits,
-    ...(options.channelsUrl === undefined ? {} : { channels: options.channelsUrl }),
-    ...(options.archiveUrl === undefined ? {} : { archive: options.archiveUrl }),
-    ...(options.allowedUris === undefined ? {} : { allowedUris: options.allowedUris }),
-    logger,
-  });
+  const packageSet = await openSet(spec, setsDir, options, logger);
   const layers = openLayers({
     storage: bucket,
     cacheDir: join(options.stateDir, "layers-cache"),
-    ...(options.libdeflate === undefined ? {} : { libdeflate: options.libdeflate }),
-    ...(options.packMemory === undefined ? {} : { packMemory: options.packMemory }),
+    libdeflate: options.libdeflate,
+    packMemory: options.packMemory,
     logger,
   });
-  const plan = await givenPlan(options, spec, bucket, setsDir);
-  const plans = planStore();
+  const plan = await putPlan(options, spec, bucket, setsDir);
+  const parts = {
+    packageSet,
+    bucket,
+    plans: planStore(),
+    nix,
+    sign,
+    zstd: options.zstd,
+    limits: options.limits,
+    signal,
+    log: events.nixLine,
+  };
   return {
     async make(request, { tag, systems }) {
       events.step(`finding what ${tag} is`);
       const revision = await packageSet.resolve(tag, signal);
       const wanted = systems ?? defaultSystems(spec, request);
-      const parts: MakeImageParts = {
-        packageSet,
-        bucket,
-        layers: reporting(layers, events),
-        plans,
-        nix,
-        sign,
-        zstd: options.zstd,
-        limits: options.limits,
-        signal,
-        log: events.nixLine,
-      };
-      const composed = new Map<System, ComposedImage>();
-      const absent: PackagesFailed[] = [];
-      for (const system of wanted) {
-        const of = wanted.length === 1 ? "" : ` for ${platformName(system)}`;
-        events.step(`building ${request.name}${of}`);
-        const scope = { packageSet: packageSet.id, revision, system, plan };
-        try {
-          composed.set(system, await makeImage(parts, request, scope));
-        } catch (error) {
-          if (!(error instanceof PackagesFailed && error.absent)) throw error;
-          absent.push(error);
-          if (wanted.length > absent.length)
-            events.note(`there is no image for ${platformName(system)}: ${error.message}`);
-        }
-      }
-      if (composed.size === 0 && absent[0] !== undefined) throw absent[0];
+      const scope = { packageSet: packageSet.id, revision, plan };
+      const making = { ...parts, layers: reporting(layers, events) };
+      const composed = await makeForSystems(making, request, { scope, wanted, events });
       const image = joinPlatforms(composed, wanted, bucket);
       return { image, revision, packageSet: spec.label, plan };
     },
@@ -154,9 +128,75 @@ export async function openBuilder(
   };
 }
 
+/** The directory in place of a bucket, with a key of its own for this run. */
+function openDirectory({ stateDir, libdeflate }: BuilderOptions) {
+  const privateKey = readOriginKey(generateOriginKey().privateKey);
+  const sign = signer(privateKey);
+  const codecs = new Codecs(libdeflate);
+  const bucket = new DirectoryBucket({
+    directory: stateDir,
+    sign,
+    publicKey: publicKeyOf(privateKey),
+    compressor: (codec) => codecs.describe(codec),
+  });
+  return { bucket, sign };
+}
+
+function openSet(
+  spec: PackageSetSpec,
+  stateDir: string,
+  { nixTimeout, limits, channelsUrl, archiveUrl, allowedUris }: BuilderOptions,
+  logger: Logger,
+): Promise<PackageSet> {
+  return openPackageSet(spec, {
+    stateDir,
+    // All of them, whatever is wanted: they are part of a starter set's revision.
+    systems: SYSTEMS,
+    nixTimeout,
+    limits,
+    channels: channelsUrl,
+    archive: archiveUrl,
+    allowedUris,
+    logger,
+  });
+}
+
+interface Making {
+  readonly scope: Omit<Scope, "system">;
+  readonly wanted: readonly System[];
+  readonly events: BuilderEvents;
+}
+
 /**
- * What a registry of this machine serves: the system that the name pins; both of the starter set,
- * whose packages need no program of theirs to be built; else this machine's.
+ * The image for each of the wanted systems that its packages exist for. Throws PackagesFailed when
+ * they exist for none, and when a build fails.
+ */
+async function makeForSystems(
+  parts: MakeImageParts,
+  request: ImageRequest,
+  { scope, wanted, events }: Making,
+): Promise<ReadonlyMap<System, ComposedImage>> {
+  const composed = new Map<System, ComposedImage>();
+  const absent: PackagesFailed[] = [];
+  for (const system of wanted) {
+    const platform = platformName(system);
+    events.step(`building ${request.name}${wanted.length === 1 ? "" : ` for ${platform}`}`);
+    try {
+      composed.set(system, await makeImage(parts, request, { ...scope, system }));
+    } catch (error) {
+      if (!(error instanceof PackagesFailed && error.absent)) throw error;
+      absent.push(error);
+      if (wanted.length > absent.length)
+        events.note(`there is no image for ${platform}: ${error.message}`);
+    }
+  }
+  if (composed.size === 0 && absent[0] !== undefined) throw absent[0];
+  return composed;
+}
+
+/**
+ * The systems that a registry on this machine serves: the one that the name pins; both for the
+ * starter set, whose builds run none of its programs; else this machine's.
  */
 function defaultSystems({ kind }: PackageSetSpec, { pinned }: ImageRequest): readonly System[] {
   if (pinned !== undefined) return [pinned];
@@ -164,29 +204,24 @@ function defaultSystems({ kind }: PackageSetSpec, { pinned }: ImageRequest): rea
   return [process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux"];
 }
 
-function platformName(system: System): string {
-  const { os, architecture } = PLATFORMS[system];
-  return `${os}/${architecture}`;
-}
-
 /**
- * Has what is missing installed, where this may be, and Nix configured as `npm start` does. Returns
- * Nix's version.
+ * Installs missing programs where it may, and configures Nix as `npm start` does. Returns Nix's
+ * version. Throws an Error for a person where Nix must not build.
  */
-async function readyNix({ kind }: PackageSetSpec, note: (line: string) => void): Promise<string> {
+async function prepareNix({ kind }: PackageSetSpec, note: (line: string) => void): Promise<string> {
   const starter = kind === "starter";
   await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
   if (await needsBuildUsers(process.env)) await makeBuildUsers(note);
   const [config, nix] = await Promise.all([nixConfig(process.env, starter), nixVersion()]);
   const fault = await unsafeHere({ starter, forOthers: false, config, nix });
   if (fault !== undefined) throw new Error(fault);
-  // For every Nix program that this process starts.
+  // For all Nix programs that this process starts.
   process.env["NIX_CONFIG"] = config;
   return nix;
 }
 
-/** The layer plan that counts here; it is written where jobs look for it. */
-async function givenPlan(
+/** Writes the layer plan into the directory, where jobs read it; returns its identity. */
+async function putPlan(
   { planFile }: BuilderOptions,
   { kind }: PackageSetSpec,
   bucket: DirectoryBucket,
@@ -198,7 +233,7 @@ async function givenPlan(
   return planId(plan);
 }
 
-/** The plan that a new registry puts in force: of a starter set from its whole graph, else none. */
+/** The plan that a new registry puts in force: for a starter set, one from its whole graph. */
 async function firstPlanOf(
   kind: PackageSetSpec["kind"],
   stateDir: string,
@@ -213,11 +248,11 @@ function readPlan(file: string): LayerPlan {
   try {
     return parsePlan(text);
   } catch (error) {
-    throw new Error(`${file} is no layer plan: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${file} is not a layer plan: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** The layers of a job, with words about how far they are. */
+/** The layers of a job; `events` is told of their progress. */
 function reporting(layers: Layers, { step, packed }: BuilderEvents) {
   const store = layers.of(NO_EDGE);
   return {

@@ -30,17 +30,17 @@ export { UnfitError } from "./tree.ts";
 
 export interface LayersOptions {
   /** Credentials of the origin's own; without them it stores by uploads that the edge signs. */
-  readonly ownBucket?: BucketAccess;
+  readonly ownBucket?: BucketAccess | undefined;
   /** Where blobs are stored, instead of a bucket. */
   readonly storage?: Storage;
   /** Keeps temporary files and notes; processes may share it, and it may be lost at any time. */
   readonly cacheDir: string;
   /** Memory for packing, bytes: limits the pieces that are compressed at the same time. */
-  readonly packMemory?: number;
+  readonly packMemory?: number | undefined;
   /** Concurrent compressors; default: one for each core. */
   readonly concurrency?: number;
   /** libdeflate's file, where the system's loader does not find it. */
-  readonly libdeflate?: string;
+  readonly libdeflate?: string | undefined;
   /**
    * Directory that /nix/store lies in; `/` when left out. (Nix calls such a store a chroot store.)
    */

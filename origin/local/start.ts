@@ -1,7 +1,7 @@
 /**
- * `npm start`: a whole Firn on one machine. The edge is that of `firn serve` (server/edge.ts), one
- * origin runs in a process of its own, joined by the real channel with a key made for the purpose.
- * Bucket, keys and caches are kept in the state directory; starting again keeps what was built.
+ * `npm start`: a whole Firn on one machine. The edge is that of `firn serve` (server/edge.ts). One
+ * origin, a process of its own, connects to it as any origin does, with a key that is made here.
+ * Bucket, keys and caches are in the state directory, so the next start has what was built.
  */
 import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
@@ -31,16 +31,16 @@ import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
 
 const ORIGIN = "local";
-/**
- * Variables of the Worker that are made here; the others are handed on, and the Worker checks them.
- */
+/** The origin's state directory, below that of everything. */
+const ORIGIN_DIR = "origin";
+/** Variables of the Worker that are set here; the user's are ignored. */
 const OWN_VARIABLES = /^(EDGE_HOST|ORIGINS|S3_.*)$/;
 const LOOPBACK = /^(127\.|::1$)/;
 
 export interface StartOptions {
-  /** PACKAGE_SET, a directory in it absolute: the origin may stand elsewhere. */
+  /** PACKAGE_SET; a directory in it is absolute. */
   readonly packageSet: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly host: string;
   readonly stateDir: string;
@@ -50,97 +50,27 @@ const say = (line: string): void => writeOutput(1, `${line}\n`);
 const note = (line: string): void => say(`firn: ${line}`);
 
 /**
- * Runs until SIGINT or SIGTERM, then stops everything and returns. `env`: variables for the Worker
- * and for the origin. Throws an Error for a person when it cannot start.
+ * Runs until SIGINT, SIGTERM or SIGHUP, then stops everything and returns. `env`: variables for the
+ * Worker and for the origin. Throws an Error for a person when it cannot start.
  */
 export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Promise<void> {
-  const { port, host } = options;
-  const packageSet = await parsePackageSet(options.packageSet);
+  const { kind, label } = await parsePackageSet(options.packageSet);
   const stateDir = resolve(options.stateDir);
-  const originDir = join(stateDir, "origin");
-  const starter = packageSet.kind === "starter";
+  const place: Place = { ...options, stateDir, starter: kind === "starter", env };
   const signal = stopSignal();
-  const stopped = aborted(signal);
-
   const unlock = await lockState(stateDir);
   let edge: Edge | undefined;
-  let origin: OriginProcess | undefined;
+  let origin: ConnectingOrigin | undefined;
   try {
-    await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
-    if (await needsBuildUsers(env)) await makeBuildUsers(note);
-    if (env["ALLOW_UNSAFE_ORIGINS"] !== "on") {
-      const [config, nix] = await Promise.all([nixConfig(env, starter), nixVersion()]);
-      const fault = await unsafeHere({ starter, forOthers: !LOOPBACK.test(host), config, nix });
-      if (fault !== undefined) throw new Error(fault);
-    }
+    await prepareNix(place);
     const keyFile = join(stateDir, "origin-key.json");
     const prober = await makeProber(env);
-    const variables = {
-      // Whoever works on a package set alone wants its new state at once.
-      WARM_PACKAGES: "0",
-      SYSTEMS: await localSystems(options.packageSet),
-      // Whoever can reach this machine alone may see how its farm is.
-      ...(LOOPBACK.test(host) && { FARM_PUBLIC: "on" }),
-      ...workerVariables(env),
-      ...(prober && { ACCOUNTS: prober.accounts }),
-      PACKAGE_SET: options.packageSet,
-      ORIGINS: JSON.stringify({ [ORIGIN]: { key: await originPublicKey(keyFile) } }),
-    };
-    await checkVariables(variables);
-    edge = await startEdge({
-      ...(port === 0 ? {} : { port }),
-      host,
-      stateDir,
-      env: variables,
-      log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
-    });
-    note(`the edge is at ${edge.url}`);
-    const warning = hostWarning(host, env["ACCESS"]);
-    if (warning !== undefined) note(warning);
-    note(`the package set is ${packageSet.label}; state is kept in ${stateDir}`);
-
-    if (starter) await firstPlan(edge.s3, options.packageSet, originDir, note);
-    const connected = Promise.withResolvers<void>();
-    let hasConnected = false;
-    origin = startOriginProcess({
-      env: await originEnv(env, {
-        edgeUrl: edge.url,
-        name: ORIGIN,
-        keyFile,
-        packageSet: options.packageSet,
-        stateDir: originDir,
-      }),
-      restart: true,
-      onLine: (line) => {
-        const { connected: isConnected, text } = readOriginLine(line);
-        note(`origin: ${text}`);
-        hasConnected ||= isConnected;
-        if (isConnected) connected.resolve();
-      },
-      onExit: (how, delay) => {
-        // What it cannot begin with (a setting, the package set) it could not begin with again.
-        if (!hasConnected && how.startsWith(EXIT_CODE))
-          connected.reject(new Error(`the origin cannot start (${how}): it says why above`));
-        else note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`);
-      },
-    });
-    const ended = edge.ended.then((how) => {
-      throw new Error(`the edge ended (${how})`);
-    });
-    await Promise.race([stopped, ended, connected.promise]);
-    const { url } = edge;
-    note(
-      "pulling an image to check that it works; the first time, this builds what every image needs",
-    );
-    const ready = pullsWork({
-      url,
-      signal,
-      onTrouble: (reason) => note(`no pull works yet: ${reason}`),
-      ...(prober && { credentials: prober.credentials }),
-    });
-    const isReady = ready.then(() => say(`\nready: ${url}\n${example(url)}`));
-    await Promise.race([stopped, ended, isReady]);
-    await Promise.race([stopped, ended]);
+    edge = await openEdge(place, await originPublicKey(keyFile), prober?.accounts);
+    note(`the package set is ${label}; state is kept in ${stateDir}`);
+    if (place.starter)
+      await firstPlan(edge.s3, options.packageSet, join(stateDir, ORIGIN_DIR), note);
+    origin = await startOrigin(place, edge.url, keyFile);
+    await untilStopped(edge, { origin, signal, credentials: prober?.credentials });
     note("stopping");
   } finally {
     // The origin first: while there is an edge, it can finish its jobs or hand them back.
@@ -150,12 +80,131 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
   }
 }
 
+/** The options, read. */
+interface Place extends StartOptions {
+  readonly starter: boolean;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Installs what is missing, where this process may. Throws an Error where Nix must not build. */
+async function prepareNix({ starter, host, env }: Place): Promise<void> {
+  await satisfy(starter ? [...ORIGIN_NEEDS, ...STARTER_NEEDS] : ORIGIN_NEEDS, note);
+  if (await needsBuildUsers(env)) await makeBuildUsers(note);
+  if (env["ALLOW_UNSAFE_ORIGINS"] === "on") return;
+  const [config, nix] = await Promise.all([nixConfig(env, starter), nixVersion()]);
+  const fault = await unsafeHere({ starter, forOthers: !LOOPBACK.test(host), config, nix });
+  if (fault !== undefined) throw new Error(fault);
+}
+
+/** Starts the edge. `originKey`: the public key of its origin; `accounts`: ACCOUNTS, if changed. */
+async function openEdge(
+  { port, host, stateDir, packageSet, env }: Place,
+  originKey: string,
+  accounts: string | undefined,
+): Promise<Edge> {
+  const variables = {
+    // A new state of the set is served at once, not after its packages have been built.
+    WARM_PACKAGES: "0",
+    SYSTEMS: await localSystems(packageSet),
+    // Only people on this machine can reach it, and they may see the state of the farm.
+    ...(LOOPBACK.test(host) && { FARM_PUBLIC: "on" }),
+    ...workerVariables(env),
+    ...(accounts !== undefined && { ACCOUNTS: accounts }),
+    PACKAGE_SET: packageSet,
+    ORIGINS: JSON.stringify({ [ORIGIN]: { key: originKey } }),
+  };
+  await checkVariables(variables);
+  const edge = await startEdge({
+    ...(port === 0 ? {} : { port }),
+    host,
+    stateDir,
+    env: variables,
+    log: ({ level, message }) => level === "error" && note(`edge: ${message}`),
+  });
+  note(`the edge is at ${edge.url}`);
+  const warning = hostWarning(host, env["ACCESS"]);
+  if (warning !== undefined) note(warning);
+  return edge;
+}
+
+interface ConnectingOrigin extends OriginProcess {
+  /** Resolves when it has connected to the edge; rejects when it cannot start. */
+  readonly connected: Promise<void>;
+}
+
+/** Starts the origin, and starts it again when it dies after it has once connected. */
+async function startOrigin(
+  { packageSet, stateDir, env }: Place,
+  edgeUrl: string,
+  keyFile: string,
+): Promise<ConnectingOrigin> {
+  const connected = Promise.withResolvers<void>();
+  let hasConnected = false;
+  const origin = startOriginProcess({
+    env: await originEnv(env, {
+      edgeUrl,
+      name: ORIGIN,
+      keyFile,
+      packageSet,
+      stateDir: join(stateDir, ORIGIN_DIR),
+    }),
+    restart: true,
+    onLine: (line) => {
+      const { connected: isConnected, text } = readOriginLine(line);
+      note(`origin: ${text}`);
+      hasConnected ||= isConnected;
+      if (isConnected) connected.resolve();
+    },
+    onExit: (how, delay) => {
+      // What stops its start (a setting, the package set) would stop the next one, too.
+      if (!hasConnected && how.startsWith(EXIT_CODE))
+        connected.reject(new Error(`the origin cannot start (${how}): it says why above`));
+      else note(`the origin ended (${how}); it is started again in ${(delay ?? 0) / 1000} s`);
+    },
+  });
+  return { ...origin, connected: connected.promise };
+}
+
+/**
+ * Waits for the origin, then for a first pull, then until `signal` aborts. Throws an Error when the
+ * origin cannot start, and when the edge ends.
+ */
+async function untilStopped(
+  { url, ended }: Edge,
+  {
+    origin,
+    signal,
+    credentials,
+  }: {
+    readonly origin: ConnectingOrigin;
+    readonly signal: AbortSignal;
+    readonly credentials: Prober["credentials"] | undefined;
+  },
+): Promise<void> {
+  const over = Promise.race([
+    aborted(signal),
+    ended.then((how) => {
+      throw new Error(`the edge ended (${how})`);
+    }),
+  ]);
+  await Promise.race([over, origin.connected]);
+  note("pulling an image as a check; the first time, this builds what every image needs");
+  const ready = pullsWork({
+    url,
+    signal,
+    onTrouble: (reason) => note(`no pull works yet: ${reason}`),
+    ...(credentials && { credentials }),
+  });
+  await Promise.race([over, ready.then(() => say(`\nready: ${url}\n${example(url)}`))]);
+  await over;
+}
+
 function workerVariables(env: NodeJS.ProcessEnv): Record<string, string> {
   const given = workerVariablesOf(env);
   return Object.fromEntries(Object.entries(given).filter(([name]) => !OWN_VARIABLES.test(name)));
 }
 
-/** What it means to listen where others can reach it; undefined for this machine alone. */
+/** A warning about listening where other machines reach it; undefined for a loopback address. */
 export function hostWarning(host: string, access = "public"): string | undefined {
   if (LOOPBACK.test(host)) return undefined;
   const who =
@@ -169,11 +218,17 @@ export function hostWarning(host: string, access = "public"): string | undefined
   );
 }
 
+interface Prober {
+  readonly credentials: { readonly user: string; readonly password: string };
+  /** ACCOUNTS with the prober's account. */
+  readonly accounts: string;
+}
+
 /**
- * Where pulls take an account, one of our own for the probe: its password is new with every start
- * and kept nowhere. Undefined where none is needed, or ACCOUNTS is wrong, which the Worker tells.
+ * An account for the check that pulls work, where pulls need one; its password is made for this run
+ * alone. Undefined where no account is needed, or ACCOUNTS is wrong, which the Worker reports.
  */
-async function makeProber({ ACCESS, ACCOUNTS }: NodeJS.ProcessEnv) {
+async function makeProber({ ACCESS, ACCOUNTS }: NodeJS.ProcessEnv): Promise<Prober | undefined> {
   const accounts = jsonObject(ACCOUNTS);
   if (ACCESS === undefined || ACCESS === "public" || accounts === undefined) return undefined;
   const credentials = { user: "npm-start", password: randomUUID() };
@@ -191,8 +246,8 @@ function jsonObject(text = "{}"): object | undefined {
 }
 
 /**
- * What to copy and paste. Docker accepts a registry without TLS on 127.0.0.1; anywhere else
- * it must be configured as insecure.
+ * Commands to copy and paste. Docker accepts a registry without TLS on 127.0.0.1 only, unless it is
+ * configured as insecure.
  */
 function example(url: string): string {
   const { host } = new URL(url);

@@ -40,13 +40,13 @@ export interface PackageSetOptions extends SourcesOptions {
   /** Directory of clones, roots and snapshots; made when absent. */
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
-  readonly nixTimeout?: number;
+  readonly nixTimeout?: number | undefined;
   /** What a package may cost. */
-  readonly limits?: Partial<NixLimits>;
+  readonly limits?: Partial<NixLimits> | undefined;
   /** NIX_CONFIG for every call; the machine's own by default. */
-  readonly nixConfig?: string;
+  readonly nixConfig?: string | undefined;
   /** URIs that an evaluation may fetch, see settings.ts. */
-  readonly allowedUris?: readonly string[];
+  readonly allowedUris?: readonly string[] | undefined;
   /** The farm's binary cache. */
   readonly cache?: CacheHooks | undefined;
 }

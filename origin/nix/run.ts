@@ -1,37 +1,39 @@
 /**
- * Runs one program of the Nix side with execa: arguments as an array, never a shell; the given
- * environment and nothing else; stdout and stderr read at the same time. On a timeout or an abort,
- * and when this process exits, its whole process group is ended; when this process is killed, the
- * program is: a build without a limit of time, for nobody, would keep others from its derivation.
+ * Runs a program (Nix, git) with execa: arguments are an array and never go through a shell, the
+ * environment is the given one alone, stdout and stderr are read at the same time. On a timeout or an
+ * abort, and when this process exits, the program's whole process group is ended. When this process
+ * is killed, the kernel ends the program, since a build that nobody waits for would hold Nix's lock
+ * on its derivation.
  *
  * Three things are done here because execa does not do them:
- *   - lines are bounded in length while they are read (lines.ts): execa keeps a line of any length;
- *   - execa stops escalating once the program has exited: members of its group that ignore SIGTERM
- *     and hold no pipe get SIGKILL here;
- *   - a process that left the group (an SSH master connection) may hold a pipe open for ever, and
- *     execa waits for it: reading ends here.
+ *   - lines are limited in length while they are read (lines.ts); execa keeps lines of any length;
+ *   - members of the group that ignore SIGTERM and hold no pipe get SIGKILL; execa sends it only
+ *     until the program itself has exited;
+ *   - reading ends when a process that has left the group (an SSH master connection) keeps a pipe
+ *     open; execa would wait for it for ever.
  */
+import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { tied, whyNotStarted } from "../process-tie.ts";
 import { LineSplitter, Tail } from "./lines.ts";
 
 /**
- * Time between SIGTERM and SIGKILL, ms: Nix ends its builders on SIGTERM, each a process group of
- * its own, and needs a moment.
+ * Time between SIGTERM and SIGKILL, ms: on SIGTERM Nix ends its builders, which are process groups
+ * of their own.
  */
 const KILL_GRACE = 5_000;
 /** Time from SIGTERM until reading ends, ms: more than KILL_GRACE. */
 const PIPE_GRACE = KILL_GRACE + 1_000;
 /** Largest stdout, characters: the closure of 100,000 store paths as text. */
 const MAX_STDOUT = 128 * 2 ** 20;
-/** Lines of stderr kept for a message. */
+/** Lines of stderr that the result has. */
 const STDERR_LINES = 200;
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Ends the program; `run` then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Longest time that it may take, whole ms; unset: no limit. */
+  /** Longest time that it may take, in whole ms; default: no limit. */
   readonly timeout?: number | undefined;
   readonly cwd?: string | undefined;
   /** Takes every line of stderr as it comes. */
@@ -51,8 +53,8 @@ export interface RunResult {
 }
 
 /**
- * Runs it to its end, whatever its exit code. Throws when it cannot be started, when its stdout is
- * too long, and when the signal aborts (the signal's reason).
+ * Runs a program to its end, whatever its exit code. Throws an Error when it cannot be started or
+ * its stdout is too long, and the signal's reason when the signal aborts.
  */
 export async function run(
   command: string,
@@ -83,20 +85,9 @@ export async function run(
   child.stderr.on("data", (bytes: Buffer) => errors.write(bytes));
   const output = new LineSplitter((line) => onOutput?.(line));
   if (onOutput !== undefined) child.stdout.on("data", (bytes: Buffer) => output.write(bytes));
-  const stopReading = (): void => {
-    child.stdout.destroy();
-    child.stderr.destroy();
-  };
-  let timer = timeout === undefined ? undefined : setTimeout(stopReading, timeout + PIPE_GRACE);
-  const onAbort = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(stopReading, PIPE_GRACE);
-  };
-  signal?.addEventListener("abort", onAbort, { once: true });
-
+  const limit = limitReading(child, { timeout, signal });
   const result = await child;
-  clearTimeout(timer);
-  signal?.removeEventListener("abort", onAbort);
+  limit.end();
   const why = child.pid === undefined ? (result.originalMessage ?? "it did not start") : undefined;
   const notStarted = why ?? whyNotStarted(result.exitCode, tail.lines.at(-1));
   if (notStarted !== undefined)
@@ -113,5 +104,28 @@ export async function run(
     stdout: result.stdout ?? "",
     stderr: tail.lines,
     timedOut: result.timedOut,
+  };
+}
+
+/** Ends the reading of a program's output PIPE_GRACE after its timeout or the abort. */
+function limitReading(
+  { stdout, stderr }: { readonly stdout: Readable; readonly stderr: Readable },
+  { timeout, signal }: Pick<RunOptions, "timeout" | "signal">,
+): { readonly end: () => void } {
+  const stop = (): void => {
+    stdout.destroy();
+    stderr.destroy();
+  };
+  let timer = timeout === undefined ? undefined : setTimeout(stop, timeout + PIPE_GRACE);
+  const onAbort = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(stop, PIPE_GRACE);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return {
+    end() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    },
   };
 }

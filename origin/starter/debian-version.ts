@@ -1,11 +1,11 @@
 /**
- * Debian's version numbers (deb-version(7)): their order, and the upstream part that a store path
- * is named by.
+ * Debian's version numbers (deb-version(7)): their order, and the upstream version in them, which
+ * names of store paths have.
  */
 
 /**
- * Sort weight of a character in the non-digit part: `~` before the end, letters before everything
- * else.
+ * Weight of a character of a non-digit part in comparisons: `~` sorts before the end of the part,
+ * letters before all other characters.
  */
 function weight(char: string | undefined): number {
   if (char === undefined) return 0;
@@ -17,7 +17,7 @@ function weight(char: string | undefined): number {
 const isDigit = (char: string | undefined): boolean =>
   char !== undefined && char >= "0" && char <= "9";
 
-/** dpkg's verrevcmp: runs of non-digits by weight and runs of digits by number, in turn. */
+/** As dpkg's verrevcmp: parts without digits compare by weight, then parts of digits by number. */
 function compareParts(a: string, b: string): number {
   let i = 0;
   let j = 0;
@@ -47,7 +47,7 @@ function split(version: string): { epoch: number; upstream: string; revision: st
     : { epoch: Number(epoch), upstream: rest.slice(0, dash), revision: rest.slice(dash + 1) };
 }
 
-/** Negative, zero or positive, as `dpkg --compare-versions` orders. */
+/** Negative, zero or positive, in the order of `dpkg --compare-versions`. */
 export function compareVersions(a: string, b: string): number {
   const x = split(a);
   const y = split(b);
@@ -59,9 +59,9 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /**
- * The version that upstream would print: `1:2.39.5-0+deb12u3` → `2.39.5`. Store paths carry it, so
- * that names can be matched across revisions. `22.01+really26.01+dfsg` is 26.01: Debian's way of
- * going back behind a higher number.
+ * The version that upstream gave it: `1:2.39.5-0+deb12u3` → `2.39.5`. With it, names of store paths
+ * can be matched across revisions. `22.01+really26.01+dfsg` is version 26.01: what counts
+ * stands after `+really`.
  */
 export function upstreamVersion(version: string): string {
   const { upstream } = split(version);

@@ -1,18 +1,19 @@
 /**
- * Firn itself, for the starter set's package `firn`: what nix/firn makes it from, beside one another.
+ * The source of the starter set's package `firn`, Firn itself: a directory with
  *
- *   default.nix …       nix/firn
+ *   default.nix …                      the files of nix/firn
  *   package.json, package-lock.json
- *   source.tar          the files that package.json lists, the same bytes whenever they are the same
+ *   source.tar                         the files that package.json lists; the same files give the
+ *                                      same bytes
  */
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-/** For people and type checkers, as nix/firn/source.nix has it. */
+/** Files that only people and type checkers read; nix/firn/source.nix has the same list. */
 const LEFT_OUT = ["*.md", "*.d.ts"];
-/** Nothing of this machine: neither owners nor times, modes or the order of its directories. */
+/** Options of tar without which the archive would have this machine's owners, times and modes. */
 const CANONICAL = [
   "--format=ustar",
   "--sort=name",
@@ -23,7 +24,7 @@ const CANONICAL = [
   "--mtime=@1",
 ];
 
-/** Writes it into a directory that does not exist yet. */
+/** Writes the source into `directory`, which must not exist yet. */
 export async function writeFirnSource(directory: string): Promise<void> {
   await cp(join(ROOT, "nix/firn"), directory, { recursive: true });
   for (const name of ["package.json", "package-lock.json"])
@@ -37,9 +38,9 @@ export async function writeFirnSource(directory: string): Promise<void> {
 }
 
 /**
- * Writes where this machine gets packages of npm from, for fetching what `firn` needs: the registry,
- * or the mirror, of npm's own configuration, with `/` at its end. Without npm nothing is written, and
- * the starter set has no `firn`.
+ * Writes the URL of the npm registry that this machine uses (or its mirror), with a `/` at its end,
+ * to the file `npm-registry`: the build of `firn` fetches its dependencies there. Without npm nothing
+ * is written, and the starter set has no `firn`.
  */
 export async function writeNpmRegistry(directory: string): Promise<void> {
   const { stdout, failed } = await execa("npm", ["config", "get", "registry"], {

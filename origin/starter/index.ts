@@ -1,6 +1,6 @@
 /**
- * The embedded package set: a directory that Nix imports like nixpkgs, made from Debian's archive
- * (nix/starter) and what it holds today.
+ * The embedded package set: a directory that Nix imports like nixpkgs. It holds nix/starter and, for
+ * each architecture, a lock of what Debian's archive has today.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -16,6 +16,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { PLATFORMS, type System } from "../../edge/contract/records.ts";
 import { temporaryDirectory } from "../disk/temporary.ts";
 import { writeWhole } from "../disk/write-whole.ts";
 import { requirePrograms, STARTER_NEEDS } from "../local/needs.ts";
@@ -27,32 +28,26 @@ import { chooseLists, runningRelease } from "./release.ts";
 import type { Recipe } from "./resolve.ts";
 
 export interface StarterOptions {
-  /** Everything is kept in `starter` below it. */
+  /** Its subdirectory `starter` has all files. */
   readonly stateDir: string;
-  /** Nix systems that the set is wanted for. */
-  readonly systems: readonly string[];
+  readonly systems: readonly System[];
   readonly log: (line: string) => void;
 }
 
 const NIX_SOURCE = resolve(import.meta.dirname, "../../nix/starter");
-const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
-  "x86_64-linux": "amd64",
-  "aarch64-linux": "arm64",
-};
-/** The tools that build the set come from the host's own lock, so that one is always there. */
+/** The tools that build the set come from this machine's lock, so it is always made. */
 const HOST: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
 /**
- * A set of an older state may still be needed by a build that runs, or an origin that was not
- * restarted.
+ * How long the sets of older states of the archive are kept, ms: running builds, and origins that
+ * were started earlier, may still use them.
  */
 const KEEP_SETS_MS = 30 * 24 * 3_600_000;
 
 /**
- * Refreshes the package lists if they are old, and returns the directory for what they say. It
- * never changes once returned; the same lists give the same content, file by file, on every
- * machine. Safe to call at any time, from several processes on one state.
- * @throws when the machine lacks something (naming it), or has no package lists for any of the
- * systems.
+ * Fetches the package lists if they are old, and returns the directory of the set that they give.
+ * The directory never changes; the same lists give the same files on every machine. Several
+ * processes may call this at once for one state directory. Throws an Error that names what the
+ * machine lacks: a program, or package lists for one of the systems.
  */
 export async function prepareStarter({
   stateDir,
@@ -61,7 +56,7 @@ export async function prepareStarter({
 }: StarterOptions): Promise<{ dir: string }> {
   await requirePrograms(STARTER_NEEDS);
   const state = resolve(stateDir, "starter");
-  const wanted = systems.flatMap((system) => ARCHITECTURES[system] ?? []);
+  const wanted = systems.map((system) => PLATFORMS[system].architecture);
   const architectures = [...new Set([HOST, ...wanted])].sort();
   const apt = await openApt(join(state, "apt"), architectures, log);
   await apt.refresh();
@@ -78,8 +73,8 @@ export async function prepareStarter({
 }
 
 /**
- * One lock per architecture that the archive has lists for; made again only when a list, the recipe
- * or the generator has changed.
+ * The locks by architecture, of those that apt has lists for. A lock is made again only when a list,
+ * the recipe or this code has changed.
  */
 async function currentLocks(
   apt: Apt,
@@ -119,7 +114,7 @@ async function currentLocks(
   return locks;
 }
 
-/** What the archive has for an architecture; undefined when apt has no lists of it. */
+/** The archive's packages for an architecture; undefined when apt has no lists for it. */
 async function archiveIndex(
   apt: Apt,
   architecture: Architecture,
@@ -146,7 +141,7 @@ function generate(
   return lockText(lock);
 }
 
-/** Puts nix/starter and the locks into a directory named by its content. */
+/** Copies nix/starter and the locks into a directory that is named by the hash of its content. */
 async function assemble(state: string, locks: ReadonlyMap<Architecture, string>): Promise<string> {
   const sets = join(state, "sets");
   await mkdir(sets, { recursive: true });
@@ -172,7 +167,7 @@ async function assemble(state: string, locks: ReadonlyMap<Architecture, string>)
   }
 }
 
-/** Hash of every file below a directory, by name and content. */
+/** Hash of the names and contents of all files below a directory. */
 async function contentHash(dir: string): Promise<string> {
   const entries = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
     entry.isFile(),
@@ -186,6 +181,7 @@ async function contentHash(dir: string): Promise<string> {
   return hash.digest("hex").slice(0, 32);
 }
 
+/** Removes what was last used more than KEEP_SETS_MS ago. */
 async function removeOld(dir: string, keep: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(dir)) {
     if (keep.has(name)) continue;

@@ -1,7 +1,7 @@
 /**
- * The lock: what of the archive makes the set, for one architecture. Pure: the same lists and
- * recipe give the same bytes, with no path of this machine and no mirror's name in it, so that two
- * origins at the same state of the archive have the same revision.
+ * The lock: which packages of the archive the set is made from, for one architecture. The same
+ * package lists and recipe give the same bytes, without a path of this machine or the name of a
+ * mirror, so that two origins at the same state of the archive have the same revision. Pure.
  */
 import canonicalize from "canonicalize";
 import { upstreamVersion } from "./debian-version.ts";
@@ -11,7 +11,7 @@ import { closureOf, makeUnits, type Unit } from "./units.ts";
 
 export type Architecture = "amd64" | "arm64";
 
-/** Raise when the lock's form changes. */
+/** To be increased when the form of the lock changes. */
 const LOCK_FORMAT = 2;
 
 export interface Lock {
@@ -19,7 +19,7 @@ export interface Lock {
   readonly architecture: Architecture;
   /** Attribute path → unit. */
   readonly attributes: Readonly<Record<string, string>>;
-  /** Debian package → its .debs; `installed` for the layer plan, bytes. */
+  /** Debian package → its .deb; `installed`: bytes, for the layer plan. */
   readonly debs: Readonly<
     Record<
       string,
@@ -31,11 +31,12 @@ export interface Lock {
       }
     >
   >;
-  /** The .debs that the builder's tools are taken from. */
+  /** Debian packages that the builder's tools are taken from. */
   readonly tools: readonly string[];
   readonly units: Readonly<Record<string, LockedUnit>>;
 }
 
+/** A store path of the set (units.ts). */
 export interface LockedUnit {
   readonly pname: string;
   readonly version: string;
@@ -44,25 +45,27 @@ export interface LockedUnit {
   readonly debs: readonly string[];
   readonly deps: readonly string[];
   /**
-   * Dependencies that stay referenced though no file names them: all but shared libraries, which
-   * the files themselves name.
+   * Dependencies to which the store path gets a reference even if no file names them: all except
+   * shared libraries, which the programs that need them name.
    */
   readonly keep: readonly string[];
-  /** bash depends on it, so its scripts cannot be pointed at bash. */
+  /** Whether bash depends on it, so that its scripts cannot refer to the bash of the set. */
   readonly beforeBash: boolean;
 }
 
 /** Debian's sections of shared libraries. */
 const LIBRARY_SECTIONS = new Set(["libs", "oldlibs"]);
 
+/**
+ * Makes the lock of an architecture. `missing`: attributes of the recipe for which the archive has
+ * no package. Throws an Error when the archive lacks a package that every set needs.
+ */
 export function makeLock(
   architecture: Architecture,
   index: PackageIndex,
   recipe: Recipe,
 ): { lock: Lock; missing: readonly string[] } {
   const resolution = resolve(index, recipe);
-  const units = makeUnits(recipe, resolution);
-  const beforeBash = closureOf(units, "bash");
   const get = (name: string): DebPackage => {
     const found = index.get(name);
     if (!found)
@@ -71,32 +74,6 @@ export function makeLock(
       );
     return found;
   };
-  const leadOf = (name: string, unit: Unit): DebPackage => {
-    const lead =
-      recipe.units[name]?.lead ??
-      (unit.packages.includes(name) ? name : (unit.packages[0] ?? name));
-    return get(lead);
-  };
-  const locked = [...units].map(([name, unit]): [string, LockedUnit] => {
-    const lead = leadOf(name, unit);
-    const keep = unit.dependencies.filter(
-      (dependency) =>
-        !LIBRARY_SECTIONS.has(leadOf(dependency, units.get(dependency) as Unit).section),
-    );
-    return [
-      name,
-      {
-        pname: recipe.units[name]?.pname ?? plainName(name),
-        version: upstreamVersion(lead.version),
-        description: lead.description,
-        homepage: lead.homepage,
-        debs: unit.packages,
-        deps: unit.dependencies,
-        keep,
-        beforeBash: beforeBash.has(name),
-      },
-    ];
-  });
   const tools = [...follow(index, recipe, recipe.tools).keys()].sort();
   const debs = [...new Set([...resolution.dependencies.keys(), ...tools])].map((name) => {
     const { file, sha256, suite, installed } = get(name);
@@ -113,16 +90,47 @@ export function makeLock(
       attributes: Object.fromEntries(attributes),
       debs: Object.fromEntries(debs),
       tools,
-      units: Object.fromEntries(locked),
+      units: lockUnits(makeUnits(recipe, resolution), recipe, get),
     },
   };
 }
 
+function lockUnits(
+  units: ReadonlyMap<string, Unit>,
+  recipe: Recipe,
+  get: (name: string) => DebPackage,
+): Record<string, LockedUnit> {
+  /** The package whose version and description are the unit's. */
+  const leadOf = (name: string): DebPackage => {
+    const { packages = [] } = units.get(name) ?? {};
+    const usual = packages.includes(name) ? name : (packages[0] ?? name);
+    return get(recipe.units[name]?.lead ?? usual);
+  };
+  const beforeBash = closureOf(units, "bash");
+  const locked = [...units].map(([name, unit]): [string, LockedUnit] => {
+    const { version, description, homepage } = leadOf(name);
+    return [
+      name,
+      {
+        pname: recipe.units[name]?.pname ?? plainName(name),
+        version: upstreamVersion(version),
+        description,
+        homepage,
+        debs: unit.packages,
+        deps: unit.dependencies,
+        keep: unit.dependencies.filter((other) => !LIBRARY_SECTIONS.has(leadOf(other).section)),
+        beforeBash: beforeBash.has(name),
+      },
+    ];
+  });
+  return Object.fromEntries(locked);
+}
+
 /**
- * In a store path's name the version begins at the first dash before a digit: `libpcre2-8-0`
- * becomes `libpcre2_8_0`.
+ * The name without dashes before digits, at the first of which Nix sees the version begin:
+ * `libpcre2-8-0` becomes `libpcre2_8_0`.
  */
 const plainName = (name: string): string => name.replace(/-(?=\d)/g, "_");
 
-/** The lock's file: canonical JSON (RFC 8785). */
+/** The lock as a file: canonical JSON (RFC 8785). */
 export const lockText = (lock: Lock): string => `${canonicalize(lock)}\n`;

@@ -1,7 +1,4 @@
-/**
- * Debian's package lists (the Packages files of a repository), as far as the starter set reads
- * them.
- */
+/** Debian's package lists (the Packages files of a repository): the fields that the set needs. */
 import { compareVersions } from "./debian-version.ts";
 
 export interface DebPackage {
@@ -11,14 +8,14 @@ export interface DebPackage {
   readonly description: string;
   /** Empty where the archive names none. */
   readonly homepage: string;
-  /** Pre-Depends and Depends: every clause is a list of alternatives, names only. */
+  /** Pre-Depends and Depends, without versions: each clause is a list of alternative names. */
   readonly depends: readonly (readonly string[])[];
-  /** Path below the repository's root: names no host. */
+  /** Path of the .deb below the repository's root. */
   readonly file: string;
   readonly sha256: string;
-  /** Debian's Installed-Size, bytes: about what it takes when it is unpacked. */
+  /** Debian's Installed-Size, bytes: an estimate of its size when unpacked. */
   readonly installed: number;
-  /** The suite as the repository was asked for, `bookworm-security`. */
+  /** The suite as the machine's sources name it: `bookworm-security`. */
   readonly suite: string;
 }
 
@@ -29,7 +26,7 @@ export interface PackageIndex {
   providers(name: string): readonly string[];
 }
 
-/** `a (>= 1) | b:any, c` → [["a", "b"], ["c"]]. */
+/** Parses a field such as Depends: `a (>= 1) | b:any, c` → [["a", "b"], ["c"]]. */
 export function parseDepends(field: string): string[][] {
   return field
     .split(",")
@@ -56,8 +53,8 @@ const field = (text: string, name: string): string => {
 };
 
 /**
- * Index of several lists; of two versions of a package the higher one counts. Entries are parsed
- * when asked for: of 60,000, a few hundred are.
+ * The index of several lists. Of two versions of a package it has the higher one. Entries are parsed
+ * when they are asked for: a few hundred of 60,000.
  */
 export function indexPackages(
   lists: readonly { readonly text: string; readonly suite: string }[],

@@ -1,26 +1,27 @@
 /**
- * Which of the machine's package lists the starter set is made from: the distribution's own, of the
- * release that runs here.
+ * Which of the machine's package lists the starter set is made from: those of the distribution
+ * itself, for the release that this machine runs.
  */
 import { readFile } from "node:fs/promises";
 import type { PackageList } from "./apt.ts";
 
 const DISTRIBUTIONS = new Set(["Debian", "Ubuntu"]);
-/** Free software that the distribution itself maintains. */
+/** Components of free software that the distribution supports. */
 const COMPONENTS = new Set(["main", "universe"]);
-/** Suites that mix other versions in. */
+/** Suites with newer versions than the release's. */
 const EXCLUDED_SUITES = /backports|proposed|experimental|fasttrack/;
 
-/** `bookworm`, from /etc/os-release; undefined where it says nothing. */
+/** The codename in /etc/os-release (`bookworm`); undefined where it has none. */
 export async function runningRelease(file = "/etc/os-release"): Promise<string | undefined> {
   const text = await readFile(file, "utf8").catch(() => "");
   return /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(text)?.[1];
 }
 
 /**
- * Other repositories on the machine (a vendor's, backports, another release pinned low) would make
- * its lock differ from every other machine's. Where no list is of the running release (a
- * derivative, sid), all of the distribution's count.
+ * The lists that count, in the order in which they are indexed. Other repositories of the machine (a
+ * vendor's, backports, another release) would make its lock differ from that of every other machine.
+ * Where no list belongs to the running release (a derivative, sid), all lists of the distribution
+ * count.
  */
 export function chooseLists(
   lists: readonly PackageList[],
@@ -38,8 +39,7 @@ export function chooseLists(
       release !== undefined && (codename === release || codename.startsWith(`${release}-`)),
   );
   const chosen = running.length > 0 ? running : own;
-  // In an order that says nothing of the mirror; the higher version counts in any order, equal ones
-  // come first come first served.
+  // The first of equal versions counts, so the order must not depend on the mirror.
   return [...chosen].sort((a, b) =>
     `${a.suite} ${a.component}`.localeCompare(`${b.suite} ${b.component}`, "en"),
   );

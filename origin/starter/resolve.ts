@@ -1,44 +1,40 @@
-/**
- * From the attributes that the set wants to the Debian packages that make them, dependencies
- * included.
- */
+/** From the attributes of the set to the Debian packages that they need, with dependencies. */
 import { compareVersions } from "./debian-version.ts";
 import type { PackageIndex } from "./packages-file.ts";
 
 /** nix/starter/packages.json: the hand-written part of the set. */
 export interface Recipe {
   /**
-   * Attribute path → Debian package: a name, or `^pattern$` of which the one with the highest
-   * version in its name is taken.
+   * Attribute path → Debian package: a name, or a `^pattern$`, which means the match with the
+   * highest version in its name (`^openjdk-\d+-jre$`).
    */
   readonly attributes: Readonly<
     Record<string, { readonly deb: string; readonly main?: string | null }>
   >;
   readonly units: Readonly<Record<string, UnitRecipe>>;
   /**
-   * Packages that need an installed system (daemons' glue, debconf), or are large and not needed:
-   * left out wherever they are depended on. Names or patterns.
+   * Packages that are left out as dependencies, since they only work in an installed system
+   * (debconf, scripts for daemons) or are large and not needed. Names or patterns.
    */
   readonly skip: readonly string[];
-  /** Which package to take where Debian leaves a choice. */
+  /** Debian package → the one that is taken in its place. */
   readonly prefer: Readonly<Record<string, string>>;
   /** Packages whose dependencies are not followed. */
   readonly nodeps: readonly string[];
-  /** Packages that the builder's own tools come from. */
+  /** Packages from which the builder's tools come. */
   readonly tools: readonly string[];
 }
 
+/** How one unit (units.ts) differs from the usual. */
 export interface UnitRecipe {
-  /** Patterns of the packages that make this unit together; by default one package is one unit. */
+  /** Patterns of the packages that form this unit; by default each package is a unit. */
   readonly merge?: readonly string[];
-  /**
-   * The package whose version is the unit's; by default the one of the unit's name, else the first.
-   */
+  /** The package that gives the unit its version; by default that of its name, else the first. */
   readonly lead?: string;
   readonly pname?: string;
-  /** Dependencies beyond Debian's: names or patterns, as for an attribute. */
+  /** Further dependencies: names or patterns, as for an attribute. */
   readonly add?: readonly string[];
-  /** Dependencies of Debian's that nothing here needs: names or patterns. */
+  /** Debian's dependencies that are not needed here: names or patterns. */
   readonly drop?: readonly string[];
 }
 
@@ -51,7 +47,7 @@ export interface Resolution {
   readonly missing: readonly string[];
 }
 
-/** The package that a name or pattern of the recipe means, if the archive has it. */
+/** The package that a name or pattern of the recipe means; undefined if there is none. */
 function findPackage(index: PackageIndex, wanted: string): string | undefined {
   if (!wanted.startsWith("^")) return index.names.has(wanted) ? wanted : undefined;
   const pattern = new RegExp(wanted);
@@ -61,7 +57,7 @@ function findPackage(index: PackageIndex, wanted: string): string | undefined {
     .at(-1);
 }
 
-/** Whether a package is one of those that a list of names and `^patterns$` means. */
+/** A test for packages that are in a list of names and `^patterns$`. */
 function oneOf(list: readonly string[]): (name: string) => boolean {
   const names = new Set(list);
   const patterns = list
@@ -71,8 +67,8 @@ function oneOf(list: readonly string[]): (name: string) => boolean {
 }
 
 /**
- * Follows dependencies from `roots`; the first alternative that exists is taken, as apt does on an
- * empty system.
+ * Every package that `roots` need, with its direct dependencies. Of alternatives the first that
+ * exists is taken, as apt does on an empty system.
  */
 export function follow(
   index: PackageIndex,
@@ -116,7 +112,7 @@ export function follow(
 
 const mergePatterns = new WeakMap<Recipe, [string, RegExp][]>();
 
-/** The unit that a package is part of. */
+/** The name of the unit that a package belongs to. */
 export function unitOf(recipe: Recipe, name: string): string {
   let patterns = mergePatterns.get(recipe);
   if (!patterns) {
@@ -132,6 +128,7 @@ export function unitOf(recipe: Recipe, name: string): string {
   return patterns.find(([, pattern]) => pattern.test(name))?.[0] ?? name;
 }
 
+/** Finds the packages of all attributes, and of bash, with everything that they depend on. */
 export function resolve(index: PackageIndex, recipe: Recipe): Resolution {
   const found = Object.entries(recipe.attributes).map(
     ([attribute, { deb }]) => [attribute, findPackage(index, deb)] as const,
@@ -140,7 +137,7 @@ export function resolve(index: PackageIndex, recipe: Recipe): Resolution {
     found.filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   const missing = found.filter(([, name]) => name === undefined).map(([attribute]) => attribute);
-  // bash runs the wrappers, whatever else the recipe wants.
+  // bash runs the wrappers of programs.
   return {
     attributes,
     missing,

@@ -1,10 +1,10 @@
 /**
- * Units: the store paths of the starter set. Mostly one per Debian package; some packages
- * (python3's nine) make one together.
+ * Units: the store paths of the starter set. Most hold one Debian package; some hold several (the
+ * nine of python3).
  *
- * Debian's dependencies may form circles, store paths cannot: an edge that would close one is left
- * out. Which one that is must not depend on chance, so the walk goes in sorted order, after the
- * base (libc first: everything's library waits for nothing).
+ * Dependencies of Debian packages may form cycles, references between store paths cannot: an edge
+ * that would close a cycle is left out. To leave out the same edge every time, the search follows
+ * edges in sorted order, and begins at the base: libc6 first, since everything depends on it.
  */
 import { type Recipe, type Resolution, unitOf } from "./resolve.ts";
 
@@ -15,11 +15,12 @@ export interface Unit {
   readonly dependencies: readonly string[];
 }
 
-/** Walked first, so that an edge back to one of these is the one that goes. */
+/** Where the search begins, so that edges back to one of these are the ones left out. */
 const BASE = ["libc6", "libgcc-s1", "libtinfo6", "bash"];
 
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
 
+/** The units of a resolution by name, sorted, without cycles between them. */
 export function makeUnits(recipe: Recipe, { dependencies }: Resolution): Map<string, Unit> {
   const packages = new Map<string, string[]>();
   const edges = new Map<string, Set<string>>();
@@ -33,7 +34,7 @@ export function makeUnits(recipe: Recipe, { dependencies }: Resolution): Map<str
     }
     edges.set(unit, targets);
   }
-  const acyclic = withoutCircles(edges);
+  const acyclic = withoutCycles(edges);
   return new Map(
     sorted(packages.keys()).map((unit) => [
       unit,
@@ -42,29 +43,29 @@ export function makeUnits(recipe: Recipe, { dependencies }: Resolution): Map<str
   );
 }
 
-/** Depth first; an edge to a unit that is still being visited closes a cycle and is dropped. */
-export function withoutCircles(
+/** Searches depth first; an edge to a unit on the current path closes a cycle and is left out. */
+export function withoutCycles(
   edges: ReadonlyMap<string, ReadonlySet<string>>,
 ): Map<string, Set<string>> {
   const result = new Map<string, Set<string>>();
-  const walking = new Set<string>();
-  const walk = (unit: string): void => {
-    walking.add(unit);
+  const path = new Set<string>();
+  const visit = (unit: string): void => {
+    path.add(unit);
     const kept = new Set<string>();
     for (const target of sorted(edges.get(unit) ?? [])) {
-      if (walking.has(target)) continue;
-      if (!result.has(target)) walk(target);
+      if (path.has(target)) continue;
+      if (!result.has(target)) visit(target);
       kept.add(target);
     }
-    walking.delete(unit);
+    path.delete(unit);
     result.set(unit, kept);
   };
   for (const unit of [...BASE.filter((name) => edges.has(name)), ...sorted(edges.keys())])
-    if (!result.has(unit)) walk(unit);
+    if (!result.has(unit)) visit(unit);
   return result;
 }
 
-/** Every unit below one, itself included. */
+/** The unit and everything that it depends on. */
 export function closureOf(units: ReadonlyMap<string, Unit>, root: string): Set<string> {
   const seen = new Set<string>();
   const queue = [root];

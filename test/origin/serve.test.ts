@@ -108,7 +108,7 @@ test(
     const before = startOrigin(t, first ?? [], state);
     await (await edges[0]!.connected()).heard("hello");
     const after = startOrigin(t, second ?? [], state);
-    await until("the second waits", () => after.log().includes("another origin has the state"));
+    await until("the second waits", () => after.log().includes("waiting for another origin"));
     assert.match(after.log(), new RegExp(`process ${before.child.pid}`));
     before.child.kill("SIGKILL");
     await (await edges[1]!.connected()).heard("hello");

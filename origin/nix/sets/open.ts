@@ -17,17 +17,18 @@ export interface SourcesOptions {
   readonly systems: readonly System[];
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   /** Base URL of the channels, see channel.ts. */
-  readonly channels?: string;
+  readonly channels?: string | undefined;
   /** URL of the archive of a commit of nixpkgs, with `{revision}` in it. */
-  readonly archive?: string;
+  readonly archive?: string | undefined;
 }
 
 /** Throws an Error that says what is wrong: a directory that does not exist, a bad URL. */
 export async function openSources(
   spec: PackageSetSpec,
   settings: NixSettings,
-  { systems, logger, channels, archive }: SourcesOptions,
+  options: SourcesOptions,
 ): Promise<Sources> {
+  const { systems, logger, channels, archive } = options;
   const revisions = new Revisions(settings, spec.id);
   const onError = (error: unknown): void =>
     logger.error({ err: error }, "cannot look for changes of the package set");
@@ -39,12 +40,7 @@ export async function openSources(
     case "path":
       return pathSources({ directory: spec.dir, settings, revisions, onError });
     case "flake": {
-      const files = await openSources(spec.files, settings, {
-        systems,
-        logger,
-        ...(channels && { channels }),
-        ...(archive && { archive }),
-      });
+      const files = await openSources(spec.files, settings, options);
       return flakeSources({
         files,
         isGit: spec.files.kind === "git",

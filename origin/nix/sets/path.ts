@@ -1,13 +1,14 @@
 /**
  * A package set in a directory of this machine (kind `path`). Its revision is the hash of its
- * content (snapshot.ts), and its source is a snapshot in the store: editing the files later does
- * not change what a revision means.
+ * content (snapshot.ts), and its source is a snapshot in the store, which later changes of the files
+ * do not affect.
  */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import pLimit from "p-limit";
 import { failed } from "../failures.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { repeating } from "./repeat.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
@@ -24,7 +25,7 @@ export interface PathSetOptions {
   readonly poll?: number | undefined;
 }
 
-/** Throws an Error when the directory does not exist. */
+/** The sources of a directory. Throws an Error when the directory does not exist. */
 export function pathSources({
   directory,
   settings,
@@ -35,14 +36,14 @@ export function pathSources({
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new Error(`the package set's directory ${resolve(directory)} does not exist`);
   const top = realpathSync(directory);
-  // The origin's state may be inside the directory (`npm start` with path:.), but it is not source.
+  // The origin's state may be inside the directory (`npm start` with path:.); it is not a source.
   const state = resolve(settings.stateDir);
   const inside = relative(top, state);
   const ignored = inside !== "" && !inside.startsWith("..") && !isAbsolute(inside) ? [state] : [];
   let last: { readonly hash: string; readonly revision: string } | undefined;
 
   const oneAtATime = pLimit(1);
-  /** The revision of the directory as it is now; takes a snapshot when it has changed. */
+  /** The directory's revision now; takes a snapshot when the directory has changed. */
   const current = (signal: AbortSignal): Promise<string> =>
     oneAtATime(async () => {
       const { hash } = await fingerprint(top, ignored);
@@ -56,12 +57,7 @@ export function pathSources({
   return {
     async resolve(tag, signal) {
       if (tag === "latest") return current(signal);
-      if (!isRevision(tag))
-        throw failed(
-          "unknown",
-          `there is no tag ${tag}: packages come from a directory, whose tags are latest and ` +
-            `the 40 hex digits of a revision that latest has been`,
-        );
+      if (!isRevision(tag)) throw unknownTag(tag);
       if (revisions.get(tag) === undefined && (await current(signal)) !== tag)
         throw unknownRevision(tag);
       return tag;
@@ -74,33 +70,28 @@ export function pathSources({
       return { path, importFromDerivation: true };
     },
     watch(onChange) {
-      const stop = new AbortController();
       let announced: string | undefined;
-      const announce = async (): Promise<void> => {
-        if (stop.signal.aborted) return;
-        try {
-          const revision = await current(stop.signal);
-          if (revision !== announced && !stop.signal.aborted) onChange("latest", revision);
-          announced = revision;
-        } catch (error) {
-          if (!stop.signal.aborted) onError(error);
-        }
-      };
-      let running = announce();
-      const announceNext = (): Promise<void> => (running = running.then(announce));
-      const unwatch = watchDirectory(top, announceNext, {
-        ignored,
-        onError,
-        ...(poll === undefined ? {} : { poll }),
-      });
-      return async () => {
-        stop.abort();
+      const { again, stop } = repeating(async (signal) => {
+        const revision = await current(signal);
+        if (revision !== announced && !signal.aborted) onChange("latest", revision);
+        announced = revision;
+      }, onError);
+      void again();
+      const unwatch = watchDirectory(top, again, { ignored, onError, poll });
+      return () => {
         unwatch();
-        await running;
+        return stop();
       };
     },
   };
 }
+
+const unknownTag = (tag: string): Error =>
+  failed(
+    "unknown",
+    `there is no tag ${tag}: packages come from a directory, whose tags are latest and the 40 hex ` +
+      `digits of a revision that latest has been`,
+  );
 
 const unknownRevision = (revision: string): UnknownRevisionError =>
   new UnknownRevisionError(

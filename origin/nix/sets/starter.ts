@@ -1,10 +1,10 @@
 /**
- * The embedded package set (kind `starter`): made from Debian's archive as it is now, so its
- * revision changes with the archive. It is made again at intervals, and announced when it has
- * changed.
+ * The embedded package set (kind `starter`). It is made from Debian's archive, so its revision
+ * changes with the archive: it is made again at intervals, and a new revision is announced.
  */
 import { failed } from "../failures.ts";
 import { starterAbout, starterMetadata } from "./about.ts";
+import { repeating } from "./repeat.ts";
 import { MAX_SOURCES, type Revisions } from "./revisions.ts";
 import type { NixSettings } from "../settings.ts";
 import { UnknownRevisionError } from "../types.ts";
@@ -17,13 +17,14 @@ const REFRESH = 6 * 60 * 60 * 1_000;
 export interface StarterSetOptions {
   readonly settings: NixSettings;
   readonly revisions: Revisions;
-  /** Makes the set and returns its directory, which never changes afterwards. */
+  /** Makes the set from today's archive and returns its directory, which never changes. */
   readonly prepare: () => Promise<{ readonly dir: string }>;
   readonly onError: (error: unknown) => void;
   /** Time between two updates, ms. */
   readonly refresh?: number;
 }
 
+/** The sources of the starter set, which is made first. Throws an Error when it cannot be made. */
 export async function starterSources({
   settings,
   revisions,
@@ -33,6 +34,7 @@ export async function starterSources({
 }: StarterSetOptions): Promise<Sources> {
   let dir = "";
   let latest = "";
+  /** Makes the set again; whether its revision has changed. */
   const update = async (signal: AbortSignal): Promise<boolean> => {
     const prepared = await prepare();
     if (prepared.dir === dir && revisions.get(latest) !== undefined) return false;
@@ -48,16 +50,11 @@ export async function starterSources({
   return {
     async resolve(tag, signal) {
       if (tag === "latest") {
-        // Its source may have been given up for want of disk.
+        // Its source may have been given up to free disk space.
         if (revisions.get(latest) === undefined) await update(signal);
         return latest;
       }
-      if (!isRevision(tag))
-        throw failed(
-          "unknown",
-          `there is no tag ${tag}: the starter set's tags are latest and the 40 hex digits of ` +
-            `a revision that latest has been`,
-        );
+      if (!isRevision(tag)) throw unknownTag(tag);
       if (revisions.get(tag) === undefined) throw unknownRevision(tag);
       return tag;
     },
@@ -75,30 +72,26 @@ export async function starterSources({
       return path === undefined ? undefined : starterMetadata(path, system);
     },
     watch(onChange) {
-      const stop = new AbortController();
-      const refreshOnce = async (): Promise<void> => {
-        if (stop.signal.aborted) return;
-        try {
-          if ((await update(stop.signal)) && !stop.signal.aborted) onChange("latest", latest);
-        } catch (error) {
-          if (!stop.signal.aborted) onError(error);
-        }
-      };
-      let running = Promise.resolve();
-      const timer = setInterval(() => {
-        running = running.then(refreshOnce);
-      }, refresh).unref();
-      setImmediate(() => {
-        if (!stop.signal.aborted) onChange("latest", latest);
-      });
-      return async () => {
-        stop.abort();
+      const { again, stop } = repeating(async (signal) => {
+        if ((await update(signal)) && !signal.aborted) onChange("latest", latest);
+      }, onError);
+      const first = setImmediate(() => onChange("latest", latest));
+      const timer = setInterval(() => void again(), refresh).unref();
+      return () => {
+        clearImmediate(first);
         clearInterval(timer);
-        await running;
+        return stop();
       };
     },
   };
 }
+
+const unknownTag = (tag: string): Error =>
+  failed(
+    "unknown",
+    `there is no tag ${tag}: the starter set's tags are latest and the 40 hex digits of a revision ` +
+      `that latest has been`,
+  );
 
 const unknownRevision = (revision: string): UnknownRevisionError =>
   new UnknownRevisionError(

@@ -1,6 +1,6 @@
 /**
- * Notices changes in a directory: by the kernel's notifications (inotify), and by a slow scan of
- * all files for what these miss (network file systems, more directories than the kernel watches).
+ * Notices changes in a directory by the kernel's notifications (inotify), and by a regular scan of
+ * all files where there are none (network file systems, more directories than the kernel watches).
  */
 import { type FSWatcher, watch } from "node:fs";
 import pLimit from "p-limit";
@@ -8,7 +8,7 @@ import { fingerprint } from "./fingerprint.ts";
 
 /** Quiet time after a change before a scan, ms: editors and checkouts write many files in a row. */
 const SETTLE = 300;
-/** Time between two slow scans, ms. */
+/** Time between two regular scans, ms. */
 const POLL = 30_000;
 /**
  * Directories with a notification each; on small machines a user may have 8,192
@@ -20,21 +20,19 @@ export interface WatchOptions {
   /** Absolute paths that are skipped. */
   readonly ignored: readonly string[];
   readonly onError: (error: unknown) => void;
-  /** Time between two slow scans, ms. */
-  readonly poll?: number;
-  /** Most directories with a notification. */
+  /** Time between two regular scans, ms; default: POLL. */
+  readonly poll?: number | undefined;
+  /** Most directories with a notification; default: MAX_WATCHED. */
   readonly maxWatched?: number;
 }
 
-/**
- * Calls `onChange` after every change, one call at a time, until the function returned is called.
- */
+/** Calls `onChange` after every change, one call at a time; returns how to stop. */
 export function watchDirectory(
   directory: string,
   onChange: () => Promise<void>,
   { ignored, onError, poll = POLL, maxWatched = MAX_WATCHED }: WatchOptions,
 ): () => void {
-  const watchers = new Map<string, FSWatcher>();
+  const watchers = new Watchers(() => scanSoon());
   const oneAtATime = pLimit(1);
   let stopped = false;
   let last: string | undefined;
@@ -45,7 +43,7 @@ export function watchDirectory(
     try {
       const { hash, directories } = await fingerprint(directory, ignored);
       if (stopped) return;
-      watchOnly(directories.slice(0, maxWatched));
+      watchers.watchOnly(directories.slice(0, maxWatched));
       const changed = last !== undefined && hash !== last;
       last = hash;
       if (changed) await onChange();
@@ -54,7 +52,7 @@ export function watchDirectory(
     }
   };
   const scanOnce = (): void => {
-    // A scan that waits sees this change too.
+    // A scan that waits its turn will see this change too.
     if (oneAtATime.pendingCount === 0) void oneAtATime(scan);
   };
   const scanSoon = (): void => {
@@ -62,32 +60,44 @@ export function watchDirectory(
     if (!stopped) settle = setTimeout(scanOnce, SETTLE).unref();
   };
 
-  const unwatch = (path: string): void => {
-    watchers.get(path)?.close();
-    watchers.delete(path);
-  };
-  const watchOnly = (directories: readonly string[]): void => {
-    const wanted = new Set(directories);
-    for (const path of watchers.keys()) if (!wanted.has(path)) unwatch(path);
-    for (const path of wanted) {
-      if (watchers.has(path)) continue;
-      try {
-        const watcher = watch(path, { persistent: false }, scanSoon);
-        watcher.on("error", () => unwatch(path));
-        watchers.set(path, watcher);
-      } catch {
-        // Removed meanwhile, or the kernel's limit: the slow scan finds what changes there.
-        return;
-      }
-    }
-  };
-
-  const slowScan = setInterval(scanOnce, poll).unref();
+  const scans = setInterval(scanOnce, poll).unref();
   scanOnce();
   return () => {
     stopped = true;
-    clearInterval(slowScan);
+    clearInterval(scans);
     clearTimeout(settle);
-    for (const path of watchers.keys()) unwatch(path);
+    watchers.watchOnly([]);
   };
+}
+
+/** The directories for which the kernel notifies of changes. */
+class Watchers {
+  readonly #watchers = new Map<string, FSWatcher>();
+  readonly #onChange: () => void;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Watches these directories and no others; the first that cannot be watched ends the list. */
+  watchOnly(directories: readonly string[]): void {
+    const wanted = new Set(directories);
+    for (const path of this.#watchers.keys()) if (!wanted.has(path)) this.#unwatch(path);
+    for (const path of wanted) {
+      if (this.#watchers.has(path)) continue;
+      try {
+        const watcher = watch(path, { persistent: false }, this.#onChange);
+        watcher.on("error", () => this.#unwatch(path));
+        this.#watchers.set(path, watcher);
+      } catch {
+        // It was removed, or the kernel's limit is reached: scans find the changes of the others.
+        return;
+      }
+    }
+  }
+
+  #unwatch(path: string): void {
+    this.#watchers.get(path)?.close();
+    this.#watchers.delete(path);
+  }
 }

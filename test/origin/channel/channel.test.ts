@@ -78,7 +78,7 @@ describe("connecting", () => {
 
   for (const [status, meaning] of [
     [401, /: it does not know this origin's name and key/],
-    [302, /: it sends to http:\/\/127\.0\.0\.1:1\/; FIRN_EDGES must have the edge's own URL/],
+    [302, /: a redirect to http:\/\/127\.0\.0\.1:1\/; FIRN_EDGES must have the edge's own URL/],
   ] as const) {
     test(`${status}: said, not followed, tried again ${status === 401 ? "slowly" : ""}`, async (t) => {
       const edge = await rudeEdge(t, { status });

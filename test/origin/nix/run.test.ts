@@ -52,7 +52,8 @@ function withGrandchild(t: TestContext, grandchild: string, before = "") {
     onLine,
     /** Runs it with a timeout, longer and longer until the grandchild is ready before it. */
     async runUntilTimeout(): Promise<void> {
-      for (let timeout = 1_000; found === 0; timeout *= 2) {
+      const isReady = (): boolean => found > 0;
+      for (let timeout = 1_000; !isReady(); timeout *= 2) {
         const { timedOut } = await run(program, [], { env, timeout, onLine });
         assert.equal(timedOut, true);
       }

@@ -4,7 +4,7 @@ import { lockText, makeLock } from "../../../origin/starter/lock.ts";
 import { indexPackages, parseDepends } from "../../../origin/starter/packages-file.ts";
 import { chooseLists } from "../../../origin/starter/release.ts";
 import type { Recipe } from "../../../origin/starter/resolve.ts";
-import { withoutCircles } from "../../../origin/starter/units.ts";
+import { withoutCycles } from "../../../origin/starter/units.ts";
 
 const paragraph = (name: string, version: string, more = ""): string =>
   `Package: ${name}
@@ -108,7 +108,7 @@ test("an edge that closes a circle is left out, always the same one", () => {
     ["d", new Set<string>()],
   ]);
   assert.deepEqual(
-    withoutCircles(edges),
+    withoutCycles(edges),
     new Map([
       ["d", new Set()],
       ["c", new Set(["d"])],

@@ -22,7 +22,7 @@ const skip =
   process.arch === "x64"
     ? await unavailable(NEEDS, { root: true })
     : "builds amd64 programs and runs them";
-const SYSTEMS = ["x86_64-linux", "aarch64-linux"];
+const SYSTEMS = ["x86_64-linux", "aarch64-linux"] as const;
 const BASE = ["bashInteractive", "coreutils", "cacert", "iana-etc"];
 const MORE = [
   "moreutils",
