@@ -46,13 +46,13 @@ function withGrandchild(t: TestContext, grandchild: string, before = "") {
     assert.ok(alive(found), `the grandchild ${found} is not running`);
     started.resolve(found);
   };
+  const isReady = (): boolean => found > 0;
   return {
     program,
     started: started.promise,
     onLine,
     /** Runs it with a timeout, longer and longer until the grandchild is ready before it. */
     async runUntilTimeout(): Promise<void> {
-      const isReady = (): boolean => found > 0;
       for (let timeout = 1_000; !isReady(); timeout *= 2) {
         const { timedOut } = await run(program, [], { env, timeout, onLine });
         assert.equal(timedOut, true);
