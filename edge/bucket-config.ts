@@ -1,5 +1,5 @@
 /** Parses the variables that say where the bucket is and how blobs are served from it. */
-import type { S3Config } from "./store/s3.ts";
+import type { S3Config } from "./store/s3-client.ts";
 
 export interface BucketVariables {
   /** How blobs are answered: `stream`, `presign`, or `public:<base URL>`. */

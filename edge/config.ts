@@ -25,7 +25,7 @@ import {
   originHosts,
 } from "./farm/origins/configured-origins.ts";
 import { readSigningKey, type SigningKey } from "./referrers/signing-key.ts";
-import type { S3Config } from "./store/s3.ts";
+import type { S3Config } from "./store/s3-client.ts";
 import { type Variables, VariablesSchema } from "./variables.ts";
 
 export interface Config {

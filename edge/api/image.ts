@@ -187,13 +187,16 @@ function layerViews(
     return {
       digest,
       size,
-      unpacked: paths && paths.reduce((sum, at) => sum + (closure?.paths[at]?.size ?? 0), 0),
+      unpacked: own || paths === null ? null : sizeOf(paths, closure),
       packages: [...packages],
       own,
       ...(withPaths && paths !== null ? { paths } : {}),
     };
   });
 }
+
+const sizeOf = (paths: readonly number[], closure: ImageClosure | null): number =>
+  paths.reduce((sum, at) => sum + (closure?.paths[at]?.size ?? 0), 0);
 
 async function buildOf(
   context: Context,

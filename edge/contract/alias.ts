@@ -13,19 +13,13 @@ import * as v from "valibot";
 import { sha256Hex } from "./digest.ts";
 import { ComponentSchema } from "./fields.ts";
 import { canonicalJson } from "./keys.ts";
+import { MAX_ALIAS_PACKAGES } from "./name-rules.ts";
 
 /** The component in front of a key. Followed by anything else, `x` is an ordinary package. */
 export const ALIAS = "x";
 /** Hex digits of a key: 160 bits, so that nobody can find two lists with one key. */
 const KEY_DIGITS = 40;
 export const ALIAS_KEY_PATTERN = /^[0-9a-f]{40}$/;
-
-/**
- * Most packages in an alias, and in any image. At the coarsest level every package is one layer and
- * the base another, and docker mounts at most 119 layers of packages (levels.ts): the base, the
- * four packages of `shell`, these, and two to spare.
- */
-export const MAX_ALIAS_PACKAGES = 112;
 
 /** The list of an alias as it is stored: sorted, unique, without meta-packages. */
 export const AliasRecordSchema = v.strictObject({

@@ -80,7 +80,7 @@ const ImageLayerSchema = v.object({
   digest: v.nullable(DigestSchema),
   /** Compressed size. */
   size: bytes,
-  /** Uncompressed size; null where no closure tells it. */
+  /** Uncompressed size; null where no closure tells it: of the profile layer none does. */
   unpacked: v.nullable(bytes),
   /** Packages of the image whose closures contain it; empty for the profile layer. */
   packages: v.array(v.string()),

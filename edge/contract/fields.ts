@@ -1,6 +1,7 @@
 /** Fields that records and messages share, with their limits. */
 import * as v from "valibot";
 import { type Digest, DIGEST_PATTERN, HEX256_PATTERN } from "./digest.ts";
+import { COMPONENT_PATTERN } from "./name-rules.ts";
 
 /**
  * Increased whenever the bytes of layers, records or images from the same inputs change, or the
@@ -52,8 +53,6 @@ export const RevisionSchema = v.pipe(
 /** Whether a text is a valid revision. */
 export const isRevision = (text: string): boolean => v.is(RevisionSchema, text);
 
-/** One component of the distribution spec's `<name>` grammar ("Pulling manifests"). */
-export const COMPONENT_PATTERN = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
 /**
  * One component of an image name as the client wrote it: lower case, with `.` between nested
  * attributes.

@@ -68,8 +68,17 @@ export const blobPath = (digest: Digest): string =>
 /** The record of a layer's gzip blob, or of its zstd blob, which may be made later. */
 export const layerPath = (key: string, codec: Codec = "gzip"): string =>
   `layers/${key}${codec === "gzip" ? "" : `.${codec}`}.json`;
+/**
+ * Where the records of this format are. Their paths contain the format, as every hash does, so
+ * records of another format are never found.
+ */
+export const CURRENT = {
+  images: `images/v${RECORD_FORMAT}/`,
+  packages: `packages/v${RECORD_FORMAT}/`,
+  indexes: `index/v${RECORD_FORMAT}/`,
+} as const;
 /** All images of a name, given by imageNameKey. */
-export const imagesPrefix = (nameKey: string): string => `images/v${RECORD_FORMAT}/${nameKey}/`;
+export const imagesPrefix = (nameKey: string): string => `${CURRENT.images}${nameKey}/`;
 /** The image of a name with this imageKey: a prefix of its records' paths. */
 export const imagePrefix = (nameKey: string, key: string): string =>
   `${imagesPrefix(nameKey)}${key}.`;
@@ -105,12 +114,8 @@ export const daysPrefix = (packageSet: string): string => `revisions/${packageSe
 export const tagsPrefix = (packageSet: string): string => `tags/${packageSet}/`;
 /** Names of a set's tags, as an origin listed them. */
 export const tagNamesPath = (packageSet: string): string => `refs/${packageSet}.json`;
-/**
- * The records of all packages of a set. The path contains the format, as every hash does, so
- * records of another format are never found.
- */
-export const packagesPrefix = (packageSet: string): string =>
-  `packages/v${RECORD_FORMAT}/${packageSet}/`;
+/** The records of all packages of a set. */
+export const packagesPrefix = (packageSet: string): string => `${CURRENT.packages}${packageSet}/`;
 /** The record of a package. */
 export const packagePath = ({ packageSet, revision, system, plan }: Scope, name: string): string =>
   `${packagesPrefix(packageSet)}${revision}/${system}/${plan}/${name}.json`;
@@ -128,7 +133,7 @@ export const indexPath = (
   { packageSet, revision, system }: Omit<Scope, "plan">,
   path: readonly string[],
 ): string =>
-  `index/v${RECORD_FORMAT}/${packageSet}/${revision}/${system}/${["top", ...path].join(".")}.json`;
+  `${CURRENT.indexes}${packageSet}/${revision}/${system}/${["top", ...path].join(".")}.json`;
 /**
  * The layer plan in force for a package set: `{"plan": id}`, where the plan itself is the blob with
  * that digest.

@@ -10,43 +10,26 @@
  *   registry serves;
  * - `x/<40 hex digits>` is an alias, and stands for the packages of its list (alias.ts).
  */
-import { ALIAS, ALIAS_KEY_PATTERN, type Aliased, MAX_ALIAS_PACKAGES } from "./alias.ts";
-import { COMPONENT_PATTERN, type System } from "./records.ts";
+import { ALIAS, ALIAS_KEY_PATTERN, type Aliased } from "./alias.ts";
+import {
+  BASE_PACKAGES,
+  COMPONENT_PATTERN,
+  MAX_ALIAS_PACKAGES,
+  MAX_COMPONENTS,
+  MAX_NAME_LENGTH,
+  SHELL,
+  SHELL_PACKAGES,
+} from "./name-rules.ts";
+import type { System } from "./records.ts";
 
-/**
- * Most components in a name: each may need a build, and each adds layers (an image has at most
- * about 120).
- */
-export const MAX_COMPONENTS = 64;
-/**
- * Longest name, characters: what clients and docker's registry accept (distribution spec, "Pulling
- * manifests": many clients limit host and name to 255).
- */
-export const MAX_NAME_LENGTH = 255;
-/**
- * In every image: the certificates that SSL_CERT_FILE names, and /etc/protocols and /etc/services.
- */
-export const BASE_PACKAGES: readonly string[] = ["cacert", "iana-etc"];
-/**
- * What `shell` stands for. `bashinteractive` finds bashInteractive: registry names have no
- * capitals.
- */
-export const SHELL_PACKAGES: readonly string[] = [
-  "bashinteractive",
-  "coreutils",
-  "moreutils",
-  "nano",
-];
-export const SHELL = "shell";
+export * from "./name-rules.ts";
+
 /** Label and annotation of an image: the `names` of its request, separated by commas. */
 export const PACKAGES_LABEL = "dev.firn.packages";
 const SYSTEM_PACKAGES: ReadonlyMap<string, System> = new Map([
   ["amd64", "x86_64-linux"],
   ["arm64", "aarch64-linux"],
 ]);
-
-/** The distribution spec's `<reference>` grammar for tags ("Pulling manifests"). */
-export const TAG_PATTERN = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
 export interface ImageRequest {
   /**

@@ -5,20 +5,16 @@ import { type Count, type GcKind, type KindCounts, NOTHING } from "../contract/h
 import type { Decision } from "./kinds.ts";
 import type { Run } from "./tables.ts";
 
-/**
- * The run with these objects added to its counts. `decisions`: one for each object; `kind`: with
- * null nothing is counted.
- */
+/** The run with these objects added to its counts; with a `kind` of null nothing is counted. */
 export function counted(
   run: Run,
   kind: GcKind | null,
-  objects: readonly { readonly size: number }[],
-  decisions: readonly Decision[],
+  objects: readonly { readonly size: number; readonly decision: Decision }[],
 ): Run {
   if (kind === null) return run;
   const of = (decision: Decision): Count =>
     objects
-      .filter((_, at) => decisions[at] === decision)
+      .filter((object) => object.decision === decision)
       .reduce((sum, { size }) => ({ objects: sum.objects + 1, bytes: sum.bytes + size }), NOTHING);
   const before: KindCounts = run.kinds[kind] ?? {
     kept: NOTHING,

@@ -18,7 +18,7 @@
  * every reference to an object is known before the object is decided on.
  */
 import type { GcKind } from "../contract/housekeeping.ts";
-import { imagesPrefix } from "../contract/keys.ts";
+import { CURRENT } from "../contract/keys.ts";
 import { blobsIn, ofImage, ofNarinfo, ofPackage, revisionKey } from "./references.ts";
 
 export interface KindRules {
@@ -58,16 +58,13 @@ function revisionOfIndex(key: string): string {
   return revisionKey(packageSet, revision);
 }
 
-/** `images/v3/`: images that this version of the edge finds. */
-const CURRENT_IMAGES = imagesPrefix("").slice(0, -1);
-
 /**
  * The key of the image's name, and a part of each of its digests, from the path. Null for an image
  * of another record format, which this version never finds.
  */
 export function imageOfPath(key: string): { nameKey: string; hints: string[] } | null {
-  if (!key.startsWith(CURRENT_IMAGES)) return null;
-  const [nameKey = "", file = ""] = key.slice(CURRENT_IMAGES.length).split("/");
+  if (!key.startsWith(CURRENT.images)) return null;
+  const [nameKey = "", file = ""] = key.slice(CURRENT.images.length).split("/");
   return { nameKey, hints: file.split(".").slice(1, -1) };
 }
 

@@ -4,32 +4,28 @@
  * were seen since the command began are not looked up again.
  */
 import pLimit from "p-limit";
-import { blobPath } from "../contract/keys.ts";
-import { RECORD_FORMAT } from "../contract/records.ts";
+import { blobPath, CURRENT } from "../contract/keys.ts";
 import type { Finding, VerifyKind, VerifyPage } from "../contract/verify.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import type { Bucket } from "../store/bucket.ts";
 import { memory } from "../store/memory.ts";
-import { hashObject, readObject } from "../store/read-whole.ts";
+import { hashObject, readRecordText } from "../store/read-whole.ts";
 import { type Checked, checkRecord, type KeyOf } from "./check-record.ts";
 
 export type { KeyOf } from "./check-record.ts";
 
+/** Where the objects of each kind are. */
 export const VERIFIED: Readonly<Record<VerifyKind, string>> = {
   blobs: "blobs/sha256/",
   plans: "plans/",
-  packages: `packages/v${RECORD_FORMAT}/`,
   layers: "layers/",
-  indexes: `index/v${RECORD_FORMAT}/`,
-  images: `images/v${RECORD_FORMAT}/`,
+  ...CURRENT,
 };
 /** Most records in a page, and most other objects that it looks up. */
 const PAGE = 100;
 const MAX_ASKED = 700;
 /** Most bytes that a page hashes: a few seconds of CPU. One blob is hashed whatever its size. */
 const MAX_HASHED = 2 ** 30;
-/** Largest record, bytes. */
-const MAX_RECORD_BYTES = 8 * 2 ** 20;
 
 /** When an object was last seen, and its size: about 10,000 entries. */
 const seen = memory<{ readonly at: number; readonly size: number }>(3 * 2 ** 20, () => 16);
@@ -155,13 +151,10 @@ async function isThere(
   return size === undefined || known.size === size;
 }
 
-/** Null when it no longer exists; empty when it is too long for a record. */
-export function readText(bucket: Bucket, key: string): Promise<string | null> {
-  return readObject(bucket, key, undefined, async ({ body, size }) => {
-    if (size <= MAX_RECORD_BYTES) return new Response(body).text();
-    await body.cancel();
-    return "";
-  });
+/** Null when it no longer exists; empty when it is too large for a record. */
+export async function readText(bucket: Bucket, key: string): Promise<string | null> {
+  const found = await readRecordText(bucket, key);
+  return found && (found.text ?? "");
 }
 
 async function hashed(

@@ -19,25 +19,20 @@
 import pLimit from "p-limit";
 import { byName } from "../contract/by-name.ts";
 import type { OriginRecordKind, OriginRecordsPage, OriginRecord } from "../contract/operator.ts";
-import { RECORD_FORMAT } from "../contract/records.ts";
+import { CURRENT } from "../contract/keys.ts";
 import { BUCKET_REQUESTS } from "../store/blobs.ts";
 import type { Bucket, ListedObject } from "../store/bucket.ts";
-import { readWhole } from "../store/read-whole.ts";
+import { readRecordText } from "../store/read-whole.ts";
 import { withdrawRecord } from "../store/records.ts";
 import * as v from "valibot";
 
 const PREFIXES: Readonly<Record<OriginRecordKind, string>> = {
-  images: `images/v${RECORD_FORMAT}/`,
-  packages: `packages/v${RECORD_FORMAT}/`,
-  indexes: `index/v${RECORD_FORMAT}/`,
+  ...CURRENT,
   tags: "tags/",
   revisions: "revisions/",
   layers: "layers/",
   plans: "plans/",
 };
-
-/** Largest record that is read, bytes. */
-const MAX_RECORD_BYTES = 8 * 2 ** 20;
 
 export interface Page {
   readonly kind: OriginRecordKind;
@@ -112,11 +107,11 @@ async function recordOf(
   return { kind, key, what, writtenAt, own: isOwn, origins: [...new Set(all)].sort() };
 }
 
+/** Undefined for what is no JSON, and so no record of any origin. */
 async function readJson(bucket: Bucket, key: string): Promise<unknown> {
-  const object = await readWhole(bucket, key, ({ size }) => size <= MAX_RECORD_BYTES);
-  if (object === null) return undefined;
+  const found = await readRecordText(bucket, key);
   try {
-    return JSON.parse(new TextDecoder().decode(object.bytes));
+    return JSON.parse(found?.text ?? "");
   } catch {
     return undefined;
   }

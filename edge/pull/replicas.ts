@@ -6,7 +6,8 @@ import * as v from "valibot";
 import { LOCATIONS, type Region, regionsFor } from "../farm/regions.ts";
 import { type Bucket } from "../store/bucket.ts";
 import { replicatedBucket } from "../store/replica.ts";
-import { s3Bucket, type S3Config } from "../store/s3.ts";
+import { s3Bucket } from "../store/s3.ts";
+import type { S3Config } from "../store/s3-client.ts";
 
 export interface ReplicaVariables {
   /**

@@ -2,7 +2,7 @@
  * Where a client is redirected for a blob that the Worker does not stream itself. The client's
  * credentials are not passed on (CVE-2020-15157).
  */
-import { presign } from "../store/s3.ts";
+import { presign } from "../store/s3-signed-requests.ts";
 import type { BlobDelivery } from "../bucket-config.ts";
 import type { Digest } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";

@@ -7,8 +7,7 @@
  *   /shell/git  /shell/git:nixos-25.05        to /i/shell/git: an image's reference
  *   anything else but /api/ and /v2           the page, which says so, with status 404
  */
-import { TAG_PATTERN } from "../contract/names.ts";
-import { COMPONENT_PATTERN } from "../contract/records.ts";
+import { COMPONENT_PATTERN, TAG_PATTERN } from "../contract/name-rules.ts";
 import type { Env } from "../env.ts";
 import { BUILDS_PATH } from "../pull/build-log.ts";
 import { document } from "./serve.ts";

@@ -24,27 +24,38 @@ export interface WholeObject {
 /** Whether an error is about the body of an object: `get` has its own attempts. */
 const isOfBody = (error: Error): boolean => !(error instanceof BucketUnavailable);
 
+/** What reading a body takes of a bucket. */
+type Readable = Pick<Bucket, "get" | "dropCopy">;
+
 /**
  * What `read` gets out of an object's body; null when the object is absent. The object is asked for
  * again when its body breaks off or does not end in time. Throws a BucketUnavailable when that does
  * not help either.
  */
 export async function readObject<T>(
-  bucket: Pick<Bucket, "get">,
+  bucket: Readable,
   key: string,
   range: ByteRange | undefined,
   read: (object: StoredBody) => Promise<T>,
 ): Promise<T | null> {
-  return patiently(key, async () => {
+  return patiently(bucket, key, async () => {
     const object = await bucket.get(key, range);
     return object && (await withinTime(() => read(object), ATTEMPT_MS));
   });
 }
 
-/** Attempts to read a body. Throws a BucketUnavailable when they are used up. */
-async function patiently<T>(key: string, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Attempts to read a body, after the first one past any copy of it. Throws a BucketUnavailable when
+ * the attempts are used up.
+ */
+async function patiently<T>(bucket: Readable, key: string, attempt: () => Promise<T>): Promise<T> {
+  const onceMore = async (error: Error): Promise<boolean> => {
+    if (!isOfBody(error)) return false;
+    await bucket.dropCopy?.(key);
+    return true;
+  };
   try {
-    return await withRetries(attempt, { attempts: ATTEMPTS, mayPass: isOfBody });
+    return await withRetries(attempt, { attempts: ATTEMPTS, mayPass: onceMore });
   } catch (cause) {
     if (cause instanceof BucketUnavailable) throw cause;
     throw new BucketUnavailable(`reading ${key} failed`, { cause });
@@ -73,6 +84,29 @@ export const readWhole = (
     return null;
   });
 
+/**
+ * Largest record that is read, bytes: a package record of 2,000 parts has about 300 kB.
+ */
+const MAX_RECORD_BYTES = 8 * 2 ** 20;
+
+/** A record as it is stored, whatever it says. */
+export interface RecordText {
+  /** Null when it is too large to be a record. */
+  readonly text: string | null;
+  /** Bytes. */
+  readonly size: number;
+  /** As in StoredBody. */
+  readonly askedAt: number | undefined;
+}
+
+/** The text of the record at `key`; null when there is none. Throws a BucketUnavailable. */
+export const readRecordText = (bucket: Readable, key: string): Promise<RecordText | null> =>
+  readObject(bucket, key, undefined, async ({ body, size, askedAt }) => {
+    if (size <= MAX_RECORD_BYTES) return { text: await new Response(body).text(), size, askedAt };
+    await body.cancel();
+    return { text: null, size, askedAt };
+  });
+
 /** An object as its bytes say. */
 export interface HashedObject {
   readonly size: number;
@@ -83,11 +117,8 @@ export interface HashedObject {
  * The hash of an object's bytes; null when it is absent. A layer may have gigabytes: no piece of it
  * may take longer than ATTEMPT_MS, and all of it as long as it takes. Throws a BucketUnavailable.
  */
-export const hashObject = (
-  bucket: Pick<Bucket, "get">,
-  key: string,
-): Promise<HashedObject | null> =>
-  patiently(key, async () => {
+export const hashObject = (bucket: Readable, key: string): Promise<HashedObject | null> =>
+  patiently(bucket, key, async () => {
     const object = await bucket.get(key);
     if (object === null) return null;
     const hash = createHash("sha256");

@@ -8,18 +8,14 @@
 import * as v from "valibot";
 import { canonicalJson } from "../contract/keys.ts";
 import { note } from "../log.ts";
-import type { Bucket, StoredBody } from "./bucket.ts";
-import { readObject } from "./read-whole.ts";
+import type { Bucket } from "./bucket.ts";
+import { readRecordText } from "./read-whole.ts";
 import { type Asked, FreshMemory, KEPT_MS } from "./fresh.ts";
 import { memory } from "./memory.ts";
 import { tagRecord, revisionRecord, dayRecord, type RecordPlace } from "./record-places.ts";
 
 export * from "./record-places.ts";
 
-/**
- * Largest record that is read, bytes: a package record of 2,000 parts has about 300 kB.
- */
-const MAX_RECORD_BYTES = 8 * 2 ** 20;
 /** Size of the cache, bytes. Most records have 1 to 50 kB as JSON, and up to twice that parsed. */
 const REMEMBERED_BYTES = 16 * 2 ** 20;
 const OBJECT_FACTOR = 2;
@@ -221,7 +217,7 @@ async function read<T>(
   place: RecordPlace<T>,
 ): Promise<Asked<Stored<T>> | null | string> {
   const now = Date.now();
-  const object = await readObject(bucket, place.path, undefined, readText);
+  const object = await readRecordText(bucket, place.path);
   if (object === null) return null;
   const { size, text } = object;
   if (text === null) return `it has ${size} bytes`;
@@ -236,13 +232,6 @@ async function read<T>(
   return place.belongs(parsed.output)
     ? { value: { value: parsed.output, length: text.length }, askedAt: object.askedAt ?? now }
     : "it is the record of something else";
-}
-
-/** The text of a record; null when it is too large to be one. */
-async function readText({ body, size, askedAt }: StoredBody) {
-  if (size <= MAX_RECORD_BYTES) return { size, askedAt, text: await new Response(body).text() };
-  await body.cancel();
-  return { size, askedAt, text: null };
 }
 
 /** Longest reason in the log, characters. */

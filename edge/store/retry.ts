@@ -14,7 +14,7 @@ export interface Retries {
   /** To be called after every attempt that failed, with its number, 1 for the first. */
   readonly onFailure?: (error: Error, attempt: number) => void;
   /** Whether another attempt may help; always when left out. */
-  readonly mayPass?: (error: Error) => boolean;
+  readonly mayPass?: (error: Error) => boolean | Promise<boolean>;
 }
 
 /**

@@ -10,7 +10,7 @@
  *                          an upper bound, since compiled code and garbage are in it
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { presign } from "../../edge/store/s3.ts";
+import { presign } from "../../edge/store/s3-signed-requests.ts";
 import type { Firn } from "../harness/firn.ts";
 import { pullManifest } from "../harness/registry-client.ts";
 import { memoryGrowth, workerdPid } from "../harness/workerd-memory.ts";

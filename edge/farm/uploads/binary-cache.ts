@@ -9,7 +9,7 @@ import { MAX_NAR_BYTES, MAX_NARINFO_BYTES, narKey } from "../../contract/binary-
 import type { CacheFile, Grant } from "../../contract/bucket-requests.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { claim } from "../../store/claims.ts";
-import { presign, signPut } from "../../store/s3.ts";
+import { presign, signPut } from "../../store/s3-signed-requests.ts";
 import { RequestRefused } from "./uploads.ts";
 
 /**

@@ -17,7 +17,7 @@ import { note } from "../../log.ts";
 import { forgetBlob } from "../../store/blobs.ts";
 import { type Bucket, BucketUnavailable } from "../../store/bucket.ts";
 import { keepBlobs } from "../../store/claims.ts";
-import { presign } from "../../store/s3.ts";
+import { presign } from "../../store/s3-signed-requests.ts";
 import { layerRecord, readRecord } from "../../store/records.ts";
 import { BUCKET_CONCURRENCY } from "../limits.ts";
 import type { BinaryCache } from "./binary-cache.ts";

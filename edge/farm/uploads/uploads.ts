@@ -1,6 +1,6 @@
 /**
  * Signs uploads of origins, so that they need no credentials: one PUT for each blob, valid only for
- * its key, size, content and type (store/s3.ts), and for 15 minutes. The bytes for a job and in a
+ * its key, size, content and type (store/s3-signed-requests.ts), and for 15 minutes. The bytes for a job and in a
  * day are limited, so that an origin cannot fill the bucket.
  */
 import pLimit from "p-limit";
@@ -10,7 +10,7 @@ import { type Grant, MAX_UPLOAD_BYTES, type Upload } from "../../contract/bucket
 import { note } from "../../log.ts";
 import type { Bucket } from "../../store/bucket.ts";
 import { keepBlobs } from "../../store/claims.ts";
-import { signPut } from "../../store/s3.ts";
+import { signPut } from "../../store/s3-signed-requests.ts";
 import { BUCKET_CONCURRENCY, TIMES } from "../limits.ts";
 
 /** A request is refused; the message is for the origin's operator. */

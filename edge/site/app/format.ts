@@ -44,6 +44,3 @@ export const elapsed = (seconds: number): string =>
   seconds < 60
     ? `${seconds} s`
     : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} min`;
-
-/** What follows the hash of a store path. */
-export const storeName = (path: string): string => path.replace(/^\/nix\/store\/[0-9a-z]{32}-/, "");

@@ -1,9 +1,9 @@
 /** Which page the address is of. */
 import { type ComponentChild, render } from "preact";
-import { Build } from "./build-page.tsx";
-import { Compose } from "./compose-page.tsx";
-import { Farm } from "./farm-page.tsx";
-import { Inside } from "./image-page.tsx";
+import { Build } from "./build/build-page.tsx";
+import { Compose } from "./compose/compose-page.tsx";
+import { Farm } from "./farm/farm-page.tsx";
+import { Inside } from "./image/image-page.tsx";
 import { NotFound } from "./not-found.tsx";
 
 function page(path: string): { readonly title: string; readonly content: ComponentChild } {

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { hashPassword } from "../../../edge/contract/account.ts";
-import { type AliasAnswer, aliasKey, MAX_ALIAS_PACKAGES } from "../../../edge/contract/alias.ts";
+import { type AliasAnswer, aliasKey } from "../../../edge/contract/alias.ts";
+import { MAX_ALIAS_PACKAGES } from "../../../edge/contract/name-rules.ts";
 import { aliasPath } from "../../../edge/contract/keys.ts";
 import {
   type Answer,

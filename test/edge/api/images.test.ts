@@ -95,6 +95,11 @@ test("the closure: every store path, whose it is, what it refers to, and which l
       own ? [] : [storePath(packages.length === 2 ? "libc" : (packages[0] ?? ""))],
     ),
   );
+  assert.deepEqual(
+    layers?.map((layer) => layer.unpacked),
+    layers?.map(({ own }) => (own ? null : 1_000)),
+    "no closure tells how large links are",
+  );
   const without = onlyPlatform(await ask("git/curl"));
   assert.deepEqual([without.closure, without.unpacked], [undefined, 5_000]);
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MAX_ALIAS_PACKAGES } from "../../../edge/contract/alias.ts";
 import {
   BASE_PACKAGES,
   canonicalName,
   InvalidName,
+  MAX_ALIAS_PACKAGES,
   MAX_COMPONENTS,
   MAX_NAME_LENGTH,
   parseImageName,

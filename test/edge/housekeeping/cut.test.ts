@@ -1,28 +1,19 @@
 /** Verifying and listing pins while answers of the bucket break off in the middle of their body. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
-import { OperatorClient } from "../../../origin/operator/client.ts";
 import { verify } from "../../../origin/operator/verify.ts";
-import { type FrontedEdge, startFrontedEdge } from "../pull/front.ts";
 import type { Seen } from "../registry/bucket-front.ts";
 import { startOrigin } from "../registry/origin.ts";
 import { digestOf, putTag, REVISION, send } from "../registry/support.ts";
-import { PASSWORD } from "./support.ts";
+import { type OperatedEdge, startOperatedEdge } from "./support.ts";
 
-let edge: FrontedEdge;
-let client: OperatorClient;
+let edge: OperatedEdge;
 before(async () => {
-  const password = await hashPassword(PASSWORD);
-  edge = await startFrontedEdge({
-    ACCOUNTS: JSON.stringify({ root: { password, operator: true } }),
-    TOKEN_KEY: "0123456789abcdef0123456789abcdef",
-  });
-  const { url, bucket } = edge.firn;
-  client = new OperatorClient({ edge: new URL(url), user: "root", password: PASSWORD });
-  await putTag(bucket, "latest", REVISION);
-  const origin = await startOrigin(edge.firn);
-  const answer = await send("GET", `${url}/v2/git/manifests/latest`);
+  edge = await startOperatedEdge();
+  const { client, firn } = edge;
+  await putTag(firn.bucket, "latest", REVISION);
+  const origin = await startOrigin(firn);
+  const answer = await send("GET", `${firn.url}/v2/git/manifests/latest`);
   assert.equal(answer.status, 200, String(answer.body));
   await client.pin("git", digestOf(answer.body), true);
   await origin.stop();
@@ -43,7 +34,7 @@ function cutOnce(): Set<string> {
 test("nothing is found that is not there, and every object is looked at", async (t) => {
   const cut = cutOnce();
   t.after(() => (edge.front.cuts = () => false));
-  const { found, looked } = await verify(client, {
+  const { found, looked } = await verify(edge.client, {
     deep: true,
     repair: false,
     tell: () => undefined,
@@ -66,7 +57,7 @@ test("pins are listed, but for one that is damaged", async (t) => {
   });
   const cut = cutOnce();
   t.after(() => (edge.front.cuts = () => false));
-  const { pins } = await client.pins();
+  const { pins } = await edge.client.pins();
   assert.deepEqual(
     pins.map(({ name }) => name),
     ["git"],

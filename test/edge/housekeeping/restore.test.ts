@@ -1,10 +1,7 @@
 /** An image that somebody pulls while it is deleted, and a bucket that refuses to take it back. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import type { GcProgress } from "../../../edge/contract/housekeeping.ts";
-import { OperatorClient } from "../../../origin/operator/client.ts";
-import { type FrontedEdge, startFrontedEdge } from "../pull/front.ts";
 import {
   type Answer,
   digestOf,
@@ -16,17 +13,11 @@ import {
   send,
 } from "../registry/support.ts";
 import { until } from "../../harness/until.ts";
-import { DAY, GRACE, PASSWORD } from "./support.ts";
+import { DAY, GRACE, type OperatedEdge, startOperatedEdge } from "./support.ts";
 
-let edge: FrontedEdge;
-let client: OperatorClient;
+let edge: OperatedEdge;
 before(async () => {
-  const password = await hashPassword(PASSWORD);
-  edge = await startFrontedEdge({
-    ACCOUNTS: JSON.stringify({ root: { password, operator: true } }),
-    TOKEN_KEY: "0123456789abcdef0123456789abcdef",
-  });
-  client = new OperatorClient({ edge: new URL(edge.firn.url), user: "root", password: PASSWORD });
+  edge = await startOperatedEdge();
   await putBase(edge.firn.bucket);
   await putPackage(edge.firn.bucket, { name: "git" });
   await putTag(edge.firn.bucket, "latest", REVISION);
@@ -35,11 +26,11 @@ after(() => edge?.stop());
 
 /** Steps of a run, up to the packages or to its end. */
 async function collect(end: "packages" | "all"): Promise<GcProgress> {
-  let progress = await client.beginGc({ unused: DAY, grace: GRACE, delete: true });
+  let progress = await edge.client.beginGc({ unused: DAY, grace: GRACE, delete: true });
   const isThere = ({ done, at }: GcProgress): boolean => done || (end !== "all" && at === end);
   while (!isThere(progress)) {
     await edge.advance(progress.waitMs);
-    progress = await client.stepGc(progress.run);
+    progress = await edge.client.stepGc(progress.run);
   }
   return progress;
 }

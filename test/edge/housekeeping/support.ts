@@ -1,6 +1,5 @@
 /** An edge whose clock a test moves, and garbage collection as an operator's command drives it. */
 import { fileURLToPath } from "node:url";
-import { hashPassword } from "../../../edge/contract/account.ts";
 import type { GcProgress, GcTerms } from "../../../edge/contract/housekeeping.ts";
 import type { Bucket, ListedObject } from "../../../edge/store/bucket.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
@@ -8,10 +7,11 @@ import { OperatorClient } from "../../../origin/operator/client.ts";
 import { type EmulatedEdge, startEmulatedEdge } from "../../harness/emulated-edge.ts";
 import { removeTree, tempDir } from "../../harness/temp.ts";
 import { until } from "../../harness/until.ts";
+import { type FrontedEdge, startFrontedEdge } from "../pull/front.ts";
+import { PASSWORD, withAccounts } from "../registry/accounts.ts";
 import { ORIGIN, putBase, putTag, REVISION, send, type TestEdge } from "../registry/support.ts";
 import { bundled } from "../../harness/bundle.ts";
 
-export const PASSWORD = "correct horse battery";
 export const DAY = 86_400;
 export const GRACE = 3_600;
 
@@ -42,7 +42,6 @@ let ahead = 0;
 Date.now = () => now() + ahead;
 
 export async function startKeptEdge(env: Readonly<Record<string, string>> = {}): Promise<KeptEdge> {
-  const password = await hashPassword(PASSWORD);
   const stateDir = await tempDir("housekeeping");
   const log: Record<string, unknown>[] = [];
   const edge = await startEmulatedEdge({
@@ -52,8 +51,7 @@ export async function startKeptEdge(env: Readonly<Record<string, string>> = {}):
       PACKAGE_SET: "starter",
       BUILD_WAIT: "60",
       ORIGINS: JSON.stringify({ [ORIGIN.name]: { key: ORIGIN.publicKey } }),
-      ACCOUNTS: JSON.stringify({ root: { password, operator: true }, ci: { password } }),
-      TOKEN_KEY: "0123456789abcdef0123456789abcdef",
+      ...withAccounts({ root: { operator: true }, ci: {} }),
       LIMIT_IMAGES: "off",
       LIMIT_PACKAGES: "off",
       LIMIT_REQUESTS: "off",
@@ -111,6 +109,21 @@ export async function startKeptEdge(env: Readonly<Record<string, string>> = {}):
       await removeTree(stateDir);
     },
   };
+}
+
+export interface OperatedEdge extends FrontedEdge {
+  readonly client: OperatorClient;
+}
+
+/** An edge whose bucket stands behind a front, and an operator's client of it. */
+export async function startOperatedEdge(): Promise<OperatedEdge> {
+  const edge = await startFrontedEdge(withAccounts({ root: { operator: true } }));
+  const client = new OperatorClient({
+    edge: new URL(edge.firn.url),
+    user: "root",
+    password: PASSWORD,
+  });
+  return { ...edge, client };
 }
 
 export async function everything(bucket: Bucket, prefix: string): Promise<ListedObject[]> {

@@ -10,7 +10,8 @@ import { EXIT } from "../../../origin/commands/exit-codes.ts";
 import { isBroken, type Verified, verify as runVerify } from "../../../origin/operator/verify.ts";
 import { startOrigin, type TestOrigin } from "../registry/origin.ts";
 import { imagesOf, putPackage, putPlan, SCOPE, send } from "../registry/support.ts";
-import { type KeptEdge, keysOf, PASSWORD, startKeptEdge } from "./support.ts";
+import { PASSWORD } from "../registry/accounts.ts";
+import { type KeptEdge, keysOf, startKeptEdge } from "./support.ts";
 
 let firn: KeptEdge;
 let origin: TestOrigin;

@@ -14,12 +14,12 @@ import {
   parseComposition,
   PLATFORMS,
   whyLong,
-} from "../../../edge/site/app/composition.ts";
-import { EventReader } from "../../../edge/site/app/server-sent-events.ts";
+} from "../../../edge/site/app/compose/composition.ts";
+import { EventReader } from "../../../edge/site/app/build/server-sent-events.ts";
 import { ago, bytes } from "../../../edge/site/app/format.ts";
-import { builtName, nextPhase, type Phase } from "../../../edge/site/app/build-phases.ts";
-import { squarify } from "../../../edge/site/app/treemap.ts";
-import { wayTo } from "../../../edge/site/app/dependency-path.ts";
+import { builtName, nextPhase, type Phase } from "../../../edge/site/app/build/build-phases.ts";
+import { squarify } from "../../../edge/site/app/image/treemap.ts";
+import { wayTo } from "../../../edge/site/app/image/dependency-path.ts";
 
 const COMPONENT = fc.stringMatching(/^[a-z0-9]{1,6}([.-][a-z0-9]{1,4})?$/);
 

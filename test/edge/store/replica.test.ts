@@ -7,6 +7,7 @@ import { test, type TestContext } from "node:test";
 import { digestOf } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
 import { deleteDamaged, missingNow } from "../../../edge/store/blobs.ts";
+import { hashObject, readWhole } from "../../../edge/store/read-whole.ts";
 import { replicatedBucket } from "../../../edge/store/replica.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
 
@@ -17,6 +18,8 @@ interface Endpoint {
   readonly asked: string[];
   /** What it has; every request fails while that is null. */
   objects: Record<string, string> | null;
+  /** Whether its answers break off in the middle of their bodies. */
+  breaksOff: boolean;
 }
 
 async function endpoint(t: TestContext, objects: Record<string, string>): Promise<Endpoint> {
@@ -29,6 +32,7 @@ async function endpoint(t: TestContext, objects: Record<string, string>): Promis
     const text = own.objects[key];
     if (text === undefined) return void response.writeHead(404).end();
     response.writeHead(200, { "content-length": text.length });
+    if (own.breaksOff) return void response.write(text.slice(1), () => response.destroy());
     response.end(request.method === "HEAD" ? undefined : text);
   });
   server.listen(0, "127.0.0.1");
@@ -45,7 +49,7 @@ async function endpoint(t: TestContext, objects: Record<string, string>): Promis
     accessKeyId: "id",
     secretAccessKey: "secret",
   });
-  const own: Endpoint = { bucket, asked, objects };
+  const own: Endpoint = { bucket, asked, objects, breaksOff: false };
   return own;
 }
 
@@ -72,6 +76,21 @@ test("what the copy does not have yet comes from the bucket; what neither has is
   assert.equal(await text(BLOB), "home");
   assert.equal(await bucket.head(BLOB.replace("a", "b")), null);
   assert.equal(copy.asked.length, 2);
+});
+
+test("an object whose body breaks off at the copy is read from the bucket itself", async (t) => {
+  const { copy, bucket } = await open(t, { [BLOB]: "home" }, { [BLOB]: "copy" });
+  copy.breaksOff = true;
+  const read = await readWhole(bucket, BLOB, () => true);
+  assert.equal(new TextDecoder().decode(read?.bytes), "home");
+  const other = await open(t, { [BLOB]: "home" }, { [BLOB]: "copy" });
+  other.copy.breaksOff = true;
+  // The names of replicas are those of tests, and the first one's object counts as wrong already.
+  const hashed = await hashObject(
+    replicatedBucket(other.home.bucket, other.copy.bucket, "another"),
+    BLOB,
+  );
+  assert.equal(hashed?.digest, await digestOf("home"));
 });
 
 test("an object that the copy has wrong comes from the bucket itself from then on", async (t) => {

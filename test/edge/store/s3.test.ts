@@ -8,7 +8,9 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
 import { ATTEMPTS, bucketOperation, BucketUnavailable } from "../../../edge/store/bucket.ts";
-import { presign, s3Bucket, type S3Config, signPut } from "../../../edge/store/s3.ts";
+import { presign, signPut } from "../../../edge/store/s3-signed-requests.ts";
+import { s3Bucket } from "../../../edge/store/s3.ts";
+import type { S3Config } from "../../../edge/store/s3-client.ts";
 
 let server: Server | undefined;
 const close = (): void => {
@@ -122,16 +124,30 @@ test("an answer that cannot be relied on is no object: a proxy's, for instance",
   await assert.rejects(s3Bucket(config).head("k"), isUnavailable);
 });
 
-test("a listing that is cut short, or does not say when objects were written, is none", async () => {
+test("a listing that is cut short, or lacks sizes, times or the objects it speaks of, is none", async () => {
   const whole = listing(entry("2026-01-02T03:04:05.000Z"));
   const { config } = await endpoint(status(200, whole));
   const { objects, more } = await s3Bucket(config).list("", { limit: 10 });
   assert.deepEqual(objects, [{ key: "k", size: 1, writtenAt: Date.UTC(2026, 0, 2, 3, 4, 5) }]);
   assert.equal(more, false);
-  for (const xml of [whole.slice(0, -10), listing(entry("yesterday")), listing(entry(""))]) {
+  const wrong = {
+    "cut short": whole.slice(0, -10),
+    "no date": listing(entry("yesterday")),
+    "an empty date": listing(entry("")),
+    "no size": whole.replace(/<Size>.*<.Size>/, ""),
+    "no key": whole.replace("<Key>k</Key>", ""),
+    "more, behind nothing": listing("").replace("false", "true"),
+  };
+  for (const [what, xml] of Object.entries(wrong)) {
     const { config: other } = await endpoint(status(200, xml));
-    await assert.rejects(s3Bucket(other).list("", { limit: 10 }), isUnavailable);
+    await assert.rejects(s3Bucket(other).list("", { limit: 10 }), isUnavailable, what);
   }
+  const { config: other } = await endpoint(status(200, whole));
+  await assert.rejects(
+    s3Bucket(other).list("blobs/", { limit: 10 }),
+    isUnavailable,
+    "not asked for",
+  );
 });
 
 test("a throttled read that then finds nothing is an absent object", async () => {

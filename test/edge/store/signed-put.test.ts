@@ -6,7 +6,11 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { type Digest, digestOf } from "../../../edge/contract/digest.ts";
 import { blobPath } from "../../../edge/contract/keys.ts";
-import { type PutTerms, signPut, type SignedRequest } from "../../../edge/store/s3.ts";
+import {
+  type PutTerms,
+  signPut,
+  type SignedRequest,
+} from "../../../edge/store/s3-signed-requests.ts";
 import { sendSigned as send } from "../../harness/send-signed.ts";
 import { type LocalBucket, startBucket } from "../../origin/layers/local-bucket.ts";
 

@@ -2,7 +2,9 @@
 import { blobPath, layerPath } from "../../../edge/contract/keys.ts";
 import type { Grant, KnownLayer, Upload } from "../../../edge/contract/bucket-requests.ts";
 import type { Codec, Descriptor, LayerRecord } from "../../../edge/contract/records.ts";
-import { presign, type S3Config, s3Bucket, signPut } from "../../../edge/store/s3.ts";
+import { presign, signPut } from "../../../edge/store/s3-signed-requests.ts";
+import type { S3Config } from "../../../edge/store/s3-client.ts";
+import { s3Bucket } from "../../../edge/store/s3.ts";
 import { Destinations, type JobRequests } from "../../../origin/channel/index.ts";
 
 /** Those of an edge on this machine: any address. */

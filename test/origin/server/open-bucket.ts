@@ -1,5 +1,5 @@
 /** The bucket's server over a directory, for the tests of it. */
-import type { S3Config } from "../../../edge/store/s3.ts";
+import type { S3Config } from "../../../edge/store/s3-client.ts";
 import { type BucketServer, serveBucket } from "../../../origin/server/bucket-server.ts";
 
 export const CREDENTIALS = { accessKeyId: "key", secretAccessKey: "secret", region: "auto" };

@@ -1,7 +1,8 @@
 /** The store paths of an image, to be searched; and why each of them is there. */
 import { useMemo, useState } from "preact/hooks";
-import type { ImageLayer, ImagePath } from "../../contract/api.ts";
-import { bytes, plural, storeName } from "./format.ts";
+import type { ImageLayer, ImagePath } from "../../../contract/api.ts";
+import { storeName } from "../../../contract/store-path.ts";
+import { bytes, plural } from "../format.ts";
 import { wayTo } from "./dependency-path.ts";
 
 /** Store paths that are shown at first; the largest of them. */

@@ -1,6 +1,6 @@
 /** The layers of an image as one bar, wide as their bytes. */
-import type { ImageLayer } from "../../contract/api.ts";
-import { bytes, plural } from "./format.ts";
+import type { ImageLayer } from "../../../contract/api.ts";
+import { bytes, plural } from "../format.ts";
 
 const WIDTH = 1_000;
 const HEIGHT = 28;

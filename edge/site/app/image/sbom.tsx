@@ -2,7 +2,8 @@
  * The bill of materials of an image: what refers to its manifest (distribution spec, "Referrers").
  */
 import { useEffect, useState } from "preact/hooks";
-import { fromRegistry } from "./api.ts";
+import { OCI_MANIFEST } from "../../../contract/media-types.ts";
+import { fromRegistry } from "../api.ts";
 
 const SPDX = "application/spdx+json";
 
@@ -37,7 +38,7 @@ export function SbomLink({ name, digest }: SbomProps) {
   const download = async (): Promise<void> => {
     setFailure(null);
     try {
-      const headers = { Accept: "application/vnd.oci.image.manifest.v1+json" };
+      const headers = { Accept: OCI_MANIFEST };
       const manifest = await fromRegistry(name, `manifests/${referrer}`, { headers });
       const { layers } = (await manifest.json()) as Artifact;
       const blob = await (await fromRegistry(name, `blobs/${layers[0]?.digest}`)).blob();

@@ -1,9 +1,10 @@
 /** What is different between this image and another one, or itself at another tag. */
 import { useState } from "preact/hooks";
-import type { DiffAnswer } from "../../contract/api.ts";
-import { useAnswer } from "./api.ts";
-import { bytes, plural } from "./format.ts";
-import { Fact, Trouble } from "./components.tsx";
+import type { DiffAnswer } from "../../../contract/api.ts";
+import { useAnswer } from "../api.ts";
+import { bytes, plural } from "../format.ts";
+import { Fact } from "../fact.tsx";
+import { Trouble } from "../trouble.tsx";
 
 interface DifferenceProps {
   /** Name and tag of this image. */

@@ -2,10 +2,11 @@
  * A list that is too long for a name: the registry gives it a short one, when somebody asks for it.
  */
 import { useState } from "preact/hooks";
-import type { AliasAnswer } from "../../contract/alias.ts";
-import { send } from "./api.ts";
-import { type Composition, components, MAX_NAME, MAX_PACKAGES, whyLong } from "./composition.ts";
-import { Trouble } from "./components.tsx";
+import type { AliasAnswer } from "../../../contract/alias.ts";
+import { MAX_ALIAS_PACKAGES, MAX_NAME_LENGTH } from "../../../contract/name-rules.ts";
+import { send } from "../api.ts";
+import { type Composition, components, whyLong } from "./composition.ts";
+import { Trouble } from "../trouble.tsx";
 
 interface ShortNameProps {
   readonly composition: Composition;
@@ -22,8 +23,8 @@ export function ShortName({ composition, onMade }: ShortNameProps) {
   if (why === "packages")
     return (
       <p class="notice bad" role="alert">
-        An image has at most {MAX_PACKAGES} packages, because docker limits its layers. The list has{" "}
-        {count}: remove {count - MAX_PACKAGES}.
+        An image has at most {MAX_ALIAS_PACKAGES} packages, because docker limits its layers. The
+        list has {count}: remove {count - MAX_ALIAS_PACKAGES}.
       </p>
     );
   const make = async (): Promise<void> => {
@@ -48,8 +49,9 @@ export function ShortName({ composition, onMade }: ShortNameProps) {
     <div class="short-name">
       <p class="notice">
         A list this long does not fit into a name
-        {why === "characters" && `, which has at most ${MAX_NAME} characters`}. A short name can
-        stand for it instead. It is the same for these packages at every Firn, and never changes.
+        {why === "characters" && `, which has at most ${MAX_NAME_LENGTH} characters`}. A short name
+        can stand for it instead. It is the same for these packages at every Firn, and never
+        changes.
       </p>
       <button type="button" class="primary" disabled={busy} onClick={() => void make()}>
         Make a short name

@@ -1,10 +1,10 @@
 /** Finding packages by typing: a combobox with a list (ARIA Authoring Practices, "Combobox"). */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { FoundPackage, SearchAnswer } from "../../contract/api.ts";
-import { useAnswer } from "./api.ts";
-import { messageOf } from "./components.tsx";
+import type { FoundPackage, SearchAnswer } from "../../../contract/api.ts";
+import { useAnswer } from "../api.ts";
+import { messageOf } from "../trouble.tsx";
 import { isPackage } from "./composition.ts";
-import { plural } from "./format.ts";
+import { plural } from "../format.ts";
 
 /** After the last key, milliseconds. */
 const TYPING_MS = 120;

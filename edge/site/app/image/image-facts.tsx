@@ -3,17 +3,17 @@
  * Platforms about which the same can be said share a paragraph.
  */
 import { useState } from "preact/hooks";
-import type { ImageView, PlatformView } from "../../contract/api.ts";
-import { type Asked, fromRegistry, Refused } from "./api.ts";
-import { bytes, plural } from "./format.ts";
-import { Fact, ImageName, Trouble } from "./components.tsx";
+import type { ImageView, PlatformView } from "../../../contract/api.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../../contract/media-types.ts";
+import { type Asked, fromRegistry, Refused } from "../api.ts";
+import { bytes, plural } from "../format.ts";
+import { Fact } from "../fact.tsx";
+import { ImageName } from "../image-name.tsx";
+import { Trouble } from "../trouble.tsx";
 import { Strip } from "./layer-bar.tsx";
 
-/** What a client of images accepts. */
-const MANIFEST_TYPES = [
-  "application/vnd.oci.image.index.v1+json",
-  "application/vnd.oci.image.manifest.v1+json",
-].join(", ");
+/** The Accept header of a client that takes OCI images. */
+const ACCEPT = [OCI_INDEX, OCI_MANIFEST].join(", ");
 
 interface FactsProps {
   readonly name: string;
@@ -155,7 +155,7 @@ function Unbuilt({ platform: { build, packages }, pull }: Pick<StateProps, "plat
   const [error, setError] = useState<Error | null>(null);
   const begin = async (): Promise<void> => {
     const { name, tag } = pull;
-    const init = { headers: { Accept: MANIFEST_TYPES }, keepalive: true };
+    const init = { headers: { Accept: ACCEPT }, keepalive: true };
     setBusy(true);
     setError(null);
     try {
@@ -221,6 +221,7 @@ function Unknown({ platform, onReplace }: Pick<StateProps, "platform" | "onRepla
                   {near}
                 </button>
               ))}
+              ?
             </p>
           )}
         </div>

@@ -1,53 +1,25 @@
 /** `/builds/ID`: watching a build. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Refused, send } from "./api.ts";
-import { composeLink } from "./composition.ts";
-import { EventReader, type LogEvent } from "./server-sent-events.ts";
-import { ImageName, Trouble } from "./components.tsx";
-import { PullCommand } from "./pull-command.tsx";
-import { elapsed } from "./format.ts";
-import { builtName, nextPhase, type Phase, PHASES } from "./build-phases.ts";
+import { BASE_PACKAGES } from "../../../contract/name-rules.ts";
+import { Refused } from "../api.ts";
+import { PullCommand } from "../command-box.tsx";
+import { composeLink } from "../compose/composition.ts";
+import { elapsed } from "../format.ts";
+import { ImageName } from "../image-name.tsx";
+import { Trouble } from "../trouble.tsx";
+import { type End, useBuildLog, type Watched } from "./build-log.ts";
+import { type Phase, PHASES } from "./build-phases.ts";
 
-/**
- * A build that was asked for a moment ago may not have begun: so often, milliseconds, it is looked
- * for.
- */
-const AGAIN_MS = 1_000;
-const TRIES = 15;
+/** How often the elapsed time is shown anew, milliseconds. */
 const ELAPSED_MS = 1_000;
-/** Lines that are kept on the page. */
-const MAX_LINES = 3_000;
-
-interface End {
-  readonly state: "done" | "failed";
-  readonly message?: string;
-}
-
-interface Watched {
-  readonly lines: readonly string[];
-  readonly phase: Phase;
-  /** Packages that the build is of. */
-  readonly packages: readonly string[];
-  readonly building: string | null;
-  readonly end: End | null;
-  readonly error: Error | null;
-}
-
-const BEGUN: Watched = {
-  lines: [],
-  phase: "Waiting",
-  packages: [],
-  building: null,
-  end: null,
-  error: null,
-};
 
 /** The page that follows a build. */
 export function Build({ id }: { readonly id: string }) {
-  const watched = useLog(id);
+  const watched = useBuildLog(id);
   const query = new URLSearchParams(location.search);
   const { packages, end, error, phase, building } = watched;
-  const name = query.get("image") ?? packages.filter((each) => !BASE.has(each)).join("/");
+  const name =
+    query.get("image") ?? packages.filter((each) => !BASE_PACKAGES.includes(each)).join("/");
   const heading = title(watched, name);
   // Shows the progress in the tab's title.
   useEffect(() => {
@@ -92,9 +64,6 @@ function Elapsed() {
   const seconds = Math.round((now - since) / 1_000);
   return seconds === 0 ? null : <span aria-hidden="true"> · {elapsed(seconds)}</span>;
 }
-
-/** In every image; nobody names them. */
-const BASE: ReadonlySet<string> = new Set(["cacert", "iana-etc"]);
 
 const WORDS: Record<Phase, string> = {
   Waiting: "Waiting for a machine to take it",
@@ -191,69 +160,4 @@ function Log({ lines, following }: LogProps) {
       </pre>
     </>
   );
-}
-
-/** Reads the log until the build ends; after a lost connection it continues where it was. */
-function useLog(id: string): Watched {
-  const [watched, setWatched] = useState(BEGUN);
-  useEffect(() => {
-    const stop = new AbortController();
-    let last = "";
-    const read = async (): Promise<void> => {
-      const headers: Record<string, string> = { Accept: "text/event-stream" };
-      if (last !== "") headers["Last-Event-ID"] = last;
-      const response = await send(`/builds/${id}`, { headers, signal: stop.signal });
-      const packages = (response.headers.get("Firn-Packages") ?? "").split(",").filter(Boolean);
-      setWatched((now) => ({ ...now, packages }));
-      const events = new EventReader();
-      const decoder = new TextDecoder();
-      for await (const chunk of chunksOf(response)) {
-        const found = events.read(decoder.decode(chunk, { stream: true }));
-        last = found.findLast((event) => event.id !== "")?.id ?? last;
-        setWatched((now) => found.reduce(withEvent, now));
-        if (found.some(({ type }) => type === "end")) return;
-      }
-      throw new TypeError("the log broke off");
-    };
-    const follow = async (tries: number): Promise<void> => {
-      try {
-        await read();
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        const mayCome = error instanceof TypeError || (error as Refused).status === 404;
-        if (!mayCome || tries >= TRIES)
-          return setWatched((now) => ({ ...now, error: error as Error }));
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-        await follow(last === "" ? tries + 1 : 0);
-      }
-    };
-    // Only a build that was just requested from this page is worth waiting for.
-    void follow(location.search.includes("image=") ? 0 : TRIES - 1);
-    return () => stop.abort();
-  }, [id]);
-  return watched;
-}
-
-async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array> {
-  const reader = body?.getReader();
-  if (reader === undefined) return;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
-}
-
-function withEvent(watched: Watched, { type, data }: LogEvent): Watched {
-  if (type === "end") {
-    const end = JSON.parse(data) as End;
-    return { ...watched, end, building: null };
-  }
-  const phase = nextPhase(watched.phase, data);
-  return {
-    ...watched,
-    phase,
-    building: phase === "Building" ? (builtName(data) ?? watched.building) : null,
-    lines: [...watched.lines, data].slice(-MAX_LINES),
-  };
 }

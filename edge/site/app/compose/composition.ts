@@ -5,6 +5,14 @@
  *   /?p=git+curl&platform=arm64&tag=nixos-25.05&pin=1&shell=0
  */
 
+import {
+  COMPONENT_PATTERN,
+  MAX_ALIAS_PACKAGES,
+  MAX_COMPONENTS,
+  MAX_NAME_LENGTH,
+  SHELL,
+} from "../../../contract/name-rules.ts";
+
 export type Platform = "any" | "amd64" | "arm64";
 export const PLATFORMS: readonly Platform[] = ["any", "amd64", "arm64"];
 
@@ -19,17 +27,10 @@ export interface Composition {
   readonly pin: boolean;
 }
 
-/** A component of an image's name, as the registry takes it. */
-const COMPONENT = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
-const META: ReadonlySet<string> = new Set(["shell", "amd64", "arm64"]);
-/** Longest name that clients take, and its most components. */
-export const MAX_NAME = 255;
-const MAX_COMPONENTS = 64;
-/** Most packages of any image, with an alias. */
-export const MAX_PACKAGES = 112;
+const META: ReadonlySet<string> = new Set([SHELL, "amd64", "arm64"]);
 
 /** Whether a component is a package, rather than a meta-package or invalid. */
-export const isPackage = (name: string): boolean => COMPONENT.test(name) && !META.has(name);
+export const isPackage = (name: string): boolean => COMPONENT_PATTERN.test(name) && !META.has(name);
 
 /** Parses an address; anything invalid is left out. */
 export function parseComposition(query: string): Composition {
@@ -59,7 +60,7 @@ export function formatComposition({ packages, shell, platform, tag, pin }: Compo
 
 /** What the image's name is made of; nothing when nothing is chosen. */
 export function components({ packages, shell, platform }: Composition): string[] {
-  const what = [...(shell ? ["shell"] : []), ...packages];
+  const what = [...(shell ? [SHELL] : []), ...packages];
   return what.length === 0 ? [] : [...(platform === "any" ? [] : [platform]), ...what];
 }
 
@@ -68,9 +69,9 @@ export const imageName = (composition: Composition): string => components(compos
 
 /** Why the packages do not fit into a name; `packages`: not even into an alias. */
 export function whyLong(composition: Composition): "packages" | "components" | "characters" | null {
-  if (composition.packages.length > MAX_PACKAGES) return "packages";
+  if (composition.packages.length > MAX_ALIAS_PACKAGES) return "packages";
   if (components(composition).length > MAX_COMPONENTS) return "components";
-  return imageName(composition).length > MAX_NAME ? "characters" : null;
+  return imageName(composition).length > MAX_NAME_LENGTH ? "characters" : null;
 }
 
 /** The name by an alias of the packages: `arm64/x/7f0c…`. */
@@ -82,7 +83,7 @@ export function composeLink(name: string, tag: string): string {
   const parts = name.split("/");
   return `/${formatComposition({
     packages: parts.filter((part) => !META.has(part)),
-    shell: parts.includes("shell"),
+    shell: parts.includes(SHELL),
     platform: PLATFORMS.find((each) => parts.includes(each)) ?? "any",
     tag,
     pin: false,

@@ -1,15 +1,18 @@
 /** `/i/NAME`: looking inside an image. */
 import { useState } from "preact/hooks";
-import type { ImagePackage, ImageView, PlatformView } from "../../contract/api.ts";
-import { useAnswer } from "./api.ts";
+import type { ImagePackage, ImageView, PlatformView } from "../../../contract/api.ts";
+import { useAnswer } from "../api.ts";
 import { Closure } from "./closure.tsx";
-import { composeLink } from "./composition.ts";
+import { composeLink } from "../compose/composition.ts";
 import { Difference } from "./difference.tsx";
-import { bytes } from "./format.ts";
+import { bytes } from "../format.ts";
 import { State } from "./image-facts.tsx";
 import { LayerMap } from "./layer-map.tsx";
-import { Fact, ImageName, Tabs, Trouble } from "./components.tsx";
-import { PullCommand } from "./pull-command.tsx";
+import { Fact } from "../fact.tsx";
+import { ImageName } from "../image-name.tsx";
+import { Tabs } from "../tabs.tsx";
+import { Trouble } from "../trouble.tsx";
+import { PullCommand } from "../command-box.tsx";
 import { SbomLink } from "./sbom.tsx";
 
 /** The page about one image. */
@@ -86,14 +89,15 @@ function Platform({ answer, platform, reference }: PlatformProps) {
   const [layer, setLayer] = useState<number | null>(null);
   const { layers, closure, client, size, unpacked, manifests, exact } = platform;
   if (layers === null) return <NotBuilt answer={answer} platform={platform} />;
+  const about = exact ? "" : "≈ ";
   return (
     <>
       <dl class="numbers wide">
-        <Fact label="To download" value={bytes(size ?? 0)} {...(exact ? {} : { note: "about" })} />
+        <Fact label="To download" value={about + bytes(size ?? 0)} />
         {unpacked !== null && <Fact label="Unpacked" value={bytes(unpacked)} />}
         <Fact label="Layers" value={String(layers.length)} />
         {closure != null && <Fact label="Store paths" value={String(closure.length)} />}
-        {client !== null && <Fact label="If you have shell" value={bytes(client.size)} />}
+        {client !== null && <Fact label="If you have shell" value={about + bytes(client.size)} />}
       </dl>
       <PullCommand name={answer.name} tag={answer.tag === "latest" ? "" : answer.tag} />
       <dl class="ids">

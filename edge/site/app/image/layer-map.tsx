@@ -1,7 +1,8 @@
 /** The layers of an image as a treemap of bytes; each is divided into its store paths. */
 import { useRef, useState } from "preact/hooks";
-import type { ImageLayer, ImagePath } from "../../contract/api.ts";
-import { bytes, plural, storeName } from "./format.ts";
+import type { ImageLayer, ImagePath } from "../../../contract/api.ts";
+import { storeName } from "../../../contract/store-path.ts";
+import { bytes, plural } from "../format.ts";
 import { SHADES } from "./layer-bar.tsx";
 import { type Box, squarify } from "./treemap.ts";
 
