@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { type Digest, digestOf } from "../contract/digest.ts";
 import { gzipLinks } from "./gzip-links.ts";
 import { ImageBudget, imageTooLarge } from "../contract/image-budget.ts";
-import { bytesOf, MAX_PROFILE_BYTES, type ProfileEntry } from "./profile.ts";
+import { bytesOf, type ProfileEntry } from "./profile.ts";
 import { type Inflate, inflateTree, type SmallTree } from "./small-parts.ts";
 import { tarEnd, tarHeader, tarPadding } from "../contract/tar.ts";
 
@@ -20,8 +20,13 @@ export interface ProfileLayer {
 
 const END = gzipLinks(tarEnd);
 /**
+ * Largest profile layer, bytes of tar: about 20,000 links with long targets. It is compressed and
+ * hashed piece by piece; the limit is for clients, which unpack it with every image.
+ */
+const MAX_TAR_BYTES = 32 * 2 ** 20;
+/**
  * The links are compressed in members of this many bytes of tar (the last may be shorter), so that
- * their tar, up to MAX_PROFILE_BYTES, is never in memory as a whole. Part of the format.
+ * their tar, up to MAX_TAR_BYTES, is never in memory as a whole. Part of the format.
  */
 const MEMBER_BYTES = 2 ** 18;
 /**
@@ -44,14 +49,13 @@ export async function packProfile(
 ): Promise<ProfileLayer> {
   const treesSize = trees.reduce((sum, { tarSize }) => sum + tarSize, 0);
   const treeBytes = trees.reduce((sum, { compressed }) => sum + compressed.length, 0);
-  if (treesSize > MAX_PROFILE_BYTES || treeBytes > MAX_LAYER_BYTES) throw imageTooLarge();
   const links = entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
   // Inflating a tree briefly takes twice its size.
   const largest = Math.max(0, ...trees.map(({ tarSize }) => tarSize));
   const budget = new ImageBudget(links + Math.max(PACKING_BYTES, 2 * largest) + 2 * treeBytes);
   const tar = createHash("sha256");
   const members: Uint8Array[] = [];
-  for (const part of linksTar(entries, trees.length > 0, MAX_PROFILE_BYTES - treesSize)) {
+  for (const part of linksTar(entries, trees.length > 0, MAX_TAR_BYTES - treesSize)) {
     tar.update(part);
     const member = gzipLinks(part);
     budget.take(2 * member.length);

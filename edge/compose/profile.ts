@@ -33,13 +33,6 @@ export type ProfilePackage = Pick<PackageRecord, "name" | "storePath" | "listing
 export type ProfileEntry = BaseEntry & { readonly path: string };
 
 /**
- * Largest profile, bytes of tar: about 20,000 links with long targets. It is compressed and hashed
- * piece by piece; the limit is for clients, which unpack it with every image.
- */
-export const MAX_PROFILE_BYTES = 32 * 2 ** 20;
-/** Least size of an entry, bytes: a tar header. */
-const ENTRY_BYTES = 512;
-/**
  * Deepest directory that is read: each depth may cost a round of reads, and a malicious origin's
  * listing could be endlessly deep.
  */
@@ -96,10 +89,7 @@ export async function mergeProfile(
   const base = byParent(baseEntries(await findPrograms(roots, known)));
 
   const entries: ProfileEntry[] = [];
-  let size = 0;
   const add = (entry: ProfileEntry): void => {
-    size += ENTRY_BYTES + entry.path.length + (entry.type === "symlink" ? entry.target.length : 0);
-    if (size > MAX_PROFILE_BYTES) throw imageTooLarge();
     budget.take(bytesOf(entry));
     entries.push(entry);
   };

@@ -406,3 +406,13 @@ test("packages that overlap in too many files are an error that says so", async 
     (error) => error instanceof InvalidName && /too many files/.test(error.message),
   );
 });
+
+test("directories of two packages are merged down to a depth of 64, and refused below", async () => {
+  const nested = (depth: number, name: string): ListingTree =>
+    depth === 0 ? [{ name }] : [{ name: "d", entries: nested(depth - 1, name) }];
+  const packages = (depth: number) =>
+    ["a", "b"].map((name) => ({ name, files: nested(depth, name) }));
+  const deepest = shown(await profileOf(packages(64)));
+  assert.equal(deepest[`${"d/".repeat(64)}b`], `${storePath("b-1.0")}/${"d/".repeat(64)}b`);
+  await assert.rejects(profileOf(packages(65)), /too many files/);
+});

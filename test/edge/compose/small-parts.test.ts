@@ -7,7 +7,6 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { execa } from "execa";
 import { compose, type ComposedImage } from "../../../edge/compose/compose.ts";
 import { packProfile } from "../../../edge/compose/profile-layer.ts";
-import { MAX_PROFILE_BYTES } from "../../../edge/compose/profile.ts";
 import { inflateTree, readTrees } from "../../../edge/compose/small-parts.ts";
 import { parseImageName } from "../../../edge/contract/names.ts";
 import { InvalidRecord, type Layer } from "../../../edge/contract/records.ts";
@@ -143,7 +142,7 @@ test("a blob that is not what its part says is refused", async () => {
     ),
     InvalidRecord,
   );
-  await assert.rejects(packed([{ ...tree, tarSize: MAX_PROFILE_BYTES }]), /overlap in too many/);
+  await assert.rejects(packed([{ ...tree, tarSize: 32 * 2 ** 20 }]), /overlap in too many/);
   const two = smallPart(blobs, ["a", "b"]);
   const cut = { ...two, trees: two.trees!.slice(0, 1) };
   await assert.rejects(readTrees([cut], blobs.read), /do not match its blob/);
@@ -177,4 +176,30 @@ test("links and small parts count together: each fits into an image's memory, no
   await packProfile(links);
   await packProfile([], trees);
   await assert.rejects(packProfile(links, trees), /overlap in too many files/);
+  await assert.rejects(packProfile([], [...trees, ...trees]), /overlap in too many files/);
+});
+
+test("more than 32 MiB of tar are refused, however few bytes they are compressed", async () => {
+  const tar = Buffer.alloc(4 * 2 ** 20);
+  const tree = { name: HASH, compressed: gzipSync(tar), tarSize: tar.length };
+  const trees = Array.from({ length: 8 }, (_, n) => ({ ...tree, key: `${n}` }));
+  await packProfile([], trees.slice(1));
+  await assert.rejects(packProfile([], trees), /overlap in too many files/);
+});
+
+test("more links than fit into one gzip member: the same bytes in every version of Firn", async () => {
+  const links = Array.from({ length: 2_000 }, (_, n) => ({
+    path: `bin/${n}`,
+    type: "symlink" as const,
+    target: `/nix/store/${HASH}-package/bin/${n}`,
+  }));
+  const { bytes, digest, diffId } = await packProfile(links);
+  assert.equal(gunzipSync(bytes).length, (2_000 + 2) * 512);
+  assert.deepEqual(
+    [digest, diffId],
+    [
+      "sha256:61d3986aa75b1aa874c10142362e023829866e2498d168fed60fac680c73c213",
+      "sha256:c8a2592c2dc2f364120fd313cf1618abc9244dec7217eac664bed32630d33c47",
+    ],
+  );
 });
