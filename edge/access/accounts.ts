@@ -12,7 +12,14 @@
 import * as v from "valibot";
 import { byName } from "../contract/by-name.ts";
 import { firstMatch, globFault } from "../contract/globs.ts";
-import { canonicalName, hasAlias, type ImageRequest } from "../contract/names.ts";
+import {
+  BASE_PACKAGES,
+  canonicalName,
+  hasAlias,
+  type ImageRequest,
+  SHELL,
+  SHELL_PACKAGES,
+} from "../contract/names.ts";
 import { formOf, type Limit, parseLimit } from "./limits.ts";
 import { ACCOUNT_NAME_PATTERN, PASSWORD_HASH_PATTERN } from "../contract/account.ts";
 
@@ -137,11 +144,31 @@ export function refusal(account: Account, image: ImageRequest): string | undefin
       `the account ${account.name} may not pull ${name}: its image names are ` +
       `${names.join(", ")}`
     );
-  return packagesRefusal(account, image.requested);
+  return listRefusal(account, image.requested);
 }
 
-/** Why an account may not have one of these packages; undefined when it may have all. */
-export function packagesRefusal(
+/**
+ * Why an account may not have one of these packages in any image; undefined when it may have all.
+ * `*` of a glob matches `/`, too, so a glob with one leaves room for any package.
+ */
+export function packagesRefusal(account: Account, packages: readonly string[]): string | undefined {
+  const { name, names } = account;
+  const refused = names && packages.find((each) => !names.some((glob) => hasRoom(glob, each)));
+  if (refused !== undefined)
+    return (
+      `the account ${name} may not have the package ${refused}: its image names are ` +
+      `${names?.join(", ")}`
+    );
+  return listRefusal(account, packages);
+}
+
+function hasRoom(glob: string, name: string): boolean {
+  const parts = glob.toLowerCase().split("/");
+  if (glob.includes("*") || parts.includes(name.toLowerCase())) return true;
+  return BASE_PACKAGES.includes(name) || (parts.includes(SHELL) && SHELL_PACKAGES.includes(name));
+}
+
+function listRefusal(
   { name: account, packages }: Account,
   names: readonly string[],
 ): string | undefined {
@@ -157,6 +184,10 @@ export function packagesRefusal(
   }
   return undefined;
 }
+
+/** Whether there are images that an account may not pull, by its own lists. */
+export const hasLists = ({ names, packages }: Account): boolean =>
+  names !== undefined || packages?.allow !== undefined || (packages?.deny ?? []).length > 0;
 
 /** Whether a pull of this account, or an anonymous one (null), may start a build. */
 export const mayBuild = (mode: AccessMode, account: Account | null): boolean =>

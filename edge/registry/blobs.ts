@@ -7,6 +7,7 @@
 import type { IRequestStrict } from "itty-router";
 import type { Env } from "../env.ts";
 import type { Digest } from "../contract/digest.ts";
+import { hasLists } from "../access/accounts.ts";
 import { blobUnknown, rangeInvalid } from "../pull/errors.ts";
 import { blobPath } from "../contract/keys.ts";
 import type { ImageRequest } from "../contract/names.ts";
@@ -18,6 +19,7 @@ import {
   rememberedDerived,
 } from "../pull/images/derived-blobs.ts";
 import { isBroughtBack } from "../pull/images/last-pull.ts";
+import { isLayerOf } from "../pull/images/layers-of-name.ts";
 import { restoreLayer } from "../pull/images/restore-layer.ts";
 import { findArtifact, rememberedArtifact } from "../referrers/find.ts";
 import { checkAllowed } from "../pull/permission.ts";
@@ -43,6 +45,8 @@ export async function blobs(
     rememberedDerived(imageNameOf(context, image), digest) ??
     rememberedArtifact(context, image, digest);
   if (made !== null) return answer(request, made);
+  if (!(await mayHaveStored(context, image, digest)))
+    return madeAgain(request, context, { image, digest });
   if (method === "GET" && context.config.blobs.kind === "stream" && isUnconditional(headers)) {
     const streamed = await stream(context.bucket, digest, null);
     return streamed ?? madeAgain(request, context, { image, digest });
@@ -52,6 +56,23 @@ export async function blobs(
 
 /** The parts of a request that affect how a blob is answered. */
 type BlobRequest = Pick<Request, "method" | "headers">;
+
+/**
+ * Whether the caller may have the blob if it is in the bucket. Who may pull every image may have
+ * every blob. An account with lists may have the layers of the images that it may pull, under their
+ * names, and logs: it learns the address of one only with the error of a pull of its own.
+ */
+async function mayHaveStored(
+  context: Context,
+  image: ImageRequest,
+  digest: Digest,
+): Promise<boolean> {
+  const { bucket, caller, config } = context;
+  if (config.access.mode !== "private" || caller.account === null || !hasLists(caller.account))
+    return true;
+  if (await isLayerOf(bucket, imageNameOf(context, image), digest)) return true;
+  return isText(await findBlob(bucket, digest));
+}
 
 /** The answer with a blob in the bucket; null when the bucket lacks it. */
 async function stored(
@@ -168,12 +189,16 @@ function withBody(
   });
 }
 
+/** Whether it is a log: nothing else that is stored is plain text. */
+const isText = (found: Pick<Presence, "contentType"> | null): boolean =>
+  found?.contentType?.startsWith("text/plain") === true;
+
 /** Headers that 200, 206 and 304 share. */
 const headersOf = (digest: Digest, { contentType }: Presence): Record<string, string> => ({
   ...API_VERSION,
   // Origins choose the content types of blobs. A build's log can be read in a browser; nothing else
   // gets a type that a browser would run.
-  "Content-Type": contentType?.startsWith("text/plain")
+  "Content-Type": isText({ contentType })
     ? "text/plain; charset=utf-8"
     : "application/octet-stream",
   "X-Content-Type-Options": "nosniff",

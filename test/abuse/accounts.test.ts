@@ -5,7 +5,17 @@
 import assert from "node:assert/strict";
 import { after, before, describe, type Mock, mock, test } from "node:test";
 import { verifyPassword } from "../../edge/contract/account.ts";
-import { type Answer, errorsOf, send, type TestEdge } from "../edge/registry/support.ts";
+import {
+  type Answer,
+  errorsOf,
+  putBase,
+  putBlob,
+  putPackage,
+  putRevision,
+  SCOPE,
+  send,
+  type TestEdge,
+} from "../edge/registry/support.ts";
 import {
   basic,
   bearer,
@@ -132,6 +142,43 @@ describe("past the sign-in of a private registry", () => {
       assert.equal(refused.status, 403, path);
       assert.equal(errorsOf(refused)[0]?.code, "DENIED");
     }
+  });
+
+  test("a layer that an account may not pull is not there for it, whatever digest it knows", async () => {
+    const headers = bearer(await tokenFor(firn, "ci", "curl", "git"));
+    const curl = await send("GET", `${firn.url}/v2/curl/manifests/latest`, headers);
+    const { layers } = JSON.parse(String(curl.body)) as { layers: { digest: string }[] };
+    const own = (await send("GET", firn.url + KNOWN, headers)).body;
+    const stored = layers.find(({ digest }) => !String(own).includes(digest))?.digest;
+    const narrow = bearer(await tokenFor(firn, "narrow", "git"));
+    for (const [who, token, status] of [
+      ["whoever may pull everything", headers, 200],
+      ["an account with lists", narrow, 404],
+    ] as const)
+      for (const method of ["GET", "HEAD"]) {
+        const answer = await send(method, `${firn.url}/v2/git/blobs/${stored}`, token);
+        assert.equal(answer.status, status, `${method} by ${who}`);
+        const range = { ...token, Range: "bytes=0-1" };
+        const part = await send(method, `${firn.url}/v2/git/blobs/${stored}`, range);
+        assert.equal(part.status, status === 200 && method === "GET" ? 206 : status, who);
+      }
+    const log = await putBlob(firn.bucket, Buffer.from("failed\n"), "text/plain; charset=utf-8");
+    assert.equal((await send("GET", `${firn.url}/v2/git/blobs/${log.digest}`, narrow)).status, 200);
+  });
+
+  test("a layer of an image that was composed a moment ago is there for an account with lists", async () => {
+    const token = bearer(await tokenFor(firn, "narrow", "git", "shell/git"));
+    assert.equal((await send("GET", `${firn.url}/v2/git/blobs/${layer}`, token)).status, 200);
+    const scope = { ...SCOPE, revision: "f".repeat(40) };
+    await putBase(firn.bucket, scope);
+    await putPackage(firn.bucket, { name: "git", levels: [["libc", "git-2"]], scope });
+    await putRevision(firn.bucket, scope.revision);
+    const path = `/v2/git/manifests/${scope.revision}`;
+    const later = await send("GET", firn.url + path, token);
+    assert.equal(later.status, 200, String(later.body));
+    const { layers } = JSON.parse(String(later.body)) as { layers: { digest: string }[] };
+    for (const { digest } of layers)
+      assert.equal((await send("GET", `${firn.url}/v2/git/blobs/${digest}`, token)).status, 200);
   });
 
   test("a grant is for pulls of named images: nothing else that a scope says is in it", async () => {

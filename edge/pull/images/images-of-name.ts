@@ -70,16 +70,18 @@ export async function findImageByLayer(
   return null;
 }
 
-/** The latest records of the name's images, newest first. */
+/** The latest records of the name's images, newest first; none of the paths in `known`. */
 export async function* latestImages(
   bucket: Bucket,
   name: ImageName,
   limit: number,
+  known: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<FoundRecord> {
   const objects: ListedObject[] = [];
   for await (const object of recordsOf(bucket, name)) objects.push(object);
   const latest = objects.sort((a, b) => b.writtenAt - a.writtenAt).slice(0, limit);
   for (const { key: path } of latest) {
+    if (known.has(path)) continue;
     const record = await readRecord(bucket, placeOf(name, path));
     if (record !== null) yield { path, record };
   }

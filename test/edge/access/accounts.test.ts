@@ -1,7 +1,12 @@
 /** Accounts: what ACCOUNTS may hold, and what an account may have. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { mayBuild, parseAccounts, refusal } from "../../../edge/access/accounts.ts";
+import {
+  mayBuild,
+  packagesRefusal,
+  parseAccounts,
+  refusal,
+} from "../../../edge/access/accounts.ts";
 import { parseImageName } from "../../../edge/contract/names.ts";
 import { hashPassword } from "../../../edge/contract/account.ts";
 
@@ -88,6 +93,23 @@ describe("what an account may have", () => {
       else assert.match(found ?? "", refused);
     });
   }
+
+  for (const [rest, packages, refused] of [
+    [{}, ["git", "curl"], undefined],
+    [{ names: ["shell/git"] }, ["git", "cacert", "nano", "bashinteractive"], undefined],
+    [{ names: ["shell/git", "jq"] }, ["Git", "JQ"], undefined],
+    [{ names: ["git"] }, ["git", "curl"], /may not have the package curl: its image names are git/],
+    [{ names: ["git"] }, ["nano"], /may not have the package nano/],
+    [{ names: [] }, ["git"], /may not have the package git/],
+    // `git/curl` is a name that it matches.
+    [{ names: ["git*"] }, ["curl"], undefined],
+    [{ names: ["git*"], packages: { deny: ["curl"] } }, ["curl"], /curl is denied/],
+  ] as const)
+    test(`${JSON.stringify(rest)}: packages ${packages.join(", ")}`, () => {
+      const found = packagesRefusal(account(rest), packages);
+      if (refused === undefined) assert.equal(found, undefined);
+      else assert.match(found ?? "", refused);
+    });
 
   test("who may start builds", () => {
     assert.deepEqual(
