@@ -12,7 +12,7 @@ import { pipeline } from "node:stream/promises";
 import parseRange from "range-parser";
 import { DirectoryBucket, type ObjectInfo } from "./directory.ts";
 import { errorText, listing, S3Error, sendXml, systemError } from "./s3-answers.ts";
-import { type Credentials, signatureFault } from "./signature.ts";
+import { type Credentials, signatureFault, urlOf } from "./signature.ts";
 
 export interface BucketServerOptions {
   readonly dir: string;
@@ -80,7 +80,8 @@ async function answer(
 ): Promise<void> {
   const fault = await signatureFault(request, credentials);
   if (fault !== undefined) throw new S3Error(403, "AccessDenied", fault);
-  const url = new URL(`http://bucket${request.url ?? "/"}`);
+  const url = urlOf(request);
+  if (url === null) throw new S3Error(400, "InvalidURI", "the request has no valid host and path");
   const [, name = "", key = ""] = /^\/([^/]*)\/?(.*)$/s.exec(url.pathname) ?? [];
   if (name !== bucket) throw new S3Error(404, "NoSuchBucket", `the bucket is ${bucket}`);
   const { method = "GET" } = request;

@@ -24,9 +24,8 @@ export async function signatureFault(
   request: IncomingMessage,
   credentials: Credentials,
 ): Promise<string | undefined> {
-  const { host } = request.headers;
-  const url = URL.parse(`http://${host}${request.url ?? "/"}`);
-  if (host === undefined || url === null) return "the request has no host, or no valid path";
+  const url = urlOf(request);
+  if (url === null) return "the request has no valid host and path";
   const given = fromHeader(request) ?? fromQuery(url);
   if (given === null) return "the request is not signed";
   if (given.accessKeyId !== credentials.accessKeyId) return "the access key is unknown";
@@ -52,6 +51,18 @@ export async function signatureFault(
   const isEqual = expected.length === stated.length && timingSafeEqual(expected, stated);
   if (keys.size > 10) keys.clear();
   return isEqual ? undefined : "the signature does not match the request";
+}
+
+/** What a Host header may be (RFC 9110, section 7.2): host and port, and nothing else of a URL. */
+const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+
+/**
+ * The URL that a client asked for; null when it is malformed. The Host header is checked first: one
+ * with `/` and `#` in it would have another path signed than is served.
+ */
+export function urlOf({ headers: { host }, url = "/" }: IncomingMessage): URL | null {
+  if (host === undefined || !HOST.test(host) || !url.startsWith("/")) return null;
+  return URL.parse(`http://${host}${url}`);
 }
 
 interface Stated {

@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readdir, readlink, rm, symlink } from "node:fs/promises";
+import { type IncomingMessage, request, type RequestOptions } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { text } from "node:stream/consumers";
 import { setImmediate } from "node:timers/promises";
 import * as fc from "fast-check";
 import { AwsV4Signer } from "aws4fetch";
@@ -180,6 +182,17 @@ describe("uploads that the edge signs", () => {
   });
 });
 
+/** The answer to a request with this Host header. */
+async function claiming(
+  host: string,
+  { body = "", headers = {}, ...options }: RequestOptions & { readonly body?: string },
+): Promise<{ readonly status: number; readonly body: string }> {
+  const { hostname, port } = new URL(server.url);
+  const sent = { ...options, hostname, port, headers: { ...headers, host } };
+  const [answer] = (await once(request(sent).end(body), "response")) as [IncomingMessage];
+  return { status: answer.statusCode ?? 0, body: await text(answer) };
+}
+
 describe("who may ask", () => {
   test("a presigned URL reads its object, and nothing else", async () => {
     await put("blobs/sha256/mine", "mine");
@@ -208,6 +221,54 @@ describe("who may ask", () => {
     ] as const)
       assert.equal((await fetch(server.url + path, { method })).status, 403, `${method} ${path}`);
     assert.notEqual(await s3Bucket(config).head("blobs/sha256/mine"), null);
+  });
+
+  describe("a signature is for one object, whatever the Host header says", () => {
+    const forged = '{"revision":"of my own"}';
+    const terms = {
+      key: "blobs/sha256/allowed",
+      digest: digestOf(forged),
+      size: forged.length,
+      contentType: "application/octet-stream",
+      ifAbsent: true,
+    };
+    for (const [what, claimed] of [
+      [
+        "the path that was signed, and the rest as a fragment",
+        (url: URL) => `${url.host}${url.pathname}${url.search}#`,
+      ],
+      ["the same behind credentials", (url: URL) => `a:b@${url.host}${url.pathname}${url.search}#`],
+      [
+        "backslashes",
+        (url: URL) => `${url.host}${url.pathname.replaceAll("/", "\\")}${url.search}#`,
+      ],
+      [
+        "a question mark",
+        (url: URL) => `${url.host}${url.pathname}${url.search === "" ? "?" : `${url.search}&`}`,
+      ],
+    ] as const) {
+      test(`${what}: nothing is stored elsewhere`, async () => {
+        const { url, headers } = await signPut(config, terms);
+        const { status } = await claiming(claimed(new URL(url)), {
+          method: "PUT",
+          path: "/firn/tags/starter/latest.json",
+          headers,
+          body: forged,
+        });
+        assert.ok([400, 403].includes(status), String(status));
+        assert.equal(await s3Bucket(config).head("tags/starter/latest.json"), null);
+      });
+      test(`${what}: nothing else is read or listed`, async () => {
+        await put("blobs/sha256/mine", "mine");
+        await put("blobs/sha256/theirs", "theirs");
+        const url = new URL(await presign(config, "blobs/sha256/mine", 60));
+        for (const path of ["/firn/blobs/sha256/theirs", "/firn?list-type=2", "/firn/"]) {
+          const { status, body } = await claiming(claimed(url), { path });
+          assert.ok([400, 403].includes(status), `${path} ${status}`);
+          assert.doesNotMatch(body, /theirs/);
+        }
+      });
+    }
   });
 
   test("another bucket is not there", async () => {
