@@ -2,10 +2,12 @@
  * Words failures of origins and of the farm as errors for the person who pulls. Pure.
  *
  * An image contains packages that its name does not mention: every image has cacert, and `shell`
- * adds bash. Messages never name those. And they name a common cause once: when a revision is
+ * adds bash. Messages name those only where the package set lacks them, and say why they are needed.
+ * And they name a common cause once: when a revision is
  * unknown, every package of the image fails for the same reason.
  */
 import type { Failure } from "../contract/items.ts";
+import { BASE_PACKAGES, SHELL } from "../contract/names.ts";
 import type { System } from "../contract/records.ts";
 import type { Answer } from "../farm/builds/answer.ts";
 import { manifestUnknown, RegistryError, timedOut, unavailable, unknown } from "./errors.ts";
@@ -61,8 +63,7 @@ export function packagesFailed(
   const unknowns = causes.filter(
     ({ failure: { reason } }) => reason === "unknown" || reason === "unknown-revision",
   );
-  if (unknowns.length > 0)
-    return manifestUnknown(unknowns.map((cause) => unknownText(cause, asked)).join("; "), detail);
+  if (unknowns.length > 0) return manifestUnknown(unknownTexts(unknowns, asked).join("; "), detail);
   const [first] = causes;
   if (first === undefined)
     return unknown("the farm answered without a result for every package", detail);
@@ -205,17 +206,37 @@ function subjectOf({ names }: Cause, asked: Asked): string {
   return `package${own.length > 1 ? "s" : ""} ${listed(own)}`;
 }
 
+/** About unknown packages; those that the image's name does not mention are named together. */
+function unknownTexts(causes: readonly Cause[], asked: Asked): string[] {
+  const isImplied = ({ names, failure }: Cause): boolean =>
+    mentioned(names, asked).length === 0 &&
+    names.every((name) => wordsOf(failure.message).has(name));
+  const implied = causes.filter(isImplied).flatMap(({ names }) => names);
+  const ofEvery = implied.filter((name) => BASE_PACKAGES.includes(name));
+  const ofShell = implied.filter((name) => !BASE_PACKAGES.includes(name));
+  return [
+    ...causes.filter((cause) => !isImplied(cause)).map((cause) => unknownText(cause, asked)),
+    ...lacks(ofEvery, "which every image contains"),
+    ...lacks(ofShell, `which ${SHELL} stands for`),
+  ];
+}
+
+const lacks = (names: readonly string[], why: string): string[] =>
+  names.length === 0 ? [] : [`this registry's package set lacks ${listed(names)}, ${why}`];
+
 /**
  * The message about an unknown package usually names it already; and a cause that also affects
  * packages which the image's name does not mention is not about single packages.
  */
 function unknownText({ names, failure }: Cause, asked: Asked): string {
   const own = mentioned(names, asked);
-  const words = new Set(failure.message.split(/[^a-z0-9._-]+/i));
+  const words = wordsOf(failure.message);
   const namesNeeded = own.length === names.length && !own.every((name) => words.has(name));
   const text = namesNeeded ? `${listed(own)}: ${failure.message}` : failure.message;
   return text + nearestText(failure);
 }
+
+const wordsOf = (message: string): ReadonlySet<string> => new Set(message.split(/[^a-z0-9._-]+/i));
 
 const nearestText = ({ nearest = [] }: Failure): string =>
   nearest.length > 0 ? ` (nearest: ${nearest.join(", ")})` : "";

@@ -9,7 +9,7 @@ import { nameInvalid, RegistryError, unavailable } from "../pull/errors.ts";
 import { BlobsLost } from "../store/blobs.ts";
 import { BucketUnavailable, isRefused } from "../store/bucket.ts";
 import { note } from "../log.ts";
-import { API_VERSION, warning } from "./headers.ts";
+import { API_VERSION, reasonPhrase, warning } from "./headers.ts";
 
 /**
  * The response for anything thrown while a request was answered. What is not the client's fault is
@@ -33,11 +33,12 @@ export function errorResponse(error: unknown, request: Request): Response {
     // No cache may keep an error: a package may appear, an origin may come back.
     "Cache-Control": "no-store",
   });
-  if (request.method !== "HEAD") return new Response(body, { status: shown.status, headers });
-  // Docker sends HEAD first and would show a bare status: this header carries the message.
+  const init = { status: shown.status, statusText: reasonPhrase(message), headers };
+  if (request.method !== "HEAD") return new Response(body, init);
+  // An answer to HEAD has no body: this header carries the message.
   headers.set("Warning", warning(message));
   headers.set("Content-Length", String(new TextEncoder().encode(body).length));
-  return new Response(null, { status: shown.status, headers });
+  return new Response(null, init);
 }
 
 /** Retry-After when a blob is still lost after an origin has made it again, seconds. */

@@ -40,9 +40,29 @@ export function isUnchanged(request: Pick<Headers, "get">, etag: string): boolea
  * client (distribution spec 1.1, "Warnings"): one line of ASCII, quoted (RFC 9110, quoted-string).
  */
 export function warning(text: string): string {
-  const line = text.replace(/[^\x20-\x7e]+/g, " ").replace(/["\\]/g, "'");
+  const line = inAscii(text).replace(/["\\]/g, "'");
   return `299 - "${line.slice(0, MAX_WARNING)}"`;
 }
+
+/** Longest reason phrase, characters: with the Warning it fits into the 4 kB that nginx reads. */
+const MAX_REASON = 800;
+
+/**
+ * An error's message as the reason phrase of its status line (RFC 9112, section 4). Of a 5xx docker,
+ * podman and skopeo show the status line alone, containerd of every error but 404:
+ * `received unexpected HTTP status: 500 package x does not build: …`. HTTP/2 has none.
+ */
+export function reasonPhrase(message: string): string {
+  const line = inAscii(message);
+  return line.length <= MAX_REASON ? line : `${line.slice(0, MAX_REASON)}...`;
+}
+
+const inAscii = (text: string): string =>
+  text
+    .replace(/[‘’]/g, "'")
+    .replace(/[“”]/g, '"')
+    .replaceAll("…", "...")
+    .replace(/[^\x20-\x7e]+/g, " ");
 
 /** The values of Warning headers, one for each text, in order, up to the size limit. */
 export function warningValues(texts: readonly string[]): string[] {

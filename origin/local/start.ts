@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { hashPassword } from "../../edge/contract/account.ts";
-import { parsePackageSet } from "../../edge/contract/package-set.ts";
+import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nixVersion } from "../nix/version.ts";
 import { writeOutput } from "../output-lines.ts";
 import { firstPlan } from "../plan/first-plan.ts";
@@ -70,7 +70,7 @@ export async function start(options: StartOptions, env: NodeJS.ProcessEnv): Prom
     if (place.starter)
       await firstPlan(edge.s3, options.packageSet, join(stateDir, ORIGIN_DIR), note);
     origin = await startOrigin(place, edge.url, keyFile);
-    await untilStopped(edge, { origin, signal, credentials: prober?.credentials });
+    await untilStopped(edge, { kind, origin, signal, credentials: prober?.credentials });
     note("stopping");
   } finally {
     // The origin first: while there is an edge, it can finish its jobs or hand them back.
@@ -172,10 +172,12 @@ async function startOrigin(
 async function untilStopped(
   { url, ended }: Edge,
   {
+    kind,
     origin,
     signal,
     credentials,
   }: {
+    readonly kind: PackageSetSpec["kind"];
     readonly origin: ConnectingOrigin;
     readonly signal: AbortSignal;
     readonly credentials: Prober["credentials"] | undefined;
@@ -195,7 +197,7 @@ async function untilStopped(
     onTrouble: (reason) => note(`no pull works yet: ${reason}`),
     ...(credentials && { credentials }),
   });
-  await Promise.race([over, ready.then(() => say(`\nready: ${url}\n${example(url)}`))]);
+  await Promise.race([over, ready.then(() => say(`\nready: ${url}\n${example(url, kind)}`))]);
   await over;
 }
 
@@ -247,10 +249,17 @@ function jsonObject(text = "{}"): object | undefined {
 
 /**
  * Commands to copy and paste. Docker accepts a registry without TLS on 127.0.0.1 only, unless it is
- * configured as insecure.
+ * configured as insecure. Which packages a set of somebody's own has is not known here.
  */
-function example(url: string): string {
+function example(url: string, kind: PackageSetSpec["kind"]): string {
   const { host } = new URL(url);
+  if (kind !== "starter" && kind !== "channel")
+    return `
+  docker pull ${host}/PACKAGE
+  podman pull --tls-verify=false ${host}/PACKAGE
+
+  ${url} in a browser finds packages
+`;
   return `
   docker pull ${host}/shell/git/curl
   docker run --rm ${host}/shell/git/curl bash -c 'git --version && curl --version'

@@ -6,6 +6,7 @@
 import { resolve } from "node:path";
 import { isLoopback } from "../../edge/contract/loopback.ts";
 import type { BucketAccess } from "../layers/index.ts";
+import { CommandFailed } from "../commands/exit-codes.ts";
 import { lockState } from "../local/lock.ts";
 import { writeOutput } from "../output-lines.ts";
 import { aborted, stopSignal } from "../stop-signal.ts";
@@ -80,11 +81,10 @@ function log({ level, message }: EdgeLog): void {
 const hasSocketOfSystemd = ({ LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv): boolean =>
   LISTEN_FDS === "1" && LISTEN_PID === String(process.pid);
 
-/** Undefined: the bucket is a directory here. Throws when half of S3_* is set. */
+/** Undefined: the bucket is a directory here. Throws a CommandFailed when some of S3_* is missing. */
 function bucketElsewhere(variables: Readonly<Record<string, string>>): BucketAccess | undefined {
   const { S3_ENDPOINT, S3_BUCKET, S3_REGION, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = variables;
-  if (S3_ENDPOINT === undefined) return undefined;
-  if (S3_BUCKET && S3_ACCESS_KEY_ID && S3_SECRET_ACCESS_KEY)
+  if (S3_ENDPOINT && S3_BUCKET && S3_ACCESS_KEY_ID && S3_SECRET_ACCESS_KEY)
     return {
       endpoint: S3_ENDPOINT,
       bucket: S3_BUCKET,
@@ -92,9 +92,14 @@ function bucketElsewhere(variables: Readonly<Record<string, string>>): BucketAcc
       accessKeyId: S3_ACCESS_KEY_ID,
       secretAccessKey: S3_SECRET_ACCESS_KEY,
     };
-  throw new Error(
-    "S3_ENDPOINT is set, so S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be as well; " +
-      "without S3_ENDPOINT the bucket is a directory of this machine",
+  const needed = { S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY };
+  const names = Object.keys(needed) as (keyof typeof needed)[];
+  const missing = names.filter((name) => needed[name] === undefined);
+  if (missing.length === names.length) return undefined;
+  throw new CommandFailed(
+    "usage",
+    `${missing.join(", ")} must be set too: a bucket by the S3 protocol takes ${names.join(", ")}; ` +
+      "without all of them the bucket is a directory of this machine",
   );
 }
 

@@ -56,6 +56,7 @@ for (const mode of ["cached", "private"] as const) {
           const { client } = given;
           await assert.rejects(client.pull(`${host}/not-made-yet`), (error: Error) => {
             assert.doesNotMatch(error.message, DENIED);
+            assert.match(error.message, /no origin for x86_64-linux is connected to this registry/);
             return true;
           });
         },

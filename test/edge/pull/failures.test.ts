@@ -98,6 +98,25 @@ test("one cause of every package is told once, without names", () => {
   );
 });
 
+const lacking = (name: string): Failed =>
+  failed(name, "unknown", { message: `there is no package ${name}` });
+
+test("what the package set lacks for every image, or for shell, is told with the reason", () => {
+  const bare = packagesFailed(["cacert", "iana-etc"].map(lacking), asked, logs);
+  const every = "this registry's package set lacks cacert, iana-etc, which every image contains";
+  assert.equal(bare.message, every);
+  const shell = packagesFailed(
+    ["bashinteractive", "cacert", "gti", "iana-etc", "nano"].map(lacking),
+    { ...asked, shell: true },
+    logs,
+  );
+  assert.equal(
+    shell.message,
+    `there is no package gti; ${every}; ` +
+      "this registry's package set lacks bashinteractive, nano, which shell stands for",
+  );
+});
+
 test("one cause of several packages is told once, with their names", () => {
   const error = packagesFailed(
     [...same(["b", "a"], { message: "a set, not a package" }), failed("c", "unknown")],

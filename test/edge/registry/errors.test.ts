@@ -24,11 +24,14 @@ for (const [error, status, code, logged] of [
     const response = errorResponse(error, request);
     assert.equal(response.status, status);
     const text = await response.text();
-    const { errors } = JSON.parse(text) as { errors: { code: string; detail?: unknown }[] };
+    const { errors } = JSON.parse(text) as {
+      errors: { code: string; message: string; detail?: unknown }[];
+    };
     assert.equal(errors.length, 1);
     assert.equal(errors[0]?.code, code);
     assert.equal(log.mock.callCount(), logged ? 1 : 0);
-    assert.doesNotMatch(text, /secret/);
+    assert.doesNotMatch(text + response.statusText, /secret/);
+    assert.equal(response.statusText, errors[0]?.message);
     if (error instanceof InvalidName) assert.deepEqual(errors[0]?.detail, error.detail);
     assert.equal(response.headers.has("Retry-After"), status === 503);
   });

@@ -1,7 +1,12 @@
 /** Headers whose values are more than a constant. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isUnchanged, warning, warningValues } from "../../../edge/registry/headers.ts";
+import {
+  isUnchanged,
+  reasonPhrase,
+  warning,
+  warningValues,
+} from "../../../edge/registry/headers.ts";
 
 /** For all warnings of a response (distribution spec 1.1, "Warnings"). */
 const SPEC_BYTES = 4_096;
@@ -28,6 +33,12 @@ test("a Warning is a quoted string that no text can end or escape", () => {
   assert.equal(warning("no\r\nSet-Cookie: a"), '299 - "no Set-Cookie: a"');
   assert.equal(warning('say "hi" \\ twice'), `299 - "say 'hi' ' twice"`);
   assert.equal(warning("naïve"), '299 - "na ve"');
+});
+
+test("a reason phrase is one line of ASCII, however long the message is", () => {
+  assert.equal(reasonPhrase("no\r\nSet-Cookie: ‘a’ “b” 1…"), "no Set-Cookie: 'a' \"b\" 1...");
+  const long = reasonPhrase("é".repeat(10) + "x".repeat(100_000));
+  assert.match(long, /^ x{799}\.\.\.$/);
 });
 
 test("If-None-Match is compared weakly, in a list, or is *", () => {
