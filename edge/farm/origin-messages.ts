@@ -164,6 +164,8 @@ export class OriginMessages {
     });
     this.#with.results.resume(name, hello.running, now);
     for (const job of hello.running) this.#toldOfFollowers(name, job);
+    // Before the bucket is asked for anything: that may take long, or fail.
+    await this.#with.dispatch.schedule();
     await this.#announced(name, hello.revisions);
     await this.#with.dispatch.schedule();
   }

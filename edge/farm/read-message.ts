@@ -1,5 +1,6 @@
 /** Parses what an origin sends: JSON within the schema, or what is wrong with it. */
 import * as v from "valibot";
+import { JobIdSchema } from "../contract/items.ts";
 import { type FromOrigin, FromOriginSchema, MAX_MESSAGE } from "../contract/messages.ts";
 
 export type Read =
@@ -27,7 +28,7 @@ export function readMessage(data: string | ArrayBuffer): Read {
   const [issue] = read.issues;
   const problem = `${v.getDotPath(issue) ?? "message"}: ${issue.message}`.slice(0, MAX_PROBLEM);
   const result = v.safeParse(
-    v.object({ type: v.picklist(["done", "failed"]), job: v.string() }),
+    v.object({ type: v.picklist(["done", "failed"]), job: JobIdSchema }),
     json,
   );
   return result.success

@@ -28,9 +28,9 @@ export class Candidates {
   }
 
   /**
-   * Adds what an origin made of an item. Returns all that agree once they are enough, and forgets
-   * the item; null before that. Candidates signed with a key that is no longer valid do not count.
-   * Differences are logged.
+   * Compares what an origin made of an item with what others made. Returns all that agree once they
+   * are enough; null before that, and then it is kept. Candidates signed with a key that is no
+   * longer valid do not count. Differences are logged.
    */
   add(item: Item, candidate: Candidate, agree: number, now: number): Candidate[] | null {
     const key = itemKey(item);
@@ -44,8 +44,12 @@ export class Candidates {
     for (const other of others) tellDifference(item, other, candidate);
     const agreed = agreeing(others, candidate, agree);
     if (agreed === null) this.#keep(key, candidate, now);
-    else this.#sql.exec("DELETE FROM candidates WHERE item = ?", key);
     return agreed;
+  }
+
+  /** The item's outcome is in the bucket. Before that, candidates may be needed again. */
+  forgetItem(item: Item): void {
+    this.#sql.exec("DELETE FROM candidates WHERE item = ?", itemKey(item));
   }
 
   /** Drops the candidates of a revoked origin. */

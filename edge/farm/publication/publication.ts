@@ -108,9 +108,11 @@ export class Publication {
       pairs.map(({ item, result, parts }, at) => {
         const group = agreed[at];
         if (group === undefined) return { kind: "another-owner" } as const;
-        return limit(() => {
+        return limit(async () => {
           this.#requireInForce(work);
-          return writeOutcome({ item, result, parts }, standing, group, this.#with);
+          const outcome = await writeOutcome({ item, result, parts }, standing, group, this.#with);
+          if (agree > 1) this.#with.candidates.forgetItem(item);
+          return outcome;
         });
       }),
     );

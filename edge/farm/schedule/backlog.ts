@@ -109,6 +109,12 @@ export class Backlog {
       this.#levels[laneOf(entry.item)][purpose].fair.add(client, entry);
   }
 
+  /** Something happened to a waiting entry, so that it counts as returned (isReturned). */
+  requeue(entry: Entry): void {
+    this.#dequeue(entry);
+    this.enqueue(entry);
+  }
+
   /** From now on an origin has the entry. */
   hold(entry: Entry, job: string): void {
     this.#dequeue(entry);

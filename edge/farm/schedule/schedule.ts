@@ -183,6 +183,7 @@ export class Schedule {
   madeBy(entry: Entry, owner: string): void {
     entry.owners.add(owner);
     this.backlog.changed.add(entry.key);
+    if (entry.job === null) this.backlog.requeue(entry);
   }
 
   /** A job failed for a reason of the origin's own. Returns until when it rests, if it does. */

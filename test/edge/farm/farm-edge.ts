@@ -153,11 +153,11 @@ export async function startFarm({
       return (await (await openBucket(miniflare)).get(key))?.json();
     },
     /**
-     * Changes what the farm sees of its bucket and its configuration, while it runs. Returns how
-     * often Build objects have asked the farm.
+     * Changes what the farm sees of its bucket (`bucketFails`: every call, or only writes) and of
+     * its configuration, while it runs. Returns how often Build objects have asked the farm.
      */
     async change(
-      values: { bucketFails?: boolean; bucketWaits?: boolean; keys?: string } = {},
+      values: { bucketFails?: boolean | "put"; bucketWaits?: boolean; keys?: string } = {},
     ): Promise<number> {
       const response = await fetch(`http://${host}/change`, {
         method: "POST",

@@ -7,13 +7,14 @@ import { afterEach, describe, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Answer } from "../../../edge/farm/builds/answer.ts";
 import type { Times } from "../../../edge/farm/limits.ts";
+import type { FarmOverview } from "../../../edge/farm/overview.ts";
 import { packagePath, tagPath } from "../../../edge/contract/keys.ts";
 import { CLOSE } from "../../../edge/contract/messages.ts";
 import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { until } from "../../harness/until.ts";
 import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
 import { signOf } from "./keys.ts";
-import { hello, rawOrigin } from "./raw-origin.ts";
+import { hello, rawOrigin, welcomed } from "./raw-origin.ts";
 import {
   packageItems,
   packageRecord,
@@ -188,6 +189,27 @@ describe("origins that go away", () => {
     await edge.restart();
     assert.equal((await edge.ask(tagItems())).state, "done");
     assert.equal(a?.jobs.length, 1);
+  });
+
+  test("what it came back without goes to another one, while the bucket takes what it announces", async () => {
+    const never = 10 * 60_000;
+    await start({ hello: never, reconnect: never, recheck: never });
+    const lost = await welcomed(edge, "a");
+    const answer = edge.ask(tagItems("main"));
+    lost.say({ type: "accepted", job: (await lost.heard("job")).job });
+    const other = await welcomed(edge, "b");
+    lost.cut();
+    await edge.change({ bucketWaits: true });
+    const back = await welcomed(edge, "a", {
+      revisions: [{ tag: "latest", revision: SCOPE.revision }],
+    });
+    const { queued } = (await edge.farm("overview")) as FarmOverview;
+    assert.equal(queued.tags, 0, "it was given at once");
+    const { job } = await other.heard("job");
+    await edge.change({ bucketWaits: false });
+    other.say({ type: "done", job, results: [{ kind: "revision", revision: SCOPE.revision }] });
+    assert.equal((await answer).state, "done");
+    for (const origin of [back, other]) origin.cut();
   });
 
   test("a newer connection of the same name takes the place of the older", async (t) => {

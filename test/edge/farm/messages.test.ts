@@ -45,6 +45,9 @@ const pausedAtFarm = (name: string): Promise<unknown> =>
     return origins.some((origin) => origin.name === name && origin.reason !== null);
   });
 
+/** Its name would be said back, and logged. */
+const endlessJob = { type: "done", job: "j".repeat(100_000), results: [] };
+
 describe("messages that close the socket", () => {
   const table: readonly [string, (object | string)[], number][] = [
     ["something before hello", [{ type: "bye" }], CLOSE.protocol],
@@ -53,6 +56,7 @@ describe("messages that close the socket", () => {
     ["an unknown message", [hello, { type: "welcome" }], CLOSE.protocol],
     ["a hello without slots", [{ ...hello, slots: 0 }], CLOSE.protocol],
     ["a tag that can be none", [hello, { type: "tags", tags: ["../x"] }], CLOSE.protocol],
+    ["results of a job whose name is too long", [hello, endlessJob], CLOSE.protocol],
     [
       "more tags than may be listed",
       [hello, { type: "tags", tags: Array.from({ length: 2_001 }, (_, at) => `v${at}`) }],

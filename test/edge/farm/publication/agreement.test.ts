@@ -265,6 +265,18 @@ describe("two origins of different owners", () => {
     assert.equal(await edge.get(packagePath(SCOPE, "junk")), undefined);
   });
 
+  test("the bucket fails when enough agree: they agree when it works again, nothing is made twice", async (t) => {
+    const [a, b] = [startOrigin(t, edge, "a"), startOrigin(t, edge, "b")];
+    await Promise.all([a.reached("connected"), b.reached("connected")]);
+    const before = edge.events("farm.storage").length;
+    await edge.change({ bucketFails: "put" });
+    const answer = edge.ask(packageItems(["unwritten"]), 55_000);
+    await edge.logged("farm.storage", before + 1);
+    await edge.change({ bucketFails: false });
+    assert.equal(outcomeOf(await answer)?.kind, "package", JSON.stringify(await answer));
+    assert.deepEqual([a.jobs.length, b.jobs.length], [1, 1]);
+  });
+
   test("what an origin made before it was revoked counts for nothing", async (t) => {
     /** Asks until the origin has made it: a failure is remembered for some seconds. */
     const madeBy = (origin: TestOrigin): Promise<unknown> =>

@@ -211,6 +211,13 @@ describe("items that come back", () => {
     assert.equal(ends, "lacking");
     assert.match(verdicts[0]?.reason ?? "", /2 origins of different owners/);
   });
+  test("made late by one owner while it waits as new: another owner's origin makes it", () => {
+    const [git] = request("x", ["git"]);
+    const schedule = farm([origin("a", { held: { tags: 0, packages: 1 } })], git ? [git] : []);
+    if (git) schedule.madeBy(git, "a");
+    schedule.enter(origin("b"));
+    assert.equal(short(schedule.dispatch(1)), "git→b");
+  });
   test("lost once: it goes alone; lost twice: quarantine", () => {
     const both = request("x", ["git", "curl"]);
     const schedule = farm([origin("a", { slots: 2 })], both);
