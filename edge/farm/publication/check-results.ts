@@ -7,6 +7,7 @@ import type { IndexItem, Item, PackageItem, Result } from "../../contract/items.
 import type {
   IndexStatement,
   LayerStatement,
+  LevelRecord,
   PackageRecord,
   PackageStatement,
   Part,
@@ -99,9 +100,9 @@ export function partsOf(statement: PackageStatement, level: number): Part[] {
 }
 
 /** Throws InvalidResult when a record is longer than the farm accepts. */
-export function checkLength(record: PackageRecord): void {
+export function checkLength(item: PackageItem, record: PackageRecord | LevelRecord): void {
   if (canonicalJson(record).length > MAX_RECORD)
-    throw new InvalidResult(`the record of ${record.name} is longer than ${MAX_RECORD} characters`);
+    throw new InvalidResult(`the record of ${shown(item)} is longer than ${MAX_RECORD} characters`);
 }
 
 /** What the results state about layers, by the path of the record that would say so. */

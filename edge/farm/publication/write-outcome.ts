@@ -66,18 +66,20 @@ export async function writeOutcome(
   { bucket, setTag }: OutcomeParts,
 ): Promise<Outcome> {
   const layers = parts.map(({ key }) => layerOf(standing, key));
-  const makers = agreed.map(({ origin }) => origin);
+  const made: Made = {
+    layers: layers.map(({ layer }) => layer),
+    origins: makersOf(agreed, layers),
+  };
   switch (result.kind) {
     case "failure":
       return { kind: "failure", failure: await withoutLostLog(bucket, result.failure) };
-    case "revision":
-      if (item.kind === "tag") {
-        const { packageSet, tag } = item;
-        const [origin = ""] = makers;
-        const said = { packageSet, tag, revision: result.revision, origin };
-        return { kind: "revision", revision: await setTag(said) };
-      }
-      return result;
+    case "revision": {
+      if (item.kind !== "tag") return result;
+      const { packageSet, tag } = item;
+      const [{ origin } = { origin: "" }] = agreed;
+      const said = { packageSet, tag, revision: result.revision, origin };
+      return { kind: "revision", revision: await setTag(said) };
+    }
     case "index": {
       const { statement } = result;
       const place = indexRecord(statement, statement.path);
@@ -86,29 +88,31 @@ export async function writeOutcome(
     }
     case "package": {
       const { statement } = result;
-      const record: PackageRecord = {
-        ...statement,
-        ...(await shortListing(bucket, statement)),
-        layers: layers.map(({ layer }) => layer),
-        origins: union([makers, ...layers.map(({ origins }) => origins)]),
-        signed: packageVouches(statement, agreed),
-      };
-      checkLength(record);
+      const listing = await shortListing(bucket, statement);
+      const signed = packageVouches(statement, agreed);
+      const record: PackageRecord = { ...statement, ...listing, ...made, signed };
+      checkLength(item as PackageItem, record);
       const place = packageRecord(statement, statement.name);
       return { kind: "package", record: await settle(bucket, place, record) };
     }
     case "level": {
+      const { level } = result;
+      const record: LevelRecord = { format: RECORD_FORMAT, level, ...made };
+      checkLength(item as PackageItem, record);
       const { name, ...scope } = item as PackageItem;
-      const record = {
-        format: RECORD_FORMAT,
-        level: result.level,
-        layers: layers.map(({ layer }) => layer),
-        origins: union([makers, ...layers.map(({ origins }) => origins)]),
-      } as const;
-      const place = levelRecord(scope, name, result.level);
+      const place = levelRecord(scope, name, level);
       return { kind: "level", record: await settle(bucket, place, record) };
     }
   }
+}
+
+/** What the records of a package and of a level have in common. */
+type Made = Pick<LevelRecord, "layers" | "origins">;
+
+/** The origins that made the same, and those that signed its layers. */
+function makersOf(agreed: readonly Candidate[], layers: readonly Standing[]): string[] {
+  const makers = agreed.map(({ origin }) => origin);
+  return [...new Set([...makers, ...layers.flatMap(({ origins }) => origins)])].sort();
 }
 
 /** The package's listing, if short. One that is not text is reported when it is composed. */
@@ -193,6 +197,3 @@ const packageVouches = (
       return { origin, signature, ...own };
     })
     .slice(0, MAX_VOUCHES);
-
-const union = (lists: readonly (readonly string[])[]): string[] =>
-  [...new Set(lists.flat())].sort();

@@ -163,6 +163,35 @@ test("a level's layers are those that the package's record announced", async (t)
   await givenUpFor(/belongs to no package of the job/);
 });
 
+test("a level whose record would be too long is refused, as a package's is", async (t) => {
+  const trees = Array.from({ length: 10_000 }, (_, at) => ({
+    name: `${"1".repeat(32)}-${at}`,
+    size: 1,
+    tarSize: 1,
+  }));
+  const packed = await blob(edge, "x".repeat(trees.length));
+  const origin = startOrigin(t, edge, "a", {
+    run: async ([item], { sign }) => {
+      const { statement, layers } = await statedPackage(edge, "crumbs");
+      const [libc, own] = statement.parts.map((part, at) =>
+        at === 0 ? part : { ...part, small: 1 },
+      );
+      if (libc === undefined || own === undefined) throw new Error("no parts");
+      if (item?.kind === "package" && item.level === 1) {
+        const small = layers.slice(1).map((layer) => ({ ...layer, ...packed, trees }));
+        return [{ kind: "level", level: 1, layers: signedLayers(small, sign) }];
+      }
+      const cut = { ...statement, parts: [libc, own], levels: [[0], [1]] };
+      return [packageResult({ statement: cut, layers: layers.slice(0, 1) }, sign)];
+    },
+  });
+  await origin.reached("connected");
+  assert.equal(resultOf(await edge.ask(packageItems(["crumbs"])))?.kind, "package");
+  assert.equal(resultOf(await edge.ask(packageItems(["crumbs~1"])))?.kind, "failure");
+  await givenUpFor(/the record of crumbs at level 1 is longer than/);
+  assert.equal(await edge.get(levelPath(SCOPE, "crumbs", 1)), undefined);
+});
+
 test("an index is written when its names are in the bucket, and only then", async (t) => {
   const origin = startOrigin(t, edge, "a", {
     run: async (items, context) => {
