@@ -3,7 +3,7 @@
  * its type.
  */
 import { type FromOrigin, CLOSE, EDGE_PROTOCOL } from "../contract/messages.ts";
-import { readConfig } from "../config.ts";
+import type { Config } from "../config.ts";
 import type { Env } from "../env.ts";
 import { filesOf } from "../contract/package-set.ts";
 import { note } from "../log.ts";
@@ -23,6 +23,7 @@ import { attachmentOf, close } from "./origins/sockets.ts";
 
 export interface OriginMessagesParts {
   readonly env: Env;
+  readonly config: () => Promise<Config>;
   readonly schedule: Schedule;
   readonly queue: Queue;
   readonly origins: Origins;
@@ -132,7 +133,7 @@ export class OriginMessages {
   }
 
   async #welcome(socket: WebSocket, name: string, said: Hello): Promise<void> {
-    const { packageSet, sandboxedOnly, s3, zstd } = await readConfig(this.#with.env);
+    const { packageSet, sandboxedOnly, s3, zstd } = await this.#with.config();
     const origin = configuredOrigins(this.#with.env).get(name);
     if (origin === undefined) return void close(socket, CLOSE.unauthorized, REVOKED);
     const admission = admit(said, origin, {
@@ -172,7 +173,7 @@ export class OriginMessages {
 
   /** An origin lists the tags of a git repository; those of other sets the edge knows itself. */
   async #tagsListed(name: string, tags: readonly string[]): Promise<void> {
-    const { packageSet } = await readConfig(this.#with.env);
+    const { packageSet } = await this.#with.config();
     const origin = configuredOrigins(this.#with.env).get(name);
     if (origin === undefined || filesOf(packageSet).kind !== "git") return;
     const mayTell = (tag: string): boolean => mayResolve(origin, tag);
@@ -194,7 +195,7 @@ export class OriginMessages {
     name: string,
     revisions: readonly { tag: string; revision: string }[],
   ): Promise<void> {
-    const { packageSet } = await readConfig(this.#with.env);
+    const { packageSet } = await this.#with.config();
     const origin = configuredOrigins(this.#with.env).get(name);
     for (const { tag, revision } of revisions) {
       if (origin === undefined || !mayResolve(origin, tag)) continue;

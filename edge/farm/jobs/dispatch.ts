@@ -11,6 +11,7 @@ import { QUARANTINE, type Times } from "../limits.ts";
 import type { Ended, History } from "./history.ts";
 import type { Origins } from "../origins/origins.ts";
 import type { Queue } from "./queue.ts";
+import type { RememberedEndings } from "./remembered-endings.ts";
 import { succeeded } from "../schedule/health.ts";
 import type { PutBack, Schedule } from "../schedule/schedule.ts";
 import type { Entry, Job as Lease } from "../schedule/state.ts";
@@ -27,6 +28,7 @@ const SWEEP_EVERY = 5_000;
 export interface DispatchParts {
   readonly schedule: Schedule;
   readonly queue: Queue;
+  readonly endings: RememberedEndings;
   readonly origins: Origins;
   readonly history: History;
   readonly alarm: Alarm;
@@ -35,17 +37,17 @@ export interface DispatchParts {
   /** An origin was revoked: what the farm remembers of its work is forgotten. */
   readonly revoked: (origin: string) => Promise<void>;
   readonly times: () => Times;
+  /** Runs work that no message waits for. */
+  readonly background: (work: Promise<unknown>) => void;
   /** Tells who wants items how they ended. */
   readonly deliver: (wantedBy: string, endings: ReadonlyMap<string, Ending>) => Promise<void>;
 }
 
 export class Dispatch {
-  readonly #ctx: DurableObjectState;
   readonly #with: DispatchParts;
   #sweptAt = 0;
 
-  constructor(ctx: DurableObjectState, parts: DispatchParts) {
-    this.#ctx = ctx;
+  constructor(parts: DispatchParts) {
     this.#with = parts;
   }
 
@@ -96,7 +98,7 @@ export class Dispatch {
    * than `by` is to stop. A delivery that gets lost is made good by Build's own asking.
    */
   end(endings: ReadonlyMap<string, Ending>, now: number, by?: string, memory?: number): void {
-    const { schedule, queue, origins, history } = this.#with;
+    const { schedule, endings: remembered, origins, history } = this.#with;
     const job = by === undefined ? undefined : schedule.jobs.get(by);
     const ended: Ended[] = [];
     const deliveries = new Map<string, Map<string, Ending>>();
@@ -109,7 +111,7 @@ export class Dispatch {
       const finished = schedule.end(entry);
       if (finished !== undefined && finished.id !== by)
         origins.send(finished.origin, { type: "cancel", job: finished.id });
-      queue.remember(key, ending, now, memory);
+      remembered.remember(key, ending, now, memory);
     }
     history.ended(ended, job, now);
     this.#deliver(deliveries);
@@ -134,7 +136,7 @@ export class Dispatch {
     for (const [wantedBy, delivery] of deliveries) {
       const lost = (error: unknown): void =>
         note("warn", "build.delivery", { build: wantedBy, error: String(error) });
-      this.#ctx.waitUntil(this.#with.deliver(wantedBy, delivery).catch(lost));
+      this.#with.background(this.#with.deliver(wantedBy, delivery).catch(lost));
     }
   }
 
@@ -165,14 +167,14 @@ export class Dispatch {
   /** Ends the connections of origins that were taken out of the configuration. */
   dropRevoked(): void {
     for (const name of this.#with.origins.dropRevoked()) {
-      this.#ctx.waitUntil(this.#with.revoked(name));
+      this.#with.background(this.#with.revoked(name));
       // Their jobs are for others.
       this.#sweptAt = 0;
     }
   }
 
   #sweep(now: number): void {
-    const { schedule, queue, origins, history, alarm, times, isStoring } = this.#with;
+    const { schedule, queue, endings, origins, history, alarm, times, isStoring } = this.#with;
     this.#sweptAt = now;
     origins.refresh();
     const { silent, lost, rested, verdicts, wakeAt } = sweep(schedule, now, times(), isStoring);
@@ -189,7 +191,7 @@ export class Dispatch {
     for (const name of new Set(lost.map(({ job }) => job.origin))) origins.save(name);
     this.#conclude(verdicts, now);
     const mute = origins.endMute(now, times().hello);
-    alarm.by(Math.min(wakeAt ?? Infinity, queue.forget(now) ?? Infinity, mute));
+    alarm.by(Math.min(wakeAt ?? Infinity, endings.forgetExpired(now) ?? Infinity, mute));
   }
 }
 

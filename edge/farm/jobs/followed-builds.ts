@@ -3,8 +3,8 @@
  * others. A Build object with followers reports that every FOLLOW_SECONDS, so nothing is stored
  * here: a restarted Farm object soon knows them again.
  */
-import type { FromEdge } from "../../contract/messages.ts";
 import { FOLLOW_SECONDS } from "../builds/build-log.ts";
+import type { Origins } from "../origins/origins.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type { Job } from "../schedule/state.ts";
 
@@ -13,7 +13,7 @@ const FORGOTTEN = 3 * FOLLOW_SECONDS * 1_000;
 
 export interface FollowedBuildsParts {
   readonly schedule: Schedule;
-  readonly send: (origin: string, message: FromEdge) => void;
+  readonly origins: Pick<Origins, "send">;
 }
 
 export class FollowedBuilds {
@@ -54,7 +54,7 @@ export class FollowedBuilds {
 
   #tell(job: Job, now: number): void {
     const on = this.buildsOf(job, now).length > 0;
-    this.#with.send(job.origin, { type: "follow", job: job.id, on });
+    this.#with.origins.send(job.origin, { type: "follow", job: job.id, on });
   }
 
   #isFollowed(build: string, now: number): boolean {

@@ -1,87 +1,53 @@
-/** Takes items into the queue, within its limits, or joins items that are already queued. */
+/** Requests for items: what is already known of them is the answer, the rest goes into the queue. */
+import type { Config } from "../../config.ts";
 import type { Item } from "../../contract/items.ts";
-import { note } from "../../log.ts";
-import { type Asker, itemKey, type Reply, traceOf } from "../builds/answer.ts";
-import type { Times } from "../limits.ts";
-import { wantedFor } from "../schedule/state.ts";
-import type { Queue } from "./queue.ts";
-import type { Schedule } from "../schedule/schedule.ts";
-import { newEntry, wantKey } from "../schedule/state.ts";
+import { forgetBlob } from "../../store/blobs.ts";
+import type { Bucket } from "../../store/bucket.ts";
+import { itemKey, type Reply } from "../builds/answer.ts";
+import type { Dispatch, DispatchParts } from "./dispatch.ts";
+import { takeIn, type Wanted } from "./take-in.ts";
 
-export interface Bounds {
-  /** Most items of one client that may wait; null: no separate limit. */
-  readonly perClient: number | null;
-  /** Most items that may wait. */
-  readonly total: number;
+export interface IntakeParts extends DispatchParts {
+  readonly dispatch: Dispatch;
+  readonly bucket: Bucket;
+  readonly config: () => Promise<Pick<Config, "limits" | "queueTotal">>;
 }
 
-/** `build`: the name of the Build object that asks. */
-export interface Wanted extends Asker {
-  readonly build: string;
-  readonly items: readonly Item[];
-}
+export class Intake {
+  readonly #with: IntakeParts;
 
-interface IntakeParts {
-  readonly schedule: Schedule;
-  readonly queue: Queue;
-  readonly times: () => Times;
-}
-
-/**
- * Takes items into the queue, or joins those that are there. Idempotent; repeating it keeps the
- * items wanted. A request is taken whole or not at all. Joining queued items is not limited.
- */
-export function take(
-  { build, items, client, purpose }: Wanted,
-  { schedule, queue, times }: IntakeParts,
-  bounds: Bounds,
-  now: number,
-): Reply {
-  const { backlog } = schedule;
-  const { known, open } = queue.look(items, now);
-  for (const item of open) {
-    const until = backlog.entries.get(itemKey(item))?.unstoredUntil ?? 0;
-    if (now < until) known.set(itemKey(item), "unstored");
+  constructor(parts: IntakeParts) {
+    this.#with = parts;
   }
-  const want = { build, client: client ?? "", purpose, until: now + wantedFor(purpose, times()) };
-  const fresh = open.filter((item) => !backlog.entries.has(itemKey(item)));
-  if (fresh.length > 0) {
-    const entries = fresh.map((item) =>
-      newEntry({ key: itemKey(item), item, request: build, queuedAt: now }),
-    );
-    for (const entry of entries) {
-      const kind = schedule.verdict(entry, now)?.kind;
-      if (kind === "no-origin" || kind === "paused") return { state: kind };
-    }
-    const full = whichIsFull(fresh.length, client, schedule, bounds);
-    if (full !== undefined) return { state: "queue-full", ...full };
-    for (const entry of entries) backlog.add(entry);
-  }
-  const joined = new Set<string>();
-  for (const item of open) {
-    const entry = backlog.entries.get(itemKey(item));
-    if (entry === undefined) continue;
-    if (entry.job !== null && !entry.wants.has(wantKey(want))) joined.add(entry.job);
-    backlog.want(entry, { ...want });
-  }
-  // The job was assigned, and logged with its builds, before this build joined.
-  for (const job of joined) note("info", "job.joined", { job, builds: [traceOf(build)] });
-  return { state: "taken", known };
-}
 
-/**
- * The limit that is reached, if any. A client with nothing queued may have one request of any
- * length.
- */
-function whichIsFull(
-  count: number,
-  client: string | null,
-  { backlog }: Schedule,
-  { perClient, total }: Bounds,
-): { readonly yours: boolean; readonly limit: number } | undefined {
-  const own = client === null ? 0 : backlog.queuedBy(client);
-  if (perClient !== null && own > 0 && own + count > perClient)
-    return { yours: true, limit: perClient };
-  if (backlog.queued + count > total) return { yours: false, limit: total };
-  return undefined;
+  /** A Build object asks for items; idempotent. */
+  async request(wanted: Wanted): Promise<Reply> {
+    const { dispatch, endings, bucket } = this.#with;
+    const { items, lost = [] } = wanted;
+    dispatch.dropRevoked();
+    for (const { digest } of lost) forgetBlob(digest);
+    endings.forgetLost(items, lost, Date.now());
+    await endings.forgetWithdrawn(items, bucket, Date.now());
+    const reply = await this.#takeIn(wanted);
+    await dispatch.schedule();
+    return reply;
+  }
+
+  /**
+   * Queues items that nobody waits for (roll-forward.ts). Returns the keys of those that have not
+   * ended; null when they were not taken.
+   */
+  async inBackground(wantedBy: string, items: readonly Item[]): Promise<readonly string[] | null> {
+    const asker = { client: null, purpose: "background", regions: [] } as const;
+    const reply = await this.#takeIn({ build: wantedBy, items, ...asker });
+    if (reply.state !== "taken") return null;
+    return items.map(itemKey).filter((key) => !reply.known.has(key));
+  }
+
+  async #takeIn(wanted: Wanted): Promise<Reply> {
+    const { limits, queueTotal: total } = await this.#with.config();
+    this.#with.origins.refresh();
+    const bounds = { perClient: limits.queued?.count ?? null, total };
+    return takeIn(wanted, this.#with, bounds, Date.now());
+  }
 }

@@ -67,7 +67,7 @@ export class Requests {
   async #answer(name: string, request: BucketRequest | CacheRequest): Promise<BucketAnswer> {
     if (!("job" in request)) return this.#cached(name, request);
     const job = this.#with.queue.job(request.job);
-    if (job?.holder?.origin !== name)
+    if (job?.origin !== name || !job.isHeld)
       throw new RequestRefused(`this origin does not hold the job ${request.job}`);
     const { id } = request;
     const { config, uploads } = this.#with;
