@@ -22,7 +22,7 @@ export class Farm extends DurableObject<Env> implements FarmRpc {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
-    this.#parts = farmParts(ctx, env, () => this.times);
+    this.#parts = farmParts({ ctx, env, times: () => this.times });
     ctx.waitUntil(noteSettings(ctx.storage, env));
     // Origins whose sockets were dropped have this long to come back.
     if (this.#parts.origins.someLost) this.#parts.wakeBy(Date.now() + this.times.reconnect);

@@ -31,19 +31,30 @@ export class Operators {
     return this.#with.origins.controls.set(name, "revoked", false);
   }
 
-  /** Gives an origin no more jobs, also after it reconnects; false when that was already so. */
+  /**
+   * Gives an origin no more jobs, also after it reconnects, until that is undone (`drained` false).
+   * Returns whether this changed anything.
+   */
   async drain(name: string, drained: boolean): Promise<boolean> {
-    const changed = this.#with.origins.drain(name, drained);
+    const state = this.#with.schedule.origins.get(name);
+    if (state !== undefined) state.drained = drained;
+    const changed = this.#with.origins.controls.set(name, "drained", drained);
     note("info", drained ? "origin.drained" : "origin.undrained", { origin: name });
     await this.#with.dispatch.schedule(true);
     return changed;
   }
 
-  /** Gives an origin nothing for `ms`, then one job at a time until one is done. */
+  /**
+   * Gives an origin nothing for `ms`, then one job at a time until one is done. False when the farm
+   * does not know it.
+   */
   async rest(name: string, ms: number): Promise<boolean> {
-    const isKnown = this.#with.origins.rest(name, Date.now() + ms);
+    const state = this.#with.schedule.origins.get(name);
+    if (state === undefined) return false;
+    Object.assign(state, { restUntil: Date.now() + ms, onTrial: true, failures: 0 });
+    this.#with.origins.save(name);
     await this.#with.dispatch.schedule(true);
-    return isKnown;
+    return true;
   }
 
   /** The state of its origins, what is queued, and what it has done. */

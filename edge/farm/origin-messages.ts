@@ -82,7 +82,7 @@ export class OriginMessages {
         return this.#status(name, message);
       case "accepted":
         this.#with.queue.accept(message.job, name);
-        return this.#toldOfFollowers(name, message.job);
+        return this.#tellIfFollowed(name, message.job);
       case "log":
         return this.#logged(name, message);
       case "refused":
@@ -107,7 +107,8 @@ export class OriginMessages {
     }
   }
 
-  #toldOfFollowers(name: string, id: string): void {
+  /** Has the origin send the log of a job that somebody follows. */
+  #tellIfFollowed(name: string, id: string): void {
     const job = this.#with.schedule.jobs.get(id);
     if (job?.origin === name) this.#with.followed.begun(job, Date.now());
   }
@@ -164,7 +165,7 @@ export class OriginMessages {
       sandbox: hello.sandbox,
     });
     this.#with.results.resume(name, hello.running, now);
-    for (const job of hello.running) this.#toldOfFollowers(name, job);
+    for (const job of hello.running) this.#tellIfFollowed(name, job);
     // Before the bucket is asked for anything: that may take long, or fail.
     await this.#with.dispatch.schedule();
     await this.#announced(name, hello.revisions);

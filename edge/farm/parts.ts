@@ -4,7 +4,6 @@ import type { Env } from "../env.ts";
 import { note } from "../log.ts";
 import { openBucket } from "../store/open.ts";
 import { Alarm } from "./alarm.ts";
-import type { Ending } from "./builds/answer.ts";
 import { Dispatch, type DispatchParts } from "./jobs/dispatch.ts";
 import { FollowedBuilds } from "./jobs/followed-builds.ts";
 import { History } from "./jobs/history.ts";
@@ -44,50 +43,32 @@ export interface FarmParts {
   readonly wakeBy: (at: number) => void;
 }
 
-/** Reads what is stored, and connects the parts. `times`: the waiting times in force. */
-export function farmParts(ctx: DurableObjectState, env: Env, times: () => Times): FarmParts {
+/** Where the farm lives, and its waiting times in force. */
+interface Place {
+  readonly ctx: DurableObjectState;
+  readonly env: Env;
+  readonly times: () => Times;
+}
+
+/** Reads what is stored, and connects the parts. */
+export function farmParts(place: Place): FarmParts {
+  const { ctx, env } = place;
   const { storage } = ctx;
-  const now = Date.now();
   const bucket = openBucket(env);
   const config = (): Promise<Config> => readConfig(env);
-  const background = (work: Promise<unknown>): void => ctx.waitUntil(work);
-  const alarm = new Alarm(storage);
-  const wakeBy = (at: number): void => {
-    alarm.by(at);
-    background(alarm.set());
-  };
-
-  const schedule = new Schedule(times, () => crypto.randomUUID());
-  // Before the queue, whose jobs count as held by them.
-  const origins = new Origins(ctx, env, schedule, now);
-  const queue = new Queue(storage, schedule, times(), now);
-  const endings = new RememberedEndings(storage.sql);
-  const trust = trustIn(env, origins);
-  const candidates = new Candidates(storage.sql, trust);
-  const packageSet = async (): Promise<string> => (await config()).packageSet.id;
-  const tagNames = new TagNames({ bucket, trust, packageSet });
-
-  const shared: DispatchParts = {
-    schedule,
-    queue,
-    endings,
-    origins,
-    history: new History(storage.sql),
-    alarm,
-    times,
-    background,
-    async revoked(origin) {
-      note("warn", "origin.revoked", { origin });
-      // What it made is asked for again; results that others took are in the bucket.
-      endings.forgetAll();
-      candidates.forgetOrigin(origin);
-      await tagNames.withdraw(origin);
-    },
+  const { core, trust, candidates, tagNames } = coreParts(place, {
     isStoring: (job) => results.isStoring(job),
-    deliver: (wantedBy, ended) => deliver(wantedBy, ended),
+    deliver: async (wantedBy, ended) =>
+      RollForward.isName(wantedBy)
+        ? rolls.ended(wantedBy, ended.keys())
+        : env.BUILD.getByName(wantedBy).deliver(ended, ctx.id.name ?? ""),
+  });
+  const dispatch = new Dispatch(core);
+  const parts = { ...core, dispatch };
+  const wakeBy = (at: number): void => {
+    core.alarm.by(at);
+    core.background(core.alarm.set());
   };
-  const dispatch = new Dispatch(shared);
-  const parts = { ...shared, dispatch };
   const intake = new Intake({ ...parts, bucket, config });
   const rolls = new RollForward({
     sql: storage.sql,
@@ -97,10 +78,6 @@ export function farmParts(ctx: DurableObjectState, env: Env, times: () => Times)
     isInForce: (origin) => trust.keyOf(origin) !== undefined,
     wakeBy,
   });
-  const deliver = async (wantedBy: string, ended: ReadonlyMap<string, Ending>): Promise<void> =>
-    RollForward.isName(wantedBy)
-      ? rolls.ended(wantedBy, ended.keys())
-      : env.BUILD.getByName(wantedBy).deliver(ended, ctx.id.name ?? "");
   const publication = new Publication({
     bucket,
     trust,
@@ -114,18 +91,48 @@ export function farmParts(ctx: DurableObjectState, env: Env, times: () => Times)
   const cache = new BinaryCache(storage, bucket);
   const requests = new Requests({ ...parts, bucket, uploads, cache, trust, config });
   const told = { env, config, publication, tagNames, requests, results, followed };
-  return {
-    alarm,
+  const messages = new OriginMessages({ ...parts, ...told });
+  const operators = new Operators({ ...parts, uploads });
+  const usedTokens = new UsedTokens(storage.sql);
+  const { alarm, origins } = core;
+  const reached = { intake, dispatch, messages, followed, rolls, operators };
+  return { alarm, origins, usedTokens, wakeBy, ...reached };
+}
+
+/** The parts that most others need. `later`: what is done by parts that are made after them. */
+function coreParts(
+  { ctx, env, times }: Place,
+  later: Pick<DispatchParts, "isStoring" | "deliver">,
+) {
+  const { storage } = ctx;
+  const now = Date.now();
+  const schedule = new Schedule(times, () => crypto.randomUUID());
+  // Before the queue, whose jobs count as held by them.
+  const origins = new Origins(ctx, env, schedule, now);
+  const trust = trustIn(env, origins);
+  const endings = new RememberedEndings(storage.sql);
+  const candidates = new Candidates(storage.sql, trust);
+  const packageSet = async (): Promise<string> => (await readConfig(env)).packageSet.id;
+  const tagNames = new TagNames({ bucket: openBucket(env), trust, packageSet });
+  const core: DispatchParts = {
+    schedule,
     origins,
-    usedTokens: new UsedTokens(storage.sql),
-    intake,
-    dispatch,
-    messages: new OriginMessages({ ...parts, ...told }),
-    followed,
-    rolls,
-    operators: new Operators({ ...parts, uploads }),
-    wakeBy,
+    queue: new Queue(storage, schedule, times(), now),
+    endings,
+    history: new History(storage.sql),
+    alarm: new Alarm(storage),
+    times,
+    background: (work) => ctx.waitUntil(work),
+    async revoked(origin) {
+      note("warn", "origin.revoked", { origin });
+      // What it made is asked for again; results that others took are in the bucket.
+      endings.forgetAll();
+      candidates.forgetOrigin(origin);
+      await tagNames.withdraw(origin);
+    },
+    ...later,
   };
+  return { core, trust, candidates, tagNames };
 }
 
 const trustIn = (env: Env, { controls }: Origins): Trust => ({

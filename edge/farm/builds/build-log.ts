@@ -16,9 +16,9 @@
  * How often a Build object with followers reports them to the farm, seconds (followed-builds.ts).
  */
 export const FOLLOW_SECONDS = 20;
-/** Most characters in these lines: a hundredth of an isolate's memory. */
+/** Most lines that are kept: as many as a person scrolls through. */
 const MAX_LINES = 2_000;
-/** … and characters in them: a hundredth of an isolate's memory. */
+/** Most characters in these lines: with two bytes each, a hundredth of an isolate's memory. */
 const MAX_CHARACTERS = 512 * 1024;
 /** Most followers of one build: each is a connection. */
 export const MAX_FOLLOWERS = 100;

@@ -83,7 +83,7 @@ export class Build extends DurableObject<Env> implements BuildRpc {
     this.#endings.begin(items);
     this.#regions = regions.length === 0 ? [undefined] : regions;
     this.#log.note("waiting for an origin");
-    // What was told before belongs to an object that was lost.
+    // Endings may have arrived before, for the object that this one replaces.
     this.#end(new Map());
   }
 

@@ -18,7 +18,7 @@ interface Seen {
 
 export class Endings {
   #items: readonly Item[] = [];
-  /** By itemKey. They may be told before the items are: to an object that was just lost. */
+  /** By itemKey. Some may arrive before `begin`: for an object that was lost, and is made anew. */
   readonly #seen = new Map<string, Seen>();
 
   /** Empty until `begin`. */

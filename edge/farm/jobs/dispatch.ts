@@ -15,13 +15,11 @@ import type { RememberedEndings } from "./remembered-endings.ts";
 import { succeeded } from "../schedule/health.ts";
 import type { PutBack, Schedule } from "../schedule/schedule.ts";
 import type { Entry, Job as Lease } from "../schedule/state.ts";
-import { sweep } from "../schedule/sweep.ts";
+import { LOOK, sweep } from "../schedule/sweep.ts";
 import type { Verdict } from "../schedule/verdict.ts";
 
 /** Longest message of a failure (contract/messages.ts). */
 const MAX_REASON = 2_000;
-/** While items wait, the alarm rings this often, ms. */
-const LOOK = 60_000;
 /** While messages arrive, everything is looked at (sweep) this often, ms; at the alarm always. */
 const SWEEP_EVERY = 5_000;
 
@@ -80,12 +78,14 @@ export class Dispatch {
     }
   }
 
+  /** The origin failed a job for a reason of its own: it may have to rest (health.ts). */
   blame(name: string, now: number): void {
     const until = this.#with.schedule.blame(name, now);
     if (until !== undefined) note("warn", "origin.rested", { origin: name, until });
     this.#with.origins.save(name);
   }
 
+  /** The origin did a job. */
   praise(name: string): void {
     const origin = this.#with.schedule.origins.get(name);
     if (origin === undefined || (origin.failures === 0 && !origin.onTrial)) return;

@@ -1,6 +1,6 @@
 /**
- * The farm's origins: their connections, their state in the schedule, and a copy of that in SQLite, so that an origin is remembered over hibernation, and for a while after its connection
- * dropped.
+ * The farm's origins: their connections, their state in the schedule, and a copy of that in SQLite,
+ * so that an origin is remembered over hibernation, and for a while after its connection dropped.
  */
 import { keyInForce } from "./token.ts";
 import type { Env } from "../../env.ts";
@@ -27,7 +27,6 @@ export class Origins {
   readonly #schedule: Schedule;
   /** Origins that operators have revoked or drained. */
   readonly controls: Controls;
-  readonly #facts = new Map<string, OriginFacts>();
   readonly #connections: Connections;
   /** Whether sockets were dropped when the object was restarted. */
   readonly someLost: boolean;
@@ -41,22 +40,22 @@ export class Origins {
     this.#schedule = schedule;
     this.controls = new Controls(ctx.storage.sql);
     this.#stored = new StoredOrigins(ctx.storage.sql);
-    let someLost = false;
-    for (const facts of this.#stored.all()) {
-      const socket = this.#connections.find(facts.name, facts.connection);
-      const isLost = facts.gone === null && socket === undefined;
-      const current = isLost ? { ...facts, gone: now } : facts;
-      this.#facts.set(facts.name, current);
-      if (isLost) this.#stored.save(current);
-      someLost ||= isLost;
-      this.#enter(current, socket === undefined ? (current.gone ?? now) : socket.seen);
-    }
-    this.someLost = someLost;
+    this.someLost = this.#stored.all().filter((facts) => !this.#takeUp(facts, now)).length > 0;
+  }
+
+  /** Takes up an origin that is stored. False when its socket was dropped since. */
+  #takeUp(facts: OriginFacts, now: number): boolean {
+    const socket = this.#connections.find(facts.name, facts.connection);
+    const isLost = facts.gone === null && socket === undefined;
+    const current = isLost ? { ...facts, gone: now } : facts;
+    if (isLost) this.#stored.save(current);
+    this.#enter(current, socket?.seen ?? current.gone ?? now);
+    return !isLost;
   }
 
   /** Every origin that is remembered. */
   get facts(): readonly OriginFacts[] {
-    return [...this.#facts.values()].map((facts) => this.#current(facts));
+    return this.#stored.all().map((facts) => this.#current(facts));
   }
 
   /**
@@ -65,24 +64,8 @@ export class Origins {
   revoke(name: string): boolean {
     this.controls.set(name, "revoked", true);
     const connected = this.#connections.has(name);
-    this.drop(name, CLOSE.unauthorized, REVOKED);
+    this.#drop(name);
     return connected;
-  }
-
-  /** Gives it no more jobs, now and when it comes back, until that is taken back. */
-  drain(name: string, drained: boolean): boolean {
-    const state = this.#schedule.origins.get(name);
-    if (state !== undefined) state.drained = drained;
-    return this.controls.set(name, "drained", drained);
-  }
-
-  /** Gives it no job until then, and after that one at a time until one is done. */
-  rest(name: string, until: number): boolean {
-    const state = this.#schedule.origins.get(name);
-    if (state === undefined) return false;
-    Object.assign(state, { restUntil: until, onTrial: true, failures: 0 });
-    this.save(name);
-    return true;
   }
 
   /**
@@ -102,9 +85,8 @@ export class Origins {
     const health = { failures, restUntil, onTrial };
     const said = { name, connection, systems, slots, version, nix, sandbox, features, revisions };
     const facts = { ...said, ...health, accepting: true, leaving: false, gone: null };
-    this.#facts.set(name, facts);
-    this.#enter(facts, now);
     this.#stored.save(facts);
+    this.#enter(facts, now);
   }
 
   #enter(facts: OriginFacts, seen: number): void {
@@ -121,7 +103,7 @@ export class Origins {
     // The edge closed it while its message was on the way: a newer connection replaced it.
     if (socket.readyState !== WebSocket.OPEN) return false;
     const { connection, name, key, hello } = attachmentOf(socket);
-    if (hello && this.#facts.get(name)?.connection !== connection)
+    if (hello && this.#stored.get(name)?.connection !== connection)
       return close(socket, CLOSE.replaced, REPLACED);
     if (keyInForce(name, this.#env) !== key) return close(socket, CLOSE.unauthorized, REVOKED);
     const state = hello ? this.#schedule.origins.get(name) : undefined;
@@ -178,7 +160,7 @@ export class Origins {
   closed(socket: WebSocket, now: number): void {
     const { connection, name } = attachmentOf(socket);
     const state = this.#schedule.origins.get(name);
-    if (state === undefined || this.#facts.get(name)?.connection !== connection) return;
+    if (state === undefined || this.#stored.get(name)?.connection !== connection) return;
     this.#connections.forget(name);
     if (state.leaving) return this.#forget(name);
     if (state.connected) Object.assign(state, { connected: false, seen: now });
@@ -193,15 +175,14 @@ export class Origins {
     this.save(name);
   }
 
-  /** Closes its socket and forgets it. */
-  drop(name: string, code: number, reason: string): void {
-    this.#connections.end(name, code, reason);
+  /** Closes the socket of an origin that was revoked, and forgets it. */
+  #drop(name: string): void {
+    this.#connections.end(name, CLOSE.unauthorized, REVOKED);
     this.#forget(name);
   }
 
   #forget(name: string): void {
     this.#connections.forget(name);
-    this.#facts.delete(name);
     this.#schedule.origins.delete(name);
     this.#stored.delete(name);
   }
@@ -216,11 +197,11 @@ export class Origins {
     const sockets = this.#connections
       .attachments()
       .filter(({ name, key }) => keyInForce(name, this.#env) !== key);
-    const absent = [...this.#facts.keys()].filter(
-      (name) => keyInForce(name, this.#env) === undefined,
-    );
-    const revoked = new Set([...sockets.map(({ name }) => name), ...absent]);
-    for (const name of revoked) this.drop(name, CLOSE.unauthorized, REVOKED);
+    const absent = this.#stored
+      .all()
+      .filter(({ name }) => keyInForce(name, this.#env) === undefined);
+    const revoked = new Set([...sockets, ...absent].map(({ name }) => name));
+    for (const name of revoked) this.#drop(name);
     for (const facts of this.facts)
       this.#enter(facts, this.#schedule.origins.get(facts.name)?.seen ?? 0);
     return [...revoked];
@@ -233,11 +214,8 @@ export class Origins {
 
   /** Keeps what the schedule knows of an origin now, and what else is given. */
   save(name: string, more: Partial<OriginFacts> = {}): void {
-    const facts = this.#facts.get(name);
-    if (facts === undefined) return;
-    const current = { ...this.#current(facts), ...more };
-    this.#facts.set(name, current);
-    this.#stored.save(current);
+    const facts = this.#stored.get(name);
+    if (facts !== undefined) this.#stored.save({ ...this.#current(facts), ...more });
   }
 
   #current = (facts: OriginFacts): OriginFacts =>

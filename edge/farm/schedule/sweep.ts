@@ -26,7 +26,7 @@ export interface Sweep {
 /** How long late results of a lost job are accepted, ms: longer than any reconnect. */
 const LOST_MEMORY = 10 * 60_000;
 /** While items wait, it is checked this often whether they are still wanted, ms. */
-const LOOK = 60_000;
+export const LOOK = 60_000;
 
 /** `isBusy`: whether a job's results are being stored, so that it stays with its origin. */
 export function sweep(
