@@ -111,11 +111,12 @@ export class Schedule {
     return giveOut(this, now, this.#newId);
   }
 
-  /** Takes items from a job back into the queue; those that no origin could take end instead. */
+  /**
+   * Takes items that a job holds back into the queue; those that no origin could take end instead.
+   */
   putBack(job: Job, entries: readonly Entry[], change: PutBack, now: number): Verdict[] {
     const verdicts: Verdict[] = [];
     for (const entry of entries) {
-      if (entry.job !== job.id) continue;
       entry.job = null;
       entry.trouble = change.reason;
       entry.unstoredUntil = 0;

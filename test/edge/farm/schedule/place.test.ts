@@ -1,7 +1,7 @@
 /** Which origin does an item soonest. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { fits, isFree, isServed, place } from "../../../../edge/farm/schedule/place.ts";
+import { fits, isFree, isPaused, isServed, place } from "../../../../edge/farm/schedule/place.ts";
 import type { Entry, OriginState } from "../../../../edge/farm/schedule/state.ts";
 import { entry, origin, packageItem, request, tagItem, TIMES } from "./farm.ts";
 
@@ -76,6 +76,26 @@ describe("whether anybody could do it", () => {
   ];
   for (const [what, more, now, is] of table)
     test(what, () => assert.equal(isServed(git(), [origin("a", more)], now, TIMES), is));
+});
+
+describe("whether all that could do it take no jobs for long", () => {
+  const full = { accepting: false, pausedAt: 0 };
+  const table: readonly [string, readonly Partial<OriginState>[], number, boolean][] = [
+    ["nobody could do it", [], 30, false],
+    ["it takes jobs", [{}], 30, false],
+    ["a moment ago it did", [full], 29, false],
+    ["long ago it did", [full], 30, true],
+    ["another one takes jobs", [full, {}], 30, false],
+    ["another one took jobs a moment ago", [full, { ...full, pausedAt: 1 }], 30, false],
+    ["another one is drained", [full, { drained: true }], 30, true],
+    ["another one is leaving", [full, { leaving: true }], 30, true],
+    ["another one is for another system", [full, { systems: ["aarch64-linux"] }], 30, true],
+  ];
+  for (const [what, origins, now, is] of table)
+    test(what, () => {
+      const all = origins.map((more, at) => origin(String(at), more));
+      assert.equal(isPaused(git(), all, now, TIMES), is);
+    });
 });
 
 const trio = (more: Partial<OriginState> = {}) => ["a", "b", "c"].map((name) => origin(name, more));

@@ -45,6 +45,14 @@ const table: readonly Row[] = [
     says: "",
   },
   {
+    what: "connection dropped before it accepted: it keeps its job as long",
+    a: { connected: false },
+    job: { accepted: false },
+    now: 9,
+    b: {},
+    says: "",
+  },
+  {
     what: "connection dropped too long",
     a: { connected: false },
     now: 10,
@@ -129,6 +137,8 @@ describe("when to look again", () => {
     assert.equal(looksAt({ restUntil: 40_000 }), 40_000);
     assert.equal(looksAt({ held: { tags: 0, packages: 1 } }), 60_000);
   });
+  test("while it takes no jobs: when that is long enough to tell who waits", () =>
+    assert.equal(looksAt({ accepting: false, pausedAt: 7 }), 7 + TIMES.paused));
   test("while the only origin may come back: when it has not", () => {
     const schedule = farm([origin("a", { connected: false, seen: 3 })], request("x", ["git"]));
     assert.equal(sweep(schedule, 4, TIMES).wakeAt, 13);
