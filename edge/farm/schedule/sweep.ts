@@ -25,7 +25,7 @@ export interface Sweep {
 
 /** How long late results of a lost job are accepted, ms: longer than any reconnect. */
 const LOST_MEMORY = 10 * 60_000;
-/** While items wait, it is checked this often whether they are still wanted, ms. */
+/** While items wait, it is checked this often whether they are wanted, and for how long, ms. */
 export const LOOK = 60_000;
 
 /** `isBusy`: whether a job's results are being stored, so that it stays with its origin. */
@@ -46,7 +46,8 @@ export function sweep(
   endNeedlessRests(schedule, now);
   for (const verdict of judge(schedule, now, times, wakes))
     verdicts.set(verdict.entry.key, verdict);
-  if (schedule.backlog.queued > verdicts.size) wakes.push(...reasonsToLook(schedule, now, times));
+  if (schedule.backlog.queued > verdicts.size)
+    wakes.push(now + LOOK, ...reasonsToLook(schedule, now, times));
   return {
     silent: silent.sort(),
     lost,
@@ -114,13 +115,11 @@ function judge(schedule: Schedule, now: number, times: Times, wakes: number[]): 
   const verdicts: Verdict[] = [];
   /** Systems that an origin serves: items for these that were never begun need no check. */
   const served = new Set<unknown>();
-  let oldest = Infinity;
   for (const entry of schedule.backlog.waiting()) {
     if (!isWanted(entry, now)) {
       schedule.backlog.remove(entry);
       continue;
     }
-    oldest = Math.min(oldest, entry.queuedAt);
     const system = systemOf(entry.item);
     const isUsual = system !== undefined && !isReturned(entry);
     if (isUsual && served.has(system) && now < entry.queuedAt + times.queue) continue;
@@ -131,7 +130,6 @@ function judge(schedule: Schedule, now: number, times: Times, wakes: number[]): 
       for (const until of entry.avoid.values()) if (until > now) wakes.push(until);
     }
   }
-  if (oldest !== Infinity) wakes.push(now + LOOK, ...future(oldest + times.queue, now));
   return verdicts;
 }
 

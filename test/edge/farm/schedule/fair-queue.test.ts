@@ -103,6 +103,17 @@ test("a client whose queue was empty saves nothing up", () => {
   );
 });
 
+test("nor does one whose queue is filled again before anybody else's turn", () => {
+  const { queue } = queueOf(...request("A", ["a1"]));
+  assert.equal(names(queue.take(ANY)), "a1");
+  for (const each of [...request("A", numbered("a", 40)), ...request("B", numbered("b", 40))])
+    queue.add(each.key.startsWith("a") ? "A" : "B", each);
+  assert.deepEqual(
+    all(queue).map((text) => `${text[0]}${text.split(",").length}`),
+    ["a16", "b16", "a16", "b16", "a8", "b8"],
+  );
+});
+
 test("what a turn was kept for is gone, and the next is dearer: nothing stops for it", () => {
   const packages = numbered("p", MAX_BATCH - 1).map((name) => entry(packageItem(name), "A"));
   const levels = ["l1", "l2"].map((name) => entry(packageItem(name, { level: 1 }), "A"));

@@ -71,6 +71,13 @@ test("an item that two clients want is begun once; both are counted while it wai
   assert.deepEqual([schedule.backlog.entries.size, schedule.jobs.size], [0, 0]);
 });
 
+test("a client that wants an item by two builds is counted once", () => {
+  const [git] = request("x", ["git"]);
+  const schedule = farm([], git ? [git] : []);
+  if (git) schedule.backlog.want(git, want("x", { build: "another build" }));
+  assert.equal(schedule.backlog.queuedBy("x"), 1);
+});
+
 test("a flood of one client: another one's image is next", () => {
   const schedule = farm(
     [origin("a")],
@@ -170,6 +177,14 @@ describe("items that come back", () => {
     const { schedule, git, name, ends } = back({});
     assert.deepEqual([ends, git.attempts, git.trouble], ["", 1, reason]);
     assert.equal(short(schedule.dispatch(1)), `git→${name === "a" ? "b" : "a"}`);
+  });
+  test("made and not stored: taken back, it does not count as made", () => {
+    const git = entry(packageItem("git"), "x", { unstoredUntil: 100 });
+    const schedule = farm([origin("a"), origin("b")], [git]);
+    const [job] = schedule.dispatch(0);
+    if (job === undefined) throw new Error("no job");
+    schedule.putBack(job, [git], { reason, attempted: true }, 1);
+    assert.equal(git.unstoredUntil, 0);
   });
   test("refused: no attempt", () => assert.equal(back({ attempted: false }).git.attempts, 0));
   test("the last attempt: given up", () =>
