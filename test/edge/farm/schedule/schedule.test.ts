@@ -332,6 +332,15 @@ describe("jobs that an origin holds", () => {
     assert.equal(a.held.packages, 1);
   });
 
+  test("count when it connects again", () => {
+    const schedule = farm([origin("a")], [...request("x", ["git"]), ...request("x", ["curl"])]);
+    assert.equal(short(schedule.dispatch(0)), "git→a");
+    const again = origin("a");
+    schedule.enter(again);
+    assert.equal(again.held.packages, 1);
+    assert.equal(short(schedule.dispatch(1)), "");
+  });
+
   test("one that was lost, and whose late result came, is not counted a second time", () => {
     const a = origin("a", { slots: 2 });
     const schedule = farm([a], [...request("x", ["git"]), ...request("x", ["curl"])]);
