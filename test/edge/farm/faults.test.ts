@@ -40,6 +40,9 @@ async function start(
   return edge;
 }
 
+/** No test waits for this, ms. */
+const NEVER = 10 * 60_000;
+
 /** A run that never ends by itself, as long as the origin lives. */
 const never: TestRun = (_, { signal }) =>
   new Promise((_resolve, reject) =>
@@ -192,8 +195,7 @@ describe("origins that go away", () => {
   });
 
   test("what it came back without goes to another one, while the bucket takes what it announces", async () => {
-    const never = 10 * 60_000;
-    await start({ hello: never, reconnect: never, recheck: never });
+    await start({ hello: NEVER, reconnect: NEVER, recheck: NEVER });
     const lost = await welcomed(edge, "a");
     const answer = edge.ask(tagItems("main"));
     lost.say({ type: "accepted", job: (await lost.heard("job")).job });
@@ -236,6 +238,17 @@ describe("jobs that are not done", () => {
     assert.equal((await answer).state, "done");
     assert.equal(b?.jobs.length, 1);
     await edge.logged("job.refused");
+  });
+
+  test("not accepted: the farm's alarm alone gives it to another origin", async (t) => {
+    await start({ accept: 1_000, hello: NEVER, lease: NEVER, recheck: NEVER });
+    const deaf = await welcomed(edge, "a");
+    const answer = edge.ask(tagItems());
+    await deaf.heard("job");
+    await origins(t, { b: honest(edge) });
+    assert.equal((await answer).state, "done");
+    await edge.logged("job.take-back");
+    deaf.cut();
   });
 
   test("an origin's own trouble: three attempts, then the client is told, without names", async (t) => {
