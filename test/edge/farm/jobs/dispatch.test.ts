@@ -16,7 +16,7 @@ import {
   startOrigin,
   type TestRun,
 } from "../origins.ts";
-import { hello, rawOrigin } from "../raw-origin.ts";
+import { hello, rawOrigin, welcomed } from "../raw-origin.ts";
 import { packageItems } from "../records.ts";
 
 let edge: FarmEdge;
@@ -82,6 +82,24 @@ test("what a client that hung up waited for is dropped, unless another waits too
   open();
   for (const answer of await Promise.all([first, stays])) assert.equal(answer.state, "done");
   assert.deepEqual(origin.names(), [["first"], ["stays"]]);
+});
+
+test("while an item waits, the farm looks every minute whether somebody still wants it", async () => {
+  const never = 10 * 60_000;
+  await start({ hello: never, recheck: never });
+  const full = await welcomed(edge, "a");
+  full.say({ type: "status", accepting: false });
+  await edge.logged("origin.status");
+  const waiting = ask("late");
+  await until("it waits", async () => (await queued()) === 1);
+  const at = (await edge.farm("alarmAt")) as number | null;
+  assert.ok(at !== null && at <= Date.now() + 60_000, `the alarm rings at ${at}`);
+  full.say({ type: "status", accepting: true });
+  const { job } = await full.heard("job");
+  const failure = { reason: "unknown", message: "there is no package late" };
+  full.say({ type: "failed", job, failure });
+  assert.equal((await waiting).state, "done");
+  full.cut();
 });
 
 test("an item under which two origins are lost is in quarantine, and a third one is spared", async (t) => {
