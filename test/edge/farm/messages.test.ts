@@ -172,6 +172,31 @@ describe("a job", () => {
     await third.leave();
   });
 
+  test("an origin back after its lease keeps a job that nobody else has by then", async () => {
+    const names = [`busy${freshTag()}`, `kept${freshTag()}`] as const;
+    const made = async (name: string, job: string, by: string): Promise<object> => {
+      const results = [packageResult(await statedPackage(edge, name), signOf(by))];
+      return { type: "done", job, results };
+    };
+    const busy = await welcomed(edge, "b", { slots: 1 });
+    const answers = [edge.ask(packageItems([names[0]]))];
+    const { job: other } = await busy.heard("job");
+    const lost = await welcomed(edge, "a");
+    answers.push(edge.ask(packageItems([names[1]])));
+    const { job } = await lost.heard("job");
+    lost.say({ type: "accepted", job });
+    lost.cut();
+    await missed("a");
+    await edge.lapse("reconnect");
+    const back = await welcomed(edge, "a", { running: [job] });
+    const { origins } = (await edge.farm("overview")) as FarmOverview;
+    assert.equal(origins.find(({ name }) => name === "a")?.jobs.packages, 1);
+    back.say(await made(names[1], job, "a"));
+    busy.say(await made(names[0], other, "b"));
+    for (const { state } of await Promise.all(answers)) assert.equal(state, "done");
+    for (const origin of [back, busy]) await origin.leave();
+  });
+
   test("a job not accepted in time goes to another; a late result changes nothing", async (t) => {
     const deaf = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
