@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   BASE_PACKAGES,
   canonicalName,
+  hasAlias,
   InvalidName,
   MAX_ALIAS_PACKAGES,
   MAX_COMPONENTS,
@@ -10,6 +11,7 @@ import {
   parseImageName,
   parseList,
   SHELL_PACKAGES,
+  splitImageName,
 } from "../../../edge/contract/names.ts";
 
 const valid: [name: string, expected: { pinned?: string; requested: string[]; shell?: boolean }][] =
@@ -65,6 +67,8 @@ const invalid: [name: string, message: RegExp][] = [
     /65 components; the most is 64/,
   ],
   ["a".repeat(MAX_NAME_LENGTH + 1), /256 characters; the most is 255/],
+  [`git/${"a".repeat(MAX_NAME_LENGTH - 3)}`, /256 characters; the most is 255/],
+  [`x/${"0".repeat(40)}`, /alias x\/0{40} cannot be used here/],
 ];
 
 for (const [name, message] of invalid) {
@@ -97,6 +101,50 @@ test("a list may say each package twice, and no more entries than that", () => {
       (error) =>
         error instanceof InvalidName && /225 packages; the most is 112/.test(error.message),
     );
+});
+
+test("a component of a list is no longer than a name may be", () => {
+  assert.throws(
+    () => parseList(["git", "a".repeat(MAX_NAME_LENGTH + 1)]),
+    (error) =>
+      error instanceof InvalidName &&
+      /component 2 of the list has 256 characters; the most is 255/.test(error.message),
+  );
+  assert.throws(() => parseList([]), /the list contains no package/);
+});
+
+const KEY = "0123456789".repeat(4);
+const OTHER = "f".repeat(40);
+
+test("an alias is x and 40 hexadecimal digits; without either, both are packages", () => {
+  const parts = splitImageName(`git/x/${KEY}/arm64/x/${OTHER}`);
+  assert.deepEqual(parts, { aliases: [KEY, OTHER], components: ["git", "arm64"] });
+  assert.ok(hasAlias(`x/${KEY}`));
+  for (const name of [`x/${KEY.slice(1)}`, `x/y/${KEY}`, `${KEY}/x`, KEY, "x"]) {
+    assert.deepEqual(splitImageName(name), { aliases: [], components: name.split("/") });
+    assert.ok(!hasAlias(name), name);
+  }
+});
+
+test("an image has the packages of its aliases, and shell if one of them has it", () => {
+  const aliases = new Map([
+    [KEY, { packages: ["jq", "git"], shell: false }],
+    [OTHER, { packages: ["tree"], shell: true }],
+  ]);
+  const one = parseImageName(`arm64/git/curl/x/${KEY}`, aliases);
+  assert.deepEqual(
+    [one.requested, one.shell, one.pinned],
+    [["curl", "git", "jq"], false, "aarch64-linux"],
+  );
+  const both = parseImageName(`x/${KEY}/x/${OTHER}`, aliases);
+  assert.deepEqual([both.requested, both.shell], [["git", "jq", "tree"], true]);
+});
+
+test("aliases together have no more packages than one image", () => {
+  const packages = Array.from({ length: MAX_ALIAS_PACKAGES }, (_, n) => `p${n}`);
+  const aliases = new Map([[KEY, { packages, shell: false }]]);
+  assert.equal(parseImageName(`p0/x/${KEY}`, aliases).requested.length, MAX_ALIAS_PACKAGES);
+  assert.throws(() => parseImageName(`git/x/${KEY}`, aliases), /113 packages; the most is 112/);
 });
 
 test("one image has one canonical name", () => {
