@@ -27,16 +27,17 @@ export function bytes(text: string): number {
   return Math.floor(Number(match[1]) * unit);
 }
 
-const PERIODS: Record<string, number> = { m: 60, h: 3_600, d: 86_400 };
+const PERIODS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
-/** `90d`, `12h`, `30m`: seconds, within bounds of seconds. */
+/** Reads `90d`, `12h`, `30m` or `10s` as seconds; the bounds are seconds too. */
 export function period(min: number, max: number): (text: string) => number {
   return (text) => {
-    const [, count, unit = ""] = /^(\d{1,6})([mhd])$/.exec(text.trim()) ?? [];
+    const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text.trim()) ?? [];
     const seconds = Number(count) * (PERIODS[unit] ?? NaN);
     if (Number.isNaN(seconds) || seconds < min || seconds > max)
       throw new InvalidArgumentError(
-        `Give days, hours or minutes (90d, 12h, 30m): from ${duration(min)} to ${duration(max)}.`,
+        `Give a number and its unit (90d, 12h, 30m, 10s): from ${duration(min)} to ` +
+          `${duration(max)}.`,
       );
     return seconds;
   };

@@ -140,10 +140,15 @@ export class Jobs {
    */
   #tell(id: string, job: Job, ending: Ending): void {
     this.#options.send(ending);
+    this.#tellIn(UNCONFIRMED, id, job, ending);
+  }
+
+  /** Reports the ending again after `ms`, unless it has been settled by then. */
+  #tellIn(ms: number, id: string, job: Job, ending: Ending): void {
     clearTimeout(job.again);
     job.again = setTimeout(() => {
       if (this.#jobs.get(id) === job) this.#tell(id, job, ending);
-    }, UNCONFIRMED).unref();
+    }, ms).unref();
   }
 
   /**
@@ -180,10 +185,7 @@ export class Jobs {
     job.repeats += 1;
     const wait = backoff(job.repeats, Math.random());
     job.logger.warn({ ms: wait }, "the edge's bucket did not take the results");
-    clearTimeout(job.again);
-    job.again = setTimeout(() => {
-      if (this.#jobs.get(id) === job) this.#tell(id, job, ending);
-    }, wait);
+    this.#tellIn(wait, id, job, ending);
   }
 
   /** The edge has the ending. */

@@ -1,10 +1,14 @@
-/** What `firn export` and `firn mirror` take: commands that have a registry's images, or have them made. */
+/** Arguments and help of `firn export` and `firn mirror`. */
 import type { Command } from "@commander-js/extra-typings";
 import { parseOutput } from "../image/output-form.ts";
-import { whole } from "../option-values.ts";
+import { period, whole } from "../option-values.ts";
 import { ACCOUNT_HELP, BUILD, help, parsed, REMOTE } from "./command-options.ts";
 import { EXIT } from "./exit-codes.ts";
 
+/** Longest time between two rounds of `firn mirror`, seconds: Node's timers take 2^31 ms at most. */
+const LONGEST_PERIOD = 24 * 86_400;
+
+/** Adds `firn export`. */
 export function addExport(program: Command): void {
   program
     .command("export")
@@ -38,6 +42,7 @@ export function addExport(program: Command): void {
     });
 }
 
+/** Adds `firn mirror`. */
 export function addMirror(program: Command): void {
   program
     .command("mirror")
@@ -51,7 +56,7 @@ export function addMirror(program: Command): void {
       "<list>",
       "file with a name a line (NAME[:TAG], # begins a comment); - for standard input",
     )
-    .option("--every <time>", "again and again: 30m, 1h, 1d", parsed(seconds))
+    .option("--every <period>", "repeat it: 30m, 1h, 1d", period(1, LONGEST_PERIOD))
     .option("--concurrency <n>", "images asked for at once", whole("images", 1, 64), 4)
     .addOption(REMOTE.edge)
     .addOption(BUILD.json)
@@ -65,14 +70,4 @@ export function addMirror(program: Command): void {
       ),
     )
     .action(async (list, options) => (await import("./mirror.ts")).mirror(list, options));
-}
-
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
-/** `90s`, `30m`, `1h`, `1d`: seconds. */
-function seconds(text: string): number {
-  const [, number = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const found = Number(number) * (UNITS[unit] ?? 0);
-  if (found < 1) throw new Error("give a time with its unit: 30m, 1h, 1d");
-  return found;
 }

@@ -1,17 +1,20 @@
 /**
- * Makes room, in steps that are more and more costly to undo, until there is enough:
+ * Makes room, in steps of which each costs more to undo than the one before, until there is enough:
  *
- *   1. store paths that nothing refers to any more: Nix's own collector, with its own rules
- *   2. clones of git repositories, and cached file listings: fetched and made again
- *   3. what was built and no job needs: the least recently used half, repeatedly
- *   4. sources of all revisions but the newest two
+ *   1. old logs of builds
+ *   2. store paths that no root protects: by Nix's own garbage collector
+ *   3. clones of git repositories, and notes on file listings: they are fetched and made again
+ *   4. what waits to be stored in the farm's binary cache: the older half, repeatedly
+ *   5. what was built and no job needs: the least recently used half, repeatedly
+ *   6. sources of all revisions but the newest two
  *
- * Nix frees every store path that no root protects, whoever put it into the store. With
- * `DISK_GC=off` only step 2 frees anything; steps 3 and 4 give up this origin's roots, for whoever
- * collects.
+ * Nix removes every store path that no root protects, whoever put it into the store. With
+ * `DISK_GC=off` steps 1 and 2 are left out, and steps 4 to 6 only give up this origin's roots, so
+ * that somebody else's garbage collection can remove the store paths.
  */
 import { run } from "../nix/run.ts";
 import { nixEnvironment } from "../nix/settings.ts";
+import { removeOldBuildLogs } from "./build-logs.ts";
 import type { StateFiles } from "./state-files.ts";
 
 /** Longest collection, ms: deleting 100 GB of small files. */
@@ -19,26 +22,28 @@ const COLLECT_TIMEOUT = 60 * 60 * 1_000;
 
 export interface CollectOptions {
   readonly files: StateFiles;
-  /** Gives up roots of what was built; says how many. */
+  /** Gives up roots of what was built; returns how many. */
   readonly release: () => number;
   /** Whether Nix may collect. */
   readonly gc: boolean;
-  /** Bytes that are still wanted; 0 ends the collection. */
+  /** Bytes that are still to be freed; 0 or less ends the collection. */
   readonly wanted: () => Promise<number>;
   readonly signal: AbortSignal;
 }
 
-/** Frees until nothing more is wanted, or nothing more can be freed. */
+/** Frees until nothing more is wanted or can be freed. Throws an Error when Nix's collector fails. */
 export async function makeRoom(options: CollectOptions): Promise<void> {
   const { files, release, gc, wanted, signal } = options;
   const collect = async (bytes: number): Promise<void> => {
     if (gc) await collectGarbage(bytes, signal);
   };
-  /** Each frees something and says whether there is more of the kind. */
+  /** Each frees something, and returns whether it may free more. */
   const steps: ((bytes: number) => Promise<boolean>)[] = [
+    async () => (gc && removeOldBuildLogs(), false),
     async (bytes) => (await collect(bytes), false),
     async () => files.removeClone(),
     async () => files.removeNotes(),
+    async (bytes) => files.removePending() && (await collect(bytes), true),
     async (bytes) => release() > 0 && (await collect(bytes), true),
     async (bytes) => files.removeSource() && (await collect(bytes), true),
   ];
@@ -52,8 +57,8 @@ export async function makeRoom(options: CollectOptions): Promise<void> {
 }
 
 /**
- * Lets Nix free so many bytes of what no root protects. Throws an Error when Nix cannot, but not
- * when it finds less.
+ * Has Nix free so many bytes of what no root protects. Throws an Error when Nix fails, but not when
+ * there is less to free.
  */
 async function collectGarbage(bytes: number, signal: AbortSignal): Promise<void> {
   const args = ["--gc", "--max-freed", String(Math.ceil(bytes))];

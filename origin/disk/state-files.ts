@@ -1,12 +1,12 @@
 /**
- * Files in an origin's state directory that save time, and can be made or fetched again. The time
- * of an entry says when it was last used; the least recently used are removed first.
+ * Files in an origin's state directory that save time and can be made or fetched again. An entry's
+ * modification time says when it was last used; the least recently used are removed first.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { temporaryName } from "./temporary.ts";
 
-/** Sources of revisions that stay however full the disk is: the newest, and the one before. */
+/** Sources of revisions that are kept however full the disk is: the newest, and the one before. */
 const SOURCES_KEPT = 2;
 
 interface Entry {
@@ -20,19 +20,24 @@ export interface StateFilesOptions {
   readonly idleMs: number;
 }
 
-/** Each call removes a little; false when there is nothing left to remove. */
+/** Each call removes some files; it returns false when there are none left to remove. */
 export interface StateFiles {
-  /** The clone of a git repository that was not used for longest. */
+  /** The least recently used clone of a git repository. */
   removeClone(): boolean;
   /** The root of a revision's source; its files stay until Nix collects them. */
   removeSource(): boolean;
   /** The older half of the notes on file listings. */
   removeNotes(): boolean;
+  /** The older half of the roots of what waits for the farm's binary cache (nix/cache/pusher.ts). */
+  removePending(): boolean;
 }
 
+/** The files below a state directory. */
 export function stateFiles({ stateDir, idleMs }: StateFilesOptions): StateFiles {
   const idle = (entries: readonly Entry[]): Entry[] =>
     entries.filter(({ used }) => used < Date.now() - idleMs);
+  const removeHalf = (entries: readonly Entry[]): boolean =>
+    removeAll(entries.slice(0, Math.ceil(entries.length / 2)));
   return {
     removeClone: () =>
       removeAll(idle(oldestFirst(join(stateDir, "sets/git"), 2, /\.git$/)).slice(0, 1)),
@@ -40,10 +45,9 @@ export function stateFiles({ stateDir, idleMs }: StateFilesOptions): StateFiles 
       removeAll(
         idle(oldestFirst(join(stateDir, "sets/sources"), 2).slice(0, -SOURCES_KEPT)).slice(0, 1),
       ),
-    removeNotes: () => {
-      const notes = idle(oldestFirst(join(stateDir, "layers/listings"), 1, /\.json$/));
-      return removeAll(notes.slice(0, Math.ceil(notes.length / 2)));
-    },
+    removeNotes: () =>
+      removeHalf(idle(oldestFirst(join(stateDir, "layers/listings"), 1, /\.json$/))),
+    removePending: () => removeHalf(idle(oldestFirst(join(stateDir, "cache/pending"), 1))),
   };
 }
 
@@ -52,14 +56,14 @@ function removeAll(entries: readonly Entry[]): boolean {
   return entries.length > 0;
 }
 
-/** Under another name first: who looks for it meanwhile finds it whole, or not at all. */
+/** Renames it first, so that whoever looks for it finds it complete or not at all. */
 function remove(path: string): void {
   const gone = join(dirname(path), temporaryName(basename(path)));
   renameSync(path, gone);
   rmSync(gone, { recursive: true, force: true });
 }
 
-/** Entries this many directories deep whose names have this form. */
+/** Entries at this depth below the directory whose names match, the least recently used first. */
 function oldestFirst(directory: string, depth: number, names = /^[^.]/): Entry[] {
   const entries = list(directory).flatMap((name): Entry[] => {
     const path = join(directory, name);
@@ -74,7 +78,7 @@ function list(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {
-    // It was never made, or is a file.
+    // It does not exist, or is a file.
     return [];
   }
 }

@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { tarEnd, tarHeader, tarPadding } from "../../edge/contract/tar.ts";
 import { OCI_INDEX } from "../../edge/contract/media-types.ts";
 import { canonicalJson } from "../../edge/contract/keys.ts";
+import { whileLocked } from "../disk/file-lock.ts";
 import { removeLeftovers } from "../disk/temporary.ts";
 import { writeWhole } from "../disk/write-whole.ts";
 import type { Output } from "./output-form.ts";
@@ -102,7 +103,7 @@ const IndexSchema = v.looseObject({
   manifests: v.array(v.looseObject({ annotations: v.optional(v.record(v.string(), v.string())) })),
 });
 
-/** The image joins what the directory holds; one of the same tag gives it up. */
+/** Adds the image to the layout, in which it takes the tag from another image. */
 async function writeLayout(
   image: OciImage,
   directory: string,
@@ -112,14 +113,18 @@ async function writeLayout(
   await mkdir(join(directory, "blobs/sha256"), { recursive: true });
   removeLeftovers(directory, 3);
   const indexFile = join(directory, "index.json");
-  const others = await otherEntries(indexFile, tag);
+  // Before anything is written: the directory may be something else.
+  await otherEntries(indexFile, tag);
   for (const blob of image.blobs) {
     await writeBlob(blob, join(directory, "blobs/sha256", hexOf(blob.digest)));
     onBytes(blob.size);
   }
   await writeFile(join(directory, "oci-layout"), LAYOUT);
-  const text = indexText([...others, indexEntry(image, { tag })]);
-  await writeWhole(indexFile, (temporary) => writeFile(temporary, text));
+  await whileLocked(directory, new AbortController().signal, async () => {
+    const others = await otherEntries(indexFile, tag);
+    const text = indexText([...others, indexEntry(image, { tag })]);
+    await writeWhole(indexFile, (temporary) => writeFile(temporary, text));
+  });
 }
 
 /** The entries of other tags. Throws an Error when the file is there and is no index. */

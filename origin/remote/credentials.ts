@@ -81,8 +81,9 @@ async function fromConfig(
   env: NodeJS.ProcessEnv,
 ): Promise<Credentials | undefined> {
   for (const key of keys) {
-    const helper = credHelpers[key] ?? credsStore;
-    const found = helper === undefined ? undefined : await askHelper(helper, key, env);
+    // An empty name means none.
+    const helper = credHelpers[key] || credsStore;
+    const found = helper ? await askHelper(helper, key, env) : undefined;
     if (found !== undefined) return found;
     const { auth, identitytoken } = auths[key] ?? {};
     if (identitytoken) return { identityToken: identitytoken };

@@ -73,17 +73,7 @@ export async function fetchManifest(
     headers: { accept: MANIFEST_TYPES.join(", ") },
     scopes: [pullScope(repository)],
   });
-  const bytes = new Uint8Array(
-    await answer.arrayBuffer().catch((error: Error) => {
-      // fetch ends a body that is cut off with a TypeError.
-      if (!(error instanceof TypeError)) throw error;
-      throw new CommandFailed("later", `${registry.host} cut off the manifest ${reference}`, {
-        cause: error,
-      });
-    }),
-  );
-  if (bytes.length > MAX_MANIFEST)
-    throw new CommandFailed("failed", `the manifest ${reference} has ${bytes.length} bytes`);
+  const bytes = await manifestBytes(answer, registry.host, reference);
   const digest: Digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
   const promised = reference.startsWith("sha256:")
     ? reference
@@ -95,6 +85,32 @@ export async function fetchManifest(
     );
   const mediaType = (answer.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
   return { mediaType, digest, size: bytes.length, bytes, headers: answer.headers };
+}
+
+async function manifestBytes(
+  { body }: Response,
+  host: string,
+  reference: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      size += chunk.length;
+      if (size > MAX_MANIFEST) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // fetch ends a body that is cut off with a TypeError.
+    if (!(error instanceof TypeError)) throw error;
+    throw new CommandFailed("later", `${host} cut off the manifest ${reference}`, { cause: error });
+  }
+  if (size > MAX_MANIFEST)
+    throw new CommandFailed(
+      "failed",
+      `the manifest ${reference} has more than ${MAX_MANIFEST} bytes`,
+    );
+  return new Uint8Array(Buffer.concat(chunks));
 }
 
 /** Fetches what is missing of an image. Throws a CommandFailed that says what could not be had. */

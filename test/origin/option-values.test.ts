@@ -32,7 +32,8 @@ test("periods keep their bounds and say them in the same units", () => {
   const day = period(86_400, 10 * 365 * 86_400);
   assert.equal(day("36h"), 129_600);
   for (const text of ["5", "1h", "3651d", ""])
-    assert.throws(() => day(text), /\(90d, 12h, 30m\): from 1 d to 3650 d/, text);
+    assert.throws(() => day(text), /\(90d, 12h, 30m, 10s\): from 1 d to 3650 d/, text);
+  assert.equal(period(1, 60)("45s"), 45);
 });
 
 test("URLs are http:// or https://; what a person signs in with is never part of one, or shown", () => {

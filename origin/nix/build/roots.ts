@@ -61,14 +61,13 @@ export class Roots {
   }
 
   /**
-   * Whether all paths exist and have roots, so that Nix need not be asked. `settled`: they are then
-   * held until it aborts.
+   * Whether all paths exist and have roots, so that Nix need not be asked. If so, they are held until
+   * `settled` aborts.
    */
   holds(paths: readonly string[], settled?: AbortSignal): boolean {
     if (!paths.every((path) => this.#paths.has(path) && exists(path))) return false;
-    const directories = new Set(paths.map((path) => this.#paths.get(path) ?? ""));
-    for (const directory of directories) this.#use(directory, settled);
-    return true;
+    const directories = [...new Set(paths.map((path) => this.#paths.get(path) ?? ""))];
+    return directories.map((directory) => this.#use(directory, settled)).every(Boolean);
   }
 
   /**
@@ -76,6 +75,8 @@ export class Roots {
    * are held until `settled` aborts.
    */
   async with<T>(work: (link: string) => Promise<T>, settled?: AbortSignal): Promise<T> {
+    // The state directory may have been deleted.
+    mkdirSync(this.#dir, { recursive: true });
     const directory = lockedDirectory(() => join(this.#dir, randomUUID()));
     try {
       return await work(join(directory.path, "r"));
@@ -104,14 +105,22 @@ export class Roots {
     return true;
   }
 
-  /** Makes it the most recently used. */
-  #use(name: string, settled: AbortSignal | undefined): void {
+  /** Makes it the most recently used; false when somebody has deleted it. */
+  #use(name: string, settled: AbortSignal | undefined): boolean {
     const directory = this.#directories.get(name);
-    if (directory === undefined) return;
+    if (directory === undefined) return false;
+    if (!exists(name)) {
+      this.#forget(name, directory);
+      return false;
+    }
     this.#directories.delete(name);
     this.#directories.set(name, directory);
     utimesSync(name, new Date(), new Date());
-    if (settled === undefined || settled.aborted) return;
+    if (settled !== undefined && !settled.aborted) this.#hold(name, directory, settled);
+    return true;
+  }
+
+  #hold(name: string, directory: Directory, settled: AbortSignal): void {
     let held = this.#held.get(settled);
     if (held === undefined) {
       const mine = (held = new Set<string>());
@@ -137,15 +146,19 @@ export class Roots {
 
   #remove(count: number): number {
     let removed = 0;
-    for (const [name, { paths, holders }] of this.#directories) {
+    for (const [name, directory] of this.#directories) {
       if (removed >= count) break;
-      if (holders > 0) continue;
-      this.#directories.delete(name);
-      for (const path of paths) if (this.#paths.get(path) === name) this.#paths.delete(path);
+      if (directory.holders > 0) continue;
+      this.#forget(name, directory);
       rmSync(name, { recursive: true, force: true });
       removed += 1;
     }
     return removed;
+  }
+
+  #forget(name: string, { paths }: Directory): void {
+    this.#directories.delete(name);
+    for (const path of paths) if (this.#paths.get(path) === name) this.#paths.delete(path);
   }
 }
 

@@ -23,7 +23,7 @@ import type { SigningKey } from "./signing-key.ts";
 const RETRY_MS = 10 * 60_000;
 /** Largest NAR, bytes: compressed it would hardly be below MAX_NAR_BYTES. */
 const MAX_UNPACKED_BYTES = 4 * MAX_NAR_BYTES;
-/** Failures one after another after which the bucket or the edge is taken to be away. */
+/** Failures in a row after which the bucket or the edge is taken to be unreachable. */
 const MAX_FAILURES = 3;
 /** Longest upload of one file, ms. */
 const UPLOAD_MS = 30 * 60_000;
@@ -41,6 +41,8 @@ export interface PusherOptions {
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #stop = new AbortController();
+  /** Names in the directory of what could not be stored the last time. */
+  #failed = new Set<string>();
   #rooting = Promise.resolve();
   #wake: () => void = () => {};
   readonly #running: Promise<void>;
@@ -113,13 +115,16 @@ export class Pusher {
   }
 
   /**
-   * Stores all that is pending; gives an error of something that is still pending. Ends early where
-   * nothing can be stored.
+   * Stores everything that is pending; returns the last error, if any. What failed the last time
+   * comes last, so that it does not keep the others back.
    */
   async #pushAll(): Promise<Error | undefined> {
-    const names = await readdir(this.#pending).catch(() => []);
+    const names = (await readdir(this.#pending).catch(() => [])).toSorted();
+    const isLast = (name: string): number => Number(this.#failed.has(name));
+    const inOrder = names.toSorted((a, b) => isLast(a) - isLast(b));
+    this.#failed = new Set(names.filter((name) => this.#failed.has(name)));
     let [failed, inARow]: [Error | undefined, number] = [undefined, 0];
-    for (const name of names.toSorted()) {
+    for (const name of inOrder) {
       if (this.#stop.signal.aborted || inARow === MAX_FAILURES) break;
       const link = join(this.#pending, name);
       try {
@@ -129,6 +134,7 @@ export class Pusher {
       } catch (error) {
         failed = error as Error;
         inARow += 1;
+        this.#failed.add(name);
       }
     }
     return failed;

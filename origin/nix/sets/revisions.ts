@@ -3,7 +3,7 @@
  * garbage collector roots and survive a restart, so that a revision resolved once can be built
  * later; old revisions of a path set exist nowhere else.
  */
-import { lstatSync, lutimesSync, mkdirSync, readdirSync, readlinkSync, unlinkSync } from "node:fs";
+import { lstatSync, lutimesSync, mkdirSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { nixOutput } from "../nix-output.ts";
@@ -56,12 +56,13 @@ export class Revisions {
       ["--realise", "--add-root", join(this.#dir, revision), "--", path],
       { env: nixEnvironment(this.#settings), signal },
     );
+    // Another process (firn build) may remove links at the same time.
     const links = readdirSync(this.#dir).map((name) => ({
       link: join(this.#dir, name),
-      used: lstatSync(join(this.#dir, name)).mtimeMs,
+      used: lstatSync(join(this.#dir, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
     }));
     for (const { link } of links.toSorted((a, b) => b.used - a.used).slice(MAX_SOURCES))
-      unlinkSync(link);
+      rmSync(link, { force: true });
   }
 }
 

@@ -272,6 +272,10 @@ describe("firn mirror", { skip }, () => {
     assert.match(made.stderr, /line 3: .*"snow"/);
     assert.equal((await mirror("# nothing\n")).exitCode, 2);
     assert.equal((await mirror("snow\n", "--every", "soon")).exitCode, 2);
+    // Longer than a timer takes: it would ask without a pause.
+    const { exitCode, stderr } = await mirror("snow\n", "--every", "25d");
+    assert.equal(exitCode, 2, stderr);
+    assert.match(stderr, /from 1 s to 24 d/);
   });
 });
 

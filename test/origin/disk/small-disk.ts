@@ -3,7 +3,16 @@
  * name, with real Nix. An assertion that fails ends it with an error.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -78,6 +87,13 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     const others: string[] = [];
     for (let index = 1; index <= 9; index += 1) others.push((await build(`p${index}`)).path);
     const [first = "", second = ""] = others;
+    const logs = "/nix/var/log/nix/drvs";
+    const hasLogs = existsSync(logs) && readdirSync(logs, { recursive: true }).length > 0;
+    assert.ok(hasLogs, "Nix keeps a log of each build here");
+    const [oldLog, newLog] = [join(logs, "00/old.drv.bz2"), join(logs, "00/new.drv.bz2")];
+    mkdirSync(join(logs, "00"), { recursive: true });
+    for (const log of [oldLog, newLog]) writeFileSync(log, "");
+    utimesSync(oldLog, 1, Date.now() / 1_000 - 31 * 24 * 3_600);
     const [recent, old] = [others.slice(-3), others.slice(1, -3)];
     // Asked for again: used last.
     assert.equal((await build("p1")).path, first);
@@ -87,6 +103,7 @@ const SCENARIOS: Record<string, () => Promise<void>> = {
     assert.ok(existsSync(held.path), "a job holds it");
     assert.ok([first, ...recent].every(existsSync), "what was used last stays");
     assert.ok(!old.every(existsSync), "what was not used for long is collected");
+    assert.ok(!existsSync(oldLog) && existsSync(newLog), "of logs only old ones are removed");
     assert.deepEqual(said, [], "it took jobs all the time");
     // What was collected is built again.
     assert.equal((await build("p2")).path, second);

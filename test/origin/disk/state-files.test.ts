@@ -66,10 +66,25 @@ test("of the notes on listings the older half goes", (t) => {
   assert.deepEqual(readdirSync(join(stateDir, "layers/listings")), ["3.json", "4.json"]);
 });
 
+test("of what waits for the farm's cache the older half goes", (t) => {
+  const { dir, stateDir, files } = state(t);
+  dir("cache/pending");
+  for (let index = 0; index < 3; index += 1) {
+    const root = join(stateDir, `cache/pending/${index}`);
+    symlinkSync("/nowhere", root);
+    lutimesSync(root, 1 + index, 1 + index);
+  }
+  symlinkSync("/nowhere", join(stateDir, "cache/pending/new"));
+  assert.ok(files.removePending());
+  assert.deepEqual(readdirSync(join(stateDir, "cache/pending")), ["2", "new"]);
+  assert.ok(files.removePending());
+  assert.equal(files.removePending(), false);
+});
+
 test("an empty state directory has nothing to remove", (t) => {
   const { files } = state(t);
   assert.deepEqual(
-    [files.removeClone(), files.removeSource(), files.removeNotes()],
-    [false, false, false],
+    [files.removeClone(), files.removeSource(), files.removeNotes(), files.removePending()],
+    [false, false, false, false],
   );
 });

@@ -130,6 +130,25 @@ test("a manifest that is cut off is told as such", async (t) => {
   );
 });
 
+test("a manifest without an end is given up when it is larger than any may be", async (t) => {
+  let sent = 0;
+  const port = await serve(t, (_, response) => {
+    const chunk = Buffer.alloc(2 ** 20, " ");
+    const more = (): void => {
+      // Without a limit the client would take all of it.
+      if (sent >= 64 * chunk.length) return void response.end("{}");
+      sent += chunk.length;
+      response.write(chunk, (error) => error == null && more());
+    };
+    more();
+  });
+  await assert.rejects(
+    fetchManifest(registryAt(`http://127.0.0.1:${port}`, t.signal), "git", "latest"),
+    /the manifest latest has more than 4194304 bytes/,
+  );
+  assert.ok(sent < 64 * 2 ** 20, `${sent} bytes were sent`);
+});
+
 const BLOB = Buffer.alloc(300_000, "snow");
 const HEX = createHash("sha256").update(BLOB).digest("hex");
 const DESCRIPTOR = { digest: `sha256:${HEX}`, size: BLOB.length } as const;

@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -77,6 +78,22 @@ test("the least recently used half goes first, in the order of an earlier proces
     ["0", "1", "2", "3"].map((name) => roots.holds([join(directory, name)])),
     [true, false, false, true],
   );
+});
+
+test("roots that somebody has deleted are not taken to be there, and are made again", async (t) => {
+  const directory = join(temporary(t), "roots");
+  const built = join(temporary(t), "built");
+  writeFileSync(built, "");
+  const roots = new Roots(directory);
+  const job = new AbortController();
+  await roots.with(async (link) => symlinkSync(built, link), job.signal);
+  rmSync(directory, { recursive: true });
+  assert.equal(roots.holds([built], job.signal), false);
+  await roots.with(async (link) => symlinkSync(built, link), job.signal);
+  assert.equal(roots.holds([built]), true);
+  assert.equal(readdirSync(directory).length, 1);
+  job.abort();
+  assert.equal(roots.idle, 1);
 });
 
 test("at most a thousand that no job holds are kept", async (t) => {

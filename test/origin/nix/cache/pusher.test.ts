@@ -75,19 +75,23 @@ test(
   limits,
   async (t) => {
     const directory = temporary(t);
-    const [damaged, whole] = [await builtDerivation(t), await builtDerivation(t)];
-    const path = execFileSync("nix-store", ["--query", "--outputs", damaged], {
-      encoding: "utf8",
-    }).trim();
-    execFileSync("chmod", ["-R", "u+w", path]);
-    execFileSync("sh", ["-c", 'echo more >> "$1/bin/one"', "sh", path]);
-    t.after(() => execFileSync("nix-store", ["--delete", path]));
+    const damaged: string[] = [];
+    // As many as make it look as if nothing could be stored.
+    for (let count = 0; count < 3; count += 1) damaged.push(await builtDerivation(t));
+    const whole = await builtDerivation(t);
+    for (const derivation of damaged) {
+      const query = ["--query", "--outputs", derivation];
+      const path = execFileSync("nix-store", query, { encoding: "utf8" }).trim();
+      execFileSync("chmod", ["-R", "u+w", path]);
+      execFileSync("sh", ["-c", 'echo more >> "$1/bin/one"', "sh", path]);
+      t.after(() => execFileSync("nix-store", ["--delete", path]));
+    }
     const { pushing, files, warnings } = pusher(directory, present);
-    pushing.built([damaged]);
+    pushing.built(damaged);
     await until("the damage is told", () => warnings.length > 0);
     pushing.built([whole]);
     await until("the other one is stored", () => files.length === 2);
     await pushing.close();
-    assert.equal(readdirSync(join(directory, "pending")).length, 1, "the damaged one is left");
+    assert.equal(readdirSync(join(directory, "pending")).length, 3, "the damaged ones are left");
   },
 );
