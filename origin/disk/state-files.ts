@@ -36,8 +36,6 @@ export interface StateFiles {
 export function stateFiles({ stateDir, idleMs }: StateFilesOptions): StateFiles {
   const idle = (entries: readonly Entry[]): Entry[] =>
     entries.filter(({ used }) => used < Date.now() - idleMs);
-  const removeHalf = (entries: readonly Entry[]): boolean =>
-    removeAll(entries.slice(0, Math.ceil(entries.length / 2)));
   return {
     removeClone: () =>
       removeAll(idle(oldestFirst(join(stateDir, "sets/git"), 2, /\.git$/)).slice(0, 1)),
@@ -55,6 +53,9 @@ function removeAll(entries: readonly Entry[]): boolean {
   for (const { path } of entries) remove(path);
   return entries.length > 0;
 }
+
+const removeHalf = (entries: readonly Entry[]): boolean =>
+  removeAll(entries.slice(0, Math.ceil(entries.length / 2)));
 
 /** Renames it first, so that whoever looks for it finds it complete or not at all. */
 function remove(path: string): void {
