@@ -5,7 +5,7 @@
 import type { BucketAccess } from "./layers/index.ts";
 import { secret } from "./process.ts";
 
-/** The bucket as the options and the environment name it. */
+/** The bucket of the options. Throws a CommandFailed when the environment has no keys for it. */
 export function bucketOf(options: {
   readonly s3Endpoint: string;
   readonly s3Bucket: string;
@@ -22,7 +22,10 @@ export function bucketOf(options: {
 
 const S3_VARIABLES = ["S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"];
 
-/** The bucket with the origin's own credentials; undefined when none of them is given. */
+/**
+ * The bucket with the origin's own credentials; undefined when neither endpoint, bucket nor keys
+ * are set. Throws an Error that names what is missing when only some are.
+ */
 export function ownBucketOf({
   s3Endpoint,
   s3Bucket,

@@ -1,6 +1,6 @@
 /** Tells edges which tags the package set has, for their `tags/list`. */
 
-/** A repository is listed at most this often, ms: the list of a large one has some 100 kB. */
+/** Shortest time between two listings, ms: the list of a large repository has some 100 kB. */
 const LIST_AGAIN = 5 * 60_000;
 
 export interface TagListing {
@@ -12,8 +12,8 @@ export interface TagListing {
 }
 
 /**
- * A function that lists the tags and reports them, unless that was done a moment ago. To be called
- * when the origin starts, and whenever somebody has asked what a tag means.
+ * Returns a function that lists the tags and reports them, unless it did so less than `again` ago.
+ * It is to be called when the origin starts, and whenever a tag has been resolved.
  */
 export function tagLister({ list, tell, onError, again = LIST_AGAIN }: TagListing): () => void {
   let next = 0;

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 /**
  * The `firn` command. Secrets are read only from variables, since `ps` shows flags to everybody.
- * Code that only one command needs is loaded by that command: an origin runs for months and does
- * not need the emulator of an edge.
+ * Each command imports the code that it alone needs: an origin needs none of the edge's.
  */
 import { Command, CommanderError, type Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
@@ -191,16 +190,16 @@ addImageCommands(program);
 
 addPlanCommand(program);
 
-/** What `firn doctor` finds, on standard error, before the error itself. */
+/** Writes the faults that `firn doctor` finds to standard error, before the error itself. */
 async function sayWhatIsWrong({ packageSet, stateDir, host, port }: StartOptions): Promise<void> {
   const { whatIsWrong } = await import("./commands/doctor.ts");
   const listen = port === 0 ? undefined : { host, port };
   const lines = await whatIsWrong({ packageSet, stateDir, edges: [], listen }, process.env);
   for (const line of lines) tell(line);
-  if (lines.length > 0) tell("`npm run firn -- doctor` shows this again, and what is fine.");
+  if (lines.length > 0) tell("`npm run firn -- doctor` shows this again, and what is in order.");
 }
 
-/** commander names a missing option by its flag alone; most operators set variables. */
+/** commander's message about a missing option names the flag; this adds the variable. */
 function withVariable(text: string): string {
   const option = allOptions().find(
     ({ flags, envVar }) => envVar !== undefined && text.includes(`required option '${flags}'`),
@@ -210,7 +209,7 @@ function withVariable(text: string): string {
     : text.replace("not specified", `not specified, and ${option.envVar} is not set`);
 }
 
-// In `firn search … | head`, head closes the pipe when it has its lines.
+// In `firn search … | head`, head closes the pipe as soon as it has enough lines.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit();

@@ -1,6 +1,6 @@
 /**
- * An origin's figures for Prometheus, at http://127.0.0.1:METRICS_PORT/metrics. Only on loopback: a
- * scraper elsewhere needs a proxy or an agent on this machine.
+ * An origin's metrics for Prometheus, at http://127.0.0.1:METRICS_PORT/metrics: on loopback alone,
+ * so a scraper elsewhere needs a proxy or an agent on this machine.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -9,13 +9,13 @@ import type { Run } from "./channel/index.ts";
 import { requirePort } from "./local/ports.ts";
 
 const LOOPBACK = "127.0.0.1";
-/** Seconds: from a known tag to a long build. */
+/** Upper bounds of the histogram, seconds: from resolving a known tag to a long build. */
 const BUCKETS = [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000];
 
-/** What is looked up when somebody asks. */
+/** Where the values come from, at each scrape. */
 export interface MetricsSources {
   readonly version: string;
-  /** Jobs that it may do at once, and does now. */
+  /** Jobs that it can run at once, and runs now. */
   readonly slots: { readonly total: number; readonly used: number };
   /** Whether it is connected, by the edge's host. */
   readonly connections: () => ReadonlyMap<string, boolean>;
@@ -23,6 +23,7 @@ export interface MetricsSources {
   readonly status: () => { readonly accepting: boolean; readonly freeBytes?: number };
 }
 
+/** The metrics of one origin. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #jobs: Histogram<"kind" | "ending">;
@@ -47,7 +48,7 @@ export class Metrics {
     for (const gauge of gaugesOf(sources)) this.#registry.registerMetric(gauge);
   }
 
-  /** `run`, with its jobs counted. */
+  /** Returns `run` with its jobs measured. */
   counted(run: Run): Run {
     return async (items, context) => {
       const kind = items[0]?.kind ?? "none";
@@ -68,7 +69,10 @@ export class Metrics {
     };
   }
 
-  /** Serves /metrics on the port of 127.0.0.1; returns how to stop. Throws when it is in use. */
+  /**
+   * Serves /metrics at this port of 127.0.0.1; returns how to stop. Throws an Error when the port
+   * is in use.
+   */
   async listen(port: number): Promise<() => Promise<void>> {
     const server = createServer((request, response) => {
       if (request.url !== "/metrics" || request.method !== "GET") {
@@ -91,7 +95,7 @@ export class Metrics {
   }
 }
 
-/** What it is, and does at the moment: looked up when somebody asks. */
+/** The values that are looked up at each scrape. */
 function gaugesOf({ version, slots, connections, status }: MetricsSources): Gauge<string>[] {
   return [
     new Gauge({

@@ -1,6 +1,6 @@
 /**
- * What the values of options look like: each function reads one kind of value, from a flag or a
- * variable. commander names the flag or the variable in front of every message that is thrown here.
+ * Parsers of option values: each function reads one kind of value, from a flag or a variable. They
+ * throw an InvalidArgumentError, before whose message commander puts the flag or the variable.
  */
 import { isIP } from "node:net";
 import { resolve } from "node:path";
@@ -15,10 +15,10 @@ import { duration } from "./operator/table.ts";
 const KIB = 1024;
 const SIZES: Record<string, number> = { "": 1, K: KIB, M: KIB ** 2, G: KIB ** 3, T: KIB ** 4 };
 const PATH_SET = "path:";
-/** Least DISK_BUDGET, bytes. */
+/** Smallest DISK_BUDGET, bytes. */
 const MIN_BUDGET = 100 * KIB ** 2;
 
-/** `512M`, `4G`, `1048576`: bytes. */
+/** Reads `512M`, `4G` or `1048576` as bytes. */
 export function bytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text.trim());
   const unit = SIZES[(match?.[2] ?? "").toUpperCase()];
@@ -43,7 +43,7 @@ export function period(min: number, max: number): (text: string) => number {
   };
 }
 
-/** `50G`: most bytes used. `free:10G`: bytes that stay free. */
+/** Reads `50G`, the most bytes that may be used, or `free:10G`, the bytes to be kept free. */
 export function diskBudget(text: string): DiskBudget {
   const [, keep, size = ""] = /^(free:)?(.*)$/s.exec(text.trim()) ?? [];
   const limit = bytes(size);
@@ -52,7 +52,7 @@ export function diskBudget(text: string): DiskBudget {
   return keep === undefined ? { used: limit } : { free: limit };
 }
 
-/** A whole number between bounds; `what`: what it counts, for the message. */
+/** Reads a whole number from `min` to `max`; `what`: the unit, for the message. */
 export function whole(what: string, min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -106,13 +106,13 @@ export function systems(text: string): System[] {
   return [...new Set(found)] as System[];
 }
 
-/** A name that may stand in a token's subject and in logs. */
+/** An origin's name, by the rule of the edge's ORIGINS. */
 export function originName(text: string): string {
   if (!ORIGIN_NAME_PATTERN.test(text)) throw new InvalidArgumentError(`Give ${ORIGIN_NAME_RULE}.`);
   return text;
 }
 
-/** An address to listen on. */
+/** An IP address to listen on. */
 export function address(text: string): string {
   if (isIP(text) === 0)
     throw new InvalidArgumentError(
@@ -122,7 +122,9 @@ export function address(text: string): string {
   return text;
 }
 
-/** A package set as given (edge/contract reads it), a directory in it made absolute. */
+/**
+ * A package set, unparsed (edge/contract/package-set.ts parses it), with its directory absolute.
+ */
 export function packageSet(text: string): string {
   if (text.startsWith(PATH_SET) && text !== PATH_SET)
     return PATH_SET + resolve(text.slice(PATH_SET.length));
@@ -132,7 +134,7 @@ export function packageSet(text: string): string {
 /** `flake:path:<dir>?dir=<subdirectory>`, and the same without `path:`. */
 const FLAKE_DIRECTORY = /^flake:(?:path:|(?=[./]))([^?]+)(\?.*)?$/s;
 
-/** Nix's trusted-public-keys. */
+/** Public keys with spaces between them, as in Nix's trusted-public-keys. */
 export function publicKeys(text: string): readonly string[] {
   const found = words(text);
   const wrong = found.find((word) => !isPublicKey(word));
@@ -144,10 +146,10 @@ export function publicKeys(text: string): readonly string[] {
   return found;
 }
 
-/** Words with spaces between them, as Nix's own list settings are written. */
+/** Words with spaces between them, as in Nix's settings. */
 export const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
 
-/** Reads one list of the package policy, as the edge does. */
+/** Reads one list of the package policy, with the edge's parser. */
 export const policy =
   (variable: "PACKAGES_ALLOW" | "PACKAGES_DENY", list: keyof PackagePolicy) =>
   (text: string): readonly string[] => {
@@ -164,7 +166,7 @@ const list = (text: string): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== "");
 
-/** An http(s) URL of one edge. */
+/** An http(s) URL of an edge, without user and password. */
 export function edgeUrl(text: string): URL {
   const url = new URL(httpUrl(text));
   if (url.username !== "" || url.password !== "")
@@ -174,14 +176,14 @@ export function edgeUrl(text: string): URL {
   return url;
 }
 
-/** An http(s) URL, as it was given. The message does not show it: it may hold a password. */
+/** An http(s) URL, unchanged. The message does not repeat it, since it may contain a password. */
 export function httpUrl(text: string): string {
   if (!/^https?:$/.test(URL.parse(text)?.protocol ?? ""))
     throw new InvalidArgumentError("Give an http:// or https:// URL: https://HOST.");
   return text;
 }
 
-/** A point in time, by RFC 3339 or as a date; milliseconds since 1970. */
+/** A date, or a time by RFC 3339, in milliseconds since 1970. */
 export function sinceTime(text: string): number {
   const time = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text)
     ? Date.parse(text)

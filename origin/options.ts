@@ -1,6 +1,6 @@
 /**
- * Options of the `firn` command: each is a flag and an environment variable, read once and checked
- * before anything starts (option-values.ts), with its default stated here.
+ * The options of the `firn` command: each is a flag and an environment variable with a default,
+ * read once, and checked before anything starts (option-values.ts).
  */
 import { Option } from "@commander-js/extra-typings";
 import { DEFAULT_DENY } from "../edge/contract/package-policy.ts";
@@ -37,10 +37,10 @@ const s3Endpoint = () =>
     .argParser(httpUrl);
 const s3Bucket = () => new Option("--s3-bucket <name>", "the bucket").env("S3_BUCKET");
 
-/** What several commands take. */
+/** Options of several commands. */
 export const SHARED = {
   packageSet: packageSetOption().makeOptionMandatory(),
-  stateDir: new Option("--state-dir <dir>", "caches and clones; may be lost at any time")
+  stateDir: new Option("--state-dir <dir>", "caches and clones; may be deleted between runs")
     .env("STATE_DIR")
     .default(".firn/origin"),
   s3Region: new Option("--s3-region <region>", "the bucket's region")
@@ -57,11 +57,11 @@ export const PLAN = {
 /** `firn start`. */
 export const START = {
   packageSet: packageSetOption().default("starter"),
-  port: new Option("--port <port>", "where it listens; 0 for any free one")
+  port: new Option("--port <port>", "port that it listens on; 0 for any free one")
     .env("PORT")
     .argParser(whole("a port", 0, 65_535))
     .default(8787),
-  host: new Option("--host <address>", "address that it listens on; 0.0.0.0 for all")
+  host: new Option("--host <address>", "address that it listens on; 0.0.0.0 for all addresses")
     .env("HOST")
     .argParser(address)
     .default("127.0.0.1"),
@@ -89,7 +89,7 @@ export const SERVE = {
 
 /** `firn origin`. */
 export const ORIGIN = {
-  edges: new Option("--edges <urls>", "edges to connect to, with commas")
+  edges: new Option("--edges <urls>", "edges to connect to, separated by commas")
     .env("FIRN_EDGES")
     .argParser(edges)
     .makeOptionMandatory(),
@@ -100,7 +100,7 @@ export const ORIGIN = {
   keyFile: new Option("--key-file <file>", "its private key, made by `firn keygen`")
     .env("ORIGIN_KEY_FILE")
     .makeOptionMandatory(),
-  systems: new Option("--systems <systems>", "what it builds for, with commas")
+  systems: new Option("--systems <systems>", "Nix systems to build for, separated by commas")
     .env("SYSTEMS")
     .argParser(systems)
     .default([SYSTEMS[0]]),
@@ -108,7 +108,7 @@ export const ORIGIN = {
     .env("SLOTS")
     .argParser(whole("jobs", 1, 256))
     .default(2),
-  // Without them the edge signs what it stores.
+  // Without these two the edge signs its uploads.
   s3Endpoint: s3Endpoint(),
   s3Bucket: s3Bucket(),
   bucketHosts: new Option(
@@ -122,7 +122,7 @@ export const ORIGIN = {
     .env("NIX_TIMEOUT")
     .argParser(whole("seconds", 1, 86_400))
     .default(600),
-  evalTimeout: new Option("--eval-timeout <seconds>", "longest evaluation of a job's packages")
+  evalTimeout: new Option("--eval-timeout <seconds>", "longest evaluation of the packages of a job")
     .env("EVAL_TIMEOUT")
     .argParser(whole("seconds", 1, 86_400))
     .default(DEFAULT_LIMITS.evalTimeout),
@@ -130,7 +130,10 @@ export const ORIGIN = {
     .env("EVAL_MEMORY")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.evalMemory, "4G"),
-  buildSilence: new Option("--build-silence <seconds>", "longest silence in the log of a build")
+  buildSilence: new Option(
+    "--build-silence <seconds>",
+    "longest time without a line in the log of a build",
+  )
     .env("BUILD_SILENCE")
     .argParser(whole("seconds", 1, 86_400))
     .default(DEFAULT_LIMITS.buildSilence),
@@ -138,21 +141,21 @@ export const ORIGIN = {
     .env("BUILD_LOG")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.buildLog, "64M"),
-  buildSize: new Option("--build-size <size>", "most disk space that the builds of a job may take")
+  buildSize: new Option("--build-size <size>", "most disk space that the builds of a job may use")
     .env("BUILD_SIZE")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.buildSize, "40G"),
-  closureLimit: new Option("--closure-limit <size>", "most bytes of a package with all it needs")
+  closureLimit: new Option("--closure-limit <size>", "largest closure of a package")
     .env("CLOSURE_LIMIT")
     .argParser(bytes)
     .default(DEFAULT_LIMITS.closureLimit, "10G"),
-  closurePaths: new Option("--closure-paths <n>", "most store paths of a package with all it needs")
+  closurePaths: new Option("--closure-paths <n>", "most store paths in the closure of a package")
     .env("CLOSURE_PATHS")
     .argParser(whole("store paths", 1, 1_000_000))
     .default(DEFAULT_LIMITS.closurePaths),
   drain: new Option(
     "--drain <seconds>",
-    "when told to stop, how long jobs may finish before they are handed back",
+    "how long running jobs may take to finish at SIGTERM, before they are handed back",
   )
     .env("DRAIN")
     .argParser(whole("seconds", 0, 3_600))
@@ -163,92 +166,92 @@ export const ORIGIN = {
     .default(bytes("256M"), "256M"),
   cacheKeyFile: new Option(
     "--cache-key-file <file>",
-    "Nix signing key: what is built here is stored in the farm's binary cache, signed with it",
+    "Nix signing key with which this origin's builds are stored in the farm's binary cache",
   ).env("CACHE_KEY_FILE"),
   cacheTrustedKeys: new Option(
     "--cache-trusted-keys <keys>",
-    "public Nix keys, with spaces: what they have signed is taken from the farm's binary cache",
+    "public Nix keys, separated by spaces, that are trusted in the farm's binary cache",
   )
     .env("CACHE_TRUSTED_KEYS")
     .argParser(publicKeys)
     .default([] as readonly string[], "none"),
   diskBudget: new Option(
     "--disk-budget <size>",
-    "disk that it may use: 50G for the Nix store and its state, or free:10G to keep that much free",
+    "most disk space for the Nix store and its state (50G), or space to keep free (free:10G)",
   )
     .env("DISK_BUDGET")
     .argParser(diskBudget)
-    .default({} as DiskBudget, "a tenth of each disk is kept free, 5 GB at most"),
-  diskGc: new Option("--disk-gc <on|off>", "whether it runs Nix's garbage collector for that")
+    .default({} as DiskBudget, "a tenth of each disk stays free, at most 5 GB"),
+  diskGc: new Option(
+    "--disk-gc <on|off>",
+    "whether it may run Nix's garbage collector for the budget",
+  )
     .env("DISK_GC")
     .choices(["on", "off"] as const)
     .default("on" as const),
   metricsPort: new Option(
     "--metrics-port <port>",
-    "port of 127.0.0.1 where Prometheus finds its metrics, at /metrics; none when left out",
+    "port of 127.0.0.1 for Prometheus metrics, at /metrics; none when left out",
   )
     .env("METRICS_PORT")
     .argParser(whole("port", 1, 65_535)),
   libdeflate: new Option(
     "--libdeflate <file>",
-    "libdeflate.so.0, where the system's loader does not find it",
+    "path of libdeflate.so.0, if the system's loader does not find it",
   ).env("LIBDEFLATE"),
-  channelsUrl: new Option(
-    "--channels-url <url>",
-    "where channels are published, when not at nixos.org",
-  )
+  channelsUrl: new Option("--channels-url <url>", "base URL of the channels, if not nixos.org's")
     .env("CHANNELS_URL")
     .argParser(httpUrl),
   archiveUrl: new Option(
     "--archive-url <url>",
-    "archive of a commit of nixpkgs, with {revision} in it, when not GitHub's",
+    "URL of a nixpkgs commit's archive, with {revision} in it, if not GitHub's",
   )
     .env("ARCHIVE_URL")
     .argParser(httpUrl),
   allowedUris: new Option(
     "--allowed-uris <uris>",
-    "URI prefixes that an evaluation may fetch from, with spaces; none when left out",
+    "URI prefixes that evaluations may fetch, separated by spaces; none when left out",
   )
     .env("ALLOWED_URIS")
     .argParser(words),
   packagesAllow: new Option(
     "--packages-allow <globs>",
-    "packages that it evaluates, with spaces; any when left out",
+    "packages that it evaluates, separated by spaces; all when left out",
   )
     .env("PACKAGES_ALLOW")
     .argParser(policy("PACKAGES_ALLOW", "allow"))
     .default([] as readonly string[], "any"),
   packagesDeny: new Option(
     "--packages-deny <globs>",
-    "packages that it never evaluates, with spaces; off for none",
+    "packages that it never evaluates, separated by spaces; off for none",
   )
     .env("PACKAGES_DENY")
     .argParser(policy("PACKAGES_DENY", "deny"))
     .default(DEFAULT_DENY, "pkgs* and the like"),
   allowVulnerableNix: new Option(
     "--allow-vulnerable-nix",
-    "serve public edges even with a Nix whose sandbox is known to leak",
+    "serve edges that others can reach with a Nix whose sandbox has known holes",
   )
     .env("ALLOW_VULNERABLE_NIX")
     .default(false),
   allowUnsandboxed: new Option(
     "--allow-unsandboxed",
-    "serve public edges even without Nix's sandbox, or building as root",
+    "serve edges that others can reach without Nix's sandbox, or building as root",
   )
     .env("ALLOW_UNSANDBOXED")
     .default(false),
-  logLevel: new Option("--log-level <level>", "lowest severity that it logs")
+  logLevel: new Option("--log-level <level>", "lowest severity that is logged")
     .env("LOG_LEVEL")
     .choices(["fatal", "error", "warn", "info", "debug", "trace"])
     .default("info"),
 } as const;
 
-/** Values of a variable that switch something off. */
+/** Values of a variable that leave a flag without value unset. */
 const OFF = new Set(["0", "false", "no", "off"]);
 
 /**
- * commander takes a variable for a flag without value as set whatever it says, and an empty one as
- * given: ALLOW_VULNERABLE_NIX=false would allow, PORT= would not be a number. Removes these.
+ * Removes variables that set nothing: empty ones, and ALLOW_VULNERABLE_NIX=false and the like.
+ * commander would take the first as a value, and the second, for a flag without value, as set.
  */
 export function withoutUnset(env: NodeJS.ProcessEnv, options: readonly Option[]): void {
   for (const { envVar = "", required, optional } of options) {

@@ -1,4 +1,4 @@
-/** What an origin is told by its operator: the values of its options (options.ts). */
+/** The options of `firn origin` (options.ts), parsed. */
 import type { PackagePolicy } from "../edge/contract/package-policy.ts";
 import type { System } from "../edge/contract/records.ts";
 import type { DiskBudget } from "./disk/budget.ts";
@@ -18,23 +18,21 @@ export interface OriginOptions extends NixLimits {
   readonly ownBucket?: BucketAccess | undefined;
   /** Hosts to which an edge may send it, `host` or `host:port`; empty: by where the edge is. */
   readonly bucketHosts: readonly string[];
-  /** Keeps caches, clones and garbage collector roots; may be lost at any time. */
+  /** Has caches, clones and garbage collector roots; may be deleted between runs. */
   readonly stateDir: string;
   /** Longest nix-build, seconds. */
   readonly nixTimeout: number;
-  /** The farm's binary cache: the file with the key that signs, and the keys that are trusted. */
+  /** The farm's binary cache: the file with the signing key, and the trusted public keys. */
   readonly cacheKeyFile?: string;
   readonly cacheTrustedKeys: readonly string[];
-  /** How much disk it may use, and whether it may run Nix's garbage collector for that. */
+  /** How much disk it may use, and whether it may run Nix's garbage collector. */
   readonly diskBudget: DiskBudget;
   readonly diskGc: "on" | "off";
-  /**
-   * How long jobs may take to finish when it is told to stop, seconds; the rest are handed back.
-   */
+  /** How long jobs may take to finish when it is to stop, seconds; the rest are handed back. */
   readonly drain: number;
   /** Memory that packing may use, bytes. */
   readonly packMemory: number;
-  /** libdeflate's file, where the system's loader does not find it. */
+  /** Path of libdeflate, if the system's loader does not find it. */
   readonly libdeflate?: string;
   /**
    * Base URL of the channels, and URL of a commit's archive with {revision} in it; by default those
@@ -49,8 +47,8 @@ export interface OriginOptions extends NixLimits {
   /** What may be evaluated and built. */
   readonly policy: PackagePolicy;
   /**
-   * Serve edges that strangers can reach even with a Nix whose sandbox is known to leak, without a
-   * sandbox, or building as root.
+   * Whether to serve edges that others can reach: with a Nix whose sandbox has known holes; without
+   * a sandbox, or building as root.
    */
   readonly allowVulnerableNix: boolean;
   readonly allowUnsandboxed: boolean;

@@ -1,19 +1,17 @@
 /**
- * Lines that a server writes to its standard output or error. Where nobody can take them (a full
- * disk, a reader that has gone) they are lost, and the server goes on: Node's own streams end the
- * process then, or are closed for good.
+ * Lines that a server writes to standard output or error. When they cannot be written (the disk is
+ * full, the reader has gone) they are lost and the server goes on. Node's own streams would end the
+ * process, or be closed for good.
  */
 import { writeSync } from "node:fs";
 
-/** How often a pipe that is full is tried again, and the wait before each, milliseconds. */
+/** Further attempts to write to a full pipe, and the wait before each, ms. */
 const TRIES = 20;
 const WAIT_MS = 50;
 
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-/**
- * From now on this process is a server: what Node and libraries write to its output ends it neither.
- */
+/** Has this process survive errors of its output that Node and libraries cause, too. */
 export function goOnWithoutOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.removeAllListeners("error");
@@ -21,7 +19,7 @@ export function goOnWithoutOutput(): void {
   }
 }
 
-/** Writes all of it at once, or what can be written. */
+/** Writes the text synchronously; what cannot be written is lost. */
 export function writeOutput(fd: 1 | 2, text: string): void {
   const bytes = Buffer.from(text);
   let tries = 0;

@@ -1,19 +1,18 @@
 /**
- * The operator's package policy at an origin. The edge has already checked its own policy; an
- * origin checks again, so that an edge with another policy cannot have it build what this operator
- * denies.
+ * The package policy of an origin's operator. The edge has checked its own policy; the origin's may
+ * deny more, and no edge can have it build what it denies.
  */
 import { firstMatch } from "../edge/contract/globs.ts";
 import type { Item, Result } from "../edge/contract/items.ts";
 import { BASE_PACKAGES, SHELL_PACKAGES } from "../edge/contract/names.ts";
 import { type PackagePolicy, policyRefusal } from "../edge/contract/package-policy.ts";
 
-/** In images whatever the policy says: nobody has to request them. */
+/** Packages that are allowed whatever the policy says, since images have them without a request. */
 const IMPLIED = new Set([...BASE_PACKAGES, ...SHELL_PACKAGES]);
 
 /**
- * Has `work` do the items that the policy allows; the others fail without being evaluated. Returns
- * one result for each item, in order.
+ * Calls `work` with the items that the policy allows; the others fail without being evaluated.
+ * Returns one result for each item, in order.
  */
 export async function withPolicy<T extends Item>(
   policy: PackagePolicy,
@@ -38,7 +37,7 @@ function refusalOf(policy: PackagePolicy, item: Item): string | undefined {
     case "package":
       return IMPLIED.has(item.name) ? undefined : policyRefusal(policy, item.name);
     case "index": {
-      // A set that the allow list does not name may contain packages that it does.
+      // The allow list may name packages of a set without naming the set.
       const denied = firstMatch(policy.deny, item.path.join("."));
       return denied === undefined ? undefined : policyRefusal(policy, item.path.join("."));
     }

@@ -1,12 +1,12 @@
-/** Ties processes to this one, so that they cannot outlive it: workerd, origins, and what calls Nix. */
+/** Ties child processes (workerd, origins, Nix) to this one, so that they do not outlive it. */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** util-linux's program for it, which the PATH of a child need not have. */
+/** The absolute path of util-linux's setpriv, since a child may have another PATH. */
 const SETPRIV = find("setpriv");
 
-/** Whether util-linux can tie a child's life to its parent's. */
+/** Whether this system can end a child when its parent dies. */
 export const canTie: boolean =
   process.platform === "linux" &&
   SETPRIV !== undefined &&
@@ -26,8 +26,8 @@ function find(program: string): string | undefined {
 }
 
 /**
- * The command, changed so that its process gets the signal when its parent dies; unchanged where
- * the system does not support that.
+ * The command, with setpriv in front so that its process gets the signal when its parent dies;
+ * unchanged where the system cannot do that.
  */
 export const tied = (
   signal: "TERM" | "KILL",
@@ -37,11 +37,11 @@ export const tied = (
     ? [SETPRIV, "--pdeathsig", signal, "--", program, ...args]
     : [program, ...args];
 
-/** What setpriv says, and its exit code, where the program cannot be started. */
+/** setpriv's message and exit codes when it cannot start the program. */
 const NOT_STARTED = /^setpriv: failed to execute .*?: (.*)$/;
 const NOT_STARTED_CODES = new Set([126, 127]);
 
-/** Why a tied program could not be started; undefined where it was. */
+/** Why setpriv could not start a program; undefined when it did. */
 export const whyNotStarted = (
   exitCode: number | undefined,
   lastLine: string | undefined,

@@ -1,10 +1,8 @@
-/**
- * What commands share: secrets from the environment, files that must exist, lines for the terminal.
- */
+/** What commands share: secrets from the environment, text files, messages. */
 import { readFileSync } from "node:fs";
 import { CommandFailed } from "./commands/exit-codes.ts";
 
-/** A variable that must be set and has no flag. Throws a CommandFailed that names it. */
+/** The value of a variable that has no flag. Throws a CommandFailed when it is not set. */
 export function secret(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "")
@@ -12,7 +10,7 @@ export function secret(name: string): string {
   return value;
 }
 
-/** The text of a file that must exist. */
+/** The text of a file. Throws an Error that names it when it cannot be read. */
 export function fileText(path: string): string {
   try {
     return readFileSync(path, "utf8");
@@ -21,5 +19,5 @@ export function fileText(path: string): string {
   }
 }
 
-/** Tells the person at the terminal something that is not part of the command's output. */
+/** Writes a line to standard error: a message that is not part of the command's output. */
 export const tell = (line: string): void => void process.stderr.write(`${line}\n`);

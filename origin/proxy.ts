@@ -17,13 +17,13 @@ import { CommandFailed } from "./commands/exit-codes.ts";
 
 type Variables = Record<string, string | undefined>;
 
-/** Of two spellings the lower-case one counts, as with curl. */
+/** The lower-case spelling takes precedence, as with curl. */
 const PROXIES = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"];
 const EXCEPTIONS = ["no_proxy", "NO_PROXY"];
-/** This machine: `npm start` and Nix's own helpers talk to themselves. Node's two halves read [::1] and ::1. */
+/** This machine. fetch reads `[::1]`, and node:http reads `::1`. */
 const LOOPBACK = "localhost,127.0.0.1,[::1],::1";
 
-/** Has this process, and those that it starts, go by the proxy of its environment; does nothing without one. */
+/** Makes this process and its children use the proxy of the environment, if one is set. */
 export function useProxy(env: NodeJS.ProcessEnv): void {
   const found = proxyVariables(env);
   if (found === undefined) return;
@@ -32,8 +32,8 @@ export function useProxy(env: NodeJS.ProcessEnv): void {
 }
 
 /**
- * The variables as Node and the programs that Firn starts shall have them; undefined where no proxy
- * is set. Throws a CommandFailed for a proxy that Node could not use.
+ * The variables for Node and for the programs that Firn starts; undefined when no proxy is set.
+ * Throws a CommandFailed for a proxy that Node cannot use.
  */
 export function proxyVariables(env: Readonly<Variables>): Record<string, string> | undefined {
   const set = PROXIES.flatMap((name) => (env[name] ? [[name, env[name]] as const] : []));
@@ -46,7 +46,7 @@ export function proxyVariables(env: Readonly<Variables>): Record<string, string>
   };
 }
 
-/** `proxy.example:3128` is an http:// URL, as it is to curl. */
+/** The URL of a proxy; `proxy.example:3128` means `http://proxy.example:3128`, as with curl. */
 function proxyUrl(name: string, value: string): string {
   const text = value.includes("://") ? value : `http://${value}`;
   if (!/^https?:$/.test(URL.parse(text)?.protocol ?? ""))

@@ -1,6 +1,6 @@
 /**
- * Runs the jobs of an origin: a tag is resolved by the package set, indexes and packages are
- * published, within the operator's policy.
+ * Runs the jobs of an origin: resolves tags, and publishes the indexes and packages that the
+ * operator's policy allows.
  */
 import type { IndexItem, Item, PackageItem, Result } from "../edge/contract/items.ts";
 import type { PackagePolicy } from "../edge/contract/package-policy.ts";
@@ -26,7 +26,7 @@ export interface JobParts {
   readonly onFullDisk: () => void;
 }
 
-/** A function that runs jobs with these parts. */
+/** Returns what runs the jobs of an origin. */
 export function jobRunner(parts: JobParts): Run {
   const results = resultsOf(parts);
   return async (items, context) => {

@@ -1,13 +1,12 @@
-/** How the terminal, npm or a supervisor tells this process to stop. */
+/** The signals by which a terminal, npm or a service manager stops this process. */
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** Signals within this time are one request, milliseconds. */
+/** Signals within this time count as one request, ms. */
 const SAME_REQUEST = 1_000;
 
 /**
- * A signal that aborts at the first of these signals. Another one that comes with it is the same
- * request: npm passes on the Ctrl-C that the terminal has sent to this process too. A later one
- * ends the process at once.
+ * Aborts at the first of these signals. Another within SAME_REQUEST is ignored, since at Ctrl-C the
+ * terminal signals this process, and so does npm; a later one ends the process at once.
  */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();

@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { ACCOUNT_NAME_PATTERN, hashPassword } from "../edge/contract/account.ts";
 import { CommandFailed } from "./commands/exit-codes.ts";
 
-/** Random bits of a generated password, which nobody can guess. */
+/** Random bits of a generated password. */
 const PASSWORD_BITS = 160;
 
 export interface UserOptions {
@@ -14,15 +14,15 @@ export interface UserOptions {
   readonly build: boolean;
   /** Whether it may use the operator API. */
   readonly operator?: boolean | undefined;
-  /** Where its password comes from; unset: generated, and shown through `tell`. */
+  /** A stream with the password; default: one is generated, and shown through `tell`. */
   readonly password?: NodeJS.ReadableStream | undefined;
-  /** Tells the person at the terminal something; the account itself is the result. */
+  /** Takes lines for the user. */
   readonly tell: (line: string) => void;
 }
 
 /**
- * The account as JSON, `{"<name>": {…}}`. Throws a CommandFailed or an Error for a name or password that breaks a
- * rule, with the rule.
+ * Makes an account, as JSON: `{"<name>": {…}}`. Throws a CommandFailed or an Error with the rule
+ * that the name or password breaks.
  */
 export async function makeUser(name: string, options: UserOptions): Promise<string> {
   if (!ACCOUNT_NAME_PATTERN.test(name))

@@ -1,4 +1,4 @@
-/** This Firn's version, from package.json. */
+/** The version of Firn, from package.json. */
 import packageJson from "../package.json" with { type: "json" };
 
 export const version: string = packageJson.version;

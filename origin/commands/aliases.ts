@@ -1,6 +1,6 @@
 /**
- * The aliases of a name (edge/contract/alias.ts), for images that are made on this machine: a registry
- * says which packages one stands for, and its hash says that they are those.
+ * The aliases of a name (edge/contract/alias.ts), for images that are made on this machine: a
+ * registry says which packages one stands for, and its hash says that they are those.
  */
 import * as v from "valibot";
 import { ALIAS, AliasAnswerSchema, aliasKey, ALIASES_PATH } from "../../edge/contract/alias.ts";

@@ -1,6 +1,7 @@
 /**
- * `firn completion bash|zsh|fish`: a script that completes commands, options and their choices, made
- * from commander's own table, so that it knows what `--help` knows. It starts no process at a Tab.
+ * `firn completion bash|zsh|fish`: a script that completes commands, options and their choices,
+ * made from commander's own table, so that it knows what `--help` knows. It starts no process at a
+ * Tab.
  */
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 

@@ -5,7 +5,9 @@ import { period, whole } from "../option-values.ts";
 import { ACCOUNT_HELP, BUILD, help, parsed, REMOTE } from "./command-options.ts";
 import { EXIT } from "./exit-codes.ts";
 
-/** Longest time between two rounds of `firn mirror`, seconds: Node's timers take 2^31 ms at most. */
+/**
+ * Longest time between two rounds of `firn mirror`, seconds: Node's timers take 2^31 ms at most.
+ */
 const LONGEST_PERIOD = 24 * 86_400;
 
 /** Adds `firn export`. */

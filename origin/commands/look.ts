@@ -1,4 +1,6 @@
-/** `firn inspect`, `firn diff`, `firn search`: what the page shows, in a terminal, by the JSON API. */
+/**
+ * `firn inspect`, `firn diff`, `firn search`: what the page shows, in a terminal, by the JSON API.
+ */
 import type * as v from "valibot";
 import { parse } from "valibot";
 import {

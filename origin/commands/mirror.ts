@@ -41,8 +41,8 @@ interface Report {
 }
 
 /**
- * The images of a list: a name a line, with a tag or without; what follows a `#` is a comment. Throws
- * a CommandFailed that names the line.
+ * The images of a list: a name a line, with a tag or without; what follows a `#` is a comment.
+ * Throws a CommandFailed that names the line.
  */
 export function parseList(list: string): Listed[] {
   const found = list.split("\n").flatMap((line, at): Listed[] => {
@@ -59,9 +59,9 @@ export function parseList(list: string): Listed[] {
 }
 
 /**
- * Runs one round, or one every so often until it is told to stop. `file`: the list, `-` for standard
- * input; it is read again for each round, and while it cannot be read, the last one holds. The exit
- * status tells of the last round.
+ * Runs one round, or one every so often until it is told to stop. `file`: the list, `-` for
+ * standard input; it is read again for each round, and while it cannot be read, the last one holds.
+ * The exit status tells of the last round.
  */
 export async function mirror(file: string, options: MirrorOptions): Promise<void> {
   const { every, json } = options;

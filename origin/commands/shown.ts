@@ -1,6 +1,6 @@
 /**
- * What the JSON API answers, as text for a terminal. Pure, but for colours, which are left out where
- * standard output is no terminal or NO_COLOR is set.
+ * What the JSON API answers, as text for a terminal. Pure, but for colours, which are left out
+ * where standard output is no terminal or NO_COLOR is set.
  */
 import { styleText } from "node:util";
 import type {

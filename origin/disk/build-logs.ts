@@ -1,7 +1,7 @@
 /**
  * The logs of builds. Nix writes one for each derivation that it builds and never removes any, nor
- * does its garbage collector: an origin that builds for years would fill its disk with them. A client
- * whose build fails gets the log from the bucket, so these are for the operator alone.
+ * does its garbage collector: an origin that builds for years would fill its disk with them. A
+ * client whose build fails gets the log from the bucket, so these are for the operator alone.
  *
  *   /nix/var/log/nix/drvs/<2 characters>/<rest of the derivation's name>.bz2
  */
@@ -12,8 +12,8 @@ import { join } from "node:path";
 const KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
 
 /**
- * Removes logs that were written more than KEPT_MS ago. Logs of a Nix daemon belong to root and stay
- * where this process may not remove them.
+ * Removes logs that were written more than KEPT_MS ago. Logs of a Nix daemon belong to root and
+ * stay where this process may not remove them.
  */
 export function removeOldBuildLogs(
   directory = join(process.env["NIX_LOG_DIR"] ?? "/nix/var/log/nix", "drvs"),

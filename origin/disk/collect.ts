@@ -31,7 +31,9 @@ export interface CollectOptions {
   readonly signal: AbortSignal;
 }
 
-/** Frees until nothing more is wanted or can be freed. Throws an Error when Nix's collector fails. */
+/**
+ * Frees until nothing more is wanted or can be freed. Throws an Error when Nix's collector fails.
+ */
 export async function makeRoom(options: CollectOptions): Promise<void> {
   const { files, release, gc, wanted, signal } = options;
   const collect = async (bytes: number): Promise<void> => {

@@ -28,7 +28,9 @@ export interface StateFiles {
   removeSource(): boolean;
   /** The older half of the notes on file listings. */
   removeNotes(): boolean;
-  /** The older half of the roots of what waits for the farm's binary cache (nix/cache/pusher.ts). */
+  /**
+   * The older half of the roots of what waits for the farm's binary cache (nix/cache/pusher.ts).
+   */
   removePending(): boolean;
 }
 

@@ -1,9 +1,9 @@
 /**
  * Runs a program (Nix, git) with execa: arguments are an array and never go through a shell, the
- * environment is the given one alone, stdout and stderr are read at the same time. On a timeout or an
- * abort, and when this process exits, the program's whole process group is ended. When this process
- * is killed, the kernel ends the program, since a build that nobody waits for would hold Nix's lock
- * on its derivation.
+ * environment is the given one alone, stdout and stderr are read at the same time. On a timeout or
+ * an abort, and when this process exits, the program's whole process group is ended. When this
+ * process is killed, the kernel ends the program, since a build that nobody waits for would hold
+ * Nix's lock on its derivation.
  *
  * Three things are done here because execa does not do them:
  *   - lines are limited in length while they are read (lines.ts); execa keeps lines of any length;

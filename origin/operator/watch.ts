@@ -37,7 +37,8 @@ export async function watch({ terminal, every, signal, make }: WatchOptions): Pr
         },
         (error: unknown) => (error instanceof Error ? error.message : String(error)),
       );
-      // Who leaves does not wait for an edge that hangs: another Ctrl-C would leave the terminal so.
+      // Who leaves does not wait for an edge that hangs: another Ctrl-C would leave the terminal
+      // so.
       trouble = await Promise.race([made, aborted(signal).then(() => "")]);
     }
   } finally {

@@ -1,7 +1,7 @@
 /**
  * How a registry wants to be asked (RFC 9110, section 11.6.1; distribution's token authentication):
- * a 401 names a scheme, Basic or Bearer, and for Bearer the server that gives tokens. A token is for
- * scopes (`repository:team/app:pull,push`) and is used again for the same.
+ * a 401 names a scheme, Basic or Bearer, and for Bearer the server that gives tokens. A token is
+ * for scopes (`repository:team/app:pull,push`) and is used again for the same.
  */
 import * as v from "valibot";
 import { CommandFailed } from "../commands/exit-codes.ts";

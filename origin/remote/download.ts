@@ -27,8 +27,8 @@ interface Partial {
 }
 
 /**
- * Downloads a blob to `path`; `onBytes` hears of bytes as they come. Throws a CommandFailed when the
- * registry refuses, or gives something else.
+ * Downloads a blob to `path`; `onBytes` hears of bytes as they come. Throws a CommandFailed when
+ * the registry refuses, or gives something else.
  */
 export async function downloadBlob(
   registry: Registry,

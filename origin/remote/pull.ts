@@ -63,7 +63,9 @@ export interface PullEvents {
   readonly bytes: (done: number, total: number, fetched: number) => void;
 }
 
-/** Asks for a manifest by tag or digest. Throws a CommandFailed when it is not what it should be. */
+/**
+ * Asks for a manifest by tag or digest. Throws a CommandFailed when it is not what it should be.
+ */
 export async function fetchManifest(
   registry: Registry,
   repository: string,

@@ -1,6 +1,6 @@
 /**
- * One blob to a registry: it is asked whether it has it, then whether it can take it from another of
- * its repositories, and only then the blob is sent (distribution spec, "Pushing blobs"):
+ * One blob to a registry: it is asked whether it has it, then whether it can take it from another
+ * of its repositories, and only then the blob is sent (distribution spec, "Pushing blobs"):
  *
  *   HEAD  …/blobs/<digest>                        200: present
  *   POST  …/blobs/uploads/?mount=<digest>&from=…  201: mounted; 202: an upload is begun instead
@@ -64,7 +64,8 @@ async function mount(
     });
     return { mounted: answer.status === 201, location: locationOf(answer) };
   } catch (error) {
-    // Who may not read the other repository may still send the blob; what else is wrong, that tells.
+    // Who may not read the other repository may still send the blob; what else is wrong, that
+    // tells.
     if (error instanceof CommandFailed) return { mounted: false };
     throw error;
   }

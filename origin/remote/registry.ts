@@ -57,8 +57,8 @@ export class Registry {
   }
 
   /**
-   * Sends a request, and returns an answer of success, or an allowed one. `path` below the registry,
-   * or a whole URL that it has given. Throws a CommandFailed for any other.
+   * Sends a request, and returns an answer of success, or an allowed one. `path` below the
+   * registry, or a whole URL that it has given. Throws a CommandFailed for any other.
    */
   async send(path: string | URL, request: RegistryRequest): Promise<Response> {
     const url = new URL(path, this.#options.url);

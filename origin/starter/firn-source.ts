@@ -39,8 +39,8 @@ export async function writeFirnSource(directory: string): Promise<void> {
 
 /**
  * Writes the URL of the npm registry that this machine uses (or its mirror), with a `/` at its end,
- * to the file `npm-registry`: the build of `firn` fetches its dependencies there. Without npm nothing
- * is written, and the starter set has no `firn`.
+ * to the file `npm-registry`: the build of `firn` fetches its dependencies there. Without npm
+ * nothing is written, and the starter set has no `firn`.
  */
 export async function writeNpmRegistry(directory: string): Promise<void> {
   const { stdout, failed } = await execa("npm", ["config", "get", "registry"], {

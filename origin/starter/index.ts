@@ -1,6 +1,6 @@
 /**
- * The embedded package set: a directory that Nix imports like nixpkgs. It holds nix/starter and, for
- * each architecture, a lock of what Debian's archive has today.
+ * The embedded package set: a directory that Nix imports like nixpkgs. It holds nix/starter and,
+ * for each architecture, a lock of what Debian's archive has today.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -73,8 +73,8 @@ export async function prepareStarter({
 }
 
 /**
- * The locks by architecture, of those that apt has lists for. A lock is made again only when a list,
- * the recipe or this code has changed.
+ * The locks by architecture, of those that apt has lists for. A lock is made again only when a
+ * list, the recipe or this code has changed.
  */
 async function currentLocks(
   apt: Apt,

@@ -53,8 +53,8 @@ const field = (text: string, name: string): string => {
 };
 
 /**
- * The index of several lists. Of two versions of a package it has the higher one. Entries are parsed
- * when they are asked for: a few hundred of 60,000.
+ * The index of several lists. Of two versions of a package it has the higher one. Entries are
+ * parsed when they are asked for: a few hundred of 60,000.
  */
 export function indexPackages(
   lists: readonly { readonly text: string; readonly suite: string }[],

@@ -18,10 +18,10 @@ export async function runningRelease(file = "/etc/os-release"): Promise<string |
 }
 
 /**
- * The lists that count, in the order in which they are indexed. Other repositories of the machine (a
- * vendor's, backports, another release) would make its lock differ from that of every other machine.
- * Where no list belongs to the running release (a derivative, sid), all lists of the distribution
- * count.
+ * The lists that count, in the order in which they are indexed. Other repositories of the machine
+ * (a vendor's, backports, another release) would make its lock differ from that of every other
+ * machine. Where no list belongs to the running release (a derivative, sid), all lists of the
+ * distribution count.
  */
 export function chooseLists(
   lists: readonly PackageList[],

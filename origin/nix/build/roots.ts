@@ -61,8 +61,8 @@ export class Roots {
   }
 
   /**
-   * Whether all paths exist and have roots, so that Nix need not be asked. If so, they are held until
-   * `settled` aborts.
+   * Whether all paths exist and have roots, so that Nix need not be asked. If so, they are held
+   * until `settled` aborts.
    */
   holds(paths: readonly string[], settled?: AbortSignal): boolean {
     if (!paths.every((path) => this.#paths.has(path) && exists(path))) return false;

@@ -15,8 +15,8 @@ const MAX_CULPRITS = 3;
 const AnswerSchema = v.array(v.object({ name: v.string(), ...SaidEntries }));
 
 /**
- * What the set says of these names of store paths (`curl-8.11.0-bin`), where it has a package of that
- * name and version. A name that ends the evaluation is left out, and when several do, all are.
+ * What the set says of these names of store paths (`curl-8.11.0-bin`), where it has a package of
+ * that name and version. A name that ends the evaluation is left out, and when several do, all are.
  * Throws as `evaluate`.
  */
 export async function metadataByName(

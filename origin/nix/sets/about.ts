@@ -1,7 +1,7 @@
 /**
- * What is known of a set's packages where there is a list that nobody has to evaluate: the lock of the
- * starter set, and the packages.json that every release of a nixpkgs channel has beside it. Versions
- * and descriptions are by attribute path, with dots: `python3Packages.flask`.
+ * What is known of a set's packages where there is a list that nobody has to evaluate: the lock of
+ * the starter set, and the packages.json that every release of a nixpkgs channel has beside it.
+ * Versions and descriptions are by attribute path, with dots: `python3Packages.flask`.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

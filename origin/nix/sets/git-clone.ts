@@ -57,8 +57,8 @@ export class GitClone {
   readonly #url: string;
   readonly #remoteEnv: Readonly<Record<string, string>>;
   /**
-   * Of the calls that write to a clone: git's own locks fail, they do not wait. Another `firn build`
-   * may use the clones as well.
+   * Of the calls that write to a clone: git's own locks fail, they do not wait. Another `firn
+   * build` may use the clones as well.
    */
   readonly #oneAtATime = pLimit(1);
 

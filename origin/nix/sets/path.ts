@@ -1,7 +1,7 @@
 /**
  * A package set in a directory of this machine (kind `path`). Its revision is the hash of its
- * content (snapshot.ts), and its source is a snapshot in the store, which later changes of the files
- * do not affect.
+ * content (snapshot.ts), and its source is a snapshot in the store, which later changes of the
+ * files do not affect.
  */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";

@@ -2,8 +2,9 @@
 import type { StopWatching } from "../types.ts";
 
 /**
- * `again` requests another run of `work`, after those that run or wait; it resolves when that run is
- * over and never rejects: errors go to `onError`. After `stop` nothing is run or reported any more.
+ * `again` requests another run of `work`, after those that run or wait; it resolves when that run
+ * is over and never rejects: errors go to `onError`. After `stop` nothing is run or reported any
+ * more.
  */
 export function repeating(
   work: (signal: AbortSignal) => Promise<void>,

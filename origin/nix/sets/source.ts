@@ -31,8 +31,8 @@ export interface Sources {
   /** Versions and descriptions, where the kind has a list of them; undefined without one. */
   about?(revision: string, system: System, signal: AbortSignal): Promise<Abouts | undefined>;
   /**
-   * What the set says of store paths, by their names without outputs, where the kind has a list of it;
-   * elsewhere the set is evaluated.
+   * What the set says of store paths, by their names without outputs, where the kind has a list of
+   * it; elsewhere the set is evaluated.
    */
   metadata?(revision: string, system: System): Promise<ReadonlyMap<string, Metadata> | undefined>;
   /** Names of all tags except `latest`, commits and days; only for git repositories. */

@@ -1,6 +1,6 @@
 /**
- * What was pulled, as Workers Analytics Engine has it (edge/pull/count-pulls.ts writes it), read with
- * its SQL API.
+ * What was pulled, as Workers Analytics Engine has it (edge/pull/count-pulls.ts writes it), read
+ * with its SQL API.
  */
 import * as v from "valibot";
 import type { DemandCount } from "../../../edge/contract/demand.ts";
