@@ -1,4 +1,4 @@
-/** Tags that the edge is told about unasked: the revision that each of them means now. */
+/** The tags of which the origin tells the edge the revision without being asked. */
 
 interface TagRevision {
   readonly tag: string;
@@ -8,6 +8,7 @@ interface TagRevision {
 /** Most tags in a hello (contract/messages.ts). */
 const MAX_TAGS = 100;
 
+/** Remembers the revisions of tags, and which of them the edge has not been told. */
 export class AnnouncedTags {
   readonly #revisions = new Map<string, string>();
   /** Tags that have changed since `all` or `unsent` was called. */
@@ -25,13 +26,13 @@ export class AnnouncedTags {
     }
   }
 
-  /** All tags, for a hello: after that none counts as unsent. */
+  /** All tags, for a hello; they count as sent from now on. */
   all(): TagRevision[] {
     this.#unsent.clear();
     return [...this.#revisions].map(([tag, revision]) => ({ tag, revision }));
   }
 
-  /** The tags that the edge has not been told, oldest first; they count as sent from now on. */
+  /** Tags that the edge has not been told, oldest first; they count as sent from now on. */
   unsent(): TagRevision[] {
     const tags = [...this.#revisions].filter(([tag]) => this.#unsent.has(tag));
     this.#unsent.clear();

@@ -1,12 +1,11 @@
 /**
- * How long to wait before the next attempt to connect or to have results stored: exponential
- * backoff with full jitter, so that a farm's origins do not all return at the same moment after a
- * deploy.
+ * The wait before another attempt to connect, or to have results stored: exponential backoff with
+ * full jitter, so that the origins of a farm do not all reconnect at one moment after a deployment.
  */
 
 /** Upper bound of the first wait, ms; it doubles with every failure in a row. */
 const FIRST = 1_000;
-/** The bound grows no further, ms, so that an edge that is back is found within half a minute. */
+/** Largest upper bound, ms: an origin reconnects within half a minute after the edge is back. */
 const LONGEST = 30_000;
 /**
  * Waits after a refusal that only a person can resolve (wrong key, wrong package set, another
@@ -14,7 +13,7 @@ const LONGEST = 30_000;
  */
 const REFUSED = 60_000;
 
-/** `failures`: failed tries in a row, from 1. `random`: from 0 to 1. Returns ms. */
+/** The wait after so many failures in a row (1 or more), ms. `random`: from 0 to 1. */
 export const backoff = (failures: number, random: number): number =>
   Math.min(LONGEST, FIRST * 2 ** Math.min(failures - 1, 20)) * random;
 

@@ -1,7 +1,7 @@
 /**
- * An origin's end of the channel to one edge: connects to it, says hello, does the jobs that it is
- * given, and reconnects when the connection is lost. Jobs outlive connections: running jobs
- * continue, and their results are sent on the next connection.
+ * An origin's end of the channel to one edge: connects to it, says hello, runs the jobs that it is
+ * given, and reconnects when the connection is lost. Jobs outlive connections: they go on running,
+ * and their results are sent on the next connection.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -24,13 +24,13 @@ import { openSession, type Session } from "./session.ts";
 import { Slots } from "./slots.ts";
 
 /**
- * A service manager kills 90 s after SIGTERM (systemd's default), Docker after 10 s. Finishing must
- * leave time to hand jobs back.
+ * Default of `drainMs`: systemd kills a service 90 s after SIGTERM, and jobs that cannot finish
+ * must be handed back before that.
  */
 const DRAIN = 60_000;
-/** A connection that lasted this long counts as good, ms: the next failure is the first again. */
+/** After a connection that lasted this long, ms, the next failure counts as the first again. */
 const STABLE = 30_000;
-/** How long the edge may take to confirm the last results, ms. */
+/** How long `drain` waits for the edge to confirm the last results, ms. */
 const CONFIRM = 5_000;
 
 /** Connects, and stays connected until `drain`. Throws at once when the key is invalid. */
@@ -49,11 +49,11 @@ class Connection implements Channel {
   #state: ChannelState = "connecting";
   #session: Session | undefined;
   #terms: EdgeTerms;
-  /** By how much the edge's clock is ahead of this machine's, ms. */
+  /** How far the edge's clock is ahead of this machine's, ms. */
   #clockOffset = 0;
   #status: ChannelStatus | undefined;
   #tagNames: readonly string[] | undefined;
-  /** Of the edge that it is connected to (EDGE_PROTOCOL). */
+  /** The edge's version of the protocol (EDGE_PROTOCOL). */
   #edgeProtocol = 0;
   #drained: Promise<void> | undefined;
 

@@ -1,4 +1,4 @@
-/** How a job ended, as the edge is told: its results, or why there are none. */
+/** How a job ended, in the form that the edge is sent: its results, or why there are none. */
 import * as v from "valibot";
 import {
   type Failure,
@@ -14,7 +14,7 @@ export type Ending = Extract<FromOrigin, { type: "done" | "failed" }>;
 /** Longest message of a failure or a refusal (contract/messages.ts). */
 export const MAX_TEXT = 2_000;
 
-/** Runs a job, and reports how it ended in a form that the edge accepts. Never rejects. */
+/** Runs a job, and returns how it ended as a message that the edge accepts. Never rejects. */
 export async function endingOf(
   job: string,
   items: readonly Item[],

@@ -1,4 +1,4 @@
-/** The items of a job, and what became of them, in words for the log. */
+/** The items of a job and their results as text, for the log. */
 import type { Item, Result } from "../../edge/contract/items.ts";
 
 /** Longest reason of one item in the log, characters. */

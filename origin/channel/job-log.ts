@@ -1,19 +1,20 @@
 /**
- * A job's output (mostly Nix's), kept for whoever follows it at the edge. Nothing crosses the
- * channel while nobody does; a follower that comes later first gets the last lines. Lines are
- * numbered, so that the edge can tell which it already has and which were left out: a build that
- * writes faster than it may send loses lines here, but none in its log.
+ * The output of a job (mostly Nix's), for people who follow it at the edge. While nobody does,
+ * nothing is sent; a new follower first gets the last lines. Lines are numbered, so that the edge
+ * knows which ones it has and which were left out: those of a build that writes faster than lines
+ * may be sent.
  */
 
-/** Lines are sent this often, ms: often enough to watch, rarely enough for a Farm object. */
+/** Time between two messages, ms: each costs the Farm object a request. */
 const INTERVAL = 500;
-/** Most lines in one message, and in one interval (contract/messages.ts). */
+/** Most lines in a message (contract/messages.ts), of which each interval has one. */
 const MAX_LINES = 100;
 /** Longest line, characters (contract/messages.ts). */
 const MAX_LINE = 2_000;
-/** Lines that are kept: of 2 MB at most, a few screens in practice. */
+/** Lines that are kept: at most 2 MB. */
 const KEPT_LINES = 1_000;
 
+/** The log of one job. */
 export class JobLog {
   readonly #send: (first: number, lines: string[]) => void;
   /** The last lines. */
@@ -25,7 +26,7 @@ export class JobLog {
   #followed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `send`: lines, and the number of the first of them. */
+  /** `send` takes lines, and the number of the first of them. */
   constructor(send: (first: number, lines: string[]) => void) {
     this.#send = send;
   }
@@ -39,14 +40,14 @@ export class JobLog {
     this.#schedule();
   }
 
-  /** Somebody follows the job, and gets the kept lines; or nobody follows it any more. */
+  /** Begins to send lines, from the first one kept; or ceases to, when nobody follows any more. */
   follow(on: boolean): void {
     this.#next = 0;
     this.#followed = on;
     this.#schedule();
   }
 
-  /** The job is over: sends the remaining lines, and then nothing more. */
+  /** To be called when the job is over: sends the remaining lines, and then nothing more. */
   end(): void {
     while (this.#followed && this.#sendBatch());
     this.#followed = false;

@@ -1,6 +1,6 @@
 /**
- * The jobs of one channel: runs them, within the origin's slots, and keeps their results until the
- * edge has them.
+ * The jobs of one channel: runs them within the origin's slots, and keeps each ending (the results,
+ * or why there are none) until the edge has confirmed it.
  */
 import type { Logger } from "pino";
 import { type FromEdge, type FromOrigin, TAG_SLOTS } from "../../edge/contract/messages.ts";
@@ -18,23 +18,23 @@ interface Job {
   readonly abort: AbortController;
   readonly settled: AbortController;
   readonly log: JobLog;
-  /** Adds the job and its build to every line. */
+  /** Its lines name the job and the build. */
   readonly logger: Logger;
   /** Resolves when the run is over, however it ended. */
   ended: Promise<void>;
   ending?: Ending;
-  /** How often the edge's bucket failed to take the ending. */
+  /** How often the edge's bucket could not store the results. */
   repeats: number;
-  /** When the ending is sent again. */
+  /** Sends the ending again. */
   again?: NodeJS.Timeout;
 }
 
-/** An ending that the edge has not confirmed after this time is sent again, milliseconds. */
+/** An ending that the edge has not confirmed after this time, ms, is sent again. */
 const UNCONFIRMED = 15_000;
 
 /**
- * Jobs whose results an edge has not taken, at most: each holds its results, and garbage collector
- * roots of what it built. An edge that is well takes them within a second.
+ * Most jobs with an ending that the edge has not confirmed, which it usually does within a second.
+ * Each of them holds its results in memory, and garbage collector roots of what it built.
  */
 const MAX_UNSETTLED = 256;
 
@@ -42,33 +42,31 @@ export interface JobsOptions {
   readonly run: Run;
   readonly slots: Slots;
   readonly logger: Logger;
-  /**
-   * Sends now or never: what is sent without a connection is lost, except for endings, which are
-   * sent again.
-   */
+  /** Sends a message, which is lost without a connection; endings are sent again. */
   readonly send: (message: FromOrigin) => void;
   readonly requests: Requests;
 }
 
+/** The jobs of one channel. */
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #jobs = new Map<string, Job>();
   readonly #tagSlots = new Slots(TAG_SLOTS);
-  /** Why it takes no more jobs: it stops. */
+  /** Why it takes no more jobs: the origin stops. */
   #closed: string | undefined;
-  /** Why it takes no jobs for now. */
+  /** Why it takes no jobs at the moment. */
   #paused: string | undefined;
 
   constructor(options: JobsOptions) {
     this.#options = options;
   }
 
-  /** Jobs that are running, or whose ending the edge has not confirmed. */
+  /** Jobs that run, or whose ending the edge has not confirmed. */
   ids(): string[] {
     return [...this.#jobs.keys()];
   }
 
-  /** Takes no jobs for this reason, until it is undefined. */
+  /** Refuses jobs for this reason; undefined: takes them again. */
   pause(reason: string | undefined): void {
     this.#paused = reason;
   }
@@ -83,7 +81,7 @@ export class Jobs {
     }
     const why = this.#closed ?? this.#paused ?? this.#unsettled();
     if (why !== undefined) return send({ type: "refused", job: id, message: why });
-    // Tags have slots of their own, so that a pull that waits for a tag does not wait for builds.
+    // Tags have slots of their own, so that a tag does not wait for builds.
     const places = items[0]?.kind === "tag" ? this.#tagSlots : slots;
     const release = places.take();
     if (release === undefined)
@@ -110,7 +108,7 @@ export class Jobs {
         }),
       ).finally(release);
       log.end();
-      // Cancelled or handed back: nobody waits for it.
+      // It was cancelled or handed back.
       if (this.#jobs.get(id) !== job) return settled.abort();
       const ms = Date.now() - begun;
       if (ending.type === "done") {
@@ -126,7 +124,7 @@ export class Jobs {
     })();
   }
 
-  /** Why it takes no jobs of an edge that takes no results. */
+  /** Why it refuses jobs when too many endings are not confirmed. */
   #unsettled(): string | undefined {
     const ended = [...this.#jobs.values()].filter(({ ending }) => ending !== undefined).length;
     return ended < MAX_UNSETTLED
@@ -135,8 +133,8 @@ export class Jobs {
   }
 
   /**
-   * Reports how a job ended, and again until the edge confirms it: a message may get lost even when
-   * the connection survives.
+   * Sends how a job ended, again and again until the edge confirms it: a message may get lost even
+   * when the connection does not.
    */
   #tell(id: string, job: Job, ending: Ending): void {
     this.#options.send(ending);
@@ -152,8 +150,8 @@ export class Jobs {
   }
 
   /**
-   * The job while it runs, otherwise any that does: a layer that two jobs want is made once, for
-   * the job that asked first, and continues for the other one.
+   * The job while it runs, otherwise any that does. (A layer that two jobs need is made once, in
+   * the name of the first, and goes on for the other when the first has ended.)
    */
   #running(id: string): string {
     const job = this.#jobs.get(id);
@@ -161,15 +159,12 @@ export class Jobs {
     return [...this.#jobs].find(([, { ending }]) => ending === undefined)?.[0] ?? id;
   }
 
-  /** Somebody follows the job's log at the edge, or nobody does any more. */
+  /** Sends the job's log as it is written; or ceases to, when nobody follows it any more. */
   follow(id: string, on: boolean): void {
     this.#jobs.get(id)?.log.follow(on);
   }
 
-  /**
-   * On a new connection: sends every unconfirmed ending again; the edge says again what is
-   * followed.
-   */
+  /** On a new connection: sends every unconfirmed ending. The edge says anew which logs to send. */
   repeatAll(): void {
     for (const { ending, log } of this.#jobs.values()) {
       log.follow(false);
@@ -177,7 +172,7 @@ export class Jobs {
     }
   }
 
-  /** The edge could not store the results: they are sent again later. */
+  /** The edge could not store the results: sends them again after a growing wait. */
   repeat(id: string): void {
     const job = this.#jobs.get(id);
     const ending = job?.ending;
@@ -188,7 +183,7 @@ export class Jobs {
     this.#tellIn(wait, id, job, ending);
   }
 
-  /** The edge has the ending. */
+  /** The edge has confirmed the ending: forgets the job. */
   settled(id: string): void {
     const job = this.#jobs.get(id);
     if (job?.ending === undefined) return this.cancel(id);
@@ -196,7 +191,7 @@ export class Jobs {
     job.settled.abort();
   }
 
-  /** Nobody wants it from here any more. */
+  /** Nobody wants the job of this origin any more: ends and forgets it. */
   cancel(id: string): void {
     const job = this.#jobs.get(id);
     if (job === undefined) return;
@@ -207,9 +202,9 @@ export class Jobs {
   }
 
   /**
-   * Takes no more jobs, finishes running ones within `ms`, and hands back the rest. Returns when
-   * nothing runs and every ending is confirmed; those that are not confirmed within `confirmMs` are
-   * handed back too.
+   * Takes no more jobs, lets running ones finish within `ms`, and hands back the rest. Returns when
+   * nothing runs and all endings are confirmed. Jobs that are not confirmed within `confirmMs` are
+   * handed back as well.
    */
   async drain(why: string, ms: number, confirmMs: number): Promise<void> {
     this.#closed = why;
@@ -242,7 +237,7 @@ export class Jobs {
   }
 }
 
-/** Waits for the work, at most `ms`, unless it is already over. */
+/** Waits for `work`, `ms` at most; not at all if `over` says that there is none. */
 async function within(
   ms: number,
   over: () => boolean,

@@ -1,6 +1,4 @@
-/**
- * An origin's key pair: Ed25519, generated at the origin; the edge only ever sees the public half.
- */
+/** An origin's Ed25519 key pair. The origin makes it, and the edge gets the public half alone. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -10,13 +8,13 @@ import {
 } from "node:crypto";
 
 export interface OriginKey {
-  /** JWK as JSON: the secret that `connect` takes. */
+  /** The secret half, a JWK as JSON. */
   readonly privateKey: string;
-  /** As in the edge's ORIGINS: `x` of the public JWK. */
+  /** The public half as in the edge's ORIGINS: `x` of the JWK. */
   readonly publicKey: string;
 }
 
-/** A new key pair. */
+/** Generates a key pair. */
 export function generateOriginKey(): OriginKey {
   const { privateKey } = generateKeyPairSync("ed25519");
   return {
@@ -26,8 +24,8 @@ export function generateOriginKey(): OriginKey {
 }
 
 /**
- * Reads a private key, as JWK (JSON) or PEM (PKCS #8). Throws an Error that says what it must be,
- * without showing it.
+ * Reads a private key: a JWK (JSON), or PEM (PKCS #8). Throws an Error that does not repeat the
+ * text when it is no such key.
  */
 export function readOriginKey(text: string): KeyObject {
   let key: KeyObject | undefined;
@@ -36,7 +34,7 @@ export function readOriginKey(text: string): KeyObject {
       ? createPrivateKey({ key: JSON.parse(text) as JsonWebKey, format: "jwk" })
       : createPrivateKey(text);
   } catch {
-    // OpenSSL's message about a broken key helps nobody, and may quote the key.
+    // OpenSSL's message may quote the key.
   }
   if (key?.asymmetricKeyType !== "ed25519")
     throw new Error(

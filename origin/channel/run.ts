@@ -1,23 +1,23 @@
-/** What runs a job, and what it may use for that. */
+/** The interface between the channel and what runs its jobs. */
 import type { Item, Result } from "../../edge/contract/items.ts";
 import type { Sign } from "../../edge/contract/signatures.ts";
 import type { JobRequests } from "./requests.ts";
 
-/** What jobs may know of the edge that gives them. */
+/** What a job needs to know of its edge. */
 export interface EdgeTerms {
   /** Make zstd layers beside gzip ones. */
   readonly zstd: boolean;
-  /** Signs a statement with the key that the edge knows this origin by. */
+  /** Signs a statement with the key by which the edge knows this origin. */
   readonly sign: Sign;
 }
 
 /**
- * What a job may use. `signal` aborts when nobody wants the job any more; `settled` aborts when, in
- * addition, the edge has its results: until then, what they were made from is needed. `log` takes
- * one line of output; `requests`: what it may ask the edge.
+ * What a job may use. `signal` aborts when nobody wants the job any more. `settled` aborts then,
+ * and when the edge has stored the results, for which the built store paths are needed until then.
+ * `log` takes a line of output; `requests` asks the edge.
  */
 export interface RunContext extends EdgeTerms {
-  /** The edge's name of the build for which the job is. */
+  /** The edge's name for the build that needs the job, for logs. */
   readonly trace?: string | undefined;
   readonly signal: AbortSignal;
   readonly settled: AbortSignal;
@@ -26,8 +26,8 @@ export interface RunContext extends EdgeTerms {
 }
 
 /**
- * Does a job: returns one result for each of its items, in order. Throws an error with a `failure`
- * (contract/messages.ts) when one reason applies to all of them; any other error is the origin's
- * own trouble.
+ * Runs a job; returns one result for each of its items, in order. Throws an error with a `failure`
+ * (contract/items.ts) when one reason applies to all items. Any other error is reported as a
+ * problem of this origin (reason `error`), so that another origin tries.
  */
 export type Run = (items: readonly Item[], context: RunContext) => Promise<readonly Result[]>;

@@ -1,7 +1,8 @@
-/** Signs what an origin states, with the key that it opens the channel with. */
+/** Signatures of what an origin states of packages, layers and indexes. */
 import { type KeyObject, sign } from "node:crypto";
 import { type Sign, signedText } from "../../edge/contract/signatures.ts";
 
+/** Returns what signs a statement with this key: Ed25519, base64url, over `signedText`. */
 export const signer =
   (key: KeyObject): Sign =>
   (kind, statement) =>

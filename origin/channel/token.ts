@@ -1,11 +1,11 @@
-/** The token that opens one connection: EdDSA, for one edge, single use, short. */
+/** The token that opens a connection: a JWT with EdDSA, for one edge, for a minute, for one use. */
 import { randomUUID, type KeyObject } from "node:crypto";
 import { SignJWT } from "jose";
 import { TOKEN_SECONDS } from "../../edge/contract/messages.ts";
 
 /**
- * `audience`: the edge's host and port as its URL has them, one of its EDGE_HOST. `now`: the time
- * of the edge's clock, ms since 1970.
+ * Signs a token. `audience`: the edge's host and port as in its URL, one of its EDGE_HOST. `now`:
+ * the time by the edge's clock, ms since 1970.
  */
 export function signToken(
   key: KeyObject,

@@ -12,14 +12,14 @@ export interface ConnectOptions {
   readonly name: string;
   /** Ed25519 private key, as JWK (JSON) or PEM. */
   readonly key: string;
-  /** What it says about itself. `slots`: jobs that the edge may give it at once. */
+  /** What the edge is told of the origin. `slots`: jobs that it may be given at once. */
   readonly hello: {
     readonly version: string;
     readonly nix: string;
     /** Whether its builds run in Nix's sandbox, and whether that is known to leak. */
     readonly sandbox: boolean;
     readonly nixVulnerable: boolean;
-    /** Nix's system features that it has; none when left out. */
+    /** Nix's system features of this machine; default: none. */
     readonly features?: readonly string[];
     readonly systems: readonly System[];
     readonly slots: number;
@@ -32,11 +32,10 @@ export interface ConnectOptions {
   readonly run: Run;
   readonly logger: Logger;
   /**
-   * Shared by the channels of an origin that serves several edges, so that together they fill its
-   * slots; unset: slots of its own.
+   * Shared by all channels of an origin, so that together they use its slots; default: own slots.
    */
   readonly slots?: Slots;
-  /** Between pings, ms. A ping that is not answered before the next ends the connection. */
+  /** Time between pings, ms. A ping without an answer before the next ends the connection. */
   readonly pingMs?: number;
   /** How long `drain` lets jobs finish, ms; those left are handed back to the edge. */
   readonly drainMs?: number;
@@ -55,14 +54,14 @@ export interface ChannelStatus {
 
 export interface Channel {
   readonly state: ChannelState;
-  /** A tag means another revision now: sent at once, and again on every later connection. */
+  /** Tells the edge what a tag means: at once, and on every later connection. */
   announce(tag: string, revision: string): void;
-  /** The tags that the set has: sent at once, and again on every later connection. */
+  /** Tells the edge the names of all tags: at once, and on every later connection. */
   listTags(tags: readonly string[]): void;
   /** The binary cache of this edge's farm. */
   readonly cache: CacheRequests;
-  /** Whether it takes jobs from now on: sent now, and on every later connection. */
+  /** Tells the edge whether the origin takes jobs: at once, and on every later connection. */
   status(status: ChannelStatus): void;
-  /** Takes no more jobs, finishes those it has or hands them back, and closes. */
+  /** Takes no more jobs, finishes its jobs or hands them back, and closes the connection. */
   drain(): Promise<void>;
 }

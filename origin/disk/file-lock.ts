@@ -1,13 +1,13 @@
 /**
- * Locks files and directories with flock(2). The kernel releases a lock when its process ends,
- * however it ends, and does not depend on process numbers, so containers that share a directory see
- * each other's locks. Node has no call for it.
+ * Locks files and directories with flock(2), for which Node has no call. The kernel releases a lock
+ * when its process ends, however it ends. Containers that share a directory see each other's locks,
+ * which they would not by process ids.
  */
 import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import koffi from "koffi";
 
-/** Between two looks at a lock that another process has, ms. */
+/** Time between two attempts at a lock that another process holds, ms. */
 const LOOK_MS = 200;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -15,8 +15,8 @@ const LOCK_NB = 4;
 const flock = koffi.load(null).func("int flock(int fd, int operation)");
 
 /**
- * Locks an open file or directory for as long as it is open here; processes that are started do not
- * inherit it. `taken`: another one has it. `unsupported`: its file system has no locks.
+ * Locks an open file or directory until it is closed; child processes do not inherit the lock.
+ * `taken`: somebody else holds it. `unsupported`: the file system has no locks.
  */
 export function lockFile(fd: number): "locked" | "taken" | "unsupported" {
   if (flock(fd, LOCK_EX | LOCK_NB) === 0) return "locked";
@@ -24,8 +24,8 @@ export function lockFile(fd: number): "locked" | "taken" | "unsupported" {
 }
 
 /**
- * Does `work` while no other process that asks has the directory. Waits for its lock until `signal`
- * aborts, and throws its reason then.
+ * Calls `work` with the directory locked, so that no other process does the same at once. Throws
+ * the signal's reason when it aborts during the wait for the lock.
  */
 export async function whileLocked<T>(
   directory: string,

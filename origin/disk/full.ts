@@ -1,24 +1,23 @@
-/** Recognizes a full disk as the cause of an error, and says so to a person. */
+/** Recognizes a full disk as the cause of an error, and names the directory in the message. */
 
-/** What a full disk makes programs say, Nix's failures (nix/error-message.ts) among them. */
+/** Messages about a full disk: Node's, and those of nix/error-message.ts. */
 const DISK_FULL = /the disk is full|\b(ENOSPC|EDQUOT)\b/;
 
-/** Whether a full disk is the cause of a failure, or of an error or one that it was made from. */
+/** Whether a full disk caused a failure or an error, by its message and those of its causes. */
 export const isDiskFull = (error: unknown): boolean =>
   typeof error === "object" &&
   error !== null &&
   (("message" in error && DISK_FULL.test(String(error.message))) ||
     ("cause" in error && isDiskFull(error.cause)));
 
-/** Names the directory on the full disk, and what to do. */
 class DiskFullError extends Error {
   override name = "DiskFullError";
 }
 
 /**
- * Runs what writes below `directory`. Where a full disk makes it fail, the error says which
- * directory lies on that disk and what to do; Node's own (`ENOSPC: no space left on device, write`)
- * names none.
+ * Calls `work`, which writes below `directory`. When a full disk makes it fail, throws an error
+ * that names the directory and what to do: Node's (`ENOSPC: no space left on device, write`) does
+ * not.
  */
 export async function namingFullDisk<T>(directory: string, work: () => Promise<T>): Promise<T> {
   try {

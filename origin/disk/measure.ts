@@ -1,4 +1,6 @@
-/** Measures how full the disk is: the file systems, and what this origin's files take. */
+/**
+ * Measures how full the file systems are, and how much the Nix store and the origin's state take.
+ */
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -7,17 +9,12 @@ import { nixOutput } from "../nix/nix-output.ts";
 import { nixEnvironment, storeDir } from "../nix/settings.ts";
 import type { DiskBudget, FileSystem, Measured } from "./budget.ts";
 
-/** Longest walk through the state directory, ms. */
+/** Longest count of the state directory (du), ms. */
 const WALK_TIMEOUT = 300_000;
-/**
- * The file systems must change by so much, bytes, before the store and the directory are counted
- * again.
- */
+/** Change of free space after which store and state directory are counted again, bytes. */
 const WORTH_COUNTING = 100e6;
 
-/**
- * Measures again with every call; what is costly to count only when the disk has changed by much.
- */
+/** Measures with every call, but counts only when free space has changed by WORTH_COUNTING. */
 export class Meter {
   readonly #stateDir: string;
   readonly #budget: DiskBudget;
@@ -28,7 +25,7 @@ export class Meter {
     this.#budget = budget;
   }
 
-  /** `exactly`: count whatever the disk says. */
+  /** `exactly`: count in any case. Throws an Error when a program or the file system fails. */
   async measure(exactly = false): Promise<Measured> {
     const fileSystems = await Promise.all([storeDir(), this.#stateDir].map(fileSystem));
     if (this.#budget.used === undefined) return { fileSystems };
@@ -43,7 +40,7 @@ export class Meter {
   }
 }
 
-/** Of a directory, or of the nearest one above that exists. */
+/** The file system of a directory, or of its nearest parent that exists. */
 async function fileSystem(directory: string): Promise<FileSystem> {
   let existing = directory;
   while (!existsSync(existing) && existing !== dirname(existing)) existing = dirname(existing);
@@ -51,7 +48,7 @@ async function fileSystem(directory: string): Promise<FileSystem> {
   return { directory, size: bsize * blocks, free: bsize * bavail };
 }
 
-/** Bytes on disk below a directory; what vanishes meanwhile does not count. */
+/** Bytes on disk below a directory, without files that are removed during the count. */
 async function directoryBytes(directory: string): Promise<number> {
   if (!existsSync(directory)) return 0;
   const output = await nixOutput(

@@ -1,7 +1,7 @@
 /**
  * Temporary files and directories. Their writer holds a lock on each, which the kernel releases
- * when the process ends. So leftovers of a killed process can be told from files that another
- * process is writing, even in another container.
+ * when the process ends. So the files that a killed process has left can be told apart from those
+ * that another process is writing, even in another container.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -18,27 +18,24 @@ import { join } from "node:path";
 import { lockFile } from "./file-lock.ts";
 
 const TEMPORARY = /-\d+-[0-9a-f]{8}-[0-9a-f-]{27}\.tmp$/;
-/**
- * Longest time that any work takes, ms: where the file system has no locks, what is older than this
- * is left behind.
- */
+/** Where the file system has no locks, a file of this age, ms, belongs to nobody any more. */
 const LONGEST_WORK = 24 * 60 * 60 * 1_000;
-/** What a download has got so far (remote/download.ts), and for how long it may go on, ms. */
+/** A download that may be resumed (remote/download.ts), and for how long it is kept, ms. */
 const PARTIAL = /^\.[0-9a-f]{64}\.[^/]+\.part$/;
 const PARTIAL_KEPT = 7 * 24 * 60 * 60 * 1_000;
-/** Directories below which none is looked for: a state directory is not deeper. */
+/** Levels of directories that are searched: a state directory has no more. */
 const DEPTH = 4;
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A name that no other file has; the process's number in it is for people. */
+/** A name that no other file has; the process id in it is for people. */
 export const temporaryName = (what: string): string => `${what}-${process.pid}-${randomUUID()}.tmp`;
 
-/** A file or directory of this process, locked. Each of the two may be called again. */
+/** A locked file or directory of this process. Its methods may be called more than once. */
 export interface Temporary {
   readonly path: string;
-  /** Gives up the lock: it has another name now, is gone, or is left for another process. */
+  /** Releases the lock, when the file has its final name or is left to another process. */
   release(): void;
-  /** Removes it with all that is in it. */
+  /** Removes it with its contents, and releases the lock. */
   remove(): void;
 }
 
@@ -66,12 +63,12 @@ export function lockedDirectory(newPath: () => string): Temporary {
     mkdirSync(path);
     const fd = openIfThere(path);
     const made = fd === undefined ? undefined : lock(path, fd);
-    // Between being made and being locked it may be taken for left behind: then once more.
+    // Another process may have removed it before it was locked.
     if (made !== undefined && made.is !== "taken") return made.temporary;
   }
 }
 
-/** Locks a file or directory that no process has locked; undefined when one has, or it is gone. */
+/** Locks what another process has left; undefined when that still holds the lock, or it is gone. */
 export function takeAbandoned(path: string): Temporary | undefined {
   const fd = openIfThere(path);
   if (fd === undefined) return undefined;
@@ -83,7 +80,7 @@ export function takeAbandoned(path: string): Temporary | undefined {
   return undefined;
 }
 
-/** Locks what is open, and is to be at the path; else, closes it, and it counts as taken. */
+/** Locks the file that is open as `fd`; it counts as taken when the path leads to another file. */
 function lock(path: string, fd: number) {
   const is = lockFile(fd);
   let isOpen = true;
@@ -111,7 +108,7 @@ function openIfThere(path: string): number | undefined {
   }
 }
 
-/** Removes what processes that are no more left below the directory; says how many. */
+/** Removes what ended processes have left below the directory; returns how many files. */
 export function removeLeftovers(directory: string, depth = DEPTH): number {
   let removed = 0;
   for (const entry of entriesOf(directory)) {
@@ -123,7 +120,7 @@ export function removeLeftovers(directory: string, depth = DEPTH): number {
   return removed;
 }
 
-/** Removes what no process has locked; whether it did. What is not ours to open or remove stays. */
+/** Removes what no process has locked, if this process may; returns whether it did. */
 export function removeAbandoned(path: string): boolean {
   try {
     const found = takeAbandoned(path);
@@ -141,7 +138,7 @@ function entriesOf(directory: string) {
   try {
     return readdirSync(directory, { withFileTypes: true });
   } catch {
-    // It was never made, or is not ours to read.
+    // It does not exist, or may not be read.
     return [];
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Keeps an origin within its disk budget: checks every CHECK_MS, and at once when a job met a full
- * disk; makes room when it gets short; and when there is none, has the origin take no jobs rather
- * than fail them. It takes jobs again by itself.
+ * Keeps an origin within its disk budget (budget.ts). It checks the disk every CHECK_MS, and at
+ * once when a job has met a full disk, and makes room when there is little. When no room can be
+ * made, the origin takes no jobs, rather than fail them, until there is room again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -11,21 +11,21 @@ import { Meter } from "./measure.ts";
 import { stateFiles } from "./state-files.ts";
 import { removeLeftovers } from "./temporary.ts";
 
-/** Between two looks, ms: a large build writes some GB in this time. */
+/** Time between two checks, ms: a large build writes some GB in this time. */
 const CHECK_MS = 15_000;
 /**
- * After a collection that could not free enough, ms: the next one would find the same, and reads
- * all of Nix's database.
+ * Pause after a collection that could not free enough, ms: another would read all of Nix's database
+ * and find the same.
  */
 const PAUSE_MS = 5 * 60_000;
-/** An entry of the state directory that was used within this time may be in use, ms. */
+/** Files in the state directory that were used within this time, ms, count as in use. */
 const IDLE_MS = 60 * 60_000;
 
 /** Whether the origin takes jobs, and why not. */
 export interface DiskStatus {
   readonly accepting: boolean;
   readonly reason?: string;
-  /** On the disk of the Nix store. */
+  /** Free bytes on the file system of the Nix store. */
   readonly freeBytes: number;
 }
 
@@ -34,9 +34,9 @@ export interface DiskOptions {
   readonly budget: DiskBudget;
   /** Whether Nix's garbage collector may be run. */
   readonly gc: boolean;
-  /** Longest evaluation and build of one job, seconds: what was used within this time is in use. */
+  /** Longest evaluation and build of a job, seconds: files used within twice this are in use. */
   readonly nixTimeout: number;
-  /** Gives up roots of what was built and no job needs; says how many. */
+  /** Gives up roots of what was built and no job needs; returns how many. */
   readonly release: () => number;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   readonly onStatus: (status: DiskStatus) => void;
@@ -44,6 +44,7 @@ export interface DiskOptions {
   readonly pauseMs?: number;
 }
 
+/** Watches the disk of one origin. */
 export class Disk {
   readonly #options: DiskOptions;
   readonly #meter: Meter;
@@ -54,7 +55,10 @@ export class Disk {
   /** No collection before this time. */
   #pausedUntil = 0;
 
-  /** Measures once, without freeing anything, and then regularly until `close`. */
+  /**
+   * Removes what killed processes have left, measures the disk without making room, and from then
+   * on checks it regularly until `close`.
+   */
   static async open(options: DiskOptions): Promise<Disk> {
     const left = removeLeftovers(options.stateDir);
     if (left > 0) options.logger.info({ files: left }, "removed what a killed process left behind");
@@ -73,7 +77,7 @@ export class Disk {
     return this.#status;
   }
 
-  /** Looks now, and makes room when it is short; never rejects. */
+  /** Checks the disk now, and makes room when there is little. Never rejects. */
   check(): Promise<void> {
     this.#checking ??= this.#check()
       .catch((error: unknown) => {
@@ -84,7 +88,7 @@ export class Disk {
     return this.#checking;
   }
 
-  /** A job met a full disk: whatever was tried before, it is time for a collection. */
+  /** To be called when a job has met a full disk: checks at once, without the pause. */
   full(): Promise<void> {
     this.#pausedUntil = 0;
     return this.check();
@@ -122,7 +126,7 @@ export class Disk {
     if (toFree(after) > 0) this.#pausedUntil = performance.now() + pauseMs;
   }
 
-  /** Measures, and tells when the origin begins or ceases to take jobs. */
+  /** Measures, and reports when the origin begins or ceases to take jobs. */
   async #look(exactly = false): Promise<Room> {
     const room = await this.#room(exactly);
     const { accepting: before } = this.#status;

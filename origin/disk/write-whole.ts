@@ -1,12 +1,12 @@
-/** Files that are whole as soon as they have their name, with any number of writers. */
+/** Files that are complete from the moment they have their name, with any number of writers. */
 import { mkdir, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { namingFullDisk } from "./full.ts";
 import { temporaryFile } from "./temporary.ts";
 
 /**
- * Gives a file its name when `write` has written all of it, into the empty file that it is given,
- * in the same directory, which is made. Nothing is left of what fails. `mode`: who may read it.
+ * Calls `write` with the path of an empty temporary file, and renames that to `path`. Makes the
+ * directory. Leaves nothing behind when it fails. `mode`: the file's permissions.
  */
 export async function writeWhole(
   path: string,
