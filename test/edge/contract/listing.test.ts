@@ -226,3 +226,22 @@ test("a large listing is read in the parts asked for, never beyond the budget", 
     (error) => error instanceof InvalidName && /too many files/.test(error.message),
   );
 });
+
+test("directories that are close together are one read, and others one each", async () => {
+  const blobs = new Blobs();
+  const listing = reader(
+    encodeListing(Array.from({ length: 10 }, (_, n) => wide(`d${n}`, 5_000 + n))),
+    blobs,
+  );
+  const refs = [...(await listing.root()).values()].flatMap((child) => (child ? [child] : []));
+  const byOffset = refs.sort((a, b) => a.offset - b.offset);
+  const readsOf = async (...numbers: number[]): Promise<number> => {
+    const before = blobs.reads;
+    const found = await listing.directories(numbers.map((number) => byOffset[number]!));
+    assert.ok(found.every(({ size }) => size >= 5_000));
+    return blobs.reads - before;
+  };
+  assert.equal(await readsOf(1, 0), 1);
+  assert.equal(await readsOf(0, 4), 2);
+  assert.equal(await readsOf(4, 0, 3, 1, 2), 1);
+});
