@@ -15,6 +15,7 @@ import {
 } from "./bucket-config.ts";
 import { type PackagePolicy, packagePolicy, parseGlobs } from "./contract/package-policy.ts";
 import { type PackageSetSpec, parsePackageSet } from "./contract/package-set.ts";
+import { issueText } from "./contract/fields.ts";
 import { SYSTEMS, type System } from "./contract/records.ts";
 import { readReplicas, type Replicas } from "./pull/replicas.ts";
 import { readRegions, type Regions } from "./farm/regions.ts";
@@ -161,7 +162,7 @@ function ownVariables(given: Variables): v.InferOutput<typeof VariablesSchema> {
   const parsed = v.safeParse(VariablesSchema, given);
   if (parsed.success) return parsed.output;
   throw new ConfigError(
-    parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "a variable"} ${issue.message}`),
+    parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "a variable"} ${issueText(issue)}`),
   );
 }
 

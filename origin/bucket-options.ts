@@ -2,6 +2,7 @@
  * Which bucket a command uses, and with which credentials: the endpoint from its options, the keys
  * from the environment alone.
  */
+import { CommandFailed } from "./commands/exit-codes.ts";
 import type { BucketAccess } from "./layers/index.ts";
 import { secret } from "./process.ts";
 
@@ -41,7 +42,8 @@ export function ownBucketOf({
   if (s3Endpoint !== undefined && s3Bucket !== undefined && !secrets.includes(undefined))
     return bucketOf({ s3Endpoint, s3Bucket, s3Region });
   const lacking = S3_VARIABLES.filter((_, at) => given[at] === undefined);
-  throw new Error(
+  throw new CommandFailed(
+    "usage",
     `${lacking.join(" and ")} ${lacking.length === 1 ? "is" : "are"} not set: set all of ` +
       `${S3_VARIABLES.join(", ")} for an origin with credentials of its own, or none, and the ` +
       `edge signs its uploads`,

@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError, type Option } from "@commander-js/extra-typings";
 import { pino } from "pino";
-import { generateOriginKey } from "./channel/key.ts";
+import { generateOriginKey, originKeyText } from "./channel/key.ts";
 import { ownBucketOf } from "./bucket-options.ts";
 import { originName } from "./option-values.ts";
 import { ORIGIN, SERVE, SHARED, START, withoutUnset } from "./options.ts";
@@ -20,7 +20,7 @@ import { EXIT, exitStatus } from "./commands/exit-codes.ts";
 import type { StartOptions } from "./local/start.ts";
 import { addOperatorCommands } from "./operator/commands.ts";
 import { goOnWithoutOutput, writeOutput } from "./output-lines.ts";
-import { fileText, tell } from "./process.ts";
+import { tell } from "./process.ts";
 import { useProxy } from "./proxy.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { makeUser } from "./user.ts";
@@ -30,7 +30,7 @@ const program = new Command("firn")
   .description("A container registry whose images do not exist until somebody pulls them.")
   .version(version)
   .showHelpAfterError("(--help lists the options)")
-  .configureOutput({ outputError: (text, write) => write(withVariable(text)) })
+  .configureOutput({ outputError: (text, write) => write(usageError(text)) })
   .exitOverride();
 
 program
@@ -140,7 +140,7 @@ program
     const origin = {
       ...options,
       policy: { allow, deny },
-      key: fileText(options.keyFile),
+      key: originKeyText(options.keyFile),
       ownBucket: ownBucketOf(options),
     };
     const { serve } = await import("./serve.ts");
@@ -199,14 +199,21 @@ async function sayWhatIsWrong({ packageSet, stateDir, host, port }: StartOptions
   if (lines.length > 0) tell("`npm run firn -- doctor` shows this again, and what is in order.");
 }
 
-/** commander's message about a missing option names the flag; this adds the variable. */
-function withVariable(text: string): string {
+/**
+ * commander names a missing option by its flag alone, and most operators set variables. It shows
+ * the value that is wrong: a URL's user and password are left out, for a log is read by others.
+ */
+function usageError(given: string): string {
+  const text = given.replace(/:\/\/[^/@\s']*@/g, "://…@");
   const option = allOptions().find(
     ({ flags, envVar }) => envVar !== undefined && text.includes(`required option '${flags}'`),
   );
   return option === undefined
     ? text
-    : text.replace("not specified", `not specified, and ${option.envVar} is not set`);
+    : text.replace(
+        "not specified",
+        `not specified, and ${option.envVar} is not set: ${option.description}`,
+      );
 }
 
 // In `firn search … | head`, head closes the pipe as soon as it has enough lines.

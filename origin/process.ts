@@ -10,12 +10,14 @@ export function secret(name: string): string {
   return value;
 }
 
-/** The text of a file. Throws an Error that names it when it cannot be read. */
+/** The text of a file. Throws a CommandFailed that names it when it cannot be read. */
 export function fileText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new Error(`cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw new CommandFailed("usage", `cannot read ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -11,6 +11,7 @@
  */
 import * as v from "valibot";
 import { byName } from "../contract/by-name.ts";
+import { issueText } from "../contract/fields.ts";
 import { firstMatch, globFault } from "../contract/globs.ts";
 import {
   BASE_PACKAGES,
@@ -123,7 +124,7 @@ export function parseAccounts(text: string): ReadonlyMap<string, Account> {
   const parsed = v.safeParse(AccountsSchema, json);
   if (!parsed.success) {
     const problems = parsed.issues.map(
-      (issue) => `${v.getDotPath(issue) ?? "the object"}: ${issue.message}`,
+      (issue) => `${v.getDotPath(issue) ?? "the object"}: ${issueText(issue)}`,
     );
     throw new Error(`ACCOUNTS: ${problems.slice(0, 5).join("; ")}`);
   }

@@ -61,6 +61,10 @@ export type LimitVariables = { readonly [Name in `LIMIT_${Uppercase<Limited>}`]?
 export const WAITS_RETRY_SECONDS = 10;
 /** Most counters, one for each client and limit; the least recently used is dropped first. */
 const MAX_COUNTS = 20_000;
+const PREFIX = "LIMIT_";
+const VARIABLES: readonly string[] = Object.keys(LIMITED).map(
+  (name) => `${PREFIX}${name.toUpperCase()}`,
+);
 const PATTERN = /^(\d{1,9})\/(\d{1,5})$/;
 
 /**
@@ -68,6 +72,11 @@ const PATTERN = /^(\d{1,9})\/(\d{1,5})$/;
  * Error that names the variable and what it may be.
  */
 export function readLimits(variables: LimitVariables): Limits {
+  const wrong = Object.keys(variables).find(
+    (variable) => variable.startsWith(PREFIX) && !VARIABLES.includes(variable),
+  );
+  if (wrong !== undefined)
+    throw new Error(`${wrong} is no limit: the limits are ${VARIABLES.join(", ")}`);
   const read = (name: Limited): Limit | null => {
     const variable = `LIMIT_${name.toUpperCase() as Uppercase<Limited>}` as const;
     const text = variables[variable] || undefined;
@@ -93,7 +102,9 @@ export function parseLimit(name: Limited, text: string): Limit | null | undefine
 
 /** The format of a limit, for a person. */
 export const formOf = (name: Limited): string =>
-  `${LIMITED[name].default.seconds === 0 ? "<count>" : "<count>/<seconds>"}, or off`;
+  LIMITED[name].default.seconds === 0
+    ? `<count>, such as ${LIMITED[name].default.count}, or off`
+    : `<count>/<seconds>, such as ${LIMITED[name].default.count}/${LIMITED[name].default.seconds}, or off`;
 
 interface Window {
   /** Milliseconds since 1970. */

@@ -11,6 +11,7 @@ import type { Env } from "../env.ts";
 import { resolveName } from "../pull/aliases.ts";
 import { type Context, openContext } from "../pull/context.ts";
 import { manifestUnknown, RegistryError } from "../pull/errors.ts";
+import { packagesFailed } from "../pull/failures.ts";
 import { listed } from "../pull/packages-in-words.ts";
 import { spend } from "../pull/limits.ts";
 import { checkAllowed } from "../pull/permission.ts";
@@ -75,6 +76,9 @@ interface Side {
   readonly layers: readonly LayerFacts[];
 }
 
+/** Nothing was built for a package that does not exist. */
+const NO_LOGS = { blob: (digest: string): string => digest };
+
 /** One of the two images. Throws MANIFEST_UNKNOWN (404) when not all of it is known. */
 async function sideOf(context: Context, text: string, platform: System | undefined): Promise<Side> {
   const colon = text.lastIndexOf(":");
@@ -92,6 +96,7 @@ async function sideOf(context: Context, text: string, platform: System | undefin
   const [system] = systemsFor(context, asked.pinned ?? platform);
   const scope = await scopeOf(context, revision, system);
   const image = await knownImage(context, scope, asked);
+  if (image.unknown.length > 0) throw packagesFailed(image.unknown, asked, NO_LOGS);
   if (image.layers === null) {
     const missing = [...new Set(image.missing.map((item) => item.name))];
     throw manifestUnknown(

@@ -25,6 +25,13 @@ export const SYSTEMS = Object.keys(PLATFORMS) as [System, ...System[]];
  */
 export const MAX_BLOB_BYTES = 64 * 2 ** 30;
 
+/**
+ * What an issue says, without the value that it is about, which may be secret: the library's own
+ * messages end in it, `Invalid type: Expected Object but received "hunter2"`.
+ */
+export const issueText = ({ message }: v.BaseIssue<unknown>): string =>
+  message.replace(/ but received .*$/s, "");
+
 export const DigestSchema = v.custom<Digest>(
   (value) => typeof value === "string" && DIGEST_PATTERN.test(value),
   "a digest is sha256: and 64 lower-case hex digits",

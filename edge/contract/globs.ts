@@ -11,9 +11,14 @@ const MAX_GLOB_LENGTH = 255;
 /** Most `*` in one glob: the time to match grows with them. */
 const MAX_GLOB_STARS = 8;
 
+/** What other kinds of globs and regular expressions have, and no name: it would never match. */
+const NO_NAME_HAS = /[?[\]{}()|!^$\\]/;
+
 /** What is wrong with a glob, for a person; undefined when nothing is. */
 export function globFault(glob: string): string | undefined {
   if (glob === "") return "is empty";
+  const [other] = NO_NAME_HAS.exec(glob) ?? [];
+  if (other !== undefined) return `has "${other}": only "*" stands for something else`;
   if (glob.length > MAX_GLOB_LENGTH) return `has more than ${MAX_GLOB_LENGTH} characters`;
   if (glob.split("*").length - 1 > MAX_GLOB_STARS) return `has more than ${MAX_GLOB_STARS} "*"`;
   return undefined;

@@ -6,6 +6,8 @@ import {
   type JsonWebKey,
   type KeyObject,
 } from "node:crypto";
+import { CommandFailed } from "../commands/exit-codes.ts";
+import { fileText } from "../process.ts";
 
 export interface OriginKey {
   /** The secret half, a JWK as JSON. */
@@ -41,6 +43,17 @@ export function readOriginKey(text: string): KeyObject {
       "the origin's key must be an Ed25519 private key, as JWK (JSON) or PEM; `firn keygen` makes one",
     );
   return key;
+}
+
+/** The text of a file with a private key. Throws a CommandFailed that names the file. */
+export function originKeyText(file: string): string {
+  const text = fileText(file);
+  try {
+    readOriginKey(text);
+  } catch (error) {
+    throw new CommandFailed("usage", `${file}: ${(error as Error).message}`, { cause: error });
+  }
+  return text;
 }
 
 /** The public half of a private key: `x` of its JWK (RFC 8037). */

@@ -40,7 +40,8 @@ export function writeSecret(file: string, text: string): void {
   try {
     writeFileSync(file, text, { flag: "wx", mode: 0o600 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== "EEXIST") throw new Error(`cannot write ${file}: ${message}`, { cause: error });
     throw new Error(
       `${file} exists already: name another file, or delete it if nothing uses that key`,
       { cause: error },

@@ -110,7 +110,9 @@ async function writeLayout(
   tag: string,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  await mkdir(join(directory, "blobs/sha256"), { recursive: true });
+  await mkdir(join(directory, "blobs/sha256"), { recursive: true }).catch((error: Error) => {
+    throw new Error(`cannot write to ${directory}: ${error.message}`, { cause: error });
+  });
   removeLeftovers(directory, 3);
   const indexFile = join(directory, "index.json");
   // Before anything is written: the directory may be something else.

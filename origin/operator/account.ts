@@ -13,7 +13,7 @@ const ACCOUNT_OPTIONS = {
     .env("FIRN_EDGE")
     .argParser(edgeUrl)
     .makeOptionMandatory(),
-  user: new Option("--user <name>", "an account of an operator's")
+  user: new Option("--user <name>", "an account that `firn user NAME --operator` made")
     .env("FIRN_USER")
     .makeOptionMandatory(),
 } as const;

@@ -103,13 +103,35 @@ describe("the firn command", () => {
       { ...SET, ORIGIN_KEY_FILE: "/nonexistent" },
       /cannot read \/nonexistent/,
     ],
+    [
+      "a key file that holds no key",
+      { ...SET, ORIGIN_KEY_FILE: "/etc/hostname" },
+      /^firn: \/etc\/hostname: .*Ed25519 private key.*firn keygen/,
+    ],
   ] as const) {
     test(`origin with ${what}`, async () => {
       const { exitCode, stderr } = await firn(["origin"], env);
-      assert.notEqual(exitCode, 0);
+      assert.equal(exitCode, 2);
       assert.match(stderr, says);
     });
   }
+
+  test("a password in a URL is not shown", async () => {
+    const { exitCode, stderr } = await firn(["origin"], {
+      ...SET,
+      FIRN_EDGES: "https://ci:hunter2@firn.example",
+    });
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /https:\/\/…@firn\.example.*carries no user and password/);
+    assert.doesNotMatch(stderr, /hunter2/);
+  });
+
+  test("a secret is not written where there is no directory, which is said", async () => {
+    const out = join(dir, "nowhere/rack-1.key");
+    const { exitCode, stderr } = await firn(["keygen", "--name", "rack-1", "--out", out]);
+    assert.equal(exitCode, 1);
+    assert.ok(stderr.startsWith(`firn: cannot write ${out}: ENOENT`), stderr);
+  });
 
   test("a pipe that is closed before all is written is no error", async () => {
     const script = '"$0" "$1" push --help | true';
@@ -119,7 +141,7 @@ describe("the firn command", () => {
 
   test("secrets are variables only, and are asked for by name", async () => {
     const { exitCode, stderr } = await firn(["origin", "--key-file", join(dir, "rack-1.key")], SET);
-    assert.equal(exitCode, 1);
+    assert.equal(exitCode, 2);
     assert.match(
       stderr,
       /S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are not set: set all of .* or none, and the edge signs/,

@@ -10,7 +10,7 @@
  */
 import * as v from "valibot";
 import { firstMatch, globFault } from "../../contract/globs.ts";
-import { ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../../contract/fields.ts";
+import { issueText, ORIGIN_NAME_PATTERN, ORIGIN_NAME_RULE } from "../../contract/fields.ts";
 import { SYSTEMS, SystemSchema } from "../../contract/records.ts";
 import { isLoopback } from "../../contract/loopback.ts";
 
@@ -160,7 +160,9 @@ function parseOrigins(text: string): ReadonlyMap<string, ConfiguredOrigin> {
       origins.set(name, { ...parsed.output, name, owner: parsed.output.owner ?? name });
     else
       for (const issue of parsed.issues)
-        problems.push(`${[name, v.getDotPath(issue)].filter(Boolean).join(".")} ${issue.message}`);
+        problems.push(
+          `${[name, v.getDotPath(issue)].filter(Boolean).join(".")} ${issueText(issue)}`,
+        );
   }
   for (const names of Map.groupBy(origins.values(), ({ key }) => key).values())
     if (names.length > 1)

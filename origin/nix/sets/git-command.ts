@@ -89,8 +89,11 @@ export async function gitOutput(
  * message.
  */
 export function gitFailure(what: string, { stderr }: Pick<RunResult, "stderr">): FailureError {
+  const said = stderr.filter((text) => /^(fatal|error|remote|ERROR)\b/.test(text));
+  // The reason comes before this one, which is the same for every repository.
   const line =
-    stderr.findLast((text) => /^(fatal|error|remote|ERROR)\b/.test(text)) ??
+    said.findLast((text) => !text.startsWith("fatal: Could not read from remote repository")) ??
+    said.at(-1) ??
     stderr.at(-1) ??
     "git gave no reason";
   return failed("error", `${what}: ${machineTrouble(line) ?? withoutUserinfo(line)}`);

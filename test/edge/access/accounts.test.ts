@@ -44,6 +44,7 @@ describe("ACCOUNTS", () => {
   const wrong: readonly (readonly [title: string, text: string, problem: RegExp])[] = [
     ["no JSON", "ci:secret", /JSON object/],
     ["a plain password", JSON.stringify({ ci: { password: "secret" } }), /ci\.password.*firn user/],
+    ["a password for an account", JSON.stringify({ ci: "secret" }), /ci: .*Expected Object/],
     ["a colon in a name", JSON.stringify({ "a:b": { password } }), /1 to 64 letters/],
     ["a name that is none", `{"__proto__": {"password": "${password}"}}`, /__proto__.*1 to 64/],
     ["a list", "[]", /must be an object/],

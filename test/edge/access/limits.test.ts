@@ -32,6 +32,13 @@ describe("LIMIT_ variables", () => {
     });
 });
 
+test("a limit that there is none of is an error that names those that there are", () => {
+  assert.throws(
+    () => readLimits({ LIMIT_IMAGE: "5/60" } as object),
+    /^Error: LIMIT_IMAGE is no limit: the limits are LIMIT_REQUESTS, LIMIT_IMAGES, /,
+  );
+});
+
 describe("the meter", () => {
   const limit = { count: 3, seconds: 10 };
   beforeEach(() => mock.timers.enable({ apis: ["Date"], now: 1_000_000 }));

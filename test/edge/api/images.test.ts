@@ -239,6 +239,7 @@ describe("two images", () => {
     ["from=git", 400, /^to is missing$/],
     ["from=git&to=git:-", 404, /not a valid tag/],
     ["from=git&to=arm64/git", 404, /is not built/],
+    [`from=git&to=gti:${"a".repeat(40)}`, 404, /^there is no package gti \(nearest: git\b/],
     ["from=git&to=unheard", 404, /not built yet \(missing: unheard\)/],
   ] as const)
     test(`${status}: ${query}`, async () => {

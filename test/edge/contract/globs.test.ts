@@ -38,6 +38,8 @@ describe("globs", () => {
   test("a glob that would be slow or means nothing has a fault in words", () => {
     assert.equal(globFault("git*"), undefined);
     assert.match(globFault("") ?? "", /empty/);
+    assert.match(globFault("python[23]") ?? "", /has "\["/);
+    assert.match(globFault("^git$") ?? "", /has "\^"/);
     assert.match(globFault("*".repeat(9)) ?? "", /more than 8/);
     assert.match(globFault("a".repeat(256)) ?? "", /more than 255/);
   });

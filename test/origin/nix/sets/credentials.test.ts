@@ -209,6 +209,14 @@ test(
   },
 );
 
+test("a repository that is not there is named", limits, async (t) => {
+  const set = await open(t, "git:file:///nowhere/set.git");
+  await assert.rejects(
+    set.resolve("latest", signal),
+    /'\/nowhere\/set\.git' does not appear to be/,
+  );
+});
+
 test("a login that is wrong is an error that does not tell it", limits, async (t) => {
   const server = await guarded(t, (_, response) => void response.end());
   const set = await open(t, `git:http://me:wr0ng-pass@${server.host}/set.git`);
