@@ -17,6 +17,7 @@ import type { Context } from "../pull/context.ts";
 import { type DerivedBlob, imageNameOf } from "../pull/images/derived-blobs.ts";
 import { findImageByDigest, latestImages } from "../pull/images/images-of-name.ts";
 import { singleFlight } from "../pull/single-flight.ts";
+import { KEPT_MS, WITHDRAWN_MS } from "../store/fresh.ts";
 import { memory } from "../store/memory.ts";
 import { EMPTY, type SubjectArtifacts } from "./artifact-set.ts";
 import { deriveArtifacts, type Deriving, type Part, PARTS } from "./derive.ts";
@@ -32,16 +33,22 @@ const DIGESTS_BYTES = 2 ** 20;
 const REFERRER_BYTES = 1_000;
 /** A digest in a set, bytes. */
 const DIGEST_BYTES = 150;
+/**
+ * How long artifacts are remembered, milliseconds: together with the record that they are derived
+ * from, no longer than a withdrawn record.
+ */
+const REMEMBERED_MS = WITHDRAWN_MS - KEPT_MS;
 /** Latest images of a name among whose artifacts a digest is looked for. */
 const LATEST = 32;
 
 /** What is said of a manifest's artifacts. */
 export type Referrers = Pick<SubjectArtifacts, "referrers" | "tags">;
 
-const blobs = memory<DerivedBlob>(BLOBS_BYTES, ({ size }) => size);
+const blobs = memory<DerivedBlob>(BLOBS_BYTES, ({ size }) => size, REMEMBERED_MS);
 const subjects = memory<Referrers>(
   SUBJECTS_BYTES,
   ({ referrers }) => (1 + referrers.length) * REFERRER_BYTES,
+  REMEMBERED_MS,
 );
 const digests = memory<ReadonlySet<Digest>>(DIGESTS_BYTES, ({ size }) => size * DIGEST_BYTES);
 

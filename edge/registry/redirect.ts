@@ -24,9 +24,10 @@ const REMEMBERED_BYTES = 2 * 2 ** 20;
 /** How long a redirect to a public URL may be cached, seconds: the base may change. */
 const PUBLIC_SECONDS = 3_600;
 
-const signed = memory<{ readonly url: string; readonly until: number }>(
+const signed = memory<{ readonly url: string }>(
   REMEMBERED_BYTES,
   ({ url }) => url.length,
+  REUSE_MS,
 );
 
 /**
@@ -44,13 +45,9 @@ export async function redirectTo(delivery: BlobDelivery, digest: Digest): Promis
         `public, max-age=${PUBLIC_SECONDS}`,
       );
     case "presign": {
-      const now = Date.now();
       let known = signed.get(digest);
-      if (known === undefined || now >= known.until) {
-        known = {
-          url: await presign(delivery.s3, blobPath(digest), PRESIGN_SECONDS),
-          until: now + REUSE_MS,
-        };
+      if (known === undefined) {
+        known = { url: await presign(delivery.s3, blobPath(digest), PRESIGN_SECONDS) };
         signed.set(digest, known);
       }
       return redirect(known.url, digest, "no-store");

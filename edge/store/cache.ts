@@ -16,9 +16,10 @@ const IMMUTABLE = /^(images|packages|blobs)\//;
 const MAX_KEPT_BYTES = 2 ** 20;
 /** When the bucket was asked for a copy, milliseconds since 1970. */
 const ASKED_AT = "X-Firn-Asked-At";
-/** Copies that are being read again, by name: about 1,000, and for how long, milliseconds. */
-const refreshing = memory<{ readonly until: number }>(2 ** 18, () => 16);
+/** A copy is read again once in this time, milliseconds: the runtime may drop the work. */
 const REFRESHING_MS = 5_000;
+/** Copies that are being read again, by key: about 500. */
+const refreshing = memory<object>(2 ** 18, () => 0, REFRESHING_MS);
 /** Names of this cache's own: no request from outside has this host. */
 const CACHE_HOST = "https://bucket.firn.invalid/";
 
@@ -44,9 +45,8 @@ export function nearbyBucket(bucket: Bucket, cache: Copies, background: WaitUnti
   };
   /** Reads it behind the answer, one at a time; a copy of what is gone is dropped. */
   const refresh = (key: string): void => {
-    const now = Date.now();
-    if (now < (refreshing.get(key)?.until ?? 0)) return;
-    refreshing.set(key, { until: now + REFRESHING_MS });
+    if (refreshing.has(key)) return;
+    refreshing.set(key, {});
     const work = async (): Promise<void> => {
       const found = await fetched(key);
       if (found === null) await cache.delete(CACHE_HOST + key);

@@ -53,7 +53,6 @@ export function replicatedBucket(
     get: (key, range) => read(key, (from) => from.get(key, range)),
     async dropCopy(key) {
       wrong.set(`${name} ${key}`, { until: now() + WRONG_MS });
-      await bucket.dropCopy?.(key);
     },
   };
 }

@@ -27,7 +27,7 @@ const CLAIMED_BYTES = 2 ** 20;
 const CLAIMED_MS = (MIN_GRACE * 1_000) / 2;
 
 /** Keys that this isolate has claimed, and that had not been deleted before. */
-const claimed = memory<{ readonly until: number }>(CLAIMED_BYTES, () => 8);
+const claimed = memory<object>(CLAIMED_BYTES, () => 0, CLAIMED_MS);
 
 /**
  * Keeps the packages' records and blobs. Records that were just deleted, and are in this isolate's
@@ -46,12 +46,10 @@ export async function keepPackages(
     kept.flatMap((each) => each.blobs).map((blob) => [blobPath(blob.digest), blob]),
   );
   const keys = [...kept.map(({ path }) => path), ...blobs.keys()];
-  const now = Date.now();
-  const wanted = keys.filter((key) => now >= (claimed.get(key)?.until ?? 0));
+  const wanted = keys.filter((key) => !claimed.has(key));
   const answer = await claim(bucket, wanted);
   const gone = new Set(answer);
-  if (answer !== null)
-    for (const key of wanted) if (!gone.has(key)) claimed.set(key, { until: now + CLAIMED_MS });
+  if (answer !== null) for (const key of wanted) if (!gone.has(key)) claimed.set(key, {});
   for (const { path, write } of kept) if (gone.has(path)) await write();
   return [...blobs].flatMap(([key, blob]) => {
     if (!gone.has(key)) return [];

@@ -173,9 +173,9 @@ function refreshBehind(
   const now = Date.now();
   if (now >= last.next) {
     const next = now + Math.min(REFRESH_MS, Math.max(tagFresh, MIN_REFRESH_MS));
-    const note = (failed: boolean): void => void refreshes.set(path, { next, failed });
-    note(last.failed);
-    context.ctx.waitUntil(refresh(context, tag).then((resolved) => note(!resolved)));
+    const remember = (failed: boolean): void => void refreshes.set(path, { next, failed });
+    remember(last.failed);
+    context.ctx.waitUntil(refresh(context, tag).then((resolved) => remember(!resolved)));
   }
   if (!last.failed) return;
   const since = new Date(resolvedAt).toISOString();

@@ -16,6 +16,7 @@ import { GC_PATH, PINS_PATH } from "../../../edge/contract/housekeeping.ts";
 import { CONNECT_PATH } from "../../../edge/contract/messages.ts";
 import { METRICS_PATH, OPERATOR_PATH } from "../../../edge/contract/operator.ts";
 import { VERIFY_PATH } from "../../../edge/contract/verify.ts";
+import { warning } from "../../../edge/registry/headers.ts";
 import { basic, withAccounts } from "./accounts.ts";
 import { type Answer, errorsOf, putKnown, send, startTestEdge, type TestEdge } from "./support.ts";
 
@@ -66,7 +67,7 @@ const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const ask = (method: string, path: string) => send(method, firn.url + path, basic("root"));
 /**
  * What must be equal: not when it was answered, how the body was sent, and the header in which HEAD
- * has the message of an error.
+ * has the message of an error, which is compared with GET's body.
  */
 function shown({ status, headers }: Answer): object {
   const { date: _, "transfer-encoding": __, "content-length": ___, warning, ...rest } = headers;
@@ -89,6 +90,9 @@ for (const [path, allow] of table) {
         assert.notEqual(whole.status, 405);
         assert.deepEqual(shown(head), shown(whole));
         assert.equal(head.body.length, 0);
+        // What GET says in the body, HEAD can say in this header alone.
+        if (whole.status >= 400)
+          assert.equal(head.headers["warning"], warning(errorsOf(whole)[0]?.message ?? ""));
         // It may be left out (RFC 9110, section 8.6), and is never another one.
         const length = head.headers["content-length"];
         if (length !== undefined) assert.equal(Number(length), whole.body.length);

@@ -94,7 +94,11 @@ test("an object whose body breaks off at the copy is read from the bucket itself
 });
 
 test("an object that the copy has wrong comes from the bucket itself from then on", async (t) => {
-  const { home, copy, bucket, text } = await open(t, { [BLOB]: "right" }, { [BLOB]: "wrong" });
+  const { home, copy, bucket, text, clock } = await open(
+    t,
+    { [BLOB]: "right" },
+    { [BLOB]: "wrong" },
+  );
   assert.equal(await text(BLOB), "wrong");
   await bucket.dropCopy?.(BLOB);
   assert.equal(await text(BLOB), "right");
@@ -104,6 +108,11 @@ test("an object that the copy has wrong comes from the bucket itself from then o
   assert.equal(await text(other), "other", "others do not");
   delete home.objects?.[BLOB];
   assert.equal(await text(BLOB), null);
+  copy.objects = { [BLOB]: "right" };
+  clock.now = 3_599_999;
+  assert.equal(await text(BLOB), null, "for an hour, in which replication comes to an end");
+  clock.now = 3_600_000;
+  assert.equal(await text(BLOB), "right");
 });
 
 test("a blob that only the copy has damaged is not deleted; one that it still has is missing", async (t) => {
@@ -144,6 +153,8 @@ test("a copy that fails is left alone for a minute; every read is answered all t
   assert.equal(await text(BLOB), "home");
   assert.equal(copy.asked.length, tries, "it is asked again only later");
   copy.objects = { [BLOB]: "copy" };
+  clock.now = 59_999;
+  assert.equal(await text(BLOB), "home");
   clock.now = 60_000;
   assert.equal(await text(BLOB), "copy");
 });

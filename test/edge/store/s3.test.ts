@@ -7,7 +7,12 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, test } from "node:test";
-import { ATTEMPTS, bucketOperation, BucketUnavailable } from "../../../edge/store/bucket.ts";
+import {
+  ATTEMPTS,
+  bucketOperation,
+  BucketUnavailable,
+  isRefused,
+} from "../../../edge/store/bucket.ts";
 import { presign, signPut } from "../../../edge/store/s3-signed-requests.ts";
 import { s3Bucket } from "../../../edge/store/s3.ts";
 import type { S3Config } from "../../../edge/store/s3-client.ts";
@@ -74,17 +79,22 @@ test("what never answers is aborted and given up, attempt by attempt", async () 
   );
 });
 
-for (const [what, step] of [
-  ["500", status(500, "<Error/>")],
-  ["503", status(503)],
-  ["403 (credentials)", status(403)],
-  ["a connection that breaks", hangUp],
+for (const [what, step, refuses] of [
+  ["500", status(500, "<Error/>"), false],
+  ["503", status(503), false],
+  ["429", status(429), false],
+  ["403 (credentials)", status(403), true],
+  ["507 (full)", status(507), true],
+  ["a connection that breaks", hangUp, false],
 ] as const) {
   test(`${what} on every attempt: BucketUnavailable after ${ATTEMPTS}, for reads and writes`, async () => {
     const { config, requests } = await endpoint(step);
     const bucket = s3Bucket(config);
     await assert.rejects(bucket.head("k"), isUnavailable);
-    await assert.rejects(bucket.get("k"), isUnavailable);
+    await assert.rejects(bucket.get("k"), (error) => {
+      assert.equal(isRefused(error), refuses, "whether an operator has to look at it");
+      return isUnavailable(error);
+    });
     await assert.rejects(
       bucket.put("k", "text", { contentType: "text/plain", ifAbsent: true }),
       isUnavailable,
@@ -156,13 +166,19 @@ test("a throttled read that then finds nothing is an absent object", async () =>
   assert.equal(requests.length, 2);
 });
 
+test("deleting what is not there is no error", async () => {
+  const { config, requests } = await endpoint(status(404));
+  await s3Bucket(config).delete("k");
+  assert.deepEqual(requests, ["DELETE /path/b/k"]);
+});
+
 test("an object that is there already is no error, and keys go below endpoint and bucket", async () => {
   const { config, requests } = await endpoint(status(412));
-  await s3Bucket(config).put("packages/a~1.json", "text", {
+  await s3Bucket(config).put("packages/a~1 #.json", "text", {
     contentType: "text/plain",
     ifAbsent: true,
   });
-  assert.deepEqual(requests, ["PUT /path/b/packages/a~1.json *"]);
+  assert.deepEqual(requests, ["PUT /path/b/packages/a~1%20%23.json *"]);
 });
 
 test("a presigned URL names its life and holds no secret", async () => {
