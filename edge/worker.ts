@@ -1,28 +1,16 @@
 /** The Worker: routes, and nothing else. */
 import { Router } from "itty-router";
-import { makeAlias, showAlias } from "./api/aliases.ts";
-import { authorizeAccount } from "./api/sign-in.ts";
-import { demand } from "./api/demand.ts";
-import { diff } from "./api/diff.ts";
-import { failures } from "./api/failures.ts";
-import { image } from "./api/image.ts";
-import { search } from "./api/search.ts";
 import { isPrivate } from "./config.ts";
 import { ALIASES_PATH } from "./contract/alias.ts";
+import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
+import { GC_PATH, PINS_PATH } from "./contract/housekeeping.ts";
+import { CONNECT_PATH } from "./contract/messages.ts";
+import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
+import { VERIFY_PATH } from "./contract/verify.ts";
 import type { Env } from "./env.ts";
 import { connectOrigin } from "./farm/origins/connect.ts";
-import { DEMAND_PATH, DIFF_PATH, FAILURES_PATH, IMAGES_PATH, SEARCH_PATH } from "./contract/api.ts";
-import { beginGc, repairObject, stepGc, verifyPage } from "./housekeeping/api.ts";
-import { CONNECT_PATH } from "./contract/messages.ts";
-import { listPins, pinImage } from "./housekeeping/pins.ts";
-import { GC_PATH, PINS_PATH } from "./contract/housekeeping.ts";
-import { VERIFY_PATH } from "./contract/verify.ts";
-import { METRICS_PATH, OPERATOR_PATH } from "./contract/operator.ts";
-import { liftRevocation, originRecords, revokeOrigin, withdrawRecords } from "./operator/revoke.ts";
-import { authorizeOperator, authorizeViewer } from "./operator/authorize.ts";
-import { drainOrigin, restOrigin, undrainOrigin } from "./operator/drain-and-rest.ts";
-import { farmState } from "./operator/farm-state.ts";
-import { metrics } from "./operator/metrics.ts";
+import { BUILDS_PATH } from "./pull/build-log.ts";
+import { rememberedAnswer } from "./registry/answers.ts";
 import {
   type AuthorizedRequest,
   authorize,
@@ -31,7 +19,6 @@ import {
   privately,
   TOKEN_PATH,
 } from "./registry/authorize.ts";
-import { rememberedAnswer } from "./registry/answers.ts";
 import {
   base,
   noCatalog,
@@ -42,17 +29,30 @@ import {
   welcome,
 } from "./registry/base.ts";
 import { blobs } from "./registry/blobs.ts";
-import { tagsList } from "./registry/discovery.ts";
 import { buildLog } from "./registry/build-log.ts";
-import { BUILDS_PATH } from "./pull/build-log.ts";
+import { tagsList } from "./registry/discovery.ts";
 import { errorResponse } from "./registry/errors.ts";
 import { manifests } from "./registry/manifests.ts";
 import { byMethod } from "./registry/methods.ts";
 import { referrers } from "./registry/referrers.ts";
 import { slowDown } from "./registry/slow-down.ts";
 import { token } from "./registry/token.ts";
+import { makeAlias, showAlias } from "./api/aliases.ts";
+import { demand } from "./api/demand.ts";
+import { diff } from "./api/diff.ts";
+import { failures } from "./api/failures.ts";
+import { image } from "./api/image.ts";
+import { search } from "./api/search.ts";
+import { authorizeAccount } from "./api/sign-in.ts";
 import { browsers } from "./site/browsers.ts";
 import { asset, SITE_PATH } from "./site/serve.ts";
+import { authorizeOperator, authorizeViewer } from "./operator/authorize.ts";
+import { drainOrigin, restOrigin, undrainOrigin } from "./operator/drain-and-rest.ts";
+import { farmState } from "./operator/farm-state.ts";
+import { metrics } from "./operator/metrics.ts";
+import { liftRevocation, originRecords, revokeOrigin, withdrawRecords } from "./operator/revoke.ts";
+import { beginGc, repairObject, stepGc, verifyPage } from "./housekeeping/api.ts";
+import { listPins, pinImage } from "./housekeeping/pins.ts";
 
 export { Build } from "./farm/builds/build.ts";
 export { Farm } from "./farm/farm.ts";

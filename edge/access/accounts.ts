@@ -142,7 +142,7 @@ export function refusal(account: Account, image: ImageRequest): string | undefin
   const name = hasAlias(image.name) ? canonicalName(image.names, image.shell) : image.name;
   if (names !== undefined && firstMatch(names, name) === undefined)
     return (
-      `the account ${account.name} may not pull ${name}: its image names are ` +
+      `the account ${account.name} may not pull ${name}: it may pull images whose names match ` +
       `${names.join(", ")}`
     );
   return listRefusal(account, image.requested);

@@ -42,7 +42,7 @@ export async function imageClosure(
         limit(async () => {
           const { paths, parts = {} } = await readClosure(bucket, closure);
           union.add(paths, parts, storePath);
-          union.names(storePath, name);
+          union.addPackage(name, storePath);
         }),
       ),
     );
@@ -77,10 +77,12 @@ class Union {
       this.#parts.set(key, [...(this.#parts.get(key) ?? []), ...indexes.map(pathAt)]);
   }
 
-  names(storePath: string, name: string): void {
+  /** Notes that this store path is the package of that name. */
+  addPackage(name: string, storePath: string): void {
     this.#names.set(storePath, [...(this.#names.get(storePath) ?? []), name].sort());
   }
 
+  /** All that was added. */
   closure(): ImageClosure {
     const sorted = [...this.#paths.values()].sort((a, b) => (a.facts.path < b.facts.path ? -1 : 1));
     const indexes = new Map(sorted.map(({ facts }, at) => [facts.path, at]));

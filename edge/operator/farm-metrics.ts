@@ -8,7 +8,8 @@ interface Described extends Omit<Family, "samples"> {
 }
 
 /**
- * Pure. Of a farm that does not answer it has only that fact: its counters have not gone back to 0.
+ * The metrics of all regions. Of a farm that does not answer there is only firn_farm_up: its
+ * counters have not gone back to 0.
  */
 export function familiesOf(regions: readonly RegionView[]): Family[] {
   return DESCRIBED.map(({ of, ...family }) => ({

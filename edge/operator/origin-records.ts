@@ -61,18 +61,32 @@ export async function findOriginRecords(
   return { found, looked: page.objects.length, ...(last === undefined ? {} : { after: last }) };
 }
 
+/** What became of a withdrawal. */
+export interface Withdrawal {
+  /** The keys of the records that are deleted. */
+  readonly keys: readonly string[];
+  /** Why others are not; undefined when all are. */
+  readonly failure: unknown;
+}
+
 /**
- * Deletes the records that were found. An image's manifests are derived from its record, so they go
- * with it.
+ * Deletes the records that were found, but no plan. An image's manifests are derived from its
+ * record, so they go with it.
  */
 export async function withdraw(
   bucket: Bucket,
   kind: OriginRecordKind,
   records: readonly OriginRecord[],
-): Promise<void> {
-  if (kind === "plans") return;
+): Promise<Withdrawal> {
+  if (kind === "plans") return { keys: [], failure: undefined };
   const atOnce = pLimit(BUCKET_REQUESTS);
-  await Promise.all(records.map(({ key }) => atOnce(() => withdrawRecord(bucket, key))));
+  const ends = await Promise.allSettled(
+    records.map(({ key }) => atOnce(() => withdrawRecord(bucket, key))),
+  );
+  return {
+    keys: records.map(({ key }) => key).filter((_, at) => ends[at]?.status === "fulfilled"),
+    failure: ends.find((end) => end.status === "rejected")?.reason,
+  };
 }
 
 /** The origins that a record names; older and damaged records name none. */

@@ -39,16 +39,19 @@ export async function originRecords(request: OperatorRequest, env: Env): Promise
   return json(await findOriginRecords(openBucket(env), pageOf(request)));
 }
 
-/** Deletes a page of those records, and lists them. */
+/**
+ * Deletes a page of those records, and lists them. Throws when the bucket keeps one of them: those
+ * that are deleted are in the log all the same.
+ */
 export async function withdrawRecords(request: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
   const wanted = pageOf(request);
   const page = await findOriginRecords(bucket, wanted);
-  await withdraw(bucket, wanted.kind, page.found);
   const { kind, origin } = wanted;
-  const keys = page.found.map(({ key }) => key);
+  const { keys, failure } = await withdraw(bucket, kind, page.found);
   if (keys.length > 0)
     note("warn", "records.withdrawn", { origin, kind, keys, account: request.operator });
+  if (failure !== undefined) throw failure;
   return json(page);
 }
 

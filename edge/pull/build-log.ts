@@ -41,6 +41,7 @@ export async function followBuild(
   address.searchParams.set(LOG_FORM, form);
   address.searchParams.set(LOG_AFTER, after);
   const answer = await BUILD.getByName(id).fetch(new Request(address));
+  if (!answer.ok) await answer.body?.cancel();
   if (answer.status === 404) throw unknownBuild();
   if (!answer.ok)
     throw unavailable(

@@ -42,10 +42,17 @@ export interface Unfinished {
  * Retry-After when origins failed for reasons of their own, seconds: another attempt may succeed.
  */
 const TROUBLE_RETRY_SECONDS = 10;
-/** … without an origin, or with too many jobs: time for an origin to come back or a job to end. */
+/**
+ * Retry-After without an origin, or with too many jobs, seconds: an origin may come back, or a job
+ * end.
+ */
 const FARM_RETRY_SECONDS = 30;
-/** … while it is built: the retry joins the build and is held again, so it may come soon. */
+/**
+ * Retry-After while it is built, seconds: the retry joins the build and is held again, so it may
+ * come soon.
+ */
 const BUILDING_RETRY_SECONDS = 5;
+
 /**
  * The error for an image with at least one failed package: about all unknown packages, or else
  * about the first of the other causes. `detail` has all causes.

@@ -153,7 +153,7 @@ async function inTurn<T>(packages: Packages, work: () => Promise<T>): Promise<T>
   const release = await queue.take(bytes, waitingBytes({ packages }));
   if (release === null)
     throw unavailable(
-      `too many images are waiting for their documents (limit: ${WAITING_BYTES} bytes of ` +
+      `too many images are waiting for their documents (limit: ${WAITING_BYTES / 2 ** 20} MiB of ` +
         `memory): try again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
       { limit: WAITING_BYTES },

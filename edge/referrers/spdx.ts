@@ -152,12 +152,12 @@ const percent = (text: string): string =>
  * the package's name stands for the vendor's too, as it does for most free software.
  */
 function cpe(name: string, version: string): string {
-  const product = bound(name.toLowerCase());
-  return `cpe:2.3:a:${product}:${product}:${bound(version)}:*:*:*:*:*:*:*`;
+  const product = cpeComponent(name.toLowerCase());
+  return `cpe:2.3:a:${product}:${product}:${cpeComponent(version)}:*:*:*:*:*:*:*`;
 }
 
-/** A component of a formatted string (NISTIR 7695, 6.2): signs are quoted, spaces are `_`. */
-const bound = (text: string): string =>
+/** A component of a CPE (NISTIR 7695, section 6.2): other characters are quoted, spaces are `_`. */
+const cpeComponent = (text: string): string =>
   text
     .replace(/\s+/g, "_")
     .replace(/[^\x21-\x7e]/g, "")

@@ -87,7 +87,7 @@ function translated(error: unknown): RegistryError {
     );
   if (RUNTIME_FAILED.test(String(error)) || isOfRuntime(error))
     return passing(
-      "the registry cannot keep its own records at the moment; try again in a few seconds",
+      "a part of this registry is unavailable at the moment; try again in a few seconds",
       BUCKET_RETRY_SECONDS,
       error,
     );

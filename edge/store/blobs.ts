@@ -86,22 +86,20 @@ export async function deleteDamaged(bucket: Bucket, digest: Digest): Promise<voi
   await bucket.delete(path);
 }
 
-/** Like missingBlobs, without anything that is remembered: the bucket itself is asked. */
+/**
+ * The blobs that are not in the bucket, or are there with another size. The bucket itself is asked:
+ * nothing that is remembered counts, and no copy.
+ */
 export async function missingNow(
   bucket: Bucket,
   blobs: readonly Descriptor[],
 ): Promise<Descriptor[]> {
-  await Promise.all(blobs.map(({ digest }) => bucket.dropCopy?.(blobPath(digest))));
-  for (const { digest } of blobs) forgetBlob(digest);
-  return missingBlobs(bucket, blobs);
-}
-
-/** The blobs that are not in the bucket, or are there with another size. */
-export async function missingBlobs(
-  bucket: Bucket,
-  blobs: readonly Descriptor[],
-): Promise<Descriptor[]> {
   const limit = pLimit(BUCKET_REQUESTS);
-  const found = await Promise.all(blobs.map((blob) => limit(() => findBlob(bucket, blob.digest))));
+  const look = async ({ digest }: Descriptor): Promise<Presence | null> => {
+    await bucket.dropCopy?.(blobPath(digest));
+    forgetBlob(digest);
+    return findBlob(bucket, digest);
+  };
+  const found = await Promise.all(blobs.map((blob) => limit(() => look(blob))));
   return blobs.filter((blob, index) => found[index]?.size !== blob.size);
 }

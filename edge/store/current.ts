@@ -1,7 +1,7 @@
 /**
- * Caches the records that change: tags and the plan pointer. An entry expires after a while. While
- * the bucket does not answer, the last known record stays in force; when the record is missing or
- * damaged, for one more minute.
+ * Caches the records that change: tags and the plan pointer. An entry is read again after a while.
+ * While the bucket does not answer, the last known record stays in force; when the record is missing
+ * or damaged, until it is KEPT_MS old (fresh.ts).
  */
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";

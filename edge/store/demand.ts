@@ -7,8 +7,8 @@ import { memory } from "./memory.ts";
 import { dayOf, demandAt, readRecord } from "./records.ts";
 
 /**
- * Count objects that are read of one day; each holds a minute of one isolate. Their names are drawn
- * by chance, so the first ones are a fair sample of all.
+ * Count objects that are read of one day; each holds a minute of one isolate. Their names are
+ * random, so the first ones are a fair sample of all.
  */
 const SAMPLE = 30;
 /** Count objects of one day that are listed, the most in one page; more are not estimated. */

@@ -4,7 +4,7 @@ import { digestOf } from "../contract/digest.ts";
 import { blobPath } from "../contract/keys.ts";
 import { PackageAbout } from "../contract/package-about.ts";
 import { NamesSchema } from "../contract/package-index.ts";
-import type { IndexRecord } from "../contract/records.ts";
+import type { Descriptor, IndexRecord } from "../contract/records.ts";
 import { note } from "../log.ts";
 import type { Bucket } from "./bucket.ts";
 import { readWhole } from "./read-whole.ts";
@@ -36,20 +36,23 @@ export async function readNames(
 ): Promise<readonly string[] | null> {
   const known = remembered.get(digest);
   if (known !== undefined) return known.names;
-  const path = blobPath(digest);
-  const blob = await readWhole(bucket, path, (object) => object.size === size);
-  const names = blob !== null && (await digestOf(blob.bytes)) === digest ? parse(blob.bytes) : null;
-  if (names === null) {
-    note("warn", "index.damaged", { path });
-    return null;
-  }
-  remembered.set(digest, { names, size });
+  const text = await readIntact(bucket, { digest, size });
+  const names = text === null ? null : parse(text);
+  if (names === null) note("warn", "index.damaged", { path: blobPath(digest) });
+  else remembered.set(digest, { names, size });
   return names;
 }
 
-function parse(bytes: Uint8Array): readonly string[] | null {
+/** The text of a blob; null when it is missing from the bucket, or has another digest. */
+async function readIntact(bucket: Bucket, { digest, size }: Descriptor): Promise<string | null> {
+  const blob = await readWhole(bucket, blobPath(digest), (object) => object.size === size);
+  const isIntact = blob !== null && (await digestOf(blob.bytes)) === digest;
+  return isIntact ? new TextDecoder().decode(blob.bytes) : null;
+}
+
+function parse(text: string): readonly string[] | null {
   try {
-    const parsed = v.safeParse(NamesSchema, JSON.parse(new TextDecoder().decode(bytes)));
+    const parsed = v.safeParse(NamesSchema, JSON.parse(text));
     return parsed.success ? parsed.output : null;
   } catch {
     return null;
@@ -71,13 +74,12 @@ export async function readAbout(
   if (about === undefined) return null;
   const known = abouts.get(about.digest);
   if (known !== undefined) return known;
-  const path = blobPath(about.digest);
-  const blob = await readWhole(bucket, path, (object) => object.size === about.size);
-  if (blob === null || (await digestOf(blob.bytes)) !== about.digest) {
-    note("warn", "index.damaged", { path });
+  const text = await readIntact(bucket, about);
+  if (text === null) {
+    note("warn", "index.damaged", { path: blobPath(about.digest) });
     return null;
   }
-  const read = new PackageAbout(new TextDecoder().decode(blob.bytes));
+  const read = new PackageAbout(text);
   abouts.set(about.digest, read);
   return read;
 }

@@ -45,7 +45,7 @@ export async function composeWithin(bucket: Bucket, input: ComposeInput): Promis
   const release = await queue.take(bytesOf(input), waitingBytes(input));
   if (release === null)
     throw unavailable(
-      `too many images are waiting to be composed (limit: ${WAITING_BYTES} bytes of memory): try ` +
+      `too many images are waiting to be composed (limit: ${WAITING_BYTES / 2 ** 20} MiB of memory): try ` +
         `again in ${RETRY_SECONDS} seconds`,
       RETRY_SECONDS,
       { limit: WAITING_BYTES },

@@ -30,7 +30,7 @@ export function CommandBox({ kind, text }: { readonly kind: string; readonly tex
 }
 
 /** A button that copies a text to the clipboard. */
-export function Copy({ text, what }: { readonly text: string; readonly what: string }) {
+function Copy({ text, what }: { readonly text: string; readonly what: string }) {
   const [told, setTold] = useState<"Copied" | "Not copied" | null>(null);
   useEffect(() => {
     if (told === null) return undefined;

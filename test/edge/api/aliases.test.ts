@@ -301,7 +301,7 @@ describe("accounts", () => {
     assert.equal(pulled.status, 403, String(pulled.body));
     assert.match(
       errorsOf(pulled)[0]?.message ?? "",
-      /narrow may not pull git: its image names are/,
+      /narrow may not pull git: it may pull images whose names match/,
     );
   });
 });
