@@ -1,8 +1,7 @@
 /** When a tag's record is written, and the day's beside it. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { tagPath } from "../../../edge/contract/keys.ts";
-import type { Bucket } from "../../../edge/store/bucket.ts";
 import {
   dayOf,
   dayRecord,
@@ -11,41 +10,34 @@ import {
   tagRecord,
   writeTag,
 } from "../../../edge/store/records.ts";
-import { s3Bucket } from "../../../edge/store/s3.ts";
-import { type LocalBucket, startBucket } from "../../origin/layers/local-bucket.ts";
+import { ownBucket } from "./own-bucket.ts";
 
 const [A, B] = ["a", "b"].map((digit) => digit.repeat(40)) as [string, string];
 const SECOND = 1_000;
 const DAY = 86_400 * SECOND;
 
 describe("a tag that an origin announces", () => {
-  let local: LocalBucket;
-  let bucket: Bucket;
+  const own = ownBucket();
   let sets = 0;
-  before(async () => {
-    local = await startBucket();
-    bucket = s3Bucket(local.access);
-  });
-  after(() => local?.stop());
 
   /** What is written when a tag is announced that had meant A at a time, ms since 1970. */
   async function announced(tag: string, revision: string, resolvedAt: number) {
     const packageSet = `set-${(sets += 1)}`;
-    await bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision: A, resolvedAt }), {
+    await own.bucket.put(tagPath(packageSet, tag), JSON.stringify({ revision: A, resolvedAt }), {
       contentType: "application/json",
       ifAbsent: true,
     });
     const before = Date.now();
-    await writeTag(bucket, { packageSet, tag, revision, origin: "rack-1" });
-    assert.notEqual(await readRecord(bucket, revisionRecord(packageSet, revision)), null);
+    await writeTag(own.bucket, { packageSet, tag, revision, origin: "rack-1" });
+    assert.notEqual(await readRecord(own.bucket, revisionRecord(packageSet, revision)), null);
     const days = await Promise.all(
       // The day may have ended meanwhile.
       [...new Set([before, Date.now()].map(dayOf))].map((day) =>
-        readRecord(bucket, dayRecord(packageSet, day)),
+        readRecord(own.bucket, dayRecord(packageSet, day)),
       ),
     );
     return {
-      tag: await readRecord(bucket, tagRecord(packageSet, tag)),
+      tag: await readRecord(own.bucket, tagRecord(packageSet, tag)),
       day: days.find((record) => record !== null)?.revision,
     };
   }

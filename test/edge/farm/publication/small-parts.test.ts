@@ -1,22 +1,14 @@
 /** Where several origins must agree, a small part's blob holds what they have stated. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { digestOf } from "../../../../edge/contract/digest.ts";
 import { blobPath } from "../../../../edge/contract/keys.ts";
 import type { LayerStatement } from "../../../../edge/contract/records.ts";
 import { requireContents } from "../../../../edge/farm/publication/small-parts.ts";
-import type { Bucket } from "../../../../edge/store/bucket.ts";
-import { s3Bucket } from "../../../../edge/store/s3.ts";
-import { type LocalBucket, startBucket } from "../../../origin/layers/local-bucket.ts";
+import { ownBucket } from "../../store/own-bucket.ts";
 
-let local: LocalBucket;
-let bucket: Bucket;
-before(async () => {
-  local = await startBucket();
-  bucket = s3Bucket(local.access);
-});
-after(() => local.stop());
+const own = ownBucket();
 
 /** A small part of two trees; `holds`: what its blob really unpacks to. */
 async function part(
@@ -26,7 +18,7 @@ async function part(
   const members = holds.map((text) => gzipSync(text));
   const bytes = new Uint8Array(Buffer.concat(members));
   const digest = await digestOf(bytes);
-  await bucket.put(blobPath(digest), bytes, { contentType: "x/y", ifAbsent: false });
+  await own.bucket.put(blobPath(digest), bytes, { contentType: "x/y", ifAbsent: false });
   return {
     key: "1".repeat(64),
     codec: "gzip",
@@ -44,7 +36,7 @@ async function part(
 }
 
 test("a blob that holds what is stated", async () =>
-  requireContents(bucket, await part(["first", "second"])));
+  requireContents(own.bucket, await part(["first", "second"])));
 
 const wrong: readonly [string, () => Promise<LayerStatement>, RegExp][] = [
   ["something else of the same sizes", () => part(["first", "evil!!"]), /does not unpack to/],
@@ -62,7 +54,7 @@ const wrong: readonly [string, () => Promise<LayerStatement>, RegExp][] = [
     "a blob that is too large to be read into memory",
     async () => {
       const honest = await part(["first", "second"]);
-      await bucket.put(blobPath(honest.digest), new Uint8Array(32 * 2 ** 20 + 1), {
+      await own.bucket.put(blobPath(honest.digest), new Uint8Array(32 * 2 ** 20 + 1), {
         contentType: "x/y",
         ifAbsent: false,
       });
@@ -74,7 +66,7 @@ const wrong: readonly [string, () => Promise<LayerStatement>, RegExp][] = [
     "bytes that are not gzip",
     async () => {
       const honest = await part(["first", "second"]);
-      await bucket.put(blobPath(honest.digest), "x".repeat(honest.size), {
+      await own.bucket.put(blobPath(honest.digest), "x".repeat(honest.size), {
         contentType: "x/y",
         ifAbsent: false,
       });
@@ -85,4 +77,4 @@ const wrong: readonly [string, () => Promise<LayerStatement>, RegExp][] = [
 ];
 for (const [what, stated, says] of wrong)
   test(`${what}: refused`, async () =>
-    assert.rejects(requireContents(bucket, await stated()), says));
+    assert.rejects(requireContents(own.bucket, await stated()), says));
