@@ -2,7 +2,7 @@
  * What an origin signs: canonical JSON of a statement and its kind, so that a signature is
  * worthless for another kind of record or another format.
  *
- *   {"kind":"firn layer record v4","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
+ *   {"kind":"firn layer record v6","statement":{"codec":"gzip","compressor":…,"digest":…,…}}
  *
  * Ed25519 (RFC 8032) with the key with which the origin opens the channel; verified by WebCrypto,
  * which workerd and Node share.
@@ -25,6 +25,7 @@ export type SignedKind = keyof Statements;
 /** Signs a statement; returns 64 bytes as base64url. */
 export type Sign = <K extends SignedKind>(kind: K, statement: Statements[K]) => string;
 
+/** The text that is signed for a statement of this kind. */
 export const signedText = <K extends SignedKind>(kind: K, statement: Statements[K]): string =>
   canonicalJson({ kind: `firn ${kind} record v${RECORD_FORMAT}`, statement });
 

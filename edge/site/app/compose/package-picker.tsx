@@ -6,8 +6,9 @@ import { messageOf } from "../trouble.tsx";
 import { isPackage } from "./composition.ts";
 import { plural } from "../format.ts";
 
-/** After the last key, milliseconds. */
+/** How long after the last key the registry is asked, milliseconds. */
 const TYPING_MS = 120;
+/** Most packages that are listed. */
 const SHOWN = 8;
 
 interface PickerProps {
@@ -81,29 +82,13 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
           act();
         }}
       />
-      <ul id="found" role="listbox" aria-label="Packages" hidden={!shown || options.length === 0}>
-        {options.map((option, at) => (
-          <li
-            role="option"
-            key={option.name}
-            id={`found-${at}`}
-            aria-selected={at === active}
-            onPointerDown={(event) => {
-              event.preventDefault();
-              add(option.name);
-            }}
-            onPointerMove={() => setActive(at)}
-          >
-            <span class="name">{option.name}</span>
-            {option.version !== undefined && <span class="version">{option.version}</span>}
-            <span class="description">
-              {isSet(option.name)
-                ? "A set of packages: select it to search in it"
-                : option.description}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <Found
+        options={options}
+        active={active}
+        hidden={!shown || options.length === 0}
+        onPick={add}
+        onPoint={setActive}
+      />
       <p class="none" role="status" hidden={!shown || options.length > 0 || loading}>
         {error !== null && messageOf(error)}
         {answer !== null && `No package’s name or description has “${word}”.`}
@@ -112,6 +97,44 @@ export function Picker({ chosen, query, onAdd, onRemoveLast }: PickerProps) {
         {shown && !loading && options.length > 0 && `${plural(options.length, "package")} found`}
       </p>
     </div>
+  );
+}
+
+interface FoundProps {
+  readonly options: readonly FoundPackage[];
+  /** Index of the option that Enter picks. */
+  readonly active: number;
+  readonly hidden: boolean;
+  readonly onPick: (name: string) => void;
+  readonly onPoint: (at: number) => void;
+}
+
+/** The list of packages below the search field. */
+function Found({ options, active, hidden, onPick, onPoint }: FoundProps) {
+  return (
+    <ul id="found" role="listbox" aria-label="Packages" hidden={hidden}>
+      {options.map((option, at) => (
+        <li
+          role="option"
+          key={option.name}
+          id={`found-${at}`}
+          aria-selected={at === active}
+          onPointerDown={(event) => {
+            event.preventDefault();
+            onPick(option.name);
+          }}
+          onPointerMove={() => onPoint(at)}
+        >
+          <span class="name">{option.name}</span>
+          {option.version !== undefined && <span class="version">{option.version}</span>}
+          <span class="description">
+            {isSet(option.name)
+              ? "A set of packages: select it to search in it"
+              : option.description}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -6,7 +6,7 @@ import { Closure } from "./closure.tsx";
 import { composeLink } from "../compose/composition.ts";
 import { Difference } from "./difference.tsx";
 import { bytes } from "../format.ts";
-import { State } from "./image-facts.tsx";
+import { State } from "./image-state.tsx";
 import { LayerMap } from "./layer-map.tsx";
 import { Fact } from "../fact.tsx";
 import { ImageName } from "../image-name.tsx";

@@ -1,9 +1,10 @@
 /** The layers of an image as a treemap of bytes; each is divided into its store paths. */
 import { useRef, useState } from "preact/hooks";
-import type { ImageLayer, ImagePath } from "../../../contract/api.ts";
-import { storeName } from "../../../contract/store-path.ts";
-import { bytes, plural } from "../format.ts";
+import type { ImageLayer } from "../../../contract/api.ts";
+import { bytes } from "../format.ts";
 import { SHADES } from "./layer-bar.tsx";
+import { LayerDetail } from "./layer-detail.tsx";
+import { type Paths, titleOf } from "./layer-words.ts";
 import { type Box, squarify } from "./treemap.ts";
 
 const WIDTH = 1_000;
@@ -13,12 +14,18 @@ const GAP = 4;
 /** Smallest box with a text in it. */
 const TEXT_WIDTH = 110;
 const TEXT_HEIGHT = 44;
-/** Store paths that are named for a layer. */
-const NAMED = 12;
+
+/** How far each arrow key leads in the order of sizes. */
+const STEPS: Readonly<Record<string, number>> = {
+  ArrowRight: 1,
+  ArrowDown: 1,
+  ArrowLeft: -1,
+  ArrowUp: -1,
+};
 
 interface MapProps {
   readonly layers: readonly ImageLayer[];
-  readonly closure: readonly ImagePath[] | null;
+  readonly closure: Paths;
   readonly chosen: number | null;
   readonly onChoose: (layer: number | null) => void;
 }
@@ -41,13 +48,7 @@ export function LayerMap({ layers, closure, chosen, onChoose }: MapProps) {
   /** The one in the tab order: the largest, until an arrow key moves. */
   const stop = focused !== null && focused < layers.length ? focused : (order[0] ?? 0);
   const move = (event: KeyboardEvent): void => {
-    const steps: Record<string, number> = {
-      ArrowRight: 1,
-      ArrowDown: 1,
-      ArrowLeft: -1,
-      ArrowUp: -1,
-    };
-    const step = steps[event.key];
+    const step = STEPS[event.key];
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       onChoose(chosen === stop ? null : stop);
@@ -115,7 +116,7 @@ const inner = ({ x, y, width, height }: Box): Box => ({
 interface BoxProps {
   readonly at: number;
   readonly layer: ImageLayer;
-  readonly closure: readonly ImagePath[] | null;
+  readonly closure: Paths;
   readonly box: Box;
   readonly state: string;
   readonly inOrder: boolean;
@@ -179,58 +180,3 @@ function Label({ title, size, box: { x, y, width, height }, scale }: LabelProps)
 
 const fitting = (text: string, characters: number): string =>
   text.length <= characters ? text : `${text.slice(0, Math.max(1, characters - 1))}…`;
-
-/** What most of a layer consists of. */
-function titleOf({ paths = [], own, packages }: ImageLayer, closure: MapProps["closure"]): string {
-  if (own) return "links and small parts";
-  const largest = [...paths].sort((a, b) => sizeOf(closure, b) - sizeOf(closure, a))[0];
-  const path = largest === undefined ? undefined : closure?.[largest]?.path;
-  if (path === undefined) return packages.join(", ");
-  return storeName(path) + (paths.length > 1 ? ` and ${paths.length - 1} more` : "");
-}
-
-const sizeOf = (closure: MapProps["closure"], at: number): number => closure?.[at]?.size ?? 0;
-
-interface DetailProps {
-  readonly at: number;
-  readonly layer: ImageLayer | undefined;
-  readonly closure: readonly ImagePath[] | null;
-}
-
-function LayerDetail({ at, layer, closure }: DetailProps) {
-  if (layer === undefined) return null;
-  const paths = [...(layer.paths ?? [])].sort((a, b) => sizeOf(closure, b) - sizeOf(closure, a));
-  return (
-    <div class={`card detail shade${at % SHADES}`}>
-      <h3>
-        Layer {at + 1}
-        <small>
-          {bytes(layer.size)} compressed
-          {layer.unpacked !== null && `, ${bytes(layer.unpacked)} unpacked`}
-        </small>
-      </h3>
-      <p class="quiet">
-        {layer.own
-          ? "Only in this image: links to its packages, and parts too small for a layer."
-          : `Shared by every image with ${either(layer.packages)}.`}
-      </p>
-      <ul class="paths">
-        {paths.slice(0, NAMED).map((path) => (
-          <li key={path}>
-            <span class="name">{storeName(closure?.[path]?.path ?? "")}</span>
-            <span class="size">{bytes(sizeOf(closure, path))}</span>
-          </li>
-        ))}
-      </ul>
-      {paths.length > NAMED && (
-        <p class="quiet">and {plural(paths.length - NAMED, "more store path")}</p>
-      )}
-    </div>
-  );
-}
-
-const MOST = 4;
-const either = (packages: readonly string[]): string =>
-  packages.length <= MOST
-    ? packages.join(" or ")
-    : `${packages.slice(0, MOST).join(", ")} or ${packages.length - MOST} more`;
