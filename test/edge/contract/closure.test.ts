@@ -6,6 +6,7 @@ import * as fc from "fast-check";
 import {
   type ClosureEntry,
   closureContent,
+  closureParts,
   closurePaths,
   MAX_CLOSURE_PATHS,
   type PackageClosure,
@@ -48,6 +49,17 @@ test("what is written is read again, the same bytes whatever the order", () => {
     encodeClosure({ ...SAMPLE, paths, parts: { [FIRST]: [0], [SECOND]: [1] } }),
     blob,
   );
+});
+
+test("parts and references are in one order, and parts without what is not in the closure", () => {
+  const [a, b, c] = ["a", "b", "c"].map((letter) => path("x", letter)) as [string, string, string];
+  const paths = closurePaths([entry(c, { references: [c, a, b] }), entry(a), entry(b)]);
+  assert.deepEqual(paths.at(-1)?.references, [0, 1, 2]);
+  const layers = [
+    { key: FIRST, paths: [{ path: c }, { path: path("base", "0") }, { path: a }] },
+    { key: SECOND, paths: [{ path: b }] },
+  ];
+  assert.deepEqual(closureParts(paths, layers), { [FIRST]: [0, 2], [SECOND]: [1] });
 });
 
 test("references are those of the closure itself", () => {

@@ -17,6 +17,8 @@ describe("globs", () => {
     ["a*b*c", "a-b-c", true],
     ["a*b*c", "abbc", true],
     ["a*b*c", "acb", false],
+    ["a*b*c", "ac", false],
+    ["a*b*c*", "a-c", false],
     ["ab*ba", "aba", false],
     ["ab*ba", "abba", true],
     ["a*a*a", "aa", false],

@@ -15,8 +15,12 @@ describe("the default policy", () => {
     "pkgsi686linux.hello",
     "python3packages.pkgs.hello",
     "buildpackages.gcc",
+    "hello.buildpackages.gcc",
+    "targetpackages.hello",
+    "gcc.targetpackages.hello",
     "nixostests.login.x",
     "git.tests.x",
+    "tests.stdenv",
   ])
     test(`denies ${name}`, () => {
       assert.match(refused({}, name) ?? "", new RegExp(`the package ${name} .* denies `));

@@ -49,6 +49,11 @@ test("credentials and local paths stay out of label and identity", async () => {
   assert.equal((await parsePackageSet("git:file:///srv/secret/packages")).label, "git");
 });
 
+test("who pulls chooses a flake's revision, so the operator is told that he may not", async () => {
+  for (const option of ["ref=main", "rev=0"])
+    await assert.rejects(parsePackageSet(`flake:github:a/b?${option}`), /takes no ref and no rev/);
+});
+
 for (const spec of [
   "",
   "nixpkgs",
