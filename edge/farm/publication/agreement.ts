@@ -79,8 +79,7 @@ export function agreeing(
   agree: number,
 ): Candidate[] | null {
   const same = candidates.filter(
-    ({ content, owner }) =>
-      owner !== latest.owner && differences(content, latest.content).length === 0,
+    ({ content }) => differences(content, latest.content).length === 0,
   );
   const all = [...same, latest];
   return new Set(all.map(({ owner }) => owner)).size >= agree ? all : null;

@@ -14,6 +14,7 @@ import { type FarmEdge, type FarmOptions, startFarm } from "./farm-edge.ts";
 import { until } from "../../harness/until.ts";
 import { failure, gate, honest, originKeys, startOrigin, type TestRun } from "./origins.ts";
 import { signOf } from "./keys.ts";
+import { generateOriginKey } from "../../../origin/channel/index.ts";
 import { hello, rawOrigin, welcomed } from "./raw-origin.ts";
 import {
   packageItems,
@@ -42,6 +43,12 @@ async function start(
 
 /** No test waits for this, ms. */
 const NEVER = 10 * 60_000;
+
+/** ORIGINS in which a has another key, and c is no more. */
+function replaced(): string {
+  const a = { key: generateOriginKey().publicKey };
+  return JSON.stringify({ ...(JSON.parse(originKeys("a", "b")) as object), a });
+}
 
 /** A run that never ends by itself, as long as the origin lives. */
 const never: TestRun = (_, { signal }) =>
@@ -97,6 +104,28 @@ describe("objects that lose their memory", () => {
     open();
     assert.equal((await answer).state, "done");
     assert.equal(origin?.jobs.length, 1);
+  });
+
+  test("the farm is moved, and its origins do not come back: its alarm tells who waits", async () => {
+    const never = { hello: NEVER, accept: NEVER, lease: NEVER, recheck: NEVER };
+    await start({ ...never, reconnect: 500 });
+    const origin = await welcomed(edge, "a");
+    const answer = edge.ask(packageItems(["git"]));
+    origin.say({ type: "accepted", job: (await origin.heard("job")).job });
+    await edge.evictFarm("close");
+    await edge.farm("overview");
+    assert.deepEqual(await answer, { state: "no-origin" });
+  });
+
+  test("an alarm that was set before the farm lost its memory is not put off", async () => {
+    await start({ hello: NEVER });
+    const [first] = [await rawOrigin(edge, "a")];
+    const at = await edge.farm("alarmAt");
+    assert.ok(typeof at === "number");
+    await edge.evictFarm("hibernate");
+    const second = await rawOrigin(edge, "b");
+    assert.equal(await edge.farm("alarmAt"), at);
+    for (const origin of [first, second]) origin.cut();
   });
 
   test("a Build object is reset under those who wait on it", async (t) => {
@@ -175,6 +204,7 @@ describe("origins that go away", () => {
     assert.equal((await answer).state, "done");
     assert.equal(b?.jobs.length, 1);
     assert.equal(edge.events("job.take-back").length, 0);
+    assert.equal(((await edge.farm("overview")) as FarmOverview).tally.attemptsLost, 0);
   });
 
   test("the only origin goes away for good: those who wait are told that there is none", async (t) => {
@@ -252,7 +282,8 @@ describe("jobs that are not done", () => {
   });
 
   test("an origin's own trouble: three attempts, then the client is told, without names", async (t) => {
-    await start({ avoid: 100 });
+    // So that the end of what is avoided is what wakes the farm.
+    await start({ avoid: 100, hello: NEVER, recheck: NEVER });
     const [a, b] = await origins(t, { a: troubled, b: troubled });
     const answer = await edge.ask(tagItems());
     const message = "3 attempts failed; the operator's log says why";
@@ -304,7 +335,7 @@ describe("jobs that are not done", () => {
     await edge.change({ bucketFails: true });
     const items = packageItems(["git"]);
     assert.deepEqual(await edge.ask(items, 120_000), { state: "unstored" });
-    assert.deepEqual(await edge.ask(items, 120_000), { state: "unstored" }, "and who asks again");
+    assert.deepEqual(await edge.ask(items, 1), { state: "unstored" }, "who asks again, at once");
     await edge.change({ bucketFails: false });
     const stored = await until("git is stored", async () => {
       const answer = await edge.ask(items, 120_000);
@@ -351,6 +382,11 @@ describe("jobs that are not done", () => {
       state: "building",
     });
     assert.deepEqual(await edge.ask(packageItems(["four"]), 1, x), { state: "building" });
+    // Who has nothing queued may have one request of any length.
+    const long = packageItems(["five", "six", "seven"]);
+    const z = { client: "address z" };
+    assert.deepEqual(await edge.ask(long, 1, z), { state: "building" });
+    assert.deepEqual(await edge.ask(packageItems(["eight"]), 1, z), full);
     await a?.drain();
     await Promise.all(waiting);
   });
@@ -463,15 +499,60 @@ describe("origins that are wrong", () => {
     assert.deepEqual([a?.jobs.length, b?.jobs.length], [1, 2]);
   });
 
-  test("an origin whose key was taken out is not heard any more", async () => {
+  for (const [what, keys] of [
+    ["taken out", () => originKeys("b")],
+    ["replaced", replaced],
+  ] as const)
+    test(`an origin whose key was ${what} is not heard any more`, async () => {
+      await start();
+      const origin = await welcomed(edge, "a");
+      await edge.change({ keys: keys() });
+      origin.say({ type: "revision", tag: "latest", revision: "f".repeat(40) });
+      assert.equal(await origin.closed(), CLOSE.unauthorized);
+      assert.equal(await edge.get(tagPath("starter", "latest")), undefined);
+    });
+
+  test("a key that was replaced ends the connection, also of who has said nothing yet", async (t) => {
     await start();
-    const origin = await rawOrigin(edge, "a");
-    origin.say(hello);
-    await origin.heard("welcome");
+    const mute = await rawOrigin(edge, "a");
+    await mute.ping();
+    await origins(t, { b: honest(edge) });
+    await edge.change({ keys: replaced() });
+    assert.equal((await edge.ask(tagItems())).state, "done");
+    assert.equal(await mute.closed(), CLOSE.unauthorized);
+  });
+
+  test("an origin that is away, and taken out of ORIGINS, is forgotten", async (t) => {
+    await start({ reconnect: NEVER });
+    const away = await welcomed(edge, "a");
+    await origins(t, { b: honest(edge) });
+    away.cut();
     await edge.change({ keys: originKeys("b") });
-    origin.say({ type: "revision", tag: "latest", revision: "f".repeat(40) });
-    assert.equal(await origin.closed(), CLOSE.unauthorized);
-    assert.equal(await edge.get(tagPath("starter", "latest")), undefined);
+    assert.equal((await edge.ask(tagItems())).state, "done");
+    const { origins: known } = (await edge.farm("overview")) as FarmOverview;
+    assert.deepEqual(
+      known.map(({ name }) => name),
+      ["b"],
+    );
+  });
+
+  test("what a revoked origin said of an item is forgotten: another one is asked", async () => {
+    await start();
+    const items = packageItems(["git"]);
+    const wrong = await welcomed(edge, "a");
+    const first = edge.ask(items);
+    const { job } = await wrong.heard("job");
+    wrong.say({ type: "failed", job, failure: { reason: "failed", message: "no git" } });
+    assert.deepEqual(await first, { state: "done", results: [failure("failed", "no git")] });
+    const other = await welcomed(edge, "b");
+    await edge.farm("revoke", "a");
+    await edge.crashBuild(items);
+    const second = edge.ask(items);
+    const results = [packageResult(await statedPackage(edge, "git"), signOf("b"))];
+    other.say({ type: "done", job: (await other.heard("job")).job, results });
+    const record = await packageRecord(edge, "git", "b");
+    assert.deepEqual(await second, { state: "done", results: [{ kind: "package", record }] });
+    other.cut();
   });
 
   test("an origin that is revoked while its results are stored: nothing of it is", async (t) => {

@@ -31,6 +31,8 @@ const resolved = (job: string): object => ({
   job,
   results: [{ kind: "revision", revision: REVISION }],
 });
+const attemptsLost = async (): Promise<number> =>
+  ((await edge.farm("overview")) as FarmOverview).tally.attemptsLost;
 /** Resolves when the farm has noticed that the origin's connection is gone. */
 const missed = (name: string): Promise<unknown> =>
   until(`the farm misses ${name}`, async () => {
@@ -156,6 +158,17 @@ describe("a job", () => {
     await back.leave();
   });
 
+  test("an origin that says bye and goes is not waited for: its job goes to another one", async () => {
+    const leaving = await welcomed(edge, "a");
+    const answer = edge.ask(tagItems(freshTag()));
+    leaving.say({ type: "accepted", job: (await leaving.heard("job")).job });
+    const other = await welcomed(edge, "b");
+    await leaving.leave();
+    other.say(resolved((await other.heard("job")).job));
+    assert.equal((await answer).state, "done");
+    await other.leave();
+  });
+
   test("an origin back in time keeps its job; one back without it is given it again", async () => {
     const first = await welcomed(edge, "a");
     const answer = edge.ask(tagItems(freshTag()));
@@ -232,6 +245,7 @@ describe("a job", () => {
 
   test("a result that the schema refuses counts as an attempt, and the connection stays", async (t) => {
     const wrong = await welcomed(edge, "a");
+    const before = await attemptsLost();
     const answer = edge.ask(tagItems(freshTag()));
     const { job } = await wrong.heard("job");
     wrong.say({ type: "accepted", job });
@@ -240,6 +254,7 @@ describe("a job", () => {
     wrong.say({ type: "done", job, results: [{ kind: "revision", revision: "main" }] });
     assert.equal((await wrong.heard("settled")).job, job);
     assert.equal((await answer).state, "done");
+    assert.equal(await attemptsLost(), before + 1);
     assert.equal(other.jobs.length, 1);
     await wrong.leave();
   });

@@ -206,6 +206,36 @@ describe("two origins of different owners", () => {
     assert.deepEqual(await asked(tagItems("agreed")), { kind: "revision", revision: REVISION });
   });
 
+  test("what two have agreed on does not make one enough the next time", async (t) => {
+    const [a, b] = [startOrigin(t, edge, "a"), startOrigin(t, edge, "b")];
+    await Promise.all([a.reached("connected"), b.reached("connected")]);
+    const items = tagItems("again");
+    assert.equal(outcomeOf(await edge.ask(items))?.kind, "revision");
+    await a.drain();
+    // The farm forgets how items ended, and so does Build.
+    await edge.farm("revoke", "c");
+    await edge.farm("reinstate", "c");
+    await edge.crashBuild(items);
+    assert.equal(outcomeOf(await edge.ask(items))?.kind, "failure");
+  });
+
+  test("what an origin made before it was revoked and reinstated does not count either", async (t) => {
+    const a = startOrigin(t, edge, "a");
+    await a.reached("connected");
+    const items = tagItems("reinstated");
+    assert.equal(outcomeOf(await edge.ask(items))?.kind, "failure");
+    assert.equal(a.jobs.length, 1);
+    await a.drain();
+    await edge.farm("revoke", "a");
+    await edge.farm("reinstate", "a");
+    await edge.crashBuild(items);
+    const b = startOrigin(t, edge, "b");
+    await b.reached("connected");
+    assert.equal(outcomeOf(await edge.ask(items))?.kind, "failure");
+    assert.equal(b.jobs.length, 1);
+    assert.equal(await edge.get(tagPath("starter", "reinstated")), undefined);
+  });
+
   test("one lies about a layer: the log names both, a third decides, and the lie is nowhere", async (t) => {
     const [a, b] = [startOrigin(t, edge, "a", { run: lying }), startOrigin(t, edge, "b")];
     await Promise.all([a.reached("connected"), b.reached("connected")]);

@@ -8,7 +8,7 @@ import type { LayerStatement } from "../../../../edge/contract/records.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { keys as originKey } from "../keys.ts";
 import { originKeys } from "../origins.ts";
-import { hello, type RawOrigin, rawOrigin } from "../raw-origin.ts";
+import { hello, type RawOrigin, rawOrigin, welcomed } from "../raw-origin.ts";
 import { layerRecord, layerStatement, packageItems } from "../records.ts";
 
 let edge: FarmEdge;
@@ -91,6 +91,16 @@ describe("layers", () => {
       assert.equal(error.passing, false);
     }
     bye(other);
+    bye(origin);
+  });
+
+  test("not for a job that was taken from it", async () => {
+    const origin = await welcomed(edge, "a");
+    void edge.ask(packageItems([`p${++packages}`])).catch(() => undefined);
+    const { job } = await origin.heard("job");
+    await edge.lapse("accept");
+    origin.say({ type: "layers", id: "1", job, keys: [unknown], zstd: false });
+    assert.equal((await origin.heard("error")).message, `this origin does not hold the job ${job}`);
     bye(origin);
   });
 
