@@ -1,11 +1,10 @@
 /** Takes items into the queue, within its limits, or joins items that are already queued. */
 import type { Item } from "../../contract/items.ts";
 import { note } from "../../log.ts";
-import { type Asker, itemKey, type Reply, traceOf } from "../builds/answer.ts";
+import { type Asker, type Ending, itemKey, type Reply, traceOf } from "../builds/answer.ts";
 import type { Times } from "../limits.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { newEntry, wantedFor, wantKey } from "../schedule/state.ts";
-import type { RememberedEndings } from "./remembered-endings.ts";
 
 export interface Bounds {
   /** Most items of one client that may wait; null: no separate limit. */
@@ -22,7 +21,13 @@ export interface Wanted extends Asker {
 
 interface TakeInParts {
   readonly schedule: Schedule;
-  readonly endings: RememberedEndings;
+  /** remembered-endings.ts. */
+  readonly endings: {
+    look(
+      items: readonly Item[],
+      now: number,
+    ): { readonly known: Map<string, Ending>; readonly open: readonly Item[] };
+  };
   readonly times: () => Times;
 }
 
