@@ -283,7 +283,7 @@ describe("jobs that are not done", () => {
 
   test("an origin's own trouble: three attempts, then the client is told, without names", async (t) => {
     // So that the end of what is avoided is what wakes the farm.
-    await start({ avoid: 100, hello: NEVER, recheck: NEVER });
+    await start({ avoid: 100, accept: NEVER, hello: NEVER, recheck: NEVER });
     const [a, b] = await origins(t, { a: troubled, b: troubled });
     const answer = await edge.ask(tagItems());
     const message = "3 attempts failed; the operator's log says why";

@@ -19,6 +19,7 @@ import { until } from "../../../harness/until.ts";
 import { type FarmEdge, startFarm } from "../farm-edge.ts";
 import { signOf } from "../keys.ts";
 import { honest, originKeys, startOrigin } from "../origins.ts";
+import { welcomed } from "../raw-origin.ts";
 import {
   blob,
   indexItem,
@@ -35,6 +36,7 @@ import {
   SCOPE,
   signedLayers,
   statedPackage,
+  type StatedPackage,
 } from "../records.ts";
 
 let edge: FarmEdge;
@@ -295,6 +297,36 @@ describe("layer records", () => {
     assert.equal((await edge.ask(packageItems(["gone"]))).state, "done");
     const honestly = await layerStatement(edge, "gone");
     assert.deepEqual(await edge.get(layerPath(gone.key)), layerRecord(honestly));
+  });
+
+  test("what an origin is told to be gone, and makes again, takes the lost blob's place", async () => {
+    /** A package with a layer that others have too. */
+    const shared = async (name: string, compressor: string): Promise<StatedPackage> => {
+      const layer = await layerStatement(edge, "shared", compressor);
+      const { statement, layers } = await statedPackage(edge, name);
+      const parts = [{ key: layer.key, rank: 2 }, ...statement.parts.slice(1)];
+      return { statement: { ...statement, parts }, layers: [layer, ...layers.slice(1)] };
+    };
+    const origin = await welcomed(edge, "a");
+    const published = async (stated: StatedPackage, job: string): Promise<void> =>
+      origin.say({ type: "done", job, results: [packageResult(stated, signOf("a"))] });
+    const before = await shared("before", "gzip");
+    const first = edge.ask(packageItems(["before"]));
+    await published(before, (await origin.heard("job")).job);
+    assert.equal(resultOf(await first)?.kind, "package");
+
+    const [{ key, digest } = assert.fail("no layer")] = before.layers;
+    await edge.delete(blobPath(digest));
+    const second = edge.ask(packageItems(["after"]));
+    const { job } = await origin.heard("job");
+    origin.say({ type: "layers", id: "1", job, keys: [key], zstd: false });
+    assert.equal((await origin.heard("layers")).layers[0]?.gzip?.present, false);
+    const after = await shared("after", "pigz");
+    await published(after, job);
+    const outcome = resultOf(await second);
+    assert.ok(outcome?.kind === "package");
+    assert.equal(outcome.record.layers[0]?.digest, after.layers[0]?.digest);
+    origin.cut();
   });
 
   test("another diffId is refused, and the log names both origins", async (t) => {
