@@ -3,6 +3,6 @@
 { source, system, path ? "[]" }:
 let
   inherit (import ./load.nix { inherit source system; }) set;
+  at = builtins.foldl' (value: name: value.${name}) set (builtins.fromJSON path);
 in
-let at = builtins.foldl' (at: name: at.${name}) set (builtins.fromJSON path);
-in if builtins.isAttrs at then builtins.attrNames at else [ ]
+if builtins.isAttrs at then builtins.attrNames at else [ ]

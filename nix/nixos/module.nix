@@ -3,7 +3,7 @@
 # origin/configuration.md, origin/server/README.md or edge/configuration.md.
 { config, lib, pkgs, ... }:
 let
-  inherit (lib) mkEnableOption mkIf mkMerge mkOption types;
+  inherit (lib) literalMD mkEnableOption mkIf mkMerge mkOption optionalAttrs types;
   cfg = config.services.firn;
   settings = mkOption {
     type = types.attrsOf types.str;
@@ -32,14 +32,14 @@ let
     PrivateDevices = true;
     RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
   };
-  secrets = file: if file == null then { } else { EnvironmentFile = file; };
+  secrets = file: optionalAttrs (file != null) { EnvironmentFile = file; };
 in
 {
   options.services.firn = {
     package = mkOption {
       type = types.package;
       default = pkgs.callPackage ../firn { };
-      defaultText = "the firn of this checkout";
+      defaultText = literalMD "the firn of this checkout";
       description = "The firn that runs.";
     };
     origin = {
@@ -67,6 +67,7 @@ in
       listen = mkOption {
         type = types.str;
         default = "127.0.0.1:8787";
+        example = "[::1]:8787";
         description = "Address and port, for a TLS proxy on this machine.";
       };
     };
@@ -125,6 +126,8 @@ in
       let
         parts = builtins.match "(.*):([0-9]+)" cfg.server.listen;
         address = if parts == null then throw "services.firn.server.listen is no ADDRESS:PORT" else parts;
+        # systemd writes [::1]:8787, HOST is ::1.
+        withoutBrackets = builtins.replaceStrings [ "[" "]" ] [ "" "" ];
       in
       {
         # systemd listens, also while Firn is restarted: whoever connects meanwhile waits a second.
@@ -145,7 +148,7 @@ in
           environment = {
             PACKAGE_SET = cfg.server.packageSet;
             FIRN_STATE = "/var/lib/firn";
-            HOST = builtins.elemAt address 0;
+            HOST = withoutBrackets (builtins.elemAt address 0);
             PORT = builtins.elemAt address 1;
           } // cfg.server.settings;
           serviceConfig = {

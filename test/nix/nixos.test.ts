@@ -22,6 +22,8 @@ const STUB = `
     mkOption = option: option // { isOption = true; };
     mkEnableOption = _: { isOption = true; default = false; type = "bool"; };
     mkIf = condition: value: if condition then value else { };
+    optionalAttrs = condition: value: if condition then value else { };
+    literalMD = text: { inherit text; };
     mkMerge = builtins.foldl' merge { };
     types = {
       attrsOf = x: x; nullOr = x: x; listOf = x: x; str = "str"; path = "path"; package = "package";
@@ -136,6 +138,9 @@ test(
   };`);
     assert.equal(nix, undefined);
     assert.deepEqual(systemd?.sockets?.firn.listenStreams, ["127.0.0.1:9000"]);
+    const six = await machine(`server = { enable = true; listen = "[::1]:9000"; };`);
+    assert.deepEqual(six.systemd?.sockets?.firn.listenStreams, ["[::1]:9000"]);
+    assert.equal(six.systemd?.services["firn"]?.environment["HOST"], "::1");
     const unit = systemd?.services["firn"];
     assert.ok(unit);
     assert.deepEqual(unit.requires, ["firn.socket"]);
