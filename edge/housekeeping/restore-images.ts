@@ -26,6 +26,11 @@ export async function restorePulled(parts: RestoreParts, images: readonly string
 export const restoreName = (parts: RestoreParts, nameKey: string): Promise<boolean> =>
   restore(parts, nameKey, "");
 
+/**
+ * Restores the deleted images of a name whose paths contain `hint`; returns whether there were any.
+ * Each is remembered until it is in the bucket again, so an interrupted restoration is repeated by
+ * the next one who asks. Throws when the bucket does not take one of them.
+ */
 async function restore(
   { tables, bucket, deletions }: RestoreParts,
   nameKey: string,
@@ -34,22 +39,20 @@ async function restore(
   const found = tables.transaction(() => {
     // The notice of a pull may arrive late: an image that has lost a blob since then stays deleted.
     const whole = tables
-      .takeDeletedImages(nameKey, hint)
+      .deletedImages(nameKey, hint)
       .filter(({ body }) => tables.gone(blobsIn(body), 0).length === 0);
     for (const { body } of whole) tables.mark(ofImage(body), true);
     tables.reprieve(whole.map(({ key }) => key));
     return whole;
   });
-  if (found.length > 0) await deletions.settled();
-  const results = await Promise.allSettled(
+  if (found.length === 0) return false;
+  await deletions.settled();
+  await Promise.all(
     found.map(async ({ key, body }) => {
       await bucket.put(key, body, { contentType: "application/json", ifAbsent: true });
+      tables.forgetDeletedImage(key);
       note("info", "gc.restored", { key });
     }),
   );
-  // For the next one who asks.
-  for (const [at, { key, body }] of found.entries())
-    if (results[at]?.status === "rejected") tables.keepDeletedImage(key, body);
-  for (const result of results) if (result.status === "rejected") throw result.reason;
-  return found.length > 0;
+  return true;
 }

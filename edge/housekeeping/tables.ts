@@ -182,12 +182,17 @@ export class Tables {
     this.#run("INSERT OR REPLACE INTO trash VALUES (?, ?)", key, body);
   }
 
-  /** Removes, and returns, the deleted image records of a name whose paths contain `part`. */
-  takeDeletedImages(nameKey: string, part: string): { key: string; body: string }[] {
+  /** The deleted image records of a name whose paths contain `part`. */
+  deletedImages(nameKey: string, part: string): { key: string; body: string }[] {
     return this.#all<{ key: string; body: string }>(
-      "DELETE FROM trash WHERE instr(key, ?) > 0 AND instr(key, ?) > 0 RETURNING key, body",
+      "SELECT key, body FROM trash WHERE instr(key, ?) > 0 AND instr(key, ?) > 0",
       `/${nameKey}/`,
       part,
     );
+  }
+
+  /** Call it when the image's record is in the bucket again. */
+  forgetDeletedImage(key: string): void {
+    this.#run("DELETE FROM trash WHERE key = ?", key);
   }
 }

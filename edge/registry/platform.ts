@@ -41,18 +41,11 @@ const one = (system: System): WantedSystems => ({ all: [system], asked: system, 
  * UpstreamClient(…)`. Undefined for every other client: none of them tells.
  */
 export function systemOf(userAgent: string | null): System | undefined {
-  const start = userAgent?.indexOf(ARCH) ?? -1;
-  if (userAgent === null || start < 0) return undefined;
-  const told = userAgent.slice(start + ARCH.length, start + ARCH.length + LONGEST);
-  return SYSTEMS.find((system) => {
-    const { architecture } = PLATFORMS[system];
-    return told === architecture || told.startsWith(`${architecture} `);
-  });
+  const told = ARCHITECTURE.exec(userAgent ?? "")?.[1];
+  return SYSTEMS.find((system) => PLATFORMS[system].architecture === told);
 }
 
-const ARCH = " arch/";
-/** The longest architecture in PLATFORMS and the character after it. */
-const LONGEST = 6;
+const ARCHITECTURE = / arch\/([a-z0-9]+)(?: |$)/;
 
 /**
  * A warning for a person whose machine has another architecture than the image; otherwise
