@@ -107,9 +107,12 @@ export class FairQueue {
     const [first] = next === undefined ? [] : [next];
     while (next !== undefined && costOf(next.item) <= queue.deficit && taken.length < MAX_BATCH) {
       if (first === undefined || !areTogether(first, next)) break;
-      taken.push(next);
-      queue.deficit -= costOf(next.item);
       fifo.shift();
+      // A client that wants an item by several builds has it in its queue as often.
+      if (!taken.includes(next)) {
+        taken.push(next);
+        queue.deficit -= costOf(next.item);
+      }
       next = fifo.first(this.#isQueued);
     }
     if (next === undefined && queue.byClass.size === 1) this.#ring.delete(queue.client);

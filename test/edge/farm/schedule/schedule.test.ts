@@ -71,11 +71,22 @@ test("an item that two clients want is begun once; both are counted while it wai
   assert.deepEqual([schedule.backlog.entries.size, schedule.jobs.size], [0, 0]);
 });
 
-test("a client that wants an item by two builds is counted once", () => {
+test("an item that a client wants by two builds is counted once, and is in a job once", () => {
   const [git] = request("x", ["git"]);
   const schedule = farm([], git ? [git] : []);
   if (git) schedule.backlog.want(git, want("x", { build: "another build" }));
   assert.equal(schedule.backlog.queuedBy("x"), 1);
+  schedule.enter(origin("a"));
+  assert.equal(short(schedule.dispatch(0)), "git→a");
+  assert.deepEqual([git?.attempts, schedule.backlog.queued], [1, 0]);
+});
+
+test("the same when it is read after a restart", () => {
+  const [git] = request("x", ["git"]);
+  git?.wants.set("x\nanother build", want("x", { build: "another build" }));
+  const schedule = farm([origin("a")], git ? [git] : []);
+  assert.equal(short(schedule.dispatch(0)), "git→a");
+  assert.deepEqual([git?.attempts, schedule.backlog.queued], [1, 0]);
 });
 
 test("a flood of one client: another one's image is next", () => {
