@@ -5,14 +5,14 @@
  */
 import type { RunResult } from "./run.ts";
 
-/** Removed from file names: the store path of the package set's source. */
+/** The store path of the package set's source, which is removed from file names. */
 const SOURCE_PREFIX = /\/nix\/store\/[0-9a-z]{32}-source\//g;
-/** Where in the source the error is, and the lines of source that Nix shows. */
+/** Lines with the place of the error in the source, and with source text. */
 const LOCATION = /^\s*(at |…|\d*\|)|^\s*\(use '--show-trace'/;
 
 /**
- * The last error in Nix's stderr as one line, or null when there is none. Of what nixpkgs adds to
- * its reason, only the known issues of an insecure package are kept.
+ * The last error in Nix's stderr as one line; null when there is none. Of the advice that nixpkgs
+ * adds to a reason, only the known issues of an insecure package are kept.
  */
 export function errorLine(stderr: readonly string[]): string | null {
   const start = stderr.findLastIndex((line) => /^\s*error: *\S/.test(line));
@@ -34,7 +34,7 @@ export function errorLine(stderr: readonly string[]): string | null {
   return text.replace(SOURCE_PREFIX, "").replace(/\s+/g, " ").trim();
 }
 
-/** Trimmed lines, in groups that empty lines and locations separate. */
+/** Trimmed lines, in groups separated by empty lines and by places in the source. */
 function paragraphs(lines: readonly string[]): string[][] {
   const groups: string[][] = [[]];
   for (const line of lines) {
@@ -45,14 +45,14 @@ function paragraphs(lines: readonly string[]): string[][] {
 }
 
 /**
- * What is wrong with this machine and not with the package, so that another origin may succeed; or
- * null. `line`: any line of Nix's output.
+ * What a line of Nix's output says is wrong with this machine, so that another origin may succeed;
+ * null when it says no such thing.
  */
 export function machineTrouble(line: string): string | null {
   return TROUBLE.find(([pattern]) => pattern.test(line))?.[1] ?? null;
 }
 
-/** Why a call of Nix failed, as one line. `seconds`: the limit that it had. */
+/** Why a call of Nix failed, as one line. `seconds`: its time limit. */
 export function whyFailed(
   { stderr, timedOut }: Pick<RunResult, "stderr" | "timedOut">,
   seconds: number,

@@ -1,13 +1,16 @@
-/** Makes the failures that the Nix side reports, within the limits of the channel's messages. */
+/** Makes failures (edge/contract/items.ts) within the limits of the channel's messages. */
 import type { Failure } from "../../edge/contract/items.ts";
 import { FailureError } from "./types.ts";
 
-/** Longest message of a failure, characters (messages.ts). */
+/** Longest message of a failure, characters (contract/items.ts). */
 const MAX_MESSAGE = 2_000;
-/** Log lines that travel in a failure. */
+/** Log lines in a failure. */
 export const FAILURE_LINES = 50;
 
-/** `nearest`: names that exist; `log`: lines of output, the last of which are kept. */
+/**
+ * A failure. `nearest`: existing names, for an unknown one; `log`: lines of output, of which the
+ * last FAILURE_LINES are kept.
+ */
 export function failure(
   reason: Failure["reason"],
   message: string,
@@ -24,7 +27,7 @@ export function failure(
   };
 }
 
-/** The same as an error to throw. */
+/** The same failure as an error to throw. */
 export function failed(
   reason: Failure["reason"],
   message: string,
@@ -33,7 +36,7 @@ export function failed(
   return new FailureError(failure(reason, message, more));
 }
 
-/** `doing` took longer than NIX_TIMEOUT, `seconds`: one limit for evaluating and building. */
+/** The failure of a job for which `doing` took longer than NIX_TIMEOUT, which is `seconds`. */
 export function timeout(seconds: number, doing: string, log: readonly string[] = []): Failure {
   return failure(
     "timeout",

@@ -1,6 +1,6 @@
 /**
- * What one package may cost this origin. Each limit is an option (origin/options.ts); whatever
- * exceeds it fails with the name of the option.
+ * What one package may cost this origin. Each limit is an option (origin/options.ts), which the
+ * failure of a package that exceeds it names.
  */
 import type { Failure } from "../../edge/contract/items.ts";
 import { failure } from "./failures.ts";
@@ -17,31 +17,31 @@ export interface NixLimits {
   readonly buildSilence: number;
   /** BUILD_LOG: largest log of a build, bytes. */
   readonly buildLog: number;
-  /** BUILD_SIZE: most bytes that the disk may lose while the packages of a job are built. */
+  /** BUILD_SIZE: most bytes by which free disk space may shrink while a job is built. */
   readonly buildSize: number;
-  /** CLOSURE_LIMIT: most bytes of a package with all that it needs. */
+  /** CLOSURE_LIMIT: NAR bytes of the largest closure of a package. */
   readonly closureLimit: number;
-  /** CLOSURE_PATHS: most store paths of a package with all that it needs. */
+  /** CLOSURE_PATHS: most store paths in the closure of a package. */
   readonly closurePaths: number;
 }
 
 export const DEFAULT_LIMITS: NixLimits = {
-  // One of nixpkgs takes one or two seconds.
+  // Evaluating a package of nixpkgs takes one or two seconds.
   evalTimeout: 120,
-  // One of nixpkgs takes 0.5 GB, of many packages 2 GB.
+  // Evaluating a package of nixpkgs takes 0.5 GB, many packages 2 GB.
   evalMemory: 4 * 1024 ** 3,
   // As long as the default NIX_TIMEOUT: linkers are silent for minutes.
   buildSilence: 600,
-  // The log of a compiler has 10 MB.
+  // The log of a build of a compiler has 10 MB.
   buildLog: 64 * 1024 ** 2,
-  // Four closures of the largest size: what is built takes more than what it makes.
+  // Four closures of the largest size: a build needs more space than its outputs.
   buildSize: 40 * 1024 ** 3,
   // All of TeX Live has 5 GB in 5,000 paths.
   closureLimit: 10 * 1024 ** 3,
   closurePaths: 10_000,
 };
 
-/** All limits, those that are given before the defaults. */
+/** All limits: the given ones, and defaults for the others. */
 export const withDefaults = (limits: Partial<NixLimits> = {}): NixLimits => ({
   ...DEFAULT_LIMITS,
   ...Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined)),
@@ -49,7 +49,7 @@ export const withDefaults = (limits: Partial<NixLimits> = {}): NixLimits => ({
 
 const gigabytes = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
 
-/** Why a package's closure is beyond the limits; undefined when it is not. */
+/** The failure of a package whose closure exceeds a limit; undefined when it does not. */
 export function closureFailure(
   name: string,
   closure: ReadonlyMap<string, Pick<StorePathInfo, "narSize">>,
@@ -67,7 +67,7 @@ export function closureFailure(
     : undefined;
 }
 
-/** The same of what would be downloaded for it, before that is done. */
+/** The same for `size` bytes that would be downloaded for it, before the download. */
 export const downloadFailure = (
   name: string,
   size: number,
@@ -75,7 +75,10 @@ export const downloadFailure = (
 ): Failure | undefined =>
   size > closureLimit ? tooLarge(`what ${name} needs has`, size, closureLimit) : undefined;
 
-/** Why a build was ended that wrote too much (build/growth.ts). */
+/**
+ * The failure of a package whose build was ended because it wrote too much (build/growth.ts).
+ * `alone`: whether nothing else was built meanwhile.
+ */
 export const growthFailure = (
   name: string,
   alone: boolean,

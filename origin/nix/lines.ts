@@ -1,13 +1,13 @@
-/** A program's output as lines that can be shown: bounded in length, without control characters. */
+/** A program's output as lines of limited length, without control characters. */
 import { StringDecoder } from "node:string_decoder";
 import { stripVTControlCharacters } from "node:util";
 
-/** Longest line, characters: what a log message of the channel takes (messages.ts). */
+/** Longest line, characters: that of the channel's messages (edge/contract/messages.ts). */
 export const MAX_LINE = 2_000;
 
 /**
- * Cuts bytes into lines. A line longer than MAX_LINE is cut short, with `…` at its end; a progress
- * bar (`\r`) shows its last state. Memory is bounded, however long a line is.
+ * Splits bytes into lines. A longer line than MAX_LINE is cut, with `…` at its end; of a progress
+ * bar (`\r`) the last state is kept. Needs little memory however long a line is.
  */
 export class LineSplitter {
   readonly #decoder = new StringDecoder("utf8");
@@ -32,7 +32,7 @@ export class LineSplitter {
     if (this.#open !== "") this.#emit();
   }
 
-  /** Keeps more than MAX_LINE, for colours and earlier states of a progress bar are removed. */
+  /** Keeps more than MAX_LINE, since colours and earlier states of a progress bar are removed. */
   #append(text: string): void {
     this.#open = (this.#open + text).slice(0, 2 * MAX_LINE + 1);
   }

@@ -1,17 +1,15 @@
-/** The log of a build: what is passed on while it runs, and what is kept of it afterwards. */
+/** The log of a build: which lines are passed on while it runs, and which are kept. */
 
-/**
- * Most lines passed on in one second: nobody reads faster, and every line is a message to the edge.
- */
+/** Most lines passed on in one second: the edge gets all of them. */
 export const MAX_LINES_PER_SECOND = 200;
-/** Most lines passed on in all; the full build of a large package stays below. */
+/** Most lines passed on in all; builds of large packages write fewer. */
 export const MAX_LINES = 20_000;
-/** What is kept of a log, characters: the last lines matter most, and a log may never end. */
+/** Size of what is kept of a log, its last lines, characters. */
 const MAX_LOG = 1_000_000;
 
 /**
- * Passes lines on to `log` within the limits above, and says there how many were left out. Call
- * `end` after the last line.
+ * Passes lines on to `log` within the limits above, with a line in place of those left out. `end`
+ * is to be called after the last line.
  */
 export function limitLog(
   log: (line: string) => void,
@@ -67,7 +65,7 @@ export class LogTail {
     if (this.#size > 2 * this.#limit) this.#trim();
   }
 
-  /** The lines kept, with a first line that says how many earlier ones were not. */
+  /** The lines kept, after a line that says how many earlier ones were left out. */
   text(): string {
     this.#trim();
     const head = this.#omitted === 0 ? [] : [`(${this.#omitted} earlier lines left out)`];

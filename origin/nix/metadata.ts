@@ -1,4 +1,4 @@
-/** What a package set says of a package: as Nix tells it, and within the limits of records. */
+/** Metadata of packages (version, description, licences), from Nix's form to that of records. */
 import * as v from "valibot";
 import { type License, MAX_LICENSES, type Metadata, SPDX_ID } from "../../edge/contract/closure.ts";
 
@@ -6,7 +6,7 @@ import { type License, MAX_LICENSES, type Metadata, SPDX_ID } from "../../edge/c
 export const MAX_TEXT = 1_000;
 
 const text = v.string();
-/** What Nix says of a package, empty where it says nothing (nix/describe.nix). */
+/** A package's metadata as nix/describe.nix gives it, with empty texts for what is not known. */
 export const SaidEntries = {
   pname: text,
   version: text,
@@ -15,7 +15,7 @@ export const SaidEntries = {
   licenses: v.array(v.object({ spdxId: text, name: text })),
 };
 type Said = v.InferOutput<v.ObjectSchema<typeof SaidEntries, undefined>>;
-/** What the evaluation said, within the limits of records. */
+/** The metadata within the limits of records: texts are cut, what does not fit is left out. */
 export function metadataOf(said: Said): Metadata & { pname: string; version: string } {
   const description = said.description.replace(/\s+/g, " ").trim().slice(0, MAX_TEXT);
   const licenses = licensesOf(said);
@@ -28,11 +28,11 @@ export function metadataOf(said: Said): Metadata & { pname: string; version: str
   };
 }
 
-/** What documents may link to: nothing that a browser would run. */
+/** Whether a homepage may become a link: `javascript:` and the like may not. */
 const isUrl = (given: string): boolean =>
   /^https?:\/\//.test(given) && given.length <= MAX_TEXT && URL.canParse(given);
 
-/** Licences that have a name of some kind; an identifier that cannot be SPDX's is a name. */
+/** Licences with an SPDX identifier or a name. */
 function licensesOf({ licenses }: Said): License[] {
   return licenses.slice(0, MAX_LICENSES).flatMap(({ spdxId, name }) => {
     const license = {

@@ -2,12 +2,13 @@ import { whyFailed } from "./error-message.ts";
 import { failed } from "./failures.ts";
 import { run, type RunOptions } from "./run.ts";
 
-/** Longest query of the store, ms. */
+/** Default time limit, ms: that of a query of the store. */
 const QUERY_TIMEOUT = 120_000;
 
 /**
- * Runs a program of Nix that must succeed and gives its stdout. Anything else is a FailureError of
- * reason `error`: `what` (a sentence about what cannot be done) and Nix's own message.
+ * Runs a program of Nix; returns its stdout. Throws a FailureError of reason `error` when it fails
+ * or takes too long: its message is `what` (a clause, `the root cannot be made`) and Nix's own
+ * message.
  */
 export async function nixOutput(
   what: string,

@@ -1,6 +1,6 @@
 /**
- * A package set of any kind: tags and sources by its kind (sets/), what names mean (evaluate/), and
- * the packages built (build/).
+ * A package set of any kind. Its tags and sources depend on the kind (sets/); names are evaluated
+ * (evaluate/), and packages built (build/), in the same way for all.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -41,9 +41,9 @@ export interface PackageSetOptions extends SourcesOptions {
   readonly stateDir: string;
   /** Longest evaluation and build of one job, seconds. */
   readonly nixTimeout?: number | undefined;
-  /** What a package may cost. */
+  /** What a package may cost; default: DEFAULT_LIMITS. */
   readonly limits?: Partial<NixLimits> | undefined;
-  /** NIX_CONFIG for every call; the machine's own by default. */
+  /** NIX_CONFIG for every call; default: that of this process. */
   readonly nixConfig?: string | undefined;
   /** URIs that an evaluation may fetch, see settings.ts. */
   readonly allowedUris?: readonly string[] | undefined;
@@ -53,7 +53,10 @@ export interface PackageSetOptions extends SourcesOptions {
 
 /** Packages whose description is kept in memory. */
 const MAX_FOUND = 5_000;
-/** `spec`: as in PACKAGE_SET. Throws an Error that says what is wrong with it. */
+
+/**
+ * Opens a package set. `spec`: PACKAGE_SET, or the same parsed. Throws an Error when it is wrong.
+ */
 export async function openPackageSet(
   spec: string | PackageSetSpec,
   options: PackageSetOptions,
@@ -155,13 +158,12 @@ class NixPackageSet implements PackageSet {
     }
   }
 
-  /** Gets the source; the time for it does not count for the job. */
+  /** Puts the source into the store; the job's time begins after that. */
   async #job(
     { revision, system }: Pick<BuildRequest, "revision" | "system">,
     { signal, log, settled, trace }: BuildOptions,
   ): Promise<Job> {
     const source = await this.#sources.source(revision, signal);
-    // Not by the clock, which may be set meanwhile.
     const end = performance.now() + this.#settings.nixTimeout * 1_000;
     return {
       revision,
@@ -194,10 +196,7 @@ class NixPackageSet implements PackageSet {
     return names.flatMap((name) => outcomes.get(name) ?? []);
   }
 
-  /**
-   * A revision never changes: a package that was found, and is still in the store, is not evaluated
-   * again.
-   */
+  /** Evaluates the names, except those whose package is known and still in the store. */
   async #describe(job: Job, names: readonly string[]): Promise<Description[]> {
     const key = (name: string): string => `${job.revision} ${job.system} ${name}`;
     const known = new Map<string, Description>();

@@ -1,7 +1,7 @@
 /**
- * Whether builds of strangers may run on this machine. Whoever can pull chooses what is built, so
- * wherever others can pull, three things are required: builds run in Nix's sandbox, the sandbox is
- * not known to leak, and they do not run as root.
+ * Whether this machine may build what strangers choose, as everybody who pulls does. Where others
+ * can pull, three things are required: builds run in Nix's sandbox, the sandbox has no known holes,
+ * and builds do not run as root.
  */
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
@@ -9,7 +9,7 @@ import { isLoopback } from "../../edge/contract/loopback.ts";
 import { probeSandbox, type Sandbox } from "./sandbox.ts";
 import { FIXED_VERSIONS, isVulnerable, nixVersion } from "./version.ts";
 
-/** What an origin says of its Nix. */
+/** What an origin tells edges of its Nix. */
 export interface NixSafety {
   readonly nix: string;
   readonly sandbox: boolean;
@@ -18,12 +18,12 @@ export interface NixSafety {
 
 export interface SafetyOptions {
   readonly edges: readonly URL[];
-  /** The operator's word that only people whom he trusts can pull. */
+  /** Set by operators where only people they trust can pull. */
   readonly allowVulnerableNix: boolean;
   readonly allowUnsandboxed: boolean;
 }
 
-/** How build users are made, as Nix's installer does (build-users-group). */
+/** A command that makes build users (build-users-group), as Nix's installer does. */
 export const BUILD_USERS_COMMAND =
   "groupadd --system nixbld && for n in $(seq 32); do useradd --system --gid nixbld --groups " +
   "nixbld --no-create-home --home-dir /var/empty --shell /usr/sbin/nologin nixbld$n; done";
@@ -54,9 +54,9 @@ export async function checkSandbox(
 }
 
 /**
- * A fault is a warning where all edges are on this machine, and an Error that says what to do where
- * one is elsewhere, unless the operator allows it: others may pull from that one. (An edge on this
- * machine that others can reach refuses the origin itself.)
+ * Logs a warning when all edges are on this machine, or the operator allows the fault. Otherwise
+ * throws an Error with the fault and what to do, since others may pull from the edges elsewhere.
+ * (An edge on this machine that others reach refuses such an origin itself.)
  */
 function report(fault: Fault, { edges }: SafetyOptions, logger: Logger): void {
   const { problem, advice, allowed } = fault;
@@ -99,7 +99,7 @@ const asRoot = (allowed: boolean): Fault => ({
   allowed,
 });
 
-/** As the probe saw it; where it could not, as root's own Nix is configured. */
+/** Whether builds run as root: what the probe saw, else by the configuration of root's Nix. */
 function buildsAsRoot({ sandboxed, asRoot }: Sandbox): boolean {
   if (asRoot !== undefined) return asRoot;
   return (

@@ -1,7 +1,6 @@
 /**
- * Whether Nix's builds are sandboxed here, found out by building: what the configuration says is
- * not what the kernel grants, and Nix goes on without a sandbox where it gets none
- * (sandbox-fallback).
+ * Finds out by a build whether builds are sandboxed. The configuration does not tell: where the
+ * kernel refuses a sandbox, Nix may build without one (sandbox-fallback).
  *
  * The build (nix/sandbox-probe.nix) writes what it sees. Inside a sandbox that is:
  *
@@ -10,7 +9,7 @@
  *   uid 1000              as whom it runs …
  *   map 1000 30001 1      … which is user 30001 outside
  *
- * and no `marker seen`. A sandbox without /bin/sh cannot run it, and tells by that.
+ * and no `marker seen`. In a sandbox without /bin/sh the build cannot run, and Nix's error says so.
  */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -21,27 +20,28 @@ import { errorLine } from "./error-message.ts";
 import { run, type RunResult } from "./run.ts";
 import { NIX_DIR, nixEnvironment } from "./settings.ts";
 
-/** Longest probe, ms: it takes a tenth of a second, but a busy daemon makes it wait. */
+/** Time limit of each step, ms: it takes a tenth of a second, but may wait for a busy daemon. */
 const PROBE_TIMEOUT = 30_000;
-/** The shell that the probe is written for, on the machine and, maybe, in the sandbox. */
+/** The shell that runs the probe; a sandbox may lack it. */
 const SHELL = "/bin/sh";
 
 export interface Sandbox {
   readonly sandboxed: boolean;
   /** Why builds are not sandboxed, in words; empty when they are. */
   readonly reason: string;
-  /** Whether builds run as root; undefined where the build could not tell. */
+  /** Whether builds run as root; undefined when the probe could not run. */
   readonly asRoot?: boolean | undefined;
 }
 
 /**
- * Builds the probe with the machine's configuration, or `nixConfig`. Never throws: what cannot be
- * found out is no sandbox.
+ * Builds the probe with the machine's configuration, or `nixConfig`. Never throws: when it cannot
+ * find out, builds count as not sandboxed.
  */
 export async function probeSandbox(nixConfig?: string, signal?: AbortSignal): Promise<Sandbox> {
   let directory: string | undefined;
   try {
-    // Not in TMPDIR, which may be closed to build users: a build without a sandbox must see it.
+    // Not in TMPDIR, which build users may not be allowed to read: without a sandbox the build must
+    // see the file.
     directory = await mkdtemp(join(existsSync("/tmp") ? "/tmp" : tmpdir(), "firn-probe-"));
     await chmod(directory, 0o755);
     const marker = join(directory, "marker");
@@ -92,7 +92,7 @@ async function build(
   return { output: await readFile(built.stdout.trim(), "utf8") };
 }
 
-/** The probe did not run: in a sandbox that has no shell, or because nothing can be built here. */
+/** The answer when the probe did not run: the sandbox has no shell, or nothing can be built. */
 function withoutShell({ stderr, timedOut }: Failed): Sandbox {
   if (stderr.some((line) => line.includes(`executing '${SHELL}': No such file`)))
     return existsSync(SHELL)
@@ -104,7 +104,7 @@ function withoutShell({ stderr, timedOut }: Failed): Sandbox {
   return none(`nothing can be built to find out: ${why}`);
 }
 
-/** What a build that has run saw (the header tells the form). */
+/** Reads what the probe wrote (see the header). */
 export function readProbe(text: string): Sandbox {
   const lines = text.split("\n").map((line) => line.split(" "));
   const all = (key: string): string[][] =>
@@ -121,7 +121,7 @@ export function readProbe(text: string): Sandbox {
     : { ...none(`a build sees the ${seen.join(", ")} of this machine`), asRoot };
 }
 
-/** A user of the build's user namespace, as the namespace outside knows it (user_namespaces(7)). */
+/** The id outside of a user namespace of a user inside (user_namespaces(7)). */
 function outerUser(user: number, map: readonly (readonly string[])[]): number | undefined {
   for (const [inside, outside, count] of map.map((range) => range.map(Number)))
     if (inside !== undefined && outside !== undefined && count !== undefined)

@@ -1,7 +1,4 @@
-/**
- * What every call of Nix has in common: where its state is, how long it may take, and its
- * environment.
- */
+/** What all calls of Nix have in common: state, limits and environment. */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { NixLimits } from "./limits.ts";
@@ -23,24 +20,21 @@ export interface NixSettings {
    * reach hosts of the internal network (NixOS/nix#7098).
    */
   readonly allowedUris?: readonly string[] | undefined;
-  /** The build that calls are for, as the logs call it: FIRN_BUILD in their environment. */
+  /** The edge's name for the build that a call is for: FIRN_BUILD in its environment. */
   readonly trace?: string | undefined;
   /** The farm's binary cache, see cache/. */
   readonly cache?: CacheHooks | undefined;
 }
 
-/** What the farm's binary cache has to do with a build. */
+/** How builds use the farm's binary cache (cache/). */
 export interface CacheHooks {
-  /** Where Nix finds it, and whose signatures count: `name:key`; undefined when none is read. */
+  /** The cache's URL and trusted keys (`name:key`); undefined when it is not read. */
   readonly substituter?: { readonly url: string; readonly keys: readonly string[] } | undefined;
-  /** Derivations that nix-build has just built here. */
+  /** Called with the derivations that nix-build has just built on this machine. */
   readonly built: (derivations: readonly string[]) => void;
 }
 
-/**
- * How Nix finds its store, daemon and configuration. Not NIX_PATH: the package set decides what
- * `<nixpkgs>` means.
- */
+/** Variables of Nix's store, daemon and configuration; not NIX_PATH, which would add to the set. */
 const NIX_VARIABLES = [
   "NIX_CONFIG",
   "NIX_REMOTE",
@@ -57,8 +51,8 @@ const NIX_VARIABLES = [
 ];
 
 /**
- * For downloads, by Nix itself and by derivations that ask for them (impureEnvVars; the starter set
- * fetches with the machine's apt).
+ * Variables for downloads by Nix, and by derivations that name them (impureEnvVars): the starter
+ * set fetches with the machine's apt.
  */
 const NETWORK_VARIABLES = [
   "http_proxy",
@@ -76,9 +70,9 @@ const NETWORK_VARIABLES = [
 ];
 
 /**
- * The environment of a call of Nix: these variables of this process and nothing else. With
- * `settings` its home directory is empty: no ~/.config/nixpkgs, no ~/.netrc, no SSH keys for what
- * is evaluated or built. `network`: the call may download.
+ * The environment of a call of Nix: these variables of this process and no others. With `settings`,
+ * HOME is an empty directory, so that evaluations and builds read no ~/.config/nixpkgs, ~/.netrc or
+ * SSH keys. `network`: whether the call may download.
  */
 export function nixEnvironment(
   settings?: Pick<NixSettings, "stateDir" | "nixConfig" | "trace">,
@@ -94,7 +88,7 @@ export function nixEnvironment(
     LC_ALL: "C.UTF-8",
     ...(settings === undefined ? {} : { HOME: emptyHome(settings.stateDir) }),
     ...(settings?.nixConfig === undefined ? {} : { NIX_CONFIG: settings.nixConfig }),
-    // For people, who find it in /proc or by `ps e`: no builder gets this environment.
+    // For people, who see it with `ps e`. Nix does not hand it to builders.
     ...(settings?.trace === undefined ? {} : { FIRN_BUILD: settings.trace }),
   };
 }
@@ -105,7 +99,7 @@ function emptyHome(stateDir: string): string {
   return home;
 }
 
-/** Directory of store paths; Nix's own default. */
+/** The directory of store paths. */
 export const storeDir = (): string => process.env["NIX_STORE_DIR"] ?? "/nix/store";
 
 /** Directory of Firn's Nix files. */

@@ -5,13 +5,13 @@
 import { nixEnvironment } from "./settings.ts";
 import { run } from "./run.ts";
 
-/** Longest look at the configuration, ms. */
+/** Time limit of each, ms. */
 const LIMIT = 30_000;
-/** How Nix shows its configuration: from 2.20 on, and before. */
+/** Commands that show Nix's configuration: from 2.20 on, and before. */
 const SHOW = [["config", "show"], ["show-config"]] as const;
 const COMMAND = ["--extra-experimental-features", "nix-command"];
 
-/** The features of this machine; none when Nix does not tell, so only what needs none is built. */
+/** The system features of this machine; none when Nix cannot be asked. */
 export async function systemFeatures(signal?: AbortSignal): Promise<string[]> {
   for (const show of SHOW) {
     const { exitCode, stdout } = await run("nix", [...COMMAND, ...show], {
@@ -26,14 +26,14 @@ export async function systemFeatures(signal?: AbortSignal): Promise<string[]> {
   return [];
 }
 
-/** In Nix's words up to 2.19, and since then, which take two lines. */
+/** Nix's messages about a lack of features: up to 2.19, and since then, on two lines. */
 const MACHINE = "'([^']+)' with features \\{([^}]*)\\}";
 const LACKING = [
   `a ${MACHINE} is required to build '[^']+', but I am a ${MACHINE}`,
   `Required system: ${MACHINE}\\s+Current system: ${MACHINE}`,
 ].map((pattern) => new RegExp(pattern, "g"));
 
-/** The features that builds needed and this machine does not have, by Nix's output. */
+/** The features that this machine lacks according to Nix's output. */
 export function lackingFeatures(text: string): string[] {
   const lacking = LACKING.flatMap((pattern) =>
     Array.from(text.matchAll(pattern), ([, system, required = "", own, has = ""]) => {

@@ -1,6 +1,5 @@
 /**
- * What the Nix side of an origin gives to the rest of it: package sets, what was built, closures.
- * Plain data and one interface; no I/O here.
+ * What this room gives to the rest of an origin: package sets, built packages, closures, errors.
  */
 import type { License, Metadata } from "../../edge/contract/closure.ts";
 import type { Digest } from "../../edge/contract/digest.ts";
@@ -34,7 +33,7 @@ export interface BuiltPackage {
   /** Empty when the package has none. */
   readonly version: string;
   readonly description?: string | undefined;
-  /** What the package set says of the name when it is evaluated: that it is deprecated, mostly. */
+  /** A warning of the package set about the name, mostly that it is deprecated. */
   readonly warning?: string;
   /** File name below storePath's /bin; only when that file exists. */
   readonly mainProgram?: string;
@@ -46,7 +45,7 @@ export interface BuiltPackage {
   readonly licenses: License[];
 }
 
-/** What became of one name of a build; a failure of one never spoils another. */
+/** The result of a build for one name; the failure of one does not affect the others. */
 export type BuildOutcome =
   | { readonly kind: "built"; readonly package: BuiltPackage }
   | { readonly kind: "failure"; readonly name: string; readonly failure: Failure };
@@ -60,50 +59,44 @@ export interface BuildRequest {
 }
 
 export interface BuildOptions {
-  /** Aborting ends the work and every process of it; the build then throws the signal's reason. */
+  /** Ends the work with all its processes; the build then throws the signal's reason. */
   readonly signal: AbortSignal;
-  /** Takes Nix's output, line by line, bounded in length, rate and number (see run.ts). */
+  /** Takes the lines of Nix's output, limited in length, rate and number (log.ts). */
   readonly log: (line: string) => void;
   /**
-   * Until it aborts, no garbage collection of this origin takes what was built; when left out, what
-   * was built is only safe while the disk has room (see build/roots.ts).
+   * Until it aborts, this origin keeps the roots of what was built. Without it, roots may be given
+   * up when the disk is short (build/roots.ts).
    */
   readonly settled?: AbortSignal | undefined;
-  /** What the logs call the build, for the environment of Nix's programs (settings.ts). */
+  /** The edge's name for the build, for the environment of Nix (settings.ts). */
   readonly trace?: string | undefined;
 }
 
-/** Stops calling back; resolves when nothing of it is under way any more. */
+/** Ends a watch; resolves when none of its work is running any more. */
 export type StopWatching = () => Promise<void>;
 
 /**
- * Where packages come from, at every revision. A failure of the whole call is thrown as a
- * FailureError: one cause is one failure, however many names were asked for. A revision that cannot
- * be had is the subclass UnknownRevisionError, whose `scope` says whether another origin may have
- * it; a name that does not exist is an outcome of `build`, never one of these.
+ * A package set at all its revisions. When a call fails as a whole it throws a FailureError; its
+ * subclass UnknownRevisionError when there is no source of the revision. A name that does not exist
+ * is an outcome of `build`, not an error.
  */
 export interface PackageSet {
   /** `starter`, `channel`, `path` or `git-<16 hex>`: part of every key in the bucket. */
   readonly id: string;
   /** The revision that a tag means now. */
   resolve(tag: string, signal: AbortSignal): Promise<string>;
-  /**
-   * Builds all names at once; one outcome per distinct name, in the order asked.
-   */
+  /** Builds all names together. Returns one outcome for each distinct name, in their order. */
   build(request: BuildRequest, options: BuildOptions): Promise<BuildOutcome[]>;
   /**
-   * Calls back when a tag comes to mean another revision; only sets that can be watched (path,
-   * starter) ever do. Returns how to stop.
+   * Calls `onChange` when a tag gets another revision, which only path and starter sets notice.
+   * Returns how to stop.
    */
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
-  /**
-   * Names of the set's tags, where there is a list of them: the branches and tags of a git
-   * repository.
-   */
+  /** Names of the set's tags (branches and tags of a git repository); undefined for other kinds. */
   tags(signal: AbortSignal): Promise<readonly string[] | undefined>;
   /**
-   * All attribute names of the set, or of the nested set at `path`, as Nix spells them, sorted;
-   * none is evaluated. Nothing has no names: a path to no set gives an empty list.
+   * All attribute names of the set, or of the nested set at `path`, as Nix spells them, sorted. The
+   * attributes are not evaluated. Empty when there is no set at `path`.
    */
   attributes(
     revision: string,
@@ -122,9 +115,8 @@ export interface PackageSet {
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<string, About> | undefined>;
   /**
-   * What the set says of store paths that a package depends on, by their names (`curl-8.11.0-bin`):
-   * of the package that has the same name and version, where it has one. Nothing waits for long for
-   * this, and nothing depends on it: what cannot be told in a few seconds is left out.
+   * Metadata of store paths by their names (`curl-8.11.0-bin`): that of the package with the same
+   * name and version. What cannot be found within a few seconds is left out.
    */
   metadata(
     request: Pick<BuildRequest, "revision" | "system">,
@@ -132,13 +124,13 @@ export interface PackageSet {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Metadata>>;
   /**
-   * Gives up garbage collector roots of what was built and no job needs, the least recently used
-   * half; says how many. Nix may collect these store paths from then on.
+   * Gives up garbage collector roots of what was built and no job needs: the least recently used
+   * half. Returns how many. Nix may collect these store paths from then on.
    */
   release(): number;
 }
 
-/** Work that could not be done, for a reason that the client should be told. */
+/** An error with the failure that the client is told. */
 export class FailureError extends Error {
   readonly failure: Failure;
 
@@ -171,7 +163,7 @@ export class UnknownRevisionError extends FailureError {
 export class RefusedSetError extends FailureError {
   /** In Nix's words. */
   readonly reason: string;
-  /** Whether it never will: nothing was built for it, so nothing but the revision decides. */
+  /** Whether it never will, since the evaluation depended on nothing but the revision. */
   readonly lasting: boolean;
 
   constructor(failure: Failure, { reason, lasting }: { reason: string; lasting: boolean }) {

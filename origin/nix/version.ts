@@ -1,4 +1,4 @@
-/** Which Nix this machine has, and whether builds can leave its sandbox. */
+/** The version of this machine's Nix, and whether builds can leave its sandbox. */
 import { failed } from "./failures.ts";
 import { run } from "./run.ts";
 import { nixEnvironment } from "./settings.ts";
@@ -20,7 +20,7 @@ export async function nixVersion(signal?: AbortSignal): Promise<string> {
       "error",
       `nix-build --version failed: ${stderr.at(-1) ?? JSON.stringify(stdout.slice(0, 200))}`,
     );
-  // Lix numbers its own releases from 2.90 on; its name keeps it apart from a later Nix.
+  // Lix counts its releases from 2.90 on; the prefix tells them apart from those of Nix.
   return /\bLix\b/.test(stdout) ? `lix-${version}` : version;
 }
 
@@ -40,8 +40,8 @@ const FIXED_PATCH: ReadonlyMap<number, number> = new Map([
 const LAST_FIXED = Math.max(...FIXED_PATCH.keys());
 
 /**
- * Whether a build may leave this Nix's sandbox. A version that cannot be told (another
- * implementation, an unknown form, a pre-release) counts as vulnerable.
+ * Whether a build may leave the sandbox of this version. What is not known (another implementation,
+ * an unknown form, a pre-release) counts as vulnerable.
  */
 export function isVulnerable(version: string): boolean {
   const [, major, minor, patch = "0", rest] = /^(\d+)\.(\d+)(?:\.(\d+))?(.*)$/.exec(version) ?? [];

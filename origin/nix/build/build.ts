@@ -1,6 +1,6 @@
 /**
- * Builds what an evaluation found: all derivations of a job in one nix-build. What is built already
- * costs one query of Nix's database, or none when this origin has a root for it.
+ * Builds the packages of a job in one nix-build. What is in the store already costs one query of
+ * Nix's database, or none when this origin has a root for it.
  */
 import { existsSync } from "node:fs";
 import type { Failure } from "../../../edge/contract/items.ts";
@@ -36,8 +36,9 @@ export interface BuildJob {
 }
 
 /**
- * Builds the packages and makes roots for them. Gives the failure of each package that is not in
- * the store afterwards, by name.
+ * Builds the packages and makes roots for them. Returns, by name, the failure of each package that
+ * is not in the store afterwards. Throws a FailureError when nix-store fails, and the signal's
+ * reason.
  */
 export async function buildPackages(
   job: BuildJob,
@@ -63,8 +64,7 @@ export async function buildPackages(
     });
   };
   const failures = await attempt();
-  // Nothing roots a derivation before nix-build has begun with it: a garbage collection, by whoever
-  // shares the store, may take it first.
+  // A derivation has no root before nix-build begins: somebody's garbage collection may remove it.
   const collected = packages.some(
     ({ name, drvPath }) => failures.has(name) && !existsSync(drvPath),
   );
@@ -72,8 +72,8 @@ export async function buildPackages(
 }
 
 /**
- * The packages for which more would be downloaded than a closure may have. `unpacked`: what all of
- * them need together; each is looked at by itself only when that is more.
+ * The failures of packages that would download more than a closure may have. `unpacked`: bytes that
+ * all of them need together; only when these exceed the limit is each package looked at by itself.
  */
 async function tooLargeToFetch(
   job: BuildJob,
@@ -152,8 +152,7 @@ async function build(job: BuildJob, packages: readonly Found[]): Promise<Map<str
   if (result.exitCode === 0) return new Map();
 
   let built = await validPaths(paths, job.signal);
-  // Without success nix-build makes no root for any of them; what is collected before there is one
-  // was not built.
+  // A nix-build that fails makes no roots, not even for what it has built.
   if (built.size > 0 && !(await rootValid(job, [...built])))
     built = await validPaths(paths, job.signal);
   const failures = new Map<string, Failure>();

@@ -7,7 +7,7 @@ import { MAX_TEXT, metadataOf } from "../metadata.ts";
 import { storeDir } from "../settings.ts";
 import type { BuiltPackage } from "../types.ts";
 
-/** The metadata of a package that is in the store, within the limits of a package record. */
+/** What a package record says of a package that is in the store. */
 export function builtPackage(found: Found): BuiltPackage {
   const mainProgram = programOf(found);
   const { licenses = [], ...metadata } = metadataOf(found);
@@ -25,8 +25,8 @@ export function builtPackage(found: Found): BuiltPackage {
 }
 
 /**
- * The program that the package names (meta.mainProgram), else one of the package's own name (as
- * nixpkgs' getExe), else its only one; undefined when the file does not exist.
+ * The package's main program: meta.mainProgram, else the program with the package's name (as in
+ * nixpkgs' getExe), else its only one; undefined when there is none.
  */
 function programOf({ storePath, mainProgram, pname }: Found): string | undefined {
   const bin = join(storePath, "bin");
@@ -38,7 +38,9 @@ function programOf({ storePath, mainProgram, pname }: Found): string | undefined
   return all.length === 1 ? all[0] : undefined;
 }
 
-/** Of what is no directory, leads nowhere or in a circle, or out of the store, none. */
+/**
+ * File names in a directory of the store; none when it is not a directory, or outside of the store.
+ */
 function namesIn(directory: string): string[] {
   try {
     const real = realpathSync(directory);
@@ -52,12 +54,15 @@ function isProgram(path: string): boolean {
   try {
     return statSync(path).isFile();
   } catch {
-    // A dangling link, or a circle, or one that leads to where this process may not read.
+    // A link that leads nowhere, or where this process may not read.
     return false;
   }
 }
 
-/** A store path that the database has and somebody deleted by hand: no build makes it again. */
+/**
+ * The failure for a package that is registered in Nix's database, but whose store path somebody has
+ * deleted, so that Nix would not build it again; undefined when the store path exists.
+ */
 export function damage({ storePath }: Found): Failure | undefined {
   if (lstatSync(storePath, { throwIfNoEntry: false }) !== undefined) return undefined;
   return failure(

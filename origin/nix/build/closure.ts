@@ -14,10 +14,7 @@ import type { StorePathInfo } from "../types.ts";
 /** Store paths per call: 80 characters each stay far below the kernel's 2 MiB for arguments. */
 const PATHS_PER_CALL = 5_000;
 
-/**
- * Everything that the roots need, the roots included, by path. Throws a FailureError when a root is
- * not in the store.
- */
+/** The closure of the roots, by path. Throws a FailureError when a root is not in the store. */
 export async function queryClosure(
   roots: readonly string[],
   signal?: AbortSignal,
@@ -27,7 +24,7 @@ export async function queryClosure(
   return new Map(infos.map((info) => [info.path, info]));
 }
 
-/** What Nix's database says about store paths, which must be in the store. */
+/** What Nix's database has of store paths. Throws a FailureError when one is not in the store. */
 export async function queryPaths(
   paths: readonly string[],
   signal?: AbortSignal,
@@ -35,7 +32,7 @@ export async function queryPaths(
   return parseRegistrations(await query(["--dump-db"], paths, signal));
 }
 
-/** Those of the paths that are in the store, whole and registered. */
+/** Those of the paths that are valid: in the store, and registered in the database. */
 export async function validPaths(
   paths: readonly string[],
   signal?: AbortSignal,
@@ -46,13 +43,13 @@ export async function validPaths(
   return valid;
 }
 
-/** NAR bytes of all that is in the store. */
+/** NAR bytes of all store paths together. */
 export async function storeBytes(signal?: AbortSignal): Promise<number> {
   let [total, field, references] = [0, 0, 0];
   await nixOutput("Nix's database cannot be read", "nix-store", ["--dump-db"], {
     env: nixEnvironment(),
     signal,
-    // Line by line, for the database of a large store does not fit into one string.
+    // Line by line, since the database of a large store does not fit into one string.
     onOutput(line) {
       if (references > 0) return void (references -= 1);
       field += 1;
@@ -83,7 +80,9 @@ async function query(
 
 const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 
-/** Parses Nix's registration format; throws an Error when the text is not whole. */
+/**
+ * Parses Nix's registration format. Throws an Error when the text is incomplete or of another form.
+ */
 export function parseRegistrations(text: string): StorePathInfo[] {
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();

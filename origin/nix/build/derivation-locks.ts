@@ -1,17 +1,17 @@
 /**
- * Lets jobs build at the same time unless they need the same derivation. Nix itself polls a build
- * lock that another process holds every 5 s, so the later job would lose up to 5 s; here it waits
- * exactly as long as the other job builds.
+ * Lets jobs build at the same time unless they need the same derivation. Nix has locks for that,
+ * but polls them every 5 s; here the later job goes on as soon as the other one has built.
  */
 
+/** The locks of one origin. */
 export class DerivationLocks {
   readonly #held = new Set<string>();
   readonly #waiting = new Set<() => void>();
 
   /**
-   * Locks what `needed` lists (asked again after every wait, as much of it is built by then) and
-   * calls `work`. A job takes all its locks at once or none, so no two jobs wait for each other. An
-   * abort ends the waiting, and rejects with the signal's reason.
+   * Calls `work` with locks on the derivations that `needed` lists. `needed` is called again after
+   * every wait, since much has been built by then. A job takes all its locks at once or none, so no
+   * two jobs wait for each other. Throws the signal's reason when it aborts during a wait.
    */
   async with<T>(
     needed: () => Promise<readonly string[]>,

@@ -12,7 +12,7 @@ import { machineTrouble } from "../error-message.ts";
 
 export interface FailedDerivation {
   readonly drvPath: string;
-  /** What happened, to be put after the derivation's name: `failed with exit code 3`. */
+  /** What happened, as the end of a sentence: `failed with exit code 3`. */
   readonly how: string;
   /** A limit of Nix's own configuration (timeout, max-silent-time) ended it. */
   readonly timedOut: boolean;
@@ -39,12 +39,12 @@ const OTHER = new RegExp(
 );
 const NEW = new RegExp(`^error: Cannot build ${DRV}`);
 const NEW_REASON = /^\s*Reason: (.*?)\.?$/;
-/** `1 dependencies of derivation '…' failed to build`, `Reason: 1 dependency failed`. */
+/** A derivation that failed because of another: `Reason: 1 dependency failed`. */
 const DEPENDENCY = /dependenc(y|ies)\b.*failed/;
 /** The kernel's out-of-memory killer, or an operator: a builder does not kill itself. */
 const KILLED = /signal 9\b/;
 
-/** Takes the lines of nix-build's stderr one by one, as they come. */
+/** Takes the lines of nix-build's stderr one by one. */
 export class FailedDerivations {
   readonly #failed = new Map<string, FailedDerivation>();
   #trouble: string | null = null;
@@ -91,7 +91,7 @@ export class FailedDerivations {
     return [...this.#failed.values()];
   }
 
-  /** Trouble of the machine that Nix reported without a derivation; null when there is none. */
+  /** A problem of this machine that Nix reported without a derivation; null if none. */
   get trouble(): string | null {
     return this.#trouble;
   }

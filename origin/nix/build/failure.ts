@@ -23,6 +23,7 @@ export interface FailedBuild {
   readonly tail: readonly string[];
 }
 
+/** The failure of a package that is not in the store after nix-build. */
 export async function buildFailure(
   job: Job,
   found: Found,
@@ -50,7 +51,7 @@ export async function buildFailure(
   return failure("error", `building ${found.name} failed: ${reason}`, log);
 }
 
-/** The derivation that failed by itself and is the package's, or one that the package needs. */
+/** The derivation that failed by itself: the package's own, or one that it needs. */
 async function causeOf(
   job: Job,
   { drvPath }: Found,
@@ -63,7 +64,7 @@ async function causeOf(
   return candidates.find((candidate) => needed.has(candidate.drvPath));
 }
 
-/** The last lines of a derivation's own log; of the whole output where Nix kept none. */
+/** The last lines of the derivation's log; `otherwise` when Nix has none. */
 async function logOf(
   job: Job,
   { drvPath }: FailedDerivation,
@@ -93,7 +94,7 @@ function derivationFailure(
   });
 }
 
-/** What Nix says when one of this origin's limits has ended a build, and the option's name. */
+/** Nix's messages about builds that a limit has ended, and the options for these limits. */
 const LIMITS: readonly (readonly [RegExp, string])[] = [
   [/seconds of silence/, "BUILD_SILENCE"],
   [/more than \d+ bytes of log/, "BUILD_LOG"],

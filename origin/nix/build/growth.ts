@@ -1,18 +1,18 @@
 /**
- * Stops a build that writes without end. Nix limits a build's time and log, but not what it writes,
- * and outputs grow where only Nix can see them. So the file system of the store is watched: what it
- * has lost since the build began counts, whoever wrote it. When several builds run, nothing tells
- * which of them grew: then it counts as this machine's trouble, and another origin may do better.
+ * Ends a build that writes too much. Nix limits a build's time and log, but not what it writes, and
+ * only Nix can see its files. So the free space of the store's file system is watched: what it has
+ * lost since the build began counts, whoever wrote it. When several builds run, it is not known
+ * which of them wrote: then the failure is this origin's, and another origin may succeed.
  */
 import { statfs } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Between two looks, ms: a disk takes some GB in this time. */
+/** Time between two checks, ms: a fast disk takes some GB in this time. */
 const LOOK_MS = 2_000;
 
 /** The build was ended. */
 export class GrowthError extends Error {
-  /** Whether nothing else was built meanwhile, so that the build itself is the cause. */
+  /** Whether no other build ran at the same time, so that this one is the cause. */
   readonly alone: boolean;
 
   constructor(alone: boolean) {
@@ -22,7 +22,7 @@ export class GrowthError extends Error {
   }
 }
 
-/** Builds that run now. */
+/** The builds that run now. */
 const running = new Set<{ alone: boolean }>();
 
 export interface Watched {
@@ -34,8 +34,8 @@ export interface Watched {
 }
 
 /**
- * Does `work`, whose signal aborts when the file system of `directory` has lost more than `limit`
- * bytes; then throws a GrowthError.
+ * Calls `work` with a signal that aborts when the file system of `directory` has lost more than
+ * `limit` bytes, with a GrowthError as its reason.
  */
 export async function withinGrowth<T>(
   { directory, limit, signal, lookMs = LOOK_MS }: Watched,
@@ -54,7 +54,7 @@ export async function withinGrowth<T>(
   const watch = async (): Promise<void> => {
     while (!over.signal.aborted) {
       await sleep(lookMs, undefined, { signal: over.signal }).catch(() => undefined);
-      // A file system that cannot be queried is a problem for those who write to it.
+      // When the file system cannot be queried, those who write to it report that.
       const lost = before - (await free().catch(() => before));
       if (!over.signal.aborted && lost > limit) return grown.abort(new GrowthError(self.alone));
     }

@@ -1,12 +1,12 @@
 /**
  * Garbage collector roots of what was built. Nix makes them itself, atomically with the build
- * (`--out-link`, `--add-root`). Each nix-build has a directory of links:
+ * (`--out-link`, `--add-root`): links in a directory for each nix-build.
  *
- *   - what a job builds or packs is held until the job is settled: no collection takes it;
- *   - what no job holds stays as long as the disk's budget allows, and MAX_IDLE directories at most;
- *     the least recently used go first (`release`).
+ *   - A directory with store paths that a job has built, or packs, is held until the job is settled.
+ *   - The other directories stay as long as the disk budget allows (`release`), but at most MAX_IDLE
+ *     of them; the least recently used are removed first.
  *
- * The time of a directory says when it was last used, so the order outlives a restart.
+ * The modification time of a directory says when it was last used, also after a restart.
  */
 import { randomUUID } from "node:crypto";
 import {
@@ -22,8 +22,8 @@ import { join } from "node:path";
 import { lockedDirectory, removeAbandoned } from "../../disk/temporary.ts";
 
 /**
- * Directories kept that no job holds, each with up to 80 packages: a collection reads every link,
- * and a disk that is large enough should not grow for ever.
+ * Most directories that no job holds, each with up to 80 packages: a garbage collection reads every
+ * link, and a store on a large disk should not grow for ever.
  */
 const MAX_IDLE = 1_000;
 
@@ -33,6 +33,7 @@ interface Directory {
   holders: number;
 }
 
+/** The roots in one directory. */
 export class Roots {
   readonly #dir: string;
   /** Store path → the newest directory with a link to it. */
@@ -49,7 +50,7 @@ export class Roots {
       directory: join(dir, name),
       used: statSync(join(dir, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
     }));
-    // An empty one is another process's that builds now, or was left by a killed one.
+    // An empty one belongs to a process that builds now, or was left by a killed one.
     for (const { directory } of left.toSorted((a, b) => a.used - b.used))
       if (!this.#register(directory)) removeAbandoned(directory);
     this.#prune();
@@ -71,8 +72,8 @@ export class Roots {
   }
 
   /**
-   * Makes a directory for links and calls `work`, in which Nix makes them: `link`, `link-2`, … They
-   * are held until `settled` aborts.
+   * Makes a directory and calls `work`, which has Nix make its roots there: `link`, `link-2`, …
+   * They are held until `settled` aborts.
    */
   async with<T>(work: (link: string) => Promise<T>, settled?: AbortSignal): Promise<T> {
     // The state directory may have been deleted.
@@ -89,14 +90,14 @@ export class Roots {
   }
 
   /**
-   * Removes the least recently used half of what no job holds, one directory at least; how many.
+   * Removes the least recently used half of the directories that no job holds; returns how many.
    * The store paths stay until Nix collects them.
    */
   release(): number {
     return this.#remove(Math.ceil(this.idle / 2));
   }
 
-  /** Reads a directory of links; false when there are none. */
+  /** Reads the links of a directory; false when it has none. */
   #register(directory: string): boolean {
     const paths = linksIn(directory);
     if (paths.length === 0) return false;
@@ -162,7 +163,7 @@ export class Roots {
   }
 }
 
-/** What its links lead to; none of a directory that another process has removed. */
+/** The targets of a directory's links; none when another process has removed it. */
 function linksIn(directory: string): string[] {
   try {
     return readdirSync(directory).map((name) => readlinkSync(join(directory, name)));

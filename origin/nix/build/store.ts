@@ -5,7 +5,7 @@ import { nixEnvironment, type NixSettings } from "../settings.ts";
 /** Longest call, ms; a dry run may ask binary caches about thousands of paths. */
 const STORE_TIMEOUT = 120_000;
 
-/** Runs nix-store, whatever its exit code. Throws a FailureError when it does not end in time. */
+/** Runs nix-store to its end, whatever its exit code. Throws a FailureError on a timeout. */
 export async function nixStore(
   { settings, signal }: { readonly settings: NixSettings; readonly signal: AbortSignal },
   args: readonly string[],
