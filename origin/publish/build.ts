@@ -1,4 +1,4 @@
-/** The packages of a job, built, and the base of every image with them. */
+/** Builds the packages of a job, and the packages of every image. */
 import type { Failure, PackageItem } from "../../edge/contract/items.ts";
 import type { Scope } from "../../edge/contract/keys.ts";
 import { BASE_PACKAGES } from "../../edge/contract/names.ts";
@@ -8,15 +8,15 @@ import { MAX_MESSAGE, type PublishContext } from "./context.ts";
 
 interface Built {
   readonly built: readonly BuiltPackage[];
-  /** Store paths of the packages of every image. */
+  /** Store paths of the packages that every image has. */
   readonly base: readonly string[];
   readonly failures: ReadonlyMap<string, Failure>;
 }
 
 /**
- * What builds, and why the rest does not, with the job's whole log as a blob. The packages of every
- * image are built with any other: their closures are its base. Where they are built already this
- * asks neither Nix nor the evaluation, and keeps them from the garbage collector as the job's own.
+ * Builds the packages; a failure has the job's whole log as a blob. The packages of every image are
+ * built as well, since their closures are the base. When they are built already, that needs neither
+ * evaluation nor Nix, but the job holds their roots.
  */
 export async function build(
   { revision, system }: Scope,
@@ -45,7 +45,6 @@ export async function build(
     if (outcome.kind === "built") built.push(outcome.package);
     else failures.set(outcome.name, outcome.failure);
   if (!tail.empty && [...failures.values()].some(hasLog)) {
-    // A person can read more than the last lines.
     const logBlob = await layers.log(tail.text());
     for (const [name, failure] of failures)
       if (hasLog(failure)) failures.set(name, { ...failure, logBlob });
@@ -61,7 +60,7 @@ export async function build(
   };
 }
 
-/** Without its base no image can be made, so nothing else of the job is of use. */
+/** Without the base no package can be published: all of them get its failure. */
 function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>): void {
   const [name, cause] =
     BASE_PACKAGES.flatMap((name) => {
@@ -71,7 +70,7 @@ function failWithBase(asked: ReadonlySet<string>, failures: Map<string, Failure>
   const failure: Failure = cause ?? { reason: "error", message: "the build gave no answer for it" };
   const message =
     `${name ?? BASE_PACKAGES.join(" or ")}, which is in every image, cannot be ` +
-    `had: ${failure.message}`;
+    `built: ${failure.message}`;
   for (const other of asked)
     if (!failures.has(other))
       failures.set(other, { ...failure, message: message.slice(0, MAX_MESSAGE) });

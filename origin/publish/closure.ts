@@ -1,7 +1,4 @@
-/**
- * What a package consists of, as a blob (edge/contract/closure.ts), and what its record says of
- * that.
- */
+/** The closure of a package as a blob (edge/contract/closure.ts), and what its record has of it. */
 import {
   CLOSURE_FORMAT,
   type ClosureEntry,
@@ -17,7 +14,7 @@ import { type LayerStore, UnfitError } from "../layers/index.ts";
 import type { Cut } from "../plan/index.ts";
 import type { BuiltPackage, Closure } from "../nix/types.ts";
 
-/** A package with its closure, and the parts that this is cut into. */
+/** A package, its closure, and the parts of the closure. */
 export interface ClosedPackage {
   readonly built: BuiltPackage;
   readonly closure: Closure;
@@ -27,14 +24,12 @@ export interface ClosedPackage {
 export interface ClosureContext {
   /** Version of this machine's Nix. */
   readonly nix: string;
-  /** What the package set says of store paths, by their names. */
+  /** Metadata of store paths by their names. */
   readonly metadata: ReadonlyMap<string, Metadata>;
   readonly layers: Pick<LayerStore, "blob">;
 }
 
-/**
- * The closure of a package, a blob in the bucket. Throws an UnfitError when no blob may hold it.
- */
+/** Stores the closure of a package as a blob. Throws an UnfitError when it is too large. */
 export async function publishClosure(
   { built, closure, cut }: ClosedPackage,
   { nix, metadata, layers }: ClosureContext,
@@ -75,9 +70,8 @@ function ownMetadata({ pname, version, description, homepage, licenses }: BuiltP
 const GLIBC_UTF8_MINOR = 35;
 
 /**
- * Whether the C libraries of a closure all have the locale C.UTF-8, by the names of their store
- * paths: glibc from 2.35 on, with which nixpkgs and the starter set install it, and musl, which
- * knows no other encoding. Undefined without a C library.
+ * Whether all C libraries of a closure have the locale C.UTF-8, by the names of their store paths:
+ * glibc from 2.35 on, and musl, which has no other encoding. Undefined without a C library.
  */
 export function hasUtf8(paths: Iterable<string>): boolean | undefined {
   let found: boolean | undefined;

@@ -1,4 +1,4 @@
-/** What a publish job may use. */
+/** What a job that publishes packages needs. */
 import type { Sign } from "../../edge/contract/signatures.ts";
 import type { LayerStore } from "../layers/index.ts";
 import type { NixLimits } from "../nix/limits.ts";
@@ -7,9 +7,9 @@ import type { PlanStore } from "../plan/plans.ts";
 
 export interface PublishContext {
   readonly packageSet: Pick<PackageSet, "build">;
-  /** What the set says of what the packages depend on, by names of store paths; else nothing is. */
+  /** Finds metadata of dependencies; without it, packages are published without. */
   readonly metadata?: PackageSet["metadata"] | undefined;
-  /** Reads the closure of what was built; default: from Nix's database. */
+  /** Reads a closure; default: from Nix's database. */
   readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
   readonly layers: LayerStore;
   readonly plans: PlanStore;

@@ -14,7 +14,10 @@ export interface CutPackage {
   readonly cut: Cut;
 }
 
-/** The packages by name, each closure cut into parts, but for those that are beyond the limits. */
+/**
+ * Cuts the closure of each package into parts. Returns the packages by name, and the failures of
+ * those whose closures exceed the limits.
+ */
 export async function cut(
   built: readonly BuiltPackage[],
   basePaths: readonly string[],
@@ -43,7 +46,7 @@ export async function cut(
   return { packages, tooLarge };
 }
 
-/** The closure of some store paths within the closure of many. */
+/** The part of a closure that some of its store paths reach. */
 function reachable(
   roots: readonly string[],
   all: ReadonlyMap<string, StorePathInfo>,

@@ -1,4 +1,4 @@
-/** An index job: lists the attribute names of a package set, or of sets in it, each as a blob. */
+/** Publishes indexes: the attribute names of a package set, or of sets nested in it, as blobs. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { IndexItem, Result } from "../../edge/contract/items.ts";
 import { type About, encodeAbout, MAX_ABOUT_BYTES } from "../../edge/contract/package-about.ts";
@@ -23,8 +23,8 @@ export interface IndexContext {
 }
 
 /**
- * One result for each item, in their order. A set that does not evaluate, or has too many names,
- * fails alone; throws when the bucket does not answer.
+ * Publishes indexes; returns one result for each item, in order. A set that does not evaluate, or
+ * has too many names, is a failure of its item alone. Throws when blobs cannot be stored.
  */
 export const publishIndexes = (
   items: readonly IndexItem[],
@@ -73,11 +73,12 @@ async function publishIndex(
   return { kind: "index", statement, signature: sign("index", statement) };
 }
 
-/** How long names wait for what is said of them, ms: somebody's pull may wait for the names. */
+/** Longest wait for versions and descriptions, ms: a pull may wait for the names. */
 const ABOUT_WAIT = 10_000;
 
 /**
- * What is said of these names, as a blob; undefined when nothing is, or too much, or not in time.
+ * Versions and descriptions of the names, encoded; undefined when there are none, they come too
+ * late, or are too large for a blob.
  */
 async function aboutNames(
   list: Promise<ReadonlyMap<string, About> | undefined>,
@@ -95,8 +96,8 @@ async function aboutNames(
 }
 
 /**
- * A nested set that Nix refuses to evaluate, and would again, is published as such, so that nothing
- * below it is asked for any more. Throws any other error.
+ * The index of a nested set that Nix refuses to evaluate, and always will: it has no names and the
+ * reason, so that nobody asks again. Throws any other error.
  */
 function refusal(
   error: unknown,

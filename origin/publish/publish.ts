@@ -1,7 +1,7 @@
 /**
- * A publish job from beginning to end: build the packages, cut their closures by the plan, make the
- * layers, describe the packages. Nothing is said to be done before all its blobs are in the bucket;
- * running it twice, or on two origins at once, writes the same things.
+ * Publishes packages: builds them, cuts their closures by the layer plan, makes the layers, and
+ * states what each package consists of. All blobs of a result are in the bucket before it is
+ * returned. The same job run twice, or on two origins at once, stores the same blobs.
  */
 import type { Metadata } from "../../edge/contract/closure.ts";
 import { storeName } from "../../edge/contract/store-path.ts";
@@ -20,7 +20,7 @@ import { hasUtf8, publishClosure } from "./closure.ts";
 import { MAX_MESSAGE, type PublishContext } from "./context.ts";
 import { cut, type CutPackage } from "./cut.ts";
 
-/** What the packages need of the bucket; an UnfitError where something cannot be made. */
+/** What was made of the packages; an UnfitError for what cannot be made. */
 interface Made {
   /** By layer key. */
   readonly layers: ReadonlyMap<string, MadeLayer | UnfitError>;
@@ -31,9 +31,9 @@ interface Made {
 }
 
 /**
- * One result for each item, in their order; all items are of the scope. A package that does not
- * build or cannot be packed fails alone; throws when no package can have a result (a full disk, a
- * bucket that does not answer).
+ * Publishes the packages of one scope; returns one result for each item, in order. A package that
+ * cannot be built or packed is a failure of its item alone. Throws when this affects all packages
+ * (a full disk, a bucket that does not answer).
  */
 export async function publish(
   scope: Scope,
@@ -68,7 +68,7 @@ export async function publish(
   });
 }
 
-/** What this origin states of the layers of these parts, each once for a job. */
+/** This origin's statements about the layers of these parts, each once in a job. */
 function stated(
   parts: Cut["parts"],
   { layers }: Made,
@@ -105,9 +105,7 @@ async function make(
   return { layers: made, listings, closures };
 }
 
-/**
- * Found while the layers are packed. A package does not fail because the set says nothing about it.
- */
+/** Metadata of all dependencies, found while layers are packed; none when that fails. */
 async function dependenciesMetadata(
   { revision, system }: Scope,
   packages: ReadonlyMap<string, CutPackage>,
@@ -119,12 +117,12 @@ async function dependenciesMetadata(
     return await metadata({ revision, system }, names, signal);
   } catch (error) {
     signal.throwIfAborted();
-    log(`licences of dependencies are not known: ${(error as Error).message}`);
+    log(`the licences of dependencies are not known: ${(error as Error).message}`);
     return new Map();
   }
 }
 
-/** Why a package that was built cannot be published: no other attempt would do better. */
+/** Why a package that was built cannot be published, which another attempt would not change. */
 function packingFailure(
   item: PackageItem,
   pkg: CutPackage | undefined,
@@ -140,7 +138,7 @@ function packingFailure(
   return { reason: "unfit", message: unfit.message.slice(0, MAX_MESSAGE) };
 }
 
-/** What is said of a package. */
+/** This origin's statement about a package. */
 function describe(
   { packageSet, revision, system, plan }: Scope,
   item: PackageItem,
@@ -179,7 +177,7 @@ function describe(
 
 const levelOf = (item: PackageItem, cut: Cut): number => item.level ?? cut.level;
 
-/** What the item's level consists of; nothing where the package was not built. */
+/** The parts of the item's level; none when the package was not built. */
 function partsOf(item: PackageItem, pkg: CutPackage | undefined): Cut["parts"] {
   if (pkg === undefined) return [];
   const { cut } = pkg;

@@ -1,14 +1,15 @@
 /**
- * What one nix-build has to do with the farm's binary cache: its options, what it built itself, and
- * whether the cache let it down. Nix does not build what a substituter has announced and then fails
- * to deliver (a damaged file, a bucket that does not answer) unless it is given --fallback, which
- * would also build the world when the public cache is away; so the build is tried again without
- * this cache alone.
+ * How one nix-build uses the farm's binary cache: its options, what it built by itself, and whether
+ * the cache made it fail. When a substituter announces a store path and then fails to deliver it (a
+ * damaged file, a bucket that does not answer), Nix builds it only with --fallback. That would also
+ * build everything when the public cache fails, so instead the build is repeated without this
+ * cache.
  */
 import type { CacheHooks } from "../settings.ts";
 
 const BUILDING = /^building '(\/nix\/store\/[^']+\.drv)'/;
 
+/** The farm's cache in one nix-build. */
 export class CachedBuild {
   readonly #hooks: CacheHooks | undefined;
   readonly #built = new Set<string>();
@@ -19,8 +20,8 @@ export class CachedBuild {
   }
 
   /**
-   * Nix remembers for an hour what a cache does not have: another origin may store it in the next
-   * second.
+   * Options for nix-build. Without the last of them Nix would remember for an hour what the cache
+   * lacks, which another origin may store in the next second.
    */
   get options(): string[] {
     const substituter = this.#hooks?.substituter;
@@ -36,8 +37,7 @@ export class CachedBuild {
   }
 
   /**
-   * Takes a line of the build's output; gives it as clients may see it, without this machine's
-   * port.
+   * Takes a line of the output; returns it as clients may see it, without the cache's local URL.
    */
   read(line: string): string {
     const [, derivation] = BUILDING.exec(line) ?? [];
@@ -54,7 +54,7 @@ export class CachedBuild {
     return this.#failed;
   }
 
-  /** The build is over. */
+  /** To be called when the build is over: reports what was built. */
   end(): void {
     if (this.#built.size > 0) this.#hooks?.built([...this.#built]);
   }

@@ -1,6 +1,6 @@
 /**
- * The farm's Nix binary cache, so that what one origin has built, others need not build. Both
- * halves are optional: storing needs a signing key, reading needs trusted public keys.
+ * The farm's Nix binary cache, so that a derivation is built by one origin alone. Storing needs a
+ * signing key, reading trusted public keys; an origin may do either or both.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -25,11 +25,12 @@ export interface FarmCacheOptions {
 }
 
 export interface FarmCache {
-  /** For the builds; undefined where neither half is wanted. */
+  /** For builds; undefined when the cache is not used. */
   readonly hooks: CacheHooks | undefined;
   close(): Promise<void>;
 }
 
+/** Opens what stores and reads. Throws an Error when it cannot listen on 127.0.0.1. */
 export async function openFarmCache(options: FarmCacheOptions): Promise<FarmCache> {
   const { directory, key, trustedKeys, requests, destinations, logger } = options;
   if (key === undefined && trustedKeys.length === 0)

@@ -1,23 +1,24 @@
 /**
- * A narinfo: what Nix is told about a store path in a binary cache. The signature covers the store
- * path, the hash and size of its NAR, and its references (libstore, ValidPathInfo::fingerprint);
- * the file's own hash and size are outside it, for anybody may pack the same NAR in another way.
+ * narinfo files, which describe store paths in a binary cache. The signature covers the store path,
+ * hash and size of its NAR, and its references (libstore, ValidPathInfo::fingerprint). It does not
+ * cover hash and size of the compressed file.
  */
 import { basename } from "node:path";
 import { type SigningKey, signText } from "./signing-key.ts";
 
 export interface PackedPath {
   readonly storePath: string;
-  /** SHA-256 and size of the NAR; hex. */
+  /** SHA-256 (hex) and size of the NAR. */
   readonly narHash: string;
   readonly narSize: number;
   /** Store paths, itself included where it refers to itself. */
   readonly references: readonly string[];
-  /** SHA-256 and size of the file; hex. */
+  /** SHA-256 (hex) and size of the compressed file. */
   readonly fileHash: string;
   readonly fileSize: number;
 }
 
+/** The text of a narinfo, signed with the key. */
 export function narinfo(path: PackedPath, key: SigningKey): string {
   const narHash = `sha256:${nixBase32(Buffer.from(path.narHash, "hex"))}`;
   const references = path.references.toSorted();

@@ -15,7 +15,10 @@ export interface WantedNar {
   readonly signal: AbortSignal;
 }
 
-/** Packs a store path into a temporary file. Throws when it is not what Nix's database says. */
+/**
+ * Packs a store path into a temporary file, which the caller closes. Throws an Error when its NAR
+ * does not have the hash that Nix's database has.
+ */
 export async function packNar({
   storePath,
   narHash,
@@ -46,11 +49,11 @@ export async function packNar({
         for await (const chunk of chunks) file.append(chunk);
       },
     );
-    // Both have ended before the file is closed: another file would get its number.
+    // Both must end before the file is closed, whose descriptor another file may get.
     for (const ended of await Promise.allSettled([dump, packing]))
       if (ended.status === "rejected") throw ended.reason;
     if (hash.digest("hex") !== narHash)
-      throw new Error(`${storePath} is not what Nix's database says: it is damaged`);
+      throw new Error(`${storePath} is damaged: its hash is not that of Nix's database`);
   } catch (error) {
     file.drop();
     throw error;

@@ -1,7 +1,8 @@
 /**
- * Stores what was built here in the farm's binary cache, one store path after another, while nobody
- * is waiting. What is still to be stored is a garbage collector root in a directory: it survives a
- * restart, and Nix keeps it. A failure is logged once and retried later; nothing depends on it.
+ * Stores what was built on this machine in the farm's binary cache, one store path after another,
+ * in the background. A garbage collector root in a directory stands for each store path that is
+ * still to be stored, so Nix keeps it, and a restart does not lose it. What fails is tried again
+ * later.
  */
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readlink, rm } from "node:fs/promises";
@@ -19,9 +20,9 @@ import { narinfo } from "./narinfo.ts";
 import { packNar } from "./pack-nar.ts";
 import type { SigningKey } from "./signing-key.ts";
 
-/** Until what failed is tried again, ms. */
+/** Pause before what failed is tried again, ms. */
 const RETRY_MS = 10 * 60_000;
-/** Largest NAR, bytes: compressed it would hardly be below MAX_NAR_BYTES. */
+/** Largest NAR, bytes: a larger one hardly compresses to MAX_NAR_BYTES. */
 const MAX_UNPACKED_BYTES = 4 * MAX_NAR_BYTES;
 /** Failures in a row after which the bucket or the edge is taken to be unreachable. */
 const MAX_FAILURES = 3;
@@ -38,6 +39,7 @@ export interface PusherOptions {
   readonly retryMs?: number;
 }
 
+/** Stores the builds of one origin. */
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #stop = new AbortController();
@@ -52,7 +54,7 @@ export class Pusher {
     this.#running = this.#keepPushing();
   }
 
-  /** Derivations that were built here: what they made is stored soon. */
+  /** To be called with derivations that were built here: their outputs are stored soon. */
   built(derivations: readonly string[]): void {
     this.#rooting = this.#rooting
       .then(() => this.#root(derivations))
@@ -60,7 +62,7 @@ export class Pusher {
       .then(() => this.#wake());
   }
 
-  /** Stops at once; what is not stored yet is stored after the next start. */
+  /** Stops. What is not stored yet is stored after the next start. */
   async close(): Promise<void> {
     this.#stop.abort(new Error("the origin stops"));
     this.#wake();
@@ -75,7 +77,7 @@ export class Pusher {
   /** Makes a root for each output that exists, in the order in which they were built. */
   async #root(derivations: readonly string[]): Promise<void> {
     await mkdir(this.#pending, { recursive: true });
-    // Not ended by `close`: what has no root then would never be stored.
+    // `close` does not end this: an output without a root would never be stored.
     const env = nixEnvironment();
     const query = ["--query", "--outputs", "--", ...derivations];
     const text = await nixOutput("outputs cannot be found", "nix-store", query, { env });
@@ -83,7 +85,7 @@ export class Pusher {
     const valid = await validPaths(outputs);
     for (const [index, path] of outputs.entries()) {
       if (!valid.has(path)) continue;
-      // Names that sort by time: what is referred to was built, and is stored, first.
+      // Sorted by name, dependencies come first, since they were built first.
       const order = `${String(Date.now()).padStart(15, "0")}-${String(index).padStart(6, "0")}`;
       const root = ["--add-root", join(this.#pending, `${order}-${basename(path)}`), "--", path];
       await nixOutput("a root cannot be made", "nix-store", ["--realise", ...root], {
@@ -198,7 +200,7 @@ export class Pusher {
     if (grant.kind === "present") return;
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(UPLOAD_MS)]);
     const { status } = await this.#options.http.put(grant, { size, bytes: bytes() }, signal);
-    // 412: another origin was first.
+    // 412: another origin has stored it.
     if (status !== 200 && status !== 412) throw new Error(`the bucket answered ${status}`);
   }
 

@@ -15,7 +15,7 @@ export interface SigningKey {
   readonly key: KeyObject;
 }
 
-/** Reads a secret key. Throws an Error that does not show it. */
+/** Reads a secret key. Throws an Error that does not repeat the text when it is none. */
 export function readSigningKey(text: string): SigningKey {
   const [, name, base64 = ""] = KEY.exec(text.trim()) ?? [];
   const secret = Buffer.from(base64, "base64");
@@ -27,11 +27,11 @@ export function readSigningKey(text: string): SigningKey {
   return { name, key: createPrivateKey({ key: der, format: "der", type: "pkcs8" }) };
 }
 
-/** `name:signature`, as narinfos have it. */
+/** The signature of a text in the form of narinfo files: `name:signature`. */
 export const signText = ({ name, key }: SigningKey, text: string): string =>
   `${name}:${sign(null, Buffer.from(text), key).toString("base64")}`;
 
-/** Whether a word is a public key. */
+/** Whether a word has the form of a public key. */
 export function isPublicKey(word: string): boolean {
   const base64 = KEY.exec(word)?.[2];
   return base64 !== undefined && Buffer.from(base64, "base64").length === SEED_BYTES;

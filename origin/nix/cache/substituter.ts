@@ -1,7 +1,7 @@
 /**
- * The farm's binary cache as this machine's Nix sees it: an HTTP server on a free port of 127.0.0.1
- * that fetches every file from a URL which the edge signs. So Nix needs no credentials, and the
- * origin no lasting ones. What is not available is reported to Nix as absent, and Nix builds it.
+ * The farm's binary cache for this machine's Nix: an HTTP server on a free port of 127.0.0.1 that
+ * fetches each file from a URL which the edge has signed, so that neither Nix nor the origin needs
+ * credentials. Files that cannot be had are reported to Nix as absent, and Nix builds them.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -13,16 +13,13 @@ import { CacheKeySchema } from "../../../edge/contract/binary-cache.ts";
 import type { CacheRequests, SignedRequests } from "../../channel/index.ts";
 import { storeDir } from "../settings.ts";
 
-/** Longest wait for the edge and for the first byte of a file, ms: a build waits for the answer. */
+/** Longest wait for the edge, and for the first byte of a file, ms: a build waits for it. */
 const ANSWER_MS = 10_000;
-/** Longest reading of one file, ms. */
+/** Longest download of a file, ms. */
 const READ_MS = 600_000;
-/**
- * After a failure nothing is asked for this long, ms: a package set of a thousand derivations would
- * wait for a thousand answers.
- */
+/** Time after a failure without further requests, ms: a build may ask for a thousand files. */
 const REST_MS = 30_000;
-/** After the public cache (40), before building. */
+/** Nix asks caches with a lower priority first; the public one has 40. */
 const INFO = `StoreDir: ${storeDir()}\nWantMassQuery: 1\nPriority: 60\n`;
 
 export interface SubstituterOptions {
@@ -31,6 +28,7 @@ export interface SubstituterOptions {
   readonly logger: Pick<Logger, "warn">;
 }
 
+/** The server of one origin. */
 export class Substituter {
   readonly #options: SubstituterOptions;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
@@ -75,7 +73,7 @@ export class Substituter {
       }
       await pipeline(file, response);
     } catch (error) {
-      // Nix went away: its build was ended.
+      // Nix has closed the connection, since its build was ended.
       if ((error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE") return;
       this.#restsUntil = performance.now() + REST_MS;
       const { message } = error as Error;
@@ -102,6 +100,6 @@ export class Substituter {
   }
 }
 
-const TROUBLE = "the farm's binary cache cannot be read: this origin builds what it would have had";
+const TROUBLE = "the farm's binary cache cannot be read: this origin builds by itself";
 
 const gone = (response: ServerResponse): void => void response.writeHead(404).end();

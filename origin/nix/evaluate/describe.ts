@@ -1,13 +1,13 @@
 /**
- * Asks a package set what names mean: one evaluation for all names of a job. An error that Nix can
- * catch belongs to its name. Any other one (abort, a type error, endless recursion, no memory left)
- * ends the evaluation. Nix says of each name when it begins with it, so the last one is the cause,
- * and the error its reason; the others are asked for once more without it:
+ * Asks a package set what names mean, in one evaluation for all names of a job. An error that Nix
+ * can catch affects its own name alone. Any other (abort, a type error, infinite recursion, lack of
+ * memory) ends the evaluation. Nix traces each name before it evaluates it, so the last one traced
+ * is the cause, and the others are evaluated again without it:
  *
  *   [a b c d]   begins a, begins b, begins c, error …   c is refused, with this error
  *   [a b d]     three descriptions
  *
- * One more evaluation for each name that throws gives Nix's reason.
+ * A name whose error was caught is evaluated once more by itself, for Nix's message.
  */
 import * as v from "valibot";
 import type { Failure } from "../../../edge/contract/items.ts";
@@ -45,17 +45,17 @@ type Answer = v.InferOutput<typeof AnswerSchema>;
 
 /** A package as the evaluation describes it (nix/packages.nix). */
 export interface Found extends v.InferOutput<typeof FoundSchema> {
-  /** What the set says of the name (warnings.ts). */
+  /** The set's warning about the name (warnings.ts). */
   readonly warning?: string;
 }
-/** What a name means (nix/packages.nix); `refused`: it cannot be evaluated, and why. */
+/** What a name means (nix/packages.nix). `refused`: it cannot be evaluated. */
 export type Description =
   | Exclude<Answer, { kind: "throws" }>
   | { readonly kind: "refused"; readonly name: string; readonly refusal: Refusal };
 
 /**
  * One description for each name, in order. Throws a FailureError when the set itself does not
- * evaluate, when the time of the job is over, and on trouble of the machine.
+ * evaluate, when the job has no time left, and when this machine is the cause.
  */
 export async function describe(job: Evaluation, names: readonly string[]): Promise<Description[]> {
   const { answers, refused } = await ask(job, names);
@@ -68,7 +68,10 @@ export async function describe(job: Evaluation, names: readonly string[]): Promi
   );
 }
 
-/** Attribute names of the set, or of the nested set at `path`, as Nix spells them. */
+/**
+ * Attribute names of the set, or of the nested set at `path`, as Nix spells them. Throws a
+ * RefusedSetError when the set does not evaluate, else as `describe`.
+ */
 export async function attributeNames(
   job: Evaluation,
   path: readonly string[] = [],
@@ -79,10 +82,10 @@ export async function attributeNames(
   throw new RefusedSetError(setRefused(result), { reason: result.message, lasting });
 }
 
-/** An evaluation that builds or downloads (import from derivation) may fail for want of that. */
+/** Output of an evaluation that builds or downloads, for which it may have failed. */
 const BUILDING = /will be (built|fetched)|^(building|error: .*build)|download/i;
 
-/** Evaluates all names together, and again without each one that ends the evaluation. */
+/** Evaluates all names together, again and again without those that end the evaluation. */
 async function ask(
   job: Evaluation,
   names: readonly string[],

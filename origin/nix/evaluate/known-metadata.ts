@@ -1,6 +1,6 @@
 /**
- * What a package set says about packages, by the names of their store paths: from its list if it
- * has one, otherwise evaluated. Results, also negative ones, are remembered: a revision never
+ * Metadata of packages by the names of their store paths: from the set's list if it has one,
+ * otherwise by evaluation. What was found, or was not, is remembered, since a revision never
  * changes.
  */
 import { LRUCache } from "lru-cache";
@@ -14,11 +14,12 @@ import type { Evaluation } from "./restricted.ts";
 type Asked = Pick<BuildRequest, "revision" | "system">;
 type Evaluate = (request: Asked, signal: AbortSignal) => Promise<Evaluation>;
 
-/** Longest evaluation for what the set says of a package's dependencies, milliseconds. */
+/** Longest evaluation for metadata, ms. */
 const METADATA_TIME = 5_000;
-/** Store path names of which it is kept in memory what the set says of them. */
+/** Names of store paths whose metadata is kept in memory. */
 const MAX_METADATA = 20_000;
 
+/** The metadata of one package set. */
 export class KnownMetadata {
   readonly #sources: Pick<Sources, "metadata">;
   readonly #evaluation: Evaluate;
@@ -29,7 +30,10 @@ export class KnownMetadata {
     this.#evaluation = evaluation;
   }
 
-  /** By name; without names that have no version, or of which the set says nothing. */
+  /**
+   * Metadata by name, without names that have no version or no metadata. Throws an Error when the
+   * evaluation fails or takes too long.
+   */
   async of(
     { revision, system }: Asked,
     names: readonly string[],
@@ -61,13 +65,13 @@ export class KnownMetadata {
       );
     const evaluation = await this.#evaluation(request, signal);
     const end = performance.now() + METADATA_TIME;
-    // Names and licences need no builds: a set that builds for them has none.
+    // Metadata needs no builds: what a set would have to build for is left out.
     const source = { ...evaluation.source, importFromDerivation: false };
     const timeLeft = (): number => end - performance.now();
     return metadataByName({ ...evaluation, source, write: false, timeLeft }, names).catch(
       (error: unknown) => {
         if (timeLeft() > 0 || signal.aborted) throw error;
-        throw new Error(`the package set did not tell within ${METADATA_TIME / 1_000} s`);
+        throw new Error(`evaluating metadata took longer than ${METADATA_TIME / 1_000} s`);
       },
     );
   }

@@ -6,10 +6,11 @@ import type { Evaluation } from "./restricted.ts";
 /** Lists of attribute names kept in memory; one of nixpkgs takes about 2 MB. */
 const MAX_LISTS = 16;
 
+/** The names of one package set. */
 export class KnownNames {
   readonly #lists = new LRUCache<string, Promise<string[]>>({ max: MAX_LISTS });
 
-  /** Attribute names at `path`; a list is evaluated once for all jobs that ask for it. */
+  /** Attribute names at `path`. All jobs that need a list share one evaluation. */
   at(
     evaluation: Evaluation & { readonly revision: string },
     path: readonly string[],

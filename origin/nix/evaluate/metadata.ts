@@ -1,6 +1,6 @@
 /**
- * Asks a package set what it says of store paths that packages depend on: by name and version
- * (nix/metadata.nix), since a store path does not tell which attribute it is.
+ * Asks a package set for metadata of store paths by name and version (nix/metadata.nix), since a
+ * store path does not tell its attribute.
  */
 import * as v from "valibot";
 import type { Metadata } from "../../../edge/contract/closure.ts";
@@ -9,7 +9,7 @@ import { type Evaluation, evaluate } from "./restricted.ts";
 
 /** Longest list of names, characters of JSON: one argument of a program has 128 KiB. */
 const MAX_NAMES_LENGTH = 100_000;
-/** Names that may end the evaluation, each of which costs another one without it. */
+/** Names that may end the evaluation; after each, the others are evaluated again. */
 const MAX_CULPRITS = 3;
 
 const AnswerSchema = v.array(v.object({ name: v.string(), ...SaidEntries }));

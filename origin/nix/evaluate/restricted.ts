@@ -1,7 +1,7 @@
 /**
- * One evaluation of a package set by nix-instantiate: restricted (Nix's restrict-eval: it reads the
- * set and Firn's own Nix files, nothing else of the machine), with an empty environment, its
- * arguments as an array.
+ * One evaluation of a package set by nix-instantiate. It is restricted (Nix's restrict-eval): it
+ * reads the set and Firn's own Nix files, and nothing else of the machine. Its environment is
+ * minimal, its arguments are an array.
  */
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
@@ -20,14 +20,14 @@ export interface Evaluation {
   readonly source: Source;
   readonly system: System;
   readonly signal?: AbortSignal | undefined;
-  /** Takes Nix's output: warnings, and the builds of an evaluation that builds. */
+  /** Takes lines of Nix's output: warnings, and those of builds. */
   readonly log?: ((line: string) => void) | undefined;
   /** Time left for the job, ms. */
   readonly timeLeft: () => number;
   /**
-   * Whether the derivations are written to the store. That is half of what an evaluation costs (for
-   * the 250 derivations of a shell, 110 ms of CPU instead of 60). It is of no use when everything
-   * is built, but an evaluation that builds needs it.
+   * Whether to write derivations to the store, which takes half the time of an evaluation (110 ms
+   * of CPU instead of 60 for the 250 derivations of a shell). It is needed for what is not built
+   * yet, and by an evaluation that builds.
    */
   readonly write: boolean;
 }
@@ -38,19 +38,19 @@ export interface Evaluation {
  */
 const limited = pLimit(Math.max(2, availableParallelism()));
 
-/** Why Nix gives no value. */
+/** Why an evaluation has no value. */
 export interface Refusal {
-  /** `refused` by Nix, in its words; `timeout` and `limit` by this origin's limits. */
+  /** `refused`: Nix's error; `timeout` and `limit`: this origin's limits. */
   readonly reason: "refused" | "timeout" | "limit";
   readonly message: string;
   readonly log: readonly string[];
-  /** Which of the names (nix/packages.nix) it was about last; absent when about none yet. */
+  /** Index of the last name that was begun (nix/packages.nix); undefined when none was. */
   readonly begun?: number | undefined;
 }
 
 /**
- * Evaluates one of Firn's Nix files with `args` and gives its value, or why there is none. Throws a
- * FailureError when the time of the job is over, and on trouble of the machine.
+ * Evaluates one of Firn's Nix files with `args`; returns its value, or why there is none. Throws a
+ * FailureError when the job has no time left, and when this machine is the cause.
  */
 export async function evaluate(
   job: Evaluation,
@@ -127,7 +127,9 @@ function argumentsOf(
   ];
 }
 
-/** What Nix says of its progress (nix/packages.nix), which no package can say in its place. */
+/**
+ * Nix's traces of its progress (nix/packages.nix), with a random mark that packages cannot know.
+ */
 class Progress {
   readonly mark = randomUUID();
   #begun: number | undefined;
@@ -138,7 +140,7 @@ class Progress {
 
   isMark = (line: string): boolean => line.startsWith(`trace: ${this.mark} `);
 
-  /** Whether the line is meant only for this object. */
+  /** Takes a line; whether it was a trace of progress. */
   take(line: string): boolean {
     if (!this.isMark(line)) return false;
     this.#begun = Number(line.split(" ").at(-1));
@@ -146,7 +148,7 @@ class Progress {
   }
 }
 
-/** The time of one evaluation. One that builds may take all that the job has left. */
+/** The time limit of an evaluation: what the job has left, and EVAL_TIMEOUT unless it may build. */
 function timeoutOf({ settings, source, timeLeft }: Evaluation): { ms: number; ofJob: boolean } {
   const left = Math.max(Math.ceil(timeLeft()), 1);
   const limit = withDefaults(settings.limits).evalTimeout * 1_000;
@@ -155,12 +157,12 @@ function timeoutOf({ settings, source, timeLeft }: Evaluation): { ms: number; of
     : { ms: limit, ofJob: false };
 }
 
-/** What a Nix process has besides its heap: its programs and stacks, bytes of address space. */
+/** Address space of a Nix process beside its heap (code, stacks), bytes. */
 const BESIDE_HEAP = 1024 ** 3;
 
 /**
- * Nix's garbage collector has the limit from its environment. What does not come from its heap is
- * bounded by the kernel, but not where the evaluation builds: builders would inherit that.
+ * The command with a limit of address space, for memory outside of Nix's heap; the heap has a limit
+ * by its environment. Not where the evaluation may build, since builders would inherit the limit.
  */
 function limitMemory(
   { settings, source }: Evaluation,

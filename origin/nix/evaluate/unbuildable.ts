@@ -17,7 +17,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 const typeName = (type: string): string => TYPES[type] ?? `a ${type}`;
 
-/** `nearest`: names that do exist, best first. */
+/** The failure for such a name. `nearest`: existing names, the nearest first. */
 export function unbuildable(description: Unbuildable, nearest: readonly string[] = []): Failure {
   const { name } = description;
   switch (description.kind) {

@@ -1,20 +1,19 @@
 /**
- * What a package set warns of when a name is evaluated (nixpkgs' lib.warn): mostly that it is an
- * old name of something else.
+ * A package set's warnings about a name (nixpkgs' lib.warn), mostly that a package was renamed.
  *
  *   trace: warning: 'oldgit' has been renamed to 'git'       Nix 2.8, Lix
  *   evaluation warning: 'oldgit' has been renamed to 'git'   builtins.warn of newer Nix
  *
- * Several names are evaluated at once, and Nix computes what they share once. So a warning is the
- * name's that it begins with, wherever it stands, and every other one is nobody's: then all origins
- * say the same of a package, whatever it was evaluated with.
+ * Several names are evaluated together, and what they share is evaluated once, so the order of the
+ * output does not tell to which name a warning belongs. It belongs to the name at its beginning;
+ * other warnings are ignored. So all origins report the same, whatever they evaluate together.
  */
 
 const WARNING = /^(?:trace: warning|evaluation warning|warning): (.*)$/;
 /** Longest warning that is passed on, characters. */
 const MAX_WARNING = 500;
 
-/** The set's warning of an attribute (`xorg.xeyes`), in one line; undefined when it has none. */
+/** The first warning in the log about an attribute (`xorg.xeyes`); undefined if there is none. */
 export function warningOf(attribute: string, log: readonly string[]): string | undefined {
   const last = attribute.split(".").at(-1) ?? attribute;
   const names = [attribute, last].map((name) => name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));

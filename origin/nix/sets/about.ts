@@ -19,7 +19,7 @@ import { fetchWithCredentials } from "./credentials.ts";
 
 export type Abouts = ReadonlyMap<string, About>;
 
-/** Of the set itself, or of the nested set at `path`: by attribute name, without what is deeper. */
+/** Those of the set itself, or of the nested set at `path`, by attribute name. */
 export function aboutsAt(all: Abouts, path: readonly string[]): Abouts {
   const prefix = path.map((attribute) => `${attribute}.`).join("");
   const own = [...all]
@@ -46,7 +46,9 @@ async function readLock(source: string, system: System): Promise<v.InferOutput<t
   return v.parse(LockSchema, JSON.parse(await readFile(file, "utf8")));
 }
 
-/** What a starter set's lock says; its source has one for each system. */
+/**
+ * Versions and descriptions of a starter set, from its lock for the system. `source`: store path.
+ */
 export async function starterAbout(source: string, system: System): Promise<Abouts> {
   const { attributes, units } = await readLock(source, system);
   return new Map(
@@ -75,9 +77,9 @@ export async function starterMetadata(
   );
 }
 
-/** Most bytes of a channel's list that are read, unpacked: nixos-unstable's has some 200 MB. */
+/** Largest list of a channel, unpacked, bytes: that of nixos-unstable has some 200 MB. */
 const MAX_LIST_BYTES = 1_000_000_000;
-/** Longest entry of a package, characters: licences and maintainers make some 5,000. */
+/** Longest entry of a package, characters: entries have some 5,000. */
 const MAX_ENTRY = 1_000_000;
 
 const EntrySchema = v.object({
@@ -93,7 +95,7 @@ export async function channelAbout(url: string, signal: AbortSignal): Promise<Ab
     throw new Error(`${url}: HTTP ${response.status}`);
   }
   const packed = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
-  // Not `pipe`: it leaves the errors of a connection that is cut off to nobody, and that ends Node.
+  // Not `pipe`, with which an error of the connection would be unhandled and end the process.
   return pipeline(packed, createBrotliDecompress(), readPackages);
 }
 

@@ -1,8 +1,8 @@
 /**
  * nixpkgs by channel (kind `channel`). A tag is the name of a channel, or a commit; `latest` is the
- * configured channel or commit. A channel's revision comes over HTTP; the source is always the
- * archive of that commit, never the channel's own tarball, so a revision means the same files
- * however it was found.
+ * configured channel or commit. A channel's revision is fetched over HTTP. The source is the
+ * archive of that commit, never the channel's own tarball, so that a revision always has the same
+ * files.
  */
 import { join } from "node:path";
 import { LRUCache } from "lru-cache";
@@ -16,12 +16,12 @@ import { bareUrl, fetchWithCredentials, writeNetrc } from "./credentials.ts";
 import type { Revisions } from "./revisions.ts";
 import { isRevision, type Sources, unwatched } from "./source.ts";
 
-/** Where channels are published (Nixery reads the same). */
+/** Where channels are published. */
 const DEFAULT_CHANNELS = "https://channels.nixos.org";
 /** URL of the archive of a commit of nixpkgs; `{revision}` is replaced by the commit. */
 const DEFAULT_ARCHIVE = "https://github.com/NixOS/nixpkgs/archive/{revision}.tar.gz";
 
-/** Longest wait for a channel's revision, ms: somebody waits for the answer. */
+/** Longest wait for a channel's revision, ms: a client waits for it. */
 const REVISION_TIMEOUT = 30_000;
 /** Longest download of a channel's list of packages, ms. */
 const LIST_TIMEOUT = 120_000;
@@ -42,7 +42,7 @@ export interface ChannelSetOptions {
   readonly archive?: string | undefined;
 }
 
-/** Throws an Error when `archive` has no place for the revision. */
+/** The sources of nixpkgs. Throws an Error when `archive` has no `{revision}`. */
 export function channelSources({
   channel,
   settings,
@@ -54,14 +54,14 @@ export function channelSources({
     throw new Error(
       `the URL of a commit's archive has no {revision} in it: ${bareUrl(archive).url}`,
     );
-  /** Lists of packages, by revision: begun when a channel was seen at it. */
+  /** Lists of packages by revision; fetched when a channel is found to be at the revision. */
   const lists = new LRUCache<string, Promise<Abouts | undefined>>({ max: MAX_LISTS });
   const listFor = (revision: string, name: string): void => {
     if (lists.has(revision)) return;
     const url = `${channels.replace(/\/+$/, "")}/${encodeURIComponent(name)}/packages.json.br`;
     const list = channelAbout(url, AbortSignal.timeout(LIST_TIMEOUT));
-    // Nobody is kept from a package because its description is not to be had. It is asked for again
-    // when somebody asks for the channel's revision again.
+    // Descriptions are optional. After a failure the list is fetched when the channel is next asked
+    // for its revision.
     lists.set(
       revision,
       list.catch(() => void lists.delete(revision)),
@@ -135,7 +135,7 @@ async function get(url: string, signal: AbortSignal): Promise<{ status: number; 
 }
 
 /**
- * Adds the archive of a commit to the store and gives the store path. Nix downloads and unpacks it,
+ * Adds the archive of a commit to the store; returns the store path. Nix downloads and unpacks it
  * atomically, without the archive's top directory.
  */
 async function download(

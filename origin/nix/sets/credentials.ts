@@ -1,7 +1,7 @@
 /**
- * User and password in a URL that the operator gave. Everybody can read command lines (ps),
- * including those of the programs that git starts. So a program is given the URL without them, and
- * the credentials through its environment or a file of its own.
+ * Credentials in a URL of the operator's. Everybody on the machine can read command lines (ps),
+ * also those of programs that git starts. So programs get the URL without user and password, and
+ * these through the environment or a file.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -14,7 +14,10 @@ export interface BareUrl {
   readonly credentials?: { readonly user: string; readonly password?: string };
 }
 
-/** Takes the credentials out of a URL. Text that is not a URL (`git@host:path`) contains none. */
+/**
+ * Splits a URL and its credentials. Text that is not a URL (`git@host:path`) has none. Throws an
+ * Error when they are not percent-encoded.
+ */
 export function bareUrl(text: string): BareUrl {
   const url = URL.parse(text);
   if (url === null || (url.username === "" && url.password === "")) return { url: text };
@@ -30,22 +33,22 @@ function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new Error("the user or password in a URL is not encoded as a URL has it: % is %25 there");
+    throw new Error("the user or password in a URL is not percent-encoded: write %25 for %");
   }
 }
 
-/** Names under which git's helper finds the credentials. */
+/** Variables in which git's helper finds the credentials. */
 const USER = "FIRN_GIT_USER";
 const PASSWORD = "FIRN_GIT_PASSWORD";
-/** A helper of gitcredentials(7), as a function of the shell that git runs. */
+/** A credential helper (gitcredentials(7)), as a shell function. */
 const HELPER =
   `!f() { if [ "$1" = get ]; then printf 'username=%s\\npassword=%s\\n' ` +
   `"$${USER}" "$${PASSWORD}"; fi; }; f`;
 
 /**
- * `env` with configuration for git by which it answers this URL's host, and no other one (a
- * redirect leads elsewhere), with the credentials. They go before those of the machine; where only
- * the user is given, the machine's helpers know the password.
+ * `env` with configuration by which git uses the credentials for this URL's host, and for no other
+ * (a redirect may lead elsewhere). They precede those of the machine; for a user without a
+ * password, git asks the machine's helpers.
  */
 export function withGitCredentials(
   { url, credentials }: BareUrl,
@@ -58,7 +61,7 @@ export function withGitCredentials(
     password === undefined
       ? [[`${section}.username`, user]]
       : [
-          // An empty one takes back all helpers before it.
+          // An empty value removes all helpers before it.
           [`${section}.helper`, ""],
           [`${section}.helper`, HELPER],
         ];
@@ -84,7 +87,7 @@ export function writeNetrc({ url, credentials }: BareUrl, file: string): void {
   writeFileSync(file, text, { mode: 0o600 });
 }
 
-/** Fetches a URL of the operator's: fetch itself takes none with a password in it, and shows it. */
+/** Fetches a URL with credentials, which fetch itself refuses with a message that repeats them. */
 export function fetchWithCredentials(text: string, signal: AbortSignal): Promise<Response> {
   const { url, credentials } = bareUrl(text);
   if (credentials === undefined) return fetch(url, { signal });

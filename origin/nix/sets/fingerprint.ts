@@ -1,20 +1,14 @@
-/**
- * A cheap check for changes in a directory: names, kinds, sizes and times of all files, without
- * reading one.
- */
+/** A cheap check for changes in a directory: by names, kinds, sizes and times of all files. */
 import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import pLimit from "p-limit";
 
-/** Directories deeper than this are not read: nixpkgs has 8, a loop of bind mounts has no end. */
+/** Levels of directories that are read: nixpkgs has 8, a loop of bind mounts has no end. */
 const MAX_DEPTH = 64;
 /** Concurrent file system calls. */
 const CALLS = 64;
-/**
- * Not part of a package set: git's own files, which change without the sources changing.
- * nix/snapshot.nix has the same rule.
- */
+/** Directories that are not part of a package set; nix/snapshot.nix has the same rule. */
 const IGNORED = new Set([".git"]);
 
 export interface Fingerprint {
@@ -25,7 +19,8 @@ export interface Fingerprint {
 }
 
 /**
- * `ignored`: absolute paths that are skipped. A file that was removed meanwhile counts as absent.
+ * The fingerprint of a directory. `ignored`: absolute paths that are skipped. Files that are
+ * removed during the scan count as absent.
  */
 export async function fingerprint(
   directory: string,
@@ -42,7 +37,7 @@ export async function fingerprint(
         const full = join(path, item.name);
         if (IGNORED.has(item.name) || ignored.includes(full)) return;
         if (!item.isDirectory()) return void entries.push(await limited(() => fileEntry(full)));
-        // A directory's own times also change with files that are skipped.
+        // Without its times, which change with files that are skipped, too.
         entries.push(JSON.stringify([full]));
         if (depth < MAX_DEPTH) await read(full, depth + 1);
       }),

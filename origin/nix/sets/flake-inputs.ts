@@ -1,12 +1,12 @@
 /**
- * The files of a locked input, in the store. Only the hash in the lock is trusted: it says which
- * store path the files are, so what the store already has is not fetched, and files that give
- * another path are refused.
+ * Puts the files of a locked input into the store. The hash in the lock decides: it determines the
+ * store path, so what is in the store is not fetched, and files with another hash are refused.
  *
- * Whoever writes the lock chooses what is fetched, which must not reach hosts in the operator's own
- * network. So by default only archives of github.com, gitlab.com and git.sr.ht are fetched; for
- * anything else a prefix of its URL must be in ALLOWED_URIS, as for evaluations.
+ * Whoever writes the lock chooses what is fetched, and must not reach hosts of the operator's own
+ * network. So only archives of github.com, gitlab.com and git.sr.ht are fetched; for anything else
+ * a prefix of its URL must be in ALLOWED_URIS, as for evaluations.
  */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { whyFailed } from "../error-message.ts";
 import { validPaths } from "../build/closure.ts";
@@ -26,10 +26,7 @@ export interface Input {
   readonly origin: Exclude<Origin, { kind: "inside" }>;
 }
 
-/**
- * The store path of an input; throws a FailureError when it cannot be had, or is not what is
- * locked.
- */
+/** The store path of an input. Throws a FailureError when it cannot be fetched or may not be. */
 export async function fetchInput(
   { name, narHash, origin }: Input,
   settings: NixSettings,
@@ -50,7 +47,7 @@ export async function fetchInput(
   if (fetched === path) return path;
   throw failed(
     "refused",
-    `the input ${name} is not what flake.lock says: its files have another hash`,
+    `the files of the input ${name} do not have the hash that flake.lock has for them`,
   );
 }
 
@@ -63,8 +60,8 @@ function checkAllowed(name: string, origin: Input["origin"], allowed: readonly s
   if (allowed.some(isBelow)) return;
   throw failed(
     "refused",
-    `the input ${name} comes from ${withoutUserinfo(url).slice(0, 200)}, from where this origin fetches ` +
-      `nothing (ALLOWED_URIS)`,
+    `the input ${name} comes from ${withoutUserinfo(url).slice(0, 200)}, which this origin does not ` +
+      `fetch (ALLOWED_URIS)`,
   );
 }
 
@@ -74,12 +71,8 @@ async function checkOut(
   settings: NixSettings,
   signal: AbortSignal,
 ): Promise<string> {
-  // One place for each URL, made into a name of a directory.
-  const directory = join(
-    settings.stateDir,
-    "git",
-    `input-${Buffer.from(url).toString("hex").slice(0, 120)}`,
-  );
+  const id = createHash("sha256").update(url).digest("hex").slice(0, 32);
+  const directory = join(settings.stateDir, "git", `input-${id}`);
   const repository = await GitClone.open({ directory, url, settings });
   const clone =
     (await repository.fetchTip(rev, signal)) ?? (await repository.fetchHistory(rev, signal));

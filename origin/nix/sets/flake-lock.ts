@@ -1,18 +1,18 @@
 /**
- * flake.lock, as Nix writes it (versions 5 to 7): which inputs a flake has, each at one revision
- * and with the hash of its files. It is read, never changed.
+ * flake.lock, as Nix writes it (versions 5 to 7): the inputs of a flake, each at one revision and
+ * with the hash of its files. It is read, never changed.
  *
  *   {"version": 7, "root": "root", "nodes": {
  *     "root":    {"inputs": {"nixpkgs": "nixpkgs", "utils": ["tools", "utils"]}},
  *     "nixpkgs": {"locked": {"type": "github", "owner": …, "rev": …, "narHash": "sha256-…"}}}}
  *
- * Pure: where each input comes from; fetching it is flake-inputs.ts's.
+ * Pure. flake-inputs.ts fetches the inputs.
  */
 import * as v from "valibot";
 import { byName } from "../../../edge/contract/by-name.ts";
 import { failed } from "../failures.ts";
 
-/** Most inputs, those of inputs included: large flakes have some hundred. */
+/** Most inputs, with those of inputs: large flakes have about a hundred. */
 const MAX_NODES = 1_000;
 const VERSIONS = [5, 6, 7];
 
@@ -52,10 +52,10 @@ const LockSchema = v.looseObject({
 export type Lock = v.InferOutput<typeof LockSchema>;
 export type LockNode = v.InferOutput<typeof NodeSchema>;
 
-/** The lock of a flake that has none, which only one without inputs may. */
+/** The lock of a flake without flake.lock, which must have no inputs. */
 export const NO_LOCK: Lock = v.parse(LockSchema, { version: 7, root: "root", nodes: { root: {} } });
 
-/** Throws a FailureError of reason `refused`. */
+/** Parses flake.lock. Throws a FailureError of reason `refused` when it cannot be used. */
 export function parseLock(json: string): Lock {
   let value: unknown;
   try {
@@ -73,14 +73,14 @@ export function parseLock(json: string): Lock {
   return parsed.output;
 }
 
-/** How an input's files are had. */
+/** Where the files of an input come from. */
 export type Origin =
   | { readonly kind: "archive"; readonly url: string; readonly isPublic: boolean }
   | { readonly kind: "git"; readonly url: string; readonly rev: string }
   /** In the files of another node. */
   | { readonly kind: "inside"; readonly parent: readonly string[]; readonly path: string };
 
-/** Where the archive of a commit is; without another host only these are read. */
+/** The archive of a commit at these forges; `host`: the default of an input that names none. */
 const ARCHIVES: Readonly<Record<string, { host: string; url: (parts: Parts) => string }>> = {
   github: {
     host: "github.com",
@@ -98,7 +98,7 @@ const ARCHIVES: Readonly<Record<string, { host: string; url: (parts: Parts) => s
 };
 type Parts = Readonly<Record<"host" | "owner" | "repo" | "rev", string>>;
 
-/** Where the files of a locked input are. Throws a FailureError of reason `refused`. */
+/** Where the files of a locked input come from. Throws a FailureError of reason `refused`. */
 export function originOf(name: string, { locked, parent }: LockNode): Origin {
   if (locked === undefined) throw refused(`flake.lock does not lock the input ${name}`);
   const { type, rev, url, path, owner = "", repo = "", host } = locked;
@@ -124,9 +124,9 @@ export function originOf(name: string, { locked, parent }: LockNode): Origin {
 const isPlain = (part: string): boolean => /^~?[A-Za-z0-9_.-]+$/.test(part) && !/^\.+$/.test(part);
 
 /**
- * Where a node's flake.nix is: the node that its files are fetched of (itself, but for a directory
- * of another one), and the directory below these. `top`: that of the root. Throws a FailureError of
- * reason `refused`.
+ * Where the flake.nix of a node is: the node whose files contain it (itself, unless it is a
+ * directory of another node), and the directory in those files. `top`: the directory of the root's
+ * flake.nix. Throws a FailureError of reason `refused`.
  */
 export function placeOf(
   lock: Lock,
@@ -153,7 +153,7 @@ export function placeOf(
   return { base, directory: directories.filter((part) => part !== "").join("/") };
 }
 
-/** A directory below the files, without leading `./`. Throws when it leads out of them. */
+/** The directory without leading `./`. Throws a FailureError when it leads out of the files. */
 function below(name: string, path: string): string {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.some((part) => part === ".." || !/^[\w.+-]+$/.test(part)))
@@ -161,7 +161,7 @@ function below(name: string, path: string): string {
   return parts.join("/");
 }
 
-/** The node that inputs lead to, from the root on. Throws a FailureError of reason `refused`. */
+/** The node at a path of inputs from the root. Throws a FailureError of reason `refused`. */
 function follow({ root, nodes }: Lock, path: readonly string[]): string {
   let steps = 0;
   const walk = (start: string, rest: readonly string[]): string =>

@@ -1,16 +1,16 @@
 /**
- * A flake as package set (kind `flake`): its files come as those of a git or path set do, with the
- * same tags and revisions; its inputs are those of its flake.lock, at the revisions that it locks.
+ * A flake as package set (kind `flake`). Its files come from a git repository or a directory, with
+ * the tags and revisions of such a set; its inputs are those of its flake.lock.
  *
- * Nix's own flake commands are not used: they are experimental in every version, look into
- * registries, write lock files, and fetch while they evaluate. Here an origin fetches what the lock
- * names first (flake-inputs.ts), and writes down in the store what is where:
+ * Nix's own flake commands are not used: they are experimental in every version, read registries,
+ * write lock files, and fetch while they evaluate. Instead the origin fetches the locked inputs
+ * first (flake-inputs.ts), and adds a file to the store that says where each of them is:
  *
  *   flake.lock → inputs in the store → firn-flake.json, which refers to all of them → nix/flake.nix
  *
- * From then on it is a package set like any other, evaluated with the same restrictions: an
- * evaluation reads the flake and its inputs, and nothing else. A lock that lacks an input is an
- * error, never updated; `nixConfig` of a flake is not looked at.
+ * From there on it is evaluated like any package set, with the same restrictions: an evaluation
+ * reads the flake and its inputs, and nothing else. A lock that lacks an input is an error and is
+ * not updated; a flake's `nixConfig` is ignored.
  */
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -29,16 +29,17 @@ export interface FlakeSetOptions {
   readonly files: Sources;
   /** Whether its revisions are commits. */
   readonly isGit: boolean;
-  /** Where flake.nix is below the top of them. */
+  /** The directory of flake.nix in these files. */
   readonly subdirectory: string;
   readonly settings: NixSettings;
-  /** Of the locked flakes: not those of the files. */
+  /** The sources of the locked flake, not those of its files. */
   readonly revisions: Revisions;
 }
 
 /** Inputs that are fetched concurrently. */
 const FETCHES = 4;
 
+/** The sources of a flake. */
 export function flakeSources({
   files,
   isGit,
@@ -84,9 +85,7 @@ interface LockedNode extends Files {
   readonly inputs: Readonly<Record<string, string | string[]>>;
 }
 
-/**
- * Puts all inputs of a flake into the store, and what nix/flake.nix reads of them; gives its path.
- */
+/** Puts all inputs of a flake into the store, and firn-flake.json, whose path it returns. */
 async function lockFlake(
   flake: Flake,
   settings: NixSettings,
@@ -95,7 +94,7 @@ async function lockFlake(
   const lock = await readLock(join(flake.path, flake.directory, "flake.lock"));
   const limited = pLimit(FETCHES);
   const files = new Map<string, Promise<Files>>();
-  /** For a node that is not contained in another one. */
+  /** The files of a node that is not a directory of another one. */
   const filesOf = (name: string): Promise<Files> => {
     let found = files.get(name);
     if (found === undefined) files.set(name, (found = make(name)));
@@ -140,7 +139,7 @@ async function rootFiles({ path, commit }: Flake, signal: AbortSignal): Promise<
   return { path, info: infoOf({ narHash, ...commit }) };
 }
 
-/** What a flake may know of files: the attributes that Nix gives them. */
+/** What a flake sees of its own files or an input's (`self.rev`, …), with Nix's attribute names. */
 function infoOf({
   narHash,
   lastModified,

@@ -1,6 +1,6 @@
 /**
- * The clones of a repository that an origin keeps, and checking out a commit into the Nix store.
- * There are two bare clones: `tips` gets single commits (`--depth 1`), `history` whole branches.
+ * The clones of a repository, from which commits are checked out into the Nix store. There are two
+ * bare clones: `tips` for single commits (`--depth 1`), `history` for whole branches.
  */
 import { mkdirSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ import { isRevision } from "./source.ts";
 /** Longest ls-remote, ms: a client waits for the answer. */
 const LIST_TIMEOUT = 60_000;
 const EVERY_REF = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-/** Fetches what is named and nothing else; housekeeping ends with the fetch. */
+/** Fetches only the given refs; git's own maintenance runs in the foreground. */
 const FETCH = [
   "-c",
   "gc.autoDetach=false",
@@ -38,8 +38,8 @@ const FETCH = [
 ];
 
 /**
- * What git says of a clone that a killed git, or a power cut, has left in the middle: a lock that
- * nobody holds, an object of which not all was written. Every later fetch would fail by it.
+ * git's messages about a clone that a killed git or a power failure has damaged (an abandoned lock
+ * file, an incomplete object), so that every later fetch would fail.
  */
 const LEFT_BROKEN = /\.lock': File exists|\bis (empty|corrupt)\b|\bbad object\b/;
 
@@ -51,6 +51,7 @@ interface Repository {
   readonly settings: NixSettings;
 }
 
+/** The clones of one repository. */
 export class GitClone {
   readonly #repository: Repository;
   /** The URL for command lines: without user and password. */
@@ -62,7 +63,7 @@ export class GitClone {
    */
   readonly #oneAtATime = pLimit(1);
 
-  /** Makes the directory when it is absent. */
+  /** Opens the clones; makes their directory when it is absent. */
   static async open(repository: Repository): Promise<GitClone> {
     mkdirSync(repository.directory, { recursive: true });
     const { stdout } = await git(["config", "--get", "core.sshCommand"], {
@@ -80,7 +81,7 @@ export class GitClone {
     this.#remoteEnv = withGitCredentials(bare, remoteEnvironment(sshCommand));
   }
 
-  /** The refs that match a pattern, and the object that each one names. */
+  /** The remote's refs that match a pattern, and the object that each names. */
   async refs(patterns: readonly string[], signal: AbortSignal): Promise<Map<string, string>> {
     const output = await gitOutput(
       "the repository cannot be read",
@@ -94,8 +95,8 @@ export class GitClone {
   }
 
   /**
-   * Fetches one commit alone; gives the clone that has it, or undefined when the server does not
-   * hand out single commits.
+   * Fetches a single commit; returns the clone that has it, or undefined when the server does not
+   * give it.
    */
   fetchTip(commit: string, signal: AbortSignal): Promise<string | undefined> {
     return this.#alone(signal, () => this.#fetchCommit(commit, signal));
@@ -107,10 +108,7 @@ export class GitClone {
     return result.exitCode === 0 ? directory : undefined;
   }
 
-  /**
-   * Fetches every branch and tag; gives the clone, or undefined when none of them contains the
-   * commit.
-   */
+  /** Fetches every branch and tag; returns the clone, or undefined when none has the commit. */
   async fetchHistory(commit: string, signal: AbortSignal): Promise<string | undefined> {
     const directory = await this.#fetchAll(signal);
     const containing = await git(
@@ -167,7 +165,7 @@ export class GitClone {
     return this.#oneAtATime(() => whileLocked(directory, signal, work));
   }
 
-  /** Fetches into a clone; one that a killed git has left unusable is cloned again. */
+  /** Fetches into a clone; removes a damaged clone and fetches again. */
   async #fetch(
     name: "tips" | "history",
     refs: readonly string[],
@@ -185,7 +183,7 @@ export class GitClone {
     return fetch();
   }
 
-  /** Adds the commit's files to the store, exactly as committed; gives the store path. */
+  /** Adds the commit's files to the store, exactly as committed; returns the store path. */
   async addToStore(clone: string, commit: string, signal: AbortSignal): Promise<string> {
     const work = temporaryDirectory(this.#repository.directory, "tree");
     try {
@@ -225,8 +223,7 @@ export class GitClone {
       ["init", "--quiet", "--bare", "--", directory],
       this.#local(signal),
     );
-    // Says when it was last used: of the clones that nobody uses, the oldest go when the disk is
-    // full.
+    // Says when it was last used (disk/state-files.ts).
     utimesSync(directory, new Date(), new Date());
     return directory;
   }

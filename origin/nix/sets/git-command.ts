@@ -1,11 +1,11 @@
 /**
- * Calls git with the machine's own credentials, or those of its URL (credentials.ts). URL and refs
- * come from elsewhere, so:
- *   - arguments are arrays, never a shell, and what is not an option stands after `--`:
- *     `--upload-pack=…` as a ref would run a program;
- *   - only transports that run no program of the URL's choosing are allowed (`ext::` does);
- *   - git never asks on a terminal, and no hook, filter or attribute of the machine's configuration
- *     touches what is checked out.
+ * Calls git with the machine's credentials, or those of the URL (credentials.ts). URL and refs are
+ * not trusted, so:
+ *   - arguments are an array and never go through a shell, and all but options stand after `--`: a ref
+ *     `--upload-pack=…` would run a program;
+ *   - transports that run a program named in the URL (`ext::`) are not allowed;
+ *   - git does not ask on a terminal, and no hook, filter or attribute of the machine's configuration
+ *     changes what is checked out.
  */
 import { machineTrouble } from "../error-message.ts";
 import { failed } from "../failures.ts";
@@ -14,7 +14,7 @@ import type { FailureError } from "../types.ts";
 
 const PROTOCOLS = "https:http:ssh:git:file";
 
-/** Everything that credentials may depend on: HOME, the SSH agent, proxies. */
+/** Variables for credentials and connections: HOME, the SSH agent, proxies. */
 const KEPT = [
   /^(PATH|HOME|USER|LOGNAME|TMPDIR|XDG_(CONFIG|CACHE|RUNTIME)_.*)$/,
   /^SSH_(AUTH_SOCK|AGENT_PID)$/,
@@ -23,8 +23,8 @@ const KEPT = [
 ];
 
 /**
- * The environment of a git that talks to another host. `sshCommand`: git's own core.sshCommand,
- * which GIT_SSH_COMMAND would hide.
+ * The environment of a git that connects to another host. `sshCommand`: git's core.sshCommand,
+ * which GIT_SSH_COMMAND, set here, would override.
  */
 export function remoteEnvironment(sshCommand?: string): Record<string, string> {
   const kept = Object.entries(process.env).flatMap(([name, value]) =>
@@ -45,8 +45,8 @@ export function remoteEnvironment(sshCommand?: string): Record<string, string> {
 }
 
 /**
- * The environment of a git that handles local files only: no configuration of the machine or of a
- * user, so the same commit is the same files everywhere.
+ * The environment of a git that uses local files alone. Without the configuration of machine and
+ * user a commit gives the same files everywhere.
  */
 export function localEnvironment(): Record<string, string> {
   return {
@@ -73,7 +73,7 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   return result;
 }
 
-/** Runs a git that must succeed and gives its stdout; else throws `gitFailure`. */
+/** Runs git; returns its stdout. Throws `gitFailure` when it fails. */
 export async function gitOutput(
   what: string,
   args: readonly string[],
@@ -84,10 +84,7 @@ export async function gitOutput(
   throw gitFailure(what, result);
 }
 
-/**
- * A FailureError of reason `error`: `what` (a sentence about what cannot be done) and git's own
- * message.
- */
+/** A FailureError of reason `error` with `what` (a clause) and git's own message. */
 export function gitFailure(what: string, { stderr }: Pick<RunResult, "stderr">): FailureError {
   const said = stderr.filter((text) => /^(fatal|error|remote|ERROR)\b/.test(text));
   // The reason comes before this one, which is the same for every repository.
@@ -99,7 +96,7 @@ export function gitFailure(what: string, { stderr }: Pick<RunResult, "stderr">):
   return failed("error", `${what}: ${machineTrouble(line) ?? withoutUserinfo(line)}`);
 }
 
-/** Messages of git repeat URLs, and these may contain passwords. */
+/** The text without users and passwords of URLs: git's messages repeat URLs. */
 export function withoutUserinfo(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s']*@/gi, "$1");
 }

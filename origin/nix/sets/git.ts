@@ -1,13 +1,12 @@
 /**
- * A package set in a git repository (kind `git`). A tag is a ref: a branch, else a git tag;
- * `latest` is HEAD; 40 hex digits are that commit. A day, `2026-11-01`, that is no ref is the state
+ * A package set in a git repository (kind `git`). A tag of an image is a branch, else a git tag;
+ * `latest` is HEAD; 40 hex digits are that commit. A day (`2026-11-01`) that is no ref is the state
  * of the default branch at its end: the first commit, from HEAD back by first parents, that was
- * committed by then (UTC), since what was merged later was not part of it. Submodules are not
- * followed, files kept by LFS stay pointers.
+ * committed by then (UTC). Submodules are not fetched, and files of LFS stay pointers.
  *
  * A commit is served only when a branch or tag of the repository contains it: hosts such as GitHub
- * hand out every commit of every fork under the repository's own URL, so anybody could have
- * anything built in its name. A tip is fetched alone; for an older commit the whole history is.
+ * serve the commits of every fork under the repository's own URL, so anybody could have anything
+ * built. The tip of a branch or tag is fetched alone; for an older commit the whole history is.
  */
 import { join } from "node:path";
 import { failed } from "../failures.ts";
@@ -26,10 +25,11 @@ export interface GitSetOptions {
   readonly revisions: Revisions;
 }
 
-/** Refs that only the repository's owners move; anybody makes refs/pull/…. */
+/** Refs that only the repository's owners can change; everybody can create refs/pull/…. */
 const OWN_REFS = ["HEAD", "refs/heads/*", "refs/tags/*"];
 const OWN_REF = /^(HEAD$|refs\/heads\/|refs\/tags\/)/;
 
+/** The sources of a git repository, which is not contacted yet. */
 export async function gitSources({
   id,
   url,
@@ -68,7 +68,10 @@ export async function gitSources({
   };
 }
 
-/** Fetches a commit that one of the repository's own refs contains; gives the clone that has it. */
+/**
+ * Fetches a commit that one of OWN_REFS contains; returns the clone that has it. Throws an
+ * UnknownRevisionError when there is none.
+ */
 async function fetchOwn(
   repository: GitClone,
   revision: string,

@@ -22,7 +22,7 @@ export interface SourcesOptions {
   readonly archive?: string | undefined;
 }
 
-/** Throws an Error that says what is wrong: a directory that does not exist, a bad URL. */
+/** Opens the sources of a package set. Throws an Error when it is wrong (no such directory). */
 export async function openSources(
   spec: PackageSetSpec,
   settings: NixSettings,
@@ -31,7 +31,7 @@ export async function openSources(
   const { systems, logger, channels, archive } = options;
   const revisions = new Revisions(settings, spec.id);
   const onError = (error: unknown): void =>
-    logger.error({ err: error }, "cannot look for changes of the package set");
+    logger.error({ err: error }, "the package set cannot be watched for changes");
   switch (spec.kind) {
     case "channel":
       return channelSources({ channel: spec.channel, settings, revisions, channels, archive });

@@ -1,7 +1,7 @@
 /**
  * The sources that this origin keeps: for each revision a link to its store path. The links are
- * garbage collector roots and survive a restart, so that a revision resolved once can be built
- * later; old revisions of a path set exist nowhere else.
+ * garbage collector roots and survive a restart, so that a revision can be built later: old
+ * revisions of a path set exist nowhere else. A link's time says when it was last used.
  */
 import { lstatSync, lutimesSync, mkdirSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { nixEnvironment, type NixSettings } from "../settings.ts";
 /** Sources kept: one of nixpkgs takes 200 to 400 MB. */
 export const MAX_SOURCES = 20;
 
+/** The sources of one package set. */
 export class Revisions {
   readonly #dir: string;
   readonly #settings: NixSettings;
@@ -23,20 +24,19 @@ export class Revisions {
     mkdirSync(this.#dir, { recursive: true });
   }
 
-  /** The source's store path, or undefined when this origin does not have it. */
+  /** The store path of a source; undefined when this origin does not have it. */
   get(revision: string): string | undefined {
     const link = join(this.#dir, revision);
     if (!exists(link)) return undefined;
     const path = readlinkSync(link);
     if (!exists(path)) return undefined;
-    // The link's time says when it was last used: the oldest are removed first.
     lutimesSync(link, new Date(), new Date());
     return path;
   }
 
   /**
-   * The source's store path; `fetch` adds it to the store when this origin does not have it. One
-   * fetch at a time: two jobs that want the same revision share it.
+   * The store path of a source. `fetch` adds it to the store when this origin does not have it; one
+   * source is fetched at a time, so that two jobs do not fetch the same one.
    */
   getOrFetch(revision: string, signal: AbortSignal, fetch: () => Promise<string>): Promise<string> {
     return this.#oneAtATime(async () => {
@@ -48,7 +48,7 @@ export class Revisions {
     });
   }
 
-  /** Makes a link to the store path, and removes the oldest ones above MAX_SOURCES. */
+  /** Makes a link to the store path, and removes the least recently used beyond MAX_SOURCES. */
   async keep(revision: string, path: string, signal: AbortSignal): Promise<void> {
     await nixOutput(
       "the package set's source cannot be kept",

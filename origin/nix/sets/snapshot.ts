@@ -7,9 +7,9 @@ import { NIX_DIR, nixEnvironment, type NixSettings } from "../settings.ts";
 const DIGITS = 40;
 
 /**
- * Copies a directory into the store. Its revision is the first 160 bits of the NAR hash: the same
- * files are the same revision on every machine. `ignored`: absolute paths that are left out;
- * nix/snapshot.nix says what else is.
+ * Copies a directory into the store. Its revision is the first 160 bits of the NAR hash, so the
+ * same files have the same revision on every machine. `ignored`: absolute paths that are left out,
+ * beside those of nix/snapshot.nix. Throws a FailureError when Nix fails.
  */
 export async function snapshot(
   directory: string,

@@ -1,6 +1,6 @@
 /**
- * Where the files of a package set come from. The five kinds of package sets differ only in this:
- * how a tag becomes a revision, and a revision a source in the Nix store.
+ * Where the files of a package set come from: how a tag becomes a revision, and a revision a source
+ * in the Nix store. The kinds of package sets differ in nothing else.
  */
 export { isRevision } from "../../../edge/contract/records.ts";
 
@@ -14,8 +14,8 @@ export interface Source {
   /** Store path of the directory with default.nix, or of a locked flake (flake.ts). */
   readonly path: string;
   /**
-   * Whether evaluating may build (import from derivation). nixpkgs needs none and Hydra forbids it;
-   * private repositories use it.
+   * Whether an evaluation may build (import from derivation): nixpkgs does not need it, private
+   * repositories do.
    */
   readonly importFromDerivation: boolean;
 }
@@ -41,5 +41,5 @@ export interface Sources {
   watch(onChange: (tag: string, revision: string) => void): StopWatching;
 }
 
-/** For sets that change only when somebody asks. */
+/** `watch` of sets that are not watched. */
 export const unwatched: Sources["watch"] = () => async () => {};

@@ -1,8 +1,8 @@
-/** Which of a repository's refs can be tags of an image, and which of too many are listed. */
+/** The names of a repository's branches and tags that can be tags of an image. */
 import { MAX_TAG_NAMES } from "../../../edge/contract/tag-names.ts";
 import { TAG_PATTERN } from "../../../edge/contract/names.ts";
 
-/** Branches first, then git tags by their numbers, newest first; a name of both is the branch's. */
+/** Branches, then git tags with the highest version first; MAX_TAG_NAMES names at most. */
 export function tagNames(refs: Iterable<string>): string[] {
   const all = [...refs];
   const below = (prefix: string): string[] =>

@@ -213,7 +213,7 @@ test(
     const { job } = await publishing(t, `${SET.replace("echo none", "exit 1; echo none")}`);
     const [good, cacert] = await job("good", "cacert");
     assert.ok(good?.kind === "failure" && cacert?.kind === "failure");
-    assert.match(good.failure.message, /^cacert, which is in every image, cannot be had: /);
+    assert.match(good.failure.message, /^cacert, which is in every image, cannot be built: /);
     assert.doesNotMatch(cacert.failure.message, /which is in every image/);
   },
 );
