@@ -1,19 +1,23 @@
 /**
- * Makes a layer plan from a package set's whole reference graph and from what is pulled how often.
+ * Makes a layer plan from the reference graph of a whole package set, and from how often each
+ * package is pulled.
  *
- * 1. Cycles are condensed (graph.ts), so that what is left is a DAG; its roots, all requestable
- *    packages, hang below one virtual root.
+ * 1. Cycles are condensed (graph.ts), which leaves a DAG. All requestable packages are children of
+ * one
+ *    virtual root.
  * 2. Everything below one child of the virtual root in the dominator tree is a class
- *    (dominators.ts): in every closure, all of it or nothing, so that one layer for all of it costs
- *    nothing. Classes that are nearly always together are joined, as long as that saves clients
- *    more layers than it costs them bytes (merge.ts).
- * 3. A class's gain is what a layer of its own saves a client, against a place in the rest of each
- *    package that holds it (score.ts). What gains nothing is left out of the plan.
- * 4. Thresholds on the gain are the levels: the higher, the fewer layers of their own, the more in
- *    each package's rest (cut.ts). An image takes the finest that fits (edge/contract/levels.ts).
+ * (dominators.ts):
+ *    every closure contains all of it or nothing, so that one layer for it costs no client a byte too
+ *    many. Classes that are nearly always together are joined, as long as the layers that this saves
+ *    are worth more than the bytes it costs (merge.ts).
+ * 3. The gain of a class is what a layer of its own saves a client, compared with a place in the
+ * rest
+ *    of each package that contains it (score.ts). Classes that gain nothing are left out of the plan.
+ * 4. Each threshold on the gain gives a level: the higher it is, the fewer classes have a layer of
+ *    their own, and the more is in each package's rest (cut.ts). An image takes the finest level that
+ *    fits (edge/contract/levels.ts).
  *
- * What the base packages reach is in every image, so it is one layer in all of them (cut.ts), and
- * the plan says nothing about it.
+ * The closures of the base packages are in every image, as one layer (cut.ts), and not in the plan.
  *
  *   git ──→ gitlib                       MB: git 30, gitlib 6, openssl 8, glibc 40, idn 2, curl 1
  *    └────→ openssl ──→ glibc ──→ idn    pulls: git 70 %, curl 50 %
@@ -45,40 +49,40 @@ import { chance, gainOf, OWN_BYTES, SMALL_PARTS, THRESHOLDS } from "./score.ts";
 /** Attribute → share of pulls that ask for it, 0 to 1, meta-packages applied. */
 export type Demand = ReadonlyMap<string, number>;
 
-/** Requested packages of an image when nobody counted. */
+/** Packages that an image has, beside those of every image, while pulls are not counted. */
 const USUAL_PACKAGES = 3;
 /**
- * The same, as classes are joined and layers given by it: a few packages will be asked for most, so
- * any other is wanted less than the mean. Fewer means fewer layers: docker's first pulls of the
- * starter set take 5 % less time by a plan for 1.5 than by one for 2, and a dozen pulls together
- * between 1 % less and 2 % more in simulation (test/bench/layers).
+ * The same number for joining classes and for gains. It is smaller, since a few packages have most
+ * of the pulls, and all others are pulled less than the mean. A smaller number means fewer layers:
+ * docker's first pulls of the starter set take 5 % less time by a plan for 1.5 than by one for 2; a
+ * dozen pulls together take between 1 % less and 2 % more in simulation (test/bench/layers).
  */
 const UNCOUNTED_PACKAGES = 1.5;
-/** The same of what nobody asked for while pulls were counted. */
+/** The same number for packages that nobody has pulled, when pulls are counted. */
 const UNASKED_PACKAGES = 0.1;
-/** Significant digits of the plan's numbers: the last bits of a sum must not make another plan. */
+/** Significant digits of the plan's numbers: a rounding error must not make another plan. */
 const DIGITS = 6;
 
 export interface PlanOptions {
   /**
-   * What was counted; attributes that are not in it are hardly wanted. Without it every attribute
-   * is wanted as much as any other, but for `usual`.
+   * Counted demand, in which missing attributes have hardly any. Without it all attributes have the
+   * same demand, except those of `usual`.
    */
   readonly demand?: Demand;
-  /** Shares that are known without counting: the packages of `shell` (about half). */
+  /** Demand that is known without counting: that of the packages of `shell`. */
   readonly usual?: Demand;
   /** The packages of every image. */
   readonly base?: readonly string[];
 }
 
-/** What is known of a name: the classes of the paths that bear it, and the most of each number. */
+/** What is known of a name: the classes of the paths with this name, and their largest numbers. */
 interface Named {
   readonly classes: Set<number>;
   load: number;
   gain: number;
 }
 
-/** The layer plan of a package set. `nodes` in any order. */
+/** Makes the layer plan of a package set. The order of `nodes` does not matter. */
 export function buildPlan(nodes: readonly GraphNode[], options: PlanOptions = {}): LayerPlan {
   const dag = condense(withoutClosures(nodes, options.base ?? []));
   const share = shareOf(UNCOUNTED_PACKAGES, dag.roots.length, options);
@@ -101,7 +105,7 @@ export function buildPlan(nodes: readonly GraphNode[], options: PlanOptions = {}
   const classes = new Map<number | string, { readonly gain: number; readonly names: string[] }>();
   for (const [name, { classes: own, gain }] of [...named].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [number = UNREACHED] = own;
-    // A name that several classes bear cannot tell them apart: it is a class of its own.
+    // The name of paths in several classes cannot tell these apart: it is a class of its own.
     const id = own.size === 1 ? number : name;
     const found = classes.get(id);
     if (found) found.names.push(name);
@@ -127,9 +131,7 @@ export function buildPlan(nodes: readonly GraphNode[], options: PlanOptions = {}
   return { ...plan, smallPart: smallPartFor(plan, dag, shareOfPulls) };
 }
 
-/**
- * The largest of SMALL_PARTS at which the small parts of a mean pull have no more than OWN_BYTES.
- */
+/** The largest of SMALL_PARTS at which the small parts of a mean pull have OWN_BYTES at most. */
 function smallPartFor(plan: LayerPlan, dag: Dag, share: (attribute: string) => number): number {
   const own = SMALL_PARTS.map(() => 0);
   const mark = new Int32Array(dag.count).fill(-1);

@@ -1,6 +1,6 @@
 /**
- * From the reference graph to classes: what shares a layer, what that layer saves, and how much
- * each component is wanted.
+ * From the reference graph to classes: which components share a layer, what that layer saves, and
+ * the demand for each component.
  */
 import { rootChildren, UNREACHED } from "./dominators.ts";
 import { type Dag, reach } from "./graph.ts";
@@ -8,19 +8,19 @@ import { mergeClasses, type Pair } from "./merge.ts";
 import { chance } from "./score.ts";
 
 export interface Grouped {
-  /** By component the number of its class, or UNREACHED. */
+  /** For each component the number of its class, or UNREACHED. */
   readonly classOf: Int32Array;
-  /** By class what a layer of its own saves a client, bytes; see gainOf. */
+  /** For each class what a layer of its own saves a client, bytes; see gainOf. */
   readonly gains: readonly number[];
-  /** By component: how many packages of a mean pull contain it. */
+  /** For each component: how many packages of a mean pull contain it. */
   readonly componentLoads: Float64Array;
-  /** By component: how many packages containing it a client is expected to meet. */
+  /** For each component: how many packages that contain it a client is expected to pull. */
   readonly componentHolders: Float64Array;
 }
 
 /**
- * Classes of the dominator tree, joined where that saves more layers than it costs bytes. `share`:
- * how often an attribute is in a mean pull.
+ * Finds the classes of the dominator tree and joins them (merge.ts). `share`: how often an
+ * attribute is in a mean pull, from 0 to 1.
  */
 export function groupComponents(dag: Dag, share: (attribute: string) => number): Grouped {
   const child = rootChildren(dag);
@@ -32,8 +32,7 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
     if (own !== UNREACHED) sizes[own]! += dag.size[component]!;
   });
 
-  // Several attributes of one package are as wanted as the most wanted: who asks for one rarely
-  // asks for the other.
+  // Of several attributes of one package only the most wanted counts: nobody asks for two of them.
   const packageLoads = Float64Array.from(dag.roots, ({ attributes }) =>
     Math.max(...attributes.map(share)),
   );
@@ -47,7 +46,7 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
       componentLoads[found]! += packageLoads[user]!;
       componentHolders[found]! += chance(packageLoads[user]!);
       const own = exact[found]!;
-      // Only a class's top is counted: it is in a closure exactly when all of the class is.
+      // Only the top of a class is counted: a closure contains it exactly if it contains the class.
       if (tops[own] !== found) continue;
       users[own]!.push(user);
       held[user]!.push(own);
@@ -68,12 +67,12 @@ export function groupComponents(dag: Dag, share: (attribute: string) => number):
   };
 }
 
-/** Neighbours, on either side, that a class has in the order of a package's classes by load. */
+/** How far apart two classes of a package may be, by load, to be offered for joining. */
 const NEIGHBOURS = 2;
 
 /**
- * Classes that may be worth joining: one refers to the other, or both are in one package and about
- * equally wanted.
+ * Pairs of classes that may be worth joining: one refers to the other, or both are in one package
+ * and have about the same load.
  */
 function pairsOf(
   dag: Dag,

@@ -1,5 +1,5 @@
 /**
- * `firn plan`: makes a layer plan from the package set's reference graph and from what was pulled,
+ * `firn plan`: makes a layer plan from the package set's reference graph and the counted pulls,
  * writes it into the bucket, and puts it in force.
  */
 import { join } from "node:path";
@@ -19,33 +19,34 @@ import { prepareStarter } from "../starter/index.ts";
 
 export interface PlanOptions {
   readonly packageSet: string;
-  /** The plan is made from the graph of this system; names are the same in the others. */
+  /** The system whose graph is used; names of store paths are the same in the others. */
   readonly system: System;
   readonly stateDir: string;
   readonly bucket: OperatorBucket;
   /** For channels: URL of store-paths.xz, and of the binary cache. */
   readonly storePaths: string;
   readonly cache: string;
-  /** Where pulls are counted, when that is not the bucket. */
+  /** Where pulls are counted; default: in the bucket. */
   readonly analytics?: AnalyticsAccess | undefined;
-  /** Leave things as they are when a plan is in force already that this version of Firn can use. */
+  /** Whether to do nothing when a plan is in force that this version of Firn can use. */
   readonly onlyFirst?: boolean;
-  /** Make it and describe it, but write nothing. */
+  /** Whether to make the plan and write nothing. */
   readonly dryRun?: boolean;
   readonly log: (line: string) => void;
 }
 
-/**
- * Who puts a plan in force: the operator's account, where one is told, or the user of this machine.
- */
+/** Who puts the plan in force: the operator's account if set, else this machine's user. */
 const maker = (): string => process.env["FIRN_USER"] || `${userInfo().username}@${hostname()}`;
 
 const PointerSchema = v.object({ plan: v.string() });
 
-/** The identity of the plan that is in force afterwards. Throws an Error for a person. */
+/**
+ * Makes a plan and puts it in force; returns its identity. Throws an Error for a person when the
+ * graph or the bucket cannot be read, or the bucket cannot be written.
+ */
 export async function plan(options: PlanOptions): Promise<string> {
   const { bucket } = options;
-  // Nobody asked for a first plan: of that only what takes its time is told, and what is wrong.
+  // The user did not ask for a first plan, so it is made without messages.
   const log = options.onlyFirst ? () => {} : options.log;
   const spec = await parsePackageSet(options.packageSet);
   const inForce = await currentPlan(bucket, spec.id);
@@ -82,8 +83,8 @@ const troubleWith = (bucket: OperatorBucket, id: string): Promise<string | undef
     );
 
 /**
- * The plan first, the pointer last: no job may name a plan that is not there. Records and images of
- * the old plan stay; the next pulls make new ones.
+ * Writes the plan first and the pointer last, since no job may name a plan that does not exist.
+ * Records and images of the old plan stay; the next pulls make new ones.
  */
 async function putInForce(
   bucket: OperatorBucket,
@@ -135,8 +136,8 @@ async function sourceOf(
 }
 
 /**
- * What was published and is still in this machine's store: attribute → store path. Of several
- * revisions the last in the bucket's order counts.
+ * Published packages that are in this machine's store: attribute → store path. Of several revisions
+ * the last in the order of the bucket's keys counts.
  */
 async function builtPackages(
   bucket: OperatorBucket,

@@ -1,8 +1,5 @@
-/** Where `firn plan` reads, unless it is told otherwise. */
+/** Default URLs of `firn plan`. */
 
-/**
- * Where nixos.org publishes the contents of a channel, with `{channel}` in it, and its binary
- * cache.
- */
+/** nixos.org's list of the store paths of a channel, and its binary cache. */
 export const DEFAULT_STORE_PATHS = "https://channels.nixos.org/{channel}/store-paths.xz";
 export const DEFAULT_CACHE = "https://cache.nixos.org";

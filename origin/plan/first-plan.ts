@@ -1,17 +1,11 @@
-/**
- * The starter set's first layer plan: its whole reference graph is known before anything is built,
- * so the first pull is cut as well as the thousandth.
- */
+/** The starter set's first layer plan, which can be made before anything is built. */
 import { SYSTEMS } from "../../edge/contract/records.ts";
 import { operatorBucket } from "./operator-bucket.ts";
 import { plan } from "./command.ts";
 import { DEFAULT_CACHE, DEFAULT_STORE_PATHS } from "./defaults.ts";
 import type { BucketAccess } from "../layers/index.ts";
 
-/**
- * Puts a plan in force unless there is one. `stateDir`: the origin's, which has or will have the
- * package lists anyway.
- */
+/** Puts a plan in force unless there is one. `stateDir`: the origin's, for the package lists. */
 export async function firstPlan(
   s3: BucketAccess,
   packageSet: string,

@@ -1,12 +1,9 @@
-/** A queue that gives the least item first (binary heap). */
+/** A priority queue, which returns the smallest item first (a binary heap). */
 export class Heap<T> {
   readonly #items: T[] = [];
   readonly #compare: (a: T, b: T) => number;
 
-  /**
-   * With a comparison that never answers 0 for different items the order is the same whatever the
-   * order of pushes.
-   */
+  /** When `compare` returns 0 for equal items alone, the order of pushes does not matter. */
   constructor(compare: (a: T, b: T) => number) {
     this.#compare = compare;
   }

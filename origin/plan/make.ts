@@ -1,6 +1,5 @@
 /**
- * From a package set to its layer plan: what the command `firn plan`, and an origin that serves the
- * starter set, call.
+ * From a package set and its pulls to a layer plan: for `firn plan`, `npm start` and `firn build`.
  */
 import { type DemandCount, demandShares } from "../../edge/contract/demand.ts";
 import { BASE_PACKAGES, SHELL_PACKAGES } from "../../edge/contract/names.ts";
@@ -12,33 +11,29 @@ import { channelGraph, type ChannelSource } from "./sources/channel.ts";
 import { starterGraph } from "./sources/lock.ts";
 import { type QueryClosure, storeGraph } from "./sources/store.ts";
 
-/** Where the reference graph is read. */
+/**
+ * Where the reference graph is read. `dir`: the directory that prepareStarter returned. `packages`:
+ * attribute → store path, of packages in this machine's store.
+ */
 export type PlanSource =
-  | {
-      readonly kind: "starter";
-      /** What prepareStarter returned. */ readonly dir: string;
-      readonly system: System;
-    }
+  | { readonly kind: "starter"; readonly dir: string; readonly system: System }
   | ({ readonly kind: "channel" } & ChannelSource)
   | {
       readonly kind: "store";
-      /** Attribute → store path, of what is in the store. */ readonly packages: ReadonlyMap<
-        string,
-        string
-      >;
+      readonly packages: ReadonlyMap<string, string>;
       readonly queryClosure: QueryClosure;
     };
 
 export interface MakePlanOptions {
   readonly source: PlanSource;
-  /** What was pulled; without it, or with too little of it, everything is wanted alike. */
+  /** Counted pulls; without them, or with too few, all packages have the same demand. */
   readonly pulled?: DemandCount | undefined;
-  /** Progress, for a person. */
+  /** Takes lines about the progress. */
   readonly log?: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Fewer pulls than this say less about what people want than the shape of the package set does. */
+/** Fewer pulls than this are not used: they say little about demand. */
 const MIN_PULLS = 100;
 /** Share of images with `shell`, until pulls are counted. */
 const USUAL_SHELL = 0.5;
@@ -57,7 +52,7 @@ export async function makePlan({
     log(
       enough
         ? `demand from ${pulled.pulls} pulls`
-        : `only ${pulled.pulls} pulls were counted: everything is taken to be wanted alike`,
+        : `only ${pulled.pulls} pulls were counted, which is too few: they are not used`,
     );
   const plan = buildPlan(nodes, {
     usual: USUAL,

@@ -2,33 +2,33 @@
  * Joins classes that are nearly always pulled together, so that a hundred small libraries of one
  * desktop are a few layers.
  *
- * A group of classes is cut anew in every package: its layer there holds those of its classes that
- * the package's closure holds. So a client that comes across several cuts of a group moves their
- * common classes once for each. What a client is expected to fetch of a group is
+ * A group of classes is cut anew for every package: its layer contains those of its classes that
+ * are in the package's closure. A client that pulls several cuts of a group fetches their common
+ * classes once for each. What a client is expected to fetch of a group is
  *
  *   bytes(group)  = Σ over its cuts  bytes of the cut × (1 − e^(−PULLS × load of the cut))
  *   layers(group) = Σ over its cuts  (1 − e^(−PULLS × load of the cut))
  *
  * where a cut's load is the number of packages with that cut in a mean pull, and the last factor
- * the chance that a client meets it in PULLS pulls. Two groups are joined when the bytes that this
- * adds, for each layer that it saves, are fewer than a layer costs. For example, A refers to B (so
- * whoever has A has B), B is 1 MB, PULLS is 12:
+ * the chance that a client fetches it in PULLS pulls. Two groups are joined when the bytes that
+ * this adds, for each layer that it saves, are fewer than a layer costs. For example, A refers to B
+ * (so every closure with A has B), B is 1 MB, PULLS is 12:
  *
- *   loads             apart, met by        joined, cuts met by       joining adds and saves
+ *   loads             apart, fetched by    joined, cuts fetched by   joining adds and saves
  *   A .10, B .11      A 70 %, B 73 %       AB 70 %, B .01 11 %       0.08 MB, 0.62 layers: joined
  *   A .10, B .90      A 70 %, B 100 %      AB 70 %, B .80 100 %      0.70 MB, 0.00 layers: apart
  *
- * Groups grow greedily along the pairs that are offered, cheapest join first. A price is computed
- * when it is taken from the queue, not whenever a neighbour changes: a hub like glibc has thousands
- * of neighbours.
+ * Groups grow greedily by joins of the offered pairs, the cheapest first. A price is computed again
+ * when its pair is taken from the queue, not whenever a neighbour changes: glibc has thousands of
+ * neighbours.
  */
 import { Heap } from "./heap.ts";
 import { chance, gainOf, LAYER_COST } from "./score.ts";
 
 /**
- * Groups of more cuts together than this are not joined. Cuts that differ in every package are not
- * shared, whatever their price says; in simulation 32 moves and stores less than both 16 and 256,
- * and it keeps the time for a set of 60,000 packages at seconds.
+ * Groups with more cuts together than this are not joined: cuts that differ in every package are
+ * not shared. In simulation clients fetch less with 32 than with 16 or 256, and less is stored; and
+ * a plan for 60,000 packages takes seconds.
  */
 const MAX_CUTS = 32;
 
@@ -62,9 +62,9 @@ interface Group extends Expected {
 interface Join {
   readonly a: number;
   readonly b: number;
-  /** How often the two had grown when the price was computed. */
+  /** How many joins the two groups had behind them when the price was computed. */
   readonly grown: number;
-  /** Bytes moved in vain for each layer saved. */
+  /** Bytes fetched more than once, for each layer saved. */
   readonly price: number;
 }
 
@@ -75,10 +75,7 @@ export interface Merged {
   readonly gains: readonly number[];
 }
 
-/**
- * Joins classes into groups. Deterministic: joins of one price are made in the order of the
- * classes' numbers.
- */
+/** Joins classes into groups; joins of the same price in the order of the classes' numbers. */
 export function mergeClasses({ sizes, users, loads, pairs }: Classes): Merged {
   const groups = users.map((own, number): Group | undefined => {
     const load = own.reduce((sum, user) => sum + loads[user]!, 0);
@@ -154,7 +151,7 @@ function groupGain(group: Group, loads: Float64Array): number {
   users.forEach((user, place) => {
     inRests += chance(loads[user]!) * cutSizes[cuts[place]!]!;
   });
-  // A group that nobody wants has no mean, so its largest cut tells.
+  // Without any load there is no mean: the largest cut counts.
   const load = cutLoads.reduce((sum, each) => sum + each, 0);
   const size =
     load > 0
@@ -175,7 +172,7 @@ function expected(cutLoads: readonly number[], cutSizes: readonly number[]): Exp
   return { bytes, layers };
 }
 
-/** The two as one group: a package's cut of it is its cuts of both. */
+/** Joins two groups: a package's cut of the new group consists of its cuts of both. */
 function join(a: Group, b: Group, loads: Float64Array): Group {
   const users: number[] = [];
   const cuts: number[] = [];

@@ -1,8 +1,6 @@
-/**
- * Names of store paths, by which a plan made for one revision finds its classes again in another.
- */
+/** Names of store paths, by which the plan of one revision is applied to another. */
 
-/** `/nix/store/<32 characters>-<name>` → name. Anything else is its own name. */
+/** The name in a store path (`/nix/store/<32 characters>-<name>`), else in the last component. */
 export function storeName(path: string): string {
   const file = path.slice(path.lastIndexOf("/") + 1);
   return /^[0-9a-z]{32}-/.test(file) ? file.slice(33) : file;
@@ -21,10 +19,7 @@ export function versionless(name: string): string {
   return output ? `${name.slice(0, start.index)} ${output[1]}` : name.slice(0, start.index);
 }
 
-/**
- * How many characters two texts have in common from the start: of several versions the nearest is
- * the one with most.
- */
+/** The length of the common prefix of two texts: the longer, the nearer are two versions. */
 export function commonPrefix(a: string, b: string): number {
   let length = 0;
   while (length < a.length && a[length] === b[length]) length++;

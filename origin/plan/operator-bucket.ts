@@ -1,7 +1,4 @@
-/**
- * The bucket as its operator uses it: lists, and writes pointers. Origins never do either; their
- * credentials need not allow it.
- */
+/** The bucket as its operator uses it: unlike an origin, it lists keys and writes pointers. */
 import {
   GetObjectCommand,
   NoSuchKey,
@@ -20,9 +17,7 @@ export interface OperatorBucket {
   put(key: string, text: string, contentType: string): Promise<void>;
 }
 
-/**
- * Errors name the bucket, after the few attempts of the SDK: a person waits, and starts again.
- */
+/** Opens a bucket. Its methods throw Errors that name the bucket, after the SDK's few attempts. */
 export function operatorBucket(access: BucketAccess): OperatorBucket {
   const client = s3Client(access);
   const Bucket = access.bucket;

@@ -6,7 +6,7 @@ import { canonicalJson } from "../../edge/contract/keys.ts";
 import { MAX_LEVELS } from "../../edge/contract/records.ts";
 import { commonPrefix, storeName, versionless } from "./names.ts";
 
-/** Goes up when a plan of the same content would cut closures in another way. */
+/** To be increased when a plan of the same content cuts closures in another way. */
 export const PLAN_VERSION = 2;
 
 const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
@@ -45,8 +45,8 @@ export interface Place {
 }
 
 /**
- * The plan of a set that nobody counted or measured: every store path is a class, wanted as much as
- * any other, and its size stands for its gain.
+ * The plan of a set that has none: every store path is a class of its own, with its size as the
+ * gain, and all have the same demand.
  */
 export const NO_PLAN: LayerPlan = {
   version: PLAN_VERSION,
@@ -59,12 +59,12 @@ export const NO_PLAN: LayerPlan = {
 /** Identity of NO_PLAN. */
 export const NO_PLAN_ID = "none";
 
-/** What every key of a record names: `none`, or the SHA-256 of the plan's canonical JSON. */
+/** The plan's identity in keys of records: the SHA-256 of its canonical JSON, or NO_PLAN_ID. */
 export async function planId(plan: LayerPlan): Promise<string> {
   return plan === NO_PLAN ? NO_PLAN_ID : sha256Hex(canonicalJson(plan));
 }
 
-/** Parses a plan from the bucket or a file. Throws an Error that says what is wrong with it. */
+/** Parses a plan from the bucket or a file. Throws an Error when it is not valid. */
 export function parsePlan(text: string): LayerPlan {
   const plan = v.parse(LayerPlanSchema, JSON.parse(text));
   if (Object.values(plan.names).some(([number]) => number >= plan.gains.length))
@@ -78,15 +78,15 @@ export function parsePlan(text: string): LayerPlan {
   return plan;
 }
 
-/** Finds the place of a store path: by its name, else by the nearest version of the name. */
+/**
+ * Finds the place of a store path by its name, else by the nearest version of the name. `null`: the
+ * plan has no version of it.
+ */
 export type Classifier = (path: string) => Place | null;
 
 const classifiers = new WeakMap<LayerPlan, Classifier>();
 
-/**
- * The plan's classifier; made once per plan. `null`: the plan knows nothing like it, so it goes to
- * its package's rest.
- */
+/** The classifier of a plan, which is made once. */
 export function classifier(plan: LayerPlan): Classifier {
   let known = classifiers.get(plan);
   if (!known) classifiers.set(plan, (known = makeClassifier(plan)));
@@ -103,7 +103,7 @@ function makeClassifier(plan: LayerPlan): Classifier {
   const found = new Map<string, Place | null>();
   const find = (name: string): Place | null => {
     const exact = Object.hasOwn(plan.names, name) ? name : undefined;
-    // Of several versions the one that agrees with most of the name; of equal ones the first.
+    // Of several versions the one with the longest common prefix, else the first.
     const nearest =
       exact ??
       versions

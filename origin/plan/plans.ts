@@ -1,7 +1,5 @@
-/**
- * Layer plans by identity, as jobs name them: each is a blob in the bucket whose digest is its
- * name, so what was read once stays true.
- */
+/** Layer plans by their identities, which jobs name: blobs in the bucket, kept in memory. */
+import { LRUCache } from "lru-cache";
 import { type Digest, sha256Hex } from "../../edge/contract/digest.ts";
 import { type LayerPlan, NO_PLAN, NO_PLAN_ID, parsePlan } from "./index.ts";
 
@@ -9,15 +7,19 @@ import { type LayerPlan, NO_PLAN, NO_PLAN_ID, parsePlan } from "./index.ts";
 const MAX_KEPT = 3;
 
 export interface PlanStore {
-  /** Throws when the bucket does not have the plan, or has something else under its name. */
+  /**
+   * Reads a plan. Throws an Error when the bucket does not have it, or it is damaged or of another
+   * version.
+   */
   load(id: string, read: ReadPlan): Promise<LayerPlan>;
 }
 
-/** Reads a blob of the bucket, null when it is not there. */
+/** Reads a blob of the bucket; null when there is none. */
 export type ReadPlan = (digest: Digest) => Promise<Uint8Array<ArrayBuffer> | null>;
 
+/** An empty store. */
 export function planStore(): PlanStore {
-  const kept = new Map<string, Promise<LayerPlan>>();
+  const kept = new LRUCache<string, Promise<LayerPlan>>({ max: MAX_KEPT });
   return {
     load(id, read) {
       if (id === NO_PLAN_ID) return Promise.resolve(NO_PLAN);
@@ -26,10 +28,6 @@ export function planStore(): PlanStore {
       const loading = readPlan(id, read);
       kept.set(id, loading);
       loading.catch(() => kept.delete(id));
-      for (const oldest of kept.keys()) {
-        if (kept.size <= MAX_KEPT) break;
-        kept.delete(oldest);
-      }
       return loading;
     },
   };
@@ -49,7 +47,7 @@ async function readPlan(id: string, read: ReadPlan): Promise<LayerPlan> {
     return parsePlan(new TextDecoder().decode(bytes));
   } catch (error) {
     throw new Error(
-      `the layer plan ${id} is none that this version of Firn can use, make a new one with ` +
+      `the layer plan ${id} cannot be used by this version of Firn, make a new one with ` +
         `\`firn plan\`: ${(error as Error).message}`,
       { cause: error },
     );

@@ -1,7 +1,6 @@
 /**
- * What is known of a set's packages where there is a list that nobody has to evaluate: the lock of
- * the starter set, and the packages.json that every release of a nixpkgs channel has beside it.
- * Versions and descriptions are by attribute path, with dots: `python3Packages.flask`.
+ * Versions and descriptions of packages from lists that need no evaluation: the lock of the starter
+ * set, and the packages.json of a nixpkgs channel. Attribute paths have dots: `python3Packages.flask`.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -17,10 +17,7 @@ export interface AnalyticsAccess {
 export const CLOUDFLARE_API = "https://api.cloudflare.com/client/v4";
 /** As wrangler.toml names it. */
 export const DEFAULT_DATASET = "firn_demand";
-/**
- * What people wanted longer ago says little about what they want next; Analytics Engine keeps three
- * months.
- */
+/** Days whose pulls count: older ones say little, and Analytics Engine keeps three months. */
 const DAYS = 30;
 const TIMEOUT = 60_000;
 
@@ -34,8 +31,8 @@ const AnswerSchema = v.object({
 });
 
 /**
- * The counts of a package set. Data points are sampled when there are many: `_sample_interval` says
- * how many each stands for. Throws an Error that says what the API answered.
+ * The pulls of a package set. When there are many, data points are sampled: `_sample_interval` says
+ * how many each stands for. Throws an Error with the API's answer when that is no success.
  */
 export async function analyticsDemand(
   { api, account, token, dataset }: AnalyticsAccess,
@@ -63,7 +60,7 @@ export async function analyticsDemand(
     throw new Error(`Analytics Engine answered ${response.status}: ${text.slice(0, 300)}`);
   const { data } = v.parse(AnswerSchema, JSON.parse(text));
   const packages = new Map(data.map(({ package: name, pulls }) => [name, Math.round(pulls)]));
-  // The pulls themselves are the package "".
+  // The total is counted as the package "".
   const pulls = packages.get("") ?? 0;
   packages.delete("");
   return { pulls, packages: Object.fromEntries(packages) };

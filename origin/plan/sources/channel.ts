@@ -1,8 +1,8 @@
 /**
- * The graph of a whole channel, read from what its publisher already offers (as Nixery's popcount
- * does): `store-paths.xz`, the list of everything that was built, and each path's narinfo in the
- * binary cache. 100,000 small requests: made many at a time, each answer kept on disk, so that a
- * run that was broken off goes on where it was.
+ * The graph of a whole channel, from what its publisher offers: `store-paths.xz`, the list of
+ * everything that was built, and the narinfo of each path in the binary cache. These are 100,000
+ * small requests: they are made concurrently, and answers are kept on disk, so that an interrupted
+ * run can be resumed.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import pLimit from "p-limit";
@@ -18,7 +18,7 @@ export interface ChannelSource {
   readonly storePaths: string;
   /** Base URL of the binary cache. */
   readonly cache: string;
-  /** Answers are kept here. */
+  /** Directory for answers. */
   readonly dir: string;
 }
 
@@ -27,7 +27,7 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Concurrent requests: caches answer in tens of ms, and HTTP keeps this many connections open. */
+/** Concurrent requests: a cache answers one in tens of milliseconds. */
 const CONCURRENCY = 48;
 const ATTEMPTS = 4;
 /** First pause before asking again, ms; doubled each time. */
@@ -38,9 +38,9 @@ const TIMEOUT = 60_000;
 const PROGRESS = 2_000;
 
 /**
- * Every path of the list and everything that they refer to. What bears a package's plain name is
- * requestable by it; outputs (`-dev`, `-doc`) are not. A path that the cache does not have is left
- * out: it cannot be pulled from there either.
+ * The graph of all paths in the list and of all that they refer to. A path is requestable by the
+ * name of its package, outputs (`-dev`, `-doc`) are not. Paths that the cache does not have are
+ * left out. Throws an Error when the list, or the answers of the cache, cannot be read.
  */
 export async function channelGraph(
   { storePaths, cache, dir }: ChannelSource,
@@ -64,7 +64,7 @@ export async function channelGraph(
     const limit = pLimit({ concurrency: CONCURRENCY, rejectOnClear: true });
     let wanted = [...listed].sort();
     const seen = new Set(wanted);
-    // Breadth first: what a round's answers refer to and nobody asked for yet is the next round.
+    // Breadth first: each round reads what the round before refers to and is not known yet.
     while (wanted.length > 0) {
       let done = 0;
       const next = new Set<string>();
@@ -120,7 +120,7 @@ async function narInfo(
   return info;
 }
 
-/** The body, or null for 404; asks again when the server is in trouble. */
+/** The body of an answer, or null for 404; tries again after errors that may pass. */
 async function fetched(url: string, signal: AbortSignal | undefined): Promise<Uint8Array | null> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,4 +1,4 @@
-/** What was pulled, read from the bucket (edge/contract/demand.ts tells how the edge writes it). */
+/** Counted pulls in the bucket, in the form of edge/contract/demand.ts. */
 import pLimit from "p-limit";
 import * as v from "valibot";
 import {
@@ -8,7 +8,7 @@ import {
   DemandSchema,
 } from "../../../edge/contract/demand.ts";
 
-/** As much of a bucket as this reads. */
+/** What is needed of a bucket. */
 export interface DemandBucket {
   list(prefix: string): AsyncIterable<string>;
   get(key: string): Promise<Uint8Array | null>;
@@ -16,9 +16,10 @@ export interface DemandBucket {
 
 /** Objects read concurrently. */
 const CONCURRENCY = 16;
+
 /**
- * Adds up everything that was counted for a package set. An object that is no count is reported and
- * passed over: one bad file must not stop the next plan.
+ * The sum of all counts of a package set. An object that is not a count is logged and left out: it
+ * must not prevent the next plan.
  */
 export async function readDemand(
   bucket: DemandBucket,
@@ -42,7 +43,9 @@ async function readCount(
   try {
     return v.parse(DemandSchema, JSON.parse(new TextDecoder().decode(bytes)));
   } catch (error) {
-    log(`${key} is no count of pulls: ${error instanceof Error ? error.message : String(error)}`);
+    log(
+      `${key} is not a count of pulls: ${error instanceof Error ? error.message : String(error)}`,
+    );
     return null;
   }
 }

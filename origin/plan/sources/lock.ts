@@ -1,20 +1,13 @@
-/** The starter set's graph, from its lock alone: it builds and fetches nothing. */
+/** The graph of the starter set, from its lock: nothing is built or fetched. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { byName } from "../../../edge/contract/by-name.ts";
-import type { System } from "../../../edge/contract/records.ts";
+import { PLATFORMS, type System } from "../../../edge/contract/records.ts";
 import { componentOf } from "../component.ts";
 import type { GraphNode } from "../graph.ts";
 
-const ARCHITECTURES: Readonly<Record<System, string>> = {
-  "x86_64-linux": "amd64",
-  "aarch64-linux": "arm64",
-};
-/**
- * As much of the lock (origin/starter/lock.ts) as this reads; `installed` is Debian's
- * Installed-Size in bytes.
- */
+/** The needed part of the lock (origin/starter/lock.ts); `installed`: Installed-Size in bytes. */
 const LockSchema = v.object({
   attributes: byName(v.string(), v.string()),
   debs: byName(v.string(), v.object({ installed: v.number() })),
@@ -31,9 +24,11 @@ const LockSchema = v.object({
 
 /** The graph of the starter set in `dir` (what `prepareStarter` returned) for one system. */
 export async function starterGraph(dir: string, system: System): Promise<GraphNode[]> {
-  return lockGraph(await readFile(join(dir, `lock-${ARCHITECTURES[system]}.json`), "utf8"));
+  const file = join(dir, `lock-${PLATFORMS[system].architecture}.json`);
+  return lockGraph(await readFile(file, "utf8"));
 }
 
+/** The graph of a lock's text. Throws when it is not one. */
 export function lockGraph(text: string): GraphNode[] {
   const lock = v.parse(LockSchema, JSON.parse(text));
   const roots = new Map<string, string[]>();

@@ -1,7 +1,7 @@
 /**
- * Narinfos that were read already, as JSON lines in one file: 100,000 files of 500 bytes would take
- * 400 MB. A run that was broken off in the middle of a line loses that line only. A store path's
- * narinfo never changes what is kept of it, so nothing expires.
+ * narinfo files that have been read, as lines of JSON in one file: as 100,000 files they would take
+ * 400 MB of disk. A run that is interrupted in the middle of a line loses that line alone. Nothing
+ * expires, since what is kept of a narinfo never changes.
  */
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ export interface NarInfoCache {
   close(): Promise<void>;
 }
 
+/** Opens the cache in a directory, which is made where it is missing. */
 export async function openNarInfoCache(dir: string): Promise<NarInfoCache> {
   await mkdir(dir, { recursive: true });
   const file = join(dir, "narinfos.jsonl");
@@ -34,14 +35,14 @@ export async function openNarInfoCache(dir: string): Promise<NarInfoCache> {
     if (info) known.set(info.path, info);
   }
   const handle = await open(file, "a");
-  // What a broken-off run left of a line must not run into the next one.
+  // Ends the line that an interrupted run may have left.
   if (text !== "" && !text.endsWith("\n")) await handle.appendFile("\n");
   let writing = Promise.resolve();
   return {
     get: (wanted) => known.get(wanted),
     add(info) {
       known.set(info.path, info);
-      // One after the other: a line is never cut in two by another.
+      // One after another, so that lines do not mix.
       writing = writing.then(() =>
         handle.appendFile(
           `${JSON.stringify({ path: info.path, narSize: info.narSize, references: info.references })}\n`,
@@ -58,7 +59,7 @@ function parseLine(line: string): NarInfo | undefined {
   try {
     return v.parse(LineSchema, JSON.parse(line));
   } catch {
-    // Cut off, or damaged: it is read from the cache again.
+    // It is incomplete or damaged, and will be read from the binary cache again.
     return undefined;
   }
 }

@@ -7,14 +7,11 @@ export interface NarInfo {
   readonly references: readonly string[];
 }
 
-/**
- * What a binary cache may call a store path: everything else in an answer is refused, as it ends up
- * in file names and plans.
- */
+/** Names of store paths. Others in an answer of a cache are refused, since names get into files. */
 const BASE_NAME = /^[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]{1,211}$/;
 const STORE = "/nix/store/";
 
-/** Throws when a field is missing or is not what it should be. */
+/** Parses a narinfo. Throws an Error when a needed field is missing or not valid. */
 export function parseNarInfo(text: string): NarInfo {
   const fields = new Map(
     text.split("\n").flatMap((line) => {
@@ -28,7 +25,7 @@ export function parseNarInfo(text: string): NarInfo {
     throw new Error(`a narinfo has no store path below ${STORE}: ${path.slice(0, 200)}`);
   if (!Number.isSafeInteger(narSize) || narSize < 0)
     throw new Error(`the narinfo of ${path} has no NarSize`);
-  // "References:" with nothing after it is a path that refers to nothing.
+  // "References:" may be empty.
   const references = (fields.get("References") ?? "")
     .split(" ")
     .filter((name) => BASE_NAME.test(name))

@@ -1,21 +1,15 @@
-/**
- * The graph of what is in the local Nix store already, for path and git sets: nothing is evaluated
- * or built for it.
- */
+/** The graph of packages in the local Nix store, for path, git and flake sets. Nothing is built. */
 import type { StorePathInfo } from "../../nix/types.ts";
 import { componentOf } from "../component.ts";
 import type { GraphNode } from "../graph.ts";
 import { storeName } from "../names.ts";
 
-/** Nix's database, as far as this reads it: `queryClosure` of origin/nix. */
+/** Reads a closure from Nix's database (origin/nix/build/closure.ts). */
 export type QueryClosure = (
   roots: readonly string[],
 ) => Promise<ReadonlyMap<string, StorePathInfo>>;
 
-/**
- * `packages`: attribute → its store path, as records or an evaluation tell; those that are not in
- * the store must be left out.
- */
+/** The graph of packages. `packages`: attribute → store path; all of them must be in the store. */
 export async function storeGraph(
   packages: ReadonlyMap<string, string>,
   queryClosure: QueryClosure,

@@ -1,12 +1,10 @@
-/**
- * Unpacks .xz through the `xz` program: Node has no such decompressor, and every machine with Nix
- * from a distribution has it.
- */
+/** Unpacks .xz by the program `xz`, since Node has no decompressor for it. */
 import { execa } from "execa";
 
-/** Longest text that is taken, bytes: nixpkgs' list of store paths is about 10 MB. */
+/** Largest text, bytes: nixpkgs' list of store paths has about 10 MB. */
 const MAX_BYTES = 512 * 2 ** 20;
 
+/** The text in .xz data. Throws an Error when xz is missing or fails, or the text is too large. */
 export async function unxz(data: Uint8Array, signal?: AbortSignal): Promise<string> {
   const { exitCode, failed, code, stdout, stderr, isMaxBuffer } = await execa(
     "xz",

@@ -130,6 +130,6 @@ describe("demand", () => {
       pulls: 200,
       packages: { curl: 50, git: 120 },
     });
-    assert.match(lines.join(), /c\.json is no count of pulls/);
+    assert.match(lines.join(), /c\.json is not a count of pulls/);
   });
 });
