@@ -18,16 +18,16 @@ import { DestinationRefused, type Destinations } from "./destinations.ts";
 
 export type SignedPut = Extract<Grant, { kind: "put" }>;
 
-/** What the service said: a status, and S3's own word for an error. */
+/** The bucket's answer: a status, and S3's code of an error. */
 export interface PutAnswer {
   readonly status: number;
   readonly code: string;
 }
 
-/** Limits of the wait for a connection and for an answer on it, milliseconds. */
+/** Time limits of connecting and of waiting for an answer, ms. */
 const CONNECT_MS = 10_000;
 const SILENCE_MS = 120_000;
-/** Bytes of an error answer that are read. */
+/** Bytes of an error's text that are kept. */
 const MAX_ERROR = 16_384;
 /** What a signed PUT has: no other header is sent for an edge. */
 const PUT_HEADER =
@@ -39,7 +39,7 @@ export interface Body {
   readonly bytes: Uint8Array | AsyncIterable<Buffer>;
 }
 
-/** Connections that are kept for the next request. */
+/** Sends requests, and keeps connections open for the next ones. */
 export class SignedRequests {
   readonly #destinations: Destinations;
   readonly #http: HttpAgent;
@@ -67,7 +67,7 @@ export class SignedRequests {
     const { outgoing, answered } = this.#request(to, { method: "PUT", headers }, signal);
     const sent = send(bytes, outgoing);
     try {
-      // An answer may come before all is sent: an error, and what is left need not be sent.
+      // An error may be answered before everything is sent.
       const response = await Promise.race([answered, sent.then(() => answered)]);
       return { status: response.statusCode ?? 0, code: await codeOf(response) };
     } finally {
@@ -142,7 +142,7 @@ async function send(body: Body["bytes"], outgoing: ClientRequest): Promise<void>
   await pipeline(Readable.from(body, { objectMode: false }), outgoing);
 }
 
-/** What S3 calls an error: `SlowDown`; else what HTTP calls it. Reads the answer to its end. */
+/** S3's code of an error (`SlowDown`), else HTTP's reason phrase. Reads the answer to its end. */
 async function codeOf(response: IncomingMessage): Promise<string> {
   let text = "";
   for await (const chunk of response) if (text.length < MAX_ERROR) text += String(chunk);

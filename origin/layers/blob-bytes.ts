@@ -1,24 +1,24 @@
-/** The bytes of a blob on their way to the bucket. */
+/** The bytes of a blob's file, read for an upload and checked on the way. */
 import { createHash } from "node:crypto";
 import { read } from "node:fs";
 import { promisify } from "node:util";
 import type { Descriptor } from "../../edge/contract/records.ts";
 
-/** A blob's file does not contain what was written to it. */
+/** The file of a blob does not have the bytes that were written to it. */
 export class DamagedError extends Error {
   override name = "DamagedError";
 }
 
 /** Bytes of a file that are read at a time. */
 const READ_BYTES = 2 ** 20;
-/** Up to here a file waits for no other: many small ones wait for the bucket's answers together. */
+/** Largest file, bytes, that is read into memory and sent together with many others. */
 export const SMALL_BYTES = 2 ** 20;
 
 const readAt = promisify(read);
 
 /**
- * The blob's bytes from its file. Throws a DamagedError when it holds others than were written to
- * it, before the last of them.
+ * Reads the bytes of a blob from its file. Throws a DamagedError, before the last of them, when
+ * they do not have the blob's digest.
  */
 export async function* fileBytes(
   { digest, size }: Descriptor,

@@ -1,6 +1,6 @@
 /**
- * A blob in the making: its members are appended to a temporary file and hashed on the way. The
- * file has no name, so a process that dies leaves nothing behind.
+ * A blob that is being written: members are appended to a temporary file and hashed. The file has
+ * no name, so a process that dies leaves nothing behind.
  */
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Digest } from "../../edge/contract/digest.ts";
 import { temporaryName } from "../disk/temporary.ts";
 
-/** A whole blob in a temporary file; whoever has it closes `fd`. */
+/** A complete blob in a temporary file, of which the owner closes `fd`. */
 export interface SpooledBlob {
   readonly digest: Digest;
   readonly size: number;
@@ -17,6 +17,7 @@ export interface SpooledBlob {
   readonly members: readonly number[];
 }
 
+/** The temporary file of one blob. */
 export class BlobFile {
   readonly #fd: number;
   readonly #hash = createHash("sha256");
@@ -25,8 +26,8 @@ export class BlobFile {
 
   constructor(directory: string) {
     mkdirSync(directory, { recursive: true });
-    // Between these two calls the process may die: the next start removes what it left. One that
-    // starts right now may do the second call's work.
+    // If the process dies between these two calls, the next start removes the file. A process that
+    // starts now may have removed it already.
     const path = join(directory, temporaryName("blob"));
     this.#fd = openSync(path, "wx+");
     rmSync(path, { force: true });
@@ -41,7 +42,7 @@ export class BlobFile {
     this.#members.push(member.length);
   }
 
-  /** The blob; the caller now owns the file. */
+  /** Returns the blob, whose file now belongs to the caller. */
   finish(): SpooledBlob {
     return {
       digest: `sha256:${this.#hash.digest("hex")}`,

@@ -1,15 +1,15 @@
 /**
- * Compressors whose outputs concatenate. A layer's tar is cut into pieces of PIECE_BYTES; each is
- * one whole gzip member (RFC 1952) or one zstd frame (RFC 8878). Pieces know nothing of each other,
- * so they are compressed side by side, the bytes are the same whatever the number of threads, and a
- * reader that knows the sizes can start at any of them.
+ * Compression in pieces. A layer's tar is cut into pieces of PIECE_BYTES, each of which becomes a
+ * gzip member (RFC 1952) or a zstd frame (RFC 8878) of its own. So pieces are compressed
+ * concurrently, the bytes do not depend on the number of threads, and a reader that knows the sizes
+ * of members can start at any of them.
  *
  * Measured on the closure of `shell` (91.9 MB of tar), in MB and CPU seconds of the compressor
  * alone. For scale: pigz -6 24.90 in 2.5, zlib level 5 in Node 25.17 in 1.9.
  *   libdeflate in pieces of 1 MiB: level 4 25.32 in 0.64, 5 24.64 in 0.82, 6 24.48 in 1.0
  *   at level 5 in pieces of 512 KiB 24.69, 2 MiB 24.62, 4 MiB 24.60
- * Bytes that do not compress take 1.3 times as long as others and grow by 0.01 %: they need no
- * treatment of their own.
+ * Data that cannot be compressed takes 1.3 times as long and grows by 0.01 %, so it is compressed
+ * as well.
  *
  * Not eStargz: each file as its own member costs 5 % of bytes, its table of contents another 0.5 %,
  * and every client that does not know it finds a file /stargz.index.json in its image.
@@ -20,26 +20,24 @@ import { type Compressor, type Libdeflate, loadLibdeflate } from "./libdeflate.t
 
 export type CodecName = "gzip" | "zstd";
 
-/** Bytes of tar that are compressed at a time. */
+/** Bytes of tar in one piece. */
 export const PIECE_BYTES = 2 ** 20;
 const GZIP_LEVEL = 5;
 const ZSTD_LEVEL = 3;
 
 const zstdAsync = promisify<Buffer, ZstdOptions, Buffer>(zstdCompress);
 
-/** Memory to compress one piece in: a piece's tar, its gzip member and libdeflate's state. */
+/** Memory for one piece: its tar, its gzip member, and libdeflate's state. */
 export interface Piece {
   readonly tar: Buffer;
   readonly gzip: Buffer;
   readonly compressor: Compressor;
 }
 
-/**
- * Bytes of one Piece, and of what zstd takes besides: two buffers, libdeflate's compressor, a zstd
- * context with its output.
- */
+/** Bytes that a Piece takes, with zstd's context and output. */
 export const PIECE_MEMORY = 6 * 2 ** 20;
 
+/** The compressors of this machine. */
 export class Codecs {
   readonly #libdeflate: Libdeflate;
 
@@ -60,7 +58,7 @@ export class Codecs {
     this.#libdeflate.free(compressor);
   }
 
-  /** What layer records say of the compressor: all that decides its bytes. */
+  /** The compressor for layer records: name, version and level, which determine its output. */
   async describe(codec: CodecName): Promise<string> {
     return codec === "gzip"
       ? `${await this.#libdeflate.version}, level ${GZIP_LEVEL}`
@@ -68,7 +66,7 @@ export class Codecs {
   }
 
   /**
-   * The first `length` bytes of the piece's tar, compressed; valid until the piece is used again.
+   * Compresses the first `length` bytes of the piece's tar; the result is valid until its next use.
    */
   async compress(codec: CodecName, piece: Piece, length: number): Promise<Buffer> {
     const tar = piece.tar.subarray(0, length);

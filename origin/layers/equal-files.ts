@@ -1,35 +1,36 @@
 /**
- * Finds the files of a layer that equal an earlier one, which become hard links to it. Contents and
- * mode decide, not which files share an inode, so an optimised store and one that is not give the
- * same layer. Such files are 2 % of the bytes of the starter set, and 6 % of `shell` (which has
- * perl twice); a compressor does not find repetitions that far apart.
+ * Finds files of a layer that are equal to an earlier one, to which they become hard links.
+ * Contents and mode decide, not inodes, so that an optimised store (auto-optimise-store) gives the
+ * same layer as any other. Such files have 2 % of the bytes of the starter set, and 6 % of `shell`
+ * (which has perl twice); compressors do not find repetitions that far apart.
  *
- * Only files of equal size and mode are read for this, each once more.
+ * Only files of equal size and mode are read for this, once more each.
  */
 import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { fileName, requireUnchanged, type TreeEntry } from "./tree.ts";
 
-/** Below this a link saves next to nothing, and many files are of equal size. */
+/** Smaller files, bytes, are not compared: a link would save little. */
 const LEAST_BYTES = 4_096;
-/** What a file is read into, piece by piece, without a pause in between. */
+/** The buffer that files are read into, which is synchronous. */
 const buffer = Buffer.allocUnsafeSlow(256 * 1_024);
 
-/** Files of one size and mode: one whose contents nobody had to know yet, or their hashes. */
+/** Files of one size and mode: the only one so far, or the paths of several by their hash. */
 type Group = TreeEntry | Map<string, string>;
 
+/** The files of one layer. */
 export class EqualFiles {
   readonly #root: string;
   readonly #groups = new Map<string, Group>();
 
-  /** `root`: the directory that the entries' paths lie below. */
+  /** `root`: the directory to which the entries' paths are relative. */
   constructor(root: string) {
     this.#root = Buffer.from(root).toString("latin1");
   }
 
   /**
-   * Path of the first file that is equal to this one; undefined when this is the first, or too
-   * small. Throws ChangedError when one of them changes meanwhile.
+   * The path of an earlier file that is equal to this one; undefined when there is none, or it is
+   * too small. Throws a ChangedError when a file is changed while it is read.
    */
   before(entry: TreeEntry): string | undefined {
     const { fd, stats, mode, path } = entry;

@@ -1,6 +1,6 @@
 /**
- * Asks the edge for uploads. Everything that is asked for in one turn of the event loop is one
- * request, and several requests may be in flight: no blob waits for another's.
+ * Asks the edge for uploads. All blobs of one turn of the event loop share a request; several
+ * requests may be in flight.
  */
 import { type Grant, MAX_REQUESTED, type Upload } from "../../edge/contract/bucket-requests.ts";
 import type { JobRequests } from "../channel/requests.ts";
@@ -11,6 +11,7 @@ interface Waiting {
   readonly granted: PromiseWithResolvers<Grant>;
 }
 
+/** The uploads of one job. */
 export class Grants {
   readonly #requests: JobRequests;
   #waiting: Waiting[] = [];
@@ -19,7 +20,9 @@ export class Grants {
     this.#requests = requests;
   }
 
-  /** Throws a RequestError when the edge refuses, and the signal's reason. */
+  /**
+   * Asks how to store a blob. Throws a RequestError when the edge refuses, and the signal's reason.
+   */
   async ask({ digest, size, contentType }: Upload, signal: AbortSignal): Promise<Grant> {
     signal.throwIfAborted();
     const granted = Promise.withResolvers<Grant>();

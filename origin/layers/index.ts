@@ -1,4 +1,4 @@
-/** Layers of an origin: packs store paths into layers and stores what the bucket lacks. */
+/** Layers: packs store paths into layers, and stores those that the bucket lacks. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
@@ -29,47 +29,42 @@ export type { LayerPart, MakeOptions } from "./make.ts";
 export { UnfitError } from "./tree.ts";
 
 export interface LayersOptions {
-  /** Credentials of the origin's own; without them it stores by uploads that the edge signs. */
+  /** The origin's own credentials; default: the edge signs its uploads. */
   readonly ownBucket?: BucketAccess | undefined;
   /** Where blobs are stored, instead of a bucket. */
   readonly storage?: Storage;
-  /** Keeps temporary files and notes; processes may share it, and it may be lost at any time. */
+  /** Directory for temporary files and notes. Processes may share it, and it may be deleted. */
   readonly cacheDir: string;
-  /** Memory for packing, bytes: limits the pieces that are compressed at the same time. */
+  /** Memory for packing, bytes: limits how many pieces are compressed at the same time. */
   readonly packMemory?: number | undefined;
   /** Concurrent compressors; default: one for each core. */
   readonly concurrency?: number;
-  /** libdeflate's file, where the system's loader does not find it. */
+  /** Path of libdeflate, if the system's loader does not find it. */
   readonly libdeflate?: string | undefined;
-  /**
-   * Directory that /nix/store lies in; `/` when left out. (Nix calls such a store a chroot store.)
-   */
+  /** Directory that contains /nix/store (Nix's chroot stores); default: `/`. */
   readonly root?: string;
-  /** How long one request to the bucket is tried again, milliseconds. */
+  /** How long a request to the bucket is repeated after errors, ms. */
   readonly retryMs?: number;
-  /**
-   * With credentials of its own: blobs above so many bytes go in parts of that size; S3 asks for 5
-   * MiB.
-   */
+  /** With own credentials: larger blobs are sent in parts of this size, bytes; S3 needs 5 MiB. */
   readonly partBytes?: number;
   readonly logger: Logger;
 }
 
-/** An origin's layers, whichever job wants them. */
+/** The layers of an origin, which jobs share. */
 export interface Layers {
-  /** `requests`: what the job may ask its edge. */
+  /** The layers for one job. `requests`: the job's requests to its edge. */
   of(requests: JobRequests): LayerStore;
-  /** The memory that packing works in. */
+  /** The memory for packing. */
   readonly pieces: Pick<Pieces, "lent" | "peak">;
-  /** Ends all work; what still runs fails. */
+  /** Ends all work; what still runs throws. */
   close(): Promise<void>;
 }
 
 /** Layers as one job makes them. */
 export interface LayerStore {
   /**
-   * The layers of the parts by key, with all their blobs in the bucket; an UnfitError in place of a
-   * layer that cannot be made. Throws when the store, the disk, the bucket (BucketError) or the
+   * Makes layers and stores their blobs. Returns the layers by key, with an UnfitError in place of
+   * one that cannot be made. Throws when the Nix store, the disk, the bucket (BucketError) or the
    * edge (RequestError) fails.
    */
   make(
@@ -77,31 +72,29 @@ export interface LayerStore {
     options: MakeOptions,
   ): Promise<ReadonlyMap<string, MadeLayer | UnfitError>>;
   /**
-   * The file listing of a store path, a blob in the bucket. With its NAR hash, it is not walked
-   * again the next time. Throws an UnfitError when no listing can hold it.
+   * Stores the file listing of a store path as a blob. With its NAR hash, the listing is
+   * remembered. Throws an UnfitError when a listing cannot contain it.
    */
   listing(
     storePath: string,
     options?: { readonly narHash?: string; readonly signal?: AbortSignal },
   ): Promise<Descriptor>;
-  /** A text for people, a blob in the bucket. */
+  /** Stores a log as a blob. */
   log(text: string): Promise<Descriptor>;
+  /** Stores bytes as a blob. */
   blob(bytes: Uint8Array<ArrayBuffer>, contentType: Upload["contentType"]): Promise<Descriptor>;
-  /** The bytes of a layer plan, null when it is not there. */
+  /** The bytes of a layer plan; null when the bucket has none with this digest. */
   plan(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
 /** PACK_MEMORY's default, bytes. */
 const DEFAULT_PACK_MEMORY = 256 * 2 ** 20;
-/**
- * Long enough for a bucket's restart, short enough that a job still fails before whoever pulls
- * gives up.
- */
+/** Long enough for the restart of a bucket, and shorter than clients wait for a pull. */
 const RETRY_MS = 60_000;
-/** Up to this size one request; above it, only a part that fails is sent again. */
+/** Larger blobs are sent in parts of this size, bytes, so that only a failed part is repeated. */
 const PART_BYTES = 8 * 2 ** 20;
 
-/** Throws when libdeflate is not there. */
+/** Opens the layers of an origin. Throws an Error when libdeflate cannot be loaded. */
 export function openLayers(options: LayersOptions): Layers {
   const { logger, cacheDir, root = "/", packMemory = DEFAULT_PACK_MEMORY } = options;
   const codecs = new Codecs(options.libdeflate);
@@ -150,7 +143,7 @@ function openStorage(
   };
   if (ownBucket === undefined) return new SignedBucket(patience);
   const bucket = new OwnBucket(ownBucket, { ...patience, partBytes });
-  // Found out now, not with the first pull. It also makes the first connection.
+  // So that a wrong endpoint or key is reported at the start, not with the first pull.
   bucket.check(signal).catch((error: Error) => {
     if (!signal.aborted)
       logger.error(

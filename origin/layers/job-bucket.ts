@@ -3,15 +3,15 @@ import type { Digest } from "../../edge/contract/digest.ts";
 import type { KnownLayer, Upload } from "../../edge/contract/bucket-requests.ts";
 import type { JobRequests } from "../channel/requests.ts";
 
-/** A blob to be stored: its content is in a file, or in memory. */
+/** A blob to be stored, with its content in a file or in memory. */
 export interface Blob extends Upload {
   readonly content: { readonly fd: number } | Uint8Array<ArrayBuffer>;
 }
 
 export interface JobBucket {
-  /** The edge whose bucket it is: another edge's may lack what this one has. */
+  /** The edge that the bucket belongs to: buckets of other edges have other blobs. */
   readonly edge: string;
-  /** What the layers of these keys were packed to, in their order. */
+  /** The records of layers by their keys, in order. */
   layers(
     keys: readonly string[],
     zstd: boolean,
@@ -20,18 +20,18 @@ export interface JobBucket {
   /** Whether the bucket has the blob. */
   has(blob: Upload, signal: AbortSignal): Promise<boolean>;
   /**
-   * Stores a blob. The bytes of a file are hashed again on the way: what is not the blob is not
-   * sent, or not completed. Throws an UnfitError when no such upload can store it.
+   * Stores a blob. The bytes of a file are hashed again, and an upload of wrong bytes is not
+   * completed. Throws an UnfitError when the blob is too large.
    */
   put(blob: Blob, signal: AbortSignal): Promise<void>;
-  /** The bytes of a layer plan, null when it is not there. */
+  /** The bytes of a layer plan; null when there is none. */
   plan(digest: Digest, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer> | null>;
 }
 
-/** How an origin stores blobs, whichever job they are of. */
+/** How an origin stores blobs; jobs share it. */
 export interface Storage {
-  /** `requests`: what the job may ask its edge. */
+  /** The bucket for one job. `requests`: the job's requests to its edge. */
   of(requests: JobRequests): JobBucket;
-  /** Ends its connections. */
+  /** Closes all connections. */
   close(): void;
 }

@@ -1,7 +1,6 @@
 /**
- * What a layer was first packed to, by any origin. The edge has the records, made from the
- * statements of origins; a record counts here when an origin has signed it with a public key that
- * the edge sends along.
+ * The record of a layer that some origin has packed. The edge has the records; one counts here when
+ * an origin has signed it with a public key that the edge sends along.
  */
 import type { KnownLayer as Answer } from "../../edge/contract/bucket-requests.ts";
 import {
@@ -12,10 +11,10 @@ import {
 } from "../../edge/contract/records.ts";
 import { vouchersOf } from "../../edge/contract/signatures.ts";
 
-/** What is stated of a layer, by codec. */
+/** The statements about a layer, by codec. */
 export type KnownLayer = Partial<Record<Codec, LayerStatement>>;
 
-/** The records of this layer in an answer of the edge that count. */
+/** The statements in the edge's answer that are about this layer and have a valid signature. */
 export async function vouched(key: string, answer: Answer): Promise<KnownLayer> {
   const known: KnownLayer = {};
   for (const codec of CODECS) {

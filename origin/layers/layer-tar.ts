@@ -1,11 +1,10 @@
 /**
- * The tar of a layer, read into buffers of any size: the same bytes in the same order however they
- * are read.
+ * The tar of a layer, read piece by piece. Its bytes do not depend on the sizes of the pieces.
  *
  *   nix/   nix/store/   tree of the first store path   …   tree of the last   end-of-archive
  *
- * The parent directories stand once, in front: Docker refuses a layer that holds a path twice. A
- * file that is equal to an earlier one of the layer is a hard link to it.
+ * The parent directories stand once, in front, since Docker refuses a layer with the same path
+ * twice. A file that is equal to an earlier one of the layer is a hard link to it.
  */
 import { readSync } from "node:fs";
 import { tarEnd, tarHeader, tarPadding, type TarType } from "../../edge/contract/tar.ts";
@@ -22,19 +21,18 @@ export interface LayerTarOptions {
   readonly root: string;
   /** In any order; the tar has them sorted. */
   readonly storePaths: readonly string[];
-  /**
-   * Only the trees, without parent directories and end-of-archive: to stand inside another tar.
-   */
+  /** Whether to leave out parent directories and end-of-archive, for use inside another tar. */
   readonly bare: boolean;
 }
 
-/** A run of the tar's bytes. */
+/** Successive bytes of the tar. */
 interface Run {
   readonly length: number;
-  /** Writes its bytes from `from` on to `target`, which is not longer; returns how many. */
+  /** Copies bytes from offset `from` into `target`, which is not longer; returns how many. */
   read(target: Buffer, from: number): number;
 }
 
+/** The tar of one layer. */
 export class LayerTar {
   readonly #runs: Generator<Run, void, void>;
   #run: Run | undefined;
@@ -45,9 +43,9 @@ export class LayerTar {
   }
 
   /**
-   * Fills `target` with what comes next; returns how many bytes: fewer than it has room for only at
-   * the end. Throws ChangedError when a file changes meanwhile, UnfitError on what no layer can
-   * hold.
+   * Fills `target` with the next bytes; returns how many, which are fewer than fit only at the end.
+   * Throws a ChangedError when a file is changed meanwhile, an UnfitError for what a layer cannot
+   * contain.
    */
   fill(target: Buffer): number {
     let used = 0;
@@ -67,7 +65,7 @@ export class LayerTar {
     return used;
   }
 
-  /** Closes what is open; the tar ends here. */
+  /** Ends the tar, and closes the open file. */
   close(): void {
     this.#run = undefined;
     this.#runs.return();

@@ -1,11 +1,11 @@
 /**
- * Walks a package and encodes its file listing (edge/contract/listing.ts), which the edge links
- * packages by.
+ * Walks a package and encodes its file listing (edge/contract/listing.ts), by which the edge links
+ * packages into an image.
  *
- * A symlink that resolves to a directory, in this or another store path, counts as that directory,
- * since two packages that both have it must be merged below it (Nix's buildEnv does the same). A
- * link back to a directory above it is a file: it can be linked to, never walked. `nix-support` at
- * the top is for builds, and no image wants it.
+ * A symlink to a directory, in this or another store path, counts as that directory, since packages
+ * that both have it are merged below it (Nix's buildEnv does the same). A symlink to a directory
+ * above itself counts as a file: images link to it, but it is not walked. `nix-support` at the top
+ * is for builds and is left out.
  */
 import { readdirSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
@@ -13,23 +13,20 @@ import { encodeListing, type ListingEntry, type ListingTree } from "../../edge/c
 import { LinkResolver } from "./resolve-link.ts";
 import { fileName, UnfitError } from "./tree.ts";
 
-/**
- * Most entries of one package: ten times what the largest packages hold; a listing of so many is
- * about 60 MB.
- */
+/** Most entries of a package: ten times those of the largest. Such a listing has about 60 MB. */
 const MAX_LISTING_ENTRIES = 2_000_000;
-/** The walk lets the process do other things this often, milliseconds. */
+/** Time after which the walk lets other work run, ms. */
 const PAUSE_MS = 10;
-/** Left out at the top. */
+/** The directory that is left out at the top. */
 const NIX_SUPPORT = "nix-support";
-/** What a link must resolve into to be walked: anything else is not in the image. */
+/** Symlinks to directories elsewhere are not followed: those are not in the image. */
 const STORE = "/nix/store/";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * The listing's bytes of `storePath`, which lies below the directory `root`. A store path that is
- * no directory has an empty one. Throws an UnfitError when no listing can hold it.
+ * The encoded listing of `storePath` below the directory `root`; empty when it is not a directory.
+ * Throws an UnfitError when a listing cannot contain it, and the signal's reason.
  */
 export async function listTree(
   root: string,
@@ -90,8 +87,7 @@ class Walk {
           `${real}: a package may hold at most ${MAX_LISTING_ENTRIES} files and directories`,
         );
       const name = decode(entry.name);
-      // A listing is JSON and cannot say it; a link to the directory that it is in still brings it
-      // along.
+      // A listing is JSON, which has no other names. Links to its directory still lead to the file.
       if (name === undefined) continue;
       const path = `${real}/${entry.name.toString("latin1")}`;
       const below = entry.isDirectory()
@@ -110,7 +106,7 @@ class Walk {
     return tree;
   }
 
-  /** Throws when nobody wants the listing any more. */
+  /** Throws the signal's reason. */
   async #letOthersRun(): Promise<void> {
     if (performance.now() < this.#pause) return;
     await setImmediate();

@@ -1,7 +1,4 @@
-/**
- * File listings as blobs. What a store path was listed as is remembered on disk, so that publishing
- * it again does not walk it again.
- */
+/** File listings as blobs. Notes on disk remember them, so that a store path is walked once. */
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +12,7 @@ import type { JobBucket } from "./job-bucket.ts";
 import { listTree } from "./list-tree.ts";
 import { putBytes } from "./put-bytes.ts";
 
-/** Increased when the walk of the same files gives other entries. */
+/** To be increased when the walk of the same files gives other entries. */
 const WALK_FORMAT = 1;
 
 export interface ListingsParts {
@@ -23,6 +20,7 @@ export interface ListingsParts {
   readonly root: string;
 }
 
+/** Stores listings, and remembers them in a directory. */
 export class Listings {
   readonly #with: ListingsParts;
 
@@ -30,7 +28,10 @@ export class Listings {
     this.#with = parts;
   }
 
-  /** The listing of a store path, a blob in the bucket; with its NAR hash, from the notes. */
+  /**
+   * Stores the listing of a store path as a blob. With the NAR hash, a note of it is read or
+   * written. Throws an UnfitError when a listing cannot contain the store path.
+   */
   async publish(
     { storePath, narHash }: { readonly storePath: string; readonly narHash?: string | undefined },
     bucket: JobBucket,
@@ -55,7 +56,7 @@ export class Listings {
   }
 }
 
-/** What the note says; undefined when there is none, or a power cut tore it. */
+/** Reads a note; undefined when there is none, or a power failure has damaged it. */
 async function readNote(note: string): Promise<Descriptor | undefined> {
   try {
     const read = v.safeParse(DescriptorSchema, JSON.parse(await readFile(note, "utf8")));

@@ -1,4 +1,4 @@
-/** What is known of a layer that is made: its blobs, and what is stated of them. Pure. */
+/** A layer that is made: its blobs, and the statements about them. Pure. */
 import type { Upload } from "../../edge/contract/bucket-requests.ts";
 import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../edge/contract/media-types.ts";
 import { CODECS, type Layer, type LayerStatement, type Tree } from "../../edge/contract/records.ts";
@@ -9,11 +9,11 @@ import type { PackedLayer } from "./pack.ts";
 /** A layer whose blobs are in the bucket. */
 export interface MadeLayer {
   readonly layer: Layer;
-  /** What this origin states of it, where no record says so yet. */
+  /** This origin's statements, for codecs of which there is no record yet. */
   readonly statements: readonly LayerStatement[];
 }
 
-/** What is known of a layer: by records, and by this origin's own work where there is none. */
+/** Statements about a layer: those of records, and this origin's own where there is no record. */
 export interface Sources {
   readonly recorded: KnownLayer;
   readonly own: KnownLayer;
@@ -24,7 +24,7 @@ const MEDIA_TYPES: Record<CodecName, Upload["contentType"]> = {
   zstd: OCI_LAYER_ZSTD,
 };
 
-/** The blob of a statement, as it is uploaded. */
+/** The upload of a statement's blob. */
 export const uploadOf = ({
   codec,
   digest,
@@ -35,7 +35,7 @@ export const uploadOf = ({
   contentType: MEDIA_TYPES[codec],
 });
 
-/** The trees of a bare layer, each with the bytes that its members have. */
+/** The trees of a bare layer with the compressed size of each. `sizes`: those of all members. */
 export function withSizes(trees: PackedLayer["trees"], sizes: readonly number[]): Tree[] {
   let first = 0;
   return trees.map(({ name, members, tarSize }) => {
@@ -44,7 +44,7 @@ export function withSizes(trees: PackedLayer["trees"], sizes: readonly number[])
   });
 }
 
-/** The layer, from what records say about its blobs, or what this origin states. */
+/** The layer by these statements. Throws an Error when there is none about gzip. */
 export function madeLayer({ recorded, own }: Sources): MadeLayer {
   const { gzip, zstd } = { ...recorded, ...own };
   if (gzip === undefined) throw new Error("a layer was made without its gzip blob");
@@ -64,13 +64,13 @@ export function madeLayer({ recorded, own }: Sources): MadeLayer {
 }
 
 /**
- * The same NAR hashes must give the same tar: anything else is a store that was tampered with, or a
- * fault of ours that must not spread.
+ * Throws an Error when a layer's tar is not that of the record, which means that this machine's
+ * store is damaged: the same NAR hashes give the same tar.
  */
 export function requireSameTar({ key, diffId: known }: LayerStatement, diffId: string): void {
   if (known !== diffId)
     throw new Error(
-      `layer ${key} is ${known} in the bucket and ${diffId} from this store: is this store ` +
-        `damaged? \`nix-store --verify --check-contents\` tells`,
+      `layer ${key} has diffId ${known} in the bucket and ${diffId} on this machine, whose Nix ` +
+        `store may be damaged: run nix-store --verify --check-contents`,
     );
 }

@@ -1,7 +1,7 @@
 /**
- * Makes layers. Parts of which the bucket has a record, by key, are done; the others are packed and
- * uploaded. What this origin states about them goes to the edge with the job's results, and the
- * edge makes the records.
+ * Makes layers. Those that the bucket has, by the record of their key, are done; the others are
+ * packed and uploaded. This origin's statements about them are part of the job's results, from
+ * which the edge makes records.
  */
 import { LRUCache } from "lru-cache";
 import pLimit, { type LimitFunction } from "p-limit";
@@ -25,26 +25,26 @@ import { closeBlobs, type PackedLayer, type Packer } from "./pack.ts";
 import { SharedWork } from "./shared-work.ts";
 import { UnfitError } from "./tree.ts";
 
-/** What a layer consists of. */
+/** The contents of a layer. */
 export interface LayerPart {
   readonly key: string;
   readonly paths: readonly StorePathInfo[];
   /**
-   * Only the trees of its store paths, without parent directories and end-of-archive: its members
-   * are appended to those of another layer. The key must say so, for the bytes are others.
+   * Whether it has only the trees of its store paths, without parent directories and
+   * end-of-archive, so that its members can be appended to another layer. The key depends on this.
    */
   readonly bare?: boolean;
 }
 
 export interface MakeOptions {
   readonly signal: AbortSignal;
-  /** Make zstd blobs as well. */
+  /** Whether to make zstd blobs as well. */
   readonly zstd: boolean;
   /** Called with each layer when it is in the bucket. */
   readonly onMade?: ((part: LayerPart) => void) | undefined;
 }
 
-/** Statements that are remembered until the bucket has records of them. */
+/** Own statements that are remembered, until the edge has made records of them. */
 const MAX_OWN = 5_000;
 
 export interface LayerMakerParts {
@@ -57,19 +57,22 @@ export interface LayerMakerParts {
 interface Work {
   readonly bucket: JobBucket;
   readonly codecs: readonly CodecName[];
-  /** What the edge knows about each, by key. */
+  /** The edge's answers by key. */
   readonly answers: ReadonlyMap<string, Promise<Answer>>;
   /**
-   * They are read one after another, so that the first is whole as early as can be. Two jobs take
-   * turns piece by piece: a small one does not wait for a huge one.
+   * Layers of a job are read one after another, so that the first is ready for upload early. Jobs
+   * take turns piece by piece, so that a small one does not wait for a large one.
    */
   readonly reading: LimitFunction;
 }
 
+/** Makes the layers of all jobs of an origin. */
 export class LayerMaker {
   readonly #with: LayerMakerParts;
   readonly #layers = new SharedWork<MadeLayer>();
-  /** By key and codec: results may get lost on their way to the edge, and the job come again. */
+  /**
+   * Own statements by key and codec, in case that the edge does not get them and repeats the job.
+   */
   readonly #own = new LRUCache<string, LayerStatement>({ max: MAX_OWN });
 
   constructor(parts: LayerMakerParts) {
@@ -77,8 +80,8 @@ export class LayerMaker {
   }
 
   /**
-   * The layers of the parts, by key; an UnfitError in place of a layer that cannot be. Any other
-   * error ends the work on all of them and is thrown.
+   * Makes layers; returns them by key, with an UnfitError in place of one that cannot be made. Any
+   * other error ends the work on all of them and is thrown.
    */
   async make(
     parts: readonly LayerPart[],
@@ -93,7 +96,7 @@ export class LayerMaker {
       codecs: zstd ? ["gzip", "zstd"] : ["gzip"],
       reading: pLimit(1),
     };
-    // The largest is first on its way to the bucket, while the others are packed.
+    // The largest first: it is uploaded while the others are packed.
     const making = parts
       .toSorted((a, b) => size(b) - size(a))
       .map(async (part) => {
@@ -119,7 +122,7 @@ export class LayerMaker {
   }
 
   async #one(part: LayerPart, work: Work, signal: AbortSignal): Promise<MadeLayer> {
-    // A small part is appended to a layer that is gzip.
+    // A bare layer is appended to a layer with gzip.
     const codecs: readonly CodecName[] = part.bare === true ? ["gzip"] : work.codecs;
     const { packer, logger } = this.#with;
     const started = performance.now();
@@ -146,17 +149,14 @@ export class LayerMaker {
     }
   }
 
-  /**
-   * What records say of a layer, what this origin has stated where there is none, and the codecs
-   * whose blob is in the bucket by neither.
-   */
+  /** What is known of a layer, and for which codecs the bucket has no blob of it. */
   async #known(
     key: string,
     { bucket, answers, codecs }: Work,
     signal: AbortSignal,
   ): Promise<Known> {
     const zstd = codecs.includes("zstd");
-    // Whoever asked for many may have left; the layer is wanted still.
+    // The job that asked for many layers may have been cancelled; this layer is still wanted.
     const answer = await answers.get(key)?.catch(() => undefined);
     const [said = {}] = answer === undefined ? await bucket.layers([key], zstd, signal) : [answer];
     const found = await vouched(key, said);
@@ -176,7 +176,7 @@ export class LayerMaker {
     return { key, bucket, found, recorded, own, missing };
   }
 
-  /** Uploads the blobs of a packed layer; returns what this origin states of them. */
+  /** Uploads the blobs of a packed layer; returns this origin's statements about them. */
   async #upload(
     { key, bucket, found, own }: Known,
     { diffId, blobs, trees }: PackedLayer,
@@ -199,7 +199,7 @@ export class LayerMaker {
       this.#own.set(ownKey(bucket, key, codec), statement);
       stated[codec] = statement;
     };
-    // All of them end before anything is thrown: their files are closed then.
+    // All must end before anything is thrown, since their files are closed then.
     const done = await Promise.allSettled(
       (["gzip", "zstd"] as const).map((codec) => {
         const blob = blobs[codec];
@@ -215,7 +215,7 @@ export class LayerMaker {
 interface Known extends Sources {
   readonly key: string;
   readonly bucket: JobBucket;
-  /** Everything that records say, also about blobs that are gone. */
+  /** The statements of records, also about blobs that the bucket has lost. */
   readonly found: KnownLayer;
   readonly missing: readonly CodecName[];
 }
@@ -223,7 +223,7 @@ interface Known extends Sources {
 const ownKey = ({ edge }: JobBucket, key: string, codec: CodecName): string =>
   `${edge} ${key} ${codec}`;
 
-/** Asks about all layers of a job in one request; the answers by key. */
+/** Asks the edge about all layers of a job in one request; returns the answers by key. */
 function lookUp(
   parts: readonly LayerPart[],
   bucket: JobBucket,

@@ -1,6 +1,6 @@
 /**
- * The bucket with an origin's own S3 credentials, for operators who want that: blobs of any size,
- * large ones in parts. Every operation is repeated after errors that may pass.
+ * The bucket by the origin's own S3 credentials. Blobs may have any size; large ones are sent in
+ * parts. Every operation is repeated after errors that may pass.
  */
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
@@ -28,14 +28,13 @@ export interface OwnBucketOptions extends Patience {
 }
 
 /**
- * Attempts of the SDK at one request, within a second: a part that fails is sent again alone. A
- * longer trouble of the bucket is `retryMs`' matter.
+ * Attempts of the SDK at one request or part, within a second. `retryMs` is for longer failures.
  */
 const SDK_ATTEMPTS = 3;
-/** Concurrent requests; the SDK has 50 sockets, and warns about more requests than that. */
+/** Concurrent requests; the SDK has 50 sockets, and warns when more requests wait. */
 const REQUESTS_AT_ONCE = 40;
 /**
- * Large files sent concurrently, and parts of one: with the size of a part they limit the memory.
+ * Large files sent concurrently, and parts of each: with the size of parts they limit the memory.
  */
 const FILES_AT_ONCE = 4;
 const PARTS_AT_ONCE = 2;
@@ -43,6 +42,7 @@ const PARTS_AT_ONCE = 2;
 const MAX_PARTS = 9_000;
 const ignore = (): void => undefined;
 
+/** A bucket with credentials. */
 export class OwnBucket implements Storage {
   readonly #client: S3Client;
   readonly #access: BucketAccess;
@@ -55,7 +55,7 @@ export class OwnBucket implements Storage {
     this.#options = options;
     this.#client = s3Client(access, {
       maxAttempts: SDK_ATTEMPTS,
-      // It would tell the console of every attempt.
+      // It would write every attempt to the console.
       logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
       expectContinueHeader: false,
     });
@@ -118,9 +118,9 @@ export class OwnBucket implements Storage {
   }
 
   /**
-   * Not by Upload's own abort, which returns while parts are still read from the file: when the
-   * signal aborts, the body fails, the upload with it, and its parts are deleted. A lifecycle rule
-   * of the bucket clears what this cannot.
+   * When the signal aborts, `bytes` throws, so that the upload fails and its parts are deleted.
+   * Upload's own abort would return while parts are still read from the file. Parts that cannot be
+   * deleted are left to a lifecycle rule of the bucket.
    */
   async #putParts(
     params: { Bucket: string; Key: string; ContentType: string },

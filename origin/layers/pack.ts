@@ -1,10 +1,10 @@
 /**
- * Packs store paths into a layer on this machine's disk, in one pass:
+ * Packs store paths into the blobs of a layer, in temporary files and in one pass:
  *
  *   read → tar → SHA-256 (diffId) → compress → SHA-256 (digest) → temporary file
  *
- * The main thread reads and hashes, which takes a tenth of the compressor's time; the pieces of one
- * layer are compressed on all threads of Node's pool and written in their order.
+ * The main thread reads and hashes, in a tenth of the time that compression takes. The pieces of a
+ * layer are compressed on all threads of Node's pool, and written in order.
  */
 import { createHash, type Hash } from "node:crypto";
 import { closeSync } from "node:fs";
@@ -17,7 +17,7 @@ import type { Pieces } from "./pieces.ts";
 
 export interface PackedLayer {
   readonly diffId: Digest;
-  /** Of a bare layer its store paths, in order; none of another. */
+  /** The store paths of a bare layer, in order; empty for any other. */
   readonly trees: readonly PackedTree[];
   readonly blobs: Partial<Record<CodecName, SpooledBlob>>;
 }
@@ -25,14 +25,14 @@ export interface PackedLayer {
 export interface PackedTree {
   /** File name below /nix/store. */
   readonly name: string;
-  /** How many members of the blob contain it: every tree begins with a member of its own. */
+  /** How many members of the blob it has: each tree begins a new member. */
   readonly members: number;
   readonly tarSize: number;
 }
 
 export interface PackRequest {
   readonly storePaths: readonly string[];
-  /** Only the trees of the store paths, to be put inside another tar: see LayerTar. */
+  /** Whether it has only the trees of the store paths (layer-tar.ts). */
   readonly bare?: boolean;
   readonly codecs: readonly CodecName[];
 }
@@ -42,12 +42,13 @@ export interface PackerOptions {
   readonly pieces: Pieces;
   /** Directory that contains /nix/store. */
   readonly root: string;
-  /** Where blobs wait for their upload. */
+  /** Directory of the temporary files. */
   readonly spoolDir: string;
 }
 
 type Files = Map<CodecName, BlobFile>;
 
+/** Packs the layers of an origin. */
 export class Packer {
   readonly #options: PackerOptions;
 
@@ -56,14 +57,14 @@ export class Packer {
   }
 
   /**
-   * The layer of these store paths; whoever asked closes it with `closeBlobs`. Throws what LayerTar
-   * throws, the disk's errors, and the signal's reason; nothing is left behind then.
+   * Packs a layer, which the caller closes with `closeBlobs`. Throws the errors of LayerTar and of
+   * the disk, and the signal's reason; then nothing is left behind.
    */
   async pack(request: PackRequest, signal: AbortSignal): Promise<PackedLayer> {
     return (await this.read(request, signal)).packed;
   }
 
-  /** The same, returning as soon as all is read: the last pieces are still being compressed. */
+  /** The same, but returns when everything is read, while the last pieces are still compressed. */
   async read(
     { storePaths, bare = false, codecs }: PackRequest,
     signal: AbortSignal,
@@ -81,7 +82,7 @@ export class Packer {
         for await (const [piece, length] of this.#filled(tar, signal)) {
           diff.update(piece.tar.subarray(0, length));
           written = this.#write(piece, length, files, written);
-          // A full disk ends the reading, too; the error itself is thrown by `packed`.
+          // A full disk ends the reading; `packed` throws the error.
           written.catch(() => tar.close());
           members += 1;
           tarSize += length;
@@ -105,7 +106,7 @@ export class Packer {
     return { packed };
   }
 
-  /** The tar, piece by piece; the caller returns each piece. */
+  /** The tar piece by piece; the caller gives each piece back. */
   async *#filled(tar: LayerTar, signal: AbortSignal): AsyncGenerator<[Piece, number]> {
     const { pieces } = this.#options;
     for (;;) {
@@ -126,7 +127,7 @@ export class Packer {
   async #write(piece: Piece, length: number, files: Files, before: Promise<void>): Promise<void> {
     const { codecs, pieces } = this.#options;
     try {
-      // All of them end before the piece is given back: they work in its memory.
+      // All must end before the piece is given back, since they use its memory.
       const members = await Promise.allSettled(
         [...files.keys()].map((codec) => codecs.compress(codec, piece, length)),
       );
@@ -165,6 +166,7 @@ async function finished({ files, written, diff, trees }: Reading): Promise<Packe
   };
 }
 
+/** Closes the temporary files of a layer, which deletes them. */
 export function closeBlobs({ blobs }: PackedLayer): void {
   for (const { fd } of Object.values(blobs)) closeSync(fd);
 }

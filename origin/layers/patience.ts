@@ -1,8 +1,8 @@
-/** Trying again while a bucket is in trouble. */
+/** Repeating operations while a bucket fails. */
 import pRetry from "p-retry";
 import { answered, mayPass } from "../../edge/contract/bucket-status.ts";
 
-/** The bucket refused, or could not be reached for as long as we try. */
+/** The bucket refused a request, or did not answer for as long as it was repeated. */
 export class BucketError extends Error {
   override name = "BucketError";
   /** HTTP status; undefined when there was no answer. */
@@ -19,14 +19,12 @@ export class BucketError extends Error {
 }
 
 export interface Patience {
-  /** How long one operation is tried again, milliseconds. */
+  /** How long an operation is repeated, ms. */
   readonly retryMs: number;
   readonly onRetry: (error: BucketError) => void;
 }
 
-/**
- * First and longest wait between attempts, milliseconds; each is doubled, by chance up to twice.
- */
+/** First and longest wait between attempts, ms: doubled each time, and at random up to twice. */
 const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
 

@@ -1,12 +1,13 @@
 /**
- * The memory for packing: a fixed number of pieces, lent to whichever layer is read next. Their
- * number limits the memory, and how many are compressed at the same time.
+ * The memory for packing: a fixed number of pieces, which are lent to the layers that are read.
+ * Their number limits the memory, and how many pieces are compressed at the same time.
  */
 import { type Codecs, type Piece, PIECE_MEMORY } from "./codecs.ts";
 
-/** Concurrent calls of koffi. */
+/** Most concurrent calls of koffi. */
 const MOST_PIECES = 256;
 
+/** The pieces of an origin. */
 export class Pieces {
   readonly #codecs: Codecs;
   readonly #limit: number;
@@ -16,10 +17,7 @@ export class Pieces {
   #closed = false;
   #peak = 0;
 
-  /**
-   * As many as keep `threads` compressors and one reader busy, and as fit `memory` (bytes); one at
-   * least.
-   */
+  /** Two for each of `threads`, or as many as fit into `memory` (bytes), but at least one. */
   constructor(codecs: Codecs, memory: number, threads: number) {
     this.#codecs = codecs;
     const affordable = Math.floor(memory / PIECE_MEMORY);
@@ -36,7 +34,7 @@ export class Pieces {
     return this.#peak;
   }
 
-  /** A piece to work in; first come, first served. */
+  /** Lends a piece, when one is free; first come, first served. */
   async take(): Promise<Piece> {
     if (this.#lent === this.#limit)
       return new Promise((resolve) => void this.#waiting.push(resolve));
@@ -45,6 +43,7 @@ export class Pieces {
     return this.#idle.pop() ?? this.#codecs.allocate();
   }
 
+  /** Takes a lent piece back. */
   give(piece: Piece): void {
     const next = this.#waiting.shift();
     if (next !== undefined) return next(piece);
@@ -53,7 +52,7 @@ export class Pieces {
     else this.#idle.push(piece);
   }
 
-  /** Frees the pieces, those that are lent when they are given back. */
+  /** Frees all pieces; lent ones when they are given back. */
   close(): void {
     this.#closed = true;
     for (const piece of this.#idle.splice(0)) this.#codecs.free(piece);

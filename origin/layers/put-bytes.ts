@@ -4,6 +4,7 @@ import type { Upload } from "../../edge/contract/bucket-requests.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";
 import type { JobBucket } from "./job-bucket.ts";
 
+/** Stores the bytes; returns their digest and size. Throws as `bucket.put`. */
 export async function putBytes(
   bucket: JobBucket,
   {

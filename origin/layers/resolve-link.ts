@@ -1,16 +1,17 @@
 /**
- * Follows symlinks as the kernel would with `root` as its root directory, so that a store at
- * another place is read in the same way. Paths are binary strings.
+ * Follows symlinks as the kernel does for a process whose root directory is `root`, for stores in
+ * another place. Paths are binary strings (tree.ts).
  */
 import { lstatSync, readlinkSync } from "node:fs";
 import { fileName } from "./tree.ts";
 
-/** Linux gives up after as many (path_resolution(7)). */
+/** Most symlinks that are followed, as in Linux (path_resolution(7)). */
 const MAX_LINKS = 40;
 
+/** Follows symlinks below one root. */
 export class LinkResolver {
   readonly #root: string;
-  /** Paths that are directories and no symlinks: most of what is asked again and again. */
+  /** Paths that are known to be directories and not symlinks. */
   readonly #directories = new Set<string>();
 
   /** `root` without trailing slash; empty for the machine's own. */
@@ -56,8 +57,8 @@ function lstatOf(file: Buffer): ReturnType<typeof lstatSync> {
   try {
     return lstatSync(file, { throwIfNoEntry: false });
   } catch (error) {
-    // A link may lead through a file, or where this user cannot look: to an image that is a link to
-    // nowhere.
+    // A link that leads through a file, or where this process may not look, leads nowhere in an
+    // image.
     if (["ENOTDIR", "EACCES", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? ""))
       return undefined;
     throw error;

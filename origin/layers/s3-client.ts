@@ -1,5 +1,5 @@
 /**
- * The S3 client for any bucket that speaks the protocol: R2, MinIO, the emulator of `npm start`.
+ * The AWS SDK's S3 client, for any bucket with that protocol: R2, MinIO, the one of `npm start`.
  */
 import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
 
@@ -12,11 +12,11 @@ export interface BucketAccess {
   readonly secretAccessKey: string;
 }
 
-/** Limits of the wait for a connection and for an answer on it, milliseconds. */
+/** Time limits of connecting and of waiting for an answer, ms. */
 const CONNECT_MS = 10_000;
 const SILENCE_MS = 120_000;
 
-/** Requests go by the proxy that the environment names, and end where nobody answers. */
+/** With the proxy of the environment, and time limits. */
 const REQUESTS = {
   httpAgent: { proxyEnv: process.env },
   httpsAgent: { proxyEnv: process.env },
@@ -24,6 +24,7 @@ const REQUESTS = {
   socketTimeout: SILENCE_MS,
 };
 
+/** A client for a bucket. `more`: further settings of the SDK. */
 export function s3Client(access: BucketAccess, more: S3ClientConfig = {}): S3Client {
   return new S3Client({
     endpoint: access.endpoint,

@@ -1,13 +1,14 @@
-/**
- * Does work only once that several callers want at the same time. It is cancelled only when all of
- * them have left.
- */
+/** Work that several callers share; it is cancelled only when all of them have given it up. */
 export class SharedWork<T> {
   readonly #running = new Map<
     string,
     { readonly result: Promise<T>; readonly stop: AbortController; waiting: number }
   >();
 
+  /**
+   * The result of the work with this key, which is started unless it runs already. Throws the
+   * signal's reason when the caller gives it up, and the errors of the work.
+   */
   async run(
     key: string,
     signal: AbortSignal,
@@ -36,7 +37,7 @@ export class SharedWork<T> {
     } finally {
       signal.removeEventListener("abort", onAbort);
       if (--job.waiting === 0) {
-        // Nobody may join what is being stopped.
+        // Later callers start it anew.
         this.#forget(key, job.stop);
         job.stop.abort(signal.reason);
       }

@@ -1,6 +1,6 @@
 /**
- * The bucket without credentials: the edge looks up objects in it, and signs what the origin stores
- * and reads. Blobs go straight to the bucket, which checks their hashes.
+ * The bucket without credentials: the edge looks up objects, and signs the origin's requests. Blobs
+ * go directly to the bucket, which checks their hashes.
  */
 import { buffer } from "node:stream/consumers";
 import pLimit from "p-limit";
@@ -21,9 +21,9 @@ import { UnfitError } from "./tree.ts";
 const REQUESTS_AT_ONCE = 40;
 /** Larger files sent concurrently. */
 const FILES_AT_ONCE = 4;
-/** What a bucket answers to a signature that is too old, or wrong. */
+/** A bucket's answer to a signature that has expired or is wrong. */
 const FORBIDDEN = 403;
-/** The answer to If-None-Match when the object exists by now. */
+/** The answer to If-None-Match when the object exists. */
 const PRESENT = 412;
 
 /** Errors that have their own words, and that no second attempt mends. */
@@ -37,6 +37,7 @@ interface Job {
 
 type Bytes = () => Promise<Uint8Array> | AsyncGenerator<Buffer>;
 
+/** A bucket by requests that the edge signs. */
 export class SignedBucket implements Storage {
   readonly #patience: Patience;
   /** By edge: each may send this origin elsewhere. */
@@ -99,7 +100,7 @@ export class SignedBucket implements Storage {
         http.put(put, { size: blob.size, bytes: await bytes() }, signal),
       );
       if (status === 200 || status === PRESENT) return;
-      // It waited for too long: once more with a fresh one.
+      // The signature has expired in the queue: another attempt with a new one.
       if (status === FORBIDDEN && !renewed) {
         renewed = true;
         grant = await grants.ask(blob, signal);

@@ -1,14 +1,14 @@
 /**
- * The file tree of one store path, in the order of its tar. Entries come sorted by the bytes of
- * their whole path, a directory counting with its trailing slash (git sorts trees the same way), so
- * every directory stands before what is in it and the list is in plain byte order.
+ * The file tree of one store path, in the order of its tar. Entries are sorted by the bytes of
+ * their whole paths, with a slash after those of directories (as in git), so that each directory
+ * comes before its contents.
  *
- * A file with several names is as many files: Nix's archives know no hard links, so a store that
- * fetched a path has none, one that built it may have some, and one that is optimised
- * (`auto-optimise-store`) has more. The walk is the same in all of them.
+ * A file with several names counts as several files. NARs have no hard links, so a store that has
+ * fetched a path has none, one that has built it may have some, and an optimised one
+ * (`auto-optimise-store`) has more. The walk gives the same in all of them.
  *
- * Names are binary strings (latin1): a file name is bytes to Linux, and binary strings compare as
- * bytes.
+ * Names are binary strings (latin1), since file names in Linux are bytes, and binary strings
+ * compare as bytes.
  */
 import {
   closeSync,
@@ -31,7 +31,7 @@ export interface TreeEntry {
   /** As Nix canonicalises it: 0555 for directories and executables, 0444 for other files. */
   readonly mode: number;
   readonly linkname?: string;
-  /** Of a file with contents; the taker reads it, the walk closes it. */
+  /** The open file, for files; the walk closes it. */
   readonly fd?: number;
   readonly stats?: Stats;
 }
@@ -41,10 +41,12 @@ const SYMLINK_MODE = 0o777;
 const WHITEOUT = ".wh.";
 const OWNER_EXECUTES = 0o100;
 
-/** Bytes that a file system call takes for a binary string. */
+/** A binary string as the bytes of a file name. */
 export const fileName = (binary: string): Buffer => Buffer.from(binary, "latin1");
 
-/** A store path that a layer or listing cannot contain: another attempt would fail as well. */
+/**
+ * A store path that a layer, listing or upload cannot contain; another attempt would fail as well.
+ */
 export class UnfitError extends Error {
   override name = "UnfitError";
 }
@@ -59,8 +61,8 @@ export class ChangedError extends Error {
 }
 
 /**
- * Walks `storePath` (`/nix/store/…`), which lies below the directory `root`. Files are opened one
- * at a time.
+ * Walks `storePath` (`/nix/store/…`) below the directory `root`; one file is open at a time. Throws
+ * an UnfitError for what a layer cannot contain.
  */
 export function* walkTree(root: string, storePath: string): Generator<TreeEntry, void, void> {
   const top = Buffer.from(storePath.slice(1)).toString("latin1");
@@ -120,7 +122,7 @@ function* visitFile(name: Buffer, path: string): Generator<TreeEntry, void, void
   }
 }
 
-/** Throws a ChangedError when the entry's file, open as `fd`, is not as it was when it was met. */
+/** Throws a ChangedError when the file, open as `fd`, has changed since the walk came to it. */
 export function requireUnchanged(entry: TreeEntry, fd: number): void {
   const before = entry.stats;
   const after = fstatSync(fd);

@@ -1,6 +1,7 @@
 /**
  * Versions and descriptions of packages from lists that need no evaluation: the lock of the starter
- * set, and the packages.json of a nixpkgs channel. Attribute paths have dots: `python3Packages.flask`.
+ * set, and the packages.json of a nixpkgs channel. Attribute paths have dots:
+ * `python3Packages.flask`.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

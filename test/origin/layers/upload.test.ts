@@ -281,7 +281,7 @@ test("a record of other contents than this store has is an error that tells both
   await bucket.delete(blobPath(theirs.digest));
   await assert.rejects(
     make(part),
-    /is sha256:0{64} in the bucket and sha256:[0-9a-f]{64} from this store/,
+    /has diffId sha256:0{64} in the bucket and sha256:[0-9a-f]{64} on this machine/,
   );
 });
 

@@ -106,7 +106,7 @@ describe("firn plan", { skip }, () => {
     assert.equal(await run({ onlyFirst: true }), id);
     assert.match(
       lines[0] ?? "",
-      /none that this version of Firn can use, make a new one with `firn plan`/,
+      /cannot be used by this version of Firn, make a new one with `firn plan`/,
     );
     await isInForce(id);
   });
@@ -121,7 +121,7 @@ describe("firn plan", { skip }, () => {
     await bucket.put(demandPath("path", "2026-01-02", "b"), "{", "application/json");
     await run({ dryRun: true });
     assert.match(lines.join("\n"), /demand from 10\d\d pulls/);
-    assert.match(lines.join("\n"), /2026-01-02\/b\.json is no count/);
+    assert.match(lines.join("\n"), /2026-01-02\/b\.json is not a count/);
     await isInForce(id);
   });
 });

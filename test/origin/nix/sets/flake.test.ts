@@ -311,7 +311,7 @@ test(
     ])
       assert.match(
         await whyNot(t, spec(locked), allowed),
-        /^refused: the input dep is not what flake\.lock says/,
+        /^refused: the files of the input dep do not have the hash that flake\.lock has/,
       );
     const table: [what: string, locked: object, why: RegExp][] = [
       ["no hash", { type: "tarball", url: `${host}/x` }, /no hash of the input dep/],
