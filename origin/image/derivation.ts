@@ -1,7 +1,6 @@
 /**
- * The program that a derivation of nix/image.nix runs. It makes an image of store paths that Nix
- * has already built and describes in the derivation's attributes. It uses neither Nix nor a
- * network.
+ * The program that a derivation of nix/image.nix runs. It makes an image from store paths that Nix
+ * has built and describes in the derivation's attributes. It needs neither Nix nor a network.
  *
  *   .attrs.json → packages, closure → makeImage → $out
  */
@@ -53,7 +52,7 @@ const AttributesSchema = v.object({
 });
 type Attributes = v.InferOutput<typeof AttributesSchema>;
 
-/** Whoever writes Nix code may make any image: no limit but the machine's. */
+/** The author of Nix code may make images of any size. */
 const NO_LIMITS = { closureLimit: Infinity, closurePaths: Infinity };
 
 async function main(): Promise<void> {
@@ -130,7 +129,7 @@ async function build({ image, closure, outputs }: Attributes, directory: string)
   }
 }
 
-/** A package set that has these packages and nothing else, for what Nix has built. */
+/** A package set with these packages alone, which are built. */
 function builtSet(packages: Attributes["image"]["packages"]) {
   const outcomes = new Map(
     packages.map((found): [string, BuildOutcome] => [

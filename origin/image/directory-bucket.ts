@@ -1,6 +1,6 @@
 /**
- * A directory instead of a bucket, for images that are made without a server: the same blobs by the
- * same digests, and the records of what each layer was packed to.
+ * A directory in place of a bucket, for images that are made without a server. It has the same
+ * blobs, and a record of each layer.
  *
  *   blobs/sha256/<hex>     layers, listings, layer plans
  *   layers/<key>.json      what a layer was packed to, by which compressor; <key>.zstd.json its zstd
@@ -30,13 +30,13 @@ import { writeWhole } from "../disk/write-whole.ts";
 import { fileBytes } from "../layers/blob-bytes.ts";
 import type { Blob, JobBucket, Storage } from "../layers/job-bucket.ts";
 
-/** Who vouches for the layers of this directory: whoever can write here. */
+/** The name that signs the layers of a directory. */
 export const MAKER = "local";
 
 const nobody = (): never => {
   throw new TypeError("there is no edge to ask");
 };
-/** What jobs may ask where a directory stands in the place of a bucket: nothing. */
+/** The requests of jobs without an edge: all of them throw. */
 export const NO_EDGE: JobRequests = {
   edge: "",
   destinations: new Destinations(),
@@ -50,10 +50,11 @@ export interface DirectoryBucketOptions {
   readonly sign: Sign;
   /** Public key that belongs to `sign`. */
   readonly publicKey: string;
-  /** What compresses here now, by codec: a layer that another compressor made is made again. */
+  /** The compressor of this machine; layers that another one has compressed are made again. */
   readonly compressor: (codec: Codec) => Promise<string>;
 }
 
+/** One such directory. */
 export class DirectoryBucket implements Storage {
   readonly #options: DirectoryBucketOptions;
 
@@ -73,18 +74,18 @@ export class DirectoryBucket implements Storage {
 
   close(): void {}
 
-  /** Where a blob lies, or would. */
+  /** The path of a blob's file, which need not exist. */
   path(digest: Digest): string {
     return join(this.#options.directory, blobPath(digest));
   }
 
-  /** Whether the blob is there, at its size. */
+  /** Whether there is a file of the blob's size. */
   async has({ digest, size }: Descriptor): Promise<boolean> {
     const found = await stat(this.path(digest)).catch(() => undefined);
     return found?.size === size;
   }
 
-  /** A whole blob; null when it is not there. */
+  /** The bytes of a blob; null when there is none. */
   async read(digest: Digest): Promise<Uint8Array<ArrayBuffer> | null> {
     const bytes = await readFile(this.path(digest)).catch(orUndefined);
     return bytes === undefined ? null : new Uint8Array(bytes);
@@ -104,20 +105,20 @@ export class DirectoryBucket implements Storage {
     }
   };
 
-  /** Stores a text by its digest, which it returns. */
+  /** Stores a text as a blob; returns its digest. */
   async putText(text: string): Promise<Digest> {
     const digest: Digest = `sha256:${createHash("sha256").update(text).digest("hex")}`;
     await writeWhole(this.path(digest), (path) => writeFile(path, text));
     return digest;
   }
 
-  /** Remembers what a layer was packed to. */
+  /** Writes the record of a layer. */
   async remember(statement: LayerStatement): Promise<void> {
     const path = this.#layerPath(statement.key, statement.codec);
     await writeWhole(path, (temporary) => writeFile(temporary, JSON.stringify(statement)));
   }
 
-  /** What a layer was packed to by the compressor of now; undefined when it was not, or is gone. */
+  /** The record of a layer; undefined when there is none of this machine's compressor. */
   async layer(key: string, codec: Codec): Promise<LayerStatement | undefined> {
     const text = await readFile(this.#layerPath(key, codec), "utf8").catch(orUndefined);
     if (text === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Makes an image on this machine, without an edge: what an origin does for a package, and what the
- * edge does with its records, one after the other. The result is the registry's, byte for byte, for
- * the same package set, revision, layer plan and compressor.
+ * Makes an image without an edge: does what an origin does for each package, and then what the edge
+ * does with the records. The image is that of a registry, byte for byte, when package set,
+ * revision, layer plan and compressor are the same.
  *
  *   names → publish (origin) → records → chooseLevels → compose (edge) → config, manifests, layers
  */
@@ -26,10 +26,10 @@ import type { PlanStore } from "../plan/plans.ts";
 import { publish } from "../publish/publish.ts";
 import { type DirectoryBucket, MAKER } from "./directory-bucket.ts";
 
-/** What making an image takes. */
+/** What is needed to make an image. */
 export interface MakeImageParts {
   readonly packageSet: Pick<PackageSet, "build">;
-  /** Reads the closure of what was built; of Nix's database when left out. */
+  /** Reads a closure; default: from Nix's database. */
   readonly readClosure?: ((roots: readonly string[]) => Promise<Closure>) | undefined;
   readonly bucket: DirectoryBucket;
   readonly layers: LayerStore;
@@ -45,7 +45,7 @@ export interface MakeImageParts {
   readonly log: (line: string) => void;
 }
 
-/** Packages of the image that cannot be had. */
+/** Packages of an image could not be built. */
 export class PackagesFailed extends Error {
   override readonly name = "PackagesFailed";
   /** By package. */
@@ -57,12 +57,12 @@ export class PackagesFailed extends Error {
     this.failures = failures;
   }
 
-  /** Whether all of it is that there are no such packages. */
+  /** Whether all failures are unknown packages. */
   get unknown(): boolean {
     return [...this.failures.values()].every(({ reason }) => reason === "unknown");
   }
 
-  /** Whether the revision decides it: no other machine can have them for this system. */
+  /** Whether a package does not exist for the system at this revision, on any machine. */
   get absent(): boolean {
     const failures = [...this.failures.values()];
     return failures.some(({ reason }) => reason === "unknown" || reason === "refused");
@@ -70,8 +70,8 @@ export class PackagesFailed extends Error {
 }
 
 /**
- * The image of a request for the system of a scope. Throws PackagesFailed, and an InvalidName where
- * the packages have too many layers or files for one image.
+ * Makes the image of a request for one system. Throws PackagesFailed when packages cannot be built,
+ * and an Error when they have too many layers or files for an image.
  */
 export async function makeImage(
   parts: MakeImageParts,
@@ -105,7 +105,7 @@ async function packageRecords(
   );
 }
 
-/** The packages at the levels that they have in one image, with the layers of these. */
+/** The packages at the levels that fit into one image; makes further layers where needed. */
 async function atLevels(
   parts: MakeImageParts,
   scope: Scope,
@@ -138,7 +138,7 @@ async function atLevels(
   );
 }
 
-/** Publishes into the directory, and remembers what the layers were packed to. */
+/** Publishes packages into the directory. Throws PackagesFailed. */
 async function publishAll(
   { bucket, ...context }: MakeImageParts,
   scope: Scope,
@@ -156,7 +156,7 @@ async function publishAll(
   return results;
 }
 
-/** The made layers of a package at a level. */
+/** The layers of a package at a level. */
 function layersOf(
   { bucket, zstd }: MakeImageParts,
   { name, parts, levels }: PackageStatement,

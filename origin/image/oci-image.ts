@@ -1,7 +1,4 @@
-/**
- * An image in OCI form, independent of where its bytes are: the input of outputs, archives and
- * pushes.
- */
+/** An image in OCI form, with its bytes in memory or in files, to be written or pushed. */
 import { createReadStream } from "node:fs";
 import type { Digest } from "../../edge/contract/digest.ts";
 import type { Descriptor } from "../../edge/contract/records.ts";
@@ -29,7 +26,7 @@ export interface OciImage {
   /** The manifest, or the index of several. */
   readonly root: TypedDescriptor;
   readonly platforms: readonly PlatformImage[];
-  /** Everything, each once: what is named comes before what names it, the root last. */
+  /** All blobs and manifests, each once; what is referred to comes first, the root last. */
   readonly blobs: readonly ImageBlob[];
 }
 
@@ -47,6 +44,6 @@ export const distinctBlobs = (blobs: readonly ImageBlob[]): ImageBlob[] => [
 /** The hex digits of a digest: its file's name in an OCI layout. */
 export const hexOf = (digest: Digest): string => digest.slice("sha256:".length);
 
-/** What of the image a client with an empty store fetches, bytes. */
+/** Bytes that a client with an empty store downloads. */
 export const fetchedBytes = ({ config, layers }: PlatformImage): number =>
   config.size + layers.reduce((sum, { size }) => sum + size, 0);

@@ -1,5 +1,5 @@
 /**
- * Where an image goes, as skopeo and podman write it:
+ * Where an image is written to, in the syntax of skopeo and podman:
  *
  *   oci:DIR[:TAG]               a directory; several images share its blobs
  *   oci-archive:FILE[:TAG]      the same as a tar

@@ -1,6 +1,6 @@
 /**
- * Writes an image to its output (output-form.ts): an OCI layout (OCI image spec, image-layout.md)
- * or an archive of one. An archive of the same image is the same bytes at any time.
+ * Writes an image to an output (output-form.ts): an OCI layout (OCI image spec, image-layout.md),
+ * or an archive of one. The same image always gives the same archive, byte for byte.
  */
 import { constants, createWriteStream } from "node:fs";
 import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -21,13 +21,13 @@ const REF_NAME = "org.opencontainers.image.ref.name";
 const CONTAINERD_NAME = "io.containerd.image.name";
 const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 
-/** What the image is called where the output does not say. */
+/** The image's name and tag, if the output has none. */
 export interface ImageName {
   readonly name: string;
   readonly tag: string;
 }
 
-/** Writes the image; `onBytes` hears of every blob that is written or was there. */
+/** Writes the image. `onBytes` is called with the size of each blob when it is written. */
 export async function writeImage(
   image: OciImage,
   output: Output,
@@ -45,7 +45,7 @@ export async function writeImage(
         output.kind === "docker-archive"
           ? dockerNames(output.reference, name)
           : { tag: output.reference ?? name.tag };
-      // The archive of a killed run: nobody else looks for it here.
+      // What a killed run has left.
       removeLeftovers(dirname(output.file), 1);
       return writeWhole(output.file, (temporary) =>
         toStream(archive(image, names, onBytes), createWriteStream(temporary)),
@@ -59,7 +59,7 @@ const toStream = (
   stream: NodeJS.WritableStream,
 ): Promise<void> => pipeline(Readable.from(chunks, { objectMode: false }), stream);
 
-/** What an archive calls its image. */
+/** The names of an image in an archive. */
 interface Names {
   readonly tag: string;
   /** `git:latest`: only of archives for docker. */
@@ -71,14 +71,11 @@ function dockerNames(reference: string | undefined, { name, tag }: ImageName): N
   return { tag: repoTag.slice(repoTag.lastIndexOf(":") + 1), repoTag };
 }
 
-/** A colon behind the last slash begins a tag; one before it, a port. */
+/** Adds the tag unless there is one: a colon after the last slash (an earlier one is of a port). */
 const withTag = (reference: string, tag: string): string =>
   reference.includes(":", reference.lastIndexOf("/") + 1) ? reference : `${reference}:${tag}`;
 
-/**
- * The name in full, as containerd has it in its store: `git:latest` is
- * `docker.io/library/git:latest`.
- */
+/** The full name, as containerd needs it: `git:latest` → `docker.io/library/git:latest`. */
 function fullName(repoTag: string): string {
   const [first = "", ...rest] = repoTag.split("/");
   if (rest.length === 0) return `docker.io/library/${repoTag}`;
@@ -98,7 +95,7 @@ function indexEntry({ root }: OciImage, { tag, repoTag }: Names) {
 const indexText = (manifests: readonly unknown[]): string =>
   canonicalJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
 
-/** As much of an index.json as is kept of it. */
+/** The needed part of an index.json; the rest is kept. */
 const IndexSchema = v.looseObject({
   manifests: v.array(v.looseObject({ annotations: v.optional(v.record(v.string(), v.string())) })),
 });
@@ -137,7 +134,7 @@ async function otherEntries(indexFile: string, tag: string): Promise<unknown[]> 
   if (text === undefined) return [];
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), IndexSchema), text);
   if (!parsed.success)
-    throw new Error(`${indexFile} is no index of an OCI layout: name another directory`);
+    throw new Error(`${indexFile} is not the index of an OCI layout: name another directory`);
   return parsed.output.manifests.filter(({ annotations }) => annotations?.[REF_NAME] !== tag);
 }
 
@@ -147,7 +144,7 @@ async function writeBlob({ content, size }: ImageBlob, path: string): Promise<vo
   if (content instanceof Uint8Array)
     await writeWhole(path, (temporary) => writeFile(temporary, content));
   else if (content.file !== path)
-    // Where the file system can share the bytes, in no time.
+    // Shares the bytes where the file system can.
     await writeWhole(path, (temporary) =>
       copyFile(content.file, temporary, constants.COPYFILE_FICLONE),
     );
@@ -158,7 +155,7 @@ async function* archive(
   names: Names,
   onBytes: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  // What readers want first stands first: they need not read the whole archive for it.
+  // First what readers need first.
   if (names.repoTag !== undefined)
     yield* textFile("manifest.json", dockerManifest(image, names.repoTag));
   yield* textFile("index.json", indexText([indexEntry(image, names)]));
@@ -190,8 +187,8 @@ function* textFile(path: string, text: string): Generator<Uint8Array> {
 }
 
 /**
- * What older `docker load` and `podman load` go by. They know one platform: this machine's, where
- * the image has it.
+ * manifest.json, for older `docker load` and `podman load`. It has one platform: this machine's, if
+ * the image is available for it.
  */
 function dockerManifest({ platforms }: OciImage, repoTag: string): string {
   const here = platforms.find(({ platform }) => platform === `linux/${dockerArchitecture()}`);

@@ -1,6 +1,6 @@
 /**
- * An image for one platform or several, as a registry that serves these answers its tag: one
- * platform is a plain manifest, several are an index of those that the packages exist for.
+ * Joins an image for several platforms as a registry does: a plain manifest for one platform, else
+ * an index of the platforms for which the packages exist.
  */
 import type { ComposedImage } from "../../edge/compose/compose.ts";
 import { type ImageTexts, indexName, recordTexts } from "../../edge/compose/texts.ts";
@@ -15,10 +15,7 @@ import {
   type TypedDescriptor,
 } from "./oci-image.ts";
 
-/**
- * The image of what was composed for each system. `wanted`: the systems that were asked for, in
- * their order, of which `composed` has those that there are.
- */
+/** `wanted`: the requested systems; `composed`: the images of those that exist. */
 export function joinPlatforms(
   composed: ReadonlyMap<System, ComposedImage>,
   wanted: readonly System[],
@@ -52,7 +49,7 @@ export function joinPlatforms(
   };
 }
 
-/** Layers of origins are files; the profile layer, the last, was just composed. */
+/** Packed layers are files; the profile layer, the last, is in memory. */
 function layerBlobs(
   { image, blobs }: ComposedImage,
   bucket: Pick<DirectoryBucket, "path">,

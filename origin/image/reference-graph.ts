@@ -1,6 +1,6 @@
 /**
- * Closures as Nix gives them to a derivation with structured attributes (exportReferencesGraph): a
- * list of objects, of which these are used.
+ * Closures in the form in which a derivation gets them (exportReferencesGraph with structured
+ * attributes): a list of objects, of which these fields are used.
  *
  *   { "path": "/nix/store/…", "narHash": "sha256:1b3c…", "narSize": 120,
  *     "references": ["/nix/store/…"] }
@@ -20,7 +20,7 @@ export const ReferenceGraphSchema = v.array(
   }),
 );
 
-/** The closure by path. Throws an Error at a hash of an unknown form. */
+/** The closure by path. Throws an Error for a hash of an unknown form. */
 export function closureOf(
   graph: v.InferOutput<typeof ReferenceGraphSchema>,
 ): Map<string, StorePathInfo> {
@@ -44,7 +44,7 @@ function digestOf(text: string): Digest {
   return `sha256:${hex}`;
 }
 
-/** Without e, o, t and u (Nix's libutil, base-nix-32). */
+/** The digits of Nix's base 32 (libutil, base-nix-32). */
 const DIGITS = "0123456789abcdfghijklmnpqrsvwxyz";
 /** Characters of 256 bits in it. */
 const BASE32_LENGTH = 52;
@@ -52,7 +52,7 @@ const BASE32_LENGTH = 52;
 const hexOfHash = (value: string): string =>
   value.length === BASE32_LENGTH ? hexOf32(value) : value;
 
-/** The last digit holds the lowest bits of the first byte: a number, its bytes backwards. */
+/** The hex digits; empty for other text. The number's lowest byte is the hash's first. */
 function hexOf32(text: string): string {
   let number = 0n;
   for (const character of text) {

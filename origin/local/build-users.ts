@@ -1,5 +1,5 @@
 /**
- * The users as which Nix builds when root calls it: without them builds run as root. Nix's
+ * The users as which Nix builds when root calls it; without them builds run as root. Nix's
  * installer creates them, Debian's package does not.
  */
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ export const BUILD_GROUP = "nixbld";
 export const hasBuildUsers = (groups: string): boolean =>
   new RegExp(`^${BUILD_GROUP}:[^:]*:\\d+:[^:\\s]+$`, "m").test(groups);
 
-/** The same for this machine. */
+/** Whether this machine has build users. */
 export const buildUsersExist = async (): Promise<boolean> =>
   hasBuildUsers(await readFile("/etc/group", "utf8").catch(() => ""));
 
@@ -26,7 +26,7 @@ export async function makeBuildUsers(say: (line: string) => void): Promise<void>
   if (await buildUsersExist()) return;
   if ((await which("groupadd")) !== undefined && (await which("useradd")) !== undefined) {
     say(`creating users for builds (group ${BUILD_GROUP}), so that no build runs as root`);
-    // `|| true`: a group that an attempt before this one has left.
+    // `|| true`: an earlier attempt may have made the group.
     const script = BUILD_USERS_COMMAND.replace(" && ", " || true; ");
     const { failed, stderr } = await execa("/bin/sh", ["-c", script], {
       stdin: "ignore",

@@ -1,4 +1,4 @@
-/** One Firn per state directory: two would write into the same databases. */
+/** A lock on a state directory, since two Firns would write into the same databases. */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,28 +6,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { lockFile } from "../disk/file-lock.ts";
 import { isDiskFull, namingFullDisk } from "../disk/full.ts";
 
-/** Stays when it is given back: what counts is the lock on it, not the file. Tells whose it is. */
+/** The locked file, which has the process id of the holder. It is never removed. */
 const LOCK = "lock";
-/** Between two looks at a lock that another process has, ms. */
+/** Time between two attempts at a lock that another process holds, ms. */
 const LOOK_MS = 200;
 
-/** Who may read what is made: an edge's state has keys, an origin's is caches. */
+/** Permissions of a new directory: an edge's state has keys, an origin's has caches. */
 const MODES = { FIRN_STATE: 0o700, STATE_DIR: 0o755 } as const;
 
 export interface LockOptions {
-  /** By which another directory is named: FIRN_STATE when left out. */
+  /** The variable that sets the directory; default: FIRN_STATE. */
   readonly variable?: keyof typeof MODES;
-  /** How long the holder may take to end, ms; 0 when left out. */
+  /** Longest wait for the holder to end, ms; default: 0. */
   readonly waitMs?: number;
-  /** Ends the waiting: its reason is thrown. */
+  /** Ends the wait; then its reason is thrown. */
   readonly signal?: AbortSignal;
-  /** Hears once what it waits for. */
+  /** Called once when it begins to wait. */
   readonly onWait?: (holder: string) => void;
 }
 
 /**
- * Takes the state for this process; the returned function gives it back, as does the end of the
- * process. Throws, naming the holder, when another one has it.
+ * Locks the state directory, which is made where it is missing, until the returned function is
+ * called or the process ends. Throws an Error that names the holder when another process has the
+ * lock.
  */
 export async function lockState(stateDir: string, options: LockOptions = {}): Promise<() => void> {
   const path = join(stateDir, LOCK);
@@ -75,7 +76,7 @@ async function lock(
   }
 }
 
-/** On a full disk nobody is told: the lock holds, and an origin can make room. */
+/** Writes the process id; not on a full disk, on which an origin must start to make room. */
 function tellHolder(fd: number): void {
   try {
     ftruncateSync(fd);

@@ -1,6 +1,6 @@
 /**
- * Programs that Firn needs and npm does not install: found on PATH, installed by apt as root on
- * Debian, or else requested in an error.
+ * Programs that Firn needs and npm does not install. As root on Debian they are installed by apt,
+ * otherwise an error says what is missing.
  */
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
@@ -15,7 +15,7 @@ export interface Need {
   readonly debian: string;
   /** What it is for, in a few words. */
   readonly purpose: string;
-  /** Checks for something that is not a program; `command` is then its name. */
+  /** Checks for something that is not a program; `command` is its name. */
   readonly isThere?: () => boolean;
 }
 
@@ -34,8 +34,8 @@ export const ORIGIN_NEEDS: readonly Need[] = [
 /** Not a program on the PATH, but part of apt since 1.1. */
 export const APT_HELPER = "/usr/lib/apt/apt-helper";
 /**
- * What the starter set needs besides: Debian's own tools. patchelf and everything else that builds
- * a unit comes from the archive (nix/starter/tools.sh).
+ * What the starter set needs in addition: Debian's tools. patchelf and other build tools come from
+ * the archive (nix/starter/tools.sh).
  */
 export const STARTER_NEEDS: readonly Need[] = [
   { command: "apt-get", debian: "apt", purpose: "fetches and verifies .deb files" },
@@ -47,16 +47,16 @@ export const STARTER_NEEDS: readonly Need[] = [
   { command: "tar", debian: "tar", purpose: "unpacks" },
 ];
 
-/** Searched besides PATH: a user's PATH may lack the directories of daemons and of dpkg-deb. */
+/** Directories that are searched after PATH, in which a user's PATH may lack them. */
 const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
-/** apt's package lists, as downloaded; without any, no package can be found. */
+/** apt's package lists. */
 const APT_LISTS = "/var/lib/apt/lists";
-/** One for the whole machine, whatever TMPDIR is. */
+/** One lock for the whole machine, whatever TMPDIR is. */
 const APT_LOCK = "/tmp/firn-apt.lock";
 /** Seconds that apt waits for another apt or dpkg to finish. */
 const APT_LOCK_SECONDS = 300;
 
-/** The absolute path of a program, or undefined when it is not there. */
+/** The absolute path of a program; undefined when it is not installed. */
 export async function which(command: string): Promise<string | undefined> {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
   for (const directory of directories.filter((entry) => entry !== "")) {
@@ -81,7 +81,7 @@ export async function missing(needs: readonly Need[]): Promise<Need[]> {
   return needs.filter((_, index) => found[index] !== true);
 }
 
-/** Throws an Error for a person when a program is missing, with the way to install it. */
+/** Throws an Error that says how to install what is missing. */
 export async function requirePrograms(needs: readonly Need[]): Promise<void> {
   const lacking = await missing(needs);
   if (lacking.length > 0) throw new Error(howToInstall(lacking));
@@ -97,8 +97,8 @@ export async function canInstall(): Promise<boolean> {
 }
 
 /**
- * Installs what is missing, if this process may; `say` reports what is being installed. Throws an
- * Error for a person when something is still missing.
+ * Installs what is missing, if this process may; `say` takes a line about it. Throws an Error for a
+ * person when something is missing after that.
  */
 export async function satisfy(needs: readonly Need[], say: (line: string) => void): Promise<void> {
   const lacking = await missing(needs);
@@ -120,8 +120,7 @@ async function aptInstall(packages: readonly string[]): Promise<void> {
   try {
     await apt(install);
   } catch {
-    // Old lists name files that the archive no longer has: update them, and let a second failure
-    // speak for itself.
+    // Old lists name files that the archive has no more: once more with new lists.
     await apt(["update"]);
     await apt(install);
   }

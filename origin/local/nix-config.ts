@@ -1,9 +1,9 @@
 /**
- * How Nix must be configured to work without its daemon: in a container, or on a fresh Debian
- * machine. It overrides nothing that somebody has configured.
+ * Configures Nix to work without its daemon, as in a container or on a new Debian machine. Nothing
+ * that somebody has configured is overridden.
  *
- * Builds are sandboxed, except for the starter set, whose builds use the machine's own apt and dpkg
- * and ask Nix to run outside of the sandbox (nix/starter/units.nix).
+ * Builds are sandboxed, except those of the starter set: they use the machine's apt and dpkg, for
+ * which they run outside of the sandbox (nix/starter/units.nix).
  */
 import { existsSync } from "node:fs";
 import { access, readFile } from "node:fs/promises";
@@ -14,8 +14,8 @@ import { BUILD_GROUP, buildUsersExist } from "./build-users.ts";
 const SYSTEM_CONFIG = "/etc/nix/nix.conf";
 const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
 /**
- * The machine's programs and their libraries, shown in the sandbox: package sets that people write
- * themselves use at least /bin/sh, which Debian's Nix does not add to its sandbox.
+ * The machine's programs and libraries, which are made visible in the sandbox: package sets that
+ * people write use at least /bin/sh, which the sandbox of Debian's Nix lacks.
  */
 const PROGRAMS = ["/bin", "/usr", "/lib", "/lib64", "/etc/alternatives"];
 
@@ -27,10 +27,7 @@ export interface NixSituation {
   readonly buildUsers: boolean;
   /** What somebody has configured: NIX_CONFIG and nix.conf together. */
   readonly configured: string;
-  /**
-   * Whether packages come from nixpkgs, whose binary cache saves hours; those of the starter set
-   * are on no cache.
-   */
+  /** Whether the package set is the starter set, of which no binary cache has packages. */
   readonly starter: boolean;
   /** Those of PROGRAMS that this machine has. */
   readonly programs: readonly string[];
@@ -44,10 +41,10 @@ const sets = (configured: string, name: string): boolean =>
  * The settings to add as NIX_CONFIG, one a line; nothing where somebody has configured the same.
  *   build-users-group =   root builds as itself where there are no build users
  *   sandbox = false       for the starter set alone
- *   sandbox-fallback      without it Nix silently builds without a sandbox where the kernel gives none
- *   sandbox-paths         never where builds run as root, which could write there
- *   substituters =        asking a binary cache for what is on none costs a time-out for every package
- *   max-jobs = auto       Nix's own default builds on one core
+ *   sandbox-fallback      if true, Nix builds without a sandbox where the kernel refuses one
+ *   sandbox-paths         not where builds run as root, since they could write there
+ *   substituters =        for the starter set: without a network each package would wait for a cache
+ *   max-jobs = auto       Nix's default is one build at a time
  */
 export function nixSettings(situation: NixSituation): string[] {
   const { root, daemon, buildUsers, configured, starter, programs } = situation;
@@ -75,7 +72,7 @@ export async function nixConfig(env: NodeJS.ProcessEnv, starter: boolean): Promi
   return [...(given === "" ? [] : [given]), ...settings].join("\n");
 }
 
-/** Whether root's builds need users that nobody has named. */
+/** Whether builds need build users: this is root, without a daemon or a configured group. */
 export async function needsBuildUsers(env: NodeJS.ProcessEnv): Promise<boolean> {
   const { root, daemon, configured } = await thisMachine(env);
   return root && !daemon && !sets(configured, "build-users-group");
@@ -98,7 +95,7 @@ async function thisMachine(env: NodeJS.ProcessEnv): Promise<Omit<NixSituation, "
 
 export interface LocalSafety {
   readonly starter: boolean;
-  /** Other machines reach the edge. */
+  /** Whether other machines can reach the edge. */
   readonly forOthers: boolean;
   /** NIX_CONFIG of the origin. */
   readonly config: string;
@@ -107,9 +104,9 @@ export interface LocalSafety {
 }
 
 /**
- * Why a Firn on this machine must not build, and what to do, for a person; undefined when it may.
- * For this machine alone, the starter set may build without a sandbox, and so may anybody who has
- * configured that.
+ * Why this machine must not build, and what to do; undefined when it may. If other machines cannot
+ * reach the edge, the starter set may be built without a sandbox, and so may any set if that is
+ * configured.
  */
 export async function unsafeHere(
   { starter, forOthers, config, nix }: LocalSafety,
@@ -119,7 +116,7 @@ export async function unsafeHere(
   if (!forOthers && (starter || isOff)) return undefined;
   if (starter)
     return (
-      "the starter set is built without a sandbox, so it is for this machine alone: take " +
+      "the starter set is built without a sandbox, so it is for this machine alone: use " +
       "another PACKAGE_SET or HOST=127.0.0.1, or set ALLOW_UNSAFE_ORIGINS=on where only " +
       "people you trust reach this machine"
     );
@@ -133,7 +130,7 @@ export async function unsafeHere(
   if (sandboxed) return undefined;
   const allow = forOthers
     ? "set ALLOW_UNSAFE_ORIGINS=on where only people you trust reach this machine"
-    : "say so with NIX_CONFIG='sandbox = false' where all packages of the set are your own";
+    : "set NIX_CONFIG='sandbox = false' where all packages of the set are your own";
   return (
     `Nix cannot sandbox builds here (${reason}): use a kernel that lets it make ` +
     `namespaces (user.max_user_namespaces), or ${allow}`

@@ -1,8 +1,8 @@
-/** An origin's log lines (pino's JSON), for a person at a terminal. */
+/** Turns an origin's log lines (pino's JSON) into text for a terminal. */
 
 /** pino's number for the level. */
 const ERROR = 50;
-/** Fields that pino adds to every line, and those that say nothing when there is one origin. */
+/** Fields that are not shown: pino's own, and those that are the same in every line. */
 const PLAIN = new Set([
   "level",
   "time",
@@ -14,9 +14,9 @@ const PLAIN = new Set([
   "err",
   "version",
 ]);
-/** What the channel says when an edge has welcomed it (origin/channel). */
+/** The message of an origin that has connected to its edge (channel/connection.ts). */
 const CONNECTED = /^connected\b/;
-/** Longest value shown, characters: a whole record is no help at a terminal. */
+/** Longest value that is shown, characters. */
 const MAX_VALUE = 200;
 
 export interface OriginLine {

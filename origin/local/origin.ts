@@ -1,7 +1,4 @@
-/**
- * An origin as a separate process that is kept running: `npm start` has one beside its edge, and
- * tests have several.
- */
+/** An origin in a process of its own, which is kept running: for `npm start`, and for tests. */
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -20,15 +17,13 @@ const SYSTEMS = (["x86_64-linux", "aarch64-linux"] as const).toSorted(
 function isHost(system: System): boolean {
   return PLATFORMS[system].architecture === (process.arch === "x64" ? "amd64" : process.arch);
 }
-/**
- * Seconds in which jobs may finish after Ctrl-C: a person is waiting, and packed layers are kept.
- */
+/** Seconds in which jobs may finish after Ctrl-C, for which a person waits. */
 const DRAIN = "5";
-/** A stopped origin that has not ended after this long is killed, milliseconds. */
+/** Time after which an origin that does not stop is killed, ms. */
 const STOP_GRACE = 20_000;
 /**
- * Waits before a dead origin is started again, milliseconds: doubled each time, back to the first
- * once it has lived for HEALTHY.
+ * Waits before an origin that has died is started again, ms: doubled each time, and the first again
+ * after an origin that has run for HEALTHY.
  */
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 30_000;
@@ -54,9 +49,9 @@ export async function originEnv(
   return {
     SYSTEMS: env["SYSTEMS"] || SYSTEMS.join(","),
     DRAIN: env["DRAIN"] ?? DRAIN,
-    // The Nix store is a person's own: Firn must not remove what else is in it.
+    // The Nix store belongs to a person, and Nix's collector would remove other things, too.
     DISK_GC: env["DISK_GC"] ?? "off",
-    // One large store path is compressed by libuv's threads, four unless it is told (README.md).
+    // Layers are compressed on these threads, of which Node has four by default.
     UV_THREADPOOL_SIZE: env["UV_THREADPOOL_SIZE"] ?? String(Math.max(4, availableParallelism())),
     FIRN_EDGES: origin.edgeUrl,
     ORIGIN_NAME: origin.name,
@@ -64,7 +59,7 @@ export async function originEnv(
     PACKAGE_SET: origin.packageSet,
     STATE_DIR: origin.stateDir,
     NIX_CONFIG: await nixConfig(env, kind === "starter"),
-    // The edge signs its uploads, even if this process was given a bucket.
+    // The edge signs its uploads, even if the environment of this process has a bucket.
     S3_ENDPOINT: "",
     S3_BUCKET: "",
     S3_ACCESS_KEY_ID: "",
@@ -73,10 +68,9 @@ export async function originEnv(
 }
 
 /**
- * SYSTEMS of an edge with such an origin, unless the user sets it. Nix can build for a foreign
- * system only what runs no program of it: packages of the starter set run none, and nixpkgs' come
- * from its cache. Packages of other sets mostly do, so their images are for this machine's system,
- * and for another one only where a name pins it.
+ * Default SYSTEMS of an edge with such an origin. For another system than its own, this machine can
+ * only build what runs none of that system's programs: builds of the starter set run none, and
+ * packages of nixpkgs come from its cache. Images of other sets are for this machine's system.
  */
 export async function localSystems(packageSet: string): Promise<string> {
   const { kind } = await parsePackageSet(packageSet);
@@ -87,30 +81,25 @@ export async function localSystems(packageSet: string): Promise<string> {
 export interface OriginProcessOptions {
   /** Environment variables that override those of this process. */
   readonly env: Readonly<Record<string, string>>;
-  /**
-   * Called with every line that it writes: JSON (pino), or plain text from Node if it cannot start.
-   */
+  /** Called with every line that it writes: JSON (pino), or text from Node. */
   readonly onLine: (line: string) => void;
-  /**
-   * Called when it died without being stopped. It is started again after `delay` milliseconds;
-   * null: it is not.
-   */
+  /** Called when it has died. It is started again after `delay` ms; null: it is not. */
   readonly onExit?: (how: string, delay: number | null) => void;
-  /** Start it again when it dies. */
+  /** Whether to start it again when it dies. */
   readonly restart: boolean;
 }
 
 export interface OriginProcess {
   /** Lets it finish or hand back its jobs, then stops it. */
   stop(): Promise<void>;
-  /** Kills it, as a power failure would. It is not started again. */
+  /** Kills it. It is not started again. */
   kill(): Promise<void>;
 }
 
 /**
- * Starts `firn origin` in a process group of its own: Ctrl-C in the terminal reaches only the
- * parent, which then stops everything in order. When this process dies it gets SIGTERM, if the
- * kernel supports that (process-tie.ts), and still hands back its jobs.
+ * Starts `firn origin` in a process group of its own, so that Ctrl-C reaches only this process,
+ * which then stops everything in order. When this process dies, the kernel sends the origin SIGTERM
+ * where it can (process-tie.ts), and the origin hands back its jobs.
  */
 export function startOriginProcess(options: OriginProcessOptions): OriginProcess {
   const over = new AbortController();
@@ -152,7 +141,7 @@ const spawnOrigin = (env: Readonly<Record<string, string>>) => {
   });
 };
 
-/** How a process ended by itself: `exit code 1`. */
+/** The beginning of the text about a process that has exited: `exit code 1`. */
 export const EXIT_CODE = "exit code";
 
 /** Reads its output to the end; returns how it ended, in a few words. */

@@ -2,12 +2,12 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 
-/** A free TCP port of `host`, chosen by the kernel. It is released again, so use it at once. */
+/** A free TCP port of `host`, chosen by the kernel. It is not reserved: use it at once. */
 export const freePort = (host = "127.0.0.1"): Promise<number> => listenOnce(host, 0);
 
 /**
- * Throws an Error for a person when nobody can listen there; `variable`: the one that sets the
- * port. workerd would share a port that is in use, or report it less clearly.
+ * Throws an Error for a person when this process cannot listen at the port, which `variable` sets.
+ * (workerd would share a port that is in use, or report it less clearly.)
  */
 export async function requirePort(host: string, port: number, variable = "PORT"): Promise<void> {
   try {

@@ -1,7 +1,7 @@
-/** Waits until pulls work: makes one, through the edge, the origin, Nix and the bucket. */
+/** Waits until pulls work, by a pull through edge, origin, Nix and bucket. */
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** In every image (edge/contract/names.ts), so the first pull needs what is built here. */
+/** A package that is in every image (edge/contract/names.ts), so every pull needs it. */
 const PROBE = "/v2/cacert/manifests/latest";
 /** Waits between probes, milliseconds. */
 const FIRST_WAIT = 200;

@@ -1,11 +1,11 @@
-/** Secrets made on this machine, kept in the state directory, readable by its owner only. */
+/** Secrets that are made on this machine and kept in the state directory, for its owner alone. */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { generateOriginKey, publicKeyOf, readOriginKey } from "../channel/key.ts";
 import { writeWhole } from "../disk/write-whole.ts";
 
-/** The public half (for ORIGINS) of the origin's private key in `file`, made the first time. */
+/** The public half (for ORIGINS) of the private key in `file`, which is made the first time. */
 export async function originPublicKey(file: string): Promise<string> {
   const text = await secretFile(file, () => `${generateOriginKey().privateKey}\n`);
   return publicKeyOf(readOriginKey(text));
@@ -16,7 +16,7 @@ export interface BucketCredentials {
   readonly secretAccessKey: string;
 }
 
-/** The local bucket's credentials in `file`: random, made the first time. */
+/** The local bucket's credentials in `file`, which are made at random the first time. */
 export async function bucketCredentials(file: string): Promise<BucketCredentials> {
   return JSON.parse(await secretFile(file, randomCredentials)) as BucketCredentials;
 }
@@ -28,8 +28,8 @@ const randomCredentials = (): string =>
   } satisfies BucketCredentials);
 
 /**
- * The file's text; made by `make` the first time. Written whole or not at all, and on the disk
- * before anybody uses it: a power cut must not leave an empty key.
+ * The text of a file, which `make` makes the first time. The file is on the disk before its text is
+ * used, so that no power failure leaves an empty key.
  */
 async function secretFile(path: string, make: () => string): Promise<string> {
   try {

@@ -112,7 +112,7 @@ describe("firn build", { skip }, () => {
     await writeFile(join(place.root, "both/index.json"), "no");
     const made = await place.firn(["build", "snow", "--output", "oci:both"], env);
     assert.equal(made.exitCode, 1);
-    assert.match(text(made.stderr), /both\/index\.json is no index of an OCI layout/);
+    assert.match(text(made.stderr), /both\/index\.json is not the index of an OCI layout/);
   });
 
   test("archives hold the same image, the same bytes each time, on standard output too", async () => {
