@@ -9,9 +9,10 @@ import { CommandFailed } from "./exit-codes.ts";
 import { openProgress } from "./progress.ts";
 import { openEdge } from "./remote.ts";
 
-/** Stands for standard input among the names. */
+/** The argument that stands for the names on standard input. */
 const STDIN = "-";
 
+/** Adds `firn alias`. */
 export function addAliasCommand(program: Command): void {
   program
     .command("alias")
@@ -37,14 +38,14 @@ export function addAliasCommand(program: Command): void {
     });
 }
 
-/** The names, with those of standard input in the place of `-`: words, commas count as spaces. */
+/** The names, with those on standard input in place of `-`, separated by spaces or commas. */
 async function allNames(names: readonly string[]): Promise<readonly string[]> {
   if (!names.includes(STDIN)) return names;
   const words = (await text(process.stdin)).split(/[\s,]+/).filter((word) => word !== "");
   return names.flatMap((name) => (name === STDIN ? words : [name]));
 }
 
-/** Throws a CommandFailed with what the edge said. */
+/** Asks the edge for an alias. Throws a CommandFailed with the edge's error. */
 async function makeAlias(edge: URL, list: readonly string[]): Promise<AliasAnswer> {
   const progress = openProgress();
   try {

@@ -1,4 +1,4 @@
-/** `firn build`: an image from this machine's Nix, into a file or directory, without a server. */
+/** `firn build`: makes an image with this machine's Nix and writes it to a file or directory. */
 import { pino } from "pino";
 import {
   InvalidName,
@@ -22,11 +22,11 @@ import { nameAndReference, type Work } from "./remote.ts";
 
 export interface BuildOptions extends BuilderOptions {
   readonly output: Output;
-  /** The registry that knows what aliases stand for. */
+  /** The registry that is asked about aliases. */
   readonly edge: URL;
   readonly systems: readonly System[] | undefined;
   readonly json: boolean;
-  /** Nix's output, line by line, on standard error. */
+  /** Whether to write Nix's output to standard error. */
   readonly verbose: boolean;
 }
 
@@ -56,10 +56,7 @@ export async function wantedImage(text: string, edge: URL, work: Work): Promise<
 /** Last lines of a build's log that an error shows. */
 const LOG_LINES = 20;
 
-/**
- * Builds, writes, and prints what was made: its digest, or with `json` everything that is known of
- * it.
- */
+/** Makes and writes an image; prints its digest, or with `json` a description. */
 export async function build(text: string, options: BuildOptions): Promise<void> {
   const toStdout = options.output.kind === "stdout";
   if (toStdout && options.json)
@@ -121,7 +118,7 @@ export async function makeHere(
   }
 }
 
-/** What `--platform` says, where the name says nothing else. */
+/** The systems of `--platform`. Throws a CommandFailed when the name pins another one. */
 function systemsOf(
   { name, pinned }: ImageRequest,
   systems: readonly System[] | undefined,
@@ -134,7 +131,7 @@ function systemsOf(
   );
 }
 
-/** Prints warnings and errors of the parts as lines; shows the rest as progress. */
+/** Shows a line of the log: warnings and errors for good, the rest as progress. */
 function tellLine(line: string, progress: Progress): void {
   const { level, msg, err, reason } = JSON.parse(line) as {
     readonly level: number;

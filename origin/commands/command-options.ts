@@ -1,4 +1,4 @@
-/** Options and words of help that several of people's commands share. */
+/** Options and help texts that several commands share. */
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
@@ -7,11 +7,11 @@ import { START } from "../options.ts";
 import { EXIT_HELP } from "./exit-codes.ts";
 import { platformSystems } from "./platforms.ts";
 
-/** Where what can be made again is kept on a person's machine (XDG Base Directory). */
+/** The cache directory of this user (XDG Base Directory Specification). */
 const cacheDir = (): string =>
   join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "firn");
 
-/** Nobody else waits: it may take as long as it takes. */
+/** Default NIX_TIMEOUT of `firn build`, seconds: nobody else waits for it. */
 const LONGEST_BUILD = 6 * 3_600;
 
 /** An argument parser whose errors commander shows with the option's name. */
@@ -25,10 +25,11 @@ export const parsed =
     }
   };
 
+/** The end of a command's help: examples, `more`, and the exit statuses. */
 export const help = (examples: string, more = ""): string =>
   `\nExamples:\n${examples}\n${more === "" ? "" : `\n${more}\n`}\n${EXIT_HELP}`;
 
-/** An edge of one's own, where nothing else is said: what `npm start` serves. */
+/** The default edge: that of `npm start`. */
 const LOCAL_EDGE = new URL("http://127.0.0.1:8787");
 const edgeOption = (description: string) =>
   new Option("--edge <url>", description)
@@ -42,17 +43,17 @@ export const BUILD = {
   packageSet: START.packageSet,
   platform: new Option(
     "--platform <platforms>",
-    "linux/amd64, linux/arm64, or both with a comma: an index; when left out, both of the starter set, else this machine's",
+    "linux/amd64, linux/arm64, or both with a comma; default: both for the starter set, else this machine's",
   ).argParser(parsed(platformSystems)),
   plan: new Option(
     "--plan <file>",
-    "layer plan; when left out, the one that a new registry of the package set has",
+    "layer plan; default: the plan that a new registry of the package set has",
   ),
-  zstd: new Option("--zstd <on|off>", "layers also as zstd, behind an index")
+  zstd: new Option("--zstd <on|off>", "whether layers are made with zstd, too")
     .env("ZSTD")
     .choices(["on", "off"] as const)
     .default("off" as const),
-  stateDir: new Option("--state-dir <dir>", "layers and clones, to be faster the next time")
+  stateDir: new Option("--state-dir <dir>", "cache of layers and clones")
     .env("FIRN_CACHE")
     .default(cacheDir(), "~/.cache/firn"),
   nixTimeout: new Option("--nix-timeout <seconds>", "longest evaluation and nix-build")
@@ -63,10 +64,10 @@ export const BUILD = {
   verbose: new Option("--verbose", "Nix's output, line by line").default(false),
 } as const;
 
-/** Commands that use a registry of Firn. */
+/** Options of commands that use a registry of Firn. */
 export const REMOTE = {
   edge: edgeOption("the registry"),
-  platform: new Option("--platform <platform>", "one platform; all when left out").choices([
+  platform: new Option("--platform <platform>", "one platform; default: all").choices([
     "linux/amd64",
     "linux/arm64",
   ]),

@@ -8,7 +8,7 @@ import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** As much of a command as a shell is told. */
+/** What a shell needs to know of a command. */
 interface Entry {
   readonly name: string;
   readonly summary: string;
@@ -65,7 +65,7 @@ const flagOf = ({ long, short, description, required, optional, argChoices }: Op
 
 const flagsOf = ({ long, short }: Flag): string[] => [long, ...(short ? [short] : [])];
 
-/** For a string of the shell between single quotes. */
+/** A text as a shell's string in single quotes. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function bash(entries: readonly Entry[]): string {

@@ -1,9 +1,10 @@
-/** What `firn inspect`, `firn diff` and `firn search` take: commands that only look. */
+/** Arguments and help of `firn inspect`, `firn diff` and `firn search`. */
 import type { Command } from "@commander-js/extra-typings";
 import { whole } from "../option-values.ts";
 import { ACCOUNT_HELP, BUILD, help, REMOTE } from "./command-options.ts";
 import { EXIT } from "./exit-codes.ts";
 
+/** Adds `firn inspect`. */
 export function addInspect(program: Command): void {
   program
     .command("inspect")
@@ -30,6 +31,7 @@ export function addInspect(program: Command): void {
     .action(async (name, options) => (await import("./look.ts")).inspect(name, options));
 }
 
+/** Adds `firn diff`. */
 export function addDiff(program: Command): void {
   program
     .command("diff")
@@ -52,6 +54,7 @@ export function addDiff(program: Command): void {
     .action(async (from, to, options) => (await import("./look.ts")).diff(from, to, options));
 }
 
+/** Adds `firn search`. */
 export function addSearch(program: Command): void {
   program
     .command("search")

@@ -1,4 +1,4 @@
-/** What `firn doctor` and `firn completion` take: commands about this machine. */
+/** Arguments and help of `firn doctor` and `firn completion`. */
 import { Argument, type Command, Option } from "@commander-js/extra-typings";
 import type { BucketAccess } from "../layers/index.ts";
 import { edges, edgeUrl } from "../option-values.ts";
@@ -7,6 +7,7 @@ import { BUILD, help } from "./command-options.ts";
 import { completionScript, SHELLS } from "./completion.ts";
 import { EXIT } from "./exit-codes.ts";
 
+/** Adds `firn doctor`. */
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
@@ -54,7 +55,7 @@ export function addDoctor(program: Command): void {
     });
 }
 
-/** Origins' edges are given as WebSockets' URLs. */
+/** The HTTP URL of an edge whose WebSocket URL is given. */
 const overHttp = ({ protocol, host }: URL): URL =>
   new URL(`${protocol === "wss:" ? "https:" : "http:"}//${host}`);
 
@@ -73,6 +74,7 @@ function bucketAccess({
     : undefined;
 }
 
+/** Adds `firn completion`. */
 export function addCompletion(program: Command): void {
   program
     .command("completion")

@@ -1,4 +1,4 @@
-/** What `firn build` and `firn push` take: commands that make images on this machine. */
+/** Arguments and help of `firn build` and `firn push`, which make images on this machine. */
 import { type Command, Option, type OptionValues } from "@commander-js/extra-typings";
 import { parseOutput } from "../image/output-form.ts";
 import { edgeUrl } from "../option-values.ts";
@@ -27,6 +27,7 @@ const withMaking = <Args extends unknown[], Options extends OptionValues>(
     .addOption(BUILD.verbose)
     .addOption(BUILD.json);
 
+/** Adds `firn build`. */
 export function addBuild(program: Command): void {
   const command = program
     .command("build")
@@ -67,6 +68,7 @@ export function addBuild(program: Command): void {
     });
 }
 
+/** Adds `firn push`. */
 export function addPush(program: Command): void {
   const command = program
     .command("push")

@@ -1,4 +1,4 @@
-/** What `firn deploy` takes. */
+/** Arguments and help of `firn deploy`. */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "@commander-js/extra-typings";
@@ -8,6 +8,7 @@ import { help, parsed } from "./command-options.ts";
 const WRANGLER_TOML = fileURLToPath(new URL("../../wrangler.toml", import.meta.url));
 const path = parsed((text) => resolve(text));
 
+/** Adds `firn deploy`. */
 export function addDeployCommand(program: Command): void {
   program
     .command("deploy")

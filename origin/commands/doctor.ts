@@ -9,7 +9,7 @@ const COLOURS = { ok: "green", warning: "yellow", fault: "red" } as const;
 const paint = (health: Health, mark: string): string =>
   styleText(COLOURS[health], mark, { stream: process.stdout });
 
-/** Prints each finding as it comes, or with `json` all of them. */
+/** Prints each finding when it is known, or with `json` all of them at the end. */
 export async function doctor(
   options: DoctorOptions & { readonly json: boolean },
   env: NodeJS.ProcessEnv,
@@ -27,7 +27,7 @@ export async function doctor(
   if (findings.some(({ health }) => health === "fault")) process.exitCode = EXIT.found;
 }
 
-/** After a start that failed: what the doctor finds, without what is well. */
+/** The faults that the doctor finds, as lines, for a start that has failed. */
 export async function whatIsWrong(
   options: DoctorOptions,
   env: NodeJS.ProcessEnv,

@@ -1,4 +1,4 @@
-/** `firn export`: an image of a registry as a directory or archive, only what is missing there. */
+/** `firn export`: pulls an image from a registry and writes it as a directory or archive. */
 import { join } from "node:path";
 import { blobPath } from "../../edge/contract/keys.ts";
 import { removeLeftovers } from "../disk/temporary.ts";
@@ -17,12 +17,12 @@ export interface ExportOptions {
   readonly output: Output;
   /** `linux/amd64`; all when left out. */
   readonly platform?: string | undefined;
-  /** Keeps what archives are made of. */
+  /** Directory of the blobs from which archives are made. */
   readonly stateDir: string;
   readonly json: boolean;
 }
 
-/** Pulls, writes, and prints the digest, or with `json` what was written. */
+/** Pulls and writes an image; prints its digest, or with `json` a description. */
 export async function exportImage(text: string, options: ExportOptions): Promise<void> {
   const { output, platform, json, edge: url } = options;
   const toStdout = output.kind === "stdout";

@@ -1,4 +1,4 @@
-/** Which commands stand together in `firn --help`, in this order. */
+/** The groups of commands in `firn --help`, in their order. */
 import type { Command } from "@commander-js/extra-typings";
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
@@ -17,7 +17,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   "The shell:": ["completion"],
 };
 
-/** Throws for a command that stands nowhere. */
+/** Groups and sorts the commands. Throws an Error for a command without a group. */
 export function groupCommands(program: Command): void {
   const order = Object.values(GROUPS).flat();
   for (const command of program.commands) {

@@ -62,6 +62,7 @@ export interface InspectOptions extends LookOptions {
   readonly closure: boolean;
 }
 
+/** Prints what the registry knows of an image. */
 export async function inspect(text: string, options: InspectOptions): Promise<void> {
   const { platform, json, has, closure } = options;
   const { name, reference: tag } = imageName(text);
@@ -79,6 +80,7 @@ export interface DiffOptions extends LookOptions {
   readonly exitCode: boolean;
 }
 
+/** Prints what differs between two images. */
 export async function diff(from: string, to: string, options: DiffOptions): Promise<void> {
   const names = [imageName(from).name, imageName(to).name];
   const query = { from, to, platform: options.platform };
@@ -87,7 +89,7 @@ export async function diff(from: string, to: string, options: DiffOptions): Prom
   if (options.exitCode && differs(found)) process.exitCode = EXIT.found;
 }
 
-/** Nothing else is in an image than its layers, and what its packages are called. */
+/** Whether two images differ, in layers or in the names of their packages. */
 const differs = ({ packages: { added, removed, changed }, moved }: DiffAnswer): boolean =>
   moved.layers > 0 || added.length + removed.length + changed.length > 0;
 
@@ -96,6 +98,7 @@ export interface SearchOptions extends LookOptions {
   readonly limit: number;
 }
 
+/** Prints packages. Throws a CommandFailed when the registry does not know the names yet. */
 export async function search(word: string, options: SearchOptions): Promise<void> {
   const { tag, platform, limit, json } = options;
   const query = { q: word, limit: String(limit), tag, platform };

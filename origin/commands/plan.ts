@@ -1,4 +1,4 @@
-/** What `firn plan` takes. */
+/** Arguments and help of `firn plan`. */
 import { type Command, Option } from "@commander-js/extra-typings";
 import { SYSTEMS } from "../../edge/contract/records.ts";
 import { bucketOf } from "../bucket-options.ts";
@@ -8,6 +8,7 @@ import { CLOUDFLARE_API, DEFAULT_DATASET } from "../plan/sources/analytics.ts";
 import { secret, tell } from "../process.ts";
 import { help } from "./command-options.ts";
 
+/** Adds `firn plan`. */
 export function addPlanCommand(program: Command): void {
   program
     .command("plan")
@@ -16,7 +17,7 @@ export function addPlanCommand(program: Command): void {
     )
     .addOption(SHARED.packageSet)
     .addOption(
-      new Option("--system <system>", "whose graph the plan is made from")
+      new Option("--system <system>", "system whose reference graph is used")
         .choices(SYSTEMS)
         .default(SYSTEMS[0]),
     )
@@ -30,11 +31,11 @@ export function addPlanCommand(program: Command): void {
     .addOption(
       new Option(
         "--analytics-account <id>",
-        "account whose Analytics Engine counts the pulls; without it the bucket does",
+        "Cloudflare account whose Analytics Engine has the pulls; default: the bucket has them",
       ).env("CLOUDFLARE_ACCOUNT_ID"),
     )
     .option("--analytics-dataset <name>", "its dataset", DEFAULT_DATASET)
-    .option("--dry-run", "make it, and write nothing", false)
+    .option("--dry-run", "make the plan, and write nothing", false)
     .addOption(PLAN.s3Endpoint)
     .addOption(PLAN.s3Bucket)
     .addOption(SHARED.s3Region)

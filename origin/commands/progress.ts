@@ -1,17 +1,17 @@
 /**
- * How far a command is, on standard error. In a terminal one line at the bottom is written over and
- * over, with a bar where the end is known; elsewhere each step is a line, once, and bars are left
- * out. Standard output is the result's alone.
+ * The progress of a command, on standard error; standard output has the result alone. A terminal
+ * has one line that is redrawn, with a bar when the total is known. Elsewhere each step is a line,
+ * and there are no bars.
  */
 import { stripVTControlCharacters, styleText } from "node:util";
 import { cut, plain, size } from "../operator/table.ts";
 
 export interface Progress {
-  /** What is being done now, in a few words. */
+  /** The current step, in a few words. */
   step(text: string): void;
-  /** What of it, as it comes: shown in a terminal alone. */
+  /** Details of the step, for a terminal alone. */
   detail(text: string): void;
-  /** Bytes done, of all. */
+  /** Bytes that are done, and that are to be done in all. */
   bytes(done: number, total: number): void;
   /** A line that stays. */
   note(line: string): void;
@@ -22,11 +22,11 @@ export interface Progress {
 type Terminal = Pick<NodeJS.WriteStream, "write" | "isTTY" | "columns">;
 
 const BAR = 24;
-/** Redraws at most so often, ms: more would cost more than what it tells. */
+/** Shortest time between two redraws, ms. */
 const REDRAW = 80;
 const CLEAR = "\r\u001b[2K";
 
-/** `[######----]  42 %  120 MB of 284 MB`. */
+/** A progress bar: `[######----]  42 %  120 MB of 284 MB`. */
 export function bar(done: number, total: number): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const filled = Math.round(share * BAR);
@@ -37,6 +37,7 @@ export function bar(done: number, total: number): string {
   );
 }
 
+/** The progress for a stream: redrawn in a terminal, else as lines. */
 export function openProgress(stream: Terminal = process.stderr): Progress {
   return stream.isTTY ? new TerminalProgress(stream) : new LinesProgress(stream);
 }

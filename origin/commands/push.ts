@@ -1,4 +1,4 @@
-/** `firn push`: an image, made here or pulled from an edge, to any registry. */
+/** `firn push`: pushes an image, made here or pulled from an edge, to any registry. */
 import { join } from "node:path";
 import { blobPath } from "../../edge/contract/keys.ts";
 import type { OciImage } from "../image/oci-image.ts";
@@ -21,7 +21,7 @@ export interface PushOptions extends Omit<BuildOptions, "output"> {
   readonly mountFrom: readonly string[];
 }
 
-/** Pushes, and prints the target with the image's digest, or with `json` what was done. */
+/** Pushes an image; prints the target with the image's digest, or with `json` what was done. */
 export async function push(text: string, to: string, options: PushOptions): Promise<void> {
   const target = targetOf(to, options.plainHttp);
   const progress = openProgress();

@@ -1,4 +1,4 @@
-/** What the commands that talk to registries share: signing in, names, the answers' words. */
+/** What commands share that use registries: signing in, and names of images. */
 import { InvalidName, parseImageName, splitImageName } from "../../edge/contract/names.ts";
 import { findCredentials, type Credentials } from "../remote/credentials.ts";
 import { splitReference } from "../remote/reference.ts";
@@ -6,7 +6,7 @@ import { Registry } from "../remote/registry.ts";
 import { CommandFailed } from "./exit-codes.ts";
 import type { Progress } from "./progress.ts";
 
-/** What hears of a command's requests, and ends them. */
+/** The progress of a command, and the signal that ends its requests. */
 export interface Work {
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -33,7 +33,7 @@ const connection = (
 ): Registry =>
   new Registry({ url, credentials, signal, onRetry: (message) => progress.note(message) });
 
-/** A name and its tag or digest. Throws a CommandFailed for a tag or digest that none can be. */
+/** Splits a name and its tag or digest. Throws a CommandFailed when one is not valid. */
 export function nameAndReference(text: string): ReturnType<typeof splitReference> {
   try {
     return splitReference(text);
@@ -42,11 +42,11 @@ export function nameAndReference(text: string): ReturnType<typeof splitReference
   }
 }
 
-/** A name of an image of Firn's and its tag or digest. Throws a CommandFailed. */
+/** The same for images of Firn, whose names are checked as well. */
 export function imageName(text: string): ReturnType<typeof splitReference> {
   const split = nameAndReference(text);
   try {
-    // What an alias stands for the registry knows, and says what is wrong with it.
+    // The registry checks names with aliases, which it can resolve.
     if (splitImageName(split.name).aliases.length === 0) parseImageName(split.name);
     return split;
   } catch (error) {

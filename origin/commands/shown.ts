@@ -40,7 +40,7 @@ const STATES: Readonly<Record<PlatformView["state"], string>> = {
   unknown: "a package of it does not exist",
 };
 
-/** `closure`: with all store paths. */
+/** An image as lines. `closure`: with all store paths. */
 export function shownImage(view: ImageView, { closure }: { readonly closure: boolean }): string[] {
   const head = [
     bold(`${view.title}:${view.tag}`),
@@ -106,6 +106,7 @@ function closureTable({ closure }: PlatformView): string[] {
 const side = (one: DiffAnswer["from"]): string =>
   `${bold(`${one.name}:${one.tag}`)}  revision ${one.revision.slice(0, SHOWN_DIGITS)}, ${size(one.size)}`;
 
+/** The differences between two images as lines. */
 export function shownDiff({
   platform: name,
   from,
@@ -142,6 +143,7 @@ function paths(closure: NonNullable<DiffAnswer["closure"]>): string[] {
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : ["", bold(title), ...indented(lines)];
 
+/** Found packages as lines. */
 export function shownSearch({ packages: found, total: all }: SearchAnswer): string[] {
   const rows = found.map(({ name, version, description, pulls }) => [
     name,

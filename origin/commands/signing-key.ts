@@ -15,6 +15,7 @@ verified with the old one is verified with the new one once the registry has it.
 
 ${EXIT_HELP}`;
 
+/** Adds `firn signing-key`. */
 export function addSigningKeyCommand(program: Command): void {
   program
     .command("signing-key")
@@ -35,7 +36,7 @@ export function addSigningKeyCommand(program: Command): void {
     });
 }
 
-/** For its owner alone. Throws an Error where there is a file already: a key is never replaced. */
+/** Writes a file for its owner alone. Throws an Error when it exists: keys are not replaced. */
 export function writeSecret(file: string, text: string): void {
   try {
     writeFileSync(file, text, { flag: "wx", mode: 0o600 });

@@ -1,7 +1,6 @@
 /**
- * Finds what is wrong with a deployment before it is made: everything with which the Worker itself
- * would refuse to start (checked by its own edge/config.ts), and settings that its operator can
- * hardly have meant.
+ * Finds what is wrong with a deployment before it is made: what the Worker would refuse to start
+ * with (by its own edge/config.ts), and settings that are most likely mistakes.
  */
 import { isLoopback } from "../../edge/contract/loopback.ts";
 import { isVariable } from "../../edge/contract/variable-names.ts";
@@ -11,11 +10,11 @@ import { type Environment, problemsOfWorker } from "../server/worker-check.ts";
 export interface Secrets {
   /** Those that this deployment brings. */
   readonly given: Readonly<Record<string, string>>;
-  /** Names of those that the Worker has; null: nobody could look. */
+  /** Names of those that the Worker has; null: not known. */
   readonly kept: readonly string[] | null;
 }
 
-/** What everybody reads who has the repository must hold none of these. */
+/** Variables that must not be in wrangler.toml, which everybody with the repository can read. */
 const SECRETS: ReadonlySet<string> = new Set([
   "ACCOUNTS",
   "TOKEN_KEY",
@@ -32,7 +31,7 @@ const OBJECTS: Readonly<Record<string, string>> = {
   HOUSEKEEPING: "Housekeeping",
 };
 
-/** A form of each secret that the Worker takes, where its value is known to Cloudflare alone. */
+/** Valid values in place of secrets that only Cloudflare knows. */
 const STAND_INS: Environment = {
   ACCOUNTS: JSON.stringify({
     somebody: { password: `pbkdf2-sha256$100000$${"A".repeat(22)}$${"A".repeat(43)}` },
@@ -42,7 +41,7 @@ const STAND_INS: Environment = {
   S3_SECRET_ACCESS_KEY: "known to Cloudflare alone",
 };
 
-/** Each problem in a line: the variable, what is wrong, what to do. None: it may be deployed. */
+/** The problems, a line for each: the variable, what is wrong, what to do. */
 export async function problemsOf(deployment: Deployment, secrets: Secrets): Promise<string[]> {
   const { vars, worker } = deployment;
   const has = (name: string): boolean =>
@@ -116,7 +115,7 @@ function problemsOfS3({ vars, bucket }: Deployment, has: (name: string) => boole
   return [];
 }
 
-/** What is no fault, and an operator should know. */
+/** What an operator should know although it is not a fault. */
 export function remarksOn(deployment: Deployment, secrets: Secrets): string[] {
   const { vars } = deployment;
   const has = (name: string): boolean =>
@@ -136,7 +135,7 @@ export function remarksOn(deployment: Deployment, secrets: Secrets): string[] {
   ];
 }
 
-/** What the Worker will see, with stand-ins for what Cloudflare alone knows. */
+/** The variables that the Worker will have, with stand-ins for unknown secrets. */
 function environmentOf({ vars, bucket }: Deployment, { given, kept }: Secrets): Environment {
   const texts = Object.entries(vars).filter(([, value]) => typeof value === "string");
   const known = { ...(Object.fromEntries(texts) as Environment), ...given };

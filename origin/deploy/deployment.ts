@@ -15,7 +15,7 @@ export const ROOT = new URL("../..", import.meta.url);
 export interface Target {
   /** Path of wrangler.toml. */
   readonly config: string;
-  /** One of its environments; undefined: what stands above them. */
+  /** One of its environments; undefined: the top level. */
   readonly env: string | undefined;
 }
 
@@ -105,7 +105,7 @@ const NO_WORKER = /10007|does not exist/i;
  */
 export async function secretsAtCloudflare(target: Target): Promise<readonly string[] | string> {
   const args = ["secret", "list", "--format", "json", ...targetArguments(target)];
-  // No terminal: it would log in by a browser.
+  // Without a terminal, since it would open a browser to log in.
   const { exitCode, stdout, stderr } = await wrangler(args, { reject: false, stdin: "ignore" });
   const said = stripVTControlCharacters(`${stderr}\n${stdout}`);
   if (exitCode !== 0) return NO_WORKER.test(said) ? [] : reasonIn(said);

@@ -1,6 +1,4 @@
-/**
- * What the doctor finds: one line for each thing that it checked, and what to do if it is not ok.
- */
+/** Findings of the doctor: one for each check, with what to do if it is not ok. */
 
 /**
  * - ok: as it should be
@@ -15,7 +13,7 @@ export interface Finding {
   readonly health: Health;
   /** What was found. */
   readonly text: string;
-  /** What to do; none where it is well. */
+  /** What to do; none if it is ok. */
   readonly cure?: string;
 }
 

@@ -1,4 +1,4 @@
-/** Everything that the doctor looks at, by what is configured. Nothing is changed. */
+/** All checks of the doctor. They change nothing. */
 import { parsePackageSet } from "../../edge/contract/package-set.ts";
 import type { BucketAccess } from "../layers/index.ts";
 import { ORIGIN_NEEDS, STARTER_NEEDS } from "../local/needs.ts";
@@ -25,7 +25,7 @@ export interface DoctorOptions {
   readonly listen?: { readonly host: string; readonly port: number } | undefined;
 }
 
-/** The findings, as they come. */
+/** Runs the checks for this configuration; yields each finding when it is known. */
 export async function* examine(
   options: DoctorOptions,
   env: NodeJS.ProcessEnv,

@@ -1,4 +1,4 @@
-/** What the doctor looks at on this machine: programs, versions, disk, port, key. */
+/** The doctor's checks of this machine: programs, versions, disk, port, key. */
 import { constants } from "node:fs";
 import { access, readFile, stat, statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -13,6 +13,7 @@ import { fault, type Finding, ok, warning } from "./finding.ts";
 /** The Node that package.json brings: it runs TypeScript as it is. */
 const OLDEST_NODE = 24;
 
+/** Whether Node is new enough. */
 export function checkVersions(): Finding {
   const { node } = process.versions;
   const text = `Firn ${version}, Node ${node}, ${process.platform} ${process.arch}`;
@@ -25,6 +26,7 @@ export function checkVersions(): Finding {
       );
 }
 
+/** Whether the needed programs are installed. */
 export async function checkPrograms(needs: readonly Need[]): Promise<Finding> {
   const lacking = await missing(needs);
   if (lacking.length === 0) return ok("programs", "everything that is needed is installed");
@@ -37,7 +39,7 @@ export async function checkPrograms(needs: readonly Need[]): Promise<Finding> {
   );
 }
 
-/** The file system of a directory, which need not be there yet. */
+/** Whether a directory's file system has enough free space. The directory need not exist. */
 export async function checkDisk(directory: string): Promise<Finding> {
   const there = await existing(resolve(directory));
   const { bsize, blocks, bavail } = await statfs(there);
@@ -61,10 +63,10 @@ async function existing(directory: string): Promise<string> {
   return there || directory === "/" ? directory : existing(dirname(directory));
 }
 
-/** Whether what is kept between runs can be written. */
+/** Whether the state directory can be written, or made. */
 export async function checkState(directory: string): Promise<Finding> {
   try {
-    // Where it is not there yet, whoever needs it makes it: nothing is changed here.
+    // A directory that does not exist is not made here.
     const there = await existing(resolve(directory));
     if (!(await stat(there)).isDirectory()) throw new Error(`${there} is not a directory`);
     await access(there, constants.W_OK);
@@ -78,7 +80,7 @@ export async function checkState(directory: string): Promise<Finding> {
   }
 }
 
-/** Whether `npm start` could listen. A Firn that runs there already is none of its faults. */
+/** Whether `npm start` can listen at the port, or a registry answers there already. */
 export async function checkPort(host: string, port: number): Promise<Finding> {
   try {
     await requirePort(host, port);
@@ -98,7 +100,7 @@ export async function checkPort(host: string, port: number): Promise<Finding> {
   }
 }
 
-/** An origin's private key; `undefined` where none is configured. */
+/** Whether the file has an origin's private key; undefined when none is configured. */
 export async function checkKey(file: string | undefined): Promise<Finding | undefined> {
   if (file === undefined) return undefined;
   const make = "firn keygen --name NAME --out FILE makes one; its public half goes into ORIGINS";

@@ -1,4 +1,4 @@
-/** What the doctor looks at of Nix: its version, whether it builds, and whether in a sandbox. */
+/** The doctor's checks of Nix: its version, and whether it builds in a sandbox. */
 import { buildUsersExist } from "../local/build-users.ts";
 import { nixConfig } from "../local/nix-config.ts";
 import { BUILD_USERS_COMMAND } from "../nix/safety.ts";
@@ -14,6 +14,7 @@ export interface NixCheck {
   readonly forOthers: boolean;
 }
 
+/** Whether Nix is installed, its sandbox has no known holes, and builds are sandboxed. */
 export async function checkNix({ env, starter, forOthers }: NixCheck): Promise<Finding[]> {
   let found: string;
   try {

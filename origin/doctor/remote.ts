@@ -1,4 +1,4 @@
-/** What the doctor looks at over the network: edges, their clock, the bucket. */
+/** The doctor's checks over the network: edges, their clocks, the bucket. */
 import { blobPath } from "../../edge/contract/keys.ts";
 import type { BucketAccess } from "../layers/index.ts";
 import { operatorBucket } from "../plan/operator-bucket.ts";
@@ -9,9 +9,7 @@ const PATIENCE_MS = 10_000;
 /** How far two clocks may differ, seconds: an origin's token is good for a minute. */
 const MAX_SKEW = 30;
 
-/**
- * `edge`: https:// or http://. Whether a registry answers there, and whether its clock is this one.
- */
+/** Whether a registry answers at this http(s) URL, and its clock agrees with this machine's. */
 export async function checkEdge(edge: URL): Promise<Finding[]> {
   const where = `${edge.protocol}//${edge.host}`;
   let response: Response;
@@ -59,7 +57,7 @@ function clock(where: string, { headers }: Response): Finding[] {
   ];
 }
 
-/** The bucket by S3 credentials; undefined where none are configured. */
+/** Whether the bucket can be read; undefined when no credentials are configured. */
 export async function checkBucket(access: BucketAccess | undefined): Promise<Finding | undefined> {
   if (access === undefined) return undefined;
   const { endpoint, bucket } = access;

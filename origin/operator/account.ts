@@ -1,4 +1,4 @@
-/** What all commands of an operator share: their options, the account, and where they write. */
+/** What all commands of operators share: options, client and output. */
 import { type Command, Option } from "@commander-js/extra-typings";
 import { edgeUrl } from "../option-values.ts";
 import { secret } from "../process.ts";
@@ -7,7 +7,7 @@ export const ACCOUNT_HELP =
   "FIRN_PASSWORD is read only from the environment. The account needs `operator` " +
   "(firn user --operator).";
 
-/** Which edge, and which account there. */
+/** Options for the edge and the account. */
 const ACCOUNT_OPTIONS = {
   edge: new Option("--edge <url>", "the edge")
     .env("FIRN_EDGE")
@@ -18,7 +18,7 @@ const ACCOUNT_OPTIONS = {
     .makeOptionMandatory(),
 } as const;
 
-/** A command of an operator's, with the options that say which edge and which account. */
+/** Adds a command with these options. */
 export const operatorCommand = (program: Command, name: string, description: string) =>
   program
     .command(name)
@@ -31,6 +31,7 @@ export interface Account {
   readonly user: string;
 }
 
+/** A client for the operator API. Throws a CommandFailed when FIRN_PASSWORD is not set. */
 export async function clientOf({ edge, user }: Account) {
   const { OperatorClient } = await import("./client.ts");
   return new OperatorClient({ edge, user, password: secret("FIRN_PASSWORD") });

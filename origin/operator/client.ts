@@ -1,4 +1,4 @@
-/** The operator API of an edge, as commands use it. */
+/** A client of an edge's operator API. */
 import pRetry, { AbortError } from "p-retry";
 import * as v from "valibot";
 import { FarmSchema } from "../../edge/contract/farm-state.ts";
@@ -29,13 +29,14 @@ export interface OperatorAccess {
   readonly password: string;
 }
 
-/** Further attempts at one request: a bucket or an edge that fails for a moment. */
+/** Further attempts at a request, after errors that may pass. */
 const RETRIES = 5;
-/** Records that one request looks at. */
+/** Records in one page. */
 const PAGE = 250;
 /** Longest part of an answer that an error shows, characters. */
 const MAX_SHOWN = 300;
 
+/** Its methods throw a CommandFailed when the edge refuses or does not answer. */
 export class OperatorClient {
   readonly #access: OperatorAccess;
 
@@ -43,7 +44,7 @@ export class OperatorClient {
     this.#access = access;
   }
 
-  /** How the farm is. */
+  /** The state of the farm. */
   farm(retries?: number) {
     return this.#send("GET", "", FarmSchema, retries);
   }
@@ -58,7 +59,7 @@ export class OperatorClient {
     return this.#send("DELETE", `origins/${origin}/drain`, DrainedSchema);
   }
 
-  /** Gives it none for a while. */
+  /** Gives the origin no jobs for so many seconds. */
   rest(origin: string, seconds: number) {
     return this.#send("POST", `origins/${origin}/rest?seconds=${seconds}`, RestedSchema);
   }
@@ -73,7 +74,7 @@ export class OperatorClient {
     return this.#send("DELETE", `origins/${origin}/revoke`, LiftedSchema);
   }
 
-  /** What is broken, page by page. */
+  /** Findings about objects of a kind, page by page. */
   async *verify(kind: VerifyKind): AsyncGenerator<VerifyPage> {
     let since: number | undefined;
     for (let after: string | undefined, first = true; first || after !== undefined;) {
@@ -90,7 +91,7 @@ export class OperatorClient {
     }
   }
 
-  /** Has one broken object withdrawn, or made again. */
+  /** Has an object withdrawn, or made again. */
   repair({ kind, key }: Pick<Finding, "kind" | "key">) {
     return this.#send("POST", `verify?${new URLSearchParams({ kind, key })}`, RepairedSchema);
   }
@@ -105,20 +106,20 @@ export class OperatorClient {
     return this.#send("GET", "pins", PinsSchema);
   }
 
-  /** Begins a run of garbage collection, or goes on with one on the same terms. */
+  /** Begins a run of garbage collection, or resumes one with the same terms. */
   beginGc({ unused, grace, delete: deletes }: GcTerms) {
     const query = `unused=${unused}&grace=${grace}${deletes ? "&delete=on" : ""}`;
     return this.#send("POST", `gc?${query}`, GcProgressSchema);
   }
 
-  /** Its next step. */
+  /** Has the run do its next step. */
   stepGc(run: string) {
     return this.#send("POST", `gc/${run}`, GcProgressSchema);
   }
 
   /**
-   * What rests on the origin, page by page; what a page returns is withdrawn before it comes, when
-   * `withdraw` says so. `since`: milliseconds since 1970.
+   * Records that depend on an origin, page by page. With `withdraw` they are withdrawn before the
+   * page is returned. `since`: ms since 1970.
    */
   async *recordsOf(
     origin: string,

@@ -1,4 +1,4 @@
-/** The commands about origins: `firn farm`, `drain`, `rest`, `revoke`. */
+/** The commands of operators about origins: `firn farm`, `drain`, `rest`, `revoke`. */
 import type { Command } from "@commander-js/extra-typings";
 import { MAX_REST_SECONDS } from "../../edge/contract/operator.ts";
 import { EXIT, EXIT_HELP } from "../commands/exit-codes.ts";
@@ -10,9 +10,9 @@ import { addHousekeepingCommands } from "./housekeeping.ts";
 
 /** How often `firn farm` asks again, ms. */
 const REFRESH = 2_000;
-/** Attempts at a request beside the first while the screen is refreshed: the next comes anyway. */
+/** Further attempts at a request while the screen is refreshed regularly. */
 const NO_RETRIES = 0;
-/** Columns where the output is no terminal: nothing is cut. */
+/** The width when the output is not a terminal: lines are not cut. */
 const ANY_WIDTH = Infinity;
 
 const FARM_HELP = `
@@ -26,7 +26,7 @@ Examples:
 ${EXIT_HELP}`;
 const DRAIN_HELP = `
 ${ACCOUNT_HELP}
-It holds until it is taken back, also when the origin connects again. Jobs that the origin has go on.
+It holds until --undo, also when the origin connects again. Jobs that the origin has go on.
 
 Examples:
   firn drain rack-1
@@ -43,7 +43,7 @@ Example:
 ${EXIT_HELP}`;
 const REVOKE_HELP = `
 ${ACCOUNT_HELP}
-It may be broken off and run again: what is withdrawn stays so.
+It may be interrupted and run again: what is withdrawn stays withdrawn.
 
 Examples:
   firn revoke rack-1 --since 2026-01-31T12:00:00Z
@@ -55,6 +55,7 @@ Here ${EXIT.found} means that records rest on the origin, and --delete was not g
 const jobsText = (jobs: number): string =>
   jobs === 0 ? "it has no job" : `it finishes ${jobs} job${jobs === 1 ? "" : "s"} that it has`;
 
+/** Adds all commands of operators. */
 export function addOperatorCommands(program: Command): void {
   addFarm(program);
   addDrain(program);

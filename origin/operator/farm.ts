@@ -1,4 +1,4 @@
-/** `firn farm`: the farm as a person reads it. Pure. */
+/** `firn farm`: the state of the farm as text. Pure. */
 import type { EndedItem, FarmView } from "../../edge/contract/farm-state.ts";
 import { cut, duration, plain, size, table } from "./table.ts";
 
@@ -11,7 +11,7 @@ const SHOWN = 8;
 /** Names of items in one line. */
 const NAMES = 6;
 
-/** Lines for a terminal of this width. `host`: the edge's. */
+/** The farm as lines of this width. `host`: the edge's. */
 export function shownFarm(farm: FarmView, host: string, width: number): string[] {
   const { at, regions, origins, builds, failures } = farm;
   const several = regions.length > 1;

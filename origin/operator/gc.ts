@@ -1,6 +1,6 @@
 /**
- * `firn gc`: has the edge look through the bucket, step by step, and shows what is in use, what is
- * not, and what was deleted. It may be broken off, and goes on where it was when it is run again.
+ * `firn gc`: has the edge collect garbage in the bucket, step by step, and shows what is in use,
+ * what is not, and what was deleted. When it is interrupted, the next call resumes the run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -26,7 +26,7 @@ export async function gc(
   let progress = await client.beginGc(terms);
   const began = new Date(progress.startedAt).toISOString();
   if (progress.at !== null && Object.keys(progress.kinds).length > 0)
-    tell(`going on with the run that was begun at ${began}`);
+    tell(`resuming the run that was begun at ${began}`);
   while (!progress.done) {
     if (progress.waitMs > 0) {
       tell(`waiting for ${Math.ceil(progress.waitMs / 1_000)} s, until no edge remembers an image`);

@@ -1,4 +1,4 @@
-/** The commands that keep the bucket in order: `firn gc`, `firn verify`. */
+/** The commands of operators about the bucket: `firn gc`, `firn verify`, `firn pin`. */
 import { type Command, Option } from "@commander-js/extra-typings";
 import {
   GRACE,
@@ -17,7 +17,7 @@ const GC_HELP = `
 ${ACCOUNT_HELP}
 In use is what was pulled or written within --unused, what is pinned (firn pin), and what these
 name. With --delete the rest is condemned, and deleted by a run at least --grace later, if it is
-still unused then: so run it once a day, or set GC at the edge. It may be broken off and run again,
+still unused then: so run it once a day, or set GC at the edge. It may be interrupted and run again,
 and pulls and builds may go on.
 
 Examples:
@@ -49,6 +49,7 @@ Examples:
 
 ${EXIT_HELP}`;
 
+/** Adds these commands. */
 export function addHousekeepingCommands(program: Command): void {
   operatorCommand(program, "gc", "what of the bucket is in use, and deleting what is not")
     .addOption(

@@ -22,7 +22,7 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** `0 s`, `59 s`, `4 min`, `3 h 5 min`, `2 d 1 h`: no more than a person reads. */
+/** Seconds as text with two units at most: `59 s`, `4 min`, `3 h 5 min`, `2 d 1 h`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < MINUTE) return `${whole} s`;
@@ -36,7 +36,7 @@ export function duration(seconds: number): string {
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
 
-/** `512 B`, `1.5 GB`, `120 GB`: three digits at most, powers of 1000. */
+/** Bytes as text of at most three digits, in powers of 1000: `512 B`, `1.5 GB`, `120 GB`. */
 export function size(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
   const value = bytes / 1_000 ** power;
@@ -44,11 +44,11 @@ export function size(bytes: number): string {
   return `${text} ${UNITS[power]}`;
 }
 
-/** What an edge or an origin says is shown as one line, without what a terminal would obey. */
+/** A text from an edge or origin as one line, without control characters. */
 export const plain = (text: string): string =>
   // eslint-disable-next-line no-control-regex
   text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
 
-/** Cut to the terminal's width. */
+/** A line cut to the terminal's width. */
 export const cut = (line: string, width: number): string =>
   line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;

@@ -19,7 +19,10 @@ export interface WatchOptions {
   readonly make: (width: number) => Promise<readonly string[]>;
 }
 
-/** The last lines that could be made stay in sight while they cannot, below what went wrong. */
+/**
+ * Shows the text until the signal aborts. While it cannot be made, the last one stays below the
+ * error.
+ */
 export async function watch({ terminal, every, signal, make }: WatchOptions): Promise<void> {
   let lines = await make(terminal.columns);
   terminal.write(ENTER);

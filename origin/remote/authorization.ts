@@ -41,7 +41,7 @@ function parseChallenges(header: string): Challenge[] {
   return found;
 }
 
-/** What stands in Authorization for a password. */
+/** The Authorization header for a password (RFC 7617). */
 export const basicAuthorization = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
@@ -51,10 +51,10 @@ const TokenSchema = v.pipe(
   v.object({ token: v.optional(v.string()), access_token: v.optional(v.string()) }),
 );
 
-/** What names this program at token servers that ask. */
+/** The name of this program for token servers. */
 const CLIENT_ID = "firn";
 
-/** With what a challenge is met; `signal` ends the wait for the token server. */
+/** What is needed to answer a challenge; `signal` ends the wait for the token server. */
 export interface SignIn {
   readonly credentials: Credentials | undefined;
   readonly signal: AbortSignal;
@@ -75,7 +75,7 @@ export async function authorize(
       : undefined;
   const realm = URL.parse(parameters["realm"] ?? "");
   if (realm === null || !/^https?:$/.test(realm.protocol))
-    throw new CommandFailed("denied", "the registry names no server that gives tokens");
+    throw new CommandFailed("denied", "the registry's challenge names no token server");
   const service = parameters["service"];
   const { url, ...request } =
     credentials !== undefined && "identityToken" in credentials
@@ -86,12 +86,12 @@ export async function authorize(
   if (!response.ok)
     throw new CommandFailed(
       response.status === 401 || response.status === 403 ? "denied" : "later",
-      `${realm.host} gives no token (${response.status})` +
+      `${realm.host} refuses a token (${response.status})` +
         (credentials === undefined ? ": sign in with `docker login`" : ""),
     );
   const parsed = v.safeParse(TokenSchema, text);
   const token = parsed.success ? (parsed.output.token ?? parsed.output.access_token) : undefined;
-  if (token === undefined) throw new Error(`${realm.host} gave no token that can be read`);
+  if (token === undefined) throw new Error(`${realm.host} answered without a token`);
   return `Bearer ${token}`;
 }
 

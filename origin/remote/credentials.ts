@@ -1,6 +1,6 @@
 /**
- * Credentials as docker and podman keep them: `docker login` wrote them, and nobody has to say them
- * again. Looked for in this order:
+ * Credentials of registries as `docker login` and `podman login` store them. Files are read in this
+ * order:
  *
  *   REGISTRY_AUTH_FILE                        podman's and skopeo's variable
  *   $DOCKER_CONFIG/config.json                ~/.docker/config.json
@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import * as v from "valibot";
 
-/** A password, or a token that a token server takes in its place (`docker login` of a cloud). */
+/** A password, or an identity token, which token servers take in its place. */
 export type Credentials =
   | { readonly user: string; readonly password: string }
   | { readonly identityToken: string };
@@ -33,15 +33,15 @@ const ConfigSchema = v.object({
 });
 type Config = v.InferOutput<typeof ConfigSchema>;
 
-/** The user name under which helpers keep an identity token. */
+/** The user name with which helpers return an identity token. */
 const TOKEN_USER = "<token>";
 const HUB_KEYS = ["https://index.docker.io/v1/", "index.docker.io", "docker.io"];
-/** Longest wait for a credential helper, ms: some ask a cloud. */
+/** Longest wait for a credential helper, ms: some use the network. */
 const HELPER_MS = 30_000;
 
 /**
- * The credentials for a registry; undefined when there are none. `host` as image names have it.
- * Throws an Error when a file is broken or a helper fails.
+ * The credentials for a registry; undefined when there are none. `host`: as in image names. Throws
+ * an Error when a file cannot be parsed or a helper fails.
  */
 export async function findCredentials(
   host: string,
@@ -71,7 +71,8 @@ async function readConfig(file: string): Promise<Config | undefined> {
   });
   if (text === undefined || text.trim() === "") return undefined;
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ConfigSchema), text);
-  if (!parsed.success) throw new Error(`${file} is not as docker writes it: mend or remove it`);
+  if (!parsed.success)
+    throw new Error(`${file} does not have the form that docker writes: correct or remove it`);
   return parsed.output;
 }
 
@@ -95,7 +96,7 @@ async function fromConfig(
 function decode(auth: string, key: string): Credentials {
   const text = Buffer.from(auth, "base64").toString();
   const colon = text.indexOf(":");
-  if (colon === -1) throw new Error(`docker's credentials for ${key} are broken: log in again`);
+  if (colon === -1) throw new Error(`docker's credentials for ${key} are damaged: log in again`);
   return { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
@@ -119,7 +120,7 @@ async function askHelper(
     reject: false,
   });
   if (ran.failed) {
-    // The words of docker's own library, which all helpers use.
+    // The message of docker's library, which all helpers use.
     if (/credentials not found/i.test(ran.stdout ?? "")) return undefined;
     throw new Error(`${program} failed: ${ran.stdout?.trim() || ran.shortMessage}`);
   }

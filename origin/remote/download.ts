@@ -16,10 +16,10 @@ import { namingFullDisk } from "../disk/full.ts";
 import { lockedFile, takeAbandoned, type Temporary } from "../disk/temporary.ts";
 import { pullScope, type Registry } from "./registry.ts";
 
-/** Connections that may be cut in the middle of one blob, without a byte between them. */
+/** Connections in a row that may be lost without a byte of the blob. */
 const MAX_CUTS = 5;
 
-/** A download that may go on. */
+/** A download, which may be resumed. */
 interface Partial {
   readonly file: Temporary;
   hash: Hash;
@@ -49,7 +49,7 @@ export async function downloadBlob(
   }
 }
 
-/** What another process has left of the blob, or an empty file. */
+/** The partial file that another process has left, or a new one; locked. */
 async function partialFile(blob: string): Promise<Temporary> {
   const begin = `.${basename(blob)}.`;
   for (const name of await readdir(dirname(blob))) {
@@ -60,7 +60,7 @@ async function partialFile(blob: string): Promise<Temporary> {
   return lockedFile(() => join(dirname(blob), `${begin}${randomUUID()}.part`));
 }
 
-/** What there is of the blob, with its hash; nothing where it is more than `most` bytes. */
+/** Reads and hashes a partial file; empties it when it has more than `most` bytes. */
 async function readPartial(file: Temporary, most: number): Promise<Partial> {
   const { size } = await stat(file.path);
   const hash = createHash("sha256");
@@ -70,7 +70,7 @@ async function readPartial(file: Temporary, most: number): Promise<Partial> {
   return { file, hash, size: size > most ? 0 : size };
 }
 
-/** Fetches what is missing, however often it is cut off; throws where it is not the blob. */
+/** Fetches what is missing, over several connections if needed. Throws when it is not the blob. */
 async function fetchWhole(
   registry: Registry,
   repository: string,
@@ -129,7 +129,7 @@ async function fetchRest(
       onBytes(chunk.length);
     }
   } catch (error) {
-    // fetch ends a body that is cut off with a TypeError; all else is no matter of the connection.
+    // fetch reports a lost connection by a TypeError.
     if (!(error instanceof TypeError)) throw error;
   } finally {
     await file.close();

@@ -1,6 +1,6 @@
 /**
- * Which repositories of a registry have a blob, by what was pushed and seen from here: docker
- * remembers the same. A registry that has lost one says so, and the blob is sent.
+ * Remembers which repositories of a registry have a blob, by what was pushed from here, as docker
+ * does. If a repository has lost the blob, the registry says so, and the blob is sent.
  *
  *   pushed/<host>.json    {"sha256:…": ["team/base", "team/app"], …}
  */
@@ -16,6 +16,7 @@ const MAX_BLOBS = 20_000;
 
 const PushedSchema = v.record(v.string(), v.array(v.string()));
 
+/** The repositories of one registry. */
 export class Mounts {
   readonly #file: string;
   readonly #known: Map<string, readonly string[]>;
@@ -28,12 +29,12 @@ export class Mounts {
   static async open(stateDir: string, host: string): Promise<Mounts> {
     const file = join(stateDir, "pushed", `${encodeURIComponent(host)}.json`);
     const text = await readFile(file, "utf8").catch(() => "{}");
-    // A note that is broken is worth nothing.
+    // A damaged file is ignored.
     const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), PushedSchema), text);
     return new Mounts(file, new Map(Object.entries(parsed.success ? parsed.output : {})));
   }
 
-  /** The last ones first. */
+  /** Repositories that have the blob, the most recent first. */
   sources(digest: Digest): readonly string[] {
     return this.#known.get(digest) ?? [];
   }

@@ -1,6 +1,6 @@
-/** Why a request got no answer, as Node's fetch tells it. */
+/** Errors of Node's fetch: why a request got no answer. */
 
-/** Codes of connections that fail for the moment, as the system and Node's fetch give them. */
+/** Codes of the system and of fetch for errors that may pass. */
 const PASSING_CODES = new Set([
   "ECONNABORTED",
   "ECONNRESET",
@@ -15,17 +15,17 @@ const PASSING_CODES = new Set([
 ]);
 
 /**
- * Whether another attempt may do better. It would not where nobody listens, a certificate is not
- * valid, a proxy refuses, or fetch takes no such URL.
+ * Whether another attempt may succeed: not when nothing listens there, a certificate is not valid,
+ * a proxy refuses, or the URL is not allowed.
  */
 export const mayPass = (error: Error): boolean =>
   PASSING_CODES.has(String((innermost(error) as NodeJS.ErrnoException).code));
 
-/** What fetch says of a lost connection stands in its cause; of a proxy's answer, in that one's. */
+/** The first cause: fetch has the reason in the error's cause, or in the cause of that. */
 const innermost = (error: Error): Error =>
   error.cause instanceof Error ? innermost(error.cause) : error;
 
-/** In a few words, for a person. */
+/** The reason in a few words. */
 export function reasonOf(error: Error): string {
   const { message, code, reason } = innermost(error) as NodeJS.ErrnoException & {
     /** OpenSSL's words, without its codes and files. */

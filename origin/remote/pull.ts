@@ -1,6 +1,6 @@
 /**
- * An image from a registry into a directory, by the registry protocol alone: manifests are checked
- * against their digests, blobs that the directory has are not fetched again.
+ * Pulls an image from a registry into a directory. Manifests are checked against their digests;
+ * blobs that the directory has are not downloaded again.
  */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
@@ -38,7 +38,7 @@ const ConfigSchema = v.object({ os: v.string(), architecture: v.string() });
 type Index = v.InferOutput<typeof IndexSchema>;
 type Manifest = v.InferOutput<typeof ManifestSchema>;
 
-/** A manifest's bytes, as they came. */
+/** A manifest as the registry has sent it. */
 export interface FetchedManifest {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -53,13 +53,13 @@ export interface PullOptions {
   readonly reference: string;
   /** `linux/amd64`; all when left out. */
   readonly platform?: string | undefined;
-  /** Where a blob is, or is to be. */
+  /** The path of a blob's file. */
   readonly path: (digest: Digest) => string;
   readonly events: PullEvents;
 }
 
 export interface PullEvents {
-  /** Bytes of blobs that are there, of all; how many were fetched now. */
+  /** Bytes that are there, and that are needed in all; bytes that were downloaded. */
   readonly bytes: (done: number, total: number, fetched: number) => void;
 }
 
@@ -115,7 +115,7 @@ async function manifestBytes(
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** Fetches what is missing of an image. Throws a CommandFailed that says what could not be had. */
+/** Pulls an image; downloads what the directory lacks. Throws a CommandFailed. */
 export async function pullImage(registry: Registry, options: PullOptions): Promise<OciImage> {
   const { repository, reference, platform } = options;
   const top = await fetchManifest(registry, repository, reference);
@@ -155,8 +155,8 @@ interface Tree {
 }
 
 /**
- * The manifest, or the index and those that it lists. Of one platform alone it is the platform's
- * manifest, for an index would name what is left out.
+ * The manifest, or the index with its manifests. For a single platform the root is its manifest,
+ * since the index would refer to manifests that are left out.
  */
 async function manifestTree(
   registry: Registry,
@@ -177,7 +177,7 @@ async function manifestTree(
   return { root: platform === undefined || only === undefined ? top : only.fetched, manifests };
 }
 
-/** Of one platform the first that the index lists: what clients take. */
+/** The manifests of an index: all, or the first for the platform, as clients choose it. */
 function chosen({ manifests }: Index, platform: string | undefined): Index["manifests"] {
   if (platform === undefined) return manifests;
   const found = manifests.find((one) => nameOf(one.platform) === platform);
@@ -231,8 +231,7 @@ async function platformOf(file: string): Promise<string> {
 function parsed<T>(schema: v.GenericSchema<unknown, T>, { bytes, digest }: FetchedManifest): T {
   const text = new TextDecoder().decode(bytes);
   const result = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
-  if (!result.success)
-    throw new CommandFailed("failed", `the manifest ${digest} is none that can be read`);
+  if (!result.success) throw new CommandFailed("failed", `the manifest ${digest} cannot be parsed`);
   return result.output;
 }
 

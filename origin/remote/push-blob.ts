@@ -17,7 +17,7 @@ import { pullScope, pushScope, type Registry } from "./registry.ts";
 const CHUNK_BYTES = 32 * 2 ** 20;
 /** How often a chunk is sent again. */
 const CHUNK_RETRIES = 3;
-/** Repositories of the registry that are tried as sources of one blob. */
+/** Most repositories from which a mount of one blob is tried. */
 const MAX_SOURCES = 2;
 
 /** How a blob came to be in the repository. */
@@ -78,7 +78,7 @@ async function begin(registry: Registry, repository: string): Promise<URL> {
   });
   const location = locationOf(answer);
   if (location === undefined)
-    throw new CommandFailed("failed", `${registry.host} says not where blobs are sent to`);
+    throw new CommandFailed("failed", `${registry.host} gave no location for an upload`);
   return location;
 }
 
@@ -124,7 +124,7 @@ interface Upload {
   readonly body: Blob;
 }
 
-/** Sends all of it in chunks; where the upload is finished. */
+/** Sends the blob in chunks; returns the URL that completes the upload. */
 async function sendChunks(upload: Upload, begun: URL): Promise<URL> {
   const { body } = upload;
   let location = begun;
@@ -163,7 +163,7 @@ async function sendChunk(
   return locationOf(answer) ?? location;
 }
 
-/** How much of an upload the registry has; undefined when it does not say. */
+/** How many bytes of an upload the registry has; undefined when it does not say. */
 async function progressOf(
   { registry, repository }: Upload,
   location: URL,
@@ -173,7 +173,7 @@ async function progressOf(
     .catch(() => undefined);
   const last = /^(?:bytes=)?0-(\d+)$/.exec(answer?.headers.get("range") ?? "")?.[1];
   if (answer === undefined || last === undefined) return undefined;
-  // A registry that has nothing yet says 0-0 as well: then the digest tells.
+  // 0-0 means one byte, or none.
   const at = Number(last) === 0 ? 0 : Number(last) + 1;
   return { location: locationOf(answer) ?? location, at };
 }

@@ -1,6 +1,6 @@
 /**
- * An image to a registry (distribution spec, "Push"): first its blobs, then the manifests, when all
- * that they name is there, the one with the tag last.
+ * Pushes an image to a registry (distribution spec, "Push"): first the blobs, then the manifests
+ * that refer to them, the one with the tag last.
  */
 import pLimit from "p-limit";
 import type { Digest } from "../../edge/contract/digest.ts";
@@ -25,9 +25,9 @@ export interface PushOptions {
 }
 
 export interface PushEvents {
-  /** Bytes that the registry has, of all. */
+  /** Bytes that the registry has, and that the image has in all. */
   readonly bytes: (done: number, total: number) => void;
-  /** A blob is there now, and how it came there. */
+  /** Called when the registry has a blob. */
   readonly blob: (digest: Digest, how: Arrival) => void;
 }
 
@@ -40,7 +40,7 @@ export interface Pushed {
   readonly bytes: number;
 }
 
-/** Throws a CommandFailed when the registry refuses. */
+/** Pushes an image; returns what was sent. Throws a CommandFailed when the registry refuses. */
 export async function pushImage(
   registry: Registry,
   image: OciImage,

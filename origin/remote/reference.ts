@@ -7,7 +7,7 @@ import { TAG_PATTERN } from "../../edge/contract/names.ts";
 
 export interface RemoteImage {
   readonly registry: URL;
-  /** What credentials are kept under: `registry.example`. */
+  /** The host as in image names, by which credentials are stored: `registry.example`. */
   readonly host: string;
   readonly repository: string;
   /** A tag, or a digest. */
@@ -20,14 +20,17 @@ const HUB_REGISTRY = "registry-1.docker.io";
 const REPOSITORY = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-/** Throws an Error that says what is wrong. `plainHttp`: without TLS, as loopback always is. */
+/**
+ * Parses a name. `plainHttp`: without TLS, as for loopback hosts always. Throws an Error when it is
+ * not valid.
+ */
 export function parseRemoteImage(text: string, plainHttp = false): RemoteImage {
   const { name, reference } = splitReference(text);
   const [first = "", ...rest] = name.split("/");
   const named = /[.:]/.test(first) || first === "localhost";
   const host = named ? first : HUB;
   const repository = named ? rest.join("/") : name;
-  // Nobody's own images are at the top of Docker Hub.
+  // Repositories of Docker Hub without a namespace belong to Docker.
   if (!REPOSITORY.test(repository) || (!named && rest.length === 0))
     throw new Error(
       `${JSON.stringify(text)} is no image at a registry: write REGISTRY/REPOSITORY:TAG, the ` +
@@ -42,8 +45,8 @@ export function parseRemoteImage(text: string, plainHttp = false): RemoteImage {
 const hostnameOf = (host: string): string => URL.parse(`http://${host}`)?.hostname ?? host;
 
 /**
- * `NAME[:TAG]`, `NAME@DIGEST`, `NAME:TAG@DIGEST`, of which the digest alone counts, as with docker.
- * Throws an Error on a tag or digest that none can be.
+ * Splits `NAME[:TAG]`, `NAME@DIGEST` and `NAME:TAG@DIGEST` (in which the tag is ignored, as by
+ * docker). Throws an Error for an invalid tag or digest.
  */
 export function splitReference(text: string): { name: string; reference: string } {
   const at = text.indexOf("@");

@@ -1,7 +1,7 @@
 /**
- * A registry as a client has it: requests that sign in where they are asked to, and are repeated
- * where that may help. Credentials go to the registry's own origin (scheme, host and port), and to
- * the server that it names for tokens.
+ * Requests of a client to a registry. They are authorized when the registry asks for it, and
+ * repeated after errors that may pass. Credentials are sent to the registry (scheme, host and
+ * port), and to the token server that it names.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
@@ -14,7 +14,7 @@ export interface RegistryOptions {
   readonly url: URL;
   readonly credentials: Credentials | undefined;
   readonly signal: AbortSignal;
-  /** Hears why a request is repeated. */
+  /** Called with the reason when a request is repeated. */
   readonly onRetry?: (message: string) => void;
 }
 
@@ -22,30 +22,32 @@ export interface RegistryRequest {
   readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Blob | undefined;
-  /** What a token must be good for. */
+  /** Scopes of the token for the request. */
   readonly scopes: readonly string[];
-  /** Statuses that are answers, beside those of success. */
+  /** Statuses that are no errors, beside those of success. */
   readonly allowed?: readonly number[];
   /** Whether it may be sent again; a request that moves an upload forward may not. */
   readonly repeatable?: boolean;
 }
 
-/** Further attempts at a request, and the waits between them, ms, unless the registry says. */
+/** Further attempts at a request, and the first wait, ms, unless the registry sends Retry-After. */
 const RETRIES = 5;
 const FIRST_WAIT = 500;
 /** Longest wait that a registry can ask for, ms. */
 const LONGEST_WAIT = 60_000;
 /** Longest part of an answer that an error shows, characters. */
 const MAX_SHOWN = 500;
-/** Answers that another attempt may better; an edge's 500 and 504 are of builds that failed. */
+/** Statuses after which a request is repeated; an edge's 500 and 504 mean a failed build. */
 const PASSING = new Set([408, 429, 502, 503]);
 
+/** Scopes of tokens (distribution spec, token authentication). */
 export const pullScope = (repository: string): string => `repository:${repository}:pull`;
 export const pushScope = (repository: string): string => `repository:${repository}:pull,push`;
 
+/** One registry. */
 export class Registry {
   readonly #options: RegistryOptions;
-  /** By scopes; what was given last. */
+  /** The latest Authorization header by scopes. */
   readonly #authorizations = new Map<string, string>();
 
   constructor(options: RegistryOptions) {
@@ -142,7 +144,7 @@ async function refusal(url: URL, answer: Response): Promise<CommandFailed> {
   );
 }
 
-/** What the registry asks for by Retry-After, in seconds; else twice as long each time. */
+/** The wait before the next attempt, ms: that of Retry-After, else doubled each time. */
 function waitOf(answer: Response | Error, attempt: number): number {
   const asked =
     answer instanceof Response

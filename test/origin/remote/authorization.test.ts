@@ -39,6 +39,5 @@ for (const realm of [undefined, "", "auth", "ftp://a.example/token", "data:appli
         credentials: { user: "ci", password: "secret" },
         signal: new AbortController().signal,
       }),
-      (error) =>
-        error instanceof CommandFailed && /names no server that gives tokens/.test(error.message),
+      (error) => error instanceof CommandFailed && /names no token server/.test(error.message),
     ));
