@@ -154,7 +154,13 @@ program
   )
   .requiredOption("--name <name>", "the origin's name", originName)
   .requiredOption("--out <file>", "where the private key goes; must not exist")
-  .addHelpText("after", help("  firn keygen --name rack-1 --out rack-1.key"))
+  .addHelpText(
+    "after",
+    help(
+      "  firn keygen --name rack-1 --out rack-1.key",
+      'Several origins are one object: ORIGINS=\'{"rack-1": {"key": "…"}, "rack-2": {"key": "…"}}\'',
+    ),
+  )
   .action(({ name, out }) => {
     const key = generateOriginKey();
     writeSecret(out, `${key.privateKey}\n`);
@@ -175,6 +181,7 @@ program
       "  firn user ci --no-build\n" +
         "  firn user root --operator\n" +
         "  firn user team --names 'shell/*' --password-stdin < password",
+      'Several accounts are one object: ACCOUNTS=\'{"root": {…}, "ci": {…}}\'',
     ),
   )
   .action(async (name, { names, build, operator, passwordStdin }) => {
