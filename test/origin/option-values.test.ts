@@ -7,6 +7,7 @@ import {
   diskBudget,
   edges,
   edgeUrl,
+  hosts,
   httpUrl,
   originName,
   packageSet,
@@ -67,6 +68,17 @@ test("edges become WebSocket URLs of a host alone", () => {
     "https://user:pass@firn.example",
   ])
     assert.throws(() => edges(text), text);
+});
+
+test("hosts of buckets are as URLs have them, with or without a port", () => {
+  assert.deepEqual(hosts("MinIO.inner:9000, [FD00::1]:80,203.0.113.7,https-host:443"), [
+    "minio.inner:9000",
+    "[fd00::1]:80",
+    "203.0.113.7",
+    "https-host:443",
+  ]);
+  for (const text of ["https://minio.inner", "a/b", "a:b@c", "a:99999", "a b", "a?b", "a#b"])
+    assert.throws(() => hosts(text), /is not a host: give HOST or HOST:PORT/, text);
 });
 
 test("systems, names and addresses tell what is allowed", () => {
