@@ -71,6 +71,7 @@ const PATIENCE_MS = 60_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
 
+/** The requests of one channel. */
 export class Requests {
   readonly #edge: string;
   readonly #destinations: Destinations;
