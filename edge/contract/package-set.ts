@@ -78,7 +78,7 @@ export async function parsePackageSet(spec: string): Promise<PackageSetSpec> {
       throw new Error(
         "package set git:<url> is not valid: the URL is https://, http://, ssh://, git:// or " +
           "file://, or user@host:path; it has no query and no fragment, and a token in it stands " +
-          "before the host: https://user:token@host/path",
+          "before the host: https://user:token@host/path; a directory is git:file:///srv/set.git",
       );
     const local = shown.startsWith("file:");
     return {
