@@ -29,6 +29,8 @@ export const GC_PATH = "/api/farm/gc";
 export const PINS_PATH = "/api/farm/pins";
 export const PinsSchema = v.object({
   pins: v.array(v.object({ name: v.string(), digest: v.string() })),
+  /** To be sent back for the next page of a list; absent on the last one. */
+  after: v.optional(v.string()),
 });
 
 const DAY = 86_400;

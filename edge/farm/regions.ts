@@ -50,7 +50,7 @@ export interface RegionVariables {
   readonly REGION_ORDER?: string;
 }
 
-const RegionSchema = v.picklist(LOCATIONS, `must be of ${LOCATIONS.join(", ")}`);
+const RegionSchema = v.picklist(LOCATIONS, `must be one of ${LOCATIONS.join(", ")}`);
 const RegionsSchema = v.pipe(
   v.string(),
   v.transform((text) => text.split(",").map((name) => name.trim())),

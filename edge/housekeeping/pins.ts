@@ -44,7 +44,7 @@ export async function pinImage(request: OperatorRequest, env: Env): Promise<Resp
   return json({ pins: [{ name: text, digest }] });
 }
 
-/** Most pins that are listed. */
+/** Most pins on one page. */
 const MAX_LISTED = 900;
 const PinSchema = v.object({ name: v.string(), digest: v.string() });
 
@@ -55,10 +55,11 @@ const pinAt = (path: string): RecordPlace<v.InferOutput<typeof PinSchema>> => ({
   mutable: true,
 });
 
-/** Lists the pinned images. */
-export async function listPins(_request: OperatorRequest, env: Env): Promise<Response> {
+/** Lists the pinned images, page by page: the first, or that `after` another. */
+export async function listPins({ url }: OperatorRequest, env: Env): Promise<Response> {
   const bucket = openBucket(env);
-  const { objects } = await bucket.list(PINS, { limit: MAX_LISTED });
+  const after = new URL(url).searchParams.get("after") ?? undefined;
+  const { objects, more } = await bucket.list(PINS, { limit: MAX_LISTED, after });
   const limit = pLimit(BUCKET_REQUESTS);
   const pins = await Promise.all(
     objects.map(({ key }) =>
@@ -68,5 +69,5 @@ export async function listPins(_request: OperatorRequest, env: Env): Promise<Res
       }),
     ),
   );
-  return json({ pins: pins.flat() });
+  return json({ pins: pins.flat(), after: more ? objects.at(-1)?.key : undefined });
 }

@@ -25,7 +25,7 @@ export interface Replicas {
   readonly copies: ReadonlyMap<Region, S3Config>;
 }
 
-const REGION = v.picklist(LOCATIONS, `must be of ${LOCATIONS.join(", ")}`);
+const REGION = v.picklist(LOCATIONS, `must be one of ${LOCATIONS.join(", ")}`);
 const CopiesSchema = v.pipe(
   v.string(),
   v.parseJson(undefined, "must be a JSON object, region → endpoint, bucket and region"),

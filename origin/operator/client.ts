@@ -102,8 +102,17 @@ export class OperatorClient {
     return this.#send(pinned ? "POST" : "DELETE", `pins?${query}`, PinsSchema);
   }
 
-  pins() {
-    return this.#send("GET", "pins", PinsSchema);
+  /** All pinned images. */
+  async pins(): Promise<v.InferOutput<typeof PinsSchema>> {
+    const pins: v.InferOutput<typeof PinsSchema>["pins"] = [];
+    let after: string | undefined;
+    do {
+      const query = after === undefined ? "" : `?${new URLSearchParams({ after })}`;
+      const page = await this.#send("GET", `pins${query}`, PinsSchema);
+      pins.push(...page.pins);
+      ({ after } = page);
+    } while (after !== undefined);
+    return { pins };
   }
 
   /** Begins a run of garbage collection, or resumes one with the same terms. */

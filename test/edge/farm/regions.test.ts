@@ -39,7 +39,7 @@ test("an origin is of the region that the operator gives it, or of the nearest",
 
 describe("refused, in words that name the variable and what is allowed", () => {
   for (const [variables, problem] of [
-    [{ REGIONS: "europe" }, /^REGIONS must be of wnam, enam, /],
+    [{ REGIONS: "europe" }, /^REGIONS must be one of wnam, enam, /],
     [{ REGIONS: "weur,weur" }, /^REGIONS must not name a region twice/],
     [{ REGIONS, REGION_ORDER: "{" }, /^REGION_ORDER /],
     [{ REGIONS, REGION_ORDER: '{"Asia":["weur"]}' }, /^REGION_ORDER must have continents as keys/],

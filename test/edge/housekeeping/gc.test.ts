@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import pLimit from "p-limit";
 import type { Digest } from "../../../edge/contract/digest.ts";
 import { demandPath } from "../../../edge/contract/demand.ts";
 import { blobPath, levelPath, packagePath } from "../../../edge/contract/keys.ts";
@@ -154,6 +155,21 @@ describe("what saves it", { concurrency: 1 }, () => {
     await firn.pass(GRACE + 1);
     await firn.collect(unused);
     assert.equal((await imagesOf(bucket(), "pinned")).length, 0);
+  });
+
+  test("more pins than one page lists: all are listed", async () => {
+    const image = { name: "many", digest: `sha256:${"0".repeat(64)}` };
+    const keys = Array.from({ length: 901 }, (_, n) => `pins/many/${n}.json`);
+    const text = JSON.stringify(image);
+    const how = { contentType: "application/json", ifAbsent: true };
+    const some = pLimit(32);
+    await Promise.all(keys.map((key) => some(() => bucket().put(key, text, how))));
+    assert.deepEqual(
+      (await firn.client.pins()).pins,
+      keys.map(() => image),
+    );
+    await Promise.all(keys.map((key) => some(() => bucket().delete(key))));
+    assert.deepEqual((await firn.client.pins()).pins, []);
   });
 
   test("another image of the same package: the package stays, and so do its blobs", async () => {

@@ -42,9 +42,9 @@ test("a client reads from the nearest copy, and from the bucket where that is ne
 describe("refused, in words that name the variable", () => {
   for (const [variables, s3, problem] of [
     [{ S3_REPLICAS: COPIES, S3_HOME: "weur" }, null, /^S3_REPLICAS needs S3_ENDPOINT/],
-    [{ S3_REPLICAS: COPIES }, S3, /^S3_HOME must be of wnam, /],
+    [{ S3_REPLICAS: COPIES }, S3, /^S3_HOME must be one of wnam, /],
     [{ S3_REPLICAS: "[", S3_HOME: "weur" }, S3, /^S3_REPLICAS must be a JSON object/],
-    [{ S3_REPLICAS: '{"asia":{}}', S3_HOME: "weur" }, S3, /^S3_REPLICAS asia must be of wnam/],
+    [{ S3_REPLICAS: '{"asia":{}}', S3_HOME: "weur" }, S3, /^S3_REPLICAS asia must be one of wnam/],
     [
       { S3_REPLICAS: '{"apac":{"endpoint":"ftp://x","bucket":"b"}}', S3_HOME: "weur" },
       S3,
