@@ -94,7 +94,7 @@ function bucketElsewhere(variables: Readonly<Record<string, string>>): BucketAcc
     };
   const needed = { S3_ENDPOINT, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY };
   const names = Object.keys(needed) as (keyof typeof needed)[];
-  const missing = names.filter((name) => needed[name] === undefined);
+  const missing = names.filter((name) => !needed[name]);
   if (missing.length === names.length) return undefined;
   throw new CommandFailed(
     "usage",

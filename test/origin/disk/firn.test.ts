@@ -137,7 +137,7 @@ test("the edge's disk is full: bucket and Durable Objects", options, async (t) =
     // Which of them cannot be written first: the queue, the bucket, or what a job has made.
     assert.match(
       message,
-      /the registry('s storage| cannot keep).*try again|building ice|building late/,
+      /(the registry's storage|a part of this registry is) .*try again|building (ice|late)/,
     );
     assert.doesNotMatch(message, /it goes on/);
     assert.ok(Number(headers.get("retry-after")) > 0);
