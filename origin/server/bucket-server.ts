@@ -5,13 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import type { FileHandle } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { pipeline } from "node:stream/promises";
-import parseRange from "range-parser";
-import { DirectoryBucket, type ObjectInfo } from "./directory.ts";
+import { DirectoryBucket } from "./directory.ts";
 import { errorText, listing, S3Error, sendXml, systemError } from "./s3-answers.ts";
+import { sendObject } from "./send-object.ts";
 import { type Credentials, signatureFault, urlOf } from "./signature.ts";
 
 export interface BucketServerOptions {
@@ -32,8 +30,6 @@ export interface BucketServer {
   stop(): Promise<void>;
 }
 
-/** A file is read in pieces of this size, bytes: 64 kB takes more CPU time, 1 MiB no less. */
-const READ_BYTES = 2 ** 18;
 /** Most objects of one answer to ListObjectsV2 (Amazon S3 API Reference). */
 const MAX_KEYS = 1_000;
 /** Longest key, bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"). */
@@ -45,10 +41,6 @@ const MAX_KEY = 1_024;
  */
 const SILENCE_MS = 120_000;
 const UNSIGNED = "UNSIGNED-PAYLOAD";
-/** What range-parser returns instead of ranges. */
-const UNSATISFIABLE = -1;
-const UNREADABLE = -2;
-
 /** Serves the directory until it is stopped. */
 export async function serveBucket(options: BucketServerOptions): Promise<BucketServer> {
   const directory = await DirectoryBucket.open(options.dir);
@@ -92,7 +84,7 @@ async function answer(
   switch (method) {
     case "HEAD":
     case "GET":
-      return read(request, response, directory, decoded);
+      return sendObject(request, response, directory, decoded);
     case "PUT":
       return write(request, response, directory, decoded);
     case "DELETE":
@@ -114,70 +106,6 @@ function decodeKey(key: string): string {
   if (decoded === "" || decoded.includes("\0") || Buffer.byteLength(decoded) > MAX_KEY)
     throw new S3Error(400, "InvalidArgument", `a key has 1 to ${MAX_KEY} bytes, none of them 0`);
   return decoded;
-}
-
-async function read(
-  request: IncomingMessage,
-  response: ServerResponse,
-  directory: DirectoryBucket,
-  key: string,
-): Promise<void> {
-  if (request.method === "HEAD") {
-    const found = await directory.head(key);
-    if (found === null) throw absent(key);
-    response.writeHead(200, { ...headersOf(found), "Content-Length": found.size }).end();
-    return;
-  }
-  const found = await directory.read(key);
-  if (found === null) throw absent(key);
-  try {
-    const range = rangeOf(request, found.size);
-    const { start, end } = range ?? { start: 0, end: found.size - 1 };
-    const length = end - start + 1;
-    const first = Buffer.allocUnsafe(Math.min(length, READ_BYTES));
-    await fill(first, found.file, start);
-    response.writeHead(range === undefined ? 200 : 206, {
-      ...headersOf(found),
-      "Content-Length": length,
-      ...(range && { "Content-Range": `bytes ${start}-${end}/${found.size}` }),
-    });
-    if (first.length === length) response.end(first);
-    else await pipeline(pieces(first, found.file, { start, length }), response);
-  } finally {
-    await found.file.close();
-  }
-}
-
-/**
- * A part of a file, all of it in one buffer, which holds the first piece: a stream, with a new
- * buffer for each piece, takes twice the CPU time. A piece is valid until the next one is
- * requested; `pipeline` requests it when a piece larger than the response's highWaterMark has been
- * sent.
- */
-async function* pieces(
-  buffer: Buffer,
-  file: FileHandle,
-  { start, length }: { readonly start: number; readonly length: number },
-): AsyncGenerator<Buffer> {
-  yield buffer;
-  for (let at = buffer.length; at < length; at += buffer.length) {
-    const piece = buffer.subarray(0, length - at);
-    await fill(piece, file, start + at);
-    yield piece;
-  }
-}
-
-async function fill(piece: Buffer, file: FileHandle, start: number): Promise<void> {
-  const { bytesRead } = await file.read(piece, 0, piece.length, start);
-  if (bytesRead !== piece.length) throw new Error(`the file has ended at ${start + bytesRead}`);
-}
-
-/** Undefined for the whole object: no range is requested, or none that must be honoured. */
-function rangeOf({ headers }: IncomingMessage, size: number) {
-  const ranges = headers.range === undefined ? UNREADABLE : parseRange(size, headers.range);
-  if (ranges === UNSATISFIABLE)
-    throw new S3Error(416, "InvalidRange", `the object has ${size} bytes`);
-  return ranges === UNREADABLE || ranges.length > 1 ? undefined : ranges[0];
 }
 
 async function write(
@@ -226,14 +154,6 @@ async function list(
   const { objects, more } = await directory.list(prefix, { after, limit });
   sendXml(response, 200, listing({ bucket, prefix, limit, objects, more }));
 }
-
-const headersOf = ({ contentType, writtenAt }: ObjectInfo) => ({
-  "Content-Type": contentType,
-  "Last-Modified": writtenAt.toUTCString(),
-  "Accept-Ranges": "bytes",
-});
-
-const absent = (key: string): S3Error => new S3Error(404, "NoSuchKey", `there is no ${key}`);
 
 /** The path without a presigned URL's signature, with which anybody could read. */
 const pathOf = ({ url = "/" }: IncomingMessage): string => url.replace(/\?.*/s, "");
