@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { ComposedImage } from "../../edge/compose/compose.ts";
-import { canonicalJson, type Scope } from "../../edge/contract/keys.ts";
+import type { Scope } from "../../edge/contract/keys.ts";
 import type { ImageRequest } from "../../edge/contract/names.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { platformName, type System, SYSTEMS } from "../../edge/contract/records.ts";
@@ -21,11 +21,9 @@ import type { NixLimits } from "../nix/limits.ts";
 import { openPackageSet } from "../nix/package-set.ts";
 import type { PackageSet } from "../nix/types.ts";
 import { nixVersion } from "../nix/version.ts";
-import { type LayerPlan, makePlan, NO_PLAN_ID, parsePlan, planId } from "../plan/index.ts";
 import { planStore } from "../plan/plans.ts";
-import { fileText } from "../process.ts";
-import { prepareStarter } from "../starter/index.ts";
 import { DirectoryBucket, NO_EDGE } from "./directory-bucket.ts";
+import { putPlan } from "./layer-plan.ts";
 import { makeImage, type MakeImageParts, PackagesFailed } from "./make-image.ts";
 import type { OciImage } from "./oci-image.ts";
 import { joinPlatforms } from "./platforms.ts";
@@ -101,7 +99,7 @@ export async function openBuilder(
     packMemory: options.packMemory,
     logger,
   });
-  const plan = await putPlan(options, spec, bucket, setsDir);
+  const plan = await putPlan(options.planFile, spec, bucket, setsDir);
   const parts = {
     packageSet,
     bucket,
@@ -218,38 +216,6 @@ async function prepareNix({ kind }: PackageSetSpec, note: (line: string) => void
   // For all Nix programs that this process starts.
   process.env["NIX_CONFIG"] = config;
   return nix;
-}
-
-/** Writes the layer plan into the directory, where jobs read it; returns its identity. */
-async function putPlan(
-  { planFile }: BuilderOptions,
-  { kind }: PackageSetSpec,
-  bucket: DirectoryBucket,
-  setsDir: string,
-): Promise<string> {
-  const plan = planFile === undefined ? await firstPlanOf(kind, setsDir) : readPlan(planFile);
-  if (plan === undefined) return NO_PLAN_ID;
-  await bucket.putText(canonicalJson(plan));
-  return planId(plan);
-}
-
-/** The plan that a new registry puts in force: for a starter set, one from its whole graph. */
-async function firstPlanOf(
-  kind: PackageSetSpec["kind"],
-  stateDir: string,
-): Promise<LayerPlan | undefined> {
-  if (kind !== "starter") return undefined;
-  const { dir } = await prepareStarter({ stateDir, systems: SYSTEMS, log: () => {} });
-  return makePlan({ source: { kind, dir, system: SYSTEMS[0] } });
-}
-
-function readPlan(file: string): LayerPlan {
-  const text = fileText(file);
-  try {
-    return parsePlan(text);
-  } catch (error) {
-    throw new Error(`${file} is not a layer plan: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 /** The layers of a job; `events` is told of their progress. */

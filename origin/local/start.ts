@@ -3,10 +3,8 @@
  * origin, a process of its own, connects to it as any origin does, with a key that is made here.
  * Bucket, keys and caches are in the state directory, so the next start has what was built.
  */
-import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
-import { hashPassword } from "../../edge/contract/account.ts";
 import { type PackageSetSpec, parsePackageSet } from "../../edge/contract/package-set.ts";
 import { nixVersion } from "../nix/version.ts";
 import { writeOutput } from "../output-lines.ts";
@@ -27,6 +25,7 @@ import {
   startOriginProcess,
 } from "./origin.ts";
 import { readOriginLine } from "./origin-log.ts";
+import { makeProber, type Prober } from "./prober.ts";
 import { pullsWork } from "./ready.ts";
 import { originPublicKey } from "./secrets.ts";
 
@@ -218,33 +217,6 @@ export function hostWarning(host: string, access = "public"): string | undefined
     `warning: it listens on ${isIP(host) === 6 ? `[${host}]` : host}: ${who} ` +
     `(HOST=127.0.0.1 is for this machine alone)`
   );
-}
-
-interface Prober {
-  readonly credentials: { readonly user: string; readonly password: string };
-  /** ACCOUNTS with the prober's account. */
-  readonly accounts: string;
-}
-
-/**
- * An account for the check that pulls work, where pulls need one; its password is made for this run
- * alone. Undefined where no account is needed, or ACCOUNTS is wrong, which the Worker reports.
- */
-async function makeProber({ ACCESS, ACCOUNTS }: NodeJS.ProcessEnv): Promise<Prober | undefined> {
-  const accounts = jsonObject(ACCOUNTS);
-  if (ACCESS === undefined || ACCESS === "public" || accounts === undefined) return undefined;
-  const credentials = { user: "npm-start", password: randomUUID() };
-  const account = { password: await hashPassword(credentials.password) };
-  return { credentials, accounts: JSON.stringify({ ...accounts, [credentials.user]: account }) };
-}
-
-function jsonObject(text = "{}"): object | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /**
